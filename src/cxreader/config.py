@@ -1,0 +1,197 @@
+"""Frozen sections of a configuration: defaults < TOML < `--set`. No torch; only a stage's top function takes a section."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cxreader.errors import ConfigError, nearest
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Three = tuple[float, float, float]
+
+
+class Section(BaseModel):
+    """Frozen; an unknown key is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Where the labelled images lie. `root`: see `cxreader.data.sources.locate` for how a relative one is found."""
+
+    root: str
+    kind: Literal["auto", "nih", "table", "folder"] = "auto"
+    tables: str | None = None
+    name: str | None = None
+    cache: str | None = None  # where pixel caches are kept; the run folder when left out
+    workers: int | None = Field(None, ge=1)  # processes that decode; all cores when left out
+
+
+class InputSection(Section):
+    """The InputSpec: side in pixels, fit, and the three channels' mean and deviation (ImageNet's)."""
+
+    size: int = Field(224, ge=32, le=4096)
+    fit: Literal["pad", "squash"] = "pad"
+    mean: Three = (0.485, 0.456, 0.406)
+    std: Three = (0.229, 0.224, 0.225)
+
+
+class SplitSection(Section):
+    """How patients are shared out. `file`: an existing split to use. `size`: images in all, after balancing."""
+
+    kind: Literal["patient", "official", "image-random"] = "patient"
+    file: str | None = None
+    shares: Three = (0.70, 0.15, 0.15)
+    balance: Literal["equal", "natural", "ratio"] = "equal"
+    abnormal_share: Share | None = None
+    size: int | None = Field(None, ge=8)
+
+
+class AugmentSection(Section):
+    """Largest change of each kind, drawn evenly on both sides of none; `horizontal_flip` is off: see `data.augment`."""
+
+    rotation: float = Field(7.0, ge=0, le=180)  # degrees
+    shift: Share = 0.05  # of the side
+    scale: Share = 0.05
+    brightness: Share = 0.1  # of the full range
+    contrast: Share = 0.1
+    horizontal_flip: bool = False
+
+
+class ModelSection(Section):
+    """The network: a registered name, its weights (imagenet, none, or a file), the dropout before its head."""
+
+    name: str = "resnet18"
+    weights: str = "imagenet"
+    if_absent: Literal["error", "none"] = "error"  # what to do when a weights file is not there: stop, or train from scratch
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class PhaseSection(Section):
+    """One phase: which stages learn, how fast, how long at most, and how long without improvement."""
+
+    learn: Literal["head", "last_block", "all"]
+    lr: Positive
+    epochs: int = Field(15, ge=1)
+    patience: int = Field(3, ge=1)
+
+
+class TrainingSection(Section):
+    """The study's two phases by default. Without pretrained weights the phases are `full` alone: every stage learns."""
+
+    phases: tuple[Literal["head", "fine_tune", "full"], ...] = Field(("head", "fine_tune"), min_length=1)
+    head: PhaseSection = PhaseSection(learn="head", lr=1e-3)
+    fine_tune: PhaseSection = PhaseSection(learn="last_block", lr=1e-4)
+    full: PhaseSection = PhaseSection(learn="all", lr=1e-3)
+    batch_size: int = Field(32, ge=2)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    accelerator: str = "auto"
+    devices: int = Field(1, ge=1)
+    tensorboard: bool = False
+
+
+class Config(Section):
+    """One experiment."""
+
+    seed: int = Field(42, ge=0)
+    data: DataSection
+    input: InputSection = InputSection()
+    split: SplitSection = SplitSection()
+    augment: AugmentSection | None = AugmentSection()
+    model: ModelSection = ModelSection()
+    training: TrainingSection = TrainingSection()
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """The configuration in a TOML file, with `key.path=value` overrides laid over it.
+
+    Raises ConfigError naming the file or the dotted path, and the nearest right key.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("no such file", where=path, mend="give a TOML file, such as configs/kermany.toml") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"not a readable TOML file ({error})", where=path, mend="mend the line named") from None
+    for override in overrides:
+        _lay(values, override)
+    return parse_config(values)
+
+
+def parse_config(values: Mapping[str, Any]) -> Config:
+    """Nested plain values as a Config. Raises ConfigError with the dotted path of the first thing wrong."""
+    try:
+        return Config.model_validate(_merge_defaults(values))
+    except ValidationError as error:
+        raise _explained(error) from None
+
+
+def _merge_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Phases are given in part (`training.head.lr`): what is left out keeps that phase's own default."""
+    merged = dict(values)
+    training = merged.get("training")
+    if isinstance(training, Mapping):
+        merged["training"] = dict(training)
+        for name in ("head", "fine_tune", "full"):
+            given = training.get(name)
+            if isinstance(given, Mapping):
+                default: PhaseSection = TrainingSection.model_fields[name].default
+                merged["training"][name] = default.model_dump() | dict(given)
+    if merged.get("augment") is False or merged.get("augment") == "none":
+        merged["augment"] = None
+    return merged
+
+
+def _lay(values: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"{override!r} is no key=value", where="--set", mend="write --set training.batch_size=16")
+    *parents, last = key.strip().split(".")
+    target = values
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{parent!r} holds a value, not a section", where=key, mend="leave out what follows it")
+    target[last] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """A TOML value; a bare word is a string, so that `--set model.name=densenet121` needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explained(error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return ConfigError("unknown key", where=dotted, mend=nearest(path[-1], _known(path[:-1])))
+    if first["type"] == "missing":
+        return ConfigError("is missing", where=dotted, mend=f"add it, or --set {dotted}=...")
+    return ConfigError(f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}", where=dotted)
+
+
+def _known(path: list[str]) -> list[str]:
+    """The right keys of the section at `path`."""
+    section: type[BaseModel] = Config
+    for part in path:
+        annotation: Any = section.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(section.model_fields)

@@ -1,0 +1,120 @@
+"""Drawing in millimetres for phantoms: a grid, antialiased lines and areas, soft edges.
+
+Fields are (n, n) float32 arrays over a Grid; points are in mm, `u` to the image's right, `v` downwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+Field = NDArray[np.float32]
+Points = NDArray[np.floating]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A square of n x n cells of `step_u` x `step_v` mm whose top left corner lies at (`left`, `top`) mm."""
+
+    n: int
+    left: float
+    top: float
+    step_u: float
+    step_v: float
+
+    @cached_property
+    def u(self) -> Field:
+        """(1, n) float32: the cells' horizontal positions in mm."""
+        return (self.left + self.step_u * (np.arange(self.n, dtype=np.float32) + 0.5))[None, :].astype(np.float32)
+
+    @cached_property
+    def v(self) -> Field:
+        """(n, 1) float32: the cells' vertical positions in mm."""
+        return (self.top + self.step_v * (np.arange(self.n, dtype=np.float32) + 0.5))[:, None].astype(np.float32)
+
+    @property
+    def edge(self) -> float:
+        """Half the width in mm over which a sharp border is spread: physical unsharpness, or a cell where that is more."""
+        return max(0.9, 0.75 * self.step_u)
+
+
+class Canvas:
+    """Lines and areas in millimetres, drawn at twice the grid and averaged; levels are 0 to 255, the last one stays."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._image = Image.new("L", (2 * grid.n, 2 * grid.n))
+        self._draw = ImageDraw.Draw(self._image)
+
+    def _cells(self, points: Points) -> list[tuple[float, float]]:
+        g = self._grid
+        scaled = (points - (g.left, g.top)) * (2 / g.step_u, 2 / g.step_v)
+        return [(float(x), float(y)) for x, y in scaled]
+
+    def line(self, points: Points, width: float, level: float) -> None:
+        """A polyline (k, 2) of `width` mm."""
+        cells = max(1, round(2 * width / self._grid.step_u))
+        # A line thinner than a cell keeps its mass, not its level.
+        level *= min(1.0, 2 * width / self._grid.step_u)
+        self._draw.line(self._cells(points), fill=int(level), width=cells, joint="curve" if cells > 2 else None)
+
+    def lines(self, points: Points, width: Points, level: Points) -> None:
+        """Many short polylines (m, k, 2), each of its own `width` (m,) mm and `level` (m,)."""
+        g = self._grid
+        cells = (points - (g.left, g.top)) * (2 / g.step_u, 2 / g.step_v)
+        thick = 2 * width / g.step_u
+        levels, widths = (level * np.minimum(1, thick)).astype(int), np.maximum(1, np.rint(thick)).astype(int)
+        rows = cells.reshape(len(points), -1).tolist()
+        for row, fill, across in zip(rows, levels.tolist(), widths.tolist(), strict=True):
+            self._draw.line(row, fill=fill, width=across)
+
+    def area(self, points: Points, level: float) -> None:
+        """A filled polygon (k, 2)."""
+        self._draw.polygon(self._cells(points), fill=int(level))
+
+    def disc(self, centre: Point, radius: float, level: float) -> None:
+        """A filled circle of `radius` mm."""
+        self.area(ellipse(centre, radius, radius, 0.0, 24), level)
+
+    def ribbon(self, centre: Points, width: Points, level: float, rim: float) -> None:
+        """A band along `centre` (k, 2) of `width` (k,) mm whose two edges stand out by `rim`, as cortical bone does."""
+        along = np.gradient(centre, axis=0)
+        across = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(np.hypot(*along.T), 1e-6)[:, None]
+        upper, lower = centre - across * width[:, None] / 2, centre + across * width[:, None] / 2
+        self.area(np.concatenate([upper, lower[::-1]]), level)
+        self.line(upper, 1.2, level + rim * 0.6)
+        self.line(lower, 1.4, level + rim)
+
+    def field(self, blur: float = 0.0) -> Field:
+        """(n, n) float32 in 0 to 1, blurred by `blur` mm (standard deviation)."""
+        image = self._image.reduce(2)
+        if blur > 0.3 * self._grid.step_u:
+            image = image.filter(ImageFilter.GaussianBlur(blur / self._grid.step_u))
+        return np.asarray(image, np.float32) * np.float32(1 / 255)
+
+
+def ellipse(centre: Point, a: float, b: float, tilt: float, count: int = 48) -> Points:
+    """(count, 2) points in mm of an ellipse with half axes `a`, `b`, turned by `tilt` radians."""
+    t = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    x, y = a * np.cos(t), b * np.sin(t)
+    c, s = np.cos(tilt), np.sin(tilt)
+    return np.stack([centre[0] + c * x - s * y, centre[1] + s * x + c * y], 1)
+
+
+def step(distance: Field, softness: float) -> Field:
+    """A soft step: 0 below -softness, 1 above +softness, smooth between; `distance` in mm."""
+    t = np.clip(distance * np.float32(0.5 / softness) + np.float32(0.5), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def dome(centre: Point, a: float, b: float, tilt: float, grid: Grid) -> Field:
+    """(n, n): 1 - q inside an ellipse, q its quadratic form, 0 outside: what a ray passes of an ellipsoid, squared."""
+    c, s = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
+    du, dv = grid.u - np.float32(centre[0]), grid.v - np.float32(centre[1])
+    x, y = (c * du + s * dv) * np.float32(1 / a), (c * dv - s * du) * np.float32(1 / b)
+    return np.maximum(1 - x * x - y * y, 0)

@@ -1,0 +1,1 @@
+"""Judging predictions: handed arrays, never images or models; numpy, scipy and scikit-learn only."""

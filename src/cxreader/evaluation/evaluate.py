@@ -1,0 +1,229 @@
+"""From a table of predictions to everything that is said about them: one frozen record with a JSON round trip."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader import __version__
+from cxreader.errors import DataError, TableError
+from cxreader.evaluation.curves import (
+    Histogram,
+    PrecisionRecallCurve,
+    RocCurve,
+    band,
+    curve_draws,
+    precision_recall_curve,
+    roc_curve,
+)
+from cxreader.evaluation.intervals import (
+    N_RESAMPLES,
+    Estimate,
+    Sample,
+    Statistic,
+    Weights,
+    estimates,
+    resample,
+)
+from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
+from cxreader.evaluation.operating_points import OperatingPoint
+from cxreader.evaluation.storage import write_atomic
+from cxreader.records import PredictionTable
+
+SCHEMA = 1
+FEW_PATIENTS = 20
+Provenance = Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Who was judged, and who was left out for which reason; `patients` is None where no patient is known."""
+
+    images: int
+    patients: int | None
+    abnormal: int
+    normal: int
+    excluded: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that is said about one set of predictions; schema 1 of `evaluation.json`.
+
+    `metrics` by the names of `METRIC_NAMES`; `confusion` counts tp, fp, tn, fn at the operating point; `baselines` is
+    the AUC of each baseline on the same images and `comparisons` the paired differences, `auc minus NAME`. `warnings`
+    stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date.
+    """
+
+    metrics: dict[str, Estimate]
+    confusion: dict[str, int]
+    roc: RocCurve
+    precision_recall: PrecisionRecallCurve
+    histogram: Histogram
+    counts: Counts
+    operating_point: OperatingPoint
+    baselines: dict[str, Estimate] = field(default_factory=dict)
+    comparisons: dict[str, Estimate] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """Strict JSON (no NaN), one key a line; `from_json` gives the same record back exactly."""
+        values: dict[str, Any] = {
+            "schema": self.schema,
+            "counts": vars(self.counts),
+            "metrics": {name: e.to_dict() for name, e in self.metrics.items()},
+            "confusion": self.confusion,
+            "operating_point": self.operating_point.to_dict(),
+            "baselines": {name: e.to_dict() for name, e in self.baselines.items()},
+            "comparisons": {name: e.to_dict() for name, e in self.comparisons.items()},
+            "warnings": list(self.warnings),
+            "provenance": self.provenance,
+            "roc": self.roc.to_dict(),
+            "precision_recall": self.precision_recall.to_dict(),
+            "histogram": self.histogram.to_dict(),
+        }
+        return json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, where: str | None = None) -> Evaluation:
+        """Read what `to_json` wrote; raises DataError, naming `where`, for another schema or a damaged record."""
+        mend = "write it again with: cxreader evaluate"
+        try:
+            v = json.loads(text)
+            if v["schema"] != SCHEMA:
+                raise DataError(f"schema {v['schema']!r} is not {SCHEMA}, the one known here", where=where, mend=mend)
+            return cls(
+                metrics={k: Estimate.from_dict(e) for k, e in v["metrics"].items()},
+                confusion=v["confusion"],
+                roc=RocCurve.from_dict(v["roc"]),
+                precision_recall=PrecisionRecallCurve.from_dict(v["precision_recall"]),
+                histogram=Histogram.from_dict(v["histogram"]),
+                counts=Counts(**v["counts"]),
+                operating_point=OperatingPoint.from_dict(v["operating_point"]),
+                baselines={k: Estimate.from_dict(e) for k, e in v["baselines"].items()},
+                comparisons={k: Estimate.from_dict(e) for k, e in v["comparisons"].items()},
+                warnings=tuple(v["warnings"]),
+                provenance=v["provenance"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the JSON to `path`, whole or not at all; raises StorageError."""
+        return write_atomic(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Evaluation:
+        """Read what `save` wrote; raises DataError for a file that is missing or damaged."""
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            mend = "write it with: cxreader evaluate"
+            raise DataError(f"cannot be read ({error.strerror})", where=path, mend=mend) from error
+        return cls.from_json(text, where=os.fspath(path))
+
+
+def evaluate(
+    table: PredictionTable,
+    operating_point: OperatingPoint | float,
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    baselines: Mapping[str, NDArray[np.floating]] | None = None,
+    excluded: Mapping[str, int] | None = None,
+    warnings: Sequence[str] = (),
+    provenance: Provenance | None = None,
+) -> Evaluation:
+    """Judge predictions at one operating point; every interval comes from the same resamples of patients.
+
+    `baselines` gives by name the probabilities (n,) of something simpler on the same images, in the table's order: its
+    AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
+    `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
+    user".
+    Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1.
+    """
+    point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
+    sample = Sample.of(table)
+    label, probability = sample.label, table.probability
+    statistic = _everything(table, point.threshold, baselines or {})
+    points = statistic(np.ones((1, len(table))))
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
+    outcomes = confusion(label, probability >= point.threshold)
+    bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
+    n_abnormal = int(np.count_nonzero(label == 1))
+    return Evaluation(
+        metrics={name: found[name] for name in METRIC_NAMES},
+        confusion={name: int(values[0]) for name, values in vars(outcomes).items()},
+        roc=roc_curve(label, probability, bands.get("roc")),
+        precision_recall=precision_recall_curve(label, probability, bands.get("precision_recall")),
+        histogram=Histogram.of(label, probability),
+        counts=Counts(len(table), sample.n_patients, n_abnormal, len(table) - n_abnormal, dict(excluded or {})),
+        operating_point=point,
+        baselines={name: found[f"baseline {name}"] for name in baselines or {}},
+        comparisons={f"auc minus {name}": found[f"auc minus {name}"] for name in baselines or {}},
+        warnings=(*_found_warnings(sample, point), *warnings),
+        provenance={
+            "cxreader": __version__,
+            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seed": seed,
+            "n_resamples": n_resamples,
+            **(provenance or {}),
+        },
+    )
+
+
+def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]]) -> Statistic:
+    """Metrics, curves, baselines and differences as one statistic, so that all share their resamples."""
+    label = np.asarray(table.label)
+    for name, probability in baselines.items():
+        if len(probability) != len(table):
+            mend = "give one probability an image, in the table's order"
+            raise TableError(f"baseline {name!r} has {len(probability)} rows, the table {len(table)}", mend=mend)
+    own = all_metrics(label, table.probability, threshold)
+    others = {name: all_metrics(label, np.asarray(p)) for name, p in baselines.items()}
+    curves = curve_draws(label, table.probability)
+
+    def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
+        values = own(weight) | curves(weight)
+        for name, other in others.items():
+            values[f"baseline {name}"] = other(weight)["auc"]
+            values[f"auc minus {name}"] = values["auc"] - values[f"baseline {name}"]
+        return values
+
+    return statistic
+
+
+def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dict[str, str]:
+    reasons = undefined_reasons(label)
+    return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
+
+
+def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
+    """What a reader of the numbers must know and can be seen from the table itself."""
+    found = []
+    if not sample.patients_known:
+        found.append(
+            "No patient is known: images are resampled as if each were another patient, so the intervals may be too "
+            "narrow, and whether a patient was also in training cannot be checked."
+        )
+    for value, name in ((1, "abnormal"), (0, "normal")):
+        n = len(np.unique(sample.groups[sample.label == value]))
+        unit = "patients" if sample.patients_known else "images"
+        if n == 0:
+            found.append(f"There is no {name} image: what compares the two classes is undefined.")
+        elif n < FEW_PATIENTS:
+            found.append(f"Only {n} {unit} with {name} images: the intervals are rough.")
+    if point.fitted_on != "calibrate":
+        found.append("The threshold was given by the user, not fitted on the calibrate part of this model.")
+    return found

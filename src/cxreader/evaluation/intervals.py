@@ -1,0 +1,233 @@
+"""How sure a number is: bootstrap intervals, resampled by patient.
+
+Images of one patient are not independent; resampling images would give intervals that are too narrow. Here whole
+patients are drawn with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13),
+and a resample is a row of integer weights, one an image, so that a statistic computes many resamples in one pass over
+sorted arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import TableError
+from cxreader.records import PredictionTable
+
+Weights = NDArray[np.float64]
+Statistic = Callable[[Weights], dict[str, NDArray[np.float64]]]
+"""Weights (b, n) of b resamples over n images -> name -> (b,) or (b, k); NaN where a resample leaves it undefined."""
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+# 2 MB of weights at a time: a block and what a statistic makes of it stay in the processor's cache.
+_BLOCK_ELEMENTS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval and with what it rests on.
+
+    `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `n_positive` and
+    `n_negative` count abnormal and normal images; `n_patients` is None where no patient is known. `method` names the
+    interval.
+    """
+
+    value: float
+    low: float
+    high: float
+    n_positive: int
+    n_negative: int
+    n_patients: int | None
+    method: str
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        patients = "patients unknown" if self.n_patients is None else f"{self.n_patients} patients"
+        counts = f"{self.n_positive} abnormal, {self.n_negative} normal, {patients}"
+        if np.isnan(self.value):
+            return f"undefined ({self.reason}; {counts})"
+        return f"{self.value:.3f} ({self.interval}; {counts})"
+
+    @property
+    def interval(self) -> str:
+        """The interval for people: `0.880-0.940`, `-0.010 to 0.030` when an end is negative, or why there is none."""
+        if np.isnan(self.low) or np.isnan(self.high):
+            return f"no interval: {self.reason}"
+        joint = "-" if self.low >= 0 else " to "
+        return f"{self.low:.3f}{joint}{self.high:.3f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON; NaN becomes None."""
+        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Estimate:
+        """The inverse of `to_dict`, exactly."""
+        numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("value", "low", "high")}
+        return cls(**{**values, **numbers})
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Who is resampled and counted: `label` (n,) 0 or 1, `groups` (n,) integers numbered from 0 (one a patient).
+
+    `patients_known` is False when each image stands for itself because no patient is known.
+    Raises TableError when the lengths differ.
+    """
+
+    label: NDArray[np.integer]
+    groups: NDArray[np.integer]
+    patients_known: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.label) != len(self.groups):
+            raise TableError(f"{len(self.groups)} groups for {len(self.label)} labels", mend="give one group an image")
+
+    @classmethod
+    def of(cls, table: PredictionTable) -> Sample:
+        """The sample of a table of predictions."""
+        return cls(np.asarray(table.label), table.groups, table.patient is not None)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of patients, or of images where no patient is known."""
+        return len(np.unique(self.groups))
+
+    @property
+    def n_patients(self) -> int | None:
+        """Number of patients; None where no patient is known."""
+        return self.n_groups if self.patients_known else None
+
+
+def bootstrap_weights(
+    groups: NDArray[np.integer], n_resamples: int = N_RESAMPLES, seed: int = 0, *, block: int | None = None
+) -> Iterator[Weights]:
+    """Resamples of whole groups as weights, in blocks (b, n) float64 that together hold `n_resamples` rows.
+
+    A row draws as many groups as there are, with replacement; an image's weight is how often its group was drawn. The
+    rows depend on `groups` and `seed` alone, not on `block` (rows a block; by default as many as fit the cache).
+    """
+    index, n_groups = _numbered(groups)
+    rows = block or max(1, _BLOCK_ELEMENTS // max(1, len(index)))
+    generator = np.random.default_rng(seed)
+    for start in range(0, n_resamples, rows):
+        b = min(rows, n_resamples - start)
+        drawn = generator.integers(0, n_groups, size=(b, n_groups))
+        drawn += np.arange(b)[:, None] * n_groups
+        counts = np.bincount(drawn.ravel(), minlength=b * n_groups).reshape(b, n_groups).astype(np.float64)
+        yield np.take(counts, index, axis=1)
+
+
+def _numbered(groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], int]:
+    names, index = np.unique(groups, return_inverse=True)
+    return np.asarray(index, dtype=np.intp).ravel(), len(names)
+
+
+def resample(
+    statistic: Statistic, groups: NDArray[np.integer], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> dict[str, NDArray[np.float64]]:
+    """Every statistic over the SAME resamples: name -> (n_resamples,) or (n_resamples, k)."""
+    parts = [statistic(weight) for weight in bootstrap_weights(groups, n_resamples, seed)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+def bootstrap(
+    statistic: Statistic,
+    sample: Sample,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    reasons: Mapping[str, str] | None = None,
+) -> dict[str, Estimate]:
+    """Estimates of all that `statistic` computes as one number, with percentile intervals from the same resamples.
+
+    `reasons` says by name why a statistic is undefined on the whole sample. A sample that cannot be resampled (one
+    patient), or too many resamples that leave a statistic undefined, give a NaN interval with its reason.
+    """
+    points = statistic(np.ones((1, len(sample.label))))
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    return estimates(points, draws, sample, level=level, reasons=reasons)
+
+
+def estimates(
+    points: Mapping[str, NDArray[np.float64]],
+    draws: Mapping[str, NDArray[np.float64]],
+    sample: Sample,
+    *,
+    level: float = LEVEL,
+    reasons: Mapping[str, str] | None = None,
+) -> dict[str, Estimate]:
+    """Estimates from points (1,) and their resampled values (n_resamples,); what has more dimensions is left out."""
+    why = reasons or {}
+    return {
+        name: _estimate(float(point[0]), draws.get(name, np.empty(0)), sample, level, why.get(name, "undefined here"))
+        for name, point in points.items()
+        if point.ndim == 1
+    }
+
+
+def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, level: float, undefined: str) -> Estimate:
+    defined = draws[~np.isnan(draws)]
+    low, high, reason = _percentiles(defined, len(draws), level, sample.patients_known)
+    if np.isnan(value):
+        low, high, reason = np.nan, np.nan, undefined
+    positive = int(np.count_nonzero(sample.label == 1))
+    method = method_name(sample.patients_known, len(draws), len(draws) - len(defined))
+    n_negative = len(sample.label) - positive
+    return Estimate(value, float(low), float(high), positive, n_negative, sample.n_patients, method, reason)
+
+
+def _percentiles(
+    defined: NDArray[np.float64], n_draws: int, level: float, patients_known: bool
+) -> tuple[float, float, str | None]:
+    """Ends of the percentile interval, or NaN twice with the reason."""
+    unit = "patient" if patients_known else "image"
+    if n_draws == 0:
+        return np.nan, np.nan, f"one {unit}: nothing to resample"
+    # The interval leaves 1 - level out; when more than that is undefined, its ends are not determined.
+    undefined = n_draws - len(defined)
+    if undefined > (1 - level) * n_draws:
+        return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s of a class"
+    if np.ptp(defined) <= 1e-12:
+        return np.nan, np.nan, "every resample gives the same value, which bounds nothing"
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high), None
+
+
+def method_name(patients_known: bool, n_resamples: int, n_undefined: int = 0) -> str:
+    """The interval's method in words, undefined resamples counted."""
+    who = "bootstrap by patient" if patients_known else "bootstrap by image: no patient known"
+    left_out = f", {n_undefined} undefined left out" if n_undefined else ""
+    return f"{who}; percentile, {n_resamples} resamples{left_out}"
+
+
+def difference(first: Statistic, second: Statistic) -> Statistic:
+    """The statistic `first - second` for every name that both compute, on the same resamples."""
+
+    def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
+        one, other = first(weight), second(weight)
+        return {name: one[name] - other[name] for name in one if name in other}
+
+    return statistic
+
+
+def paired_difference(
+    first: Statistic,
+    second: Statistic,
+    sample: Sample,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    reasons: Mapping[str, str] | None = None,
+) -> dict[str, Estimate]:
+    """Difference `first - second` of each statistic on the same images, patients resampled once for both."""
+    return bootstrap(
+        difference(first, second), sample, n_resamples=n_resamples, seed=seed, level=level, reasons=reasons
+    )

@@ -1,0 +1,70 @@
+"""The fourteen findings of NIH ChestX-ray14: order, display name, code, known aliases.
+
+Order and spelling are those of the release (Wang et al., CVPR 2017). Other spellings seen in its own files and
+derivatives are one table here, so that no reader keeps a private one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cxreader.errors import TableError, nearest
+
+NO_FINDING = "No Finding"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding: `name` as the release spells it, `display` for people, `code` for files, `aliases` met elsewhere."""
+
+    name: str
+    display: str
+    code: str
+    aliases: tuple[str, ...] = ()
+
+
+FINDINGS: tuple[Finding, ...] = (
+    Finding("Atelectasis", "Atelectasis", "atelectasis"),
+    Finding("Cardiomegaly", "Cardiomegaly", "cardiomegaly"),
+    Finding("Effusion", "Pleural effusion", "effusion", ("Pleural Effusion",)),
+    Finding("Infiltration", "Infiltration", "infiltration", ("Infiltrate",)),
+    Finding("Mass", "Mass", "mass", ("Lung Mass",)),
+    Finding("Nodule", "Nodule", "nodule", ("Lung Nodule",)),
+    Finding("Pneumonia", "Pneumonia", "pneumonia"),
+    Finding("Pneumothorax", "Pneumothorax", "pneumothorax"),
+    Finding("Consolidation", "Consolidation", "consolidation"),
+    Finding("Edema", "Pulmonary oedema", "edema", ("Oedema",)),
+    Finding("Emphysema", "Emphysema", "emphysema"),
+    Finding("Fibrosis", "Fibrosis", "fibrosis"),
+    Finding("Pleural_Thickening", "Pleural thickening", "pleural_thickening", ("Pleural Thickening",)),
+    Finding("Hernia", "Hiatal hernia", "hernia", ("Hiatal Hernia",)),
+)
+
+_BY_SPELLING = {spelling: f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
+
+
+def canonical(spelling: str, *, where: str | None = None) -> str:
+    """The release's name of a finding given any known spelling of it; exact, case included.
+
+    Raises TableError for an unknown finding, with `where` (file and row) and the nearest known one.
+    """
+    name = _BY_SPELLING.get(spelling)
+    if name is None:
+        raise TableError(f"unknown finding {spelling!r}", where=where, mend=nearest(spelling, _BY_SPELLING))
+    return name
+
+
+def parse_findings(text: str, *, where: str | None = None) -> tuple[str, ...]:
+    """Findings of a label cell such as `Cardiomegaly|Effusion`; empty for `No Finding`.
+
+    Split exactly on "|" (never by substring: "Pneumonia" is inside no other name, "Mass" could be). Raises TableError
+    for an unknown finding, for an empty cell, and for `No Finding` beside a finding.
+    """
+    parts = [part.strip() for part in text.split("|")]
+    if parts == [NO_FINDING]:
+        return ()
+    if NO_FINDING in parts:
+        raise TableError(f"{NO_FINDING!r} stands beside a finding in {text!r}", where=where, mend="keep one of them")
+    if parts == [""]:
+        raise TableError("the findings are empty", where=where, mend=f"write {NO_FINDING!r} where there is none")
+    return tuple(dict.fromkeys(canonical(part, where=where) for part in parts))

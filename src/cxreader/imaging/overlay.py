@@ -1,0 +1,70 @@
+"""A heat map and boxes drawn on an image. Scaling a raw map for the eye is done here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.records import Box
+
+# Anchors of a dark-red to yellow ramp that stays readable over grey and for colour-blind eyes.
+_RAMP = np.array([[0, 0, 0], [120, 20, 60], [215, 60, 30], [250, 160, 30], [255, 240, 120]], np.float32)
+_STRONGEST = 0.65
+"""Opacity of the hottest spot: the anatomy below it must stay visible."""
+BOX_COLOUR = (64, 220, 255)
+
+
+def heat_scale(heat: NDArray[np.floating], scale: float | None = None) -> NDArray[np.float32]:
+    """A raw map (h, w) of values >= 0 as heat in [0, 1]: what stands above the map's own minimum, by `scale`.
+
+    `scale` is the value that is fully hot, the map's maximum when left out. A map of one value is 0 everywhere and a
+    nearly flat one stays nearly cold: min-max scaling, which makes both look hot, is what this avoids.
+    """
+    low, high = float(heat.min()), float(heat.max())
+    top = high if scale is None else scale
+    if top <= 0:
+        return np.zeros(heat.shape, np.float32)
+    return np.clip((heat - low) / top, 0, 1).astype(np.float32)
+
+
+def overlay(
+    image: NDArray[np.floating] | NDArray[np.uint8],
+    heat: NDArray[np.floating] | None = None,
+    boxes: Iterable[Box] = (),
+    *,
+    spec: InputSpec | None = None,
+    scale: float | None = None,
+) -> NDArray[np.uint8]:
+    """The image in colour, uint8 (H, W, 3), with heat and boxes laid over it.
+
+    `image`: (H, W), float in [0, 1] or uint8. `heat`: raw map (h, w), any size, stretched bilinearly. When `spec` is given the
+    map covers the network's square, and its padding is cut away so that it falls on the image. `boxes`: in the image's pixels.
+    """
+    grey = image.astype(np.float32) if image.dtype == np.uint8 else np.asarray(image, np.float32) * 255
+    colour = np.repeat(grey[..., None], 3, axis=2)
+    if heat is not None:
+        warm = _stretch(heat_scale(heat, scale), grey.shape[1], grey.shape[0], spec)[..., None]
+        position = warm[..., 0] * (len(_RAMP) - 1)
+        tint = np.stack([np.interp(position, range(len(_RAMP)), _RAMP[:, c]) for c in range(3)], axis=-1)
+        colour = colour * (1 - _STRONGEST * warm) + tint * _STRONGEST * warm
+    picture = Image.fromarray(np.clip(np.rint(colour), 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    stroke = max(1, round(min(grey.shape) / 200))
+    for box in boxes:
+        draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=BOX_COLOUR, width=stroke)
+    return np.asarray(picture)
+
+
+def _stretch(heat: NDArray[np.float32], width: int, height: int, spec: InputSpec | None) -> NDArray[np.float32]:
+    """The map on the image's grid: through the square, less its padding, to (height, width)."""
+    source = (0.0, 0.0, float(heat.shape[1]), float(heat.shape[0]))
+    if spec is not None:
+        x, y, w, h = spec.content(width, height)
+        sx, sy = heat.shape[1] / spec.size, heat.shape[0] / spec.size
+        source = (x * sx, y * sy, (x + w) * sx, (y + h) * sy)
+    stretched = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR, box=source)
+    return np.clip(np.asarray(stretched), 0, 1)

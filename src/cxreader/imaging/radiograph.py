@@ -1,0 +1,54 @@
+"""The one picture every reader of files produces and every later step consumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import ImageError
+
+MIN_SIDE = 32
+"""Pixels; below this nothing of a chest can be seen, and such files are icons or mistakes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """A grey picture of the chest as a radiologist sees it.
+
+    `pixels`: float32 (H, W) in [0, 1], bright = dense (bone white, air black), row 0 at the patient's head, the patient's
+    left on the image's right. `view`: PA, AP or None when the file does not say. `spacing`: mm a pixel (x, y) or None.
+    `source`: what was read, for messages (a file's path, or `bytes`). `notes`: what a reader should know, such as an
+    unusual bit depth. Raises ImageError for another shape or type, values outside [0, 1], or a side under 32 pixels.
+    """
+
+    pixels: NDArray[np.float32]
+    source: str
+    view: str | None = None
+    spacing: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:
+            found = f"{self.pixels.dtype} {self.pixels.shape}"
+            raise ImageError(f"expected a float32 (H, W) array, got {found}", where=self.source)
+        if min(self.pixels.shape) < MIN_SIDE:
+            raise ImageError(
+                f"the image is {self.width} x {self.height} pixels",
+                where=self.source,
+                mend=f"give the radiograph itself: at least {MIN_SIDE} pixels a side",
+            )
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if not (low >= 0.0 and high <= 1.0):
+            raise ImageError(f"values run from {low:g} to {high:g}", where=self.source, mend="scale them to [0, 1]")
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])

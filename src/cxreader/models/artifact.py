@@ -1,0 +1,162 @@
+"""The Artifact: a folder of `artifact.json` and `model.safetensors`, the only thing that passes from training to inference.
+
+No torch, nothing unpickled. Every byte is covered: the JSON carries a digest of itself and the hash of the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from cxreader.errors import ArtifactError, CxreaderError, nearest
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.models.registry import model_entry
+from cxreader.records import LABEL_NAMES, Calibration, OperatingPoint
+from cxreader.runs import write_bytes, write_json
+
+SCHEMA = 1
+MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
+_MEND = "copy the artifact again, or train it again"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPatients:
+    """Whom the model must not be judged on: salted hashes (16 hex digits) of the patients of each part that set it.
+
+    `parts`: train, tune, calibrate -> hashes. `sources`: the names under which they were hashed ("" for an unnamed one).
+    `known` is False when no patient was known and images stand in for patients.
+    """
+
+    salt: str
+    parts: dict[str, tuple[str, ...]]
+    sources: tuple[str, ...]
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A trained and calibrated network with all it needs to be used and judged.
+
+    `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration, split digest,
+    counts, versions, git revision, seed, machine, phases.
+    """
+
+    model: str
+    dropout: float
+    spec: InputSpec
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    transfer: str
+    patients: TrainingPatients
+    weights_sha256: str
+    labels: tuple[str, ...] = LABEL_NAMES
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that name exactly this artifact: the head of its digest."""
+        return _digest(self._content())[:12]
+
+    def operating_point(self, name: str | None = None) -> OperatingPoint:
+        """The named point, or the first. Raises ArtifactError with the nearest known name."""
+        points = {point.name: point for point in self.operating_points}
+        if name is None:
+            return self.operating_points[0]
+        if name not in points:
+            raise ArtifactError(f"no operating point is named {name!r}", mend=nearest(name, points))
+        return points[name]
+
+    def _content(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **json.loads(json.dumps(asdict(self), allow_nan=False))}
+
+
+def save_artifact(artifact: Artifact, weights: bytes, folder: Path) -> Path:
+    """Write both files; the manifest comes last, so that a folder with a manifest is whole. Returns the folder.
+
+    `weights` are safetensors bytes whose sha256 is `artifact.weights_sha256`. Raises StorageError.
+    """
+    write_bytes(folder / WEIGHTS, weights)
+    content = artifact._content()
+    write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
+    return folder
+
+
+def load_artifact(folder: str | Path) -> Artifact:
+    """The artifact in a folder, every byte checked. Raises ArtifactError for damage, another schema or an unknown network."""
+    folder = Path(folder)
+    content = _manifest(folder / MANIFEST)
+    digest, schema = content.pop("digest", None), content.pop("schema", None)
+    content.pop("id", None)
+    if schema != SCHEMA:
+        raise ArtifactError(
+            f"schema {schema!r}, this version reads {SCHEMA}", where=folder, mend="use the cxreader that wrote it"
+        )
+    if _digest({"schema": schema, **content}) != digest:
+        raise ArtifactError("damaged: the digest does not fit the content", where=folder / MANIFEST, mend=_MEND)
+    artifact = _parsed(content, folder / MANIFEST)
+    _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+    if artifact.labels != LABEL_NAMES:
+        raise ArtifactError(f"labels {artifact.labels}, this version reads {LABEL_NAMES}", where=folder, mend=_MEND)
+    return artifact
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError("no artifact here", where=path.parent, mend="give a folder that holds artifact.json") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"damaged ({error})", where=path, mend=_MEND) from None
+    if not isinstance(content, dict):
+        raise ArtifactError("damaged: not an object", where=path, mend=_MEND)
+    return content
+
+
+def _parsed(content: dict[str, Any], where: Path) -> Artifact:
+    try:
+        patients = content["patients"]
+        parts = {part: tuple(hashes) for part, hashes in patients["parts"].items()}
+        artifact = Artifact(
+            **{
+                **content,
+                "spec": InputSpec.from_dict(content["spec"]),
+                "calibration": Calibration(**content["calibration"]),
+                "operating_points": tuple(OperatingPoint.from_dict(p) for p in content["operating_points"]),
+                "patients": TrainingPatients(**{**patients, "parts": parts, "sources": tuple(patients["sources"])}),
+                "labels": tuple(content["labels"]),
+            }
+        )
+        model_entry(artifact.model)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"a field is missing or wrong ({error})", where=where, mend=_MEND) from None
+    except CxreaderError as error:
+        raise ArtifactError(str(error), where=where, mend="use the cxreader that wrote it") from None
+    return artifact
+
+
+def _check_weights(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise ArtifactError("damaged: the weights are not those of artifact.json", where=path, mend=_MEND)
+        with safe_open(path, framework="numpy"):
+            pass
+    except FileNotFoundError:
+        raise ArtifactError("the weights are missing", where=path, mend=_MEND) from None
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"damaged weights ({error})", where=path, mend=_MEND) from None
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())

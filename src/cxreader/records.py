@@ -1,0 +1,188 @@
+"""Frozen records that several rooms pass on. No behaviour beyond checks of their own fields, no torch, no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import DataError, TableError
+
+NORMAL, ABNORMAL = 0, 1
+LABEL_NAMES: tuple[str, str] = ("normal", "abnormal")
+Label = Literal["normal", "abnormal"]
+
+FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A finding's box in pixels of the image it belongs to: left, top, width, height; origin at the top left corner."""
+
+    finding: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def scaled(self, sx: float, sy: float | None = None) -> Box:
+        """The same box in an image `sx` times as wide and `sy` times as high (`sy` is `sx` when left out)."""
+        sy = sx if sy is None else sy
+        return Box(self.finding, self.x * sx, self.y * sy, self.width * sx, self.height * sy)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image of a source, with whatever its table says of it; None where the table is silent.
+
+    `image` is unique in its source. `path` is the file, or None for a row without one. `age` in years, kept as written;
+    `age_plausible` is False outside 0-120. `width` and `height` are the original's in pixels, `spacing` its pixel size
+    in mm (x, y). `boxes` are in pixels of the file at `path` (a source whose boxes stand in another frame converts them).
+    """
+
+    image: str
+    label: int
+    path: str | None = None
+    patient: str | None = None
+    source: str = ""
+    findings: tuple[str, ...] = ()
+    follow_up: int | None = None
+    age: float | None = None
+    age_plausible: bool = True
+    sex: Literal["M", "F"] | None = None
+    view: str | None = None
+    width: int | None = None
+    height: int | None = None
+    spacing: tuple[float, float] | None = None
+    boxes: tuple[Box, ...] = ()
+    subtype: str | None = None
+
+    @property
+    def group(self) -> str:
+        """Who is resampled and split as one: the patient, or the image itself where no patient is known."""
+        return self.patient if self.patient is not None else f"image:{self.image}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One calibrated answer: `probability` of abnormal in [0,1], and the two raw `logits` (normal, abnormal)."""
+
+    image: str
+    probability: float
+    logits: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A named threshold and where it comes from: an image is flagged abnormal when its probability >= `threshold`.
+
+    `rule` says in words how it was chosen; `n_positive` and `n_negative` count the images it was fitted on. A threshold
+    that a user typed is `fitted_on` "given" and rests on none. Raises DataError for a threshold outside 0 to 1.
+    """
+
+    name: str
+    threshold: float
+    rule: str
+    n_positive: int
+    n_negative: int
+    fitted_on: Literal["calibrate", "given"] = "calibrate"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise DataError(
+                f"threshold {self.threshold} of operating point {self.name!r} is outside 0 to 1",
+                mend="give the probability from which on an image is called abnormal",
+            )
+
+    @classmethod
+    def given(cls, threshold: float) -> OperatingPoint:
+        """The point of a threshold that a user typed."""
+        return cls("given", float(threshold), "given by the user", 0, 0, "given")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
+        """The inverse of `to_dict`, exactly."""
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How logits become a probability: by one temperature, fitted on the counted images of `calibrate`."""
+
+    temperature: float
+    n_positive: int
+    n_negative: int
+    method: Literal["temperature"] = "temperature"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """The answer to one image. A file that could not be read has no decision, no probability and no map: only `reasons`.
+
+    `probability` of abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32 (h, w), raw
+    Grad-CAM of the abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that read.
+    """
+
+    image: str
+    artifact: str
+    operating_point: OperatingPoint
+    decision: Label | None = None
+    probability: float | None = None
+    heat_map: NDArray[np.float32] | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionTable:
+    """Anybody's predictions, in columns of one length n; what `evaluation` judges.
+
+    `image` (n,) str; `label` (n,) int8, 1 abnormal; `probability` (n,) float64 in [0,1], NaN not allowed; `patient` (n,)
+    str or None when unknown. `columns` holds further columns by name (sex, age, view, follow_up, source, findings,
+    model), each (n,). Raises TableError when lengths, labels, probabilities or names (twice the same image) are wrong.
+    """
+
+    image: NDArray[np.str_]
+    label: IntArray
+    probability: FloatArray
+    patient: NDArray[np.str_] | None = None
+    columns: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.image)
+        for name in ("label", "probability", "patient"):
+            column = getattr(self, name)
+            if column is not None and len(column) != n:
+                raise TableError(f"column {name!r} has {len(column)} rows, the images are {n}")
+        for name, column in self.columns.items():
+            if len(column) != n:
+                raise TableError(f"column {name!r} has {len(column)} rows, the images are {n}")
+        if not np.isin(self.label, (NORMAL, ABNORMAL)).all():
+            raise TableError("a label is neither 0 (normal) nor 1 (abnormal)", mend="write normal or abnormal")
+        outside = ~((self.probability >= 0) & (self.probability <= 1))
+        if outside.any():
+            row = int(np.flatnonzero(outside)[0])
+            raise TableError(
+                f"probability {self.probability[row]} of row {row + 1} is outside 0 to 1",
+                mend="give the probability of abnormal, not a logit or a percentage",
+            )
+        if len(np.unique(self.image)) != n:
+            names, counts = np.unique(self.image, return_counts=True)
+            raise TableError(f"image {names[counts > 1][0]} stands twice", mend="keep one row an image")
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def groups(self) -> NDArray[np.integer]:
+        """(n,) int64: who is resampled together, numbered from 0; each image for itself where no patient is known."""
+        if self.patient is None:
+            return np.arange(len(self))
+        return np.asarray(np.unique(self.patient, return_inverse=True)[1])

@@ -1,0 +1,170 @@
+"""The run folder: named paths, the resolved configuration, and where it came from (git revision, versions, seed, machine)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+from cxreader.config import Config, parse_config
+from cxreader.errors import ArtifactError, StorageError, UsageError
+
+_PACKAGES = ("cxreader", "torch", "timm", "lightning", "numpy", "pillow", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Every path of one training run, below `path`."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration (JSON)."""
+        return self.path / "config.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Git revision, versions, seed, machine, dates of start and resumption."""
+        return self.path / "run.json"
+
+    @property
+    def split(self) -> Path:
+        """The split of this run."""
+        return self.path / "split.json"
+
+    @property
+    def cache(self) -> Path:
+        """Pixel caches, unless the configuration keeps them elsewhere."""
+        return self.path / "cache"
+
+    @property
+    def artifact(self) -> Path:
+        """The only thing that passes from training to inference."""
+        return self.path / "artifact"
+
+    @property
+    def evaluation(self) -> Path:
+        """Where `cxreader evaluate RUN` writes when no other place is given."""
+        return self.path / "evaluation"
+
+    @property
+    def history(self) -> Path:
+        """Losses and tune metrics of every epoch of every phase (JSON)."""
+        return self.path / "history.json"
+
+    def phase(self, name: str) -> Path:
+        """Checkpoints and logs of one phase."""
+        return self.path / "phases" / name
+
+    def load_config(self) -> Config:
+        """The resolved configuration of the run. Raises UsageError when this is no run folder."""
+        try:
+            return parse_config(json.loads(self.config.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise UsageError("not a run folder", where=self.path, mend="give the --out of `cxreader train`") from None
+
+    @classmethod
+    def create(cls, path: str | Path, config: Config, *, resume: bool) -> Self:
+        """Make the folder, or take up an unfinished one with `resume`.
+
+        Raises UsageError when the folder holds a run and `resume` is off, or holds another configuration.
+        """
+        run = cls(Path(path))
+        resolved = config.model_dump(mode="json")
+        if run.config.exists():
+            if not resume:
+                raise UsageError(
+                    "the folder holds a run already", where=run.path, mend="add --resume, or give another --out"
+                )
+            if json.loads(run.config.read_text(encoding="utf-8")) != resolved:
+                raise UsageError(
+                    "the run was started with another configuration",
+                    where=run.config,
+                    mend="resume with the same file and --set, or give another --out",
+                )
+        elif run.path.exists() and any(run.path.iterdir()):
+            raise UsageError("the folder is not empty", where=run.path, mend="give another --out")
+        write_json(run.config, resolved)
+        started = [*_starts(run.provenance), datetime.now(UTC).isoformat(timespec="seconds")]
+        write_json(run.provenance, {**provenance(config.seed), "started": started})
+        return run
+
+
+def artifact_folder(path: str | Path) -> Path:
+    """The artifact at `path`, which may be the artifact's folder or the run's. Raises ArtifactError for anything else."""
+    path = Path(path)
+    for candidate in (path, RunFolder(path).artifact):
+        if (candidate / "artifact.json").is_file():
+            return candidate
+    if RunFolder(path).config.exists():
+        raise ArtifactError("the run has not finished", where=path, mend="finish it: cxreader train ... --resume")
+    raise ArtifactError("no artifact here", where=path, mend="give a folder that holds artifact.json, or a run's folder")
+
+
+def provenance(seed: int) -> dict[str, Any]:
+    """What a result must carry to be repeated: revision, versions, seed, machine. No user, host or path."""
+    return {
+        "git_revision": git_revision(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "seed": seed,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of the source this package runs from, with `+` when it has changes; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return revision.stdout.strip() or None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write strict JSON whole or not at all. Raises StorageError when the disk is full or not writable."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, making its folder. Raises StorageError."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, making its folder. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"cannot be written ({error.strerror})", where=path, mend="free space, or give another place") from None
+
+
+def _starts(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8"))["started"]) if path.exists() else []
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
