@@ -1,3 +1,23 @@
 """cxreader: an open second reader for frontal chest radiographs. For research; not a medical device."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cxreader.inference.reader import Reader
+    from cxreader.records import Reading
+
 __version__ = "0.1.0"
+__all__ = ["Reader", "Reading"]
+
+_HOMES = {"Reader": "cxreader.inference.reader", "Reading": "cxreader.records"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public face, imported when it is asked for: `import cxreader` itself loads nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cxreader.errors import DataError, TableError
 
 NORMAL, ABNORMAL = 0, 1
-LABEL_NAMES: tuple[str, str] = ("normal", "abnormal")
 Label = Literal["normal", "abnormal"]
+LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

@@ -1,0 +1,70 @@
+"""The command line: parse, call, print. Heavy imports live inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cxreader.cli.console import DISCLAIMER, State, fail
+from cxreader.errors import CxreaderError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cxreader",
+    help=f"An open second reader for frontal chest radiographs. {DISCLAIMER}",
+    epilog="Exit codes: 0 done, 1 an audit found something, 2 usage or configuration, 3 data, 4 model or artifact, "
+    "5 a package is missing, 6 disk, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from cxreader import __version__
+
+        typer.echo(f"cxreader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no news.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+) -> None:
+    """Options before the command."""
+    State.quiet, State.debug = quiet, debug
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; a mistake is one line, unless --debug asks for the traceback."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    import click
+
+    _add_commands()
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
+    except CxreaderError as error:
+        if State.debug:
+            raise
+        return fail(error, error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        return 0
+    return int(code or 0)

@@ -116,7 +116,7 @@ def diaphragm(grid: Grid, b: Build, pose: Pose) -> Field:
 def heart(grid: Grid, b: Build, pose: Pose) -> Field:
     """(n, n) in 0 to 1: the heart's shadow; its apex points to the image's right, its width is `pose.heart` mm."""
     width, low = pose.heart, 98 * b.tall - pose.lift
-    left = dome((0.14 * width + pose.turn, low - 0.36 * width), 0.62 * width, 0.385 * width, b.tilt, grid)
+    left = dome((0.14 * width + pose.turn, low - 0.345 * width), 0.62 * width, 0.385 * width, b.tilt, grid)
     right = dome((-0.12 * width + pose.turn, low - 0.42 * width), 0.245 * width, 0.46 * width, -0.12, grid)
     return np.sqrt(np.sqrt(np.maximum(left, right)))
 
@@ -126,11 +126,14 @@ def _mediastinum(grid: Grid, b: Build, pose: Pose) -> Field:
     heights = [x * b.tall for x in (-150, -110, -80, -50, -20, 30, 120)]
     right = _profile(grid, heights, [20, 23, 26, 29, 31, 30, 20], 10)
     left = _profile(grid, heights, [18, 22, 25, 30, 36, 34, 18], 10)
-    u = grid.u - pose.turn
-    band = step(right + u, 4) * step(left - u, 4)
+    near = grid.columns(-60, 60)
+    u = grid.u[:, near] - pose.turn
+    band = np.zeros((grid.n, grid.n), np.float32)
+    band[:, near] = step(right + u, 4) * step(left - u, 4)
+    aorta = step(9 - np.abs(u - 22 - 0.06 * (grid.v - 20) + pose.turn * 0.5), 3) * step(grid.v + 50, 20) * 0.45
+    band[:, near] = np.maximum(band[:, near], aorta)
     knob = np.sqrt(dome((22 + b.knob * 0.4 + pose.turn, -56 * b.tall), 15 + b.knob * 0.35, 17 + b.knob * 0.4, 0, grid))
-    aorta = step(9 - np.abs(grid.u - 22 - 0.06 * (grid.v - 20) - pose.turn * 0.5), 3) * step(grid.v + 50, 20) * 0.45
-    return np.maximum(np.maximum(band, np.minimum(knob * 1.4, 1)), aorta)
+    return np.maximum(band, np.minimum(knob * 1.4, 1))
 
 
 def _lungs(grid: Grid, b: Build, pose: Pose, outer: Field, floor: Field) -> Field:
@@ -149,7 +152,7 @@ def _lungs(grid: Grid, b: Build, pose: Pose, outer: Field, floor: Field) -> Fiel
 
 def _airway(grid: Grid, b: Build, pose: Pose) -> Field:
     """(n, n) in 0 to 1: trachea and main bronchi."""
-    canvas, t = Canvas(grid), pose.turn * 0.7
+    canvas, t = Canvas(grid, fine=1), pose.turn * 0.7
     top, carina = -240.0, -34 * b.tall
     canvas.line(np.array([[t * 0.5, top], [t, -90], [t + 3, carina]]), 17, 230)
     for side, drop in ((-1, 34), (1, 26)):
@@ -181,7 +184,7 @@ def _bones(grid: Grid, b: Build, pose: Pose, outer: Field) -> Field:
     heights, outer_at = grid.v[:, 0].astype(float), outer[:, 0].astype(float)
     for side in (-1, 1):
         _shoulder(front, side, b, pose)
-        for i in range(1, 12):
+        for i in range(1, 11):
             behind, before = _rib(i, side, b, outer_at, heights)
             behind[:, 0] += _spine_offset(behind[:, 1], b) * np.linspace(1, 0.2, 22)
             back.ribbon(behind, width, 105, 95)
@@ -192,7 +195,7 @@ def _bones(grid: Grid, b: Build, pose: Pose, outer: Field) -> Field:
         collar = np.stack(
             [side * (12 + 140 * t * b.wide) + pose.turn, (-84 - 42 * t**0.8 + 9 * np.sin(2 * np.pi * t)) * b.tall], 1
         )
-        front.ribbon(collar, 11 + 5 * np.abs(2 * t - 1) ** 2, 108, 95)
+        front.ribbon(collar, 11 + 5 * np.abs(2 * t - 1) ** 2, 125, 110)
     return 0.36 * back.field(0.8) + 0.36 * front.field(0.9) + _spine(grid, b)
 
 
@@ -214,15 +217,17 @@ def _spine_offset(v: Points, b: Build) -> Points:
 
 def _spine(grid: Grid, b: Build) -> Field:
     """(n, n): attenuation of the vertebral column: bodies, discs, pedicles, spinous processes."""
-    middle = _spine_offset(grid.v, b).astype(np.float32)
-    du = grid.u - middle
+    near = grid.columns(-45, 45)
+    du = grid.u[:, near] - _spine_offset(grid.v, b).astype(np.float32)
     phase = (grid.v + b.ribs) * np.float32(2 * np.pi / (23.5 * b.tall))
     wave = np.cos(phase)
-    half = 16.5 + 1.6 * wave
-    column = step(half - np.abs(du), 1.6) * (0.30 - 0.07 * np.maximum(-wave, 0) ** 3)
+    half = 16.5 + 1.1 * wave
+    column = step(half - np.abs(du), 3.0) * (0.19 - 0.07 * np.maximum(-wave, 0) ** 3)
     pedicle = step(2.6 - np.abs(np.abs(du) - 10.5), 2.0) * np.maximum(wave, 0) ** 4
     process = step(2.4 - np.abs(du), 2.0) * np.maximum(-np.cos(phase + 0.9), 0) ** 3
-    return column + 0.09 * pedicle + 0.12 * process
+    whole = np.zeros((grid.n, grid.n), np.float32)
+    whole[:, near] = column + 0.09 * pedicle + 0.10 * process
+    return whole
 
 
 def _tree(canvas: Canvas, rng: np.random.Generator, start: Points, angle: Points, length: Points, width: Points) -> None:

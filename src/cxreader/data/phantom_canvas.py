@@ -37,6 +37,14 @@ class Grid:
         """(n, 1) float32: the cells' vertical positions in mm."""
         return (self.top + self.step_v * (np.arange(self.n, dtype=np.float32) + 0.5))[:, None].astype(np.float32)
 
+    def columns(self, low: float, high: float) -> slice:
+        """The columns between two positions in mm."""
+        return slice(*(min(max(round((x - self.left) / self.step_u), 0), self.n) for x in (low, high)))
+
+    def rows(self, low: float, high: float) -> slice:
+        """The rows between two heights in mm."""
+        return slice(*(min(max(round((x - self.top) / self.step_v), 0), self.n) for x in (low, high)))
+
     @property
     def edge(self) -> float:
         """Half the width in mm over which a sharp border is spread: physical unsharpness, or a cell where that is more."""
@@ -44,30 +52,32 @@ class Grid:
 
 
 class Canvas:
-    """Lines and areas in millimetres, drawn at twice the grid and averaged; levels are 0 to 255, the last one stays."""
+    """Lines and areas in millimetres, drawn at `fine` times the grid and averaged; levels 0 to 255, the last one stays."""
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self._image = Image.new("L", (2 * grid.n, 2 * grid.n))
+    def __init__(self, grid: Grid, fine: int = 2) -> None:
+        self._grid, self._fine, self._empty = grid, fine, True
+        self._image = Image.new("L", (fine * grid.n, fine * grid.n))
         self._draw = ImageDraw.Draw(self._image)
 
-    def _cells(self, points: Points) -> list[tuple[float, float]]:
-        g = self._grid
-        scaled = (points - (g.left, g.top)) * (2 / g.step_u, 2 / g.step_v)
-        return [(float(x), float(y)) for x, y in scaled]
+    def _cells(self, points: Points) -> list[float]:
+        g, self._empty = self._grid, False
+        scaled = (points - (g.left, g.top)) * (self._fine / g.step_u, self._fine / g.step_v)
+        cells: list[float] = scaled.ravel().tolist()
+        return cells
 
     def line(self, points: Points, width: float, level: float) -> None:
         """A polyline (k, 2) of `width` mm."""
-        cells = max(1, round(2 * width / self._grid.step_u))
+        thick = self._fine * width / self._grid.step_u
+        cells = max(1, round(thick))
         # A line thinner than a cell keeps its mass, not its level.
-        level *= min(1.0, 2 * width / self._grid.step_u)
+        level *= min(1.0, thick)
         self._draw.line(self._cells(points), fill=int(level), width=cells, joint="curve" if cells > 2 else None)
 
     def lines(self, points: Points, width: Points, level: Points) -> None:
         """Many short polylines (m, k, 2), each of its own `width` (m,) mm and `level` (m,)."""
-        g = self._grid
-        cells = (points - (g.left, g.top)) * (2 / g.step_u, 2 / g.step_v)
-        thick = 2 * width / g.step_u
+        g, self._empty = self._grid, False
+        cells = (points - (g.left, g.top)) * (self._fine / g.step_u, self._fine / g.step_v)
+        thick = self._fine * width / g.step_u
         levels, widths = (level * np.minimum(1, thick)).astype(int), np.maximum(1, np.rint(thick)).astype(int)
         rows = cells.reshape(len(points), -1).tolist()
         for row, fill, across in zip(rows, levels.tolist(), widths.tolist(), strict=True):
@@ -92,9 +102,13 @@ class Canvas:
 
     def field(self, blur: float = 0.0) -> Field:
         """(n, n) float32 in 0 to 1, blurred by `blur` mm (standard deviation)."""
-        image = self._image.reduce(2)
-        if blur > 0.3 * self._grid.step_u:
-            image = image.filter(ImageFilter.GaussianBlur(blur / self._grid.step_u))
+        if self._empty:
+            return np.zeros((self._grid.n, self._grid.n), np.float32)
+        image = self._image.reduce(self._fine) if self._fine > 1 else self._image
+        cells = blur / self._grid.step_u
+        if cells > 0.3:
+            # One box has half a Gaussian's cost and cannot be told from it here; its half width is sqrt(3) deviations.
+            image = image.filter(ImageFilter.BoxBlur(max(0.35, 1.73 * cells - 0.5)))
         return np.asarray(image, np.float32) * np.float32(1 / 255)
 
 
@@ -108,13 +122,22 @@ def ellipse(centre: Point, a: float, b: float, tilt: float, count: int = 48) -> 
 
 def step(distance: Field, softness: float) -> Field:
     """A soft step: 0 below -softness, 1 above +softness, smooth between; `distance` in mm."""
-    t = np.clip(distance * np.float32(0.5 / softness) + np.float32(0.5), 0, 1)
-    return t * t * (3 - 2 * t)
+    t = distance * np.float32(0.5 / softness)
+    t += np.float32(0.5)
+    np.minimum(np.maximum(t, 0, out=t), 1, out=t)
+    rise = t * t
+    t *= -2
+    t += 3
+    rise *= t
+    return rise
 
 
 def dome(centre: Point, a: float, b: float, tilt: float, grid: Grid) -> Field:
     """(n, n): 1 - q inside an ellipse, q its quadratic form, 0 outside: what a ray passes of an ellipsoid, squared."""
-    c, s = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
-    du, dv = grid.u - np.float32(centre[0]), grid.v - np.float32(centre[1])
+    c, s, reach = np.float32(np.cos(tilt)), np.float32(np.sin(tilt)), max(a, b)
+    rows, columns = grid.rows(centre[1] - reach, centre[1] + reach), grid.columns(centre[0] - reach, centre[0] + reach)
+    du, dv = grid.u[:, columns] - np.float32(centre[0]), grid.v[rows] - np.float32(centre[1])
     x, y = (c * du + s * dv) * np.float32(1 / a), (c * dv - s * du) * np.float32(1 / b)
-    return np.maximum(1 - x * x - y * y, 0)
+    whole = np.zeros((grid.n, grid.n), np.float32)
+    whole[rows, columns] = np.maximum(1 - x * x - y * y, 0)
+    return whole

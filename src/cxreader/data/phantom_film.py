@@ -7,6 +7,7 @@ nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,22 +38,22 @@ class Framing:
     angle: float
 
     def grid(self, size: int) -> Grid:
-        """The grid that covers the frame for an image of `size` px; 560 cells resolve what a phantom holds."""
-        n = max(96, min(round(1.12 * size), 560))
-        c, s = abs(np.cos(self.angle)), abs(np.sin(self.angle))
-        wide, high = (c * self.width + s * self.height) * 1.01, (c * self.height + s * self.width) * 1.01
+        """The grid that covers the frame for an image of `size` px; 512 cells resolve what a phantom holds."""
+        n = max(96, min(round(1.12 * size), 512))
+        c, s = abs(cos(self.angle)), abs(sin(self.angle))
+        wide, high = 1.01 * (c * self.width + s * self.height), 1.01 * (c * self.height + s * self.width)
         return Grid(n, self.centre_u - wide / 2, self.centre_v - high / 2, wide / n, high / n)
 
     def to_frame(self, points: Points) -> Points:
         """(k, 2) px of the 1024 frame, from (k, 2) mm."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
+        c, s = cos(self.angle), sin(self.angle)
         du, dv = points[:, 0] - self.centre_u, points[:, 1] - self.centre_v
         x, y = (c * du + s * dv) / self.width, (c * dv - s * du) / self.height
         return np.stack([x + 0.5, y + 0.5], 1) * FRAME
 
     def sample(self, field: Field, grid: Grid, size: int) -> Field:
         """(size, size) float32: a field (n, n) as seen in the frame, by bilinear interpolation."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
+        c, s = cos(self.angle), sin(self.angle)
         a, b = c * self.width / size / grid.step_u, -s * self.height / size / grid.step_u
         d, e = s * self.width / size / grid.step_v, c * self.height / size / grid.step_v
         x0 = (self.centre_u - grid.left) / grid.step_u - (a + b) * size / 2
@@ -78,10 +79,10 @@ class Exposure:
 def draw_exposure(ap: bool, rng: np.random.Generator) -> Exposure:
     """An exposure for one visit; AP films have less contrast and more noise."""
     return Exposure(
-        low=float(rng.normal(0.05, 0.22)),
-        window=float(rng.uniform(3.2, 4.6)) * (1.12 if ap else 1.0),
+        low=float(np.clip(rng.normal(-0.05, 0.2), -0.35, 0.4)),
+        window=float(rng.uniform(3.0, 4.1)) * (1.12 if ap else 1.0),
         curve=float(rng.uniform(0.7, 1.5)),
-        flatten=float(rng.uniform(0.05, 0.50)),
+        flatten=float(rng.uniform(0.0, 0.35)),
         noise=float(rng.uniform(2.0, 6.5)) * (1.25 if ap else 1.0),
         black=float(rng.uniform(0, 14)),
         white=float(rng.uniform(222, 255)),
@@ -106,7 +107,7 @@ def develop(attenuation: Field, grid: Grid, exposure: Exposure, rng: np.random.G
 
 def clutter(chest: Chest, rng: np.random.Generator) -> Field:
     """(n, n): attenuation of what is no finding: electrodes and wires, tubes, nipples, old granulomas."""
-    canvas, soft, tall = Canvas(chest.grid), Canvas(chest.grid), chest.build.tall
+    canvas, soft, tall = Canvas(chest.grid), Canvas(chest.grid, fine=1), chest.build.tall
     portable = 0.55 if chest.pose.ap else 0.08
     if rng.random() < portable:
         for _ in range(int(rng.integers(2, 6))):
@@ -160,7 +161,7 @@ def side_marker(image: Image.Image, rng: np.random.Generator) -> None:
 
 def _strokes(image: Image.Image, letter: str, at: tuple[float, float], scale: float, turn: float, level: int, *, plate: bool) -> None:
     size, draw = image.width, ImageDraw.Draw(image)
-    c, s = np.cos(turn), np.sin(turn)
+    c, s = cos(turn), sin(turn)
     if plate:
         r = scale * 1.05
         box = [(at[0] - 0.7 * r) * size, (at[1] - 0.55 * r) * size, (at[0] + 1.3 * r) * size, (at[1] + 1.45 * r) * size]

@@ -75,7 +75,7 @@ def _mass(chest: Chest, rng: np.random.Generator, size: float, contrast: float) 
 
 def _cloud(chest: Chest, rng: np.random.Generator, place: Point, size: float, count: int, blob: tuple[float, float]) -> Field:
     """(n, n) in 0 to 1: `count` overlapping patches about a place."""
-    canvas = Canvas(chest.grid)
+    canvas = Canvas(chest.grid, fine=1)
     for _ in range(count):
         offset = rng.normal(0, size / 4.6, 2).clip(-size / 2.1, size / 2.1)
         middle = (place[0] + float(offset[0]), place[1] + float(offset[1]))
@@ -92,7 +92,7 @@ def _infiltration(chest: Chest, rng: np.random.Generator, size: float, contrast:
 
 def _consolidation(chest: Chest, rng: np.random.Generator, size: float, contrast: float) -> Field:
     place = _inside(chest, rng, 95, 0.25, 0.9)
-    canvas = Canvas(chest.grid)
+    canvas = Canvas(chest.grid, fine=1)
     t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     radius = size / 2 * (1 + 0.14 * np.sin(3 * t + rng.uniform(0, 6)) + 0.1 * rng.normal(0, 1, 28))
     canvas.area(np.stack([place[0] + 0.85 * radius * np.cos(t), place[1] + radius * np.sin(t)], 1), 255)

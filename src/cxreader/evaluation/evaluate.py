@@ -223,7 +223,7 @@ def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
         if n == 0:
             found.append(f"There is no {name} image: what compares the two classes is undefined.")
         elif n < FEW_PATIENTS:
-            found.append(f"Only {n} {unit} with {name} images: the intervals are rough.")
+            found.append(f"Only {n} {unit if n > 1 else unit[:-1]} with {name} images: the intervals are rough.")
     if point.fitted_on != "calibrate":
         found.append("The threshold was given by the user, not fitted on the calibrate part of this model.")
     return found

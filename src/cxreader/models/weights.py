@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,17 @@ def _pinned(tag: str) -> Path:
     kept = default_folder() / f"{tag}.safetensors"
     if kept.is_file():
         return kept
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    repository, name = f"timm/{tag}", "model.safetensors"
+    if isinstance(cached := try_to_load_from_cache(repository, name), str):
+        return Path(cached)
     try:
-        return Path(hf_hub_download(f"timm/{tag}", "model.safetensors", etag_timeout=5))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        probe = urllib.request.Request(hf_hub_url(repository, name), method="HEAD")  # noqa: S310 - https, built by the hub
+        urllib.request.urlopen(probe, timeout=5).close()  # noqa: S310 - fails at once offline; the download retries for long
+        return Path(hf_hub_download(repository, name))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise WeightsError(
             f"cannot fetch model.safetensors of timm/{tag} from Hugging Face ({type(error).__name__})",
             where=f"model.weights = {tag}",

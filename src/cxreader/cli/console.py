@@ -1,0 +1,72 @@
+"""What every command shares: where text goes, progress, tables, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DISCLAIMER = "For research; not a medical device."
+
+
+class State:
+    """What the options before the command said; set once by `cxreader.cli`."""
+
+    quiet: bool = False
+    debug: bool = False
+
+
+def console(*, errors: bool = False) -> Console:
+    """A rich console on standard output, or on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=errors, highlight=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """A line of news on standard error, so that standard output holds results alone; silent with --quiet."""
+    if not State.quiet:
+        console(errors=True).print(text, markup=False)
+
+
+def table(title: str | None, header: Sequence[str], rows: Iterable[Sequence[Any]], *, note: str | None = None) -> None:
+    """A table on standard output: the first column to the left, the others to the right."""
+    from rich import box
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
+    grid.caption_justify = "left"
+    for i, name in enumerate(header):
+        grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    console().print(grid)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error with rate and remaining time; yields f(done, total), or None with --quiet."""
+    if State.quiet:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console(errors=True)) as bars:
+        task = bars.add_task(what, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bars.tasks[0].speed
+            bars.update(task, completed=done, total=total, rate="" if speed is None else f"{speed:,.0f}/s")
+
+        yield update
+
+
+def fail(error: Exception, exit_code: int) -> int:
+    """One line on standard error; returns the exit code."""
+    sys.stderr.write(f"cxreader: {error}\n")
+    return exit_code

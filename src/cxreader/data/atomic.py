@@ -1,0 +1,37 @@
+"""Files that are either the old one or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from cxreader.errors import StorageError
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Write `data` beside `path`, force it to the disk, then rename it over `path`; folders are made as needed.
+
+    Raises StorageError when the disk is full or the place cannot be written; the old file is then untouched.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if target.parent.is_dir() else None
+        raise storage_error(error, target, len(data)) from None
+    return target
+
+
+def storage_error(error: OSError, where: Path, needed: int) -> StorageError:
+    """What went wrong when `needed` bytes were to be written at `where`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what = f"no room for the {needed:,} bytes ({needed / 2**20:,.1f} MiB) it needs"
+        return StorageError(what, where=where, mend="free space there or choose another folder; what was done is kept")
+    return StorageError(f"cannot be written ({error.strerror})", where=where, mend="choose a folder you may write to")

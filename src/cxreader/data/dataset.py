@@ -1,0 +1,82 @@
+"""Batches of cached pixels, in an order that depends on the seed, the phase and the epoch alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cxreader.imaging.preprocess import InputSpec
+
+Batch = tuple[Tensor, Tensor]
+
+
+def derive_seed(*words: int | str) -> int:
+    """A 63-bit seed of its own for every combination, such as (seed, phase, epoch, step)."""
+    digest = hashlib.blake2b(repr(words).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class CachedImages(Dataset[Batch]):
+    """Pixels uint8 (N, H, W) of a cache, the `rows` that belong here, and their labels (n,).
+
+    Asked with a list of positions it gives a whole batch at once: uint8 (b, H, W) and int64 (b,).
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
+        self.pixels, self.rows, self.labels = pixels, rows, labels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: Sequence[int]) -> Batch:
+        chosen = np.asarray(positions)
+        pixels = np.ascontiguousarray(self.pixels[self.rows[chosen]])
+        return torch.from_numpy(pixels), torch.from_numpy(self.labels[chosen].astype(np.int64))
+
+
+class EpochOrder(Sampler[list[int]]):
+    """Lists of positions, a batch each. Shuffled by (seed, phase, epoch), or in order when `shuffle` is off.
+
+    Lightning calls `set_epoch` before each epoch, after a resumption too.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, seed: int = 0, phase: str = "", shuffle: bool = False) -> None:
+        self.count, self.batch_size, self.seed, self.phase, self.shuffle = count, batch_size, seed, phase, shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.arange(self.count)
+        if self.shuffle:
+            np.random.default_rng(derive_seed(self.seed, self.phase, self.epoch)).shuffle(order)
+        for start in range(0, self.count, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
+
+
+def loader(images: CachedImages, order: EpochOrder) -> DataLoader[Batch]:
+    """Whole batches, in this process: a memory map and one gather cost less than a worker would."""
+    return DataLoader(images, sampler=order, batch_size=None, num_workers=0)
+
+
+def grey(pixels: Tensor) -> Tensor:
+    """uint8 (N, H, W) to float32 (N, 1, H, W) in [0, 1]."""
+    return pixels.unsqueeze(1).float() / 255
+
+
+def normalise(batch: Tensor, spec: InputSpec) -> Tensor:
+    """float32 (N, 1, H, W) in [0, 1] to (N, 3, H, W), channels last: `InputSpec.normalise` on tensors, the same to the bit."""
+    mean = torch.tensor(spec.mean, device=batch.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=batch.device).view(1, 3, 1, 1)
+    return ((batch - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,201 @@
+"""The typed index: every image of a source and what its table says of it, whatever the source was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.data.atomic import write_whole
+from cxreader.errors import DataError, TableError
+from cxreader.findings import FINDINGS
+from cxreader.records import LABEL_NAMES, Box, ImageRecord
+
+Kind = Literal["nih", "table", "folder"]
+NO_PATIENTS = "no patient is known: patient-wise splitting is impossible, one patient's images may be in several parts"
+_METADATA = b"cxreader.index"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Index:
+    """The images of one source.
+
+    `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
+    the table. `name` is the data set's, `root` the folder or table it was opened from and `tables` where its tables
+    lay when elsewhere: the three reopen it. `rows_without_file` and `files_without_row` are counts; `notes` are for people.
+    Raises TableError when an image name stands twice.
+    """
+
+    records: tuple[ImageRecord, ...] = field(repr=False)
+    name: str
+    kind: Kind
+    root: str
+    rows_without_file: int = 0
+    files_without_row: int = 0
+    notes: tuple[str, ...] = ()
+    tables: str | None = None
+
+    def __post_init__(self) -> None:
+        refuse_duplicates(((r.image, n) for n, r in enumerate(self.records, 1)), self.root)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def by_image(self) -> dict[str, ImageRecord]:
+        """Every record by its image name."""
+        return {record.image: record for record in self.records}
+
+    @cached_property
+    def labels(self) -> NDArray[np.int8]:
+        """(n,) int8: 0 normal, 1 abnormal, in the order of `records`."""
+        return np.fromiter((r.label for r in self.records), np.int8, len(self.records))
+
+    @cached_property
+    def has_patients(self) -> bool:
+        """True when every record names its patient; without that no split can be made by patient."""
+        return bool(self.records) and all(r.patient is not None for r in self.records)
+
+    @cached_property
+    def n_patients(self) -> int:
+        """Distinct known patients; the same number in two sources is two patients."""
+        return len({(r.source, r.patient) for r in self.records if r.patient is not None})
+
+    def summary(self) -> dict[str, Any]:
+        """Counts as JSON-ready data: images, patients, labels, views, sexes, findings, boxes, ages, files and rows."""
+        records = self.records
+        found = Counter(name for r in records for name in r.findings)
+        ages = [r.age for r in records if r.age is not None and r.age_plausible]
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "images": len(records),
+            "patients": self.n_patients if self.n_patients else None,
+            "labels": {label: int((self.labels == n).sum()) for n, label in enumerate(LABEL_NAMES)},
+            "views": _counts(r.view for r in records),
+            "sexes": _counts(r.sex for r in records),
+            "findings": {f.name: found[f.name] for f in FINDINGS if found[f.name]},
+            "boxes": sum(len(r.boxes) for r in records),
+            "ages": len(ages),
+            "median_age": float(np.median(ages)) if ages else None,
+            "implausible_ages": sum(not r.age_plausible for r in records),
+            "rows_without_file": self.rows_without_file,
+            "files_without_row": self.files_without_row,
+            "notes": list(self.notes),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write Parquet: typed columns, findings as lists, boxes as lists of structs. Raises StorageError."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        about = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "records"}
+        text = json.dumps({"version": _VERSION, **about})
+        columns = {f.name: [_plain(getattr(r, f.name)) for r in self.records] for f in fields(ImageRecord)}
+        table = pa.table(columns, schema=_schema().with_metadata({_METADATA: text.encode()}))
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        return write_whole(path, sink.getvalue().to_pybytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The index that `save` wrote, equal in every field. Raises TableError when it is none, damaged or too new."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(os.fspath(path))
+        except (OSError, pa.ArrowException) as error:
+            raise TableError(f"cannot be read as Parquet ({error})", where=path, mend="write the index again") from None
+        about = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+        if about.pop("version", None) != _VERSION:
+            raise TableError("is no index of this version", where=path, mend="make it with `cxreader data index`")
+        names = [f.name for f in fields(ImageRecord)]
+        rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+        records = tuple(_record(dict(zip(names, row, strict=True))) for row in rows)
+        return cls(records=records, **{**about, "notes": tuple(about["notes"])})
+
+
+def is_index(path: Path) -> bool:
+    """True for a Parquet file that `Index.save` wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _METADATA in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def refuse_duplicates(rows: Iterable[tuple[str, int]], where: str | os.PathLike[str]) -> None:
+    """Raise TableError, naming both rows, when one image name of (image, row number) pairs stands twice."""
+    first: dict[str, int] = {}
+    for image, row in rows:
+        if first.setdefault(image, row) != row:
+            raise TableError(
+                f"image {image!r} stands in row {first[image]} and again in row {row}",
+                where=where,
+                mend="keep one row an image",
+            )
+
+
+def require_images(index: Index) -> Index:
+    """The index itself. Raises DataError when it holds no image at all."""
+    if not index.records:
+        raise DataError("no image of this source has a file", where=index.root, mend="check where the images lie")
+    return index
+
+
+def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """What must be said of the patients: nothing when all are known."""
+    known = [r.patient is not None for r in records]
+    if all(known):
+        return ()
+    return (NO_PATIENTS,) if not any(known) else (f"{known.count(False):,} of {len(known):,} images name no patient",)
+
+
+def _counts(values: Iterable[str | None]) -> dict[str, int]:
+    found = Counter("unknown" if v is None else v for v in values)
+    return {name: found[name] for name in sorted(found, key=lambda v: (v == "unknown", v))}
+
+
+def _plain(value: Any) -> Any:
+    """A field as Arrow takes it."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Box):
+        return [{f.name: getattr(box, f.name) for f in fields(Box)} for box in value]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _record(row: dict[str, Any]) -> ImageRecord:
+    spacing = row["spacing"]
+    boxes = tuple(Box(**box) for box in row["boxes"])
+    return ImageRecord(
+        **{**row, "findings": tuple(row["findings"]), "spacing": spacing and tuple(spacing), "boxes": boxes}
+    )
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    box = pa.struct([("finding", pa.string())] + [(name, pa.float64()) for name in ("x", "y", "width", "height")])
+    types = {
+        "label": pa.int8(),
+        "findings": pa.list_(pa.string()),
+        "follow_up": pa.int32(),
+        "age": pa.float64(),
+        "age_plausible": pa.bool_(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "spacing": pa.list_(pa.float64(), 2),
+        "boxes": pa.list_(box),
+    }
+    return pa.schema([(f.name, types.get(f.name, pa.string())) for f in fields(ImageRecord)])

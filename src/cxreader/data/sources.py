@@ -1,0 +1,103 @@
+"""A path becomes an index: which kind of source lies there, and where relative paths are looked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal, get_args
+
+from cxreader.data.folder import is_labelled_tree, open_folder
+from cxreader.data.index import Index, Kind, is_index
+from cxreader.data.nih import find_entries, open_nih
+from cxreader.data.table import open_table
+from cxreader.errors import DataError, UsageError, nearest
+
+IMAGES_VARIABLE = "CXREADER_IMAGES"
+IMAGES_DEFAULT = "../shared/data"
+PHANTOM_FILE = "phantom.json"
+_TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
+
+
+def open_source(
+    path: str | os.PathLike[str],
+    *,
+    kind: Literal["auto"] | Kind = "auto",
+    tables: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> Index:
+    """The index of whatever lies at `path` (found as `locate` finds it).
+
+    A release of NIH ChestX-ray14 or of phantoms in its layout, a CSV or Parquet table (or a folder with one
+    `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`. `tables`: the folder of the NIH
+    tables when they lie elsewhere (looked for from the source's folder too). `name` is kept as the data set's name.
+    Raises UsageError for an unknown kind, DataError when nothing is there or it is none of these, TableError as the
+    sources do.
+    """
+    if kind != "auto" and kind not in get_args(Kind):
+        raise UsageError(f"unknown kind of source {kind!r}", mend=nearest(kind, ("auto", *get_args(Kind))))
+    root = locate(path)
+    table_folder = None if tables is None else locate(tables, beside=root)
+    if root.is_file() and kind in ("auto", "table"):
+        return Index.load(root) if is_index(root) else open_table(_as_table(root), name=name)
+    if not root.is_dir():
+        raise DataError("is a file, not a folder", where=root, mend="give the folder")
+    if kind == "auto":
+        kind = detect(root, table_folder)
+    if kind == "nih":
+        phantom = _phantom_source(find_entries(root, table_folder))
+        return open_nih(root, tables=table_folder, name=name or phantom or "nih", source=phantom or "nih")
+    if kind == "table":
+        return open_table(root / "labels.csv", name=name)
+    return open_folder(root, name=name)
+
+
+def detect(root: Path, tables: Path | None = None) -> Kind:
+    """What a folder holds; tables in it come before its folders' names, and those before tables above it."""
+    if tables is not None or find_entries(root, root) is not None:
+        return "nih"
+    if (root / "labels.csv").is_file():
+        return "table"
+    if is_labelled_tree(root):
+        return "folder"
+    if find_entries(root) is not None:
+        return "nih"
+    raise DataError(
+        "no labelled images here",
+        where=root,
+        mend="expected Data_Entry_2017*.csv (or --tables DIR), labels.csv, or folders normal and abnormal",
+    )
+
+
+def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
+    """The absolute place of `path`.
+
+    A relative one is looked for in the working folder, then in the folder that the environment variable CXREADER_IMAGES
+    names (`../shared/data` when it is not set), then `beside` the given folder. Raises DataError listing these places.
+    """
+    wanted = Path(path).expanduser()
+    roots = [Path(), Path(os.environ.get(IMAGES_VARIABLE) or IMAGES_DEFAULT), *([] if beside is None else [beside])]
+    places = [wanted] if wanted.is_absolute() else [root / wanted for root in roots]
+    for place in places:
+        if place.exists():
+            return Path(os.path.abspath(place))  # noqa: PTH100 (a link stays the name it was given)
+    looked = ", ".join(os.path.abspath(place) for place in places)  # noqa: PTH100
+    mend = "check the path" if wanted.is_absolute() else f"check the path, or set {IMAGES_VARIABLE}"
+    raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
+
+
+def _as_table(path: Path) -> Path:
+    if path.suffix.lower() not in _TABLE_SUFFIXES:
+        raise DataError("is not a table", where=path, mend="give a CSV, a Parquet file or a folder")
+    return path
+
+
+def _phantom_source(entries: Path | None) -> str | None:
+    """`phantom:SEED`: the same patient number of another seed is another phantom patient."""
+    path = None if entries is None else entries.with_name(PHANTOM_FILE)
+    if path is None or not path.is_file():
+        return None
+    try:
+        return f"phantom:{int(json.loads(path.read_text())['seed'])}"
+    except (ValueError, KeyError, TypeError):
+        raise DataError("has no seed", where=path, mend="write the phantoms again") from None

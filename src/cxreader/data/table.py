@@ -1,0 +1,151 @@
+"""Anybody's images as a CSV or Parquet table: `image,label`, and whatever else it tells."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
+from cxreader.errors import TableError, nearest
+from cxreader.findings import parse_findings
+from cxreader.records import ABNORMAL, NORMAL, ImageRecord
+
+REQUIRED = ("image", "label")
+OPTIONAL = ("patient", "age", "sex", "view", "source", "findings", "subtype")
+LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
+MAX_AGE = 120.0
+_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_AGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
+_SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F"}
+
+
+def open_table(path: Path, *, name: str | None = None) -> Index:
+    """The index of a table.
+
+    Columns: `image` (a file, relative to the table's folder) and `label` (normal, abnormal, 0 or 1); optional `patient,
+    age, sex, view, source, findings` ("|" between them, empty when not told) and `subtype`; others are left alone.
+    Raises TableError, with the row (the header is row 1), for a missing column, a label outside the list, an image
+    named twice or without its file, an age that is no number, an unknown finding, or findings beside the label normal.
+    """
+    header, rows = read_rows(path)
+    columns = {column.strip().lower(): position for position, column in enumerate(header)}
+    for column in REQUIRED:
+        if column not in columns:
+            has = nearest(column, columns) if columns else "the table is empty"
+            raise TableError(f"the column {column!r} is missing", where=path, mend=f"name it so in the header ({has})")
+    records: list[tuple[int, ImageRecord]] = []
+    for number, row in enumerate(rows, 2):
+        if not any(row):
+            continue
+        if len(row) < len(header):
+            raise TableError(f"{len(row)} cells, the header has {len(header)}", where=f"{path}, row {number}")
+        cells = {column: row[position].strip() for column, position in columns.items()}
+        records.append((number, _record(cells, path, number, name or "")))
+    refuse_duplicates(((os.path.normpath(str(r.path)), n) for n, r in records), path)
+    _require_files(records, path)
+    found = tuple(r for _, r in records)
+    return require_images(
+        Index(found, name=name or path.parent.name, kind="table", root=str(path), notes=patient_notes(found))
+    )
+
+
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV (comma, semicolon or tab) or Parquet table, every cell as text. Raises TableError."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _parquet_rows(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = list(csv.reader(file, delimiter=max(",;\t", key=first.count)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(f"is no CSV table ({error})", where=path, mend="save it as CSV in UTF-8") from None
+    except OSError as error:
+        raise TableError(f"cannot be opened ({error.strerror})", where=path, mend="check the path") from None
+    if not rows:
+        raise TableError("the table is empty", where=path, mend="its first row names the columns")
+    return rows[0], rows[1:]
+
+
+def parse_age(text: str, where: str) -> tuple[float | None, bool]:
+    """Years of `58`, `058Y`, `009M`, `12D` (DICOM's units), and whether that is a human's age; (None, True) when empty.
+
+    An impossible age such as 411 is kept as it stands and flagged. Raises TableError for what is no age at all.
+    """
+    if not text:
+        return None, True
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise TableError(f"the age {text!r} is no number", where=where, mend="give years, or leave it empty")
+    age = float(match[1]) * _YEARS[match[2].upper()]
+    return age, 0 <= age <= MAX_AGE
+
+
+def parse_sex(text: str) -> Literal["M", "F"] | None:
+    """M or F; None for anything else, since tables hold O, U, X and blanks."""
+    return _SEXES.get(text.upper())
+
+
+def _record(cells: dict[str, str], path: Path, number: int, source: str) -> ImageRecord:
+    where = f"{path}, row {number}"
+    image, label = cells["image"], LABELS.get(cells["label"].lower())
+    if not image:
+        raise TableError("the image is empty", where=where, mend="name the file")
+    if label is None:
+        what = f"the label {cells['label']!r} is outside the list"
+        raise TableError(what, where=where, mend=f"known: {', '.join(LABELS)}")
+    text = cells.get("findings", "")
+    findings = parse_findings(text, where=where) if text else ()
+    if findings and label == NORMAL:
+        raise TableError("the label is normal but findings stand beside it", where=where, mend="correct one of them")
+    age, plausible = parse_age(cells.get("age", ""), where)
+    return ImageRecord(
+        image=image,
+        label=label,
+        path=str(path.parent / image),
+        patient=cells.get("patient") or None,
+        source=cells.get("source") or source,
+        findings=findings,
+        age=age,
+        age_plausible=plausible,
+        sex=parse_sex(cells.get("sex", "")),
+        view=cells.get("view", "").upper() or None,
+        subtype=cells.get("subtype") or None,
+    )
+
+
+def _require_files(records: list[tuple[int, ImageRecord]], path: Path) -> None:
+    missing = [(number, r) for number, r in records if r.path is not None and not Path(r.path).is_file()]
+    if missing:
+        number, record = missing[0]
+        what = f"no file for image {record.image!r}"
+        what += f" (and for {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+        raise TableError(what, where=f"{path}, row {number}", mend="image paths are relative to the table's folder")
+
+
+def _parquet_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"is no Parquet table ({error})", where=path, mend="write it again") from None
+    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    return list(table.column_names), [list(row) for row in zip(*columns, strict=True)]
+
+
+def _text(value: object) -> str:
+    """A cell as a CSV would hold it: 3.0 of a column with gaps is 3, True is 1."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, list):
+        return "|".join(map(str, value))
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,34 @@
+"""Grad-CAM without hooks: the gradient of the stages behind the last spatial one (Selvaraju et al., ICCV 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cxreader.models.stages import StagedModel
+from cxreader.records import ABNORMAL
+
+
+def grad_cam(
+    model: StagedModel, x: Tensor, *, stage: str = "last_block", target: int = ABNORMAL
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, 2) and raw maps (N, h, w) float32, >= 0, of the `target` logit at `stage`.
+
+    Each map is ReLU(sum over channels of mean-gradient times activation), unscaled: scaling is the drawer's work. Only
+    the stages behind `stage` are differentiated, so the cost is a forward pass and little more. `x` is (N, 3, H, W)
+    float32. The model's mode and its parameters' gradients are left as they were; it runs in evaluation mode.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            spatial = model.until(x, stage)
+        with torch.enable_grad():
+            spatial.requires_grad_()
+            logits = model.after(spatial, stage)
+            (gradient,) = torch.autograd.grad(logits[:, target].sum(), spatial)
+        weights = gradient.mean(dim=(2, 3), keepdim=True)
+        maps = (weights * spatial.detach()).sum(dim=1).clamp_min(0)
+    finally:
+        model.train(was_training)
+    return logits.detach(), maps.float()

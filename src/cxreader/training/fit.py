@@ -1,0 +1,174 @@
+"""One phase on Lightning's Trainer, with the epoch as the unit of resumption."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cxreader import torch_setup  # noqa: F401 - before Lightning
+
+# isort: split
+import lightning
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from cxreader.data.dataset import CachedImages, EpochOrder, grey, loader, normalise
+from cxreader.errors import ModelError
+from cxreader.models.stages import StagedModel
+from cxreader.runs import write_bytes, write_json
+from cxreader.training.module import PhaseModule, Recipe
+from cxreader.training.phases import Phase, PhaseResult
+
+BEST, DONE = "best.safetensors", "done.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and how a phase runs; nothing here changes what is learnt, but for `batch_size`, `precision` and `monitor`."""
+
+    batch_size: int = 32
+    monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
+    precision: str = "32"
+    accelerator: str = "auto"
+    devices: int = 1
+    tensorboard: bool = False
+    show_progress: bool = True
+
+
+def fit_phase(
+    model: StagedModel, phase: Phase, recipe: Recipe, parts: dict[str, CachedImages], folder: Path, settings: Settings
+) -> PhaseResult:
+    """Train `model` in place until it stops improving on `tune`, and leave it with its best epoch's weights.
+
+    `parts` holds train and tune. A phase that is done is loaded from `folder`; one that was interrupted goes on after its
+    last whole epoch, to the same weights as without the interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when
+    the loss is no number.
+    """
+    if not (folder / DONE).exists():
+        module = PhaseModule(model, phase, recipe)
+        best = _run(module, parts, folder, settings)
+        _finish(module, best, folder, settings.monitor)
+    model.load_state_dict(load_file(folder / BEST))
+    return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
+
+
+def predict_logits(model: StagedModel, images: CachedImages, recipe: Recipe, batch_size: int = 64) -> Tensor:
+    """Logits float32 (n, 2) of images in their order, without augmentation, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        batches = loader(images, EpochOrder(len(images), batch_size))
+        logits = [model(normalise(grey(pixels.to(device)), recipe.spec)).float().cpu() for pixels, _ in batches]
+    model.train(was_training)
+    return torch.cat(logits)
+
+
+def state_bytes(model: StagedModel) -> bytes:
+    """The network's tensors as safetensors bytes."""
+    return bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}))
+
+
+def _run(module: PhaseModule, parts: dict[str, CachedImages], folder: Path, settings: Settings) -> ModelCheckpoint:
+    seed, name = module.recipe.seed, module.phase.name
+    order = EpochOrder(len(parts["train"]), settings.batch_size, seed=seed, phase=name, shuffle=True)
+    train = loader(parts["train"], order)
+    tune = loader(parts["tune"], EpochOrder(len(parts["tune"]), max(64, settings.batch_size)))
+    best, every, stop = _callbacks(module.phase, folder, settings.monitor)
+    bars = [TQDMProgressBar(refresh_rate=5)] if settings.show_progress else []
+    with _quiet_lightning():
+        trainer = lightning.Trainer(
+            max_epochs=module.phase.epochs,
+            callbacks=[stop, best, every, *bars],
+            logger=_loggers(folder, settings.tensorboard),
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=settings.precision,
+            deterministic="warn",  # a kernel without a deterministic form (some of CUDA's) is used and said, not refused
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=settings.show_progress,
+            log_every_n_steps=max(1, min(50, len(order))),
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+        module.to(memory_format=torch.channels_last)
+        try:
+            trainer.fit(module, train, tune, ckpt_path=_last_whole(folder), weights_only=False)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    return best
+
+
+def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint, EarlyStopping]:
+    mode = "min" if monitor == "loss" else "max"
+    figure = f"tune_{monitor}"
+    best = ModelCheckpoint(
+        folder, filename="best-{epoch}", monitor=figure, mode=mode, save_weights_only=True, save_on_train_epoch_end=True
+    )
+    # The last two epochs are kept: a machine that dies while one is written still has the other.
+    every = ModelCheckpoint(
+        folder, filename="last-{epoch:04d}", monitor="epoch", mode="max", save_top_k=2, save_on_train_epoch_end=True
+    )
+    stop = EarlyStopping(
+        figure, mode=mode, patience=phase.patience, min_delta=0.0, check_on_train_epoch_end=True, check_finite=False
+    )
+    return best, every, stop
+
+
+def _last_whole(folder: Path) -> Path | None:
+    """The newest epoch's checkpoint that can be read; the phase starts anew when there is none."""
+    for path in sorted(folder.glob("last-*.ckpt"), reverse=True):
+        try:
+            torch.load(path, map_location="cpu", weights_only=False)  # our own file, written by this run
+        except Exception:  # noqa: BLE001, S112 - a torn pickle raises anything; the epoch before it is whole
+            continue
+        return path
+    return None
+
+
+def _finish(module: PhaseModule, best: ModelCheckpoint, folder: Path, monitor: str) -> None:
+    """Write the phase's result; `done.json` comes last, so that a phase with it is whole."""
+    if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+        raise ModelError(f"phase {module.phase.name!r} gave no finite tune_{monitor}", mend="lower its learning rate")
+    checkpoint: dict[str, Any] = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
+    state = {k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items() if k.startswith("model.")}
+    module.model.load_state_dict(state)
+    write_bytes(folder / BEST, state_bytes(module.model))
+    seconds = sum(epoch["seconds"] for epoch in module.history)
+    score = float(best.best_model_score)
+    result = PhaseResult(module.phase.name, checkpoint["epoch"], score, tuple(module.history), seconds)
+    write_json(folder / DONE, asdict(result))
+    for leftover in folder.glob("*.ckpt"):
+        leftover.unlink()
+
+
+def _loggers(folder: Path, tensorboard: bool) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(folder, name="csv")]
+    return [*loggers, TensorBoardLogger(folder, name="tensorboard")] if tensorboard else loggers
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's advice about workers, folders and devices is no news to our users; its errors still come through."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in (".*does not have many workers", ".*Checkpoint directory .* exists", ".*deprecated", ".*LeafSpec"):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,105 @@
+"""The LightningModule: one phase of one network. Everything random comes from (seed, phase, epoch, step)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cxreader import torch_setup  # noqa: F401 - before Lightning, whose metrics import torchvision
+
+# isort: split
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics.classification import BinaryAccuracy, BinaryAUROC
+
+from cxreader.data.augment import Augmentation
+from cxreader.data.dataset import Batch, derive_seed, grey, normalise
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.models.stages import StagedModel
+from cxreader.training.phases import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What all phases share. `class_weights`: loss weights of (normal, abnormal), None for equal ones."""
+
+    seed: int
+    spec: InputSpec
+    augmentation: Augmentation | None
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, float] | None = None
+
+
+class PhaseModule(lightning.LightningModule):
+    """Trains the stages behind the cut of `model`; logs train_loss and tune_loss, tune_accuracy, tune_auc every epoch."""
+
+    def __init__(self, model: StagedModel, phase: Phase, recipe: Recipe) -> None:
+        super().__init__()
+        self.model = model.learn(phase.learn)
+        self.phase, self.recipe = phase, recipe
+        self.history: list[dict[str, Any]] = []
+        self.accuracy, self.auc = BinaryAccuracy(), BinaryAUROC()
+        weights = recipe.class_weights
+        self.class_weights = None if weights is None else torch.tensor(weights)
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW over what learns; a cosine schedule falls to zero at the phase's last epoch."""
+        kind = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = kind(learning, lr=self.phase.lr, weight_decay=self.recipe.weight_decay)
+        if self.recipe.schedule == "constant":
+            return optimizer
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=self.phase.epochs)]
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout draws from the global generator: it starts anew each epoch, so that an epoch can be repeated alone."""
+        self.model.train()
+        self._started = time.perf_counter()
+        torch.manual_seed(derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, "dropout"))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch of uint8 (N, H, W) pixels."""
+        pixels, label = batch
+        x = grey(pixels)
+        if self.recipe.augmentation is not None:
+            seed = derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, batch_idx)
+            x = self.recipe.augmentation(x, seed)
+        loss = self._loss(self.model(normalise(x, self.recipe.spec)), label)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(label), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Loss, accuracy and AUC on `tune`."""
+        pixels, label = batch
+        logits = self.model(normalise(grey(pixels), self.recipe.spec))
+        margin = (logits[:, 1] - logits[:, 0]).float()
+        self.accuracy.update(margin > 0, label)
+        self.auc.update(margin.double().sigmoid(), label)
+        self.log("tune_loss", self._loss(logits, label), on_epoch=True, batch_size=len(label))
+        self.log("tune_accuracy", self.accuracy, on_epoch=True, batch_size=len(label), prog_bar=True)
+        self.log("tune_auc", self.auc, on_epoch=True, batch_size=len(label), prog_bar=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Every epoch's figures are kept in the checkpoint, so that a resumed run has its whole history."""
+        figures = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        seconds = round(time.perf_counter() - self._started, 3)
+        record = {"epoch": self.current_epoch, "seconds": seconds, **figures}
+        self.history = [*self.history[: self.current_epoch], record]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the history."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history."""
+        self.history = checkpoint["history"]
+
+    def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        weight = None if self.class_weights is None else self.class_weights.to(logits)
+        return functional.cross_entropy(logits, label, weight=weight, label_smoothing=self.recipe.label_smoothing)

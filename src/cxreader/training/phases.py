@@ -1,0 +1,44 @@
+"""A phase: where the cut is, how fast the rest learns, how long at most. The study's two, or one with every stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cxreader.config import TrainingSection
+from cxreader.models.stages import Learn
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of training; `patience` in epochs without improvement of the monitored tune figure."""
+
+    name: str
+    learn: Learn
+    lr: float
+    epochs: int
+    patience: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """How a phase ended: its best epoch (from 0), the tune figure there, and every epoch's losses and figures."""
+
+    name: str
+    best_epoch: int
+    best_score: float
+    history: tuple[dict[str, Any], ...]
+    seconds: float
+
+
+def planned_phases(training: TrainingSection, *, pretrained: bool) -> tuple[Phase, ...]:
+    """The configured phases; `full` alone when nothing was pretrained, since frozen random stages would teach nothing."""
+    names = training.phases if pretrained else ("full",)
+    sections = {"head": training.head, "fine_tune": training.fine_tune, "full": training.full}
+    return tuple(Phase(name, **sections[name].model_dump()) for name in names)
+
+
+def better(a: PhaseResult, b: PhaseResult, monitor: Literal["accuracy", "auc", "loss"]) -> PhaseResult:
+    """The phase with the better tune figure; the earlier one when they are equal."""
+    wins = b.best_score < a.best_score if monitor == "loss" else b.best_score > a.best_score
+    return b if wins else a
