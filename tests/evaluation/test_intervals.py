@@ -178,7 +178,9 @@ def test_text_of_an_estimate() -> None:
     estimate = Estimate(0.9123, 0.8801, 0.9402, 120, 133, 98, "m")
     assert str(estimate) == "0.912 (0.880-0.940; 120 abnormal, 133 normal, 98 patients)"
     assert Estimate(0.01, -0.02, 0.03, 1, 1, None, "m").interval == "-0.020 to 0.030"
-    assert str(Estimate(0.5, 0.4, 0.6, 1, 2, None, "m")) == "0.500 (0.400-0.600; 1 abnormal, 2 normal, patients unknown)"
+    assert (
+        str(Estimate(0.5, 0.4, 0.6, 1, 2, None, "m")) == "0.500 (0.400-0.600; 1 abnormal, 2 normal, patients unknown)"
+    )
 
 
 number = st.floats(-1, 1) | st.just(float("nan"))

@@ -35,7 +35,7 @@ def open_folder(root: Path, *, name: str | None = None) -> Index:
     notes = patient_notes(records)
     notes += (f"{without:,} images lie under neither normal nor abnormal",) if without else ()
     return Index(
-        tuple(records), name=name or root.name, kind="folder", root=str(root), files_without_row=without, notes=notes
+        tuple(records), name=name or "", kind="folder", root=str(root), files_without_row=without, notes=notes
     )
 
 

@@ -30,8 +30,9 @@ class Index:
     """The images of one source.
 
     `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
-    the table. `name` is the data set's, `root` the folder or table it was opened from and `tables` where its tables
-    lay when elsewhere: the three reopen it. `rows_without_file` and `files_without_row` are counts; `notes` are for people.
+    the table. `name` is the data set's (empty when nobody gave one), `root` the folder or table it was opened from and
+    `tables` where its tables lay when elsewhere: the three reopen it. `rows_without_file` and `files_without_row` are
+    counts; `notes` are for people.
     Raises TableError when an image name stands twice.
     """
 

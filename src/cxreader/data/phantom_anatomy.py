@@ -115,9 +115,11 @@ def diaphragm(grid: Grid, b: Build, pose: Pose) -> Field:
 
 def heart(grid: Grid, b: Build, pose: Pose) -> Field:
     """(n, n) in 0 to 1: the heart's shadow; its apex points to the image's right, its width is `pose.heart` mm."""
-    width, low = pose.heart, 98 * b.tall - pose.lift
-    left = dome((0.14 * width + pose.turn, low - 0.345 * width), 0.62 * width, 0.385 * width, b.tilt, grid)
-    right = dome((-0.12 * width + pose.turn, low - 0.42 * width), 0.245 * width, 0.46 * width, -0.12, grid)
+    # The two ellipses together are 1.07 wide; an enlarged heart grows to the sides more than it grows up.
+    width, low = pose.heart / 1.07, 98 * b.tall - pose.lift
+    high = width**0.5 * (115 * b.tall) ** 0.5
+    left = dome((0.14 * width + pose.turn, low - 0.345 * high), 0.62 * width, 0.385 * high, b.tilt, grid)
+    right = dome((-0.12 * width + pose.turn, low - 0.42 * high), 0.245 * width, 0.46 * high, -0.12, grid)
     return np.sqrt(np.sqrt(np.maximum(left, right)))
 
 
@@ -160,46 +162,39 @@ def _airway(grid: Grid, b: Build, pose: Pose) -> Field:
     return canvas.field(2.0)
 
 
-def _rib(i: int, side: int, b: Build, outer_at: Points, heights: Points) -> tuple[
-    Points, Points
-]:
-    """Centre lines (k, 2) of rib i behind (from the spine out) and in front (back towards the sternum)."""
+def _ribs(b: Build, outer_at: Points, heights: Points) -> tuple[Points, Points]:
+    """Centre lines (10, 22, 2) of one side's ribs: behind, from the spine out, and in front, back towards the sternum."""
+    i, t = np.arange(1, 11)[:, None], np.linspace(0, 1, 22)[None, :]
     v0 = (-134 + 23.5 * i + b.ribs) * b.tall
-    drop = (6 + 7.5 * min(i, 6)) * b.tall
-    edge = float(np.interp(v0 + drop, heights, outer_at)) + 2
-    edge = max(edge, 62 * b.wide)
-    t = np.linspace(0, 1, 22)
-    back_u = 17 + (edge - 17) * np.sin(t * np.pi / 2)
-    back_v = v0 - 5 * np.sin(np.pi * t) + drop * t**2.3
-    end = min(52 + 4.5 * i, 0.8 * edge) if i > 1 else 30
-    front_u = edge - (edge - end) * (1 - np.cos(t * np.pi / 2))
-    front_v = v0 + drop + (24 + 5 * min(i, 6)) * b.tall * np.sin(t * np.pi / 2)
-    return np.stack([side * back_u, back_v], 1), np.stack([side * front_u, front_v], 1)
+    drop = (6 + 7.5 * np.minimum(i, 6)) * b.tall
+    edge = np.maximum(np.interp(v0 + drop, heights, outer_at) + 2, 62 * b.wide)
+    rise, turn = np.sin(t * np.pi / 2), 1 - np.cos(t * np.pi / 2)
+    back = np.stack([17 + (edge - 17) * rise, v0 - 5 * np.sin(np.pi * t) + drop * t**2.3], -1)
+    end = np.where(i > 1, np.minimum(52 + 4.5 * i, 0.8 * edge), 30)
+    front = np.stack([edge - (edge - end) * turn, v0 + drop + (24 + 5 * np.minimum(i, 6)) * b.tall * rise], -1)
+    return back, front
 
 
 def _bones(grid: Grid, b: Build, pose: Pose, outer: Field) -> Field:
     """(n, n): attenuation of ribs, clavicles, scapulae, arms and spine."""
     back, front = Canvas(grid), Canvas(grid)
-    width = np.linspace(8.5, 11.5, 22) * b.wide
-    heights, outer_at = grid.v[:, 0].astype(float), outer[:, 0].astype(float)
-    for side in (-1, 1):
+    width = np.tile(np.linspace(8.5, 11.5, 22) * b.wide, (10, 1))
+    behind, before = _ribs(b, outer[:, 0].astype(float), grid.v[:, 0].astype(float))
+    t = np.linspace(0, 1, 16)
+    collar = np.stack([12 + 140 * t * b.wide, (-84 - 42 * t**0.8 + 9 * np.sin(2 * np.pi * t)) * b.tall], 1)
+    for side in (-1.0, 1.0):
         _shoulder(front, side, b, pose)
-        for i in range(1, 11):
-            behind, before = _rib(i, side, b, outer_at, heights)
-            behind[:, 0] += _spine_offset(behind[:, 1], b) * np.linspace(1, 0.2, 22)
-            back.ribbon(behind, width, 105, 95)
-            if i <= 7:
-                front.ribbon(before[:15], width[:15] * 1.15, 62, 55)
-                front.ribbon(before[14:], width[14:] * 1.2, 34, 22)
-        t = np.linspace(0, 1, 16)
-        collar = np.stack(
-            [side * (12 + 140 * t * b.wide) + pose.turn, (-84 - 42 * t**0.8 + 9 * np.sin(2 * np.pi * t)) * b.tall], 1
-        )
-        front.ribbon(collar, 11 + 5 * np.abs(2 * t - 1) ** 2, 125, 110)
-    return 0.36 * back.field(0.8) + 0.36 * front.field(0.9) + _spine(grid, b)
+        hind, fore = behind * (side, 1), before * (side, 1)
+        hind[..., 0] += _spine_offset(hind[..., 1], b) * np.linspace(1, 0.2, 22)
+        back.ribbons(hind, width, 105, 95)
+        # In front the lower ribs turn to cartilage and end; all fade towards the sternum.
+        front.ribbons(fore[:7, :15], 1.15 * width[:7, :15], 62, 55)
+        front.ribbons(fore[:7, 14:], 1.2 * width[:7, 14:], 34, 22)
+        front.ribbons((collar * (side, 1) + (pose.turn, 0))[None], (11 + 5 * (2 * t - 1) ** 2)[None], 125, 110)
+    return np.float32(0.36) * (back.field(0.8) + front.field(0.9)) + _spine(grid, b)
 
 
-def _shoulder(canvas: Canvas, side: int, b: Build, pose: Pose) -> None:
+def _shoulder(canvas: Canvas, side: float, b: Build, pose: Pose) -> None:
     """Scapula and the head of the humerus with its shaft."""
     w, shift = b.wide, pose.arms * 0.4
     blade = np.array([[128, -108], [168, -100], [160, -40], [138, 22], [126, 8], [118, -60]], float) * (side * w, b.tall)

@@ -91,14 +91,16 @@ class Canvas:
         """A filled circle of `radius` mm."""
         self.area(ellipse(centre, radius, radius, 0.0, 24), level)
 
-    def ribbon(self, centre: Points, width: Points, level: float, rim: float) -> None:
-        """A band along `centre` (k, 2) of `width` (k,) mm whose two edges stand out by `rim`, as cortical bone does."""
-        along = np.gradient(centre, axis=0)
-        across = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(np.hypot(*along.T), 1e-6)[:, None]
-        upper, lower = centre - across * width[:, None] / 2, centre + across * width[:, None] / 2
-        self.area(np.concatenate([upper, lower[::-1]]), level)
-        self.line(upper, 1.2, level + rim * 0.6)
-        self.line(lower, 1.4, level + rim)
+    def ribbons(self, centre: Points, width: Points, level: float, rim: float) -> None:
+        """Bands along `centre` (m, k, 2) of `width` (m, k) mm whose edges stand out by `rim`, as cortical bone does."""
+        along = np.diff(centre, axis=1, append=2 * centre[:, -1:] - centre[:, -2:-1])
+        along /= np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-6)[..., None]
+        across = np.stack([-along[..., 1], along[..., 0]], -1) * width[..., None] / 2
+        upper, lower, one = centre - across, centre + across, np.ones(len(centre))
+        for band in np.concatenate([upper, lower[:, ::-1]], 1):
+            self.area(band, level)
+        self.lines(upper, 1.2 * one, (level + 0.6 * rim) * one)
+        self.lines(lower, 1.4 * one, (level + rim) * one)
 
     def field(self, blur: float = 0.0) -> Field:
         """(n, n) float32 in 0 to 1, blurred by `blur` mm (standard deviation)."""

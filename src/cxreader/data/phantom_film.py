@@ -79,10 +79,10 @@ class Exposure:
 def draw_exposure(ap: bool, rng: np.random.Generator) -> Exposure:
     """An exposure for one visit; AP films have less contrast and more noise."""
     return Exposure(
-        low=float(np.clip(rng.normal(-0.05, 0.2), -0.35, 0.4)),
-        window=float(rng.uniform(3.0, 4.1)) * (1.12 if ap else 1.0),
-        curve=float(rng.uniform(0.7, 1.5)),
-        flatten=float(rng.uniform(0.0, 0.35)),
+        low=float(np.clip(rng.normal(-0.05, 0.16), -0.35, 0.3)),
+        window=float(rng.uniform(3.1, 3.9)) * (1.12 if ap else 1.0),
+        curve=float(rng.uniform(0.8, 1.4)),
+        flatten=float(rng.uniform(0.05, 0.3)),
         noise=float(rng.uniform(2.0, 6.5)) * (1.25 if ap else 1.0),
         black=float(rng.uniform(0, 14)),
         white=float(rng.uniform(222, 255)),

@@ -110,10 +110,10 @@ def _atelectasis(chest: Chest, rng: np.random.Generator, size: float, contrast: 
     for k in range(int(rng.integers(2, 4))):
         length = size * float(rng.uniform(0.75, 1.0))
         bow = float(rng.uniform(-0.10, 0.10)) * length
-        middle = np.array(place) + (float(rng.uniform(-6, 6)), (k - 1) * float(rng.uniform(11, 16)))
+        middle = np.array(place) + (float(rng.uniform(-6, 6)), (k - 1) * float(rng.uniform(14, 19)))
         line = np.stack([length * t, bow * (1 - 4 * t * t) + length * t * np.tan(tilt)], 1) + middle
-        width = float(rng.uniform(4.5, 8.5)) * np.sqrt(np.maximum(1 - (2 * t) ** 4, 0.05))
-        canvas.ribbon(line, width, 230, 20)
+        width = float(rng.uniform(6.0, 10.0)) * np.sqrt(np.maximum(1 - (2 * t) ** 4, 0.05))
+        canvas.ribbons(line[None], width[None], 230, 20)
     return np.float32(contrast) * _share(chest) * canvas.field(0.9)
 
 
@@ -141,16 +141,19 @@ def _pneumothorax(chest: Chest, rng: np.random.Generator, size: float, contrast:
 
 
 LESIONS: tuple[LesionKind, ...] = (
-    LesionKind("Atelectasis", 0.14, (60, 100), "mm long", (0.40, 0.60), "attenuation", _atelectasis),
-    LesionKind("Cardiomegaly", 0.11, (0.59, 0.70), "cardiothoracic ratio", (1.0, 1.0), "as the heart", None),
-    LesionKind("Effusion", 0.13, (30, 90), "mm above the dome", (0.75, 0.95), "share of air lost", _effusion),
-    LesionKind("Infiltration", 0.14, (60, 110), "mm across", (0.28, 0.45), "share of air lost", _infiltration),
-    LesionKind("Mass", 0.12, (36, 65), "mm across", (0.55, 0.85), "attenuation", _mass),
-    LesionKind("Nodule", 0.13, (16, 30), "mm across", (0.45, 0.70), "attenuation", _nodule),
-    LesionKind("Pneumothorax", 0.10, (22, 48), "mm at the apex", (0.28, 0.45), "attenuation lost", _pneumothorax),
-    LesionKind("Consolidation", 0.13, (50, 90), "mm across", (0.45, 0.70), "share of air lost", _consolidation),
+    LesionKind("Atelectasis", 0.14, (70, 110), "mm long", (0.80, 1.15), "attenuation", _atelectasis),
+    LesionKind("Cardiomegaly", 0.09, (0.60, 0.70), "cardiothoracic ratio", (1.0, 1.0), "as the heart", None),
+    LesionKind("Effusion", 0.11, (50, 105), "mm above the dome", (0.80, 0.95), "share of air lost", _effusion),
+    LesionKind("Infiltration", 0.15, (65, 110), "mm across", (0.42, 0.62), "share of air lost", _infiltration),
+    LesionKind("Mass", 0.13, (40, 68), "mm across", (0.85, 1.25), "attenuation", _mass),
+    LesionKind("Nodule", 0.15, (20, 30), "mm across", (0.85, 1.25), "attenuation", _nodule),
+    LesionKind("Pneumothorax", 0.10, (26, 50), "mm at the apex", (0.45, 0.65), "attenuation lost", _pneumothorax),
+    LesionKind("Consolidation", 0.13, (55, 90), "mm across", (0.60, 0.85), "share of air lost", _consolidation),
 )
 """In the order of ChestX-ray14. A nodule is under 30 mm and a mass above (Hansell et al., Fleischner Society glossary, 2008)."""
+
+MORE = {"Nodule": 0.5, "Infiltration": 0.25, "Effusion": 0.25}
+"""How often a finding has two lesions; both count, each with its box."""
 
 KINDS = {kind.finding: kind for kind in LESIONS}
 
@@ -173,7 +176,7 @@ def lesion_fields(chest: Chest, finding: str, rng: np.random.Generator) -> list[
     kind = KINDS[finding]
     if kind.draw is None:
         return []
-    count = 1 + int(finding in ("Nodule", "Infiltration", "Effusion") and rng.random() < 0.25)
+    count = 1 + int(rng.random() < MORE.get(finding, 0.0))
     return [kind.draw(chest, rng, draw_size(finding, rng), float(rng.uniform(*kind.contrast))) for _ in range(count)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
-from cxreader.errors import TableError, nearest
+from cxreader.errors import TableError
 from cxreader.findings import parse_findings
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
@@ -36,22 +36,21 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
     columns = {column.strip().lower(): position for position, column in enumerate(header)}
     for column in REQUIRED:
         if column not in columns:
-            has = nearest(column, columns) if columns else "the table is empty"
-            raise TableError(f"the column {column!r} is missing", where=path, mend=f"name it so in the header ({has})")
+            mend = f"rename one of its columns ({', '.join(columns)}) or add it"
+            raise TableError(f"the column {column!r} is missing", where=path, mend=mend)
     records: list[tuple[int, ImageRecord]] = []
     for number, row in enumerate(rows, 2):
         if not any(row):
             continue
         if len(row) < len(header):
-            raise TableError(f"{len(row)} cells, the header has {len(header)}", where=f"{path}, row {number}")
+            what = f"{len(row)} cells, the header has {len(header)}"
+            raise TableError(what, where=f"{path}, row {number}", mend="complete the row")
         cells = {column: row[position].strip() for column, position in columns.items()}
         records.append((number, _record(cells, path, number, name or "")))
     refuse_duplicates(((os.path.normpath(str(r.path)), n) for n, r in records), path)
     _require_files(records, path)
     found = tuple(r for _, r in records)
-    return require_images(
-        Index(found, name=name or path.parent.name, kind="table", root=str(path), notes=patient_notes(found))
-    )
+    return require_images(Index(found, name=name or "", kind="table", root=str(path), notes=patient_notes(found)))
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:

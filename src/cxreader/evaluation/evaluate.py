@@ -219,11 +219,15 @@ def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))
-        unit = "patients" if sample.patients_known else "images"
         if n == 0:
             found.append(f"There is no {name} image: what compares the two classes is undefined.")
         elif n < FEW_PATIENTS:
-            found.append(f"Only {n} {unit if n > 1 else unit[:-1]} with {name} images: the intervals are rough.")
+            who = (
+                f"patient{'s' * (n > 1)} with {name} images"
+                if sample.patients_known
+                else f"{name} image{'s' * (n > 1)}"
+            )
+            found.append(f"Only {n} {who}: the intervals are rough.")
     if point.fitted_on != "calibrate":
         found.append("The threshold was given by the user, not fitted on the calibrate part of this model.")
     return found

@@ -16,6 +16,7 @@ from cxreader import torch_setup  # noqa: F401 - before Lightning
 # isort: split
 import lightning
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from safetensors.torch import load_file, save
@@ -167,7 +168,8 @@ def _quiet_lightning() -> Iterator[None]:
     log.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for message in (".*does not have many workers", ".*Checkpoint directory .* exists", ".*deprecated", ".*LeafSpec"):
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            for message in ("Checkpoint directory .* exists", ".*LeafSpec.* is deprecated"):
                 warnings.filterwarnings("ignore", message=message)
             yield
     finally:

@@ -1,0 +1,130 @@
+"""`cxreader audit`: what a split says of itself, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxreader.cli.console import console, progress, table
+
+if TYPE_CHECKING:
+    from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
+    from cxreader.data.index import Index
+    from cxreader.data.split import Split
+
+app = typer.Typer(help="Checks whose exit code is 1 when they find something.", no_args_is_help=True)
+_MOST = 10
+
+
+@app.callback()
+def audit() -> None:
+    """Checks whose exit code is 1 when they find something."""
+
+
+@app.command("split")
+def split_command(
+    split: Annotated[Path, typer.Argument(help="A split written by `cxreader data split`.")],
+    data: Annotated[str | None, typer.Option(help="The source, when it moved since.")] = None,
+    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; beside the split when not given.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the cached pixels.")] = 224,
+    out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON).")] = None,
+) -> None:
+    """Look for patients and pictures in more than one part; exit code 1 when there are any."""
+    from cxreader.data.atomic import write_whole
+    from cxreader.data.audit import audit_split
+    from cxreader.data.cache import build_cache
+    from cxreader.data.split import PARTS, Split
+    from cxreader.imaging.preprocess import InputSpec
+
+    made = Split.load(split)
+    index = reopen(made, data, tables)
+    records = [record for part in PARTS for record in made.records(index, part)]
+    with progress("decoding") as bar:
+        pixels = build_cache(records, InputSpec(size), cache or split.parent / "cache", progress=bar)
+    found = audit_split(made, index, pixels)
+    show_audit(found)
+    if out is not None:
+        write_whole(out, json.dumps(found.to_dict(), indent=1).encode())
+    raise typer.Exit(1 if found.failed else 0)
+
+
+def reopen(split: Split, data: str | None, tables: str | None) -> Index:
+    """The source a split was made from, or the one that is given instead. Raises as `open_source`."""
+    from cxreader.data.sources import open_source
+
+    path, name = split.source.get("path"), split.source.get("name")
+    if data is None and path is not None:
+        data, tables = path, tables or split.source.get("tables")
+    if data is None:
+        from cxreader.errors import UsageError
+
+        raise UsageError("the split does not say where its images lie", mend="give --data")
+    return open_source(data, tables=tables, name=name)
+
+
+def show_split(split: Split, index: Index) -> None:
+    """The parts' counts, what was left out, and the measured leak."""
+    from cxreader.data.audit import summarise
+    from cxreader.data.split import PARTS, leak
+
+    parts = {part: summarise(split.records(index, part)) for part in PARTS}
+    show_parts(f"Split {split.digest[:12]} ({split.kind}, salt {split.salt}, balance {split.balance})", parts, split)
+    console().print(f"leak: {leak(split, index)}", markup=False)
+    for note in split.notes:
+        console().print(f"note: {note}", markup=False)
+
+
+def show_parts(title: str, parts: dict[str, PartSummary], split: Split | None = None) -> None:
+    """One row a part: images, patients, labels, views, sexes, ages."""
+    views = sorted({view for part in parts.values() for view in part.views})
+    sexes = sorted({sex for part in parts.values() for sex in part.sexes})
+    header = ["part", "images", "patients", "normal", "abnormal", *views, *sexes, "age (quartiles)"]
+    header += ["left out"] if split is not None else []
+    rows = []
+    for name, part in parts.items():
+        patients = "unknown" if part.patients is None else f"{part.patients:,}"
+        row = [name, f"{part.images:,}", patients, f"{part.normal:,}", f"{part.abnormal:,}"]
+        row += [f"{part.views.get(view, 0):,}" for view in views] + [f"{part.sexes.get(sex, 0):,}" for sex in sexes]
+        row += [_ages(part)] + ([f"{split.surplus[name]:,}"] if split is not None else [])
+        rows.append(row)
+    table(title, header, rows)
+
+
+def show_audit(found: SplitAudit) -> None:
+    """Parts, duplicates and the verdict."""
+    show_parts(f"Split {found.digest[:12]} ({found.kind})", found.parts)
+    _show_pairs("Exact duplicates across parts", found.exact)
+    _show_pairs("Near duplicates across parts (for judgement)", found.near)
+    patients = f"{found.shared_patients:,}" if found.patients else "unknown"
+    lines = [
+        f"patients in more than one part: {patients}",
+        *(f"  such as the patient of {', '.join(images)}" for images in found.shared_examples),
+        f"exact duplicates across parts: {len(found.exact):,} among {found.compared:,} images",
+        f"near duplicates across parts: {len(found.near):,} of {found.proposed:,} proposals",
+        f"leak: {found.leak}",
+        *(f"note: {note}" for note in found.notes),
+        "FAILED: the parts are not independent" if found.failed else "passed",
+    ]
+    console().print("\n".join(lines), markup=False)
+
+
+def _show_pairs(title: str, pairs: Sequence[Duplicate]) -> None:
+    if not pairs:
+        return
+    rows = [(p.image, p.part, p.other, p.other_part, f"{p.correlation:.4f}") for p in pairs[:_MOST]]
+    more = len(pairs) - len(rows)
+    header = ("image", "part", "is also", "in part", "correlation")
+    table(title, header, rows, note=f"and {more:,} more" if more else None)
+
+
+def _ages(part: PartSummary) -> str:
+    if part.age_quartiles is None:
+        return "unknown"
+    low, middle, high = part.age_quartiles
+    odd = f", {part.implausible_ages:,} impossible" if part.implausible_ages else ""
+    return f"{middle:.0f} ({low:.0f}-{high:.0f}), n {part.ages:,}{odd}"

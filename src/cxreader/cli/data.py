@@ -1,0 +1,148 @@
+"""`cxreader data`: index, phantom, split, cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cxreader.cli.console import console, progress, say, table
+
+if TYPE_CHECKING:
+    from cxreader.data.cache import PixelCache
+    from cxreader.data.index import Index
+
+app = typer.Typer(help="Images and their tables: index, phantoms, split, pixel cache.", no_args_is_help=True)
+
+Source = Annotated[
+    str, typer.Argument(help="NIH or phantom folder, CSV or Parquet table, index, normal/abnormal tree.")
+]
+SourceKind = Annotated[Literal["auto", "nih", "table", "folder"], typer.Option(help="What lies there.")]
+Tables = Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")]
+Name = Annotated[str | None, typer.Option(help="The data set's name.")]
+Size = Annotated[int, typer.Option(help="Side of the network's square in pixels.")]
+Fit = Annotated[Literal["pad", "squash"], typer.Option(help="Keep the aspect, or stretch.")]
+Workers = Annotated[int | None, typer.Option(help="Processes; all cores when not given.")]
+
+
+@app.command()
+def index(
+    source: Source,
+    kind: SourceKind = "auto",
+    tables: Tables = None,
+    name: Name = None,
+    out: Annotated[Path | None, typer.Option(help="Write the index here, as Parquet.")] = None,
+) -> None:
+    """Read a source's tables and count what is there."""
+    from cxreader.data.sources import open_source
+
+    found = open_source(source, kind=kind, tables=tables, name=name)
+    show_index(found)
+    if out is not None:
+        say(f"index of {len(found):,} images: {found.save(out)}")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    patients: Annotated[int, typer.Option(help="Phantom patients, most with several visits.")] = 400,
+    seed: Annotated[int, typer.Option(help="Another seed, other patients.")] = 0,
+    size: Annotated[int, typer.Option(help="Side in pixels; the release's is 1024.")] = 1024,
+    abnormal_share: Annotated[float, typer.Option(help="Of the images, 0 to 1.")] = 0.5,
+    plant_shortcut: Annotated[
+        Literal["none", "marker"], typer.Option(help="A corner mark on 90 % of the abnormal images.")
+    ] = "none",
+    workers: Workers = None,
+) -> None:
+    """Draw phantoms: synthetic radiographs with true boxes, in the layout of the NIH release."""
+    from cxreader.data.phantom import PhantomSpec, write_phantoms
+
+    spec = PhantomSpec(patients, seed, size, abnormal_share, plant_shortcut)
+    with progress("drawing phantoms") as bar:
+        report = write_phantoms(out, spec, workers=workers, progress=bar)
+    rows = [(finding, f"{count:,}") for finding, count in report.findings.items()]
+    title = f"{report.images:,} phantom images of {report.patients:,} phantom patients, {report.boxes:,} boxes"
+    table(title, ("finding", "images"), rows)
+    say(f"{report.drawn:,} drawn, {report.kept:,} were there: {report.out}")
+
+
+@app.command()
+def split(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Write the split here (JSON).")],
+    kind: Annotated[Literal["patient", "official", "image-random"], typer.Option(help="How.")] = "patient",
+    balance: Annotated[Literal["equal", "natural", "ratio"], typer.Option(help="Classes in each part.")] = "equal",
+    abnormal_share: Annotated[float | None, typer.Option(help="Of each part, for --balance ratio.")] = None,
+    size: Annotated[int | None, typer.Option(help="Images in all; as many as there are when not given.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="An earlier split: nobody moves when images were added.")] = None,
+    source_kind: SourceKind = "auto",
+    tables: Tables = None,
+    name: Name = None,
+) -> None:
+    """Split by patient into train, tune, calibrate and test, then balance each part."""
+    from cxreader.data.sources import open_source
+    from cxreader.data.split import Split, make_split
+
+    data = open_source(source, kind=source_kind, tables=tables, name=name)
+    kept = None if keep is None else Split.load(keep)
+    made = make_split(data, kind=kind, balance=balance, abnormal_share=abnormal_share, size=size, keep=kept)
+    made.save(out)
+    from cxreader.cli.audit import show_split
+
+    show_split(made, data)
+    say(f"split of {len(made):,} images: {out}")
+
+
+@app.command()
+def cache(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder of the caches; one a source.")],
+    size: Size = 224,
+    fit: Fit = "pad",
+    workers: Workers = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every row that is there already.")] = False,
+    kind: SourceKind = "auto",
+    tables: Tables = None,
+) -> None:
+    """Decode every image once, to memory-mapped pixels; go on where an earlier build stopped."""
+    from cxreader.data.cache import build_cache, cache_bytes
+    from cxreader.data.sources import open_source
+    from cxreader.imaging.preprocess import InputSpec
+
+    data, spec = open_source(source, kind=kind, tables=tables), InputSpec(size, fit)
+    say(f"{len(data):,} images at {size} x {size} need {cache_bytes(len(data), spec) / 2**20:,.1f} MiB in {out}")
+    with progress("decoding") as bar:
+        built = build_cache(data.records, spec, out, workers=workers, progress=bar, verify=verify)
+    show_cache(built)
+
+
+def show_index(found: Index) -> None:
+    """The index's counts as tables."""
+    counts = found.summary()
+    patients = "unknown" if counts["patients"] is None else f"{counts['patients']:,}"
+    rows = [("images", f"{counts['images']:,}"), ("patients", patients)]
+    rows += [(label, f"{count:,}") for label, count in counts["labels"].items()]
+    rows += [(f"view {view}", f"{count:,}") for view, count in counts["views"].items()]
+    rows += [(f"sex {sex}", f"{count:,}") for sex, count in counts["sexes"].items()]
+    rows += [("boxes", f"{counts['boxes']:,}"), ("impossible ages", f"{counts['implausible_ages']:,}")]
+    rows += [("rows without a file", f"{found.rows_without_file:,}")]
+    rows += [("files without a row", f"{found.files_without_row:,}")]
+    table(f"{found.name or Path(found.root).stem} ({found.kind}): {found.root}", ("", "count"), rows)
+    if counts["findings"]:
+        table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
+    for note in found.notes:
+        console().print(f"note: {note}", markup=False)
+
+
+def show_cache(built: PixelCache, most: int = 20) -> None:
+    """What was decoded, and the images that could not be read."""
+    if built.errors:
+        rows = [(failure.image, failure.reason) for failure in built.errors[:most]]
+        more = len(built.errors) - len(rows)
+        table("Images that could not be read", ("image", "reason"), rows, note=f"and {more:,} more" if more else None)
+    console().print(
+        f"{built.decoded:,} images decoded, {built.kept:,} were there, {len(built.errors):,} could not be read; "
+        f"{built.nbytes / 2**20:,.1f} MiB in {built.folder}",
+        markup=False,
+    )

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cxreader.errors import DataError, StorageError, TableError
+from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
+from cxreader.evaluation.metrics import METRIC_NAMES
+from cxreader.evaluation.operating_points import OperatingPoint, youden
+from cxreader.evaluation.storage import write_atomic
+from cxreader.records import PredictionTable
+
+
+def _table(n: int = 240, patients: int | None = 80, seed: int = 0) -> PredictionTable:
+    generator = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    p = 1 / (1 + np.exp(-(2 * label - 1 + generator.normal(size=n))))
+    names = None if patients is None else np.array([f"P{k}" for k in generator.integers(0, patients, n)])
+    return PredictionTable(np.array([f"{k}.png" for k in range(n)]), label, p, names)
+
+
+def test_json_has_the_shape_that_is_promised_and_round_trips(tmp_path: Path) -> None:
+    table = _table()
+    weak = {"16x16 thumbnail": np.random.default_rng(1).random(240)}
+    evaluation = evaluate(
+        table,
+        youden(table.label, table.probability),
+        n_resamples=200,
+        baselines=weak,
+        excluded={"in training": 3},
+        warnings=["leak measured: 0 of 240"],
+        provenance={"artifact": "abc", "seed": 5},
+    )
+    path = evaluation.save(tmp_path / "new" / "evaluation.json")
+    values = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert values["schema"] == SCHEMA == 1
+    assert set(values["metrics"]) == set(METRIC_NAMES)
+    assert set(values["metrics"]["auc"]) == {
+        *("value", "low", "high", "n_positive", "n_negative", "n_patients", "method", "reason")
+    }
+    assert values["metrics"]["auc"]["value"] == pytest.approx(roc_auc_score(table.label, table.probability))
+    assert values["metrics"]["auc"]["n_positive"] == 120
+    assert values["comparisons"]["auc minus 16x16 thumbnail"]["low"] > 0
+    difference = values["metrics"]["auc"]["value"] - values["baselines"]["16x16 thumbnail"]["value"]
+    assert values["comparisons"]["auc minus 16x16 thumbnail"]["value"] == pytest.approx(difference)
+    assert values["counts"]["excluded"] == {"in training": 3}
+    assert sum(values["confusion"].values()) == 240
+    assert values["warnings"] == ["leak measured: 0 of 240"]
+    assert values["provenance"]["seed"] == 5
+    assert {"cxreader", "date", "n_resamples", "artifact"} <= set(values["provenance"])
+    assert Evaluation.load(path).to_json() == evaluation.to_json()
+
+
+def test_the_operating_point_decides_and_one_given_is_said() -> None:
+    table = _table()
+    evaluation = evaluate(table, 0.5, n_resamples=20)
+    flagged = table.probability >= 0.5
+    assert evaluation.confusion["tp"] == int((flagged & (table.label == 1)).sum())
+    assert evaluation.operating_point.fitted_on == "given"
+    assert any("given by the user" in w for w in evaluation.warnings)
+    everything = evaluate(table, OperatingPoint("all", 0.0, "r", 1, 1), n_resamples=20)
+    assert everything.metrics["recall"].value == 1.0
+    assert everything.metrics["recall"].reason == "every resample gives the same value, which bounds nothing"
+
+
+def test_same_seed_same_numbers() -> None:
+    one, other, third = (evaluate(_table(), 0.5, n_resamples=50, seed=s).metrics["auc"] for s in (1, 1, 2))
+    assert one == other != third
+
+
+def test_unknown_patients_are_said() -> None:
+    evaluation = evaluate(_table(patients=None), 0.5, n_resamples=20)
+    assert evaluation.counts.patients is None
+    assert evaluation.warnings[0].startswith("No patient is known")
+    assert evaluation.metrics["auc"].method.startswith("bootstrap by image: no patient known")
+
+
+@pytest.mark.parametrize(("n", "patients"), [(0, 1), (1, 1), (2, 1), (1, None)])
+def test_tiny_tables_give_reasons_not_crashes(n: int, patients: int | None) -> None:
+    evaluation = evaluate(_table(n, patients), 0.5, n_resamples=20, baselines={"b": np.zeros(n)})
+    for estimate in (*evaluation.metrics.values(), *evaluation.comparisons.values()):
+        assert np.isnan(estimate.low)
+        assert estimate.reason
+    assert Evaluation.from_json(evaluation.to_json()).to_json() == evaluation.to_json()
+
+
+def test_few_patients_of_a_class_are_said() -> None:
+    warnings = evaluate(_table(n=20, patients=6), 0.5, n_resamples=20).warnings
+    assert any(w.startswith("Only ") and "patients with abnormal images" in w for w in warnings)
+
+
+def test_a_baseline_of_another_length_is_refused() -> None:
+    with pytest.raises(TableError, match="baseline 'b' has 3 rows, the table 240"):
+        evaluate(_table(), 0.5, baselines={"b": np.zeros(3)})
+
+
+def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    values = json.loads(evaluate(_table(), 0.5, n_resamples=5).to_json())
+    with pytest.raises(DataError, match="schema 7 is not 1"):
+        Evaluation.from_json(json.dumps(values | {"schema": 7}))
+    (tmp_path / "e.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match=r"e\.json: is no evaluation"):
+        Evaluation.load(tmp_path / "e.json")
+    with pytest.raises(DataError, match="cannot be read"):
+        Evaluation.load(tmp_path / "none.json")
+    with pytest.raises(DataError, match="is no evaluation"):
+        Evaluation.from_json("[]")
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = write_atomic(tmp_path / "a.json", b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
+        write_atomic(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError):
+        write_atomic(tmp_path / "file" / "a.json", b"")

@@ -1,0 +1,147 @@
+"""Every kind of file a folder of radiographs holds, good and bad, by its content."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxreader.errors import ImageError
+from cxreader.imaging.read import read, size
+
+RAMP = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))  # (48, 64), darker to the left
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (48, 64)).astype(np.uint8)
+
+
+def _encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _png_header(width: int, height: int) -> bytes:
+    """A PNG whose header promises a size it does not have."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"\0" * 100)
+
+    def chunk(body: bytes) -> bytes:
+        return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(head) + chunk(data) + chunk(b"IEND")
+
+
+def test_grey_png_is_read_to_the_bit(tmp_path: Path) -> None:
+    path = tmp_path / "named.jpg"  # by content, not by name
+    path.write_bytes(_encoded(Image.fromarray(RAMP)))
+    radiograph = read(path)
+    assert radiograph.pixels.dtype == np.float32
+    assert (radiograph.width, radiograph.height) == (64, 48) == size(path)
+    np.testing.assert_array_equal(np.rint(radiograph.pixels * 255).astype(np.uint8), RAMP)
+    assert radiograph.source == str(path)
+
+
+def test_sixteen_bits_are_scaled_by_their_range() -> None:
+    wide = RAMP.astype(np.uint16) * 257
+    np.testing.assert_allclose(read(_encoded(Image.fromarray(wide))).pixels, RAMP / 255, atol=1e-6)
+
+
+def test_twelve_bits_in_a_sixteen_bit_file_are_scaled_by_4095_and_it_says_so() -> None:
+    twelve = (RAMP.astype(np.int64) * 4095 + 127) // 255
+    radiograph = read(_encoded(Image.fromarray(twelve.astype(np.uint16))))
+    np.testing.assert_allclose(radiograph.pixels, RAMP / 255, atol=1 / 4095)
+    assert "12-bit" in radiograph.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
+def test_other_modes_become_the_same_grey(mode: str) -> None:
+    black_and_white = Image.fromarray(np.where(RAMP > 127, 255, 0).astype(np.uint8))
+    expected = np.asarray(black_and_white, np.float32) / 255
+    np.testing.assert_allclose(read(_encoded(black_and_white.convert(mode))).pixels, expected, atol=1 / 255)
+
+
+def test_transparency_is_laid_on_black() -> None:
+    rgba = Image.fromarray(np.full((48, 64), 200, np.uint8)).convert("RGBA")
+    rgba.putalpha(Image.fromarray(np.where(np.arange(64) < 32, 0, 255).astype(np.uint8)[None].repeat(48, 0)))
+    pixels = read(_encoded(rgba)).pixels
+    assert pixels[:, :32].max() == 0
+    np.testing.assert_allclose(pixels[:, 32:], 200 / 255, atol=1 / 255)
+
+
+def test_a_palette_with_transparency_is_read() -> None:
+    palette = Image.fromarray(RAMP).convert("P")
+    assert read(_encoded(palette, transparency=0)).pixels.shape == RAMP.shape
+
+
+def test_cmyk_jpeg_keeps_dark_dark() -> None:
+    pixels = read(_encoded(Image.fromarray(RAMP).convert("RGB").convert("CMYK"), "JPEG", quality=95)).pixels
+    np.testing.assert_allclose(pixels, RAMP / 255, atol=0.06)
+
+
+@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_exif_rotation_is_applied(orientation: int, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = read(_encoded(Image.fromarray(RAMP), "JPEG", quality=95, exif=exif)).pixels
+    np.testing.assert_allclose(pixels, np.rot90(RAMP, turn) / 255, atol=0.05)
+
+
+BAD = {
+    "empty": (b"", "empty"),
+    "text named png": (b"patient,label\n1,normal\n", "not a PNG or JPEG"),
+    "truncated png": (_encoded(Image.fromarray(NOISE))[:1500], "damaged PNG"),
+    "truncated jpeg": (_encoded(Image.fromarray(RAMP), "JPEG")[:-200], "damaged JPEG"),
+    "bare magic": (b"\x89PNG\r\n\x1a\n", "damaged PNG"),
+    "1 x 1": (_encoded(Image.new("L", (1, 1))), "1 x 1 pixels"),
+    "bomb": (_png_header(30_000, 30_000), "30000 x 30000"),
+    "two frames": (
+        _encoded(Image.fromarray(RAMP), "PNG", save_all=True, append_images=[Image.fromarray(255 - RAMP)]),
+        "2 frames",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_content_is_one_line_with_what_where_and_the_mend(name: str, tmp_path: Path) -> None:
+    content, what = BAD[name]
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert what in message
+    assert message.startswith(str(path))
+    assert caught.value.mend
+    assert "\n" not in message
+
+
+def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    with pytest.raises(ImageError):
+        read(_png_header(60_000, 60_000))
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_a_folder_and_a_missing_file_say_so(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a folder"):
+        read(tmp_path)
+    with pytest.raises(ImageError, match="no such file"):
+        read(tmp_path / "absent.png")
+    with pytest.raises(ImageError, match="no such file"):
+        size(tmp_path / "absent.png")
+
+
+def test_bytes_and_path_give_the_same(tmp_path: Path) -> None:
+    data = _encoded(Image.fromarray(RAMP))
+    (tmp_path / "a.png").write_bytes(data)
+    np.testing.assert_array_equal(read(data).pixels, read(tmp_path / "a.png").pixels)

@@ -1,0 +1,119 @@
+"""The Artifact: an exact round trip, and every damaged byte refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+import torch
+from safetensors.torch import save
+
+from cxreader.errors import ArtifactError
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import MANIFEST, WEIGHTS, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
+from cxreader.models.registry import create_model
+from cxreader.records import Calibration, OperatingPoint
+
+
+def _saved(folder: Path, model: str = "resnet18", weights_of: str | None = None) -> Artifact:
+    torch.manual_seed(0)
+    weights = bytes(save(create_model(weights_of or model, size=64).state_dict()))
+    artifact = Artifact(
+        model=model,
+        dropout=0.2,
+        spec=InputSpec(64),
+        calibration=Calibration(1.25, 30, 40),
+        operating_points=(OperatingPoint("youden", 0.4, "largest J", 30, 40),),
+        transfer="no transfer: weights absent",
+        patients=TrainingPatients("salt", {"train": ("00ff",), "tune": (), "calibrate": ("ab12",)}, ("nih",)),
+        weights_sha256=sha256(weights),
+        provenance={"seed": 42, "config": {"input": {"mean": [0.1, 0.2, 0.3]}}},
+    )
+    save_artifact(artifact, weights, folder)
+    return artifact
+
+
+def test_round_trip_is_exact(tmp_path: Path) -> None:
+    artifact = _saved(tmp_path)
+    assert load_artifact(tmp_path) == artifact
+    assert load_artifact(tmp_path).id == artifact.id == json.loads((tmp_path / MANIFEST).read_text())["id"]
+    assert replace(artifact, dropout=0.3).id != artifact.id
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("artifact")
+    _saved(folder)
+    return folder
+
+
+@given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), file=st.sampled_from([MANIFEST, WEIGHTS]))
+@settings(max_examples=40, deadline=None)
+def test_any_flipped_bit_is_refused(whole: Path, share: float, bit: int, file: str) -> None:
+    path = whole / file
+    good = path.read_bytes()
+    bad = bytearray(good)
+    position = int(share * len(bad))
+    bad[position] ^= 1 << bit
+    # The stored id is a convenience for readers of the file; white space and it carry nothing.
+    path.write_bytes(bad)
+    try:
+        changed = file == WEIGHTS or _content(bytes(bad)) != _content(good)
+        if changed:
+            with pytest.raises(ArtifactError) as caught:
+                load_artifact(whole)
+            assert caught.value.mend
+            assert str(whole) in str(caught.value)
+    finally:
+        path.write_bytes(good)
+
+
+def _content(data: bytes) -> object:
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return data
+    if isinstance(content, dict):
+        content.pop("id", None)
+    return content
+
+
+def test_missing_pieces_say_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no artifact here"):
+        load_artifact(tmp_path)
+    _saved(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(ArtifactError, match="weights are missing"):
+        load_artifact(tmp_path)
+
+
+def test_another_schema_and_an_unknown_network_are_refused(tmp_path: Path) -> None:
+    _saved(tmp_path, model="resnet18")
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**manifest, "schema": 99}))
+    with pytest.raises(ArtifactError, match="schema 99"):
+        load_artifact(tmp_path)
+    artifact = _saved(tmp_path)
+    save_artifact(replace(artifact, model="resnet19"), (tmp_path / WEIGHTS).read_bytes(), tmp_path)
+    with pytest.raises(ArtifactError, match="did you mean 'resnet18'"):
+        load_artifact(tmp_path)
+
+
+def test_weights_of_another_network_are_refused_by_the_reader(tmp_path: Path) -> None:
+    _saved(tmp_path, model="resnet18", weights_of="chestxray_cnn")
+    with pytest.raises(ArtifactError, match="not a resnet18's"):
+        Reader.load(tmp_path)
+
+
+def test_an_unknown_operating_point_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="did you mean 'youden'"):
+        _saved(tmp_path).operating_point("yuden")
