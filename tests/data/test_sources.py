@@ -118,7 +118,7 @@ def test_a_tree_of_folders(tmp_path: Path, draw: Draw) -> None:
 
 def test_phantoms_are_a_source_of_their_own(release: Callable[..., Path]) -> None:
     root = release([("00000001_000.png", "Mass", 1, "60")])
-    (root / "phantom.json").write_text('{"seed": 7}')
+    (root / "phantom.json").write_text('{"spec": {"seed": 7}}')
     index = open_source(root)
     assert (index.records[0].source, index.name, index.kind) == ("phantom:7", "phantom:7", "nih")
     assert open_source(root / "images_001").records[0].source == "phantom:7"

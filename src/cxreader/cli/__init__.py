@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cxreader.cli import audit, data, reading, training
 from cxreader.cli.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError
 
 INTERRUPTED = 130
+# Typer carries its own click in some versions and imports it in others: the class is found where its own errors stand.
+_ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="cxreader",
@@ -20,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help costs a third of the time allowed for it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -42,6 +46,12 @@ def options(
     State.quiet, State.debug = quiet, debug
 
 
+for _command in (training.train, training.evaluate, reading.read, reading.explain, training.models, training.demo):
+    app.command()(_command)
+app.add_typer(data.app, name="data")
+app.add_typer(audit.app, name="audit")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; a mistake is one line, unless --debug asks for the traceback."""
     sys.exit(run(arguments))
@@ -49,9 +59,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    import click
-
-    _add_commands()
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
@@ -59,10 +66,10 @@ def run(arguments: list[str] | None = None) -> int:
         if State.debug:
             raise
         return fail(error, error.exit_code)
-    except click.ClickException as error:
+    except _ClickError as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does

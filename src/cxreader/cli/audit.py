@@ -80,19 +80,19 @@ def show_split(split: Split, index: Index) -> None:
 
 
 def show_parts(title: str, parts: dict[str, PartSummary], split: Split | None = None) -> None:
-    """One row a part: images, patients, labels, views, sexes, ages."""
-    views = sorted({view for part in parts.values() for view in part.views})
-    sexes = sorted({sex for part in parts.values() for sex in part.sexes})
-    header = ["part", "images", "patients", "normal", "abnormal", *views, *sexes, "age (quartiles)"]
-    header += ["left out"] if split is not None else []
-    rows = []
-    for name, part in parts.items():
-        patients = "unknown" if part.patients is None else f"{part.patients:,}"
-        row = [name, f"{part.images:,}", patients, f"{part.normal:,}", f"{part.abnormal:,}"]
-        row += [f"{part.views.get(view, 0):,}" for view in views] + [f"{part.sexes.get(sex, 0):,}" for sex in sexes]
-        row += [_ages(part)] + ([f"{split.surplus[name]:,}"] if split is not None else [])
-        rows.append(row)
-    table(title, header, rows)
+    """One column a part: images, patients, labels, views, sexes, ages, and what the balance left out."""
+    told = list(parts.values())
+    rows = [("images", *(f"{part.images:,}" for part in told))]
+    rows += [("patients", *("unknown" if part.patients is None else f"{part.patients:,}" for part in told))]
+    rows += [("normal", *(f"{part.normal:,}" for part in told)), ("abnormal", *(f"{part.abnormal:,}" for part in told))]
+    for view in sorted({view for part in told for view in part.views}):
+        rows += [(f"view {view}", *(f"{part.views.get(view, 0):,}" for part in told))]
+    for sex in sorted({sex for part in told for sex in part.sexes}):
+        rows += [(f"sex {sex}", *(f"{part.sexes.get(sex, 0):,}" for part in told))]
+    rows += [("age, quartiles", *map(_quartiles, told)), ("age known", *(f"{part.ages:,}" for part in told))]
+    rows += [("age impossible", *(f"{part.implausible_ages:,}" for part in told))]
+    rows += [] if split is None else [("left out", *(f"{split.surplus[name]:,}" for name in parts))]
+    table(title, ("", *parts), rows)
 
 
 def show_audit(found: SplitAudit) -> None:
@@ -122,9 +122,5 @@ def _show_pairs(title: str, pairs: Sequence[Duplicate]) -> None:
     table(title, header, rows, note=f"and {more:,} more" if more else None)
 
 
-def _ages(part: PartSummary) -> str:
-    if part.age_quartiles is None:
-        return "unknown"
-    low, middle, high = part.age_quartiles
-    odd = f", {part.implausible_ages:,} impossible" if part.implausible_ages else ""
-    return f"{middle:.0f} ({low:.0f}-{high:.0f}), n {part.ages:,}{odd}"
+def _quartiles(part: PartSummary) -> str:
+    return "unknown" if part.age_quartiles is None else " / ".join(f"{age:.0f}" for age in part.age_quartiles)

@@ -33,15 +33,22 @@ def say(text: str = "") -> None:
         console(errors=True).print(text, markup=False)
 
 
-def table(title: str | None, header: Sequence[str], rows: Iterable[Sequence[Any]], *, note: str | None = None) -> None:
-    """A table on standard output: the first column to the left, the others to the right."""
+def table(
+    title: str | None,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    note: str | None = None,
+    left: Sequence[str] = (),
+) -> None:
+    """A table on standard output: the first column and those named in `left` to the left, the others to the right."""
     from rich import box
     from rich.table import Table
 
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
     grid.caption_justify = "left"
     for i, name in enumerate(header):
-        grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        grid.add_column(name, justify="left" if i == 0 or name in left else "right", overflow="fold")
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
     console().print(grid)
@@ -64,6 +71,16 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
             bars.update(task, completed=done, total=total, rate="" if speed is None else f"{speed:,.0f}/s")
 
         yield update
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on standard error while something without measure takes its seconds; nothing with --quiet."""
+    if State.quiet:
+        yield
+        return
+    with console(errors=True).status(f"{what} ..."):
+        yield
 
 
 def fail(error: Exception, exit_code: int) -> int:

@@ -34,9 +34,7 @@ def open_folder(root: Path, *, name: str | None = None) -> Index:
         raise DataError("no image under a folder named normal or abnormal", where=root, mend="make these two folders")
     notes = patient_notes(records)
     notes += (f"{without:,} images lie under neither normal nor abnormal",) if without else ()
-    return Index(
-        tuple(records), name=name or "", kind="folder", root=str(root), files_without_row=without, notes=notes
-    )
+    return Index(tuple(records), name=name or "", kind="folder", root=str(root), files_without_row=without, notes=notes)
 
 
 def is_labelled_tree(root: Path) -> bool:

@@ -41,6 +41,7 @@ from cxreader.data.phantom_film import (
     plant_marker,
     side_marker,
     to_pixels,
+    unevenness,
 )
 from cxreader.data.phantom_lesions import KINDS, LESIONS, heart_outline, lesion_fields, outline
 from cxreader.data.phantom_patients import (
@@ -188,6 +189,7 @@ def _draw(
     chest = build_chest(framing.grid(spec.size), build, pose)
     attenuation, boxes = chest.attenuation(), []
     attenuation += clutter(chest, stream(seed, who.number, visit, CLUTTER))
+    attenuation += unevenness(chest, stream(seed, who.number, visit, CLUTTER, 1))
     for finding in findings if lesions else ():
         rng = stream(seed, who.number, visit, LESION, list(KINDS).index(finding))
         extents = [heart_outline(chest)] if finding == "Cardiomegaly" else []

@@ -27,6 +27,10 @@ LETTERS: dict[str, list[list[tuple[float, float]]]] = {
 """Strokes of the side markers in a unit square, so that no font is needed."""
 
 
+UNEVEN = 0.20
+"""Standard deviation, in attenuation, of what varies smoothly over 60 mm and more."""
+
+
 @dataclass(frozen=True)
 class Framing:
     """Which part of the patient the image shows: centre and extent in mm, and the turn in radians (head to the right)."""
@@ -130,6 +134,17 @@ def clutter(chest: Chest, rng: np.random.Generator) -> Field:
     for _ in range(int(rng.poisson(0.35))):
         canvas.disc((float(rng.uniform(-115, 115)), float(rng.uniform(-90, 80)) * tall), float(rng.uniform(1.2, 2.6)), 200)
     return 0.9 * canvas.field(0.4) + 0.24 * soft.field(0.9)
+
+
+def unevenness(chest: Chest, rng: np.random.Generator) -> Field:
+    """(n, n): soft tissue, scatter and tube alignment that differ over a hand's breadth, in every image.
+
+    Without it the mean brightness of the lungs would tell a filled lung from an empty one.
+    """
+    n = chest.grid.n
+    coarse = Image.fromarray(rng.normal(0, UNEVEN, (7, 7)).astype(np.float32))
+    field = np.asarray(coarse.resize((n, n), Image.Resampling.BICUBIC)) + np.float32(rng.normal(0, UNEVEN / 2))
+    return field * np.minimum(chest.body * np.float32(1 / 150), 1)
 
 
 def collimate(image: Image.Image, rng: np.random.Generator) -> None:

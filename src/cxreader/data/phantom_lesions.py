@@ -141,18 +141,18 @@ def _pneumothorax(chest: Chest, rng: np.random.Generator, size: float, contrast:
 
 
 LESIONS: tuple[LesionKind, ...] = (
-    LesionKind("Atelectasis", 0.14, (70, 110), "mm long", (0.80, 1.15), "attenuation", _atelectasis),
+    LesionKind("Atelectasis", 0.14, (65, 105), "mm long", (0.65, 0.95), "attenuation", _atelectasis),
     LesionKind("Cardiomegaly", 0.09, (0.60, 0.70), "cardiothoracic ratio", (1.0, 1.0), "as the heart", None),
     LesionKind("Effusion", 0.11, (50, 105), "mm above the dome", (0.80, 0.95), "share of air lost", _effusion),
     LesionKind("Infiltration", 0.15, (65, 110), "mm across", (0.42, 0.62), "share of air lost", _infiltration),
-    LesionKind("Mass", 0.13, (40, 68), "mm across", (0.85, 1.25), "attenuation", _mass),
-    LesionKind("Nodule", 0.15, (20, 30), "mm across", (0.85, 1.25), "attenuation", _nodule),
-    LesionKind("Pneumothorax", 0.10, (26, 50), "mm at the apex", (0.45, 0.65), "attenuation lost", _pneumothorax),
-    LesionKind("Consolidation", 0.13, (55, 90), "mm across", (0.60, 0.85), "share of air lost", _consolidation),
+    LesionKind("Mass", 0.13, (40, 68), "mm across", (0.70, 1.05), "attenuation", _mass),
+    LesionKind("Nodule", 0.15, (19, 30), "mm across", (0.75, 1.10), "attenuation", _nodule),
+    LesionKind("Pneumothorax", 0.10, (26, 50), "mm at the apex", (0.42, 0.62), "attenuation lost", _pneumothorax),
+    LesionKind("Consolidation", 0.13, (55, 90), "mm across", (0.55, 0.80), "share of air lost", _consolidation),
 )
 """In the order of ChestX-ray14. A nodule is under 30 mm and a mass above (Hansell et al., Fleischner Society glossary, 2008)."""
 
-MORE = {"Nodule": 0.5, "Infiltration": 0.25, "Effusion": 0.25}
+MORE = {"Nodule": 0.6, "Infiltration": 0.25, "Effusion": 0.25}
 """How often a finding has two lesions; both count, each with its box."""
 
 KINDS = {kind.finding: kind for kind in LESIONS}

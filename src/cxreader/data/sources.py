@@ -98,6 +98,6 @@ def _phantom_source(entries: Path | None) -> str | None:
     if path is None or not path.is_file():
         return None
     try:
-        return f"phantom:{int(json.loads(path.read_text())['seed'])}"
+        return f"phantom:{int(json.loads(path.read_text())['spec']['seed'])}"
     except (ValueError, KeyError, TypeError):
         raise DataError("has no seed", where=path, mend="write the phantoms again") from None

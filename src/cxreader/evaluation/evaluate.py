@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader import __version__
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.curves import (
     Histogram,
@@ -174,7 +174,7 @@ def evaluate(
         comparisons={f"auc minus {name}": found[f"auc minus {name}"] for name in baselines or {}},
         warnings=(*_found_warnings(sample, point), *warnings),
         provenance={
-            "cxreader": __version__,
+            "cxreader": version("cxreader"),
             "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "seed": seed,
             "n_resamples": n_resamples,

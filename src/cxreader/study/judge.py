@@ -1,0 +1,224 @@
+"""An artifact judged on a labelled source, without the patients that set it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.data.cache import build_cache
+from cxreader.data.index import Index
+from cxreader.data.sources import locate, open_source
+from cxreader.data.split import NO_PATIENTS, Split, group_of, leak, patient_hash
+from cxreader.errors import DataError, UsageError
+from cxreader.evaluation.baselines import thumbnail_logistic
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.predictions import write_predictions
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import Artifact
+from cxreader.records import ImageRecord, PredictionTable, Reading
+from cxreader.reporting.figures import evaluation_figures, save_figure
+from cxreader.reporting.html import render_evaluation
+from cxreader.runs import RunFolder, write_json, write_text
+
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+THUMBNAIL = "16 x 16 thumbnail, logistic regression"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be judged: these images of a source, the split they come from, and where the training pixels lie.
+
+    `own` is True when the split is the one the artifact was trained with.
+    """
+
+    index: Index
+    records: tuple[ImageRecord, ...]
+    part: str
+    split: Split | None = None
+    own: bool = False
+    cache: Path | None = None
+
+
+def ask_run(path: str | Path, part: str = "test") -> Question:
+    """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
+    run = RunFolder(Path(path))
+    data = run.load_config().data
+    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+    split = Split.load(run.split)
+    cache = run.cache if data.cache is None else Path(data.cache)
+    return Question(index, split.records(index, part), part, split, own=True, cache=cache)
+
+
+def ask_source(
+    data: str, *, kind: str = "auto", tables: str | None = None, name: str | None = None, split: str | None = None, part: str = "test"
+) -> Question:
+    """A labelled source, whole or one part of a split file."""
+    index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
+    if split is None:
+        return Question(index, index.records, "all")
+    shared_out = Split.load(locate(split))
+    return Question(index, shared_out.records(index, part), part, shared_out)
+
+
+def judge(reader: Reader, question: Question, out: Path, *, bar: Bar, seed: int = 0) -> Evaluation:
+    """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
+
+    A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how large it is.
+    Raises DataError when nothing is left to judge.
+    """
+    artifact = reader.artifact
+    records, excluded = question.records, Counter[str]()
+    leaky = question.own and question.split is not None and question.split.kind == "image-random"
+    if not leaky:
+        records, excluded = without_training_patients(artifact, records)
+    readings = _read(reader, records, bar)
+    table, unread = prediction_table(records, readings, artifact.id)
+    excluded["the image cannot be read"] += len(unread)
+    if len(table) == 0:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
+        raise DataError(f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images")
+    baselines = {}
+    if question.own:
+        with bar("thumbnail baseline"):
+            baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
+    evaluation = evaluate(
+        table,
+        reader.operating_point,
+        seed=seed,
+        baselines=baselines,
+        excluded={reason: count for reason, count in excluded.items() if count},
+        warnings=_warnings(artifact, question),
+        provenance=_provenance(artifact, question),
+    )
+    write_out(evaluation, table, unread, out)
+    return evaluation
+
+
+def without_training_patients(
+    artifact: Artifact, records: Iterable[ImageRecord]
+) -> tuple[tuple[ImageRecord, ...], Counter[str]]:
+    """The records of patients the artifact has never met, and how many images were left out for which part of its training.
+
+    A patient of an unnamed source is looked for under every name the artifact knows, and one the artifact met in an
+    unnamed source is recognised anywhere: rather an image too few than a patient met twice.
+    """
+    patients = artifact.patients
+    part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
+    kept, excluded = [], Counter[str]()
+    for record in records:
+        names = {record.source, ""} if record.source else {"", *patients.sources}
+        groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
+        marks = (patient_hash(patients.salt, name, group) for name in names for group in groups)
+        part = next((part_of[mark] for mark in marks if mark in part_of), None)
+        if part is None:
+            kept.append(record)
+        else:
+            excluded[f"the patient set this model ({part})"] += 1
+    return tuple(kept), excluded
+
+
+def prediction_table(
+    records: Sequence[ImageRecord], readings: Sequence[Reading], model: str
+) -> tuple[PredictionTable, dict[str, str]]:
+    """Predictions of the images that could be read, and the reason of each that could not."""
+    pairs = list(zip(records, readings, strict=True))
+    unread = {record.image: "; ".join(reading.reasons) for record, reading in pairs if reading.probability is None}
+    read = [(record, reading) for record, reading in pairs if reading.probability is not None]
+    known = any(record.patient is not None for record, _ in read)
+
+    def text(values: Iterable[object]) -> NDArray[np.str_]:
+        return np.array(["" if value is None else str(value) for value in values], dtype=np.str_)
+
+    def number(values: Iterable[float | None]) -> NDArray[np.float64]:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    columns: dict[str, NDArray[np.generic]] = {
+        "decision": text(reading.decision for _, reading in read),
+        "sex": text(record.sex for record, _ in read),
+        "age": number(record.age if record.age_plausible else None for record, _ in read),
+        "view": text(record.view for record, _ in read),
+        "follow_up": number(record.follow_up for record, _ in read),
+        "source": text(record.source for record, _ in read),
+        "findings": text("|".join(record.findings) for record, _ in read),
+        "model": text(model for _ in read),
+    }
+    table = PredictionTable(
+        image=text(record.image for record, _ in read),
+        label=np.array([record.label for record, _ in read], np.int8),
+        probability=number(reading.probability for _, reading in read),
+        patient=text(record.group for record, _ in read) if known else None,
+        columns=columns,
+    )
+    return table, unread
+
+
+def write_out(evaluation: Evaluation, table: PredictionTable, unread: dict[str, str], out: Path) -> None:
+    """`evaluation.json`, `predictions.csv`, `report.html`, figures as PNG and SVG, and `unread.json` when there is any."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_predictions(out / "predictions.csv", table)
+    figures = evaluation_figures(evaluation)
+    for name, figure in figures.items():
+        save_figure(figure, out / name)
+    write_text(out / "report.html", render_evaluation(evaluation, figures))
+    if unread:
+        write_json(out / "unread.json", unread)
+    evaluation.save(out / "evaluation.json")
+
+
+def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Reading]:
+    readings = []
+    with bar("reading") as progress:
+        for done, reading in enumerate(reader.read_many([record.path or record.image for record in records]), 1):
+            readings.append(reading)
+            if progress is not None:
+                progress(done, len(records))
+    return readings
+
+
+def _thumbnail_baseline(question: Question, artifact: Artifact, table: PredictionTable) -> NDArray[np.float64]:
+    """What thumbnails of the training images alone say of the judged ones: pixels from the run's cache."""
+    if question.split is None or question.cache is None:
+        raise UsageError("a baseline needs the run it belongs to")
+    by_image = question.index.by_image
+    train = question.split.records(question.index, "train")
+    judged = [by_image[image] for image in table.image.tolist()]
+    cache = build_cache([*train, *judged], artifact.spec, question.cache)
+    train = tuple(record for record in train if record.image in cache)
+    labels = np.array([record.label for record in train])
+    groups = np.unique([group_of(record) for record in train], return_inverse=True)[1]
+    pixels = [cache.pixels[cache.rows(record.image for record in records)] for records in (train, judged)]
+    return thumbnail_logistic(pixels[0], labels, groups, pixels[1])
+
+
+def _warnings(artifact: Artifact, question: Question) -> list[str]:
+    found = []
+    if not question.index.has_patients:
+        found.append(NO_PATIENTS)
+    if not artifact.patients.known:
+        found.append("the model was trained without knowing patients: one of these may have been in its training")
+    if question.split is not None and question.split.kind == "image-random":
+        found.append(f"split at random by image: {leak(question.split, question.index)}")
+    if artifact.transfer.startswith("no transfer"):
+        found.append(artifact.transfer)
+    if question.index.name.startswith("phantom"):
+        found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
+    return found
+
+
+def _provenance(artifact: Artifact, question: Question) -> dict[str, str | int | float | bool | None]:
+    split = question.split
+    return {
+        "artifact": artifact.id,
+        "model": artifact.model,
+        "weights": artifact.transfer,
+        "data": question.index.name,
+        "part": question.part,
+        "split": None if split is None else split.digest,
+        "split_kind": None if split is None else split.kind,
+    }
