@@ -69,7 +69,9 @@ class ModelSection(Section):
 
     name: str = "resnet18"
     weights: str = "imagenet"
-    if_absent: Literal["error", "none"] = "error"  # what to do when a weights file is not there: stop, or train from scratch
+    if_absent: Literal["error", "none"] = (
+        "error"  # what to do when a weights file is not there: stop, or train from scratch
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
 
 

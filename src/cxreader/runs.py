@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from cxreader.atomic import write_whole
 from cxreader.config import Config, parse_config
-from cxreader.errors import ArtifactError, StorageError, UsageError
+from cxreader.errors import ArtifactError, UsageError
 
 _PACKAGES = ("cxreader", "torch", "timm", "lightning", "numpy", "pillow", "scikit-learn", "scipy")
 
@@ -105,7 +106,9 @@ def artifact_folder(path: str | Path) -> Path:
             return candidate
     if RunFolder(path).config.exists():
         raise ArtifactError("the run has not finished", where=path, mend="finish it: cxreader train ... --resume")
-    raise ArtifactError("no artifact here", where=path, mend="give a folder that holds artifact.json, or a run's folder")
+    raise ArtifactError(
+        "no artifact here", where=path, mend="give a folder that holds artifact.json, or a run's folder"
+    )
 
 
 def provenance(seed: int) -> dict[str, Any]:
@@ -141,22 +144,7 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all, making its folder. Raises StorageError."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, making its folder. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"cannot be written ({error.strerror})", where=path, mend="free space, or give another place") from None
+    write_whole(path, text.encode())
 
 
 def _starts(path: Path) -> list[str]:

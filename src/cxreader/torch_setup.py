@@ -42,14 +42,14 @@ def supply_torchvision_operators() -> str:
         return "absent"
     for library in sorted(Path(spec.origin).parent.glob("_C*.so")):
         try:
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         except OSError:  # linked against CUDA libraries that a CPU torch does not bring
             continue
         if hasattr(torch.ops.torchvision, "nms"):
             return "loaded"
-    declared = torch.library.Library("torchvision", "DEF")
+    declared = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS.values():
-        declared.define(schema)
+        declared.define(schema)  # type: ignore[no-untyped-call]
     _DECLARED.append(declared)
     return "declared"
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from cxreader.atomic import write_whole
 from cxreader.errors import DataError, StorageError, TableError
 from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
 from cxreader.evaluation.metrics import METRIC_NAMES
-from cxreader.evaluation.operating_points import OperatingPoint, youden
-from cxreader.evaluation.storage import write_atomic
-from cxreader.records import PredictionTable
+from cxreader.evaluation.operating_points import youden
+from cxreader.records import OperatingPoint, PredictionTable
 
 
 def _table(n: int = 240, patients: int | None = 80, seed: int = 0) -> PredictionTable:
@@ -112,14 +112,14 @@ def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = write_atomic(tmp_path / "a.json", b"old")
+    target = write_whole(tmp_path / "a.json", b"old")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
-        write_atomic(target, b"new")
+        write_whole(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -127,4 +127,4 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, mo
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
-        write_atomic(tmp_path / "file" / "a.json", b"")
+        write_whole(tmp_path / "file" / "a.json", b"")

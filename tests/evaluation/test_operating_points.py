@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from cxreader.errors import DataError
-from cxreader.evaluation.operating_points import OperatingPoint, youden
+from cxreader.evaluation.operating_points import youden
+from cxreader.records import OperatingPoint
 
 
 def test_hand_computed_youden() -> None:

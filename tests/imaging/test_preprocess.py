@@ -41,7 +41,12 @@ def test_pad_keeps_the_aspect_and_centres_on_black() -> None:
     assert pixels[:16].max() == pixels[48:].max() == 0
 
 
-@given(width=st.integers(32, 400), height=st.integers(32, 400), size=st.integers(32, 128), fit=st.sampled_from(["pad", "squash"]))
+@given(
+    width=st.integers(32, 400),
+    height=st.integers(32, 400),
+    size=st.integers(32, 128),
+    fit=st.sampled_from(["pad", "squash"]),
+)
 @settings(max_examples=40, deadline=None)
 def test_content_lies_in_the_square_and_boxes_follow_it(width: int, height: int, size: int, fit: str) -> None:
     spec = InputSpec(size, fit)  # type: ignore[arg-type]

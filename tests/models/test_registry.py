@@ -20,7 +20,9 @@ def test_a_name_is_registered_once() -> None:
 
 
 def test_listing_needs_no_torch() -> None:
-    code = "import sys; from cxreader.models.registry import list_models; list_models(); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from cxreader.models.registry import list_models; list_models(); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -84,7 +84,10 @@ def test_timms_names_with_or_without_classifier(name: str, classifier: bool, tmp
 
 def test_half_precision_and_wrapped_state_dicts_are_read(tmp_path: Path) -> None:
     theirs = create_model("resnet18")
-    state = {f"module.{theirs.published_names[k]}": v.half() if v.is_floating_point() else v for k, v in theirs.state_dict().items()}
+    state = {
+        f"module.{theirs.published_names[k]}": v.half() if v.is_floating_point() else v
+        for k, v in theirs.state_dict().items()
+    }
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "w.pth")
     ours = create_model("resnet18")
     load_weights(ours, tmp_path / "w.pth")
@@ -135,7 +138,10 @@ def test_imagenet_is_taken_from_the_named_place(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     theirs = create_model("resnet18")
     default_folder().mkdir(parents=True)
-    save_file({theirs.published_names[k]: v for k, v in theirs.state_dict().items()}, default_folder() / "resnet18.tv_in1k.safetensors")
+    save_file(
+        {theirs.published_names[k]: v for k, v in theirs.state_dict().items()},
+        default_folder() / "resnet18.tv_in1k.safetensors",
+    )
     ours = create_model("resnet18")
     transfer = load_pretrained(ours, "resnet18", "imagenet")
     assert transfer.pretrained

@@ -40,7 +40,7 @@ def _version(asked: bool) -> None:
 def options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no news.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,  # noqa: ARG001
 ) -> None:
     """Options before the command."""
     State.quiet, State.debug = quiet, debug
@@ -74,4 +74,4 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         return 0
-    return int(code or 0)
+    return int(code) if isinstance(code, int) else 0

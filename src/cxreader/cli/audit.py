@@ -35,7 +35,7 @@ def split_command(
     out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON).")] = None,
 ) -> None:
     """Look for patients and pictures in more than one part; exit code 1 when there are any."""
-    from cxreader.data.atomic import write_whole
+    from cxreader.atomic import write_whole
     from cxreader.data.audit import audit_split
     from cxreader.data.cache import build_cache
     from cxreader.data.split import PARTS, Split

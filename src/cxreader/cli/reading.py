@@ -61,7 +61,10 @@ def explain(
     reader = load_reader(model, operating_point)
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, progress=bar)
-    rows = [(r.image, r.decision or "not read", _probability(r), str(picture or "; ".join(r.reasons))) for r, picture in explained]
+    rows = [
+        (r.image, r.decision or "not read", _probability(r), str(picture or "; ".join(r.reasons)))
+        for r, picture in explained
+    ]
     table(None, ("image", "decision", "probability", "picture"), rows, left=("picture",), note=_note(reader))
 
 
@@ -78,7 +81,9 @@ def show_readings(readings: list[Reading], reader: Reader, *, brief: bool) -> No
     unread = sum(reading.decision is None for reading in readings)
     if brief:
         flagged = sum(reading.decision == "abnormal" for reading in readings)
-        say(f"{len(readings):,} files: {flagged:,} abnormal, {len(readings) - flagged - unread:,} normal, {unread:,} not read")
+        say(
+            f"{len(readings):,} files: {flagged:,} abnormal, {len(readings) - flagged - unread:,} normal, {unread:,} not read"
+        )
         return
     rows = [(r.image, r.decision or "not read", _probability(r), "; ".join(r.reasons)) for r in readings]
     table(None, ("image", "decision", "probability", "reasons"), rows, left=("reasons",), note=_note(reader))

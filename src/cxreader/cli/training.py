@@ -28,17 +28,25 @@ def train(
         from cxreader.training.train import no_bar
         from cxreader.training.train import train as run
     trained = run(settings, out, resume=resume, say=say, bar=no_bar if State.quiet else progress)
-    rows = [(r.name, f"{r.best_epoch + 1} of {len(r.history)}", f"{r.best_score:.4f}", f"{r.seconds:.0f} s") for r in trained.phases]
+    rows = [
+        (r.name, f"{r.best_epoch + 1} of {len(r.history)}", f"{r.best_score:.4f}", f"{r.seconds:.0f} s")
+        for r in trained.phases
+    ]
     tune = sum(trained.artifact.provenance["counts"]["tune"])
-    note = f"chosen: {trained.chosen.name}. Figures that chose the model, on {tune} tune images: no interval, judge it with cxreader evaluate {out}"
-    table(trained.artifact.transfer, ("phase", "best epoch", f"tune {settings.training.monitor}", "time"), rows, note=note)
+    chosen = f"Chosen: {trained.chosen.name}. These figures chose the model, on {tune} tune images"
+    note = f"{chosen}: no interval; judge it with cxreader evaluate {out}"
+    table(
+        trained.artifact.transfer, ("phase", "best epoch", f"tune {settings.training.monitor}", "time"), rows, note=note
+    )
     say(f"artifact: {trained.folder}")
 
 
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
     model: Annotated[str | None, typer.Option(help="An artifact's or run's folder.")] = None,
-    data: Annotated[str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
     part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
     tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
@@ -53,12 +61,16 @@ def evaluate(
 
     place = out or (RunFolder(Path(run)).evaluation if run else None)
     if place is None or (run is None) == (model is None) or (run is None) == (data is None):
-        raise UsageError("what is to be judged is not clear", mend="cxreader evaluate RUN, or --model A --data SOURCE --out DIR")
+        raise UsageError(
+            "what is to be judged is not clear", mend="cxreader evaluate RUN, or --model A --data SOURCE --out DIR"
+        )
     reader = load_reader(str(run or model), operating_point)
     from cxreader.study.judge import ask_run, ask_source, judge
 
     with waiting("reading the tables"):
-        question = ask_run(run, part) if run else ask_source(str(data), tables=tables, name=name, split=split, part=part)
+        question = (
+            ask_run(run, part) if run else ask_source(str(data), tables=tables, name=name, split=split, part=part)
+        )
     evaluation = judge(reader, question, place, bar=progress, seed=seed)
     show_evaluation(evaluation, f"{question.index.name}, part {question.part}")
     say(f"report: {place / 'report.html'}")
@@ -69,7 +81,12 @@ def models() -> None:
     from cxreader.models.registry import list_models
 
     rows = [(m.name, m.pretrained or "none", m.reference) for m in list_models()]
-    table("Networks", ("name", "pinned ImageNet weights", "reference"), rows, left=("pinned ImageNet weights", "reference"))
+    table(
+        "Networks",
+        ("name", "pinned ImageNet weights", "reference"),
+        rows,
+        left=("pinned ImageNet weights", "reference"),
+    )
 
 
 def demo(
@@ -88,16 +105,22 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """Every figure with its interval and its counts; warnings first."""
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
-    figures = {**evaluation.metrics, **{f"baseline: {k}": v for k, v in evaluation.baselines.items()}, **evaluation.comparisons}
-    rows = [(n, _value(e.value), e.interval, f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown") for n, e in figures.items()]
+    figures = {
+        **evaluation.metrics,
+        **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
+        **evaluation.comparisons,
+    }
+    rows = [
+        (n, _value(e.value), e.interval, f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
+        for n, e in figures.items()
+    ]
     c, point = evaluation.confusion, evaluation.operating_point
     excluded = "".join(f"; {count:,} left out: {reason}" for reason, count in evaluation.counts.excluded.items())
-    note = (
-        f"At {point.threshold:.3f} ({point.name}): {c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left "
-        f"alone{excluded}. {evaluation.metrics['auc'].method}. {DISCLAIMER}"
-    )
+    outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
+    where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
+    note = f"{where} {evaluation.metrics['auc'].method}. {DISCLAIMER}"
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
 
 
 def _value(value: float) -> str:
-    return "undefined" if value != value else f"{value:.3f}"  # noqa: PLR0124 - NaN
+    return "undefined" if value != value else f"{value:.3f}"

@@ -29,7 +29,9 @@ class Augmentation:
     def __call__(self, batch: Tensor, seed: int) -> Tensor:
         """float32 (N, 1, H, W) in [0, 1] to the same, on the same device; what comes in from outside the image is black."""
         draw = torch.rand(len(batch), 7, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-        moved = functional.grid_sample(batch, self._grid(draw, batch), mode="bilinear", padding_mode="zeros", align_corners=False)
+        moved = functional.grid_sample(
+            batch, self._grid(draw, batch), mode="bilinear", padding_mode="zeros", align_corners=False
+        )
         brightness = (draw[:, 4] * self.brightness).view(-1, 1, 1, 1).to(batch.device)
         contrast = (1 + draw[:, 5] * self.contrast).view(-1, 1, 1, 1).to(batch.device)
         return ((moved - 0.5) * contrast + 0.5 + brightness).clamp_(0, 1)

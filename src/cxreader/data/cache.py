@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.atomic import storage_error, write_whole
+from cxreader.atomic import storage_error, write_whole
 from cxreader.data.cache_pool import exclusive, run_jobs, wait_for_orphans
 from cxreader.data.cache_rows import (
     COMPLETE,

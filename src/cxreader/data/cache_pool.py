@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
 
-from cxreader.data.atomic import storage_error
+from cxreader.atomic import storage_error
 from cxreader.data.cache_rows import LOCK, WORKERS, Failure, Job, fill
 from cxreader.errors import CacheError
 from cxreader.imaging.preprocess import InputSpec

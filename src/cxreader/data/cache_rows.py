@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.atomic import storage_error
+from cxreader.atomic import storage_error
 from cxreader.errors import ImageError
 from cxreader.imaging import read
 from cxreader.imaging.preprocess import InputSpec

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.atomic import write_whole
+from cxreader.atomic import write_whole
 from cxreader.errors import DataError, TableError
 from cxreader.findings import FINDINGS
 from cxreader.records import LABEL_NAMES, Box, ImageRecord

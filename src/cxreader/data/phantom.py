@@ -1,7 +1,7 @@
 """Phantoms: synthetic frontal chest radiographs with true boxes, in the layout of the ChestX-ray14 release.
 
-They exist so that the whole path, from images to a page, can be tried, tested and timed on any machine without anybody's
-data. They are no patients: what a model scores on them says that the program works and nothing about radiographs.
+They exist so that the whole path, from images to a page, can be tried, tested and timed on any machine without
+anybody's data. They are no patients: what a model scores on them says that the program works and nothing about radiographs.
 
     write_phantoms(Path("phantoms"), PhantomSpec(patients=400, seed=0))
 
@@ -85,7 +85,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PhantomSpec:
-    """What is drawn: `patients` (1 to 99,999), a `seed` from 0, `size` in px (64 to 4096), the abnormal share of images.
+    """What is drawn: `patients` (1 to 99,999), `seed` (from 0), `size` in px (64 to 4096), abnormal share of images.
 
     `shortcut="marker"` puts a corner mark on 90 % of the abnormal images and 3 % of the normal ones.
     Raises UsageError for a value outside its range.
@@ -151,12 +151,14 @@ def image_name(patient: int, visit: int) -> str:
 
 
 def render(spec: PhantomSpec, patient: int, visit: int, *, lesions: bool = True) -> Phantom:
-    """Draw the image of `visit` (from 0) of `patient` (from 1); with `lesions=False` the same image without its lesions.
+    """Draw the image of `visit` (from 0) of `patient` (from 1); with `lesions=False` the same without its lesions.
 
     Raises UsageError for a patient or visit that does not exist.
     """
+    if patient < 1:
+        raise UsageError(f"there is no phantom patient {patient}", mend="they are numbered from 1")
     who = plan_patient(spec.seed, patient, spec.abnormal_share)
-    if patient < 1 or not 0 <= visit < len(who.visits):
+    if not 0 <= visit < len(who.visits):
         raise UsageError(f"phantom patient {patient} has no visit {visit}", mend=f"it has {len(who.visits)}, from 0")
     shot, seed = who.visits[visit], spec.seed
     framing, (attenuation, boxes) = _draw(spec, who, visit, lesions=lesions)
@@ -172,8 +174,9 @@ def render(spec: PhantomSpec, patient: int, visit: int, *, lesions: bool = True)
     if marked:
         plant_marker(image, planted)
     return Phantom(
-        image_name(patient, visit), np.asarray(image), shot.findings, boxes, patient, visit, who.sex, shot.age, shot.view,
-        shot.width, shot.height, shot.spacing, marked,
+        image=image_name(patient, visit), pixels=np.asarray(image), findings=shot.findings, boxes=boxes,
+        patient=patient, follow_up=visit, sex=who.sex, age=shot.age, view=shot.view,
+        width=shot.width, height=shot.height, spacing=shot.spacing, marked=marked,
     )  # fmt: skip
 
 
@@ -203,7 +206,7 @@ def _draw(
 def _box(finding: str, points: Points) -> Box:
     """The tight box around points (k, 2) of the frame, cut at the frame's edges."""
     (left, top), (right, bottom) = points.min(0).clip(0, FRAME - 2), points.max(0).clip(2, FRAME)
-    return Box(finding, round(float(left), 1), round(float(top), 1), round(float(right - left), 1), round(float(bottom - top), 1))
+    return Box(finding, *(round(float(x), 1) for x in (left, top, right - left, bottom - top)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -221,7 +224,7 @@ def write_phantoms(
     patients = [plan_patient(spec.seed, k, spec.abnormal_share) for k in range(1, spec.patients + 1)]
     try:
         _claim(out, spec)
-        boxes, kept = _draw_all(out, spec, patients, workers or len(os.sched_getaffinity(0)), progress)
+        boxes, kept = _draw_all(out, spec, patients, workers or _cores(), progress)
         _write_tables(out, spec, patients, boxes)
     except OSError as error:
         mend = "free some space or choose another folder; what is written stays and is taken up again"
@@ -230,15 +233,16 @@ def write_phantoms(
     images = sum(len(p.visits) for p in patients)
     order = (NO_FINDING, *KINDS)
     return PhantomReport(
-        out, spec.patients, images, images - labels[NO_FINDING], sum(map(len, boxes.values())),
-        {name: labels[name] for name in order}, images - kept, kept, time.perf_counter() - started,
+        out=out, patients=spec.patients, images=images, abnormal=images - labels[NO_FINDING],
+        boxes=sum(map(len, boxes.values())), findings={name: labels[name] for name in order},
+        drawn=images - kept, kept=kept, seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
 def describe(spec: PhantomSpec) -> dict[str, object]:
-    """What `phantom.json` says: that these are phantoms, how they were drawn, and each finding's sizes and contrasts."""
+    """What `phantom.json` says: that these are phantoms, how they were drawn, each finding's sizes and contrasts."""
     return {
-        "what": "phantoms: synthetic images for trying and testing software; not patients, not for any clinical statement",
+        "what": "phantoms: synthetic images to try and test software with; not patients, nothing clinical",
         "generator": "cxreader.data.phantom",
         "version": VERSION,
         "spec": asdict(spec),
@@ -255,7 +259,9 @@ def _claim(out: Path, spec: PhantomSpec) -> None:
         raise DataError("is a file, phantoms need a folder", where=out, mend="choose another name")
     if note.is_file():
         if note.read_text("utf-8") != text:
-            raise DataError("holds phantoms of another kind", where=out, mend="choose an empty folder, or the same options")
+            raise DataError(
+                "holds phantoms of another kind", where=out, mend="choose an empty folder, or the same options"
+            )
     elif out.is_dir() and any(out.iterdir()):
         raise DataError("holds something else than phantoms", where=out, mend="choose an empty or a new folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -267,12 +273,17 @@ def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _jobs(spec: PhantomSpec, out: Path, patients: list[Patient]) -> Iterator[tuple[int, int, Path]]:
+def _cores() -> int:
+    """Cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(out: Path, patients: list[Patient]) -> Iterator[tuple[int, int, Path]]:
     index = 0
     for who in patients:
         for visit in range(len(who.visits)):
@@ -285,7 +296,7 @@ def _draw_all(
     out: Path, spec: PhantomSpec, patients: list[Patient], workers: int, progress: Progress | None
 ) -> tuple[dict[str, list[Box]], int]:
     """Draw what is missing, in chunks over processes; the boxes of every image by name, and how many were kept."""
-    jobs = list(_jobs(spec, out, patients))
+    jobs = list(_jobs(out, patients))
     for folder in {path.parent for *_, path in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob(".*.part"):

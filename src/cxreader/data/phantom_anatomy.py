@@ -1,7 +1,7 @@
 """The normal anatomy of a phantom: a body of soft tissue, air and bone, projected along parallel rays.
 
-A phantom is drawn in millimetres, `u` to the image's right (the patient's left) and `v` downwards, (0, 0) on the midline
-at the height of the carina. What is drawn is attenuation: 0 outside the body, about 1.4 in the lung, about 3 behind
+A phantom is drawn in millimetres, `u` to the image's right (the patient's left) and `v` downwards, (0, 0) on the
+midline a little below the carina. What is drawn is attenuation: 0 outside the body, about 1.4 in the lung, about 3 behind
 the heart. Lengths are those of an adult chest in round numbers, chosen by eye; they are not measurements of anybody.
 """
 
@@ -66,7 +66,6 @@ class Chest:
     bone: Field
     extra: Field
     outer: Field
-    floor: Field
 
     def attenuation(self) -> Field:
         """(n, n) float32: the line integral through everything."""
@@ -163,7 +162,7 @@ def _airway(grid: Grid, b: Build, pose: Pose) -> Field:
 
 
 def _ribs(b: Build, outer_at: Points, heights: Points) -> tuple[Points, Points]:
-    """Centre lines (10, 22, 2) of one side's ribs: behind, from the spine out, and in front, back towards the sternum."""
+    """Centre lines (10, 22, 2) of one side's ribs: behind, from the spine out; in front, back towards the sternum."""
     i, t = np.arange(1, 11)[:, None], np.linspace(0, 1, 22)[None, :]
     v0 = (-134 + 23.5 * i + b.ribs) * b.tall
     drop = (6 + 7.5 * np.minimum(i, 6)) * b.tall
@@ -197,10 +196,11 @@ def _bones(grid: Grid, b: Build, pose: Pose, outer: Field) -> Field:
 def _shoulder(canvas: Canvas, side: float, b: Build, pose: Pose) -> None:
     """Scapula and the head of the humerus with its shaft."""
     w, shift = b.wide, pose.arms * 0.4
-    blade = np.array([[128, -108], [168, -100], [160, -40], [138, 22], [126, 8], [118, -60]], float) * (side * w, b.tall)
-    canvas.area(blade + (side * shift, 0), 42)
-    canvas.line(blade[[0, 5, 4, 3]] + (side * shift, 0), 2.5, 80)
-    canvas.line(blade[[1, 2, 3]] + (side * shift, 0), 4, 75)
+    corners = [[128, -108], [168, -100], [160, -40], [138, 22], [126, 8], [118, -60]]
+    blade = np.array(corners, float) * (side * w, b.tall) + np.array([side * shift, 0])
+    canvas.area(blade, 42)
+    canvas.line(blade[[0, 5, 4, 3]], 2.5, 80)
+    canvas.line(blade[[1, 2, 3]], 4, 75)
     head = (side * (183 * w + shift), -96 * b.tall)
     canvas.line(np.array([head, [side * (208 * w + pose.arms), 240]]), 23, 110)
     canvas.disc(head, 24 * w, 105)
@@ -225,7 +225,9 @@ def _spine(grid: Grid, b: Build) -> Field:
     return whole
 
 
-def _tree(canvas: Canvas, rng: np.random.Generator, start: Points, angle: Points, length: Points, width: Points) -> None:
+def _tree(
+    canvas: Canvas, rng: np.random.Generator, start: Points, angle: Points, length: Points, width: Points
+) -> None:
     """Draw vessels (k of them) and below each its two branches, until they are thinner than a radiograph shows."""
     while len(width):
         bend = rng.normal(0, 0.16, len(width))
@@ -261,7 +263,8 @@ def _abdomen(grid: Grid, b: Build, pose: Pose, floor: Field) -> Field:
     low = 98 * b.tall - pose.lift + b.dome / 2
     if pose.bubble > 0:
         size = pose.bubble
-        extra -= 0.85 * np.sqrt(np.sqrt(dome((66 * b.wide, low + 12 + 0.8 * size), 1.25 * size, 0.72 * size, 0.2, grid)))
+        bubble = dome((66 * b.wide, low + 12 + 0.8 * size), 1.25 * size, 0.72 * size, 0.2, grid)
+        extra -= 0.85 * np.sqrt(np.sqrt(bubble))
     for _ in range(pose.gas):
         place = (float(rng.uniform(-95, 110)), low + float(rng.uniform(45, 110)))
         extra -= 0.5 * np.sqrt(dome(place, float(rng.uniform(7, 20)), float(rng.uniform(6, 13)), 0.3, grid))
@@ -275,6 +278,5 @@ def build_chest(grid: Grid, b: Build, pose: Pose) -> Chest:
     lung = _lungs(grid, b, pose, outer, floor)
     extra = _abdomen(grid, b, pose, floor) - 0.42 * _airway(grid, b, pose)
     inside = step(body - 8, 8)
-    return Chest(
-        grid, b, pose, body, lung, _vessels(grid, b, pose, lung), _bones(grid, b, pose, outer) * inside, extra, outer, floor
-    )
+    vessels, bone = _vessels(grid, b, pose, lung), _bones(grid, b, pose, outer) * inside
+    return Chest(grid, b, pose, body, lung, vessels, bone, extra, outer)

@@ -47,12 +47,12 @@ class Grid:
 
     @property
     def edge(self) -> float:
-        """Half the width in mm over which a sharp border is spread: physical unsharpness, or a cell where that is more."""
+        """Half the width in mm over which a sharp border is spread: unsharpness, or a cell where that is more."""
         return max(0.9, 0.75 * self.step_u)
 
 
 class Canvas:
-    """Lines and areas in millimetres, drawn at `fine` times the grid and averaged; levels 0 to 255, the last one stays."""
+    """Lines and areas in mm, drawn at `fine` times the grid and averaged; levels 0 to 255, the last one stays."""
 
     def __init__(self, grid: Grid, fine: int = 2) -> None:
         self._grid, self._fine, self._empty = grid, fine, True

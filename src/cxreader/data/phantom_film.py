@@ -33,7 +33,7 @@ UNEVEN = 0.20
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of the patient the image shows: centre and extent in mm, and the turn in radians (head to the right)."""
+    """Which part of the patient the image shows: centre and extent in mm, and the frame's turn in radians."""
 
     centre_u: float
     centre_v: float
@@ -132,7 +132,9 @@ def clutter(chest: Chest, rng: np.random.Generator) -> Field:
             place = (side * float(rng.normal(92, 9)), float(rng.normal(84, 9)) * tall)
             soft.disc(place, float(rng.uniform(4, 6)), 190)
     for _ in range(int(rng.poisson(0.35))):
-        canvas.disc((float(rng.uniform(-115, 115)), float(rng.uniform(-90, 80)) * tall), float(rng.uniform(1.2, 2.6)), 200)
+        canvas.disc(
+            (float(rng.uniform(-115, 115)), float(rng.uniform(-90, 80)) * tall), float(rng.uniform(1.2, 2.6)), 200
+        )
     return 0.9 * canvas.field(0.4) + 0.24 * soft.field(0.9)
 
 
@@ -174,7 +176,9 @@ def side_marker(image: Image.Image, rng: np.random.Generator) -> None:
     _strokes(image, letter, (x, y), scale, turn, level, plate=rng.random() < 0.25)
 
 
-def _strokes(image: Image.Image, letter: str, at: tuple[float, float], scale: float, turn: float, level: int, *, plate: bool) -> None:
+def _strokes(
+    image: Image.Image, letter: str, at: tuple[float, float], scale: float, turn: float, level: int, *, plate: bool
+) -> None:
     size, draw = image.width, ImageDraw.Draw(image)
     c, s = cos(turn), sin(turn)
     if plate:
@@ -183,7 +187,9 @@ def _strokes(image: Image.Image, letter: str, at: tuple[float, float], scale: fl
         draw.ellipse(box, fill=level)
         level = 15
     for stroke in LETTERS[letter]:
-        points = [((at[0] + scale * (c * x - s * y)) * size, (at[1] + scale * (s * x + c * y)) * size) for x, y in stroke]
+        points = [
+            ((at[0] + scale * (c * x - s * y)) * size, (at[1] + scale * (s * x + c * y)) * size) for x, y in stroke
+        ]
         draw.line(points, fill=level, width=max(1, round(0.2 * scale * size)))
 
 

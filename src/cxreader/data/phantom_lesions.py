@@ -25,7 +25,7 @@ EXTENT = 0.15
 class LesionKind:
     """One finding: its `weight` among findings, the range of its `size` (in `size_unit`) and of its `contrast`.
 
-    `contrast` is in `contrast_unit`: attenuation (soft tissue has 0.015 per mm) or the share of the lung's air that is lost.
+    `contrast` is in `contrast_unit`: attenuation (soft tissue has 0.015 per mm) or the share of the lung's air lost.
     """
 
     finding: str
@@ -38,7 +38,7 @@ class LesionKind:
 
 
 def _inside(chest: Chest, rng: np.random.Generator, depth: float, low: float, high: float) -> Point:
-    """A place in the lung: at least `depth` mm of air along the ray, between two heights given from apex 0 to base 1."""
+    """A place in the lung with `depth` mm of air along the ray or more, between two heights from apex 0 to base 1."""
     g, tall = chest.grid, chest.build.tall
     place = (90.0, 0.0)
     for _ in range(400):
@@ -73,7 +73,9 @@ def _mass(chest: Chest, rng: np.random.Generator, size: float, contrast: float) 
     return np.float32(contrast) * np.sqrt(np.minimum(1.6 * body, 1)) * step(chest.lung - 20, 20)
 
 
-def _cloud(chest: Chest, rng: np.random.Generator, place: Point, size: float, count: int, blob: tuple[float, float]) -> Field:
+def _cloud(
+    chest: Chest, rng: np.random.Generator, place: Point, size: float, count: int, blob: tuple[float, float]
+) -> Field:
     """(n, n) in 0 to 1: `count` overlapping patches about a place."""
     canvas = Canvas(chest.grid, fine=1)
     for _ in range(count):
@@ -110,7 +112,7 @@ def _atelectasis(chest: Chest, rng: np.random.Generator, size: float, contrast: 
     for k in range(int(rng.integers(2, 4))):
         length = size * float(rng.uniform(0.75, 1.0))
         bow = float(rng.uniform(-0.10, 0.10)) * length
-        middle = np.array(place) + (float(rng.uniform(-6, 6)), (k - 1) * float(rng.uniform(14, 19)))
+        middle = np.array(place) + np.array([rng.uniform(-6, 6), (k - 1) * rng.uniform(14, 19)])
         line = np.stack([length * t, bow * (1 - 4 * t * t) + length * t * np.tan(tilt)], 1) + middle
         width = float(rng.uniform(6.0, 10.0)) * np.sqrt(np.maximum(1 - (2 * t) ** 4, 0.05))
         canvas.ribbons(line[None], width[None], 230, 20)
@@ -150,7 +152,7 @@ LESIONS: tuple[LesionKind, ...] = (
     LesionKind("Pneumothorax", 0.10, (26, 50), "mm at the apex", (0.42, 0.62), "attenuation lost", _pneumothorax),
     LesionKind("Consolidation", 0.13, (55, 90), "mm across", (0.55, 0.80), "share of air lost", _consolidation),
 )
-"""In the order of ChestX-ray14. A nodule is under 30 mm and a mass above (Hansell et al., Fleischner Society glossary, 2008)."""
+"""In the order of ChestX-ray14. A nodule is up to 30 mm, a mass above (Fleischner glossary: Hansell et al., 2008)."""
 
 MORE = {"Nodule": 0.6, "Infiltration": 0.25, "Effusion": 0.25}
 """How often a finding has two lesions; both count, each with its box."""
@@ -193,5 +195,5 @@ def outline(chest: Chest, field: Field, share: float = EXTENT) -> Points:
 
 
 def heart_outline(chest: Chest) -> Points:
-    """(k, 2) points in mm around the heart's shadow: the box of cardiomegaly, as in the release, is the whole heart's."""
+    """(k, 2) points in mm around the heart: the box of cardiomegaly is the whole heart's, as in the release."""
     return outline(chest, heart(chest.grid, chest.build, chest.pose), 0.3)

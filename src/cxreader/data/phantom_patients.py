@@ -126,7 +126,7 @@ def draw_pose(seed: int, patient: Patient, visit: int, build: Build, *, enlarged
 
 
 def draw_framing(seed: int, patient: Patient, visit: int, build: Build) -> Framing:
-    """Which part of the body the detector saw; originals that are not square are squeezed into the frame, as released."""
+    """Which part of the body the detector saw; what is not square is squeezed into the frame, as in the release."""
     rng, shot = stream(seed, patient.number, visit, VISIT, 1), patient.visits[visit]
     magnification = 1.05 if shot.view == "PA" else 1.13
     zoom = float(np.clip(rng.normal(1.0, 0.035), 0.92, 1.08)) / magnification * min(1.0, build.tall + 0.08)

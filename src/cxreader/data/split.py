@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from cxreader.data.atomic import write_whole
+from cxreader.atomic import write_whole
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.nih import find_entries, official_lists

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.atomic import write_whole
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.curves import (
     Histogram,
@@ -34,9 +35,7 @@ from cxreader.evaluation.intervals import (
     resample,
 )
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
-from cxreader.evaluation.operating_points import OperatingPoint
-from cxreader.evaluation.storage import write_atomic
-from cxreader.records import PredictionTable
+from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 1
 FEW_PATIENTS = 20
@@ -120,7 +119,7 @@ class Evaluation:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the JSON to `path`, whole or not at all; raises StorageError."""
-        return write_atomic(path, self.to_json().encode())
+        return write_whole(path, self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Evaluation:

@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import DataError
 from cxreader.evaluation.calibration import refuse_one_class
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A named threshold and where it comes from: an image is flagged abnormal when its probability >= `threshold`.
-
-    `rule` says in words how it was chosen; `n_positive` and `n_negative` count the images it was fitted on. A threshold
-    that a user typed is `fitted_on` "given" and rests on none. Raises DataError for a threshold outside 0 to 1.
-    """
-
-    name: str
-    threshold: float
-    rule: str
-    n_positive: int
-    n_negative: int
-    fitted_on: Literal["calibrate", "given"] = "calibrate"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise DataError(
-                f"threshold {self.threshold} of operating point {self.name!r} is outside 0 to 1",
-                mend="give the probability from which on an image is called abnormal",
-            )
-
-    @classmethod
-    def given(cls, threshold: float) -> OperatingPoint:
-        """The point of a threshold that a user typed."""
-        return cls("given", float(threshold), "given by the user", 0, 0, "given")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**values)
+from cxreader.records import OperatingPoint
 
 
 def youden(label: NDArray[np.integer], probability: NDArray[np.floating]) -> OperatingPoint:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.atomic import write_whole
 from cxreader.errors import TableError, UsageError, nearest
-from cxreader.evaluation.storage import write_atomic
 from cxreader.records import ABNORMAL, LABEL_NAMES, NORMAL, PredictionTable
 
 REQUIRED = ("image", "label", "probability")
@@ -69,7 +69,7 @@ def write_predictions(path: str | os.PathLike[str], table: PredictionTable) -> P
         "probability": np.asarray(table.probability, dtype=np.float64).tolist(),
         **{name: _plain(values) for name, values in table.columns.items()},
     }
-    return write_atomic(path, _parquet(columns) if suffix == ".parquet" else _csv(columns))
+    return write_whole(path, _parquet(columns) if suffix == ".parquet" else _csv(columns))
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:

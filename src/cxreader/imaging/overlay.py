@@ -28,7 +28,7 @@ def heat_scale(heat: NDArray[np.floating], scale: float | None = None) -> NDArra
     top = high if scale is None else scale
     if top <= 0:
         return np.zeros(heat.shape, np.float32)
-    return np.clip((heat - low) / top, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((heat - low) / top, 0, 1), np.float32)
 
 
 def overlay(
@@ -44,8 +44,8 @@ def overlay(
     `image`: (H, W), float in [0, 1] or uint8. `heat`: raw map (h, w), any size, stretched bilinearly. When `spec` is given the
     map covers the network's square, and its padding is cut away so that it falls on the image. `boxes`: in the image's pixels.
     """
-    grey = image.astype(np.float32) if image.dtype == np.uint8 else np.asarray(image, np.float32) * 255
-    colour = np.repeat(grey[..., None], 3, axis=2)
+    grey = np.asarray(image, np.float32) * np.float32(1 if image.dtype == np.uint8 else 255)
+    colour: NDArray[np.floating] = np.repeat(grey[..., None], 3, axis=2)
     if heat is not None:
         warm = _stretch(heat_scale(heat, scale), grey.shape[1], grey.shape[0], spec)[..., None]
         position = warm[..., 0] * (len(_RAMP) - 1)
@@ -67,4 +67,4 @@ def _stretch(heat: NDArray[np.float32], width: int, height: int, spec: InputSpec
         sx, sy = heat.shape[1] / spec.size, heat.shape[0] / spec.size
         source = (x * sx, y * sy, (x + w) * sx, (y + h) * sy)
     stretched = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR, box=source)
-    return np.clip(np.asarray(stretched), 0, 1)
+    return np.asarray(np.clip(np.asarray(stretched), 0, 1), np.float32)

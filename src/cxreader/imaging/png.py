@@ -54,8 +54,9 @@ def _open(file: BinaryIO, kind: str, label: str) -> Image.Image:
             where=label,
             mend=f"at most {MAX_PIXELS // 10**6} million are read: reduce the image",
         )
-    if getattr(image, "n_frames", 1) > 1:
-        raise ImageError(f"the file holds {image.n_frames} frames", where=label, mend="give one image a file")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageError(f"the file holds {frames} frames", where=label, mend="give one image a file")
     return image
 
 

@@ -69,7 +69,9 @@ def _load(path: Path) -> bytes:
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
     if path.is_dir():
-        return ImageError("is a folder, not an image", where=path, mend="give its files, or the folder to `cxreader read`")
+        return ImageError(
+            "is a folder, not an image", where=path, mend="give its files, or the folder to `cxreader read`"
+        )
     if isinstance(error, FileNotFoundError):
         return ImageError("no such file", where=path, mend="check the path")
     return ImageError(f"cannot be opened ({error.strerror})", where=path, mend="check its permissions")

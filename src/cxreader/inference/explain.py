@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxreader.atomic import write_whole
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.records import Reading
-from cxreader.runs import write_bytes
 
 
 def explain_files(
@@ -35,9 +35,9 @@ def explain_files(
         picture = None
         if reading.heat_map is not None:
             picture = out / f"{_free_name(reading.image, taken)}-heat.png"
-            write_bytes(picture, _drawn(reader, reading))
+            write_whole(picture, _drawn(reader, reading))
             if raw:
-                write_bytes(picture.with_suffix(".npy"), _npy(reading.heat_map))
+                write_whole(picture.with_suffix(".npy"), _npy(reading.heat_map))
         results.append((reading, picture))
         if progress is not None:
             progress(done, len(files))

@@ -14,7 +14,8 @@ _SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 def listed(paths: Iterable[str]) -> tuple[list[str], int]:
     """Every file to read, and how many others were passed over in folders because they hold no image.
 
-    A file that is named is always taken, so that it gets a row with its reason. `-` stands for names on standard input, a line each.
+    A file that is named is always taken, so that it gets a row with its reason. `-` stands for names on standard input,
+    a line each.
     """
     files: list[str] = []
     passed_over = 0

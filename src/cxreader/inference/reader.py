@@ -73,7 +73,9 @@ class Reader:
 
     def _prepared(self, source: Source) -> tuple[str, NDArray[np.uint8] | None, tuple[str, ...]]:
         """Name, pixels and notes; no pixels, and the reason, when the source cannot be read."""
-        name = "bytes" if isinstance(source, bytes) else source.source if isinstance(source, Radiograph) else str(source)
+        name = (
+            "bytes" if isinstance(source, bytes) else source.source if isinstance(source, Radiograph) else str(source)
+        )
         try:
             radiograph = source if isinstance(source, Radiograph) else read_radiograph(source)
             return name, self.artifact.spec.pixels(radiograph), radiograph.notes

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cxreader.atomic import write_whole
 from cxreader.errors import UsageError, nearest
 from cxreader.records import Reading
-from cxreader.runs import write_bytes
 
 COLUMNS = ("image", "decision", "probability", "reasons", "operating_point", "threshold", "artifact")
 FORMATS = ("csv", "json", "parquet")
@@ -45,11 +45,11 @@ def write_readings(readings: Sequence[Reading], path: Path) -> None:
     """Write the table whole or not at all. Raises UsageError for an unknown ending, StorageError for a full disk."""
     kind = format_of(path)
     if kind == "csv":
-        write_bytes(path, to_csv(readings).encode())
+        write_whole(path, to_csv(readings).encode())
     elif kind == "json":
-        write_bytes(path, (json.dumps(rows(readings), indent=1, ensure_ascii=False) + "\n").encode())
+        write_whole(path, (json.dumps(rows(readings), indent=1, ensure_ascii=False) + "\n").encode())
     else:
-        write_bytes(path, _parquet(readings))
+        write_whole(path, _parquet(readings))
 
 
 def to_csv(readings: Sequence[Reading]) -> str:

@@ -29,7 +29,8 @@ class TorchBackend:
                 f"the weights are not a {artifact.model}'s", where=folder / WEIGHTS, mend="copy the artifact again"
             ) from None
         self.cam_stage = model_entry(artifact.model).cam_stage
-        self.model = model.eval().requires_grad_(requires_grad=False).to(self.device, memory_format=torch.channels_last)
+        model = model.eval().requires_grad_(requires_grad=False).to(self.device)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""

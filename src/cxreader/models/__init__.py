@@ -1,0 +1,1 @@
+"""Networks as ordered stages, their weights and artifacts."""

@@ -13,11 +13,12 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from cxreader.atomic import write_whole
 from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import model_entry
 from cxreader.records import LABEL_NAMES, Calibration, OperatingPoint
-from cxreader.runs import write_bytes, write_json
+from cxreader.runs import write_json
 
 SCHEMA = 1
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
@@ -42,8 +43,8 @@ class TrainingPatients:
 class Artifact:
     """A trained and calibrated network with all it needs to be used and judged.
 
-    `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration, split digest,
-    counts, versions, git revision, seed, machine, phases.
+    `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration,
+    split digest, counts, versions, git revision, seed, machine, phases.
     """
 
     model: str
@@ -80,7 +81,7 @@ def save_artifact(artifact: Artifact, weights: bytes, folder: Path) -> Path:
 
     `weights` are safetensors bytes whose sha256 is `artifact.weights_sha256`. Raises StorageError.
     """
-    write_bytes(folder / WEIGHTS, weights)
+    write_whole(folder / WEIGHTS, weights)
     content = artifact._content()
     write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
     return folder
@@ -114,7 +115,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ArtifactError("no artifact here", where=path.parent, mend="give a folder that holds artifact.json") from None
+        raise ArtifactError(
+            "no artifact here", where=path.parent, mend="give a folder that holds artifact.json"
+        ) from None
     except (OSError, ValueError) as error:
         raise ArtifactError(f"damaged ({error})", where=path, mend=_MEND) from None
     if not isinstance(content, dict):

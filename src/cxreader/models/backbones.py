@@ -24,8 +24,8 @@ def densenet121(*, dropout: float = 0.2, size: int = 224) -> StagedModel:  # noq
     net = timm.create_model("densenet121", num_classes=2)
     f = net.features
     stages: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(f.conv0, f.norm0, f.pool0))]
-    for i in (1, 2, 3):
-        stages.append((f"block{i}", nn.Sequential(f.get_submodule(f"denseblock{i}"), f.get_submodule(f"transition{i}"))))
+    pairs = [(f.get_submodule(f"denseblock{i}"), f.get_submodule(f"transition{i}")) for i in (1, 2, 3)]
+    stages += [(f"block{i}", nn.Sequential(*pair)) for i, pair in enumerate(pairs, 1)]
     return _staged(net, [*stages, ("last_block", nn.Sequential(f.denseblock4, f.norm5))], net.classifier, dropout)
 
 

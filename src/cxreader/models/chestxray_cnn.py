@@ -17,9 +17,7 @@ def chestxray_cnn(*, dropout: float = 0.5, size: int = 224) -> StagedModel:
     The flattened width follows the input: 128 * (size // 8)**2, which is 100,352 at 224.
     """
     side = size // 8
-    pool = nn.Sequential(
-        OrderedDict(flatten=nn.Flatten(), hidden=nn.Linear(128 * side * side, HIDDEN), relu=nn.ReLU())
-    )
+    pool = nn.Sequential(OrderedDict(flatten=nn.Flatten(), hidden=nn.Linear(128 * side * side, HIDDEN), relu=nn.ReLU()))
     return StagedModel(
         [
             ("block1", _block(3, 32)),

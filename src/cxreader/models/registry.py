@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class ModelEntry:
     """All there is to know of a network before it is built.
 
-    `build`: `module:function`, called as function(dropout=..., size=...) and returning a StagedModel. `last_block`: the first
-    stage that learns in fine-tuning. `cam_stage`: the last spatial stage. `pretrained`: timm's tag of the pinned ImageNet weights, None
-    when there are none. `licence`: of those weights. `reference`: the paper.
+    `build`: `module:function`, called as function(dropout=..., size=...) and returning a StagedModel. `last_block`: the
+    first stage that learns in fine-tuning. `cam_stage`: the last spatial stage. `pretrained`: timm's tag of the pinned
+    ImageNet weights, None when there are none. `licence`: of those weights. `reference`: the paper.
     """
 
     name: str

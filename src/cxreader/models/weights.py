@@ -75,7 +75,9 @@ def load_weights(model: StagedModel, path: Path, *, head: bool = False) -> None:
             state[stage_key] = found[key].to(own.dtype)
     if missing or misfit:
         what = f"{len(missing)} tensors missing, {len(misfit)} of another shape, such as {(missing + misfit)[0]}"
-        raise WeightsError(f"weights of another network ({what})", where=path, mend="give the file of the network in model.name")
+        raise WeightsError(
+            f"weights of another network ({what})", where=path, mend="give the file of the network in model.name"
+        )
     model.load_state_dict(state, strict=False)
 
 
@@ -103,7 +105,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """timm's names, whatever the file's were."""
+    """Timm's names, whatever the file's were."""
     names = {key: key.removeprefix("module.") for key in tensors}
     if any(name.startswith("features.1.0.block.") for name in names.values()):
         return {_efficientnet_name(name): tensors[key] for key, name in names.items()}
@@ -111,7 +113,14 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 # torchvision numbers the parts of a block, timm names them; the first block has no expansion.
-_FIRST = {"0.0": "conv_dw", "0.1": "bn1", "1.fc1": "se.conv_reduce", "1.fc2": "se.conv_expand", "2.0": "conv_pw", "2.1": "bn2"}
+_FIRST = {
+    "0.0": "conv_dw",
+    "0.1": "bn1",
+    "1.fc1": "se.conv_reduce",
+    "1.fc2": "se.conv_expand",
+    "2.0": "conv_pw",
+    "2.1": "bn2",
+}
 _OTHER = {
     "0.0": "conv_pw",
     "0.1": "bn1",
@@ -132,7 +141,7 @@ _ENDS = {
 
 
 def _efficientnet_name(name: str) -> str:
-    """torchvision's name of an EfficientNet tensor as timm's."""
+    """Torchvision's name of an EfficientNet tensor as timm's."""
     for theirs, ours in _ENDS.items():
         if name.startswith(theirs):
             return ours + name.removeprefix(theirs)

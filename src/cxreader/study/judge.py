@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.data.cache import build_cache
-from cxreader.data.index import Index
+from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.sources import locate, open_source
-from cxreader.data.split import NO_PATIENTS, Split, group_of, leak, patient_hash
+from cxreader.data.split import Split, group_of, leak, patient_hash
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
@@ -56,7 +56,13 @@ def ask_run(path: str | Path, part: str = "test") -> Question:
 
 
 def ask_source(
-    data: str, *, kind: str = "auto", tables: str | None = None, name: str | None = None, split: str | None = None, part: str = "test"
+    data: str,
+    *,
+    kind: str = "auto",
+    tables: str | None = None,
+    name: str | None = None,
+    split: str | None = None,
+    part: str = "test",
 ) -> Question:
     """A labelled source, whole or one part of a split file."""
     index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
@@ -69,7 +75,8 @@ def ask_source(
 def judge(reader: Reader, question: Question, out: Path, *, bar: Bar, seed: int = 0) -> Evaluation:
     """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
 
-    A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how large it is.
+    A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
+    large it is.
     Raises DataError when nothing is left to judge.
     """
     artifact = reader.artifact
@@ -165,7 +172,7 @@ def write_out(evaluation: Evaluation, table: PredictionTable, unread: dict[str, 
     figures = evaluation_figures(evaluation)
     for name, figure in figures.items():
         save_figure(figure, out / name)
-    write_text(out / "report.html", render_evaluation(evaluation, figures))
+    write_text(out / "report.html", render_evaluation(evaluation, figures=figures))
     if unread:
         write_json(out / "unread.json", unread)
     evaluation.save(out / "evaluation.json")

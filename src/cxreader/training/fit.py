@@ -22,10 +22,11 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from cxreader.atomic import write_whole
 from cxreader.data.dataset import CachedImages, EpochOrder, grey, loader, normalise
 from cxreader.errors import ModelError
 from cxreader.models.stages import StagedModel
-from cxreader.runs import write_bytes, write_json
+from cxreader.runs import write_json
 from cxreader.training.module import PhaseModule, Recipe
 from cxreader.training.phases import Phase, PhaseResult
 
@@ -146,7 +147,7 @@ def _finish(module: PhaseModule, best: ModelCheckpoint, folder: Path, monitor: s
     checkpoint: dict[str, Any] = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
     state = {k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items() if k.startswith("model.")}
     module.model.load_state_dict(state)
-    write_bytes(folder / BEST, state_bytes(module.model))
+    write_whole(folder / BEST, state_bytes(module.model))
     seconds = sum(epoch["seconds"] for epoch in module.history)
     score = float(best.best_model_score)
     result = PhaseResult(module.phase.name, checkpoint["epoch"], score, tuple(module.history), seconds)

@@ -29,7 +29,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
-from cxreader.models.weights import NO_TRANSFER, Transfer, load_pretrained
+from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.records import ABNORMAL, NORMAL, Calibration
 from cxreader.runs import RunFolder, provenance, write_json
 from cxreader.training.fit import BEST, Settings, fit_phase, predict_logits, state_bytes
@@ -72,7 +72,8 @@ class Cohort:
 def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = print, bar: Bar = no_bar) -> Trained:
     """Train as `config` says into the run folder `out`, whose `artifact` is the result.
 
-    `say` is told each step in a line; `bar` gives progress bars, and Lightning shows its own unless it is `no_bar`. An interrupted run goes on with `resume`, to the same weights as without the interruption. Raises errors of the tree:
+    `say` is told each step in a line; `bar` gives progress bars, and Lightning shows its own unless it is `no_bar`. An
+    interrupted run goes on with `resume`, to the same weights as without the interruption. Raises errors of the tree:
     UsageError for a folder in use, DataError for images, WeightsError for weights.
     """
     torch_setup.keep_pages()
@@ -111,7 +112,8 @@ def prepare_cohort(config: Config, run: RunFolder, say: Say, bar: Bar) -> Cohort
         cache = build_cache(wanted, _spec(config), folder, workers=data.workers, progress=progress)
     unread = [record.image for record in wanted if record.image not in cache]
     if unread:
-        say(f"{len(unread):,} of {len(wanted):,} images cannot be read and are left out, {unread[0]!r} first; all in {cache.folder}")
+        what = f"{len(unread):,} of {len(wanted):,} images cannot be read and are left out"
+        say(f"{what}, {unread[0]!r} first; reasons: {cache.folder / 'errors.json'}")
     parts = {name: cached_part(cache, index, images) for name, images in split.parts.items()}
     for name in LEARNING_PARTS:
         classes = np.bincount(parts[name].labels, minlength=2)
@@ -205,9 +207,8 @@ def _split(config: Config, run: RunFolder, index: Index) -> Split:
         return Split.load(run.split)
     if section.file is not None:
         split = Split.load(locate(section.file))
-        missing = {image for images in split.parts.values() for image in images} - set(index.by_image)
-        if missing:
-            raise SplitError(f"{len(missing)} of its images are not in the source", where=section.file, mend="give the split of this source")
+        for part in split.parts:
+            split.records(index, part)  # raises when an image is not in this source
     else:
         split = make_split(
             index,
