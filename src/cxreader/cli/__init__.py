@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, data, reading, training
+from cxreader.cli import audit, data, reading, study, training
 from cxreader.cli.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError
 
@@ -50,6 +50,7 @@ for _command in (training.train, training.evaluate, reading.read, reading.explai
     app.command()(_command)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
+app.add_typer(study.app, name="study")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -87,7 +87,7 @@ def draw_exposure(ap: bool, rng: np.random.Generator) -> Exposure:
         window=float(rng.uniform(3.1, 3.9)) * (1.12 if ap else 1.0),
         curve=float(rng.uniform(0.8, 1.4)),
         flatten=float(rng.uniform(0.05, 0.3)),
-        noise=float(rng.uniform(2.0, 6.5)) * (1.25 if ap else 1.0),
+        noise=float(rng.uniform(1.8, 7.5)) * (1.25 if ap else 1.0),
         black=float(rng.uniform(0, 14)),
         white=float(rng.uniform(222, 255)),
     )

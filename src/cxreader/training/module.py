@@ -41,7 +41,7 @@ class PhaseModule(lightning.LightningModule):
 
     def __init__(self, model: StagedModel, phase: Phase, recipe: Recipe) -> None:
         super().__init__()
-        self.model = model.learn(phase.learn)
+        self.model = model.train().learn(phase.learn)
         self.phase, self.recipe = phase, recipe
         self.history: list[dict[str, Any]] = []
         self.accuracy, self.auc = BinaryAccuracy(), BinaryAUROC()
@@ -58,18 +58,17 @@ class PhaseModule(lightning.LightningModule):
         return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=self.phase.epochs)]
 
     def on_train_epoch_start(self) -> None:
-        """Dropout draws from the global generator: it starts anew each epoch, so that an epoch can be repeated alone."""
-        self.model.train()
+        """The epoch's clock; nothing random hangs on this hook, which a resumed epoch may meet at another moment."""
         self._started = time.perf_counter()
-        torch.manual_seed(derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, "dropout"))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch of uint8 (N, H, W) pixels."""
         pixels, label = batch
+        seed = derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, batch_idx)
         x = grey(pixels)
         if self.recipe.augmentation is not None:
-            seed = derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, batch_idx)
             x = self.recipe.augmentation(x, seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
         loss = self._loss(self.model(normalise(x, self.recipe.spec)), label)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(label), prog_bar=True)
         return loss

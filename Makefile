@@ -1,0 +1,39 @@
+# Two commands: `make demo` shows the whole path on phantoms, `make test` passes the tests. Both set everything up.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check lint types floors bench docs clean
+
+demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
+	$(BIN)/cxreader demo --out demo
+
+test: $(STAMP)  ## every test that this machine can run
+	$(BIN)/python -m pytest
+
+check: lint types floors test  ## what CI runs
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+floors: $(STAMP)  ## who may import whom
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
+
+docs: $(STAMP)  ## the generated reference pages
+	$(BIN)/python docs/generate.py
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) demo build dist src/*.egg-info

@@ -1,0 +1,69 @@
+"""Building the pixel cache: images a second a core, beside Pillow alone and OpenCV alone on the same files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cxreader.data.cache import build_cache
+from cxreader.data.cache_pool import cores
+from cxreader.imaging.preprocess import InputSpec
+from images import Images
+from measure import Row, rates, ratios, take_turns
+
+SIZE = 224
+
+
+def measure_cache(images: Images, scratch: Path, repetitions: int) -> list[Row]:
+    """Ours also checks the file, pads, rounds, hashes picture and row, and writes; the peers decode and resize alone."""
+    count, all_cores = len(images.records), cores()
+    cv2.setNumThreads(1)
+
+    def build(workers: int) -> None:
+        folder = scratch / "building"
+        shutil.rmtree(folder, ignore_errors=True)
+        build_cache(images.records, InputSpec(SIZE), folder, workers=workers)
+
+    tasks = {
+        "one": lambda: build(1),
+        "all": lambda: build(all_cores),
+        "pillow": lambda: [_pillow(path) for path in images.paths()],
+        "opencv": lambda: [_opencv(path) for path in images.paths()],
+    }
+    seconds = take_turns(tasks, repetitions)
+    one, whole = rates(count, seconds["one"]), rates(count, seconds["all"])
+    what = f"pixel cache of {count} images, 1024 to {SIZE} px ({images.what})"
+    return [
+        Row(
+            f"{what}, one process",
+            f"{one.text(1)} images/s a core",
+            f"Pillow alone (decode, grey, resize): {rates(count, seconds['pillow']).text(1)} images/s a core",
+            ratios(seconds["pillow"], seconds["one"]),
+        ),
+        Row(
+            "the same",
+            f"{one.text(1)} images/s a core",
+            f"OpenCV alone (imdecode, INTER_AREA): {rates(count, seconds['opencv']).text(1)} images/s a core",
+            ratios(seconds["opencv"], seconds["one"]),
+        ),
+        Row(
+            f"the same in {all_cores} processes, their start included",
+            f"{whole.text(1)} images/s, {whole.median / all_cores:.1f} a core",
+            "ours in one process",
+            ratios(seconds["one"], seconds["all"]),
+        ),
+    ]
+
+
+def _pillow(path: str) -> object:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+
+
+def _opencv(path: str) -> object:
+    grey = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return cv2.resize(grey, (SIZE, SIZE), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,96 @@
+"""All benchmarks in one run; writes README.md beside this file. `--quick` only tries them, prints, and writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from batches import measure_batches
+from cache import measure_cache
+from cxreader.data.cache_pool import cores
+from cxreader.runs import git_revision
+from gradcam import measure_gradcam
+from images import find_images
+from measure import Row
+from startup import measure_help, measure_phantoms
+
+README = Path(__file__).with_name("README.md")
+PACKAGES = ("cxreader", "torch", "numpy", "pillow", "opencv-python-headless", "grad-cam", "timm")
+HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
+
+
+def main() -> None:
+    """Measure, print the table, and write it unless it was only a trial."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one repetition; nothing is written")
+    quick: bool = parser.parse_args().quick
+    load = os.getloadavg()[0]
+    text = page(measure(quick=quick), load)
+    print(text)
+    if not quick:
+        README.write_text(text, encoding="utf-8")
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """The rows of every benchmark."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as folder:
+        scratch = Path(folder)
+        rows += measure_batches(find_images(8 if quick else 640, scratch), scratch, 1 if quick else 5)
+        rows += measure_gradcam(1 if quick else 9)
+        rows += measure_cache(find_images(16 if quick else 320, scratch), scratch, 1 if quick else 5)
+        rows += measure_help(1 if quick else 15)
+        rows += measure_phantoms(1 if quick else 60, scratch, 1 if quick else 3)
+    return rows
+
+
+def page(rows: Iterable[Row], load: float) -> str:
+    """The whole README as Markdown."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench` alone. Ours and the peer run in turns in one process on one machine; a ratio is the peer's",
+        "time over ours inside one repetition, so above 1 ours is faster. Each cell gives the median of the repetitions and,",
+        "in brackets, the smallest and the largest. What a goal asks is judged on the median. No test depends on a time.",
+        "",
+        f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"- machine: {_processor()}, {cores()} cores, {platform.system()} {platform.machine()}; load {load:.1f} at the start",
+        f"- cxreader revision: {git_revision() or 'not a checkout'}",
+        f"- versions: Python {platform.python_version()}, {', '.join(f'{p} {version(p)}' for p in PACKAGES)}",
+        "",
+        _line(HEADER),
+        _line("---" for _ in HEADER),
+        *(_line(_cells(row)) for row in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ratio = "" if row.ratio is None else row.ratio.text(1 if row.ratio.median >= 10 else 2)
+    met = {None: "", True: "yes", False: "no"}[row.met]
+    return row.what, row.ours, row.peer, ratio, row.goal, met
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown processor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cxreader.config import Config, load_config, parse_config
+from cxreader.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[1]
+MINIMAL = {"data": {"root": "somewhere"}}
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_are_the_studys() -> None:
+    """Head at 1e-3, then the last block at 1e-4, Adam, batch 32, at most 15 epochs, patience 3, by tune accuracy, 224 px."""
+    config = parse_config(MINIMAL)
+    t = config.training
+    assert t.phases == ("head", "fine_tune")
+    assert (t.head.learn, t.head.lr, t.head.epochs, t.head.patience) == ("head", 1e-3, 15, 3)
+    assert (t.fine_tune.learn, t.fine_tune.lr, t.fine_tune.epochs, t.fine_tune.patience) == ("last_block", 1e-4, 15, 3)
+    assert (t.optimizer, t.batch_size, t.monitor, t.schedule) == ("adam", 32, "accuracy", "constant")
+    assert (config.input.size, config.seed, config.split.balance) == (224, 42, "equal")
+    assert config.split.shares == (0.70, 0.15, 0.15)
+    assert config.augment is not None
+    assert not config.augment.horizontal_flip
+
+
+def test_defaults_then_file_then_overrides(tmp_path: Path) -> None:
+    path = _file(tmp_path, 'seed = 1\n[data]\nroot = "a"\n[training.head]\nlr = 0.01\n')
+    config = load_config(path, ["seed=2", "training.fine_tune.lr=3e-5", "model.name=densenet121", "augment=false"])
+    assert (config.seed, config.training.head.lr, config.training.fine_tune.lr) == (2, 0.01, 3e-5)
+    assert config.model.name == "densenet121"
+    assert config.augment is None
+    assert config.training.head.learn == "head"
+    assert load_config(path, ["training.full.lr=1e-4"]).training.full.learn == "all"
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "mend"),
+    [
+        ("trainin.batch_size=3", "trainin", "did you mean 'training'"),
+        ("training.batchsize=3", "training.batchsize", "did you mean 'batch_size'"),
+        ("training.head.learning=3", "training.head.learning", "did you mean 'learn'"),
+        ("augment.rotate=3", "augment.rotate", "did you mean 'rotation'"),
+        ("training.monitor=auk", "training.monitor", "auk"),
+        ("training.head.lr=-1", "training.head.lr", "greater than 0"),
+        ("seed=many", "seed", "many"),
+        ("data.root.deep=1", "data.root.deep", "not a section"),
+    ],
+)
+def test_a_wrong_key_or_value_names_its_dotted_path_and_the_nearest(tmp_path: Path, override: str, where: str, mend: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(_file(tmp_path, '[data]\nroot = "a"\n'), [override])
+    assert caught.value.where == where
+    assert mend in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_key_a_torn_file_and_no_file_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data: is missing"):
+        load_config(_file(tmp_path, "seed = 3\n"))
+    with pytest.raises(ConfigError, match="not a readable TOML"):
+        load_config(_file(tmp_path, "seed = = 3\n"))
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "absent.toml")
+    with pytest.raises(ConfigError, match="key=value"):
+        load_config(_file(tmp_path, '[data]\nroot = "a"\n'), ["seed"])
+
+
+def test_sections_are_frozen_and_survive_json() -> None:
+    config = parse_config(MINIMAL)
+    with pytest.raises(ValidationError):
+        config.seed = 3  # type: ignore[misc]
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_committed_config_is_valid_and_says_what_it_costs(path: Path) -> None:
+    load_config(path)
+    assert path.read_text().startswith("#")

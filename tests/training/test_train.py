@@ -1,0 +1,258 @@
+"""From images to an Artifact: what is learnt, what is frozen, what is written, and that it can be repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+import torch
+from safetensors.torch import load_file
+
+from cxreader.config import Config, parse_config
+from cxreader.data.split import Split, patient_hash
+from cxreader.errors import SplitError, UsageError, WeightsError
+from cxreader.evaluation.calibration import apply_temperature
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import WEIGHTS, load_artifact
+from cxreader.models.weights import NO_TRANSFER
+from cxreader.runs import RunFolder
+from cxreader.training.phases import PhaseResult, better, planned_phases
+from cxreader.training.train import PATIENT_SALT, train
+
+
+def _silent(_: str) -> None:
+    return
+
+
+def _with(config: Config, **sections: object) -> Config:
+    """The configuration with keys of its sections replaced."""
+    values = config.model_dump()
+    for name, value in sections.items():
+        values[name] = {**values[name], **value} if isinstance(value, dict) and values[name] else value
+    return parse_config(values)
+
+
+@pytest.fixture(scope="module")
+def trained(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    from tests.training.conftest import small_values
+
+    config = parse_config(small_values(small_world))
+    out = tmp_path_factory.mktemp("run") / "run"
+    train(config, out, say=_silent)
+    return config, out
+
+
+def test_two_phases_give_an_artifact_with_all_it_needs(trained: tuple[Config, Path], small_world: Path) -> None:
+    config, out = trained
+    run = RunFolder(out)
+    artifact = load_artifact(run.artifact)
+    assert artifact.transfer == "file resnet18.safetensors"
+    assert [phase["name"] for phase in artifact.provenance["phases"]] == ["head", "fine_tune"]
+    assert artifact.provenance["config"] == config.model_dump(mode="json")
+    assert 0 <= artifact.operating_point("youden").threshold <= 1
+    split = Split.load(run.split)
+    calibrate = len(split.parts["calibrate"])
+    assert artifact.calibration.n_positive + artifact.calibration.n_negative == calibrate
+    rows = dict(line.split(",")[::2] for line in (small_world / "labels.csv").read_text().split())
+    for part in ("train", "tune", "calibrate"):
+        people = {rows[image] for image in split.parts[part]}
+        assert set(artifact.patients.parts[part]) == {patient_hash(PATIENT_SALT, "world", p) for p in people}
+    text = json.dumps(artifact.provenance) + json.dumps(artifact.patients.parts)
+    assert '"p1"' not in text
+    history = json.loads(run.history.read_text())
+    assert {"epoch", "train_loss", "tune_loss", "tune_accuracy", "tune_auc", "seconds"} <= set(history["head"][0])
+    assert list(run.phase("head").glob("csv/*/metrics.csv"))
+
+
+def test_the_artifact_holds_the_better_phase(trained: tuple[Config, Path]) -> None:
+    _, out = trained
+    run = RunFolder(out)
+    done = {name: json.loads((run.phase(name) / "done.json").read_text()) for name in ("head", "fine_tune")}
+    best = max(done, key=lambda name: (done[name]["best_score"], name == "head"))
+    chosen, kept = load_file(run.phase(best) / "best.safetensors"), load_file(run.artifact / WEIGHTS)
+    assert all(torch.equal(chosen[k], kept[k]) for k in chosen)
+    for name, result in done.items():
+        scores = [epoch["tune_auc"] for epoch in result["history"]]
+        assert result["best_score"] == max(scores)
+        assert result["best_epoch"] == scores.index(max(scores)), name
+
+
+def test_the_head_phase_moves_the_head_alone_and_phase_two_starts_from_its_best(trained: tuple[Config, Path], small_world: Path) -> None:
+    run = RunFolder(trained[1])
+    start = load_file(small_world / "resnet18.safetensors")
+    head = load_file(run.phase("head") / "best.safetensors")
+    tuned = load_file(run.phase("fine_tune") / "best.safetensors")
+    assert torch.equal(head["last_block.0.conv1.weight"], start["layer4.0.conv1.weight"])
+    assert torch.equal(head["stem.1.running_mean"], start["bn1.running_mean"])
+    assert torch.equal(tuned["layer3.0.conv1.weight"], start["layer3.0.conv1.weight"])
+    assert not torch.equal(tuned["last_block.0.conv1.weight"], start["layer4.0.conv1.weight"])
+    # At 1e-4 and a few steps of Adam no weight moves further than their sum: it started where the head phase ended.
+    moved = (tuned["head.weight"] - head["head.weight"]).abs().max().item()
+    assert 0 < moved <= 1e-4 * 2 * 10
+
+
+def test_reader_and_calibration_agree_with_the_trainers_own_pixels(trained: tuple[Config, Path], small_world: Path) -> None:
+    """The reader decodes the file; training read the cache: the same logits mean the same pixels, to 0."""
+    from cxreader.data.cache import PixelCache
+
+    config, out = trained
+    reader = Reader.load(out)
+    run = RunFolder(out)
+    image = Split.load(run.split).parts["test"][0]
+    cache = PixelCache.open(run.cache, reader.artifact.spec)
+    cached = reader.artifact.spec.normalise(np.asarray(cache.pixels[cache.row(image)]))
+    from cxreader.imaging.read import read
+
+    np.testing.assert_array_equal(cached, reader.artifact.spec.apply(read(small_world / image)))
+    logits = reader.backend.logits(cached[None])
+    expected = apply_temperature(logits, reader.artifact.calibration.temperature)[0]
+    assert reader.read(small_world / image).probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_same_seed_same_weights_other_seed_other_weights(trained: tuple[Config, Path], tmp_path: Path) -> None:
+    config, out = trained
+    again = train(config, tmp_path / "again", say=_silent)
+    first, second = load_file(out / "artifact" / WEIGHTS), load_file(again.folder / WEIGHTS)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    assert again.artifact.id == load_artifact(out / "artifact").id or again.artifact.provenance != {}
+    other = train(_with(config, seed=8, training={"phases": ["head"]}), tmp_path / "other", say=_silent)
+    assert not torch.equal(load_file(other.folder / WEIGHTS)["head.weight"], first["head.weight"])
+
+
+def test_a_finished_run_is_not_started_again_without_resume(trained: tuple[Config, Path]) -> None:
+    config, out = trained
+    with pytest.raises(UsageError, match="holds a run already.*--resume"):
+        train(config, out, say=_silent)
+    with pytest.raises(UsageError, match="another configuration"):
+        train(_with(config, seed=8), out, resume=True, say=_silent)
+
+
+def test_without_weights_every_stage_learns_and_it_says_so(small_config: Config, tmp_path: Path) -> None:
+    config = _with(small_config, model={"weights": "none"}, training={"full": {**small_config.training.full.model_dump(), "epochs": 1}})
+    result = train(config, tmp_path / "run", say=_silent)
+    assert [phase.name for phase in result.phases] == ["full"]
+    assert result.artifact.transfer == NO_TRANSFER
+    assert planned_phases(config.training, pretrained=False)[0].learn == "all"
+
+
+def test_absent_weights_stop_the_run_or_are_said(small_config: Config, tmp_path: Path) -> None:
+    config = _with(small_config, model={"weights": "nowhere.safetensors"})
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
+        train(config, tmp_path / "stops", say=_silent)
+    said: list[str] = []
+    lenient = _with(config, model={"weights": "nowhere.safetensors", "if_absent": "none"}, training={"full": {**small_config.training.full.model_dump(), "epochs": 1}})
+    train(lenient, tmp_path / "goes on", say=said.append)
+    assert any(NO_TRANSFER in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"monitor": "loss", "optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine"},
+        {"monitor": "accuracy", "class_weights": "balanced", "label_smoothing": 0.1, "tensorboard": True},
+        {"monitor": "auc", "precision": "bf16-mixed", "phases": ["full"]},
+    ],
+    ids=["cosine", "weights", "bf16"],
+)
+def test_every_knob_trains(small_config: Config, training: dict[str, object], tmp_path: Path) -> None:
+    phases = {name: {**getattr(small_config.training, name).model_dump(), "epochs": 1} for name in ("head", "fine_tune", "full")}
+    result = train(_with(small_config, training={**phases, **training}), tmp_path / "run", say=_silent)
+    assert np.isfinite([r.best_score for r in result.phases]).all()
+    if training.get("tensorboard"):
+        assert list((tmp_path / "run/phases/head/tensorboard").rglob("events*"))
+
+
+def test_early_stopping_waits_for_patience(small_config: Config, tmp_path: Path) -> None:
+    """With a learning rate of nothing the first epoch stays the best, and training ends `patience` epochs later."""
+    phase = {"learn": "head", "lr": 1e-30, "epochs": 9, "patience": 2}
+    result = train(_with(small_config, augment=None, training={"phases": ["head"], "head": phase}), tmp_path / "run", say=_silent)
+    assert result.phases[0].best_epoch == 0
+    assert len(result.phases[0].history) == 3
+
+
+def test_a_corrupt_image_is_left_out_and_said(small_world: Path, small_config: Config, tmp_path: Path) -> None:
+    import shutil
+
+    world = tmp_path / "world"
+    shutil.copytree(small_world, world)
+    (world / "003_0.png").write_bytes(b"torn")
+    said: list[str] = []
+    config = _with(small_config, data={"root": str(world)}, split={"balance": "natural"}, training={"phases": ["head"]})
+    result = train(config, tmp_path / "run", say=said.append)
+    assert any("1 of 120 images cannot be read" in line and "003_0.png" in line for line in said)
+    assert sum(map(sum, result.artifact.provenance["counts"].values())) == 119
+
+
+def test_a_split_file_of_another_source_is_refused(small_config: Config, trained: tuple[Config, Path], tmp_path: Path) -> None:
+    split = json.loads(RunFolder(trained[1]).split.read_text())
+    loaded = Split.load(RunFolder(trained[1]).split)
+    from dataclasses import replace
+
+    parts = {**loaded.parts, "test": (*loaded.parts["test"], "stranger.png")}
+    replace(loaded, parts=parts).save(tmp_path / "split.json")
+    assert split["kind"] == "patient"
+    with pytest.raises(SplitError, match=r"stranger\.png"):
+        train(_with(small_config, split={"file": str(tmp_path / "split.json")}), tmp_path / "run", say=_silent)
+
+
+def test_the_better_phase_is_the_earlier_of_equals() -> None:
+    def result(name: str, score: float) -> PhaseResult:
+        return PhaseResult(name, 0, score, (), 0.0)
+
+    assert better(result("a", 0.8), result("b", 0.8), "auc").name == "a"
+    assert better(result("a", 0.8), result("b", 0.9), "accuracy").name == "b"
+    assert better(result("a", 0.8), result("b", 0.9), "loss").name == "a"
+
+
+KILLED = """
+import json, os, signal, sys
+from cxreader import torch_setup
+from cxreader.config import parse_config
+from cxreader.training.module import PhaseModule
+from cxreader.training.train import train
+
+phase, epoch, step = sys.argv[3].split(":")
+honest = PhaseModule.training_step
+
+def deadly(self, batch, batch_idx):
+    if (self.phase.name, self.current_epoch, batch_idx) == (phase, int(epoch), int(step)):
+        os.kill(os.getpid(), getattr(signal, sys.argv[4]))
+    return honest(self, batch, batch_idx)
+
+PhaseModule.training_step = deadly
+if __name__ == "__main__":
+    train(parse_config(json.loads(sys.argv[1])), sys.argv[2], resume=True, say=lambda line: None)
+"""
+
+
+@pytest.mark.slow
+def test_killed_inside_an_epoch_of_each_phase_it_resumes_to_the_same_weights(trained: tuple[Config, Path], tmp_path: Path) -> None:
+    """SIGKILL in the second epoch of each phase, Ctrl-C in the last; the tail of three resumptions equals no interruption."""
+    config, out = trained
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    arguments = [sys.executable, str(script), json.dumps(config.model_dump(mode="json")), str(tmp_path / "run")]
+    for moment, name in (("head:0:2", "SIGKILL"), ("head:1:3", "SIGKILL"), ("fine_tune:1:2", "SIGKILL"), ("fine_tune:1:1", "SIGINT")):
+        killed = subprocess.run([*arguments, moment, name], capture_output=True, text=True, check=False)
+        expected = -signal.SIGKILL if name == "SIGKILL" else None
+        assert killed.returncode == expected or (expected is None and "KeyboardInterrupt" in killed.stderr), killed.stderr
+    subprocess.run([*arguments, "none:0:0", "SIGKILL"], check=True, env={**os.environ})
+    straight, resumed = load_file(out / "artifact" / WEIGHTS), load_file(tmp_path / "run/artifact" / WEIGHTS)
+    for name, tensor in straight.items():
+        assert torch.equal(tensor, resumed[name]), name
+    histories = [json.loads(RunFolder(place).history.read_text()) for place in (out, tmp_path / "run")]
+    for history in histories:
+        for epochs in history.values():
+            for epoch in epochs:
+                epoch.pop("seconds")
+    assert histories[0] == histories[1]
