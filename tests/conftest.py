@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cxreader.config import Config
+from tests.world import make_world, world_config
+
 PROJECT = Path(__file__).resolve().parents[1]
 REQUIRE_ALL = os.environ.get("CXREADER_REQUIRE") == "all"
 
@@ -19,6 +22,28 @@ def images_root() -> Path:
     if not root.is_dir():
         pytest.skip("no real images here")
     return root
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world of tests/world.py."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def small_config(small_world: Path) -> Config:
+    """Two phases of two epochs on the small world."""
+    return world_config(small_world)
+
+
+@pytest.fixture(scope="session")
+def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the small world. Read it, do not change it."""
+    from cxreader.training.train import train
+
+    out = tmp_path_factory.mktemp("run") / "run"
+    train(world_config(small_world), out, say=lambda _: None)
+    return out
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -28,6 +28,7 @@ from cxreader.models.weights import NO_TRANSFER
 from cxreader.runs import RunFolder
 from cxreader.training.phases import PhaseResult, better, planned_phases
 from cxreader.training.train import PATIENT_SALT, train
+from tests.world import world_config
 
 
 def _silent(_: str) -> None:
@@ -43,13 +44,8 @@ def _with(config: Config, **sections: object) -> Config:
 
 
 @pytest.fixture(scope="module")
-def trained(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
-    from tests.training.conftest import small_values
-
-    config = parse_config(small_values(small_world))
-    out = tmp_path_factory.mktemp("run") / "run"
-    train(config, out, say=_silent)
-    return config, out
+def trained(small_world: Path, small_run: Path) -> tuple[Config, Path]:
+    return world_config(small_world), small_run
 
 
 def test_two_phases_give_an_artifact_with_all_it_needs(trained: tuple[Config, Path], small_world: Path) -> None:

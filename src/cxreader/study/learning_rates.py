@@ -116,13 +116,14 @@ def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) ->
     deviation before; None where `pool` has no linear layer.
     """
     model = build_model(config)[0].to(memory_format=torch.channels_last).learn("all").train()
-    torch.manual_seed(derive_seed(config.seed, "full", 0, "dropout"))
     kind = torch.optim.Adam if config.training.optimizer == "adam" else torch.optim.AdamW
     adam = kind(model.parameters(), lr=config.training.full.lr, weight_decay=config.training.weight_decay)
     before = [p for name in model.names[: model.names.index("pool")] for p in model.get_submodule(name).parameters()]
     layer = next((m for m in model.get_submodule("pool").modules() if isinstance(m, nn.Linear)), None)
     order = EpochOrder(len(images), config.training.batch_size, seed=config.seed, phase="full", shuffle=True)
-    for pixels, label in islice(loader(images, order), steps):
+    batches = iter(loader(images, order))  # draws a number itself, as it does before Lightning's epoch starts
+    torch.manual_seed(derive_seed(config.seed, "full", 0, "dropout"))
+    for pixels, label in islice(batches, steps):
         maps = model.until(normalise(grey(pixels), spec), "last_block")
         vectors = model.get_submodule("pool")(maps)
         logits = model.after(vectors, "pool")

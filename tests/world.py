@@ -1,4 +1,4 @@
-"""A small world: forty patients with two images each, the abnormal ones with a bright patch, and weights to transfer from."""
+"""A small world to train in within seconds: sixty patients with two images each, the abnormal ones with a bright patch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from cxreader.config import Config, parse_config
@@ -14,9 +13,8 @@ from cxreader.config import Config, parse_config
 PATIENTS = 60
 
 
-@pytest.fixture(scope="session")
-def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with labels.csv (image, label, patient), 64-px PNGs, and resnet18.safetensors in timm's naming."""
+def make_world(folder: Path) -> Path:
+    """labels.csv (image, label, patient), 64-px PNGs, and resnet18.safetensors in timm's naming, in `folder`."""
     from cxreader import torch_setup  # noqa: F401
 
     # isort: split
@@ -25,7 +23,6 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from cxreader.models.registry import create_model
 
-    folder = tmp_path_factory.mktemp("world")
     random = np.random.default_rng(0)
     rows = []
     for patient in range(PATIENTS):
@@ -47,19 +44,15 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def small_config(small_world: Path) -> Config:
-    """Two phases of two epochs on the small world."""
-    return parse_config(small_values(small_world))
-
-
-def small_values(world: Path) -> dict[str, object]:
-    """The plain values of `small_config`."""
+def world_config(world: Path) -> Config:
+    """Two phases of two epochs."""
     phase = {"epochs": 2, "patience": 2}
-    return {
-        "seed": 7,
-        "data": {"root": str(world), "name": "world", "workers": 1},
-        "input": {"size": 64},
-        "model": {"name": "resnet18", "weights": str(world / "resnet18.safetensors"), "dropout": 0.3},
-        "training": {"batch_size": 16, "monitor": "auc", "head": phase, "fine_tune": phase, "full": phase},
-    }
+    return parse_config(
+        {
+            "seed": 7,
+            "data": {"root": str(world), "name": "world", "workers": 1},
+            "input": {"size": 64},
+            "model": {"name": "resnet18", "weights": str(world / "resnet18.safetensors"), "dropout": 0.3},
+            "training": {"batch_size": 16, "monitor": "auc", "head": phase, "fine_tune": phase, "full": phase},
+        }
+    )

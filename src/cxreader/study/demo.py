@@ -1,0 +1,153 @@
+"""The whole path on phantoms, in minutes: draw, split, cache, train from scratch, judge, read; one HTML page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cxreader.config import Config, parse_config
+from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.evaluation.evaluate import Evaluation
+from cxreader.imaging.overlay import overlay
+from cxreader.imaging.read import read
+from cxreader.inference.reader import Reader
+from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
+from cxreader.reporting.html import NextStep, ReadingPanel, render_demo
+from cxreader.runs import write_text
+from cxreader.study.judge import Question, ask_run, judge
+from cxreader.training.train import Trained, train
+
+Say = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+
+PATIENTS, PHANTOM_SIZE = 900, 256
+PAGE = "index.html"
+
+
+@dataclass
+class Clock:
+    """Seconds of each step, in order."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a step."""
+        started = time.perf_counter()
+        yield
+        self.steps[name] = time.perf_counter() - started
+
+
+def run_demo(out: Path, *, seed: int, say: Say, bar: Bar) -> tuple[Path, Evaluation]:
+    """The page and the evaluation on phantom patients the network has never met. An interrupted demo goes on.
+
+    Raises errors of the tree when `out` holds something else.
+    """
+    clock = Clock()
+    spec = PhantomSpec(patients=PATIENTS, seed=seed, size=PHANTOM_SIZE)
+    with clock("drawing phantoms"), bar("drawing phantoms") as progress:
+        write_phantoms(out / "phantoms", spec, progress=progress)
+    with clock("training"):
+        trained = train(demo_config(out / "phantoms", seed), out / "run", resume=True, say=say, bar=bar)
+    reader = Reader.load(out / "run")
+    question = ask_run(out / "run")
+    with clock("evaluation"):
+        evaluation = judge(reader, question, out / "evaluation", bar=bar, seed=seed)
+    with clock("six readings"):
+        panels = six_readings(reader, question)
+    page = render_demo(
+        evaluation, panels, summary=_summary(trained, question), timings=clock.steps, next_steps=_next_steps(out, panels)
+    )
+    write_text(out / PAGE, page)
+    return out / PAGE, evaluation
+
+
+def demo_config(phantoms: Path, seed: int) -> Config:
+    """What fits five minutes on two cores: a small input, one phase, every stage learning."""
+    return parse_config(
+        {
+            "seed": seed,
+            "data": {"root": str(phantoms.resolve())},
+            "input": {"size": 96},
+            "split": {"balance": "equal"},
+            "model": {"name": "resnet18", "weights": "none"},
+            "training": {
+                "phases": ["full"],
+                "monitor": "auc",
+                "schedule": "cosine",
+                "full": {"lr": 1e-3, "epochs": 6, "patience": 6},
+            },
+        }
+    )
+
+
+def six_readings(reader: Reader, question: Question) -> list[ReadingPanel]:
+    """Six images of the judged part: abnormal ones found, one missed, normal ones left alone, a false alarm, as far as there are."""
+    records = question.records
+    readings = list(reader.read_many([record.path or record.image for record in records]))
+    pairs = [(record, reading) for record, reading in zip(records, readings, strict=True) if reading.decision]
+    return [_panel(reader, record) for record, _ in _chosen(pairs)]
+
+
+def _chosen(pairs: Sequence[tuple[ImageRecord, Reading]]) -> list[tuple[ImageRecord, Reading]]:
+    """By outcome, in the order of the images, findings of their own first; filled up from the rest."""
+    kinds: dict[tuple[int, str | None], list[tuple[ImageRecord, Reading]]] = {}
+    for record, reading in pairs:
+        kinds.setdefault((record.label, reading.decision), []).append((record, reading))
+    found = _different(kinds.get((ABNORMAL, "abnormal"), []), 3)
+    missed, alone, alarm = (kinds.get(key, [])[:1] for key in ((1, "normal"), (0, "normal"), (0, "abnormal")))
+    chosen = [*found, *alone, *missed, *alarm]
+    rest = [pair for pair in pairs if pair not in chosen]
+    return [*chosen, *rest[: 6 - len(chosen)]]
+
+
+def _different(pairs: Sequence[tuple[ImageRecord, Reading]], count: int) -> list[tuple[ImageRecord, Reading]]:
+    """The first `count` that show findings not shown before."""
+    chosen: list[tuple[ImageRecord, Reading]] = []
+    shown: set[str] = set()
+    for record, reading in pairs:
+        if not shown & set(record.findings) and len(chosen) < count:
+            chosen.append((record, reading))
+            shown |= set(record.findings)
+    return chosen
+
+
+def _panel(reader: Reader, record: ImageRecord) -> ReadingPanel:
+    image = read(record.path or record.image)
+    reading = reader.read(image)
+    assert reading.decision is not None  # noqa: S101 - a Radiograph is always read
+    assert reading.probability is not None  # noqa: S101
+    return ReadingPanel(
+        title=record.image,
+        truth=LABEL_NAMES[record.label],
+        decision=reading.decision,
+        probability=reading.probability,
+        image=overlay(image.pixels),
+        overlay=overlay(image.pixels, reading.heat_map, record.boxes, spec=reader.artifact.spec),
+        findings=", ".join(dict.fromkeys(record.findings)) or "no finding",
+    )
+
+
+def _summary(trained: Trained, question: Question) -> dict[str, str]:
+    artifact, counts = trained.artifact, trained.artifact.provenance["counts"]
+    epochs = sum(len(phase.history) for phase in trained.phases)
+    return {
+        "network": f"{artifact.model}, {artifact.spec.size} x {artifact.spec.size} px, {artifact.transfer}",
+        "trained on": f"{sum(counts['train']):,} phantom images, {epochs} epochs",
+        "stopped and calibrated on": f"{sum(counts['tune']):,} and {sum(counts['calibrate']):,} images of other phantom patients",
+        "judged on": f"{len(question.records):,} images of phantom patients it has never met",
+        "artifact": artifact.id,
+    }
+
+
+def _next_steps(out: Path, panels: Sequence[ReadingPanel]) -> list[NextStep]:
+    image = out / "phantoms" / "images_001" / "images" / panels[0].title
+    return [
+        NextStep("Read an image with this network", f"cxreader read --model {out / 'run'} {image}"),
+        NextStep("See where it looked", f"cxreader explain --model {out / 'run'} {image}"),
+        NextStep("Train on your own images", "cxreader train configs/kermany.toml --out runs/mine --set data.root=FOLDER"),
+        NextStep("Judge it on your own images", "cxreader evaluate --model runs/mine --data FOLDER --out report"),
+    ]

@@ -1,0 +1,103 @@
+"""The Reader: one answer for one image, whatever way it is given."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxreader import Reader, Reading
+from cxreader.errors import ArtifactError, ImageError, UsageError
+from cxreader.imaging.read import read
+from cxreader.inference.backend import load_backend
+from cxreader.models.artifact import load_artifact
+
+
+@pytest.fixture(scope="module")
+def reader(small_run: Path) -> Reader:
+    return Reader.load(small_run)
+
+
+@pytest.fixture(scope="module")
+def files(small_world: Path) -> list[Path]:
+    return sorted(small_world.glob("0*.png"))[:10]
+
+
+def test_a_reading_says_what_how_sure_where_and_by_whom(reader: Reader, files: list[Path], small_run: Path) -> None:
+    reading = reader.read(files[0])
+    assert isinstance(reading, Reading)
+    assert reading.decision in ("normal", "abnormal")
+    assert reading.probability is not None
+    assert 0 <= reading.probability <= 1
+    assert (reading.decision == "abnormal") == (reading.probability >= reading.operating_point.threshold)
+    assert reading.heat_map is not None
+    assert reading.heat_map.dtype == np.float32
+    assert reading.heat_map.shape == (2, 2)
+    assert reading.heat_map.min() >= 0
+    assert reading.artifact == load_artifact(small_run / "artifact").id
+
+
+def test_path_bytes_and_radiograph_give_the_same(reader: Reader, files: list[Path]) -> None:
+    by_path, by_bytes, by_image = reader.read(files[0]), reader.read(files[0].read_bytes()), reader.read(read(files[0]))
+    assert by_path.probability == by_bytes.probability == by_image.probability
+    assert by_path.heat_map is not None
+    assert by_bytes.heat_map is not None
+    np.testing.assert_array_equal(by_path.heat_map, by_bytes.heat_map)
+
+
+def test_a_run_is_accepted_where_an_artifact_is(reader: Reader, small_run: Path, files: list[Path]) -> None:
+    assert Reader.load(small_run / "artifact").read(files[0]).probability == reader.read(files[0]).probability
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_many_equal_one_by_one_whatever_the_batch(reader: Reader, files: list[Path], batch_size: int) -> None:
+    many = list(reader.read_many(files, batch_size=batch_size, heat_map=True))
+    assert [reading.image for reading in many] == [str(path) for path in files]
+    for reading, path in zip(many, files, strict=True):
+        alone = reader.read(path)
+        assert reading.probability == pytest.approx(alone.probability, abs=1e-6)
+        assert reading.heat_map is not None
+        assert alone.heat_map is not None
+        np.testing.assert_allclose(reading.heat_map, alone.heat_map, atol=1e-5)
+
+
+def test_a_bad_file_is_a_row_with_its_reason_and_the_others_are_read(reader: Reader, files: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    sources = [files[0], tmp_path / "empty.png", tmp_path / "absent.png", tmp_path, files[1]]
+    readings = list(reader.read_many(sources, batch_size=2))
+    assert [reading.decision is not None for reading in readings] == [True, False, False, False, True]
+    for reading, word in zip(readings[1:4], ("empty", "no such file", "folder"), strict=True):
+        assert reading.probability is None
+        assert reading.heat_map is None
+        assert word in reading.reasons[0]
+
+
+def test_one_bad_file_raises_when_read_alone(reader: Reader, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        reader.read(tmp_path / "absent.png")
+
+
+def test_a_twelve_bit_file_says_so_in_its_reasons(reader: Reader, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.full((64, 64), 3000, np.uint16)).save(tmp_path / "twelve.png")
+    assert "12-bit" in reader.read(tmp_path / "twelve.png").reasons[0]
+
+
+def test_threads_share_a_reader(reader: Reader, files: list[Path]) -> None:
+    expected = [reader.read(path).probability for path in files]
+    with ThreadPoolExecutor(4) as pool:
+        assert [reading.probability for reading in pool.map(reader.read, files)] == expected
+
+
+def test_an_unfinished_run_and_an_unknown_backend_say_what_to_do(small_run: Path, tmp_path: Path) -> None:
+    unfinished = tmp_path / "run"
+    shutil.copytree(small_run, unfinished, ignore=shutil.ignore_patterns("artifact", "cache", "phases"))
+    with pytest.raises(ArtifactError, match="not finished.*--resume"):
+        Reader.load(unfinished)
+    artifact = load_artifact(small_run / "artifact")
+    with pytest.raises(UsageError, match="did you mean 'torch'"):
+        load_backend("torhc", artifact, small_run / "artifact")

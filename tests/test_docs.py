@@ -1,0 +1,147 @@
+"""The documents: links resolve, generated pages are up to date, commands exist, no path of anybody's machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from cxreader.cli import app
+
+PROJECT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/*.md")])
+MACHINE = re.compile(r"(?<![\w.~])/(?:work|tmp|root|home)\b")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(PROJECT).as_posix()
+
+
+pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+@pages
+def test_relative_links_resolve(page: Path) -> None:
+    dead = []
+    for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        path, _, anchor = target.partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and there.suffix == ".md" and anchor not in anchors(there)):
+            dead.append(target)
+    assert not dead
+
+
+@pages
+def test_no_path_of_a_machine(page: Path) -> None:
+    assert [line for line in page.read_text("utf-8").splitlines() if MACHINE.search(line)] == []
+
+
+@pages
+def test_commands_and_options_exist(page: Path) -> None:
+    wrong = {}
+    for line in commands(page.read_text("utf-8")):
+        for words in calls(line):
+            if problem := refusal(words):
+                wrong[line] = problem
+    assert wrong == {}
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("docs_generate", PROJECT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    stale = [name_of(path) for path, text in generate.pages().items() if path.read_text("utf-8") != text]
+    assert stale == [], "run `make docs`"
+
+
+def test_every_document_is_on_the_map() -> None:
+    docs = PROJECT / "docs"
+    map_page = docs / "README.md"
+    named = {(docs / target).resolve() for target in LINK.findall(map_page.read_text("utf-8"))}
+    assert [name_of(p) for p in PAGES if docs in p.parents and p != map_page and p not in named] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cxreader raed --model a b.png",
+        "cxreader read --modle a b.png",
+        "cxreader data split phantoms --out s.json --kind by-patient",
+        "cxreader train",
+    ],
+)
+def test_a_wrong_command_would_be_found(line: str) -> None:
+    assert [problem for words in calls(line) if (problem := refusal(words))]
+
+
+def test_what_is_a_command() -> None:
+    page = "```console\n$ cxreader models\ncxreader 0.1.0\n$ ls | \\\n  cxreader read -m a - > b\n```\n"
+    found = [words for line in commands(page) for words in calls(line)]
+    assert found == [["models"], ["read", "-m", "a", "-"]]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(text: str) -> Iterator[str]:
+    """The shell lines of the fenced blocks: those after `$ `, or all of a block without any."""
+    for language, block in FENCE.findall(text):
+        lines = block.replace("\\\n", " ").splitlines()
+        if any(line.startswith("$ ") for line in lines):
+            yield from (line[2:] for line in lines if line.startswith("$ "))
+        elif language in ("", "sh", "bash", "console", "shell"):
+            yield from (line for line in lines if line.startswith("cxreader "))
+
+
+def calls(line: str) -> Iterator[list[str]]:
+    """The arguments of each call of cxreader in a shell line."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    lexer.whitespace_split = True
+    words: list[str] | None = None
+    for word in [*lexer, ";"]:
+        if set(word) <= set("|&;<>"):
+            if words is not None:
+                yield words
+            words = None
+        elif words is not None:
+            words.append(word)
+        elif word == "cxreader":
+            words = []
+
+
+def refusal(words: list[str]) -> str | None:
+    """Why the command line would refuse these arguments; None when it would take them. Nothing is run."""
+    command: Any = typer.main.get_command(app)
+    name = "cxreader"
+    while words and hasattr(command, "commands"):
+        if words[0].startswith("-"):
+            known = {"--help", "-h", *(option for parameter in command.params for option in parameter.opts)}
+            if words[0] not in known:
+                return f"no option {words[0]}"
+            words = words[1:]
+        elif words[0] in command.commands:
+            name, command, words = f"{name} {words[0]}", command.commands[words[0]], words[1:]
+        else:
+            return f"no command {name} {words[0]}"
+    if hasattr(command, "commands") or {"--help", "-h"} & set(words):
+        return None
+    try:
+        command.make_context(name, list(words))
+    except Exception as error:  # noqa: BLE001 - click's own class, wherever Typer keeps it
+        return f"{type(error).__name__}: {error}"
+    return None
