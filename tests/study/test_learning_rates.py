@@ -86,8 +86,7 @@ def test_a_huge_rate_kills_the_units_in_its_first_step(swept: tuple[Config, Path
     after, after_small = huge.first_steps[1]["dead_share"], small.first_steps[1]["dead_share"]
     assert after is not None
     assert after_small is not None
-    assert after > 0.4
-    assert after >= after_small
+    assert min(after, after_small) > 0.4
     assert huge.probe["dead_share"] > 0.4
 
 

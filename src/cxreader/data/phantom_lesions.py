@@ -59,18 +59,18 @@ def _share(chest: Chest, full: float = 110.0) -> Field:
 
 
 def _nodule(chest: Chest, rng: np.random.Generator, size: float, contrast: float) -> Field:
-    place = _inside(chest, rng, 95, 0.08, 0.9)
+    place = _inside(chest, rng, 100, 0.10, 0.9)
     q = dome(place, size / 2, size / 2 * float(rng.uniform(0.85, 1.15)), float(rng.uniform(0, 3)), chest.grid)
-    return np.float32(contrast) * np.sqrt(np.minimum(1.8 * q, 1))
+    return np.float32(contrast) * np.sqrt(np.minimum(1.4 * q, 1))
 
 
 def _mass(chest: Chest, rng: np.random.Generator, size: float, contrast: float) -> Field:
-    place = _inside(chest, rng, 90, 0.15, 0.85)
+    place = _inside(chest, rng, 115, 0.15, 0.85)
     body = dome(place, 0.42 * size, 0.36 * size, float(rng.uniform(0, 3)), chest.grid)
     for angle in rng.uniform(0, 2 * np.pi, 3):
         lobe = (place[0] + 0.24 * size * float(np.cos(angle)), place[1] + 0.24 * size * float(np.sin(angle)))
         body = np.maximum(body, dome(lobe, 0.26 * size, 0.24 * size, 0.0, chest.grid))
-    return np.float32(contrast) * np.sqrt(np.minimum(1.6 * body, 1)) * step(chest.lung - 20, 20)
+    return np.float32(contrast) * np.sqrt(np.minimum(1.4 * body, 1)) * step(chest.lung - 20, 20)
 
 
 def _cloud(
@@ -143,11 +143,11 @@ def _pneumothorax(chest: Chest, rng: np.random.Generator, size: float, contrast:
 
 
 LESIONS: tuple[LesionKind, ...] = (
-    LesionKind("Atelectasis", 0.14, (65, 105), "mm long", (0.65, 0.95), "attenuation", _atelectasis),
+    LesionKind("Atelectasis", 0.14, (65, 105), "mm long", (0.75, 1.05), "attenuation", _atelectasis),
     LesionKind("Cardiomegaly", 0.09, (0.60, 0.70), "cardiothoracic ratio", (1.0, 1.0), "as the heart", None),
     LesionKind("Effusion", 0.11, (50, 105), "mm above the dome", (0.80, 0.95), "share of air lost", _effusion),
     LesionKind("Infiltration", 0.15, (65, 110), "mm across", (0.42, 0.62), "share of air lost", _infiltration),
-    LesionKind("Mass", 0.13, (40, 68), "mm across", (0.70, 1.05), "attenuation", _mass),
+    LesionKind("Mass", 0.13, (40, 68), "mm across", (0.85, 1.20), "attenuation", _mass),
     LesionKind("Nodule", 0.15, (19, 30), "mm across", (0.75, 1.10), "attenuation", _nodule),
     LesionKind("Pneumothorax", 0.10, (26, 50), "mm at the apex", (0.42, 0.62), "attenuation lost", _pneumothorax),
     LesionKind("Consolidation", 0.13, (55, 90), "mm across", (0.55, 0.80), "share of air lost", _consolidation),

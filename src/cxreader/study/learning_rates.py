@@ -75,11 +75,13 @@ def sweep(
         )
     folder = RunFolder.create(out, config, resume=True)
     cohort = prepare_cohort(config, folder, say, bar)
-    pairs = [(rate, config.seed + n) for rate in sorted(set(rates)) for n in range(seeds)]
-    runs = []
+    # A seed at every rate before the next seed: a sweep that is stopped shows every rate.
+    pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
+    runs: list[SweepRun] = []
     for n, (rate, seed) in enumerate(pairs, 1):
         say(f"run {n} of {len(pairs)}: learning rate {rate:g}, seed {seed}")
         runs.append(_one(_at(config, folder, rate, seed), folder, cohort, steps, say, bar))
+        runs.sort(key=lambda run: (run.lr, run.seed))
         _write(folder, config, cohort, runs)
     return tuple(runs)
 
@@ -121,9 +123,8 @@ def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) ->
     before = [p for name in model.names[: model.names.index("pool")] for p in model.get_submodule(name).parameters()]
     layer = next((m for m in model.get_submodule("pool").modules() if isinstance(m, nn.Linear)), None)
     order = EpochOrder(len(images), config.training.batch_size, seed=config.seed, phase="full", shuffle=True)
-    batches = iter(loader(images, order))  # draws a number itself, as it does before Lightning's epoch starts
-    torch.manual_seed(derive_seed(config.seed, "full", 0, "dropout"))
-    for pixels, label in islice(batches, steps):
+    for n, (pixels, label) in enumerate(islice(loader(images, order), steps)):
+        torch.manual_seed(derive_seed(config.seed, "full", 0, n))  # as the training does, for its dropout
         maps = model.until(normalise(grey(pixels), spec), "last_block")
         vectors = model.get_submodule("pool")(maps)
         logits = model.after(vectors, "pool")

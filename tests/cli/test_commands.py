@@ -1,0 +1,217 @@
+"""The commands as a user meets them: output, exit codes, one line for a mistake."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxreader.cli import run
+from cxreader.cli.console import State
+from cxreader.runs import RunFolder
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(State, "quiet", False)
+    monkeypatch.setattr(State, "debug", False)
+
+
+def _config(world: Path, folder: Path) -> Path:
+    path = folder / "config.toml"
+    path.write_text(
+        f'seed = 7\n[data]\nroot = "{world}"\nname = "world"\nworkers = 1\n[input]\nsize = 64\n'
+        '[model]\nweights = "none"\n[training.full]\nepochs = 1\n'
+    )
+    return path
+
+
+def test_help_lists_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in ("train", "evaluate", "read", "explain", "models", "demo", "data", "audit"):
+        assert f"\n  {command} " in text
+    assert "not a medical device" in " ".join(text.split())
+    assert "130 interrupted" in " ".join(text.split())
+
+
+def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run(["--quiet", "train", str(_config(small_world, tmp_path)), "--out", str(out), "--set", "training.batch_size=16"]) == 0
+    printed = capsys.readouterr()
+    assert "no transfer: weights absent" in printed.out
+    assert "no interval" in printed.out
+    assert printed.err == ""
+    assert RunFolder(out).load_config().training.batch_size == 16
+    assert run(["--quiet", "evaluate", str(out)]) == 0
+    printed = capsys.readouterr()
+    for figure in ("auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1", "brier"):
+        assert f"\n  {figure} " in printed.out
+    assert "95 % interval" in printed.out
+    assert (out / "evaluation/evaluation.json").is_file()
+    assert run(["--quiet", "evaluate", "--model", str(out), "--data", str(small_world), "--name", "world", "--out", str(tmp_path / "e")]) == 0
+    assert "left out: the patient set this model (train)" in capsys.readouterr().out
+
+
+def test_read_prints_a_table_and_writes_each_format(
+    small_run: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(path) for path in sorted(small_world.glob("0*.png"))[:3]]
+    (tmp_path / "bad.png").write_bytes(b"")
+    assert run(["-q", "read", "--model", str(small_run), *files, str(tmp_path / "bad.png")]) == 0
+    text = capsys.readouterr().out
+    assert "not read" in text
+    assert "the file is empty" in text
+    assert "youden" in text
+    for kind in ("csv", "json", "parquet"):
+        assert run(["-q", "read", "--model", str(small_run), *files, "--out", str(tmp_path / f"o.{kind}")]) == 0
+        assert (tmp_path / f"o.{kind}").stat().st_size > 0
+    capsys.readouterr()
+    assert run(["read", "--model", str(small_run), *files, "--out", "-"]) == 0
+    streams = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(streams.out)))
+    assert [row["image"] for row in rows] == files
+    assert {"image", "decision", "probability", "reasons"} <= set(rows[0])
+    assert "3 files" in streams.err
+
+
+def test_read_takes_folders_and_a_list_on_standard_input(
+    small_run: Path, small_world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(sorted(small_world.glob("0*.png"))[0])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{name}\n"))
+    assert run(["-q", "read", "--model", str(small_run), "-", "--out", "-"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert run(["read", "--model", str(small_run), str(small_world), "--out", "-"]) == 0
+    streams = capsys.readouterr()
+    assert len(streams.out.splitlines()) == 121
+    assert "2 files that are no images were passed over" in streams.err
+
+
+def test_explain_writes_a_picture_of_the_images_own_size(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 70)).astype(np.uint8)).save(tmp_path / folder / "x.png")
+    out = tmp_path / "out"
+    assert run(["-q", "explain", "--model", str(small_run), str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), "--raw"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["x-2-heat.npy", "x-2-heat.png", "x-heat.npy", "x-heat.png"]
+    with Image.open(out / "x-heat.png") as picture:
+        assert picture.size == (70, 90)
+    raw = np.load(out / "x-heat.npy")
+    assert (raw.dtype, raw.shape) == (np.float32, (2, 2))
+    assert "x-heat.png" in capsys.readouterr().out
+
+
+def test_models_lists_every_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("chestxray_cnn", "resnet18.tv_in1k", "densenet121.tv_in1k", "efficientnet_b0.ra_in1k"))
+
+
+MISTAKES = [
+    (["train", "absent.toml", "--out", "run"], 2, "absent.toml: no such file"),
+    (["train", "{config}", "--out", "run", "--set", "model.nme=x"], 2, "model.nme: unknown key; did you mean 'name'?"),
+    (["train", "{config}", "--out", "run", "--set", "data.root=nowhere"], 3, "nowhere: nothing is there"),
+    (["train", "{config}", "--out", "run", "--set", "model.name=resnet19"], 4, "did you mean 'resnet18'?"),
+    (["train", "{config}", "--out", "{run}"], 2, "--resume"),
+    (["evaluate"], 2, "what is to be judged is not clear"),
+    (["evaluate", "nowhere"], 4, "nowhere: no artifact here"),
+    (["read", "--model", "nowhere", "x.png"], 4, "nowhere: no artifact here"),
+    (["read", "--model", "{run}", "x.png", "--out", "table.xlsx"], 2, "table.xlsx"),
+    (["read", "--model", "{run}", "x.png", "--operating-point", "yuden"], 4, "did you mean 'youden'?"),
+    (["nonsense"], 2, "No such command 'nonsense'"),
+    (["read"], 2, "Missing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), MISTAKES, ids=lambda v: str(v)[:40])
+def test_a_mistake_is_one_line_with_the_mend_and_no_traceback(
+    arguments: list[str],
+    code: int,
+    message: str,
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(State, "quiet", True)
+    known = {"config": str(_config(small_world, tmp_path)), "run": str(small_run)}
+    assert run(["--quiet", *(argument.format(**known) for argument in arguments)]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert code != 3 or len(error.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    from cxreader.errors import ConfigError
+
+    with pytest.raises(ConfigError):
+        run(["--debug", "train", "absent.toml", "--out", "run"])
+
+
+def test_a_reader_that_goes_away_is_no_error(small_run: Path, small_world: Path) -> None:
+    code = "import sys; from cxreader.cli import main; main(sys.argv[1:])"
+    reading = [sys.executable, "-c", code, "-q", "read", "--model", str(small_run), str(small_world), "--out", "-"]
+    with subprocess.Popen(reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_control_c_is_one_line_exit_130_and_what_was_read_is_kept(small_run: Path, small_world: Path, tmp_path: Path) -> None:
+    """Interrupted while it waits for the second file, a pipe that nobody writes, the first reading is in the table."""
+    first = sorted(small_world.glob("0*.png"))[0]
+    many = [str(first)] * 48
+    code = (
+        "import os, signal, sys\n"
+        "import cxreader.inference.reader as r\n"
+        "whole = r.Reader._batch\n"
+        "def slow(self, batch, heat):\n"
+        "    yield from whole(self, batch, heat)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "r.Reader._batch = slow\n"
+        "from cxreader.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    out = tmp_path / "out.csv"
+    arguments = [sys.executable, "-c", code, "-q", "read", "--model", str(small_run), *many, "--out", str(out)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.strip() == "cxreader: interrupted; nothing already done is lost"
+    assert len(out.read_text().splitlines()) >= 17
+
+
+def test_a_killed_training_leaves_a_run_that_resumes(small_world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    config = _config(small_world, tmp_path)
+    code = (
+        "import os, sys\n"
+        "from cxreader.training.module import PhaseModule\n"
+        "def deadly(self, batch, batch_idx):\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "PhaseModule.training_step = deadly\n"
+        "from cxreader.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    main(sys.argv[1:])\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    killed = subprocess.run([sys.executable, str(script), "-q", "train", str(config), "--out", str(out)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert run(["-q", "train", str(config), "--out", str(out)]) == 2
+    assert run(["-q", "train", str(config), "--out", str(out), "--resume"]) == 0
+    assert len(json.loads((out / "run.json").read_text())["started"]) == 2
