@@ -87,7 +87,7 @@ def test_the_public_face() -> None:
     assert cxreader.__all__ == ["Reader", "Reading"]
     assert cxreader.Reader.__name__ == "Reader"
     with pytest.raises(AttributeError):
-        _ = cxreader.nothing  # type: ignore[attr-defined]
+        _ = cxreader.nothing
 
 
 def test_core_dependencies_have_no_torch_and_constraints_only_names_and_versions() -> None:

@@ -74,12 +74,12 @@ def test_timms_names_with_or_without_classifier(name: str, classifier: bool, tmp
     state = {k: v for k, v in theirs.state_dict().items() if classifier or not k.startswith(("fc.", "classifier."))}
     save_file(state, tmp_path / "w.safetensors")
     ours = create_model(name).eval()
-    head = ours.head.weight.clone()
+    head = ours.state_dict()["head.weight"].clone()
     assert load_pretrained(ours, name, str(tmp_path / "w.safetensors")).text == "file w.safetensors"
     with torch.no_grad():
         vectors = theirs.forward_head(theirs.forward_features(_images()), pre_logits=True)
         torch.testing.assert_close(ours.until(_images(), "pool"), vectors, rtol=0, atol=1e-5)
-    assert torch.equal(ours.head.weight, head)
+    assert torch.equal(ours.state_dict()["head.weight"], head)
 
 
 def test_half_precision_and_wrapped_state_dicts_are_read(tmp_path: Path) -> None:

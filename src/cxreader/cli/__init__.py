@@ -71,8 +71,10 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         return 0
-    return int(code) if isinstance(code, int) else 0
+    if code == INTERRUPTED:
+        sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
+    exit_code: int = code or 0
+    return exit_code

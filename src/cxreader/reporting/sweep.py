@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cxreader.reporting.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean
 
@@ -20,10 +20,11 @@ _COLUMNS = 3
 def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
     """One panel a rate, one line a run: (rate, verdict `learns`, `stays` or `neither`, train loss of every epoch).
 
-    The loss axis is logarithmic and the same in every panel; ln 2 is what a network gets that says 0.5 to every image.
+    The loss axis is linear below 1, logarithmic above, and the same in every panel; ln 2 is what a network gets that says
+    0.5 to every image.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     rates = sorted({rate for rate, *_ in lines})
     columns = min(_COLUMNS, len(rates))
@@ -33,6 +34,10 @@ def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
     for axes, rate in zip(grid, rates, strict=False):
         _panel(axes, rate, [(kind, losses) for at, kind, losses in lines if at == rate])
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set_yscale("symlog", linthresh=1, linscale=3)
+        axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, *(10.0**n for n in range(7))]))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    grid[0].set_ylim(0, 1.2 * max(1.0, *(loss for *_, losses in lines for loss in losses)))
     for axes in grid[len(rates) :]:
         axes.remove()
     figure.supxlabel("Epoch", fontsize=10, color=INK)
@@ -41,8 +46,8 @@ def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
     handles = [next(line for axes in grid for line in axes.lines if line.get_gid() == kind) for kind in present]
     handles.append(next(line for line in grid[0].lines if line.get_gid() == "ln 2"))
     labels = [*present, "ln 2 = 0.693"]
-    place = "outside upper center"
-    figure.legend(handles, labels, loc=place, ncols=len(labels), fontsize=8.5, labelcolor=INK, frameon=False)
+    style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False, "ncols": len(labels)}
+    figure.legend(handles, labels, loc="outside upper center", **style)
     return figure
 
 
@@ -51,8 +56,6 @@ def _panel(axes: Axes, rate: float, runs: Sequence[tuple[str, Sequence[float]]])
     for kind, losses in runs:
         colour, epochs = _COLOURS[kind], range(1, len(losses) + 1)
         axes.plot(epochs, losses, "o-", color=colour, linewidth=1.4, markersize=3, alpha=0.85, zorder=3, gid=kind)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(color=FAINT, linewidth=0.6, zorder=0)
     learnt = sum(kind == "learns" for kind, _ in runs)
     axes.set_title(f"{rate:g}: {learnt} of {len(runs)} learn", fontsize=9.5, color=INK, loc="left")

@@ -117,7 +117,7 @@ def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) ->
     `pool`; `shift`, by how much that moves its outputs for the same inputs (mean of the absolute), and `spread`, their
     deviation before; None where `pool` has no linear layer.
     """
-    model = build_model(config)[0].to(memory_format=torch.channels_last).learn("all").train()
+    model = build_model(config)[0].learn("all").train()
     kind = torch.optim.Adam if config.training.optimizer == "adam" else torch.optim.AdamW
     adam = kind(model.parameters(), lr=config.training.full.lr, weight_decay=config.training.weight_decay)
     before = [p for name in model.names[: model.names.index("pool")] for p in model.get_submodule(name).parameters()]
