@@ -55,7 +55,9 @@ def test_defaults_then_file_then_overrides(tmp_path: Path) -> None:
         ("data.root.deep=1", "data.root.deep", "not a section"),
     ],
 )
-def test_a_wrong_key_or_value_names_its_dotted_path_and_the_nearest(tmp_path: Path, override: str, where: str, mend: str) -> None:
+def test_a_wrong_key_or_value_names_its_dotted_path_and_the_nearest(
+    tmp_path: Path, override: str, where: str, mend: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(_file(tmp_path, '[data]\nroot = "a"\n'), [override])
     assert caught.value.where == where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shlex
@@ -124,9 +125,15 @@ def calls(line: str) -> Iterator[list[str]]:
             words = []
 
 
+@functools.cache
+def root() -> Any:
+    """The command line as click sees it."""
+    return typer.main.get_command(app)
+
+
 def refusal(words: list[str]) -> str | None:
     """Why the command line would refuse these arguments; None when it would take them. Nothing is run."""
-    command: Any = typer.main.get_command(app)
+    command = root()
     name = "cxreader"
     while words and hasattr(command, "commands"):
         if words[0].startswith("-"):

@@ -21,7 +21,7 @@ def test_cells_are_split_exactly() -> None:
 
 @pytest.mark.parametrize("cell", ["", "Mas", "mass", "Mass,Nodule", "No Finding|Mass", "Mass|"])
 def test_anything_else_is_an_error_that_names_the_row(cell: str) -> None:
-    with pytest.raises(TableError, match="table.csv, row 7"):
+    with pytest.raises(TableError, match=r"table\.csv, row 7"):
         parse_findings(cell, where="table.csv, row 7")
 
 

@@ -70,13 +70,28 @@ print(before, after, kept, platform.libc_ver()[0])
 
 
 def test_importing_does_nothing() -> None:
-    heavy = "torch timm lightning torchvision pandas matplotlib sklearn scipy pydantic pyarrow numpy".split()
+    heavy = [
+        "torch",
+        "timm",
+        "lightning",
+        "torchvision",
+        "pandas",
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "pydantic",
+        "pyarrow",
+        "numpy",
+    ]
     code = f"import sys, cxreader, cxreader.cli; print([m for m in {heavy} if m in sys.modules])"
     assert _fresh(code) == "[]"
 
 
 def test_reading_and_judging_modules_load_no_torch() -> None:
-    modules = "config records runs imaging.read evaluation.evaluate reporting.html models.artifact models.registry inference.reader"
+    modules = (
+        "config records runs imaging.read evaluation.evaluate reporting.html "
+        "models.artifact models.registry inference.reader"
+    )
     imports = "; ".join(f"import cxreader.{m}" for m in modules.split())
     assert _fresh(f"import sys; {imports}; print([m for m in ('torch', 'pandas', 'timm') if m in sys.modules])") == "[]"
 

@@ -46,7 +46,20 @@ def test_help_lists_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixtur
 
 def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    assert run(["--quiet", "train", str(_config(small_world, tmp_path)), "--out", str(out), "--set", "training.batch_size=16"]) == 0
+    assert (
+        run(
+            [
+                "--quiet",
+                "train",
+                str(_config(small_world, tmp_path)),
+                "--out",
+                str(out),
+                "--set",
+                "training.batch_size=16",
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr()
     assert "no transfer: weights absent" in printed.out
     assert "no interval" in printed.out
@@ -58,7 +71,23 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
         assert f"\n  {figure} " in printed.out
     assert "95 % interval" in printed.out
     assert (out / "evaluation/evaluation.json").is_file()
-    assert run(["--quiet", "evaluate", "--model", str(out), "--data", str(small_world), "--name", "world", "--out", str(tmp_path / "e")]) == 0
+    assert (
+        run(
+            [
+                "--quiet",
+                "evaluate",
+                "--model",
+                str(out),
+                "--data",
+                str(small_world),
+                "--name",
+                "world",
+                "--out",
+                str(tmp_path / "e"),
+            ]
+        )
+        == 0
+    )
     assert "left out: the patient set this model (train)" in capsys.readouterr().out
 
 
@@ -97,12 +126,31 @@ def test_read_takes_folders_and_a_list_on_standard_input(
     assert "2 files that are no images were passed over" in streams.err
 
 
-def test_explain_writes_a_picture_of_the_images_own_size(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_writes_a_picture_of_the_images_own_size(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 70)).astype(np.uint8)).save(tmp_path / folder / "x.png")
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 70)).astype(np.uint8)).save(
+            tmp_path / folder / "x.png"
+        )
     out = tmp_path / "out"
-    assert run(["-q", "explain", "--model", str(small_run), str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), "--raw"]) == 0
+    assert (
+        run(
+            [
+                "-q",
+                "explain",
+                "--model",
+                str(small_run),
+                str(tmp_path / "a"),
+                str(tmp_path / "b"),
+                "--out",
+                str(out),
+                "--raw",
+            ]
+        )
+        == 0
+    )
     assert sorted(path.name for path in out.iterdir()) == ["x-2-heat.npy", "x-2-heat.png", "x-heat.npy", "x-heat.png"]
     with Image.open(out / "x-heat.png") as picture:
         assert picture.size == (70, 90)
@@ -114,7 +162,9 @@ def test_explain_writes_a_picture_of_the_images_own_size(small_run: Path, tmp_pa
 def test_models_lists_every_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("chestxray_cnn", "resnet18.tv_in1k", "densenet121.tv_in1k", "efficientnet_b0.ra_in1k"))
+    assert all(
+        name in text for name in ("chestxray_cnn", "resnet18.tv_in1k", "densenet121.tv_in1k", "efficientnet_b0.ra_in1k")
+    )
 
 
 MISTAKES = [
@@ -172,7 +222,9 @@ def test_a_reader_that_goes_away_is_no_error(small_run: Path, small_world: Path)
 
 
 @pytest.mark.slow
-def test_control_c_is_one_line_exit_130_and_what_was_read_is_kept(small_run: Path, small_world: Path, tmp_path: Path) -> None:
+def test_control_c_is_one_line_exit_130_and_what_was_read_is_kept(
+    small_run: Path, small_world: Path, tmp_path: Path
+) -> None:
     """Interrupted while it waits for the second file, a pipe that nobody writes, the first reading is in the table."""
     first = sorted(small_world.glob("0*.png"))[0]
     many = [str(first)] * 48

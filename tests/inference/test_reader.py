@@ -64,7 +64,9 @@ def test_many_equal_one_by_one_whatever_the_batch(reader: Reader, files: list[Pa
         np.testing.assert_allclose(reading.heat_map, alone.heat_map, atol=1e-5)
 
 
-def test_a_bad_file_is_a_row_with_its_reason_and_the_others_are_read(reader: Reader, files: list[Path], tmp_path: Path) -> None:
+def test_a_bad_file_is_a_row_with_its_reason_and_the_others_are_read(
+    reader: Reader, files: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "empty.png").touch()
     sources = [files[0], tmp_path / "empty.png", tmp_path / "absent.png", tmp_path, files[1]]
     readings = list(reader.read_many(sources, batch_size=2))
@@ -96,7 +98,7 @@ def test_threads_share_a_reader(reader: Reader, files: list[Path]) -> None:
 def test_an_unfinished_run_and_an_unknown_backend_say_what_to_do(small_run: Path, tmp_path: Path) -> None:
     unfinished = tmp_path / "run"
     shutil.copytree(small_run, unfinished, ignore=shutil.ignore_patterns("artifact", "cache", "phases"))
-    with pytest.raises(ArtifactError, match="not finished.*--resume"):
+    with pytest.raises(ArtifactError, match=r"not finished.*--resume"):
         Reader.load(unfinished)
     artifact = load_artifact(small_run / "artifact")
     with pytest.raises(UsageError, match="did you mean 'torch'"):

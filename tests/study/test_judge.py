@@ -48,7 +48,9 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings
     assert list(evaluation.baselines) == ["16 x 16 thumbnail, logistic regression"]
     difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, logistic regression"]
-    assert difference.value == pytest.approx(evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value)
+    assert difference.value == pytest.approx(
+        evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value
+    )
 
 
 def test_on_the_whole_source_everybody_who_set_it_is_left_out_and_counted(
@@ -68,21 +70,31 @@ def test_patients_are_recognised_in_an_unnamed_source_and_strangers_are_not(read
     def record(source: str, patient: str) -> ImageRecord:
         return ImageRecord("a.png", 1, patient=patient, source=source)
 
-    known = next(p for p in (f"p{i}" for i in range(60)) if not without_training_patients(reader.artifact, [record("world", p)])[0])
+    known = next(
+        p
+        for p in (f"p{i}" for i in range(60))
+        if not without_training_patients(reader.artifact, [record("world", p)])[0]
+    )
     assert without_training_patients(reader.artifact, [record("", known)])[0] == ()
     assert len(without_training_patients(reader.artifact, [record("other hospital", known)])[0]) == 1
     assert len(without_training_patients(reader.artifact, [record("world", "p1000")])[0]) == 1
     unnamed = replace(reader.artifact.patients, sources=("",))
-    assert len(without_training_patients(replace(reader.artifact, patients=unnamed), [record("world", "p1000")])[0]) == 1
+    assert (
+        len(without_training_patients(replace(reader.artifact, patients=unnamed), [record("world", "p1000")])[0]) == 1
+    )
 
 
-def test_nobody_left_is_an_error_that_says_why(reader: Reader, small_run: Path, small_world: Path, tmp_path: Path) -> None:
+def test_nobody_left_is_an_error_that_says_why(
+    reader: Reader, small_run: Path, small_world: Path, tmp_path: Path
+) -> None:
     question = ask_source(str(small_world), name="world", split=str(RunFolder(small_run).split), part="train")
     with pytest.raises(DataError, match=r"no image is left to judge.*set this model \(train\)"):
         judge(reader, question, tmp_path, bar=no_bar)
 
 
-def test_an_unreadable_image_is_counted_and_listed(reader: Reader, small_world: Path, small_run: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_counted_and_listed(
+    reader: Reader, small_world: Path, small_run: Path, tmp_path: Path
+) -> None:
     world = tmp_path / "world"
     shutil.copytree(small_world, world)
     bad = Split.load(RunFolder(small_run).split).parts["test"][0]
@@ -106,9 +118,10 @@ def test_without_patients_every_report_says_so(reader: Reader, small_world: Path
 
 
 def test_a_split_by_image_is_judged_with_its_leak_printed(small_world: Path, tmp_path: Path) -> None:
+    from tests.world import world_config
+
     from cxreader.config import parse_config
     from cxreader.training.train import train
-    from tests.world import world_config
 
     values = world_config(small_world).model_dump()
     values["split"]["kind"] = "image-random"

@@ -17,6 +17,7 @@ from cxreader import torch_setup  # noqa: F401
 # isort: split
 import torch
 from safetensors.torch import load_file
+from tests.world import world_config
 
 from cxreader.config import Config, parse_config
 from cxreader.data.split import Split, patient_hash
@@ -28,7 +29,6 @@ from cxreader.models.weights import NO_TRANSFER
 from cxreader.runs import RunFolder
 from cxreader.training.phases import PhaseResult, better, planned_phases
 from cxreader.training.train import PATIENT_SALT, train
-from tests.world import world_config
 
 
 def _silent(_: str) -> None:
@@ -83,7 +83,9 @@ def test_the_artifact_holds_the_better_phase(trained: tuple[Config, Path]) -> No
         assert result["best_epoch"] == scores.index(max(scores)), name
 
 
-def test_the_head_phase_moves_the_head_alone_and_phase_two_starts_from_its_best(trained: tuple[Config, Path], small_world: Path) -> None:
+def test_the_head_phase_moves_the_head_alone_and_phase_two_starts_from_its_best(
+    trained: tuple[Config, Path], small_world: Path
+) -> None:
     run = RunFolder(trained[1])
     start = load_file(small_world / "resnet18.safetensors")
     head = load_file(run.phase("head") / "best.safetensors")
@@ -97,11 +99,13 @@ def test_the_head_phase_moves_the_head_alone_and_phase_two_starts_from_its_best(
     assert 0 < moved <= 1e-4 * 2 * 10
 
 
-def test_reader_and_calibration_agree_with_the_trainers_own_pixels(trained: tuple[Config, Path], small_world: Path) -> None:
+def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
+    trained: tuple[Config, Path], small_world: Path
+) -> None:
     """The reader decodes the file; training read the cache: the same logits mean the same pixels, to 0."""
     from cxreader.data.cache import PixelCache
 
-    config, out = trained
+    _, out = trained
     reader = Reader.load(out)
     run = RunFolder(out)
     image = Split.load(run.split).parts["test"][0]
@@ -120,21 +124,24 @@ def test_same_seed_same_weights_other_seed_other_weights(trained: tuple[Config, 
     again = train(config, tmp_path / "again", say=_silent)
     first, second = load_file(out / "artifact" / WEIGHTS), load_file(again.folder / WEIGHTS)
     assert all(torch.equal(first[k], second[k]) for k in first)
-    assert again.artifact.id == load_artifact(out / "artifact").id or again.artifact.provenance != {}
     other = train(_with(config, seed=8, training={"phases": ["head"]}), tmp_path / "other", say=_silent)
     assert not torch.equal(load_file(other.folder / WEIGHTS)["head.weight"], first["head.weight"])
 
 
 def test_a_finished_run_is_not_started_again_without_resume(trained: tuple[Config, Path]) -> None:
     config, out = trained
-    with pytest.raises(UsageError, match="holds a run already.*--resume"):
+    with pytest.raises(UsageError, match=r"holds a run already.*--resume"):
         train(config, out, say=_silent)
     with pytest.raises(UsageError, match="another configuration"):
         train(_with(config, seed=8), out, resume=True, say=_silent)
 
 
 def test_without_weights_every_stage_learns_and_it_says_so(small_config: Config, tmp_path: Path) -> None:
-    config = _with(small_config, model={"weights": "none"}, training={"full": {**small_config.training.full.model_dump(), "epochs": 1}})
+    config = _with(
+        small_config,
+        model={"weights": "none"},
+        training={"full": {**small_config.training.full.model_dump(), "epochs": 1}},
+    )
     result = train(config, tmp_path / "run", say=_silent)
     assert [phase.name for phase in result.phases] == ["full"]
     assert result.artifact.transfer == NO_TRANSFER
@@ -146,7 +153,11 @@ def test_absent_weights_stop_the_run_or_are_said(small_config: Config, tmp_path:
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
         train(config, tmp_path / "stops", say=_silent)
     said: list[str] = []
-    lenient = _with(config, model={"weights": "nowhere.safetensors", "if_absent": "none"}, training={"full": {**small_config.training.full.model_dump(), "epochs": 1}})
+    lenient = _with(
+        config,
+        model={"weights": "nowhere.safetensors", "if_absent": "none"},
+        training={"full": {**small_config.training.full.model_dump(), "epochs": 1}},
+    )
     train(lenient, tmp_path / "goes on", say=said.append)
     assert any(NO_TRANSFER in line for line in said)
 
@@ -161,7 +172,10 @@ def test_absent_weights_stop_the_run_or_are_said(small_config: Config, tmp_path:
     ids=["cosine", "weights", "bf16"],
 )
 def test_every_knob_trains(small_config: Config, training: dict[str, object], tmp_path: Path) -> None:
-    phases = {name: {**getattr(small_config.training, name).model_dump(), "epochs": 1} for name in ("head", "fine_tune", "full")}
+    phases = {
+        name: {**getattr(small_config.training, name).model_dump(), "epochs": 1}
+        for name in ("head", "fine_tune", "full")
+    }
     result = train(_with(small_config, training={**phases, **training}), tmp_path / "run", say=_silent)
     assert np.isfinite([r.best_score for r in result.phases]).all()
     if training.get("tensorboard"):
@@ -171,7 +185,9 @@ def test_every_knob_trains(small_config: Config, training: dict[str, object], tm
 def test_early_stopping_waits_for_patience(small_config: Config, tmp_path: Path) -> None:
     """With a learning rate of nothing the first epoch stays the best, and training ends `patience` epochs later."""
     phase = {"learn": "head", "lr": 1e-30, "epochs": 9, "patience": 2}
-    result = train(_with(small_config, augment=None, training={"phases": ["head"], "head": phase}), tmp_path / "run", say=_silent)
+    result = train(
+        _with(small_config, augment=None, training={"phases": ["head"], "head": phase}), tmp_path / "run", say=_silent
+    )
     assert result.phases[0].best_epoch == 0
     assert len(result.phases[0].history) == 3
 
@@ -189,7 +205,9 @@ def test_a_corrupt_image_is_left_out_and_said(small_world: Path, small_config: C
     assert sum(map(sum, result.artifact.provenance["counts"].values())) == 119
 
 
-def test_a_split_file_of_another_source_is_refused(small_config: Config, trained: tuple[Config, Path], tmp_path: Path) -> None:
+def test_a_split_file_of_another_source_is_refused(
+    small_config: Config, trained: tuple[Config, Path], tmp_path: Path
+) -> None:
     split = json.loads(RunFolder(trained[1]).split.read_text())
     loaded = Split.load(RunFolder(trained[1]).split)
     from dataclasses import replace
@@ -199,6 +217,19 @@ def test_a_split_file_of_another_source_is_refused(small_config: Config, trained
     assert split["kind"] == "patient"
     with pytest.raises(SplitError, match=r"stranger\.png"):
         train(_with(small_config, split={"file": str(tmp_path / "split.json")}), tmp_path / "run", say=_silent)
+
+
+def test_a_split_with_a_patient_in_two_parts_is_refused(small_config: Config, small_run: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    split = Split.load(RunFolder(small_run).split)
+    moved, *rest = split.parts["test"]
+    other = next(image for image in rest if image[:3] == moved[:3])
+    parts = {**split.parts, "test": tuple(rest), "train": (*split.parts["train"], moved)}
+    replace(split, parts=parts).save(tmp_path / "split.json")
+    with pytest.raises(SplitError, match="one patient stands in two parts") as caught:
+        train(_with(small_config, split={"file": str(tmp_path / "split.json")}), tmp_path / "run", say=_silent)
+    assert other in str(caught.value) or moved in str(caught.value)
 
 
 def test_the_better_phase_is_the_earlier_of_equals() -> None:
@@ -232,16 +263,25 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_killed_inside_an_epoch_of_each_phase_it_resumes_to_the_same_weights(trained: tuple[Config, Path], tmp_path: Path) -> None:
+def test_killed_inside_an_epoch_of_each_phase_it_resumes_to_the_same_weights(
+    trained: tuple[Config, Path], tmp_path: Path
+) -> None:
     """SIGKILL in the second epoch of each phase, Ctrl-C in the last; the tail of three resumptions equals no interruption."""
     config, out = trained
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     arguments = [sys.executable, str(script), json.dumps(config.model_dump(mode="json")), str(tmp_path / "run")]
-    for moment, name in (("head:0:2", "SIGKILL"), ("head:1:3", "SIGKILL"), ("fine_tune:1:2", "SIGKILL"), ("fine_tune:1:1", "SIGINT")):
+    for moment, name in (
+        ("head:0:2", "SIGKILL"),
+        ("head:1:3", "SIGKILL"),
+        ("fine_tune:1:2", "SIGKILL"),
+        ("fine_tune:1:1", "SIGINT"),
+    ):
         killed = subprocess.run([*arguments, moment, name], capture_output=True, text=True, check=False)
         expected = -signal.SIGKILL if name == "SIGKILL" else None
-        assert killed.returncode == expected or (expected is None and "KeyboardInterrupt" in killed.stderr), killed.stderr
+        assert killed.returncode == expected or (expected is None and "KeyboardInterrupt" in killed.stderr), (
+            killed.stderr
+        )
     subprocess.run([*arguments, "none:0:0", "SIGKILL"], check=True, env={**os.environ})
     straight, resumed = load_file(out / "artifact" / WEIGHTS), load_file(tmp_path / "run/artifact" / WEIGHTS)
     for name, tensor in straight.items():

@@ -62,7 +62,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
+        code: int | None = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
     except CxreaderError as error:
         if State.debug:
             raise
@@ -76,5 +76,4 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     if code == INTERRUPTED:
         sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
-    exit_code: int = code or 0
-    return exit_code
+    return code or 0

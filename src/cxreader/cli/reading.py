@@ -107,5 +107,6 @@ def _note(reader: Reader) -> str:
     return (
         f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
         f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
-        f"no interval: one temperature gives none for a single image. Artifact {reader.artifact.id}. {DISCLAIMER}"
+        f"no interval: one temperature gives none for a single image. Artifact {reader.artifact.id}, {reader.artifact.transfer}. "
+        f"{DISCLAIMER}"
     )

@@ -102,9 +102,7 @@ def demo(
 
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Every figure with its interval and its counts; warnings first."""
-    for warning in evaluation.warnings:
-        say(f"warning: {warning}")
+    """Every figure with its interval and its counts, and below them what a reader of the table must know."""
     figures = {
         **evaluation.metrics,
         **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
@@ -118,7 +116,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     excluded = "".join(f"; {count:,} left out: {reason}" for reason, count in evaluation.counts.excluded.items())
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    note = f"{where} {evaluation.metrics['auc'].method}. {DISCLAIMER}"
+    warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
+    note = f"{where} Intervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
 
 

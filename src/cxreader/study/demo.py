@@ -59,7 +59,11 @@ def run_demo(out: Path, *, seed: int, say: Say, bar: Bar) -> tuple[Path, Evaluat
     with clock("six readings"):
         panels = six_readings(reader, question)
     page = render_demo(
-        evaluation, panels, summary=_summary(trained, question), timings=clock.steps, next_steps=_next_steps(out, panels)
+        evaluation,
+        panels,
+        summary=_summary(trained, question),
+        timings=clock.steps,
+        next_steps=_next_steps(out, panels),
     )
     write_text(out / PAGE, page)
     return out / PAGE, evaluation
@@ -85,7 +89,7 @@ def demo_config(phantoms: Path, seed: int) -> Config:
 
 
 def six_readings(reader: Reader, question: Question) -> list[ReadingPanel]:
-    """Six images of the judged part: abnormal ones found, one missed, normal ones left alone, a false alarm, as far as there are."""
+    """Six judged images: three abnormal ones found, one missed, a normal one left alone, a false alarm, as far as there are."""
     records = question.records
     readings = list(reader.read_many([record.path or record.image for record in records]))
     pairs = [(record, reading) for record, reading in zip(records, readings, strict=True) if reading.decision]
@@ -148,6 +152,8 @@ def _next_steps(out: Path, panels: Sequence[ReadingPanel]) -> list[NextStep]:
     return [
         NextStep("Read an image with this network", f"cxreader read --model {out / 'run'} {image}"),
         NextStep("See where it looked", f"cxreader explain --model {out / 'run'} {image}"),
-        NextStep("Train on your own images", "cxreader train configs/kermany.toml --out runs/mine --set data.root=FOLDER"),
+        NextStep(
+            "Train on your own images", "cxreader train configs/kermany.toml --out runs/mine --set data.root=FOLDER"
+        ),
         NextStep("Judge it on your own images", "cxreader evaluate --model runs/mine --data FOLDER --out report"),
     ]

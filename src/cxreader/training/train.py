@@ -21,7 +21,7 @@ from cxreader.data.cache import PixelCache, build_cache
 from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.index import Index
 from cxreader.data.sources import locate, open_source
-from cxreader.data.split import Split, make_split, patient_hash
+from cxreader.data.split import Split, make_split, patient_hash, require_disjoint
 from cxreader.errors import DataError, SplitError, WeightsError
 from cxreader.evaluation.calibration import apply_temperature, fit_temperature
 from cxreader.evaluation.operating_points import youden
@@ -103,6 +103,7 @@ def prepare_cohort(config: Config, run: RunFolder, say: Say, bar: Bar) -> Cohort
     for note in index.notes:
         say(note)
     split = _split(config, run, index)
+    require_disjoint(split, index)
     for note in split.notes:
         say(note)
     by_image = index.by_image
