@@ -392,3 +392,22 @@ def test_the_originals_at_full_size(images_root: Path, tmp_path: Path) -> None:
             plain = np.asarray(image.convert("L"))
         assert np.array_equal(cache.pixels[cache.row(record.image)], plain)
     assert len({cache.content_hash(r.image) for r in index.records}) == 40
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    """Spawned workers run the script again: without this they would wait for their parent, and it for them."""
+    for i in range(40):
+        Image.fromarray(np.full((40, 40), i, np.uint8)).save(tmp_path / f"{i}.png")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from cxreader.data.cache import build_cache\n"
+        "from cxreader.imaging.preprocess import InputSpec\n"
+        "from cxreader.records import ImageRecord\n"
+        "here = Path(__file__).parent\n"
+        "records = [ImageRecord(p.name, 0, str(p)) for p in sorted(here.glob('*.png'))]\n"
+        "build_cache(records, InputSpec(32), here / 'cache', workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0
+    assert "__main__" in done.stderr

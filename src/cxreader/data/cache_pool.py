@@ -37,11 +37,20 @@ def exclusive(place: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            _refuse_own_child(place, file)
             _log.warning("another process builds %s: waiting for it", place)
             fcntl.flock(file, fcntl.LOCK_EX)
+        os.pwrite(file, f"{os.getpid():<12}".encode(), 0)
         yield
     finally:
         os.close(file)
+
+
+def _refuse_own_child(place: Path, file: int) -> None:
+    """A script without a main guard starts anew in each of its workers, which would wait for it forever."""
+    if os.pread(file, 12, 0).strip() == str(os.getppid()).encode():
+        mend = "put what the script does under: if __name__ == '__main__':"
+        raise CacheError("a worker of this build started the build again", where=place, mend=mend)
 
 
 def wait_for_orphans(place: Path) -> None:

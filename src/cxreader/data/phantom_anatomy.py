@@ -177,20 +177,25 @@ def _ribs(b: Build, outer_at: Points, heights: Points) -> tuple[Points, Points]:
 def _bones(grid: Grid, b: Build, pose: Pose, outer: Field) -> Field:
     """(n, n): attenuation of ribs, clavicles, scapulae, arms and spine."""
     back, front = Canvas(grid), Canvas(grid)
-    width = np.tile(np.linspace(8.5, 11.5, 22) * b.wide, (10, 1))
+    width = np.tile(np.linspace(8.5, 11.5, 22) * b.wide, (20, 1))
     behind, before = _ribs(b, outer[:, 0].astype(float), grid.v[:, 0].astype(float))
     t = np.linspace(0, 1, 16)
     collar = np.stack([12 + 140 * t * b.wide, (-84 - 42 * t**0.8 + 9 * np.sin(2 * np.pi * t)) * b.tall], 1)
     for side in (-1.0, 1.0):
         _shoulder(front, side, b, pose)
-        hind, fore = behind * (side, 1), before * (side, 1)
-        hind[..., 0] += _spine_offset(hind[..., 1], b) * np.linspace(1, 0.2, 22)
-        back.ribbons(hind, width, 105, 95)
-        # In front the lower ribs turn to cartilage and end; all fade towards the sternum.
-        front.ribbons(fore[:7, :15], 1.15 * width[:7, :15], 62, 55)
-        front.ribbons(fore[:7, 14:], 1.2 * width[:7, 14:], 34, 22)
-        front.ribbons((collar * (side, 1) + (pose.turn, 0))[None], (11 + 5 * (2 * t - 1) ** 2)[None], 125, 110)
+    hind, fore, collars = _both(behind), _both(before[:7]), _both(collar[None])
+    hind[..., 0] += _spine_offset(hind[..., 1], b) * np.linspace(1, 0.2, 22)
+    back.ribbons(hind, width, 105, 95)
+    # In front the lower ribs turn to cartilage and end; all fade towards the sternum.
+    front.ribbons(fore[:, :15], 1.15 * width[:14, :15], 62, 55)
+    front.ribbons(fore[:, 14:], 1.2 * width[:14, 14:], 34, 22)
+    front.ribbons(collars + np.array([pose.turn, 0]), np.tile(11 + 5 * (2 * t - 1) ** 2, (2, 1)), 125, 110)
     return np.float32(0.36) * (back.field(0.8) + front.field(0.9)) + _spine(grid, b)
+
+
+def _both(right: Points) -> Points:
+    """(2m, k, 2): lines (m, k, 2) of one side and their mirror images."""
+    return np.concatenate([right * (-1.0, 1.0), right])
 
 
 def _shoulder(canvas: Canvas, side: float, b: Build, pose: Pose) -> None:

@@ -97,8 +97,10 @@ class Canvas:
         along /= np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-6)[..., None]
         across = np.stack([-along[..., 1], along[..., 0]], -1) * width[..., None] / 2
         upper, lower, one = centre - across, centre + across, np.ones(len(centre))
-        for band in np.concatenate([upper, lower[:, ::-1]], 1):
-            self.area(band, level)
+        bands = self._cells(np.concatenate([upper, lower[:, ::-1]], 1).reshape(-1, 2))
+        length = len(bands) // len(centre)
+        for k in range(0, len(bands), length):
+            self._draw.polygon(bands[k : k + length], fill=int(level))
         self.lines(upper, 1.2 * one, (level + 0.6 * rim) * one)
         self.lines(lower, 1.4 * one, (level + rim) * one)
 
