@@ -94,7 +94,7 @@ class TrainingSection(Section):
     batch_size: int = Field(32, ge=2)
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = Field(0.0, ge=0, lt=1)

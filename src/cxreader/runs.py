@@ -79,7 +79,9 @@ class RunFolder:
         """
         run = cls(Path(path))
         resolved = config.model_dump(mode="json")
-        if run.config.exists():
+        if run.config.exists() and not (run.path / "phases").exists():
+            run.split.unlink(missing_ok=True)  # a start that failed binds nobody: it has learnt nothing
+        elif run.config.exists():
             if not resume:
                 raise UsageError(
                     "the folder holds a run already", where=run.path, mend="add --resume, or give another --out"

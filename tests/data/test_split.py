@@ -120,10 +120,19 @@ def test_small_data_take_the_nearest_salt_and_say_how_far_off_it_is(people: Peop
 
 
 def test_too_few_for_four_parts(people: People) -> None:
-    with pytest.raises(SplitError, match="would lack a class"):
+    with pytest.raises(SplitError, match="of 3 patients in all"):
         make_split(people(3))
     with pytest.raises(SplitError, match="0 normal and"):
         make_split(people(200, rate=1.0))
+
+
+def test_an_official_test_list_of_one_class_is_kept_whole_and_said(people: People) -> None:
+    index = people(500)
+    test = frozenset(r.image for r in index.records if int(r.patient or 0) >= 400 and r.label == 1)
+    train_val = frozenset(r.image for r in index.records if int(r.patient or 0) < 400)
+    split = make_split(index, kind="official", lists=(train_val, test))
+    assert set(split.parts["test"]) == test
+    assert any(f"0 normal and {len(test)} abnormal" in note for note in split.notes)
 
 
 def test_ten_thousand_salts_in_about_a_second() -> None:

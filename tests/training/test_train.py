@@ -167,7 +167,7 @@ def test_absent_weights_stop_the_run_or_are_said(small_config: Config, tmp_path:
     [
         {"monitor": "loss", "optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine"},
         {"monitor": "accuracy", "class_weights": "balanced", "label_smoothing": 0.1, "tensorboard": True},
-        {"monitor": "auc", "precision": "bf16-mixed", "phases": ["full"]},
+        {"monitor": "auc", "precision": "bf16-mixed", "phases": ["full"], "schedule": "one-cycle"},
     ],
     ids=["cosine", "weights", "bf16"],
 )

@@ -75,9 +75,12 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
 
         def update(done: int, total: int) -> None:
             speed = bars.tasks[0].speed
-            bars.update(task, completed=done, total=total, rate="" if speed is None else f"{speed:,.0f}/s")
+            early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
+            bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
 
         yield update
+        if bars.tasks[0].total is None:
+            bars.update(task, visible=False)  # there was nothing to do
 
 
 @contextmanager

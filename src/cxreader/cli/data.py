@@ -40,7 +40,7 @@ def index(
     found = open_source(source, kind=kind, tables=tables, name=name)
     show_index(found)
     if out is not None:
-        say(f"index of {len(found):,} images: {found.save(out)}")
+        say(f"index of {len(found):,} images written to {found.save(out)}")
 
 
 @app.command()
@@ -91,7 +91,7 @@ def split(
     from cxreader.cli.audit import show_split
 
     show_split(made, data)
-    say(f"split of {len(made):,} images: {out}")
+    say(f"split of {len(made):,} images written to {out}")
 
 
 @app.command()

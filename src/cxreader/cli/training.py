@@ -43,12 +43,13 @@ def train(
 
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
-    model: Annotated[str | None, typer.Option(help="An artifact's or run's folder.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="An artifact's or run's folder.")] = None,
     data: Annotated[
         str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
     part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
+    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
     tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
     name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
     operating_point: Annotated[str | None, typer.Option(help="Name of the operating point.")] = None,
@@ -68,9 +69,8 @@ def evaluate(
     from cxreader.study.judge import ask_run, ask_source, judge
 
     with waiting("reading the tables"):
-        question = (
-            ask_run(run, part) if run else ask_source(str(data), tables=tables, name=name, split=split, part=part)
-        )
+        where = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
+        question = ask_run(run, part) if run else ask_source(str(data), **where)
     evaluation = judge(reader, question, place, bar=progress, seed=seed)
     show_evaluation(evaluation, f"{question.index.name}, part {question.part}")
     say(f"report: {place / 'report.html'}")

@@ -25,17 +25,22 @@ def wanted_shares(shares: Sequence[float], *, official: bool = False) -> tuple[f
     return (train, validation / 2, validation / 2, test)[: 3 if official else 4]
 
 
-def require_classes(parts: Mapping[str, Sequence[ImageRecord]], index: Index) -> None:
-    """Raise SplitError when a part has no normal or no abnormal image: nothing can be fitted or judged on it."""
+def require_classes(parts: Mapping[str, Sequence[ImageRecord]], index: Index, *, given_test: bool = False) -> list[str]:
+    """Raise SplitError when a part has no normal or no abnormal image: nothing can be fitted or judged on it.
+
+    A test part that is given, by the official lists, is taken as it is: then a note says what it lacks.
+    """
+    notes = []
     for part, records in parts.items():
-        if len({r.label for r in records}) < 2:
-            counts = np.bincount(index.labels, minlength=2)
-            raise SplitError(
-                f"the part {part!r} would lack a class: {counts[0]:,} normal and {counts[1]:,} abnormal images of "
-                f"{len({group_of(r) for r in index.records}):,} patients are too few for four parts",
-                where=index.root,
-                mend="add images of more patients",
-            )
+        counts = np.bincount([r.label for r in records], minlength=2)
+        if min(counts) > 0:
+            continue
+        what = f"the part {part!r} has {counts[NORMAL]:,} normal and {counts[ABNORMAL]:,} abnormal images here"
+        if not (given_test and part == "test"):
+            patients = len({group_of(r) for r in index.records})
+            raise SplitError(f"{what}, of {patients:,} patients in all", where=index.root, mend="add images of more patients")
+        notes.append(f"{what}: most figures on it will be undefined")
+    return notes
 
 
 def draw(
@@ -52,7 +57,7 @@ def draw(
         order = order_key(hashes([image_key(r) for r in parts[name]]), salt)
         ranked = [parts[name][n] for n in np.argsort(order, kind="stable")]
         room = len(ranked) if size is None else min(len(ranked), int(size * share + _ROUNDING))
-        if balance == "natural":
+        if balance == "natural" or len({r.label for r in ranked}) < 2:  # one class cannot be balanced
             drawn[name] = ranked[:room]
             continue
         rate = 0.5 if abnormal_share is None else abnormal_share

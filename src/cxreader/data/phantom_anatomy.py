@@ -239,7 +239,9 @@ def _tree(
         middle = start + 0.5 * length[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
         angle = angle + bend
         tip = middle + 0.5 * length[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-        canvas.lines(np.stack([start, middle, tip], 1), width, np.minimum(60 + 34 * width, 230))
+        # Those much thinner than a cell are grown all the same, so that the tree is one whatever the image's size.
+        seen = width > 0.8 * canvas.cell
+        canvas.lines(np.stack([start, middle, tip], 1)[seen], width[seen], np.minimum(60 + 34 * width[seen], 230))
         sign = np.tile([-1.0, 1.0], len(width)) * rng.uniform(0.2, 0.5, 2 * len(width))
         start, angle = np.repeat(tip, 2, 0), np.repeat(angle, 2) + sign
         length = np.repeat(length, 2) * rng.uniform(0.68, 0.98, 2 * len(width))

@@ -59,6 +59,11 @@ class Canvas:
         self._image = Image.new("L", (fine * grid.n, fine * grid.n))
         self._draw = ImageDraw.Draw(self._image)
 
+    @property
+    def cell(self) -> float:
+        """Width of a grid's cell in mm."""
+        return self._grid.step_u
+
     def _cells(self, points: Points) -> list[float]:
         g, self._empty = self._grid, False
         scaled = (points - (g.left, g.top)) * (self._fine / g.step_u, self._fine / g.step_v)
@@ -79,7 +84,7 @@ class Canvas:
         cells = (points - (g.left, g.top)) * (self._fine / g.step_u, self._fine / g.step_v)
         thick = self._fine * width / g.step_u
         levels, widths = (level * np.minimum(1, thick)).astype(int), np.maximum(1, np.rint(thick)).astype(int)
-        rows = cells.reshape(len(points), -1).tolist()
+        rows = cells.reshape(len(points), 2 * points.shape[1]).tolist()
         for row, fill, across in zip(rows, levels.tolist(), widths.tolist(), strict=True):
             self._draw.line(row, fill=fill, width=across)
 

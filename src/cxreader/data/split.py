@@ -213,7 +213,7 @@ def make_split(
     for at, n in enumerate(free):
         parts[PARTS[part[at]]].append(records[n])
     parts["test"] += [r for r in records if r.image in fixed]
-    require_classes(parts, index)
+    notes += require_classes(parts, index, given_test=kind == "official")
     drawn = draw(parts, salt, shares, balance, abnormal_share, size)
     notes += [note] if note else []
     notes += [] if index.n_patients else [NO_PATIENTS]
@@ -270,7 +270,8 @@ def _options(
         if value not in known:
             raise UsageError(f"unknown {what} {value!r}", mend=nearest(value, known))
     if (balance == "ratio") != (abnormal_share is not None):
-        raise UsageError("an abnormal share goes with balance 'ratio' and nothing else", mend="give both or neither")
+        mend = "add the abnormal share, such as 0.3" if abnormal_share is None else "set the balance to ratio"
+        raise UsageError("balance ratio and an abnormal share go together", mend=mend)
     if abnormal_share is not None and not 0 < abnormal_share < 1:
         raise UsageError(f"abnormal share {abnormal_share} is not between 0 and 1", mend="give a fraction such as 0.3")
     if size is not None and size < 8:

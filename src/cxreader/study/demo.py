@@ -23,7 +23,7 @@ from cxreader.training.train import Trained, train
 Say = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
-PATIENTS, PHANTOM_SIZE = 900, 256
+PATIENTS, PHANTOM_SIZE = 1500, 256
 PAGE = "index.html"
 
 
@@ -75,14 +75,14 @@ def demo_config(phantoms: Path, seed: int) -> Config:
         {
             "seed": seed,
             "data": {"root": str(phantoms.resolve())},
-            "input": {"size": 96},
+            "input": {"size": 112},
             "split": {"balance": "equal"},
-            "model": {"name": "resnet18", "weights": "none"},
+            "model": {"name": "chestxray_cnn", "weights": "none", "dropout": 0.5},
             "training": {
                 "phases": ["full"],
                 "monitor": "auc",
-                "schedule": "cosine",
-                "full": {"lr": 1e-3, "epochs": 6, "patience": 6},
+                "schedule": "one-cycle",
+                "full": {"lr": 1e-3, "epochs": 8, "patience": 8},
             },
         }
     )

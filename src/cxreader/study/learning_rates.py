@@ -110,7 +110,9 @@ def probe(model: StagedModel, images: CachedImages, spec: InputSpec) -> dict[str
 
 
 def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) -> Iterator[dict[str, float | None]]:
-    """Repeat the first steps of a training from its own weights, batches and dropout (no augmentation), and measure each.
+    """Repeat a training's first steps from its own weights, batches and dropout, and measure each.
+
+    Exactly its steps when it has a constant rate, a plain cross-entropy and no augmentation, as the study's had.
 
     Before the step, on its batch: `loss`, `dead_share` (as in `probe`), `logit_std`, and `gradient`, the norm that reaches
     the stages before `pool`. Of the step itself: `weight_step`, the mean change of a weight of the first linear layer in

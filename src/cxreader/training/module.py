@@ -31,7 +31,7 @@ class Recipe:
     augmentation: Augmentation | None
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     label_smoothing: float = 0.0
     class_weights: tuple[float, float] | None = None
 
@@ -49,13 +49,20 @@ class PhaseModule(lightning.LightningModule):
         self.class_weights = None if weights is None else torch.tensor(weights)
 
     def configure_optimizers(self) -> Any:
-        """Adam or AdamW over what learns; a cosine schedule falls to zero at the phase's last epoch."""
+        """Adam or AdamW over what learns.
+
+        `cosine` falls to zero at the phase's last epoch; `one-cycle` rises to the phase's rate first (Smith and Topin 2019).
+        """
         kind = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
         learning = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = kind(learning, lr=self.phase.lr, weight_decay=self.recipe.weight_decay)
         if self.recipe.schedule == "constant":
             return optimizer
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=self.phase.epochs)]
+        if self.recipe.schedule == "cosine":
+            return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=self.phase.epochs)]
+        steps = int(self.trainer.estimated_stepping_batches)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=self.phase.lr, total_steps=steps)
+        return [optimizer], [{"scheduler": cycle, "interval": "step"}]
 
     def on_train_epoch_start(self) -> None:
         """The epoch's clock; nothing random hangs on this hook, which a resumed epoch may meet at another moment."""

@@ -78,8 +78,8 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     """
     torch_setup.keep_pages()
     run = RunFolder.create(out, config, resume=resume)
+    model, transfer = build_model(config)  # before the images: weights that are absent are told at once
     cohort = prepare_cohort(config, run, say, bar)
-    model, transfer = build_model(config)
     say(f"{config.model.name}: {transfer.text}")
     recipe, settings = _recipe(config, cohort), _settings(config, show_progress=bar is not no_bar)
     results = []
