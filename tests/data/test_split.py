@@ -196,8 +196,8 @@ def test_official_lists(people: People, tmp_path: Path) -> None:
     [
         ({"kind": "patients"}, "unknown split 'patients'; did you mean 'patient'"),
         ({"balance": "even"}, "unknown balance 'even'"),
-        ({"balance": "ratio"}, "an abnormal share goes with balance 'ratio'"),
-        ({"abnormal_share": 0.5}, "an abnormal share goes with balance 'ratio'"),
+        ({"balance": "ratio"}, "balance ratio and an abnormal share go together"),
+        ({"abnormal_share": 0.5}, "balance ratio and an abnormal share go together"),
         ({"balance": "ratio", "abnormal_share": 30}, "30 is not between"),
         ({"shares": (0.7, 0.3, 0.0)}, "do not sum to 1"),
         ({"size": 4}, "too small"),

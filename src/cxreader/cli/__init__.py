@@ -62,18 +62,19 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     command = typer.main.get_command(app)
     try:
-        code: int | None = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
+        outcome = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
+        code = int(outcome) if isinstance(outcome, int) else 0
     except CxreaderError as error:
         if State.debug:
             raise
         return fail(error, error.exit_code)
     except _ClickError as error:
         error.show()
-        return error.exit_code
+        return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         return 0
     if code == INTERRUPTED:
         sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
-    return code or 0
+    return code

@@ -40,24 +40,32 @@ def learning_rates(
         from cxreader.training.train import no_bar
     bar = no_bar if State.quiet else progress
     runs = sweep(settings, rates, seeds, out, steps=steps, say=say, bar=bar)
-    header = ("learning rate", "learn", "stay", "train loss", "tune accuracy", "tune AUC", "dead units", "after step 1")
-    rows = [_row([run for run in runs if run.lr == rate]) for rate in sorted({run.lr for run in runs})]
-    title = f"{settings.model.name}, last epoch; {runs[0].probe['images']:.0f} tune images, {seeds} seeds a rate"
-    table(title, header, rows, note=RULE)
+    header = ("rate", "learn", "stay", "train loss", "tune accuracy", "AUC", "dead")
+    images = round(runs[0].probe["images"])
+    rows = [_row([run for run in runs if run.lr == rate], images) for rate in sorted({run.lr for run in runs})]
+    title = f"{settings.model.name}: lowest to highest of {seeds} seeds, last epoch, {images} tune images"
+    table(title, header, rows, note=f"{RULE} dead = hidden units that are zero for every tune image.")
     say(f"every epoch and step: {out / 'learning_rates.json'}; figure: {out / 'learning_rates.svg'}")
 
 
-def _row(runs: Sequence[SweepRun]) -> tuple[str, ...]:
+def _row(runs: Sequence[SweepRun], images: int) -> tuple[str, ...]:
     """One rate: how many of its runs learn and stay, and the lowest and highest of each figure over its seeds."""
     learn, stay = (sum(run.verdict == kind for run in runs) for kind in ("learns", "stays"))
     last = [run.epochs[-1] for run in runs]
-    figures = (_span(epoch[name] for epoch in last) for name in ("train_loss", "tune_accuracy", "tune_auc"))
-    second = [run.first_steps[1]["dead_share"] or 0.0 for run in runs if len(run.first_steps) > 1]
-    dead = (_span((run.probe["dead_share"] for run in runs), ".0%"), _span(second, ".0%"))
-    return (f"{runs[0].lr:g}", f"{learn} of {len(runs)}", f"{stay} of {len(runs)}", *figures, *dead)
+    accuracy = [epoch["tune_accuracy"] for epoch in last]
+    right = _span((round(value * images) for value in accuracy), "d")
+    return (
+        f"{runs[0].lr:g}",
+        f"{learn}/{len(runs)}",
+        f"{stay}/{len(runs)}",
+        _span((epoch["train_loss"] for epoch in last), ".3f"),
+        f"{_span(accuracy, '.2f')} ({right})",
+        _span((epoch["tune_auc"] for epoch in last), ".2f"),
+        _span((100 * run.probe["dead_share"] for run in runs), ".0f") + "%",
+    )
 
 
-def _span(values: Iterable[float], form: str = ".3f") -> str:
-    """Lowest to highest."""
-    ordered = sorted(values)
-    return f"{ordered[0]:{form}} to {ordered[-1]:{form}}" if ordered else ""
+def _span(values: Iterable[float], form: str) -> str:
+    """Lowest to highest; one number where they read the same."""
+    low, *_, high = [format(value, form) for value in sorted([*values] * 2)]
+    return low if low == high else f"{low}-{high}"

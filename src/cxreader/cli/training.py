@@ -69,8 +69,10 @@ def evaluate(
     from cxreader.study.judge import ask_run, ask_source, judge
 
     with waiting("reading the tables"):
-        where = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
-        question = ask_run(run, part) if run else ask_source(str(data), **where)
+        if run is not None:
+            question = ask_run(run, part)
+        else:
+            question = ask_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
     evaluation = judge(reader, question, place, bar=progress, seed=seed)
     show_evaluation(evaluation, f"{question.index.name}, part {question.part}")
     say(f"report: {place / 'report.html'}")

@@ -38,7 +38,9 @@ def require_classes(parts: Mapping[str, Sequence[ImageRecord]], index: Index, *,
         what = f"the part {part!r} has {counts[NORMAL]:,} normal and {counts[ABNORMAL]:,} abnormal images here"
         if not (given_test and part == "test"):
             patients = len({group_of(r) for r in index.records})
-            raise SplitError(f"{what}, of {patients:,} patients in all", where=index.root, mend="add images of more patients")
+            raise SplitError(
+                f"{what}, of {patients:,} patients in all", where=index.root, mend="add images of more patients"
+            )
         notes.append(f"{what}: most figures on it will be undefined")
     return notes
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating]
 Points = NDArray[np.floating]
 Point = tuple[float, float]
 

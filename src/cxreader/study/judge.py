@@ -94,15 +94,16 @@ def judge(reader: Reader, question: Question, out: Path, *, bar: Bar, seed: int 
     if question.own:
         with bar("thumbnail baseline"):
             baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
-    evaluation = evaluate(
-        table,
-        reader.operating_point,
-        seed=seed,
-        baselines=baselines,
-        excluded={reason: count for reason, count in excluded.items() if count},
-        warnings=_warnings(artifact, question),
-        provenance=_provenance(artifact, question),
-    )
+    with bar("intervals"):
+        evaluation = evaluate(
+            table,
+            reader.operating_point,
+            seed=seed,
+            baselines=baselines,
+            excluded={reason: count for reason, count in excluded.items() if count},
+            warnings=_warnings(artifact, question),
+            provenance=_provenance(artifact, question),
+        )
     write_out(evaluation, table, unread, out)
     return evaluation
 

@@ -31,10 +31,10 @@ from cxreader.reporting.sweep import LN2, draw_losses
 from cxreader.runs import RunFolder, provenance, write_json
 from cxreader.training.train import Bar, Cohort, Say, build_model, no_bar, prepare_cohort, train
 
-NEAR, CHANCE = 0.01, (0.45, 0.55)
+NEAR, AROUND, CHANCE = 0.01, 0.05, (0.45, 0.55)
 RULE = (
-    "By the last epoch: stays = train loss within 0.01 of ln 2 (0.693), or tune AUC undefined or from 0.45 to 0.55; "
-    "learns = not so, and train loss below ln 2; neither = the rest (the loss is still far above ln 2)."
+    "By the last epoch: stays = train loss within 0.01 of ln 2 (0.693), or within 0.05 of it and tune AUC undefined or from "
+    "0.45 to 0.55; learns = not so, and train loss below ln 2; neither = the loss is still above it."
 )
 PROBE = "probe.json"
 Verdict = Literal["learns", "stays", "neither"]
@@ -65,17 +65,15 @@ def sweep(
     """Train `config` at every rate from `seeds` seeds (its own and the next ones), on one split and one pixel cache.
 
     `out` takes up the runs (`runs/lr-RATE-seed-SEED`), the split, the cache, `learning_rates.json` and the figure. What is
-    finished there is not run again, and an interrupted run goes on. The first `steps` batches of every run are followed
-    step by step. The test part is never looked at. Raises UsageError when the config has other phases than `full` alone,
-    or when `out` holds another config's sweep; else as `train`.
+    finished there is not run again, an interrupted run goes on, and every rate comes before the next seed. The first
+    `steps` batches of every run are followed step by step. The test part is never looked at. Raises UsageError when the
+    config has other phases than `full` alone, or when `out` holds another config's sweep; else as `train`.
     """
     if config.training.phases != ("full",):
-        raise UsageError(
-            "one rate needs one phase", where="training.phases", mend="""--set 'training.phases=["full"]'"""
-        )
+        mend = """--set 'training.phases=["full"]'"""
+        raise UsageError("one rate needs one phase", where="training.phases", mend=mend)
     folder = RunFolder.create(out, config, resume=True)
     cohort = prepare_cohort(config, folder, say, bar)
-    # A seed at every rate before the next seed: a sweep that is stopped shows every rate.
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []
     for n, (rate, seed) in enumerate(pairs, 1):
@@ -89,7 +87,7 @@ def sweep(
 def verdict(last: Mapping[str, float]) -> Verdict:
     """What `RULE` says of the last epoch's figures (train_loss, tune_auc)."""
     loss, auc = last["train_loss"], last["tune_auc"]
-    if abs(loss - LN2) <= NEAR or math.isnan(auc) or CHANCE[0] <= auc <= CHANCE[1]:
+    if abs(loss - LN2) <= (AROUND if math.isnan(auc) or CHANCE[0] <= auc <= CHANCE[1] else NEAR):
         return "stays"
     return "learns" if loss < LN2 else "neither"
 
@@ -178,11 +176,10 @@ def _one(config: Config, sweep: RunFolder, cohort: Cohort, steps: int, say: Say,
         model = build_model(config)[0]
         model.load_state_dict(load_file(run.artifact / WEIGHTS))
         first = list(follow(config, cohort.parts["train"], spec, steps))
-        found = probe(model, cohort.parts["tune"], spec)
-        write_json(run.path / PROBE, {"probe": found, "first_steps": first})
-    epochs = json.loads(run.history.read_text(encoding="utf-8"))["full"]
-    probed = json.loads((run.path / PROBE).read_text(encoding="utf-8"))
-    return SweepRun(rate, seed, verdict(epochs[-1]), tuple(epochs), probed["probe"], tuple(probed["first_steps"]))
+        write_json(run.path / PROBE, {"probe": probe(model, cohort.parts["tune"], spec), "first_steps": first})
+    history, found = (json.loads(path.read_text(encoding="utf-8")) for path in (run.history, run.path / PROBE))
+    epochs, first_steps = tuple(history["full"]), tuple(found["first_steps"])
+    return SweepRun(rate, seed, verdict(epochs[-1]), epochs, found["probe"], first_steps)
 
 
 def _write(folder: RunFolder, config: Config, cohort: Cohort, runs: Sequence[SweepRun]) -> None:
