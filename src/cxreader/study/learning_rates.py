@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -72,7 +73,7 @@ def sweep(
     if config.training.phases != ("full",):
         mend = """--set 'training.phases=["full"]'"""
         raise UsageError("one rate needs one phase", where="training.phases", mend=mend)
-    folder = RunFolder.create(out, config, resume=True)
+    folder = _take_up(RunFolder(Path(out)), config)
     cohort = prepare_cohort(config, folder, say, bar)
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []
@@ -153,6 +154,19 @@ def _dead(vectors: Tensor) -> float:
     return float((vectors == 0).all(0).float().mean())
 
 
+def _take_up(folder: RunFolder, config: Config) -> RunFolder:
+    """The sweep's folder, begun or gone on with. Raises UsageError when another config's sweep is there."""
+    resolved = config.model_dump(mode="json")
+    if not folder.config.exists():
+        write_json(folder.config, resolved)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(folder.provenance, {**provenance(config.seed), "started": [now]})
+    elif json.loads(folder.config.read_text(encoding="utf-8")) != resolved:
+        mend = "go on with the same file and --set, or give another --out"
+        raise UsageError("the sweep was started with another configuration", where=folder.config, mend=mend)
+    return folder
+
+
 def _at(config: Config, folder: RunFolder, rate: float, seed: int) -> Config:
     """The config of one run; all share the sweep's split and cache."""
     full = config.training.full.model_copy(update={"lr": rate})
@@ -191,8 +205,7 @@ def _write(folder: RunFolder, config: Config, cohort: Cohort, runs: Sequence[Swe
         "runs": [asdict(run) for run in runs],
         "split": cohort.split.digest,
         "config": config.model_dump(mode="json"),
-        "provenance": provenance(config.seed),
-        "started": json.loads(folder.provenance.read_text(encoding="utf-8"))["started"],
+        "provenance": json.loads(folder.provenance.read_text(encoding="utf-8")),
     }
     write_json(folder.path / "learning_rates.json", found)
     lines = [(run.lr, run.verdict, [epoch["train_loss"] for epoch in run.epochs]) for run in runs]
