@@ -40,7 +40,8 @@ def exclusive(place: Path) -> Iterator[None]:
             _refuse_own_child(place, file)
             _log.warning("another process builds %s: waiting for it", place)
             fcntl.flock(file, fcntl.LOCK_EX)
-        os.pwrite(file, f"{os.getpid():<12}".encode(), 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"{os.getpid():<12}".encode())
         yield
     finally:
         os.close(file)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LN2 = math.log(2)
 _COLOURS = {"learns": BLUE, "stays": VERMILION, "neither": MUTED}
 _COLUMNS = 3
+_ABOVE = tuple(digit * 10.0**n for n in range(6) for digit in (1, 3))
 
 
 def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
@@ -35,9 +36,10 @@ def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
         _panel(axes, rate, [(kind, losses) for at, kind, losses in lines if at == rate])
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_yscale("symlog", linthresh=1, linscale=3)
-        axes.yaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, *(10.0**n for n in range(7))]))
+        axes.yaxis.set_major_locator(FixedLocator([*(n / 10 for n in range(10)), *_ABOVE]))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    grid[0].set_ylim(0, 1.2 * max(1.0, *(loss for *_, losses in lines for loss in losses)))
+    every = [loss for *_, losses in lines for loss in losses]
+    grid[0].set_ylim(0.9 * min(0.6, *every), 1.3 * max(1.0, *every))
     for axes in grid[len(rates) :]:
         axes.remove()
     figure.supxlabel("Epoch", fontsize=10, color=INK)
