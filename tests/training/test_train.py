@@ -21,7 +21,7 @@ from tests.world import world_config
 
 from cxreader.config import Config, parse_config
 from cxreader.data.split import Split, patient_hash
-from cxreader.errors import SplitError, UsageError, WeightsError
+from cxreader.errors import ModelError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.calibration import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
@@ -190,6 +190,14 @@ def test_early_stopping_waits_for_patience(small_config: Config, tmp_path: Path)
     )
     assert result.phases[0].best_epoch == 0
     assert len(result.phases[0].history) == 3
+
+
+def test_a_loss_that_is_no_number_ends_in_one_line(small_config: Config, tmp_path: Path) -> None:
+    phase = {"learn": "all", "lr": 1e30, "epochs": 3, "patience": 3}
+    with pytest.raises(
+        ModelError, match=r"phase full, epoch 1: the loss is no longer a number; lower its learning rate"
+    ):
+        train(_with(small_config, training={"phases": ["full"], "full": phase}), tmp_path / "run", say=_silent)
 
 
 def test_a_corrupt_image_is_left_out_and_said(small_world: Path, small_config: Config, tmp_path: Path) -> None:

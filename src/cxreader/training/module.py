@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from torchmetrics.classification import BinaryAccuracy, BinaryAUROC
 
 from cxreader.data.augment import Augmentation
 from cxreader.data.dataset import Batch, derive_seed, grey, normalise
+from cxreader.errors import ModelError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.stages import StagedModel
 from cxreader.training.phases import Phase
@@ -94,6 +96,9 @@ class PhaseModule(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Every epoch's figures are kept in the checkpoint, so that a resumed run has its whole history."""
         figures = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        if not all(math.isfinite(figures[name]) for name in ("train_loss", "tune_loss")):
+            where = f"phase {self.phase.name}, epoch {self.current_epoch + 1}"
+            raise ModelError("the loss is no longer a number", where=where, mend="lower its learning rate")
         seconds = round(time.perf_counter() - self._started, 3)
         record = {"epoch": self.current_epoch, "seconds": seconds, **figures}
         self.history = [*self.history[: self.current_epoch], record]
