@@ -98,7 +98,8 @@ def demo(
     """The whole path on phantoms in minutes: draw, split, train, evaluate, read; ends in one HTML page."""
     with waiting("loading torch"):
         from cxreader.study.demo import run_demo
-    page, evaluation = run_demo(out, seed=seed, say=say, bar=progress)
+        from cxreader.training.train import no_bar
+    page, evaluation = run_demo(out, seed=seed, say=say, bar=no_bar if State.quiet else progress)
     show_evaluation(evaluation, "phantoms (drawn by a program, no patients), part test")
     say(f"page: {page.resolve()}")
 
