@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,7 @@ from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
 from cxreader.reporting.html import NextStep, ReadingPanel, render_demo
 from cxreader.runs import write_text
 from cxreader.study.judge import Question, ask_run, judge
-from cxreader.training.train import Trained, train
-
-Say = Callable[[str], None]
-Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+from cxreader.training.train import Bar, Say, Trained, train
 
 PATIENTS, PHANTOM_SIZE = 1500, 256
 PAGE = "index.html"
