@@ -98,10 +98,67 @@ class TrainingSection(Section):
     monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    prefix_cache: bool = True  # what the frozen stages give is computed once; false: fresh augmentation in every epoch
+    views: int | None = Field(None, ge=1)  # augmented versions stored; 4 with augmentation, 1 without, when left out
+    prefix_precision: Literal["float16", "float32"] = "float16"
+    precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = (
+        "auto"  # auto: bf16-mixed on a GPU that has it, else 32
+    )
+    compile: bool = False  # torch.compile; pays on a GPU, not on a CPU
     accelerator: str = "auto"
     devices: int = Field(1, ge=1)
     tensorboard: bool = False
+
+
+class RangeSection(Section):
+    """A range of numbers to search, both ends included; `log` draws evenly over the orders of magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Choice = str | bool | int | float
+
+
+class RowSection(Section):
+    """A row of a study's table: a network and what differs from the study's own sections. See `study.rows`.
+
+    `published`: whose published numbers stand beside it. `search`: the settings are the winner of `study.space`.
+    `abnormal_share`: the learning parts are thinned to this share of abnormal images; the test part stays.
+    """
+
+    name: str
+    published: str | None = None
+    search: bool = False
+    abnormal_share: Share | None = None
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class PretrainSection(Section):
+    """Weights made here, where none can be had: every network learns phantoms first (`model.weights = "phantoms"`)."""
+
+    patients: int = Field(600, ge=40)
+    epochs: int = Field(6, ge=1)
+    lr: Positive = 1e-3
+    seed: int = Field(1, ge=0)
+
+
+class StudySection(Section):
+    """Several trainings that answer one question: the rows of a table, or the space of a search.
+
+    `space`: dotted keys of the configuration, each with a list of values or a range. Lists alone make a grid, every
+    point of it once; a range needs `trials`, drawn by TPE.
+    """
+
+    seeds: int = Field(3, ge=1)
+    rows: tuple[RowSection, ...] = ()  # the study's own when left out
+    space: dict[str, tuple[Choice, ...] | RangeSection] = {}
+    sampler: Literal["grid", "tpe"] | None = None  # grid for lists alone, when left out
+    trials: int | None = Field(None, ge=1)
+    pruning: Literal["none", "median"] = "none"
+    pretrain: PretrainSection = PretrainSection()
 
 
 class Config(Section):
@@ -114,6 +171,7 @@ class Config(Section):
     augment: AugmentSection | None = AugmentSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
+    study: StudySection = StudySection()
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -139,6 +197,27 @@ def parse_config(values: Mapping[str, Any]) -> Config:
         return Config.model_validate(_merge_defaults(values))
     except ValidationError as error:
         raise _explained(error) from None
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration with other values at dotted keys, such as {"training.fine_tune.lr": 1e-3}.
+
+    A value may be a table, which replaces only what it names. Raises ConfigError as `load_config` does.
+    """
+    merged: dict[str, Any] = config.model_dump()
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        target = merged
+        for parent in parents:
+            target = target[parent] = dict(target.get(parent) or {})
+        target[last] = _laid_over(target.get(last), value)
+    return parse_config(merged)
+
+
+def _laid_over(old: Any, new: Any) -> Any:
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    return {**old, **{key: _laid_over(old.get(key), value) for key, value in new.items()}}
 
 
 def _merge_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,5 +274,8 @@ def _known(path: list[str]) -> list[str]:
     for part in path:
         annotation: Any = section.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
-        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not found:
+            return []
+        section = found[0]
     return list(section.model_fields)

@@ -17,10 +17,10 @@ from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.inference.reader import Reader
+from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
 from cxreader.study.judge import ask_run, ask_source, judge, without_training_patients
-from cxreader.training.train import no_bar
 
 
 @pytest.fixture(scope="module")

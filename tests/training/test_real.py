@@ -8,8 +8,9 @@ import pytest
 
 from cxreader.config import load_config
 from cxreader.inference.reader import Reader
+from cxreader.progress import no_bar
 from cxreader.study.judge import THUMBNAIL, ask_run, judge
-from cxreader.training.train import no_bar, train
+from cxreader.training.train import train
 
 PROJECT = Path(__file__).resolve().parents[2]
 SMALL = (

@@ -36,8 +36,8 @@ def learning_rates(
 
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
+        from cxreader.progress import no_bar
         from cxreader.study.learning_rates import RULE, sweep
-        from cxreader.training.train import no_bar
     bar = no_bar if State.quiet else progress
     runs = sweep(settings, rates, seeds, out, steps=steps, say=say, bar=bar)
     header = ("rate", "learn", "stay", "train loss", "tune accuracy", "AUC", "dead")
@@ -69,3 +69,31 @@ def _span(values: Iterable[float], form: str) -> str:
     """Lowest to highest; one number where they read the same."""
     low, *_, high = [format(value, form) for value in sorted([*values] * 2)]
     return low if low == high else f"{low}-{high}"
+
+
+@app.command("learning-curve")
+def learning_curve(
+    config: Annotated[Path, typer.Argument(help="A TOML file with the one phase `full` and pretrained weights.")],
+    out: Annotated[Path, typer.Option(help="The study's folder; given again, it goes on where it stood.")],
+    shares: Annotated[
+        list[float] | None,
+        typer.Option("--share", min=0, max=1, help="Of the training patients; give several (0.1, 0.5 and 1)."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs a share and arm: the config's seed and the next ones.")] = 3,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs a small share gets, to see as many images.")] = 30,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
+) -> None:
+    """Train from scratch and from the config's weights at several shares of the patients, and show what the weights gain."""
+    from cxreader.config import load_config
+
+    settings = load_config(config, overrides or ())
+    with waiting("loading torch"):
+        from cxreader.progress import no_bar
+        from cxreader.reporting.learning_curve import HEADER, INTERVALS, table_rows
+        from cxreader.study.learning_curve import SHARES
+        from cxreader.study.learning_curve import learning_curve as study_curve
+    bar = no_bar if State.quiet else progress
+    found = study_curve(settings, shares or SHARES, seeds, out, max_epochs=max_epochs, say=say, bar=bar)
+    note = f"{found.verdict}\n{INTERVALS}\n{found.rule}"
+    table(found.title, HEADER, table_rows(found.results), note=note, left=("images", "weights"))
+    say(f"every run: {out / 'learning_curve.json'}; table and figure: {out / 'learning_curve.md'}, .svg")

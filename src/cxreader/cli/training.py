@@ -25,7 +25,7 @@ def train(
 
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
-        from cxreader.training.train import no_bar
+        from cxreader.progress import no_bar
         from cxreader.training.train import train as run
     trained = run(settings, out, resume=resume, say=say, bar=no_bar if State.quiet else progress)
     rows = [
@@ -97,8 +97,8 @@ def demo(
 ) -> None:
     """The whole path on phantoms in minutes: draw, split, train, evaluate, read; ends in one HTML page."""
     with waiting("loading torch"):
+        from cxreader.progress import no_bar
         from cxreader.study.demo import run_demo
-        from cxreader.training.train import no_bar
     page, evaluation = run_demo(out, seed=seed, say=say, bar=no_bar if State.quiet else progress)
     show_evaluation(evaluation, "phantoms (drawn by a program, no patients), part test")
     say(f"page: {page.resolve()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,15 +41,46 @@ class CachedImages(Dataset[Batch]):
         pixels = np.ascontiguousarray(self.pixels[self.rows[chosen]])
         return torch.from_numpy(pixels), torch.from_numpy(self.labels[chosen].astype(np.int64))
 
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the pixels in their order: other images, another order or a changed file give another one."""
+        digest = hashlib.blake2b(f"{len(self)} {self.pixels.shape[1:]}".encode(), digest_size=16)
+        for row in self.rows.tolist():
+            digest.update(np.ascontiguousarray(self.pixels[row]).data)
+        return digest.hexdigest()
+
+
+class StageOutputs(Dataset[Batch]):
+    """What a network's stage gave for images: `values` (views * n, H, W, C) of maps or (views * n, D) of vectors; `labels` (n,).
+
+    Position v * n + i is view v of image i. Gives (b, C, H, W), in memory channels last, or (b, D), in the stored precision.
+    """
+
+    def __init__(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+        self.values, self.labels = values, labels
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, positions: Sequence[int]) -> Batch:
+        chosen = np.asarray(positions)
+        values = torch.from_numpy(self.values[chosen])
+        maps = values.permute(0, 3, 1, 2) if values.ndim == 4 else values
+        return maps, torch.from_numpy(self.labels[chosen % len(self.labels)].astype(np.int64))
+
 
 class EpochOrder(Sampler[list[int]]):
     """Lists of positions, a batch each. Shuffled by (seed, phase, epoch), or in order when `shuffle` is off.
 
-    Lightning calls `set_epoch` before each epoch, after a resumption too.
+    With several `views` of each of the `count` images, epoch e takes view e mod views, at the positions `StageOutputs` has
+    for it. Lightning calls `set_epoch` before each epoch, after a resumption too.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int = 0, phase: str = "", shuffle: bool = False) -> None:
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int = 0, phase: str = "", shuffle: bool = False, views: int = 1
+    ) -> None:
         self.count, self.batch_size, self.seed, self.phase, self.shuffle = count, batch_size, seed, phase, shuffle
+        self.views = views
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -62,13 +94,19 @@ class EpochOrder(Sampler[list[int]]):
         order = np.arange(self.count)
         if self.shuffle:
             np.random.default_rng(derive_seed(self.seed, self.phase, self.epoch)).shuffle(order)
+        order += self.epoch % self.views * self.count
         for start in range(0, self.count, self.batch_size):
             yield order[start : start + self.batch_size].tolist()
 
 
-def loader(images: CachedImages, order: EpochOrder) -> DataLoader[Batch]:
-    """Whole batches, in this process: a memory map and one gather cost less than a worker would."""
-    return DataLoader(images, sampler=order, batch_size=None, num_workers=0)
+def loader(images: CachedImages | StageOutputs, order: EpochOrder, ahead: int = 0) -> DataLoader[Batch]:
+    """Whole batches, in this process: on a CPU a memory map and one gather cost less than a worker would.
+
+    `ahead` processes gather the next batches into pinned memory meanwhile, so that a GPU does not wait.
+    """
+    return DataLoader(
+        images, sampler=order, batch_size=None, num_workers=ahead, pin_memory=ahead > 0, persistent_workers=ahead > 0
+    )
 
 
 def grey(pixels: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
+from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
 from cxreader.reporting.html import NextStep, ReadingPanel, render_demo
 from cxreader.runs import write_text
 from cxreader.study.judge import Question, ask_run, judge
-from cxreader.training.train import Bar, Say, Trained, train
+from cxreader.training.train import Trained, train
 
 PATIENTS, PHANTOM_SIZE = 1500, 256
 PAGE = "index.html"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +20,12 @@ from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.predictions import write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
+from cxreader.progress import Bar
 from cxreader.records import ImageRecord, PredictionTable, Reading
 from cxreader.reporting.figures import evaluation_figures, save_figure
 from cxreader.reporting.html import render_evaluation
 from cxreader.runs import RunFolder, write_json, write_text
 
-Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
 

@@ -27,10 +27,12 @@ from cxreader.errors import UsageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import MANIFEST, WEIGHTS
 from cxreader.models.stages import StagedModel
+from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.figures import save_figure
 from cxreader.reporting.sweep import LN2, draw_losses
 from cxreader.runs import RunFolder, provenance, write_json
-from cxreader.training.train import Bar, Cohort, Say, build_model, no_bar, prepare_cohort, train
+from cxreader.training.cohort import Cohort, prepare_cohort
+from cxreader.training.train import build_model, train
 
 NEAR, AROUND, CHANCE = 0.01, 0.05, (0.45, 0.55)
 RULE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +21,16 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from cxreader.atomic import write_whole
-from cxreader.data.dataset import CachedImages, EpochOrder, grey, loader, normalise
+from cxreader.data.dataset import Batch, CachedImages, EpochOrder, grey, loader, normalise
 from cxreader.errors import ModelError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
-from cxreader.training.module import PhaseModule, Recipe
+from cxreader.training.module import PhaseModule, Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult
+from cxreader.training.prefix import Prefix
 
 BEST, DONE = "best.safetensors", "done.json"
 
@@ -39,25 +41,37 @@ class Settings:
 
     batch_size: int = 32
     monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
-    precision: str = "32"
+    precision: str = "auto"
     accelerator: str = "auto"
     devices: int = 1
     tensorboard: bool = False
+    compile: bool = False
     show_progress: bool = True
 
 
 def fit_phase(
-    model: StagedModel, phase: Phase, recipe: Recipe, parts: dict[str, CachedImages], folder: Path, settings: Settings
+    model: StagedModel,
+    phase: Phase,
+    recipe: Recipe,
+    parts: Mapping[str, CachedImages],
+    folder: Path,
+    settings: Settings,
+    *,
+    prefix: Prefix | None = None,
+    watch: Watch | None = None,
 ) -> PhaseResult:
     """Train `model` in place until it stops improving on `tune`, and leave it with its best epoch's weights.
 
-    `parts` holds train and tune. A phase that is done is loaded from `folder`; one that was interrupted goes on after its
-    last whole epoch, to the same weights as without the interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when
-    the loss is no number.
+    `parts` holds train and tune; with `prefix` the stored outputs of the frozen stages are learnt from instead of their
+    pixels. `watch` is told every epoch's figures, and may raise to end the phase. A phase that is done is loaded from
+    `folder`; one that was interrupted goes on after its last whole epoch, to the same weights as without the
+    interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss is no number.
     """
     if not (folder / DONE).exists():
-        module = PhaseModule(model, phase, recipe)
-        best = _run(module, parts, folder, settings)
+        module = PhaseModule(model, phase, recipe, stage=None if prefix is None else prefix.stage, watch=watch)
+        if settings.compile:
+            module.network = torch.compile(model.forward)
+        best = _run(module, _batches(module, parts, settings, prefix), folder, settings)
         _finish(module, best, folder, settings.monitor)
     model.load_state_dict(load_file(folder / BEST))
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
@@ -80,11 +94,26 @@ def state_bytes(model: StagedModel) -> bytes:
     return bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}))
 
 
-def _run(module: PhaseModule, parts: dict[str, CachedImages], folder: Path, settings: Settings) -> ModelCheckpoint:
-    seed, name = module.recipe.seed, module.phase.name
-    order = EpochOrder(len(parts["train"]), settings.batch_size, seed=seed, phase=name, shuffle=True)
-    train = loader(parts["train"], order)
-    tune = loader(parts["tune"], EpochOrder(len(parts["tune"]), max(64, settings.batch_size)))
+def _batches(
+    module: PhaseModule, parts: Mapping[str, CachedImages], settings: Settings, prefix: Prefix | None
+) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+    """Train and tune, of pixels or of what the frozen stages made of them; a GPU has them gathered ahead by two workers."""
+    size, images = settings.batch_size, len(parts["train"])
+    views = 1 if prefix is None else prefix.views
+    order = EpochOrder(images, size, seed=module.recipe.seed, phase=module.phase.name, shuffle=True, views=views)
+    in_turn = EpochOrder(len(parts["tune"]), max(64, size))
+    ahead = 2 if _on_gpu(settings.accelerator) else 0
+    if prefix is not None:
+        return loader(prefix.train, order, ahead), loader(prefix.tune, in_turn, ahead)
+    return loader(parts["train"], order, ahead), loader(parts["tune"], in_turn, ahead)
+
+
+def _run(
+    module: PhaseModule,
+    batches: tuple[DataLoader[Batch], DataLoader[Batch]],
+    folder: Path,
+    settings: Settings,
+) -> ModelCheckpoint:
     best, every, stop = _callbacks(module.phase, folder, settings.monitor)
     bars = [TQDMProgressBar(refresh_rate=5)] if settings.show_progress else []
     with _quiet_lightning():
@@ -94,23 +123,34 @@ def _run(module: PhaseModule, parts: dict[str, CachedImages], folder: Path, sett
             logger=_loggers(folder, settings.tensorboard),
             accelerator=settings.accelerator,
             devices=settings.devices,
-            precision=settings.precision,
+            precision=_precision(settings),
             deterministic="warn",  # a kernel without a deterministic form (some of CUDA's) is used and said, not refused
             num_sanity_val_steps=0,
             enable_model_summary=False,
             enable_progress_bar=settings.show_progress,
-            log_every_n_steps=max(1, min(50, len(order))),
+            log_every_n_steps=max(1, min(50, len(batches[0]))),
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
         module.to(memory_format=torch.channels_last)
         try:
-            trainer.fit(module, train, tune, ckpt_path=_last_whole(folder), weights_only=False)
+            trainer.fit(module, *batches, ckpt_path=_last_whole(folder), weights_only=False)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         if trainer.interrupted:
             raise KeyboardInterrupt
     return best
+
+
+def _precision(settings: Settings) -> str:
+    """`auto` is half precision by bf16 where a GPU has it: same range as float32, so no loss scaling."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16-mixed" if _on_gpu(settings.accelerator) and torch.cuda.is_bf16_supported() else "32"
+
+
+def _on_gpu(accelerator: str) -> bool:
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint, EarlyStopping]:
@@ -146,7 +186,7 @@ def _finish(module: PhaseModule, best: ModelCheckpoint, folder: Path, monitor: s
         raise ModelError(f"phase {module.phase.name!r} gave no finite tune_{monitor}", mend="lower its learning rate")
     checkpoint: dict[str, Any] = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
     state = {k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items() if k.startswith("model.")}
-    module.model.load_state_dict(state)
+    module.model.load_state_dict(state, strict=False)
     write_whole(folder / BEST, state_bytes(module.model))
     seconds = sum(epoch["seconds"] for epoch in module.history)
     score = float(best.best_model_score)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,9 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.stages import StagedModel
 from cxreader.training.phases import Phase
 
+Watch = Callable[[str, Mapping[str, Any]], None]
+"""Told (phase, the epoch's record of the history) after every epoch, and again after a resumption."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -39,12 +43,20 @@ class Recipe:
 
 
 class PhaseModule(lightning.LightningModule):
-    """Trains the stages behind the cut of `model`; logs train_loss and tune_loss, tune_accuracy, tune_auc every epoch."""
+    """Trains the stages behind the cut of `model`; logs train_loss and tune_loss, tune_accuracy, tune_auc every epoch.
 
-    def __init__(self, model: StagedModel, phase: Phase, recipe: Recipe) -> None:
+    Batches are pixels uint8 (N, H, W); with `stage`, the last frozen one, what came out of it.
+    """
+
+    strict_loading = False  # what is frozen is not saved with every epoch
+
+    def __init__(
+        self, model: StagedModel, phase: Phase, recipe: Recipe, *, stage: str | None = None, watch: Watch | None = None
+    ) -> None:
         super().__init__()
         self.model = model.train().learn(phase.learn)
-        self.phase, self.recipe = phase, recipe
+        self.phase, self.recipe, self.stage, self.watch = phase, recipe, stage, watch
+        self.network: Callable[[Tensor], Tensor] = model.forward  # what `torch.compile` replaces
         self.history: list[dict[str, Any]] = []
         self.accuracy, self.auc = BinaryAccuracy(), BinaryAUROC()
         weights = recipe.class_weights
@@ -71,21 +83,17 @@ class PhaseModule(lightning.LightningModule):
         self._started = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch of uint8 (N, H, W) pixels."""
-        pixels, label = batch
+        """The loss of one batch."""
+        given, label = batch
         seed = derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, batch_idx)
-        x = grey(pixels)
-        if self.recipe.augmentation is not None:
-            x = self.recipe.augmentation(x, seed)
-        torch.manual_seed(seed)  # dropout draws from the global generator
-        loss = self._loss(self.model(normalise(x, self.recipe.spec)), label)
+        loss = self._loss(self._logits(given, seed), label)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(label), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Loss, accuracy and AUC on `tune`."""
-        pixels, label = batch
-        logits = self.model(normalise(grey(pixels), self.recipe.spec))
+        given, label = batch
+        logits = self._logits(given)
         margin = (logits[:, 1] - logits[:, 0]).float()
         self.accuracy.update(margin > 0, label)
         self.auc.update(margin.double().sigmoid(), label)
@@ -102,14 +110,34 @@ class PhaseModule(lightning.LightningModule):
         seconds = round(time.perf_counter() - self._started, 3)
         record = {"epoch": self.current_epoch, "seconds": seconds, **figures}
         self.history = [*self.history[: self.current_epoch], record]
+        if self.watch is not None:
+            self.watch(self.phase.name, record)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the history."""
+        """Add the history; leave the frozen stages out, which the phase was given and does not change."""
         checkpoint["history"] = self.history
+        learning = tuple(f"model.{name}." for name in self.model.names[self.model.names.index(self.model.cut) :])
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k.startswith(learning)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the history."""
         self.history = checkpoint["history"]
+        for record in self.history if self.watch is not None else ():
+            self.watch(self.phase.name, record)  # type: ignore[misc] # mypy forgets the condition
+
+    def _logits(self, given: Tensor, seed: int | None = None) -> Tensor:
+        """From pixels, or from the frozen stages' outputs on; with `seed` augmented and with dropout."""
+        if self.stage is not None:
+            if seed is not None:
+                torch.manual_seed(seed)  # dropout draws from the global generator
+            return self.model.after(given.float(), self.stage)
+        x = grey(given)
+        if seed is not None:
+            if self.recipe.augmentation is not None:
+                x = self.recipe.augmentation(x, seed)
+            torch.manual_seed(seed)
+        logits: Tensor = self.network(normalise(x, self.recipe.spec))
+        return logits
 
     def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
         weight = None if self.class_weights is None else self.class_weights.to(logits)

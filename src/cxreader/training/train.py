@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -17,36 +16,37 @@ from safetensors.torch import load_file
 
 from cxreader.config import Config, ModelSection
 from cxreader.data.augment import Augmentation
-from cxreader.data.cache import PixelCache, build_cache
 from cxreader.data.dataset import CachedImages, derive_seed
-from cxreader.data.index import Index
-from cxreader.data.sources import locate, open_source
-from cxreader.data.split import Split, make_split, patient_hash, require_disjoint
-from cxreader.errors import DataError, SplitError, WeightsError
+from cxreader.data.sources import locate
+from cxreader.data.split import patient_hash
+from cxreader.errors import DataError, WeightsError
 from cxreader.evaluation.calibration import apply_temperature, fit_temperature
 from cxreader.evaluation.operating_points import youden
-from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
-from cxreader.records import ABNORMAL, NORMAL, Calibration
+from cxreader.progress import Bar, Say, no_bar
+from cxreader.records import Calibration
 from cxreader.runs import RunFolder, provenance, write_json
+from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
 from cxreader.training.fit import BEST, Settings, fit_phase, predict_logits, state_bytes
-from cxreader.training.module import Recipe
-from cxreader.training.phases import PhaseResult, better, planned_phases
+from cxreader.training.module import Recipe, Watch
+from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
+from cxreader.training.prefix import Plan, Prefix, build_prefixes
 
-Say = Callable[[str], None]
-Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
-
-
-def no_bar(what: str) -> AbstractContextManager[None]:  # noqa: ARG001 - the form of a bar
-    """No progress bar."""
-    return nullcontext()
-
-
+DEFAULT_VIEWS = 4
+"""Augmented versions of an image that are stored, unless the configuration says otherwise."""
 PATIENT_SALT = "cxreader-training-patients"
-LEARNING_PARTS = ("train", "tune", "calibrate")
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the phases of one training gave, and the one whose tune figure is best."""
+
+    phases: tuple[PhaseResult, ...]
+    chosen: PhaseResult
+    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,6 @@ class Trained:
     folder: Path
     phases: tuple[PhaseResult, ...]
     chosen: PhaseResult
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """The images of a run: where each lies in the cache, and the part it belongs to."""
-
-    index: Index
-    split: Split
-    cache: PixelCache
-    parts: dict[str, CachedImages]
 
 
 def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = print, bar: Bar = no_bar) -> Trained:
@@ -81,54 +71,63 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     model, transfer = build_model(config)  # before the images: weights that are absent are told at once
     cohort = prepare_cohort(config, run, say, bar)
     say(f"{config.model.name}: {transfer.text}")
-    recipe, settings = _recipe(config, cohort), _settings(config, show_progress=bar is not no_bar)
+    learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
+    artifact = finish(config, cohort, model, transfer, learnt, run)
+    say(f"artifact {artifact.id}: phase {learnt.chosen.name}, temperature {artifact.calibration.temperature:.3f}")
+    return Trained(artifact, run.artifact, learnt.phases, learnt.chosen)
+
+
+def learn(
+    config: Config,
+    model: StagedModel,
+    transfer: Transfer,
+    parts: Mapping[str, CachedImages],
+    run: RunFolder,
+    *,
+    say: Say,
+    bar: Bar,
+    watch: Watch | None = None,
+) -> Learnt:
+    """Run the phases on `train` and `tune`, the only parts that are looked at, and leave `model` as the last phase left it.
+
+    `watch` is told every epoch of every phase (see `fit_phase`).
+    """
+    recipe, settings = _recipe(config, parts), _settings(config, show_progress=bar is not no_bar)
+    phases = planned_phases(config.training, pretrained=transfer.pretrained)
+    prefixes = frozen_outputs(config, model, phases, parts, run, say=say, bar=bar)
     results = []
-    for phase in planned_phases(config.training, pretrained=transfer.pretrained):
+    for phase in phases:
         say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
-        result = fit_phase(model, phase, recipe, cohort.parts, run.phase(phase.name), settings)
+        prefix = prefixes.get(model.learn(phase.learn).frozen_stage() or "")
+        result = fit_phase(model, phase, recipe, parts, run.phase(phase.name), settings, prefix=prefix, watch=watch)
         results.append(result)
         score = f"tune {config.training.monitor} {result.best_score:.4f}"
         say(f"phase {phase.name}: best epoch {result.best_epoch + 1} of {len(result.history)}, {score}")
     chosen = reduce(lambda a, b: better(a, b, config.training.monitor), results)
     write_json(run.history, {result.name: list(result.history) for result in results})
-    artifact = finish(config, cohort, model, recipe, transfer, (results, chosen), run)
-    say(f"artifact {artifact.id}: phase {chosen.name}, temperature {artifact.calibration.temperature:.3f}")
-    return Trained(artifact, run.artifact, tuple(results), chosen)
+    return Learnt(tuple(results), chosen, recipe)
 
 
-def prepare_cohort(config: Config, run: RunFolder, say: Say, bar: Bar) -> Cohort:
-    """Index the source, split it (or take the run's split), decode it once; images that cannot be read are left out, and said."""
-    data = config.data
-    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
-    for note in index.notes:
-        say(note)
-    split = _split(config, run, index)
-    require_disjoint(split, index)
-    for note in split.notes:
-        say(note)
-    by_image = index.by_image
-    wanted = [by_image[image] for images in split.parts.values() for image in images]
-    folder = run.cache if data.cache is None else Path(data.cache)
-    with bar("pixel cache") as progress:
-        cache = build_cache(wanted, _spec(config), folder, workers=data.workers, progress=progress)
-    unread = [record.image for record in wanted if record.image not in cache]
-    if unread:
-        what = f"{len(unread):,} of {len(wanted):,} images cannot be read and are left out"
-        say(f"{what}, {unread[0]!r} first; reasons: {cache.folder / 'errors.json'}")
-    parts = {name: cached_part(cache, index, images) for name, images in split.parts.items()}
-    for name in LEARNING_PARTS:
-        classes = np.bincount(parts[name].labels, minlength=2)
-        if min(classes) == 0:
-            what = f"part {name} has {classes[NORMAL]} normal and {classes[ABNORMAL]} abnormal images that can be read"
-            raise SplitError(what, where=data.root, mend="give more patients of each class")
-    return Cohort(index, split, cache, parts)
-
-
-def cached_part(cache: PixelCache, index: Index, images: tuple[str, ...]) -> CachedImages:
-    """The images of a part that could be read, with their labels."""
-    readable = [image for image in images if image in cache]
-    labels = np.array([index.by_image[image].label for image in readable], np.int64)
-    return CachedImages(cache.pixels, cache.rows(readable), labels)
+def frozen_outputs(
+    config: Config,
+    model: StagedModel,
+    phases: Iterable[Phase],
+    parts: Mapping[str, CachedImages],
+    run: RunFolder,
+    *,
+    say: Say,
+    bar: Bar,
+) -> dict[str, Prefix]:
+    """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored."""
+    t = config.training
+    stages = {stage for phase in phases if (stage := model.learn(phase.learn).frozen_stage()) is not None}
+    if not t.prefix_cache or not stages:
+        return {}
+    recipe = _recipe(config, parts)
+    views = t.views or (1 if recipe.augmentation is None else DEFAULT_VIEWS)
+    plan = Plan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
+    folder = run.cache if config.data.cache is None else Path(config.data.cache)
+    return build_prefixes(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
 
 
 def build_model(config: Config) -> tuple[StagedModel, Transfer]:
@@ -140,16 +139,10 @@ def build_model(config: Config) -> tuple[StagedModel, Transfer]:
 
 
 def finish(
-    config: Config,
-    cohort: Cohort,
-    model: StagedModel,
-    recipe: Recipe,
-    transfer: Transfer,
-    outcome: tuple[list[PhaseResult], PhaseResult],
-    run: RunFolder,
+    config: Config, cohort: Cohort, model: StagedModel, transfer: Transfer, learnt: Learnt, run: RunFolder
 ) -> Artifact:
     """Take the chosen phase's weights, fit temperature and Youden's point on `calibrate`, write the Artifact."""
-    results, chosen = outcome
+    chosen, recipe = learnt.chosen, learnt.recipe
     model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
     part = cohort.parts["calibrate"]
     logits = predict_logits(model, part, recipe).double().numpy()
@@ -171,7 +164,7 @@ def finish(
             "data": {"name": cohort.index.name, "patients_known": cohort.index.has_patients},
             "split": {"digest": cohort.split.digest, "kind": cohort.split.kind, "salt": cohort.split.salt},
             "counts": {name: np.bincount(part.labels, minlength=2).tolist() for name, part in cohort.parts.items()},
-            "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in results],
+            "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in learnt.phases],
             "chosen_phase": chosen.name,
         },
     )
@@ -201,39 +194,13 @@ def _weights(model: ModelSection) -> str:
         raise WeightsError(error.what, where=model.weights, mend='give its path, or model.weights = "none"') from None
 
 
-def _split(config: Config, run: RunFolder, index: Index) -> Split:
-    """The run's own split once it is written; else the configured file, else a new one. Kept, so that it never changes."""
-    section = config.split
-    if run.split.exists():
-        return Split.load(run.split)
-    if section.file is not None:
-        split = Split.load(locate(section.file))
-        for part in split.parts:
-            split.records(index, part)  # raises when an image is not in this source
-    else:
-        split = make_split(
-            index,
-            kind=section.kind,
-            shares=section.shares,
-            balance=section.balance,
-            abnormal_share=section.abnormal_share,
-            size=section.size,
-        )
-    split.save(run.split)
-    return split
-
-
-def _spec(config: Config) -> InputSpec:
-    return InputSpec(config.input.size, config.input.fit, config.input.mean, config.input.std)
-
-
-def _recipe(config: Config, cohort: Cohort) -> Recipe:
+def _recipe(config: Config, parts: Mapping[str, CachedImages]) -> Recipe:
     t = config.training
-    counts = np.bincount(cohort.parts["train"].labels, minlength=2)
-    weights = (float(len(cohort.parts["train"]) / (2 * counts[0])), float(len(cohort.parts["train"]) / (2 * counts[1])))
+    counts = np.bincount(parts["train"].labels, minlength=2)
+    weights = (float(counts.sum() / (2 * counts[0])), float(counts.sum() / (2 * counts[1])))
     return Recipe(
         seed=config.seed,
-        spec=_spec(config),
+        spec=input_spec(config),
         augmentation=None if config.augment is None else Augmentation(**config.augment.model_dump()),
         optimizer=t.optimizer,
         weight_decay=t.weight_decay,
@@ -245,4 +212,6 @@ def _recipe(config: Config, cohort: Cohort) -> Recipe:
 
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
-    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.devices, t.tensorboard, show_progress)
+    return Settings(
+        t.batch_size, t.monitor, t.precision, t.accelerator, t.devices, t.tensorboard, t.compile, show_progress
+    )
