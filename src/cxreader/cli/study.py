@@ -95,5 +95,5 @@ def learning_curve(
     bar = no_bar if State.quiet else progress
     found = study_curve(settings, shares or SHARES, seeds, out, max_epochs=max_epochs, say=say, bar=bar)
     note = f"{found.verdict}\n{INTERVALS}\n{found.rule}"
-    table(found.title, HEADER, table_rows(found.results), note=note, left=("images", "weights"))
+    table(found.title, HEADER, table_rows(found.results), note=note, left=("weights",))
     say(f"every run: {out / 'learning_curve.json'}; table and figure: {out / 'learning_curve.md'}, .svg")
