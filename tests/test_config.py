@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cxreader.config import Config, load_config, parse_config
+from cxreader.config import Config, load_config, parse_config, with_values
 from cxreader.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -87,3 +87,14 @@ def test_sections_are_frozen_and_survive_json() -> None:
 def test_every_committed_config_is_valid_and_says_what_it_costs(path: Path) -> None:
     load_config(path)
     assert path.read_text().startswith("#")
+
+
+def test_values_at_dotted_keys_replace_what_they_name_alone() -> None:
+    config = parse_config({"data": {"root": "x", "name": "n"}, "training": {"head": {"epochs": 2}}})
+    changed = with_values(config, {"data.cache": "c", "training.head.lr": 0.5, "model": {"name": "densenet121"}})
+    assert (changed.data.root, changed.data.name, changed.data.cache) == ("x", "n", "c")
+    assert (changed.training.head.epochs, changed.training.head.lr) == (2, 0.5)
+    assert (changed.model.name, changed.model.dropout) == ("densenet121", 0.2)
+    assert config.data.cache is None
+    with pytest.raises(ConfigError, match=r"training\.heat.*did you mean 'head'"):
+        with_values(config, {"training.heat.lr": 0.5})

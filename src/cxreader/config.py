@@ -209,7 +209,8 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
         *parents, last = key.split(".")
         target = merged
         for parent in parents:
-            target = target[parent] = dict(target.get(parent) or {})
+            target[parent] = dict(target.get(parent) or {})
+            target = target[parent]
         target[last] = _laid_over(target.get(last), value)
     return parse_config(merged)
 

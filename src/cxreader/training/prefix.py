@@ -6,6 +6,7 @@ vectors for the head phase, maps for the last block, and as many augmented views
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -212,7 +213,7 @@ def _compute(
     progress: Any,
 ) -> None:
     """One pass over all rows: train view after view, then tune, each batch through all stages that are wanted."""
-    segments = _segments(model, [store.stage for store in stores], device)
+    segments = _segments(model, [store.stage for store in stores], device, fold=plan.dtype == "float16")
     opened = {store.stage: {part: store.values(part, "r+") for part in PARTS} for store in stores}
     batches = list(_batches(parts, plan, CPU_BATCH if device.type == "cpu" else GPU_BATCH))
     total, begun = sum(stores[0].rows.values()), min(store.done() for store in stores)
@@ -223,7 +224,9 @@ def _compute(
         x = grey(parts[batch.part][batch.positions][0].to(device))
         if plan.augmentation is not None and batch.part == "train":
             x = plan.augmentation(x, derive_seed(plan.seed, "view", batch.view, batch.positions[0]))
-        outputs = _run(segments, normalise(x, plan.spec), device)
+        outputs = _run(
+            segments, normalise(x, plan.spec), device, half=plan.dtype == "float16" and device.type == "cuda"
+        )
         for store, output in zip(stores, outputs, strict=True):
             opened[store.stage][batch.part][batch.row : batch.row + len(batch.positions)] = output
         if n % _COMMIT_EVERY == 0 or n == len(batches):
@@ -256,22 +259,26 @@ def _batches(parts: Mapping[str, CachedImages], plan: Plan, size: int) -> Iterab
                 yield _BatchAt(part, view, positions, view * count + start, done)
 
 
-def _segments(model: StagedModel, stages: Sequence[str], device: torch.device) -> list[nn.Module]:
-    """The frozen stages cut behind each of `stages`, in evaluation mode, batch norms folded, channels last."""
+def _segments(model: StagedModel, stages: Sequence[str], device: torch.device, *, fold: bool) -> list[nn.Module]:
+    """The frozen stages cut behind each of `stages`, in evaluation mode, channels last; with `fold` batch norms are folded.
+
+    Folding rounds otherwise than the online path, by far less than float16 does; float32 is stored for those who want
+    the online path's own numbers, and is left unfolded: Adam makes a visible difference of a last digit in a few steps.
+    """
     segments, start = [], 0
     for stage in stages:
         end = model.names.index(stage) + 1
         block = nn.Sequential(*(model.get_submodule(name) for name in model.names[start:end]))
-        whole = folded(block).to(device)
+        whole = (folded(block) if fold else copy.deepcopy(block).eval()).to(device)
         segments.append(whole.to(memory_format=torch.channels_last))  # type: ignore[call-overload] # not in its stub
         start = end
     return segments
 
 
-def _run(segments: Sequence[nn.Module], x: Tensor, device: torch.device) -> list[NDArray[np.floating]]:
+def _run(segments: Sequence[nn.Module], x: Tensor, device: torch.device, *, half: bool) -> list[NDArray[np.floating]]:
     """Every segment's output, channels last; in half precision on the way where the device is made for it."""
     outputs = []
-    with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.float16):
+    with torch.inference_mode(), torch.autocast(device.type, enabled=half, dtype=torch.float16):
         for segment in segments:
             x = segment(x)
             outputs.append(_channels_last(x).float().cpu().numpy())
