@@ -134,7 +134,7 @@ class Comparison:
         return f"No winner: no difference of {title} between the networks holds."
 
     def detail(self, metric: ComparedMetric = "auc") -> str:
-        """One sentence behind `headline`: which differences hold after adjustment; empty where nothing was compared."""
+        """What stands behind `headline`: how many differences hold after adjustment; empty where nothing was compared."""
         differences, title = self.of(metric), _title(metric)
         held = [d for d in differences if d.better]
         if not differences or all(np.isnan(d.adjusted.low) for d in differences):
@@ -149,14 +149,21 @@ class Comparison:
             lead = sorted(abs(end) for end in (closest.adjusted.low, closest.adjusted.high))
             gap = f"{abs(closest.estimate.value):.3f} ({lead[0]:.3f}-{lead[1]:.3f})"
             return f"{many}, its smallest lead is {gap}, over {closest.worse}."
-        told = "; ".join(
-            f"{_listed(ahead)} {'have' if len(ahead) > 1 else 'has'} a higher {title} than {_listed(behind)}"
-            for ahead, behind in _ahead_and_behind(held)
-        )
-        return f"{many}, {len(held)} of {len(differences)} differences hold: {told}."
+        return f"{many}, {len(held)} of {len(differences)} differences hold. {self._leader(metric, held)}"
+
+    def _leader(self, metric: ComparedMetric, held: Sequence[Difference]) -> str:
+        """The highest mean with its interval, and over whom its lead does not hold."""
+        known = [row for row in self.rows if not np.isnan(row.metrics[metric].value)]
+        first = max(known, key=lambda row: row.metrics[metric].value)
+        behind = {d.worse for d in held if d.better == first.name}
+        open_ = [row.name for row in self.rows if row.name != first.name and row.name not in behind]
+        estimate, others = first.metrics[metric], len(self.rows) - 1
+        told = f"{estimate.value:.3f} ({estimate.interval})"
+        over = f"over {'; '.join(open_)}" if len(open_) <= 2 else f"over {len(open_)} of the {others} others"
+        return f"The highest {_title(metric)} is {told}, {first.name}; its lead does not hold {over}."
 
     def statement(self, metric: ComparedMetric = "auc") -> str:
-        """One or two sentences: which differences hold after adjustment, or that none does and nobody is the winner."""
+        """Two or three sentences: what holds after adjustment, or that nothing does and nobody is the winner."""
         return f"{self.headline(metric)} {self.detail(metric)}".rstrip()
 
     def _winner(self, differences: Sequence[Difference]) -> str | None:
@@ -175,22 +182,6 @@ class Comparison:
 
 def _title(metric: ComparedMetric) -> str:
     return "AUC" if metric == "auc" else "accuracy"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _ahead_and_behind(held: Sequence[Difference]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Who is ahead of whom, those behind the same networks taken together."""
-    ahead_of: dict[str, list[str]] = {}
-    for d in held:
-        if d.better and d.worse:
-            ahead_of.setdefault(d.worse, []).append(d.better)
-    behind: dict[tuple[str, ...], list[str]] = {}
-    for name, ahead in ahead_of.items():
-        behind.setdefault(tuple(ahead), []).append(name)
-    return [(ahead, tuple(names)) for ahead, names in behind.items()]
 
 
 def _plain(value: Any) -> Any:

@@ -186,13 +186,13 @@ def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _square(x: str, y: str) -> tuple[Figure, Axes]:
-    """Unit axes of equal scale, room above for the number and below for the legend, so that nothing covers a curve."""
+def _square(x: str, y: str, below: float = 1.18) -> tuple[Figure, Axes]:
+    """Unit axes of equal scale, room above for the number and `below` for the legend, so that nothing covers a curve."""
     from matplotlib.figure import Figure
 
-    width, height, side = 4.6, 5.7, 3.85  # inches
+    width, height, side = 4.6, 4.52 + below, 3.85  # inches
     figure = Figure(figsize=(width, height), facecolor="white")
-    axes = figure.add_axes((0.62 / width, 1.18 / height, side / width, side / height))
+    axes = figure.add_axes((0.62 / width, below / height, side / width, side / height))
     # Slightly open, so that a curve along an edge stays visible.
     axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), xlabel=x, ylabel=y)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]

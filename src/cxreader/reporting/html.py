@@ -148,6 +148,7 @@ def _evidence(evaluation: Evaluation, figures: Mapping[str, Figure] | None, pati
     methods = dict.fromkeys(e.method for e in evaluation.metrics.values())
     return {
         "evaluation": evaluation,
+        "provenance": evaluation.provenance,
         "verdict": verdict(evaluation, patient),
         "decision_line": decision_line(evaluation),
         "tiles": [_tile(evaluation.metrics[k], name) for k, name in _TILES.items()],
