@@ -108,7 +108,8 @@ def _published(row: PublishedRow | None) -> list[str] | None:
 def _methods(report: StudyReport) -> str:
     """The methods of the table's intervals, each once."""
     rows = report.comparison.rows
-    return "; or ".join(dict.fromkeys(row.metrics[m].method for row in rows for m in _TABLE))
+    told = (row.metrics[m] for row in rows for m in _TABLE)
+    return "; or ".join(dict.fromkeys(e.method for e in told if not np.isnan(e.low))) or "none is defined"
 
 
 def _difference_rows(report: StudyReport) -> list[dict[str, Any]]:
