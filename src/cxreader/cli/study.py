@@ -80,7 +80,7 @@ def learning_curve(
         typer.Option("--share", min=0, max=1, help="Of the training patients; give several (0.1, 0.5 and 1)."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs a share and arm: the config's seed and the next ones.")] = 3,
-    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs a small share gets, to see as many images.")] = 30,
+    max_epochs: Annotated[int, typer.Option(min=1, help="Most epochs a small share gets, to see as many images.")] = 20,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
 ) -> None:
     """Train from scratch and from the config's weights at several shares of the patients, and show what the weights gain."""

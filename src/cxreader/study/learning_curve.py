@@ -39,7 +39,7 @@ from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
 from cxreader.training.train import build_model, train
 
 SHARES = (0.1, 0.5, 1.0)
-MAX_EPOCHS = 30
+MAX_EPOCHS = 20
 NAME = "learning_curve"
 
 
