@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from cxreader.errors import ConfigError, nearest
 
@@ -22,15 +23,33 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DataSection(Section):
-    """Where the labelled images lie. `root`: see `cxreader.data.sources.locate` for how a relative one is found."""
+class PhantomSection(Section):
+    """Phantoms that a study draws for itself: patients, seed, side in pixels."""
 
-    root: str
+    patients: int = Field(700, ge=40)
+    seed: int = Field(0, ge=0)
+    size: int = Field(256, ge=64, le=4096)
+
+
+class DataSection(Section):
+    """Where the labelled images lie. `root`: see `cxreader.data.sources.locate` for how a relative one is found.
+
+    `phantoms`: a study draws its images itself, into its folder, and `root` is not asked for.
+    """
+
+    root: str = ""
+    phantoms: PhantomSection | None = None
     kind: Literal["auto", "nih", "table", "folder"] = "auto"
     tables: str | None = None
     name: str | None = None
     cache: str | None = None  # where pixel caches are kept; the run folder when left out
     workers: int | None = Field(None, ge=1)  # processes that decode; all cores when left out
+
+    @model_validator(mode="after")
+    def _has_images(self) -> Self:
+        if not self.root and self.phantoms is None:
+            raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
+        return self
 
 
 class InputSection(Section):
@@ -65,13 +84,15 @@ class AugmentSection(Section):
 
 
 class ModelSection(Section):
-    """The network: a registered name, its weights (imagenet, none, or a file), the dropout before its head."""
+    """The network: a registered name, its weights, the dropout before its head.
+
+    `weights`: imagenet, none, a file, or (in a study) phantoms: see `PretrainSection`.
+    """
 
     name: str = "resnet18"
     weights: str = "imagenet"
-    if_absent: Literal["error", "none"] = (
-        "error"  # what to do when a weights file is not there: stop, or train from scratch
-    )
+    # When a weights file is not there: stop, train from scratch, or (in a study) take weights made from phantoms.
+    if_absent: Literal["error", "none", "phantoms"] = "error"
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
@@ -137,23 +158,24 @@ class RowSection(Section):
 
 
 class PretrainSection(Section):
-    """Weights made here, where none can be had: every network learns phantoms first (`model.weights = "phantoms"`)."""
+    """How a study makes weights where none can be had: a network learns normal/abnormal on phantoms first, from scratch."""
 
     patients: int = Field(600, ge=40)
     epochs: int = Field(6, ge=1)
     lr: Positive = 1e-3
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0)  # other phantoms than those of `data.phantoms`
 
 
 class StudySection(Section):
     """Several trainings that answer one question: the rows of a table, or the space of a search.
 
     `space`: dotted keys of the configuration, each with a list of values or a range. Lists alone make a grid, every
-    point of it once; a range needs `trials`, drawn by TPE.
+    point of it once; a range needs `trials`, drawn by TPE. `weights`: of single networks, in the place of `model.weights`.
     """
 
     seeds: int = Field(3, ge=1)
     rows: tuple[RowSection, ...] = ()  # the study's own when left out
+    weights: dict[str, str] = {}  # a network's name and its weights
     space: dict[str, tuple[Choice, ...] | RangeSection] = {}
     sampler: Literal["grid", "tpe"] | None = None  # grid for lists alone, when left out
     trials: int | None = Field(None, ge=1)

@@ -18,7 +18,7 @@ from torch import nn
 
 from cxreader.config import Config, with_values
 from cxreader.data.augment import Augmentation
-from cxreader.data.dataset import CachedImages, derive_seed, grey, normalise
+from cxreader.data.dataset import CachedImages, StageOutputs, derive_seed, grey, normalise
 from cxreader.errors import StorageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.folding import folded
@@ -61,6 +61,8 @@ def _network(name: str) -> StagedModel:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.2)
             nn.init.normal_(module.bias, 0, 0.1)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, 0, 0.1)
             nn.init.uniform_(module.running_var, 0.8, 1.2)
     return model
@@ -147,9 +149,9 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
     assert not torch.allclose(found.train[[0]][0], found.train[[40]][0])
 
     seen: list[list[int]] = []
-    order = prefix_module.StageOutputs.__getitem__
+    order = StageOutputs.__getitem__
 
-    class Told(prefix_module.StageOutputs):
+    class Told(StageOutputs):
         def __getitem__(self, positions: Any) -> Any:
             seen.append(list(positions))
             return order(self, positions)
@@ -171,7 +173,8 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
 
     first = places()
     again = _network("resnet18")
-    nn.init.zeros_(again.head.weight)  # behind the stage: does not matter
+    with torch.no_grad():
+        again.head.weight.zero_()  # behind the stage: does not matter
     assert places(model=again) == first
     assert places(plan=Plan(SPEC, None, 2)) == first  # nothing is drawn from the seed
     changed = _parts(8, 4)

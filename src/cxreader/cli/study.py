@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import State, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cxreader.reporting.study import StudyReport
     from cxreader.study.learning_rates import SweepRun
 
 app = typer.Typer(help="Several trainings that answer one question.", no_args_is_help=True)
@@ -20,6 +22,39 @@ app = typer.Typer(help="Several trainings that answer one question.", no_args_is
 @app.callback()
 def study() -> None:
     """Several trainings that answer one question."""
+
+
+@app.command("run")
+def run(
+    config: Annotated[Path, typer.Argument(help="A TOML file, such as configs/study-phantom.toml.")],
+    out: Annotated[Path, typer.Option(help="The study's folder; the page is OUT/report.html.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on; what is finished is not run again.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the search.")] = 1,
+) -> None:
+    """Train several networks on one split, judge them side by side on one test part, and write one report."""
+    from cxreader.config import load_config
+
+    settings = load_config(config, overrides or ())
+    with waiting("loading torch"):
+        from cxreader.progress import no_bar
+        from cxreader.reporting.study_page import TABLE_HEADER, table_rows
+        from cxreader.study.study import train_rows
+        from cxreader.study.study_report import PAGE, report_study
+    bar = no_bar if State.quiet else progress
+    trainings = train_rows(settings, out, resume=resume, workers=workers, say=say, bar=bar)
+    changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
+    report = report_study(trainings, command=f"cxreader study run {config} --out {out}{changes}", say=say, bar=bar)
+    title = f"{report.comparison.headline()}"
+    table(title, TABLE_HEADER, table_rows(report), note=_study_note(report), left=("weights",))
+    say(f"report: {(out / PAGE).resolve()}")
+
+
+def _study_note(report: StudyReport) -> str:
+    """Below the table: what the numbers are, and what a reader must know."""
+    warnings = "".join(f"\nWarning: {warning}" for warning in report.warnings)
+    what = "Mean over the seeds (95 % interval by patient), called abnormal from 0.5 on."
+    return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 
 @app.command("learning-rates")
@@ -97,3 +132,32 @@ def learning_curve(
     note = f"{found.verdict}\n{INTERVALS}\n{found.rule}"
     table(found.title, HEADER, table_rows(found.results), note=note, left=("weights",))
     say(f"every run: {out / 'learning_curve.json'}; table and figure: {out / 'learning_curve.md'}, .svg")
+
+
+@app.command("search")
+def search(
+    config: Annotated[Path, typer.Argument(help="A TOML file with [study.space], such as configs/grid.toml.")],
+    out: Annotated[Path, typer.Option(help="The search's folder.")],
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time, on this machine.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is unfinished or failed.")] = False,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
+) -> None:
+    """Try every point of a space of configurations, chosen by train and tune alone; then judge the winner on the test part."""
+    from cxreader.config import load_config
+
+    settings = load_config(config, overrides or ())
+    with waiting("loading torch"):
+        from cxreader.progress import no_bar
+        from cxreader.reporting.search import CHOSEN, TOP
+        from cxreader.study.search import search as study_search
+        from cxreader.study.search_report import header, judged, row, write_report
+        from cxreader.study.search_winner import finish_winner
+    bar = no_bar if State.quiet else progress
+    result = study_search(settings, out, workers=workers, resume=resume, say=say, bar=bar)
+    found = finish_winner(result, say=say, bar=bar)
+    page = write_report(result, found)
+    shown = min(TOP, len(result.trials))
+    title = f"{settings.model.name}, the best {shown} of {len(result.trials)} complete trials; {len(result.others)} others"
+    table(title, header(result), [row(n, result) for n in range(shown)], note=CHOSEN)
+    table("The winner", ("accuracy", "value", "95 % interval, and on whom"), judged(found), left=("95 % interval, and on whom",))
+    say(f"report: {page}; every trial: {out / 'trials.csv'}; the winner's artifact: {found.folder / 'artifact'}")

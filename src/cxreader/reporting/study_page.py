@@ -24,6 +24,19 @@ _TITLES = {"tune_accuracy": "Best tune accuracy"} | {m: METRIC_TITLES[m].split("
 _TITLES["accuracy"] = "Test accuracy"
 
 
+TABLE_HEADER = ("network", "weights", "tune accuracy", "test accuracy", "AUC")
+
+
+def table_rows(report: StudyReport) -> list[tuple[str, ...]]:
+    """Table 1 for a terminal: the best tune accuracy (which chose the weights, so without interval) and two test figures."""
+    rows = []
+    for row, result in report.pairs:
+        tune = sum(training.tune_accuracy for training in row.trainings) / len(row.trainings)
+        test = (f"{e.value:.3f} ({e.interval})" for e in (result.metrics["accuracy"], result.metrics["auc"]))
+        rows.append((row.name, row.weights, f"{tune:.3f}", *test))
+    return rows
+
+
 def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = None) -> str:
     """The study as one HTML file that loads nothing, prints on A4 and knows a dark screen.
 

@@ -34,7 +34,8 @@ from cxreader.reporting.learning_curve import (
 )
 from cxreader.runs import RunFolder, write_json, write_text
 from cxreader.study.learning_rates import _take_up
-from cxreader.study.transfer_gain import CHANGE, Key, arm_results, compare, name_of, read_test
+from cxreader.study.test_part import read_test
+from cxreader.study.transfer_gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
 from cxreader.training.train import build_model, train
 

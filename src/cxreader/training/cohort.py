@@ -14,7 +14,7 @@ from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
 from cxreader.data.sources import locate, open_source
 from cxreader.data.split import PARTS, Split, make_split, require_disjoint
-from cxreader.errors import SplitError
+from cxreader.errors import SplitError, UsageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, NORMAL
@@ -41,6 +41,9 @@ def prepare_cohort(
     Only the images of `wanted_parts` are decoded and handed on; who does not ask for the test part never opens it.
     """
     data = config.data
+    if not data.root:
+        mend = "draw them with `cxreader data phantom`, and give that folder as data.root"
+        raise UsageError("only a study draws its own phantoms", where="data.phantoms", mend=mend)
     index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
     for note in index.notes:
         say(note)

@@ -189,7 +189,7 @@ def _weights(model: ModelSection) -> str:
     try:
         return str(locate(model.weights))
     except DataError as error:
-        if model.if_absent == "none":
+        if model.if_absent != "error":
             return "none"
         raise WeightsError(error.what, where=model.weights, mend='give its path, or model.weights = "none"') from None
 

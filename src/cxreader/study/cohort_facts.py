@@ -1,0 +1,75 @@
+"""The cohort of a study in counts, words and a few pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from cxreader.data.audit import audit_split
+from cxreader.data.near import SIDE
+from cxreader.data.split import PARTS, leak
+from cxreader.imaging.overlay import overlay
+from cxreader.records import LABEL_NAMES, ImageRecord
+from cxreader.reporting.study import Cohort as CohortReport
+from cxreader.reporting.study import CohortPart, Example
+from cxreader.training.cohort import Cohort
+
+EXAMPLES = 4
+"""Pictures of each class."""
+
+
+def cohort_facts(cohort: Cohort) -> CohortReport:
+    """Counts by part, findings and views by part, the leak and the duplicates, example images of the training part."""
+    records = {part: cohort.split.records(cohort.index, part) for part in PARTS}
+    audit = audit_split(cohort.split, cohort.index, cohort.cache) if cohort.cache.spec.size >= SIDE else None
+    notes = [*cohort.split.notes]
+    if audit is not None:
+        pairs = f"{len(audit.exact)} exact and {len(audit.near)} near duplicates stand in two parts"
+        notes.append(f"{pairs} (of {audit.compared:,} images compared)")
+        if audit.shared_patients:
+            notes.append(f"{audit.shared_patients:,} patients stand in more than one part")
+    else:
+        notes.append(f"duplicates were not looked for: that takes {SIDE} px or more")
+    counted = (
+        CohortPart(
+            part,
+            len(found),
+            len({r.group for r in found}) if cohort.index.has_patients else None,
+            sum(r.label == 0 for r in found),
+            sum(r.label == 1 for r in found),
+        )
+        for part, found in records.items()
+    )
+    return CohortReport(
+        parts=tuple(counted),
+        leak=str(leak(cohort.split, cohort.index)),
+        findings=_table(records, lambda r: r.findings or ((r.subtype,) if r.subtype else (LABEL_NAMES[r.label],))),
+        views=_table(records, lambda r: (r.view,) if r.view else ()),
+        notes=tuple(notes),
+        examples=_examples(cohort, records["train"]),
+    )
+
+
+def _table(
+    records: dict[str, tuple[ImageRecord, ...]], names: Callable[[ImageRecord], Iterable[str]]
+) -> dict[str, tuple[int, ...]]:
+    """Images of each name in each part, the most frequent name first."""
+    counts = [Counter(name for record in found for name in set(names(record))) for found in records.values()]
+    whole = sum(counts, Counter[str]())
+    return {name: tuple(count[name] for count in counts) for name, _ in whole.most_common()}
+
+
+def _examples(cohort: Cohort, records: tuple[ImageRecord, ...]) -> tuple[Example, ...]:
+    """The first images of each class, as the network gets them."""
+    chosen = [
+        record
+        for label in (0, 1)
+        for record in [r for r in records if r.label == label and r.image in cohort.cache][:EXAMPLES]
+    ]
+    return tuple(
+        Example(
+            overlay(cohort.cache.pixels[cohort.cache.row(record.image)]),
+            ", ".join(record.findings) or LABEL_NAMES[record.label],
+        )
+        for record in chosen
+    )

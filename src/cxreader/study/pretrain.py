@@ -1,0 +1,72 @@
+"""Weights that anyone can make: a network that learnt normal/abnormal on phantoms, where no published ones can be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import load_file, save
+
+from cxreader.atomic import write_whole
+from cxreader.config import Config, parse_config, with_values
+from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.sources import locate
+from cxreader.errors import DataError
+from cxreader.models.artifact import WEIGHTS
+from cxreader.models.registry import create_model
+from cxreader.progress import Bar, Say
+from cxreader.training.train import train
+
+PHANTOMS = "phantoms"
+
+
+def with_weights(config: Config, folder: Path, *, say: Say, bar: Bar) -> Config:
+    """The configuration with a weights file in the place of "phantoms", made in `folder` if it is not there yet.
+
+    Other weights are left as they are, but for a file that is absent where `if_absent` is "phantoms".
+    """
+    if not _wants_phantoms(config):
+        return config
+    path = folder / f"phantoms-{config.model.name}-{config.input.size}px.safetensors"
+    if not path.is_file():
+        _make(config, path, say, bar)
+    return with_values(config, {"model.weights": str(path.resolve()), "model.if_absent": "error"})
+
+
+def _wants_phantoms(config: Config) -> bool:
+    model = config.model
+    if model.weights == PHANTOMS:
+        return True
+    if model.if_absent != PHANTOMS or model.weights in ("imagenet", "none"):
+        return False
+    try:
+        locate(model.weights)
+    except DataError:
+        return True
+    return False
+
+
+def _make(config: Config, path: Path, say: Say, bar: Bar) -> None:
+    """Train from scratch on phantoms of another seed, and keep the weights under their published names."""
+    pretrain, name, size = config.study.pretrain, config.model.name, config.input.size
+    spec = PhantomSpec(patients=pretrain.patients, seed=pretrain.seed, size=max(64, size))
+    images = path.parent / f"phantoms-{spec.seed}-{spec.patients}-{spec.size}px"
+    with bar("drawing phantoms for pretraining") as progress:
+        write_phantoms(images, spec, progress=progress)
+    say(f"{name}: no weights at hand, so it learns phantoms first ({pretrain.epochs} epochs)")
+    scratch = {
+        "seed": pretrain.seed,
+        "data": {"root": str(images.resolve()), "cache": str((path.parent / "cache").resolve())},
+        "input": config.input.model_dump(),
+        "model": {"name": name, "weights": "none"},
+        "training": {
+            "phases": ["full"],
+            "schedule": "one-cycle",
+            "monitor": "loss",
+            "accelerator": config.training.accelerator,
+            "full": {"lr": pretrain.lr, "epochs": pretrain.epochs, "patience": pretrain.epochs},
+        },
+    }
+    trained = train(parse_config(scratch), path.with_suffix(""), resume=True, say=say, bar=bar)
+    names = create_model(name, size=size).published_names
+    state = load_file(trained.folder / WEIGHTS)
+    write_whole(path, save({names.get(key, key): tensor for key, tensor in state.items()}))

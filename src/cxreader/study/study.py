@@ -1,0 +1,176 @@
+"""The study: several networks, several seeds, one split, one test part that is read once, after every choice is fixed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cxreader import torch_setup
+from cxreader.config import Config, StudySection, with_values
+from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.split import Split
+from cxreader.errors import UsageError
+from cxreader.models.artifact import MANIFEST
+from cxreader.progress import Bar, Say, no_bar
+from cxreader.runs import RunFolder, provenance, write_json
+from cxreader.study.pretrain import with_weights
+from cxreader.study.rows import Row, study_rows
+from cxreader.study.search import SearchResult, search
+from cxreader.study.thin import thinned
+from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort
+from cxreader.training.train import train
+
+CHOICES, TOUCHED = "choices.json", "test_part.json"
+_FIXED = ("data", "input", "split")
+"""Sections that all rows share: a folder keeps one split, so that it keeps one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRun:
+    """One finished training of a row."""
+
+    row: Row
+    seed: int
+    folder: RunFolder
+    search: SearchResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trainings:
+    """All trainings of a study, row after row, seed after seed; every choice is made, and nobody has read the test part.
+
+    `earlier_readings`: how often other trainings of this folder had read the test part before.
+    """
+
+    config: Config
+    folder: RunFolder
+    cohort: Cohort
+    runs: tuple[StudyRun, ...]
+    earlier_readings: int
+
+
+def train_rows(
+    config: Config, out: str | Path, *, resume: bool = False, workers: int = 1, say: Say = print, bar: Bar = no_bar
+) -> Trainings:
+    """Train every row of `config.study` from every seed into `out`; what is finished there is never run again.
+
+    A run is found by the hash of its row's configuration and of the pixels it learns from, so that a changed row runs anew
+    and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the search. Raises UsageError
+    for a folder in use or bound to another split, else as `train` and `search`.
+    """
+    torch_setup.keep_pages()
+    rows = study_rows(config)
+    folder = _take_up(RunFolder(Path(out)), config, resume=resume)
+    config = _with_phantoms(config, folder, bar)
+    cohort = prepare_cohort(config, folder, say, bar)
+    runs: list[StudyRun] = []
+    total = len(rows) * config.study.seeds
+    for row, prepared, found in _prepared(rows, config, folder, cohort, workers, say, bar):
+        for n in range(config.study.seeds):
+            seeded = with_values(prepared, {"seed": config.seed + n})
+            run = RunFolder(folder.path / "runs" / f"{row.slug}-seed-{seeded.seed}-{_key(seeded, cohort)}")
+            if not (run.artifact / MANIFEST).exists():
+                say(f"training {len(runs) + 1} of {total}: {row.name}, seed {seeded.seed}")
+                train(seeded, run.path, resume=run.path.exists(), say=say, bar=bar)
+            runs.append(StudyRun(row, seeded.seed, run, found))
+    return Trainings(config, folder, cohort, tuple(runs), _fix_choices(folder, runs))
+
+
+def _prepared(
+    rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort, workers: int, say: Say, bar: Bar
+) -> Iterator[tuple[Row, Config, SearchResult | None]]:
+    """Each row ready to train: its weights at hand, its split and caches shared, what it searches found."""
+    cache = config.data.cache or str(folder.cache.resolve())
+    for row in rows:
+        shared = {
+            "data": config.data.model_dump(),
+            "data.cache": cache,
+            "split.file": str(_split_of(row, folder, cohort)),
+        }
+        prepared = with_values(with_weights(row.config, folder.path / "weights", say=say, bar=bar), shared)
+        found = None
+        if row.search:
+            place = folder.path / "searches" / f"{row.slug}-{_key(prepared, cohort, space=True)}"
+            say(f"{row.name}: searching")
+            found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
+            prepared = found.winner_config
+        yield row, prepared.model_copy(update={"study": StudySection()}), found
+
+
+def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
+    """The study's split, or the row's own where its learning parts are thinned."""
+    if row.abnormal_share is None:
+        return folder.split.resolve()
+    path = folder.path / "splits" / f"abnormal-{row.abnormal_share:g}.json"
+    if not path.exists():
+        thinned(cohort.split, cohort.index, row.abnormal_share).save(path)
+    return path.resolve()
+
+
+def _key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
+    """Of what is learnt from and how; where things lie, and what only the machine decides, is left out."""
+    split = Split.load(config.split.file) if config.split.file else cohort.split
+    values: dict[str, Any] = config.model_dump(mode="json", include={"seed", "input", "augment", "model", "training"})
+    for name in ("accelerator", "devices", "tensorboard"):
+        values["training"].pop(name)
+    values["model"]["weights"] = Path(values["model"]["weights"]).name
+    if space:
+        values["space"] = config.model_dump(mode="json")["study"]["space"]
+    values["pixels"] = [cached_part(cohort.cache, cohort.index, split.parts[part]).digest for part in LEARNING_PARTS]
+    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
+
+
+def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
+    """The study's folder, begun or gone on with; rows may change between two starts, the split's sections may not."""
+    resolved = config.model_dump(mode="json")
+    if folder.config.exists():
+        if not resume:
+            raise UsageError(
+                "the folder holds a study already", where=folder.path, mend="add --resume, or give another --out"
+            )
+        before = json.loads(folder.config.read_text(encoding="utf-8"))
+        changed = [name for name in _FIXED if before[name] != resolved[name]]
+        if changed:
+            what = f"the study was started with another {' and '.join(changed)}"
+            raise UsageError(what, where=folder.config, mend="resume with the same sections, or give another --out")
+    elif folder.path.exists() and any(folder.path.iterdir()):
+        raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
+    write_json(folder.config, resolved)
+    starts = json.loads(folder.provenance.read_text(encoding="utf-8"))["started"] if folder.provenance.exists() else []
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(folder.provenance, {**provenance(config.seed), "started": [*starts, now]})
+    return folder
+
+
+def _with_phantoms(config: Config, folder: RunFolder, bar: Bar) -> Config:
+    """The configuration with the phantoms it asks for drawn into the folder."""
+    wanted = config.data.phantoms
+    if wanted is None:
+        return config
+    place = folder.path / "phantoms"
+    with bar("drawing phantoms") as progress:
+        write_phantoms(place, PhantomSpec(**wanted.model_dump()), progress=progress)
+    return with_values(config, {"data.root": str(place.resolve()), "data.phantoms": None})
+
+
+def _fix_choices(folder: RunFolder, runs: list[StudyRun]) -> int:
+    """Write down what will be judged, before it is; answers how often other trainings were judged here before."""
+    chosen: Mapping[str, str] = {run.folder.path.name: _artifact_id(run) for run in runs}
+    write_json(folder.path / CHOICES, chosen)
+    path = folder.path / TOUCHED
+    readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if not readings or readings[-1]["artifacts"] != chosen:
+        readings.append({"date": datetime.now(UTC).isoformat(timespec="seconds"), "artifacts": chosen})
+        write_json(path, readings)
+    return len(readings) - 1
+
+
+def _artifact_id(run: StudyRun) -> str:
+    from cxreader.models.artifact import load_artifact
+
+    return load_artifact(run.folder.artifact).id
