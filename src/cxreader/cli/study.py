@@ -148,16 +148,16 @@ def search(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.search import CHOSEN, TOP
+        from cxreader.reporting.search import CHOSEN, judged_rows, ranked_table
         from cxreader.study.search import search as study_search
-        from cxreader.study.search_report import header, judged, row, write_report
+        from cxreader.study.search_report import PAGE, write_report
         from cxreader.study.search_winner import finish_winner
     bar = no_bar if State.quiet else progress
     result = study_search(settings, out, workers=workers, resume=resume, say=say, bar=bar)
-    found = finish_winner(result, say=say, bar=bar)
-    page = write_report(result, found)
-    shown = min(TOP, len(result.trials))
-    title = f"{settings.model.name}, the best {shown} of {len(result.trials)} complete trials; {len(result.others)} others"
-    table(title, header(result), [row(n, result) for n in range(shown)], note=CHOSEN)
-    table("The winner", ("accuracy", "value", "95 % interval, and on whom"), judged(found), left=("95 % interval, and on whom",))
-    say(f"report: {page}; every trial: {out / 'trials.csv'}; the winner's artifact: {found.folder / 'artifact'}")
+    report = write_report(result, winner := finish_winner(result, say=say, bar=bar))
+    header, rows = ranked_table(report)
+    title = f"{settings.model.name}: the best {len(rows)} of {len(result.trials)} complete trials ({len(result.others)} others)"
+    table(title, header, rows, note=f"Tune figures on {report.parts['tune']}. {CHOSEN}")
+    on_whom = "95 % interval, and on whom"
+    table("The winner, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
+    say(f"report: {out / PAGE}; every trial: {out / 'trials.csv'}; the winner's artifact: {winner.folder / 'artifact'}")

@@ -24,7 +24,7 @@ class Process:
 
     @classmethod
     def own(cls) -> Self:
-        """This process."""
+        """The calling process."""
         return cls(os.getpid(), _started(os.getpid()))
 
     @classmethod

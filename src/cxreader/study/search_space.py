@@ -1,4 +1,4 @@
-"""What is searched: the points of a grid or the ranges that TPE draws from, checked against the configuration before anything runs."""
+"""What is searched: the points of a grid, or ranges to draw from, checked against the configuration before anything runs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def read_space(config: Config) -> Space:
     if not study.space:
         mend = 'name keys and values, such as "training.batch_size" = [16, 32]'
         raise UsageError("nothing to search", where="study.space", mend=mend)
-    values, whole = {}, set()
+    values: dict[str, tuple[Choice, ...] | RangeSection] = {}
+    whole: set[str] = set()
     for key, given in study.space.items():
         if isinstance(given, RangeSection):
             values[key], is_whole = _range(config, key, given)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
@@ -65,7 +65,7 @@ class SearchStore:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder, self.space, self.seed = folder, space, config.seed
         self.session = 0
-        direction = "minimize" if config.training.monitor == "loss" else "maximize"
+        direction: Literal["minimize", "maximize"] = "minimize" if config.training.monitor == "loss" else "maximize"
         pruner = optuna.pruners.MedianPruner() if config.study.pruning == "median" else optuna.pruners.NopPruner()
         with self.alone():
             self._storage = optuna.storages.RDBStorage(

@@ -25,7 +25,7 @@ import torch
 from cxreader.config import Config, with_values
 from cxreader.data.cache import PixelCache
 from cxreader.data.dataset import CachedImages
-from cxreader.progress import Say, no_bar
+from cxreader.progress import no_bar
 from cxreader.runs import RunFolder, write_json
 from cxreader.study.search_process import PeakMemory, Process
 from cxreader.study.search_record import (
@@ -142,7 +142,7 @@ def _try(task: Task, store: SearchStore, claim: Claim, parts: Mapping[str, Cache
         write_record(run.path, about, state, reason, phases=phases, peak_memory=memory.read(), ended=ended, **results)
 
     try:
-        learnt, transfer = _learn(task, store, claim, run, parts, seen)
+        learnt, transfer = _learn(task, claim, run, parts, seen)
     except Exception as error:  # noqa: BLE001 - whatever fails is recorded, and the search goes on
         pruned = isinstance(error, optuna.TrialPruned)
         reason = str(error) if pruned else reason_of(error)
@@ -169,7 +169,6 @@ def best_of(learnt: Learnt) -> dict[str, Any]:
 
 def _learn(
     task: Task,
-    store: SearchStore,
     claim: Claim,
     run: RunFolder,
     parts: Mapping[str, CachedImages],
@@ -180,13 +179,12 @@ def _learn(
     model, transfer = build_model(config)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     offsets = {phase.name: sum(p.epochs for p in phases[:n]) for n, phase in enumerate(phases)}
-    watch = _watch(config, store, claim, offsets, seen)
+    watch = _watch(config, claim, offsets, seen)
     return learn(config, model, transfer, parts, run, say=_silent, bar=no_bar, watch=watch), transfer.text
 
 
 def _watch(
     config: Config,
-    store: SearchStore,
     claim: Claim,
     offsets: Mapping[str, int],
     seen: dict[str, list[Mapping[str, Any]]],
