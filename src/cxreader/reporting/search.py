@@ -21,7 +21,7 @@ TOP = 5
 """Rows of the first table; all stand below."""
 CHOSEN = (
     "These images chose the configurations and their best epochs, so that no interval of theirs would hold: the best of many "
-    "is flattered. The winner's figure on the test images, which no trial was given, has one."
+    "is flattered. The winner's figure on the test images, which no trial was given, stands with its own."
 )
 _NAMES = {
     "lr": "learning rate",
@@ -334,7 +334,7 @@ def _cost(report: SearchReport) -> dict[str, str]:
         "Time in epochs, all trials": _duration(sum(seconds)),
         "Time of a trial": f"{_duration(min(seconds))} to {_duration(max(seconds))}",
         "Epochs of a complete trial": f"{min(epochs)} to {max(epochs)}, {sum(epochs):,} in all",
-        "Peak memory of a process": f"{_memory(min(memory, default=None))} to {_memory(max(memory, default=None))}",
+        "Peak memory of a process, with what it held from earlier trials": f"{_memory(min(memory, default=None))} to {_memory(max(memory, default=None))}",
     }
 
 

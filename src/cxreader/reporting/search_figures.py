@@ -142,9 +142,12 @@ def _rule(plot: Axes, at: int, axis: Axis) -> None:
 
 
 def _score_rule(plot: Axes, at: int, low: float, high: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     plot.plot([at, at], [0, 1], color=MUTED, linewidth=0.9, zorder=2)
-    for value in np.linspace(low, high, 5)[1:-1]:
-        _word(plot, at, (value - low) / (high - low), f"{value:.3f}")
+    for value in MaxNLocator(5).tick_values(low, high):
+        if low <= value <= high:
+            _word(plot, at, (value - low) / (high - low), f"{value:.3g}")
 
 
 def _word(plot: Axes, at: float, place: float, word: str) -> None:

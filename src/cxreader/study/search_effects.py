@@ -25,7 +25,8 @@ def main_effects(space: Space, trials: Sequence[Trial]) -> tuple[Effect, ...]:
     In a full factorial the mean over pairs is the classical main effect (Box, Hunter and Hunter, Statistics for
     Experimenters, 2005, chapter 5). The interval is Student's for the mean of the pairs' differences.
     """
-    scores = {key_of(trial.point): float(trial.score) for trial in trials if trial.score is not None}
+    # The metric is a float32: digits behind the sixth are no difference.
+    scores = {key_of(trial.point): round(trial.score, 6) for trial in trials if trial.score is not None}
     points = [trial.point for trial in trials if trial.score is not None]
     found = []
     for key, given in space.values.items():
@@ -38,7 +39,7 @@ def main_effects(space: Space, trials: Sequence[Trial]) -> tuple[Effect, ...]:
 
 def _effect(key: str, levels: tuple[object, object], gains: Sequence[float]) -> Effect:
     n = len(gains)
-    mean = float(np.mean(gains)) if n else float("nan")
+    mean = round(float(np.mean(gains)), 9) + 0.0 if n else float("nan")
     if n < 2:
         reason = f"{n} matched {'pair' if n == 1 else 'pairs'}"
     elif np.ptp(gains) <= 1e-12:

@@ -142,7 +142,7 @@ class SearchStore:
 
     def _draw(self, trials: list[FrozenTrial], place: int) -> tuple[Trial, dict[str, Choice]]:
         """A point that nobody drew before. One that was is told as failed, which teaches the sampler nothing."""
-        drawn = {key_of(dict(points[0].params)) for points in _by_place(trials).values()}
+        drawn = {key_of(_point(of_place)) for of_place in _by_place(trials).values()}
         for n in range(_REDRAWS * 100):
             self.study.sampler = self._sampler(len(trials) + n)
             undrawn = self._undrawn(drawn, len(trials)) if n >= _REDRAWS else None
