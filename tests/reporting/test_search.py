@@ -11,22 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from cxreader.evaluation.intervals import Estimate
-from cxreader.reporting.search import (
-    Effect,
-    Judgement,
-    OtherRow,
-    SearchReport,
-    SearchRow,
-    Setting,
-    TunePart,
-    headline,
-    judged_rows,
-    lead,
-    numbers,
-    ranked_table,
-    render_search,
-    search_figures,
-)
+from cxreader.reporting.search import headline, judged_rows, lead, numbers, ranked_table, render_search, search_figures
+from cxreader.reporting.search_records import Effect, Judgement, OtherRow, SearchReport, SearchRow, Setting, TunePart
 
 LR, LEARN = "training.fine_tune.lr", "training.fine_tune.learn"
 ROWS = tuple(
@@ -71,7 +57,7 @@ def report() -> SearchReport:
 
 
 def test_the_headline_is_the_winner_and_the_lead_counts_everything(report: SearchReport) -> None:
-    assert headline(report) == "efficientnet_b0: what learns last block, learning rate 0.001"
+    assert headline(report) == "efficientnet_b0: unfrozen last block, learning rate 0.001"
     other = OtherRow(5, {LEARN: "head", LR: 1e-3}, "failed", "RuntimeError: no <memory>", 1.0)
     told = lead(replace(report, others=(other,)))
     assert "4 complete, 1 failed" in told
@@ -96,7 +82,7 @@ def test_the_table_has_the_best_and_another_monitor_its_own_column(report: Searc
     header, rows = ranked_table(report, 2)
     assert header == (
         "rank",
-        "what learns",
+        "unfrozen",
         "learning rate",
         "tune accuracy",
         "tune loss",

@@ -57,6 +57,39 @@ def _study_note(report: StudyReport) -> str:
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 
+@app.command("forecast")
+def forecast(
+    config: Annotated[Path, typer.Argument(help="The TOML file of a study.")],
+    images: Annotated[int, typer.Option(min=8, help="Images in all, such as the config's split.size.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
+) -> None:
+    """Measure images a second here, and say how many hours a study would take at most. Needs no images."""
+    from cxreader.config import load_config
+
+    settings = load_config(config, overrides or ())
+    with waiting("loading torch"):
+        from cxreader.study.forecast import SECONDS
+        from cxreader.study.forecast import forecast as measure
+    found = measure(settings, images, say=say)
+    rows = [
+        (
+            row.name,
+            str(row.trainings),
+            str(row.epochs),
+            "" if row.rates.frozen == float("inf") else f"{row.rates.frozen:,.0f}",
+            ", ".join(f"{rate:,.0f}" for rate in row.rates.learning.values()),
+            f"{row.first_pass / 3600:.2f}",
+            f"{row.seconds / 3600:.2f}",
+        )
+        for row in found
+    ]
+    header = ("row", "trainings", "epochs each", "images/s frozen", "images/s learning", "first pass, h", "hours")
+    total = f"{sum(row.seconds for row in found) / 3600:.1f} hours at most for {images:,} images: no phase stops early here."
+    rates = f"Rates: random pixels, {SECONDS:g} s each on this machine, no interval."
+    note = f"{total} {rates} Decoding, reading the test part and the figures come on top."
+    table(f"Forecast of {config}", header, rows, note=note)
+
+
 @app.command("learning-rates")
 def learning_rates(
     config: Annotated[Path, typer.Argument(help="A TOML file with the one phase `full`.")],

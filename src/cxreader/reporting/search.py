@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from cxreader.evaluation.intervals import Estimate
 from cxreader.reporting.figures import to_data_uri
 from cxreader.reporting.html import _duration, _environment
 from cxreader.reporting.search_figures import draw_effects, draw_parallel
+from cxreader.reporting.search_records import Effect, Judgement, OtherRow, SearchReport, SearchRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ CHOSEN = (
 )
 _NAMES = {
     "lr": "learning rate",
-    "learn": "what learns",
+    "learn": "unfrozen",
     "batch_size": "batch size",
     "name": "network",
     "weight_decay": "weight decay",
@@ -37,107 +38,6 @@ _ALTERNATIVES = {
     "parallel": "Parallel coordinates: one line a configuration through its settings to its tune figure; numbers in the table.",
     "effects": "Importances and main effects of the settings; numbers in the tables.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key of the space: its `values` in order, or a range from `low` to `high`, logarithmic with `log`."""
-
-    key: str
-    values: tuple[object, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TunePart:
-    """Who is in a part, as counts; `patients` None where no patient is known."""
-
-    normal: int
-    abnormal: int
-    patients: int | None
-
-    def __str__(self) -> str:
-        patients = "patients unknown" if self.patients is None else f"{self.patients:,} patients"
-        return (
-            f"{self.normal + self.abnormal:,} images ({self.abnormal:,} abnormal, {self.normal:,} normal; {patients})"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRow:
-    """One complete trial. `number`: of its point, from 1; `best_epoch` from 1; `seconds` of its epochs; memory in bytes."""
-
-    rank: int
-    number: int
-    values: Mapping[str, object]
-    score: float
-    tune_accuracy: float
-    tune_loss: float | None
-    best_epoch: int
-    epochs: int
-    seconds: float
-    peak_memory: int | None = None
-    gpu_memory: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OtherRow:
-    """A trial that gave no score: `pruned` or `failed`, with its reason."""
-
-    number: int
-    values: Mapping[str, object]
-    state: str
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Mean score at the second of two `levels` minus at the first, over `pairs` of trials equal in all else.
-
-    `low` and `high` are NaN where there is no interval, and then `reason` says why.
-    """
-
-    key: str
-    levels: tuple[object, object]
-    value: float
-    low: float
-    high: float
-    pairs: int
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The winner, judged once on test: its accuracy on tune, on test, and the first minus the second."""
-
-    artifact: str
-    tune: Estimate
-    test: Estimate
-    optimism: Estimate
-    test_auc: Estimate
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SearchReport:
-    """All that the page shows. `rows` by rank; `monitor`: the tune figure that ranks them; `winner` None until judged."""
-
-    model: str
-    weights: str
-    monitor: str
-    settings: tuple[Setting, ...]
-    method: str
-    rows: tuple[SearchRow, ...]
-    others: tuple[OtherRow, ...]
-    parts: Mapping[str, TunePart]
-    importances: Mapping[str, float]
-    importance_method: str
-    effects: tuple[Effect, ...]
-    winner: Judgement | None = None
-    provenance: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
 def search_figures(report: SearchReport) -> dict[str, Figure]:
@@ -328,13 +228,14 @@ def _importance_rows(report: SearchReport) -> list[dict[str, str]]:
 def _cost(report: SearchReport) -> dict[str, str]:
     seconds = [*(row.seconds for row in report.rows), *(row.seconds for row in report.others)]
     memory = [row.peak_memory for row in report.rows if row.peak_memory is not None]
+    lowest, highest = min(memory, default=None), max(memory, default=None)
     epochs = [row.epochs for row in report.rows]
     return {
         "Trials": f"{len(seconds):,}",
         "Time in epochs, all trials": _duration(sum(seconds)),
         "Time of a trial": f"{_duration(min(seconds))} to {_duration(max(seconds))}",
         "Epochs of a complete trial": f"{min(epochs)} to {max(epochs)}, {sum(epochs):,} in all",
-        "Peak memory of a process, with what it held from earlier trials": f"{_memory(min(memory, default=None))} to {_memory(max(memory, default=None))}",
+        "Peak memory of a process": f"{_memory(lowest)} to {_memory(highest)}, with what it held from earlier trials",
     }
 
 

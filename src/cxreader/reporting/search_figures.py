@@ -55,7 +55,7 @@ def draw_parallel(
     plot.spines[:].set_visible(False)
     plot.tick_params(axis="x", length=0, labelsize=10, labelcolor=INK)
     better = "lower is better" if lower_is_better else "higher is better"
-    told = f"{len(lines)} configurations, the best in vermilion; {better}; beside one another only to be seen"
+    told = f"{len(lines)} configurations, the best in vermilion; {better}; apart on a level only to be seen"
     plot.set_title(told, fontsize=8.5, color=MUTED, loc="left")
     return figure
 
@@ -98,7 +98,8 @@ def _whiskers(axes: Axes, effects: Sequence[tuple[str, float, float, float]], fi
         axes.plot([value], [place], "o", markersize=6.5, markerfacecolor=face, markeredgecolor=BLUE, zorder=4)
     axes.set_yticks(range(len(effects)), [name for name, *_ in effects])
     axes.set(
-        ylim=(len(effects) - 0.45, -0.55), xlabel=f"Change of {figure_name}, 95 % t interval over pairs; open: none"
+        ylim=(len(effects) - 0.45, -0.55),
+        xlabel=f"Change of {figure_name}\n95 % t interval over pairs; an open ring has none",
     )
     axes.margins(x=0.08)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from scipy import stats
 
 from cxreader.evaluation.intervals import LEVEL
-from cxreader.reporting.search import Effect
+from cxreader.reporting.search_records import Effect
 from cxreader.study.search_record import Trial
 from cxreader.study.search_space import Space, key_of
 

@@ -9,17 +9,8 @@ from pathlib import Path
 from cxreader import __version__
 from cxreader.config import RangeSection
 from cxreader.reporting.figures import save_figure
-from cxreader.reporting.search import (
-    Judgement,
-    OtherRow,
-    SearchReport,
-    SearchRow,
-    Setting,
-    TunePart,
-    numbers,
-    render_search,
-    search_figures,
-)
+from cxreader.reporting.search import numbers, render_search, search_figures
+from cxreader.reporting.search_records import Judgement, OtherRow, SearchReport, SearchRow, Setting, TunePart
 from cxreader.runs import RunFolder, write_json, write_text
 from cxreader.study.search import SearchResult
 from cxreader.study.search_effects import importances, main_effects

@@ -76,6 +76,7 @@ def train_rows(
             run = RunFolder(folder.path / "runs" / f"{row.slug}-seed-{seeded.seed}-{_key(seeded, cohort)}")
             if not (run.artifact / MANIFEST).exists():
                 say(f"training {len(runs) + 1} of {total}: {row.name}, seed {seeded.seed}")
+                _readdress(run, seeded)
                 train(seeded, run.path, resume=run.path.exists(), say=say, bar=bar)
             runs.append(StudyRun(row, seeded.seed, run, found))
     return Trainings(config, folder, cohort, tuple(runs), _fix_choices(folder, runs))
@@ -97,9 +98,19 @@ def _prepared(
         if row.search:
             place = folder.path / "searches" / f"{row.slug}-{_key(prepared, cohort, space=True)}"
             say(f"{row.name}: searching")
+            asked = config.study.model_dump(include={"sampler", "trials", "pruning"})
+            only = StudySection(space=prepared.study.space, **asked)  # other rows are not the search's affair
+            prepared = prepared.model_copy(update={"study": only})
+            _readdress(RunFolder(place), prepared)
             found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
             prepared = found.winner_config
         yield row, prepared.model_copy(update={"study": StudySection()}), found
+
+
+def _readdress(folder: RunFolder, config: Config) -> None:
+    """Tell a begun folder where things lie now: it was found by its content, so nothing else can have changed."""
+    if folder.config.exists():
+        write_json(folder.config, config.model_dump(mode="json"))
 
 
 def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:

@@ -1,0 +1,146 @@
+"""How long a study would take on this machine, from images a second measured here, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cxreader import torch_setup
+
+# isort: split
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cxreader.config import Config
+from cxreader.models.registry import create_model
+from cxreader.models.stages import Learn, StagedModel
+from cxreader.progress import Say
+from cxreader.study.rows import Row, study_rows
+from cxreader.study.search_space import read_space
+from cxreader.training.phases import Phase, planned_phases
+from cxreader.training.train import DEFAULT_VIEWS
+
+SECONDS = 2.0
+"""How long each rate is measured, after one unmeasured batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Images a second of one network: through the frozen stages of its phases, and learning in each of them."""
+
+    frozen: float
+    learning: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RowForecast:
+    """One row: its trainings (seeds, and the points of its search), and at most so many seconds for all of them.
+
+    `first_pass`: of these, through the frozen stages once; `epochs` of one training at most.
+    """
+
+    name: str
+    trainings: int
+    epochs: int
+    rates: Rates
+    first_pass: float
+    seconds: float
+
+
+def forecast(config: Config, images: int, *, say: Say) -> tuple[RowForecast, ...]:
+    """Measure every network of `config.study` on random pixels and count what its rows would do with `images` in all.
+
+    An upper bound, since no phase stops early; decoding, reading the test part and the figures are not in it. On a GPU
+    the same is measured there, in bf16 where it has it. Raises ConfigError as `study_rows`.
+    """
+    torch_setup.keep_pages()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    known: dict[str, Rates] = {}
+    found = []
+    for row in study_rows(config):
+        model, size = row.config.model, row.config.input.size
+        names = "+".join(phase.name for phase in _phases(row))
+        key = f"{model.name} {size} {names} {row.config.training.batch_size}"
+        if key not in known:
+            say(f"measuring {model.name} at {size} px ({names.replace('+', ', ')})")
+            known[key] = _rates(row.config, [(p.name, p.learn) for p in _phases(row)], device)
+        found.append(_count(row, config.study.seeds, images, known[key]))
+    return tuple(found)
+
+
+def _phases(row: Row) -> tuple[Phase, ...]:
+    return planned_phases(row.config.training, pretrained=row.config.model.weights != "none")
+
+
+def _count(row: Row, seeds: int, images: int, rates: Rates) -> RowForecast:
+    t, shares, phases = row.config.training, row.config.split.shares, _phases(row)
+    train, tuned = shares[0] * images, shares[1] / 2 * images  # half of the validation share calibrates
+    stored = t.prefix_cache and any(phase.learn != "all" for phase in phases)
+    views = t.views or (1 if row.config.augment is None else DEFAULT_VIEWS)
+    first_pass = (train * views + tuned) / rates.frozen if stored else 0.0
+    each = sum(phase.epochs * (train + tuned / 3) / rates.learning[phase.name] for phase in phases)
+    points = (row.config.study.trials or read_space(row.config).size() or 0) if row.search else 0
+    # A search shares one first pass; every seed draws other views, but where nothing is drawn.
+    passes = (seeds if views > 1 else 1) if stored else 0
+    trainings = seeds + points
+    seconds = first_pass * passes + each * trainings
+    return RowForecast(row.name, trainings, sum(p.epochs for p in phases), rates, first_pass * passes, seconds)
+
+
+def _rates(config: Config, phases: list[tuple[str, Learn]], device: torch.device) -> Rates:
+    model = create_model(config.model.name, dropout=config.model.dropout, size=config.input.size).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in its stub
+    batch = config.training.batch_size
+    x = torch.rand(batch, 3, config.input.size, config.input.size, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    stages = [stage for _, learn in phases if (stage := model.learn(learn).frozen_stage()) is not None]
+    deepest = max(stages, key=model.names.index, default=None)
+    frozen = math.inf if deepest is None else _per_second(lambda: _through(model, x, deepest), batch)
+    learning = {}
+    for name, learn in phases:
+        model.train().learn(learn)
+        stage = model.frozen_stage() if config.training.prefix_cache else None
+        with torch.no_grad():
+            given = x if stage is None else model.until(x, stage)
+        adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6)
+        learning[name] = _per_second(lambda g=given, s=stage, a=adam: _step(model, g, s, a), batch)  # type: ignore[misc]
+    return Rates(frozen, learning)
+
+
+def _through(model: StagedModel, x: Tensor, stage: str) -> None:
+    model.eval()
+    with torch.inference_mode(), _half(x.device):
+        model.until(x, stage)
+
+
+def _step(model: StagedModel, x: Tensor, stage: str | None, adam: torch.optim.Optimizer) -> None:
+    label = torch.arange(len(x), device=x.device) % 2
+    with _half(x.device):
+        loss = functional.cross_entropy(model(x) if stage is None else model.after(x, stage), label)
+    adam.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    adam.step()
+
+
+def _half(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, enabled=device.type == "cuda", dtype=torch.bfloat16)
+
+
+def _per_second(work: Callable[[], None], images: int) -> float:
+    """Images a second of `work`, which handles so many at a time."""
+    work()
+    _wait()
+    started, done = time.perf_counter(), 0
+    while (spent := time.perf_counter() - started) < SECONDS:
+        work()
+        _wait()
+        done += images
+    return done / spent
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,277 @@
+"""The study: rows, seeds, one test part that is read once, and that nothing is lost when the machine dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
+from tests.world import world_config
+
+from cxreader.config import Config, parse_config, with_values
+from cxreader.data.sources import open_source
+from cxreader.data.split import PARTS, Split, make_split
+from cxreader.errors import ConfigError, UsageError
+from cxreader.evaluation.predictions import read_predictions
+from cxreader.progress import no_bar
+from cxreader.reporting.published import PUBLISHED
+from cxreader.study.panels import _chosen
+from cxreader.study.pretrain import with_weights
+from cxreader.study.rows import default_rows, study_rows
+from cxreader.study.study import CHOICES, TOUCHED, Trainings, train_rows
+from cxreader.study.study_report import NUMBERS, report_study
+from cxreader.study.thin import thinned
+from cxreader.training.train import train
+
+
+def _silent(_: str) -> None:
+    return
+
+
+def _config(world: Path) -> Config:
+    """Two networks and a search over four points, two seeds, 32 px."""
+    cnn = {"name": "chestxray_cnn", "weights": "none", "dropout": 0.5}
+    full = {"phases": ["full"], "full": {"lr": 1e-3, "epochs": 1, "patience": 1}}
+    tuned = {"phases": ["fine_tune"], "fine_tune": {"epochs": 1, "patience": 1}}
+    study = {
+        "seeds": 2,
+        "rows": [
+            {"name": "Custom CNN", "model": cnn, "training": full, "published": "custom_cnn"},
+            {"name": "ResNet18", "published": "resnet18"},
+            {"name": "Best of four", "search": True, "training": tuned},
+            {"name": "Thinned", "model": cnn, "training": full, "abnormal_share": 0.2},
+        ],
+        "space": {"training.fine_tune.learn": ["head", "last_block"], "training.fine_tune.lr": [1e-3, 3e-4]},
+    }
+    phase = {"epochs": 1, "patience": 1}
+    small = {"input": {"size": 32}, "training.head": phase, "training.fine_tune": phase, "training.monitor": "accuracy"}
+    return with_values(world_config(world), {**small, "study": study})
+
+
+@pytest.fixture(scope="module")
+def finished(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainings, Path]:
+    out = tmp_path_factory.mktemp("study") / "study"
+    trainings = train_rows(_config(small_world), out, say=_silent)
+    report_study(trainings, command="cxreader study run", say=_silent, bar=no_bar)
+    return trainings, out
+
+
+def _table(out: Path) -> dict[str, Any]:
+    """All that a study found; what a clock or the machine's load decides is left out."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                k: kept(v)
+                for k, v in value.items()
+                if k not in ("seconds", "images_per_second", "date", "git revision")
+            }
+        return [kept(v) for v in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = kept(json.loads((out / NUMBERS).read_text()))
+    return found
+
+
+def test_every_row_is_judged_on_the_same_test_part(finished: tuple[Trainings, Path]) -> None:
+    trainings, out = finished
+    names = ["Custom CNN", "ResNet18", "Best of four", "Thinned"]
+    assert [run.row.name for run in trainings.runs] == [name for name in names for _ in range(2)]
+    tables = [read_predictions(run.folder.path / "test.csv") for run in trainings.runs]
+    test = Split.load(trainings.folder.split).parts["test"]
+    assert all(tuple(table.image.tolist()) == test for table in tables)
+    found = json.loads((out / NUMBERS).read_text())
+    for n, row in enumerate(found["comparison"]["rows"]):
+        aucs = [roc_auc_score(t.label, t.probability) for t in tables[2 * n : 2 * n + 2]]
+        right = [float(np.mean((t.probability >= 0.5) == (t.label == 1))) for t in tables[2 * n : 2 * n + 2]]
+        assert row["metrics"]["auc"]["value"] == pytest.approx(np.mean(aucs))
+        assert row["metrics"]["accuracy"]["value"] == pytest.approx(np.mean(right))
+        assert row["by_seed"]["auc"] == pytest.approx(aucs)
+    page = (out / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:)', page)  # one file that loads nothing
+    for name in ("roc", "precision_recall", "confusion", "kappa", "training", "auc"):
+        assert {(out / "figures" / f"{name}.{kind}").stat().st_size > 0 for kind in ("png", "svg")} == {True}
+    assert PUBLISHED["resnet18"].words("accuracy") in page
+
+
+def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
+    finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = _config(small_world), tmp_path / "study"
+    shutil.copytree(finished[1], out)
+    with pytest.raises(UsageError, match="holds a study already"):
+        train_rows(config, out, say=_silent)
+    trained: list[str] = []
+    real = train
+
+    def counted(config: Config, folder: Path, **options: Any) -> Any:
+        trained.append(folder.name)
+        return real(config, folder, **options)
+
+    monkeypatch.setattr("cxreader.study.study.train", counted)
+    again = train_rows(config, out, resume=True, say=_silent)
+    assert trained == []
+    assert again.earlier_readings == 0
+    rows = [row.model_dump() for row in config.study.rows]
+    rows[0]["training"]["full"]["lr"] = 2e-3
+    changed = train_rows(with_values(config, {"study.rows": rows}), out, resume=True, say=_silent)
+    assert [name.split("-seed")[0] for name in trained] == ["custom-cnn", "custom-cnn"]
+    report = report_study(changed, command="", say=_silent, bar=no_bar)
+    assert changed.earlier_readings == 1
+    assert any("read 1 time before" in warning for warning in report.warnings)
+    assert len(json.loads((out / TOUCHED).read_text())) == 2
+    with pytest.raises(UsageError, match="another input"):
+        train_rows(with_values(config, {"input.size": 48}), out, resume=True, say=_silent)
+
+
+def test_the_choices_are_written_before_the_test_part_is_read(
+    finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path
+) -> None:
+    """Test images that are no pictures at all stop nothing until the test part is asked for."""
+    trainings, out = finished
+    assert set(json.loads((out / CHOICES).read_text())) == {run.folder.path.name for run in trainings.runs}
+    best = trainings.runs[4].search
+    assert best is not None
+    winner = load_file(next((best.winner.folder / "phases").glob("*/best.safetensors")))
+    row = load_file(trainings.runs[4].folder.artifact / "model.safetensors")
+    # The row's first seed is the search's own: the winner's training, repeated, to the bit.
+    assert trainings.runs[4].seed == _config(small_world).seed
+    assert all(np.array_equal(winner[key], row[key]) for key in row)
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_three_random_moments_ends_with_the_same_table(
+    finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path
+) -> None:
+    commits = _commits(finished[1])
+    moments = sorted(random.Random(11).sample(range(1, commits - 1), 3))
+    config, out = tmp_path / "config.json", tmp_path / "study"
+    config.write_text(json.dumps(_config(small_world).model_dump(mode="json")))
+    for moment in moments:
+        process = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(config), str(out)], start_new_session=True)
+        while process.poll() is None and _commits(out) < moment:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it ended before its moment"
+        assert moment <= _commits(out) < commits
+    subprocess.run([sys.executable, "-c", _PROGRAM, str(config), str(out)], check=True)
+    assert _table(out) == _table(finished[1])
+
+
+_PROGRAM = """
+import json, sys
+from pathlib import Path
+from cxreader.config import parse_config
+from cxreader.progress import no_bar
+from cxreader.study.study import train_rows
+from cxreader.study.study_report import report_study
+
+if __name__ == "__main__":
+    config, out = parse_config(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])
+    trainings = train_rows(config, out, resume=out.exists(), say=lambda _: None)
+    report_study(trainings, command="cxreader study run", say=lambda _: None, bar=no_bar)
+"""
+
+
+def _commits(out: Path) -> int:
+    """Pieces of work that are whole."""
+    names = ("split.json", "prefix.json", "done.json", "record.json", "artifact.json", "cost.json", "test.csv")
+    return sum(len(list(out.rglob(name))) for name in names)
+
+
+def test_the_studys_own_rows_are_the_default() -> None:
+    config = parse_config({"data": {"root": "x"}, "model": {"weights": "a.safetensors"}})
+    rows = study_rows(config)
+    names = ["chestxray_cnn", "chestxray_cnn", "resnet18", "densenet121", *["efficientnet_b0"] * 2, "resnet18"]
+    assert [row.config.model.name for row in rows] == names
+    assert [row.search for row in rows] == [False] * 5 + [True, False]
+    points = rows[5].config.study.space
+    assert np.prod([len(values) for values in points.values()]) == 16  # type: ignore[arg-type]
+    dense = rows[3].config.training
+    assert (dense.fine_tune.lr, dense.fine_tune.epochs, dense.fine_tune.patience) == (1e-4, 20, 5)
+    assert [row.config.model.weights for row in rows[:3]] == ["none", "none", "a.safetensors"]
+    assert rows[6].abnormal_share == 0.2
+    # The custom CNN's rate follows the width of its first linear layer: 100,352 features at 224 px, 8,192 at 64.
+    assert [default_rows(size)[1].training["full"]["lr"] for size in (224, 64)] == [1e-5, 1e-4]
+
+
+def test_a_wrong_row_is_refused_with_the_nearest_name() -> None:
+    def rows(*given: dict[str, Any]) -> Config:
+        return parse_config({"data": {"root": "x"}, "study": {"rows": list(given)}})
+
+    with pytest.raises(ConfigError, match="did you mean 'resnet18'"):
+        study_rows(rows({"name": "A", "published": "resnet"}))
+    with pytest.raises(ConfigError, match="two rows are named 'a-b'"):
+        study_rows(rows({"name": "A b"}, {"name": "a-B"}))
+    with pytest.raises(ConfigError, match=r"training\.fine_tune\.rate.*unknown key"):
+        study_rows(rows({"name": "A", "training": {"fine_tune": {"rate": 1}}}))
+    weights = with_values(
+        rows({"name": "A", "model": {"name": "densenet121"}}), {"study.weights": {"densenet121": "d"}}
+    )
+    assert study_rows(weights)[0].config.model.weights == "d"
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_thinning_changes_the_share_and_leaves_the_test_part_alone(small_world: Path, share: float) -> None:
+    index = open_source(str(small_world), name="world")
+    split = make_split(index)
+    thin = thinned(split, index, share)
+    assert thin.parts["test"] == split.parts["test"]
+    for part in PARTS[:3]:
+        labels = [index.by_image[image].label for image in thin.parts[part]]
+        rarer = labels.count(1) if share < 0.5 else labels.count(0)
+        assert abs(rarer - 0.25 * (len(labels) - rarer)) <= 0.5
+        assert set(thin.parts[part]) < set(split.parts[part])
+        whole = [index.by_image[image].label for image in split.parts[part]]
+        more = 0 if share < 0.5 else 1
+        assert labels.count(more) == whole.count(more)
+    assert thinned(split, index, share).digest == thin.digest
+
+
+def test_weights_from_phantoms_stand_in_for_an_absent_file(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "data": {"root": "x"},
+        "input": {"size": 32},
+        "model": {"name": "resnet18", "weights": "absent.safetensors", "if_absent": "phantoms"},
+        "study": {"pretrain": {"patients": 60, "epochs": 1}},
+    }
+    config = parse_config(values)
+    made = with_weights(config, tmp_path, say=_silent, bar=no_bar)
+    state = load_file(made.model.weights)
+    trained = load_file(tmp_path / "phantoms-resnet18-32px" / "artifact" / "model.safetensors")
+    assert np.array_equal(state["layer4.0.conv1.weight"], trained["last_block.0.conv1.weight"])
+    assert with_weights(config, tmp_path, say=pytest.fail, bar=no_bar) == made  # what is made is not made again
+    (tmp_path / "there.safetensors").write_bytes(b"")
+    there = with_values(config, {"model.weights": str(tmp_path / "there.safetensors")})
+    assert with_weights(there, tmp_path, say=pytest.fail, bar=no_bar) == there
+
+
+def test_panels_show_each_kind_and_boxes_first(small_world: Path) -> None:
+    records = open_source(str(small_world), name="world").records[:8]
+    right = np.array([3, 3, 3, 0, 1, 1, 2, 2])
+    chosen = _chosen(right, 3, records)
+    assert set(chosen["all right"]) <= {0, 1, 2}
+    assert set(chosen["wrong"]) <= {3, 4, 5}
+    assert 3 in chosen["wrong"]  # the one that every network got wrong
+    assert set(chosen["networks disagree"]) <= {4, 5, 6, 7} - set(chosen["wrong"])
+    assert {records[n].label for n in chosen["all right"]} == {0, 1}
+    boxed = replace(records[2], label=1, boxes=("a box",))  # type: ignore[arg-type]
+    plain = [replace(record, label=1) for record in records]
+    assert _chosen(np.full(8, 3), 3, [*plain[:2], boxed, *plain[3:]])["all right"][0] == 2
