@@ -151,6 +151,7 @@ def test_only_train_and_tune_are_opened(searched: SearchResult, world: Path, tmp
     assert [_learnt(trial) for trial in again.trials] == [_learnt(trial) for trial in searched.trials]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_inside_a_trial_costs_nothing(searched: SearchResult, tmp_path: Path) -> None:
     """SIGKILL once a trial has an epoch behind it: all points complete, distinct, counted once, the same to the last epoch."""
     killed: list[str] = []
