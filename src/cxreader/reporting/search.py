@@ -95,15 +95,15 @@ def numbers(report: SearchReport) -> dict[str, Any]:
 
 
 def ranked_table(report: SearchReport, most: int = TOP) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows of the best, for a terminal."""
+    """Header and rows of the best, for a terminal; the page and `trials.csv` have the memory too."""
     names = [setting_name(setting.key, report) for setting in report.settings]
     also = report.monitor != "accuracy"
     score = (f"tune {report.monitor}",) if also else ()
-    header = ("rank", *names, *score, "tune accuracy", "tune loss", "best epoch", "time", "peak memory")
+    header = ("rank", *names, *score, "tune accuracy", "tune loss", "best epoch", "time")
     rows = []
     for cells in (_cells(row, report) for row in report.rows[:most]):
         figures = (*((cells["score"],) if also else ()), f"{cells['accuracy']} ({cells['right']})", cells["loss"])
-        rows.append((str(cells["rank"]), *cells["settings"], *figures, cells["epochs"], cells["time"], cells["memory"]))
+        rows.append((str(cells["rank"]), *cells["settings"], *figures, cells["epochs"], cells["time"]))
     return header, rows
 
 
