@@ -1,13 +1,14 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
 reference/cli.md from the Typer app and the error tree, reference/configuration.md from the pydantic models, and the
-table of lesions in explanation/phantoms.md. A new key without a meaning below stops the script.
+table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,17 +35,32 @@ SECTIONS = {
     "augment": "Random changes of the training images: the largest of each kind, drawn evenly on both sides of none. "
     '`augment = "none"`, before the first section, turns all of them off.',
     "model": "The network and where its weights begin. See [Bring weights](../how-to/bring-weights.md).",
-    "training": "How it learns. Without pretrained weights the phases are `full` alone.",
+    "training": "How it learns. Without pretrained weights the phases are `full` alone. What a phase keeps frozen is computed "
+    "once: see [Stored stages](../explanation/stored-stages.md).",
+    "study": "Several trainings that answer one question; `cxreader train` does not read it. See "
+    "[Run the study](../how-to/run-the-study.md) and [Search](../how-to/search.md).",
+    "data.phantoms": "With this section `cxreader study run` draws its images itself, into its folder, and `data.root` is not "
+    "asked for. Other commands refuse it.",
+    "study.rows": "Each such table is a row of the study's report: a network, and what differs from the file's own sections. "
+    "Without any, the rows are the study's own seven: the custom CNN at two rates, ResNet18, DenseNet121, EfficientNet-B0 with "
+    "its classifier alone and as the best of a grid of sixteen, and ResNet18 trained at 20/80.",
+    "study.space": "A dotted key of `model`, `training` or `augment`, in quotes, and its values: a list, or a range, which is "
+    "a table of the keys below. Lists alone are a grid, every point of it once; a range needs `trials`.",
+    "study.pretrain": "How `cxreader study run` makes weights where `model.weights` is `phantoms`, or the file is absent and "
+    "`model.if_absent` is `phantoms`: each network first learns normal/abnormal on phantoms, from scratch.",
 }
 MEANINGS = {
     "seed": "Of everything random: first weights, order, augmentation, dropout.",
-    "data.root": "The source: NIH or phantom folder, table, index, or `normal`/`abnormal` tree. A relative path is looked "
-    "for in the working folder, then in the folder that `CXREADER_IMAGES` names.",
+    "data.root": "Needed, but for `data.phantoms`. The source: NIH or phantom folder, table, index, or `normal`/`abnormal` tree. "
+    "A relative path is looked for in the working folder, then in the folder that `CXREADER_IMAGES` names.",
     "data.kind": "What lies there; `auto` looks.",
     "data.tables": "Folder of the NIH tables, when they lie elsewhere.",
     "data.name": "The data set's name; patients of a table are known under it.",
     "data.cache": "Folder of pixel caches; the run's own when left out. Several runs may share one.",
     "data.workers": "Processes that decode; all cores when left out.",
+    "data.phantoms.patients": "Drawn patients; some have several images.",
+    "data.phantoms.seed": "Another seed draws other patients.",
+    "data.phantoms.size": "Side of the drawn images in pixels.",
     "input.size": "Side of the square in pixels.",
     "input.fit": "`pad` keeps the aspect and fills with black, `squash` stretches.",
     "input.mean": "Of the three equal channels; ImageNet's.",
@@ -62,8 +78,9 @@ MEANINGS = {
     "augment.contrast": "Share of the contrast.",
     "augment.horizontal_flip": "Off, because the heart is on the left.",
     "model.name": "One of `cxreader models`.",
-    "model.weights": "`imagenet` (pinned), `none`, or a `.safetensors` or `.pth` file.",
-    "model.if_absent": "When the weights file is not there: stop, or train every stage from scratch.",
+    "model.weights": "`imagenet` (pinned), `none`, a `.safetensors` or `.pth` file, or, in a study, `phantoms`.",
+    "model.if_absent": "When the weights file is not there: stop, train every stage from scratch, or, in a study, make "
+    "weights from phantoms.",
     "model.dropout": "Before the head.",
     "training.phases": "In their order.",
     "training.batch_size": "Images a step.",
@@ -73,7 +90,13 @@ MEANINGS = {
     "training.monitor": "The tune figure that stops a phase and chooses its best epoch.",
     "training.class_weights": "`balanced` weights the loss by the classes' rarity in train.",
     "training.label_smoothing": "Of the cross-entropy.",
-    "training.precision": "Of the computation.",
+    "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
+    "augmented, in every epoch.",
+    "training.views": "Augmented versions of each training image that are stored, taken in turn by the epochs; 4, or 1 "
+    "without augmentation, when left out.",
+    "training.prefix_precision": "Of what is stored.",
+    "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
+    "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",
     "training.accelerator": "Lightning's: `auto`, `cpu`, `gpu`.",
     "training.devices": "How many of them.",
     "training.tensorboard": "TensorBoard logs beside the CSV.",
@@ -81,6 +104,25 @@ MEANINGS = {
     "phase.lr": "Learning rate.",
     "phase.epochs": "At most so many.",
     "phase.patience": "Epochs without improvement before the phase stops.",
+    "study.seeds": "Trainings a row: `seed` and the next ones.",
+    "study.weights": "Weights of single networks by their name, in the place of `model.weights`; rows alone use it.",
+    "study.sampler": "`grid` for lists alone, `tpe` with a range, when left out.",
+    "study.trials": "Points that TPE draws; none for a grid.",
+    "study.pruning": "`median` ends a trial whose tune figure lies behind the median of the others at the same epoch.",
+    "study.rows.name": "In tables and figures; no two alike.",
+    "study.rows.published": "Whose published numbers stand beside it: `custom_cnn`, `resnet18`, `densenet121`, "
+    "`efficientnet_b0_classifier`, `efficientnet_b0_best_of_16`.",
+    "study.rows.search": "The settings are those of the winner of `study.space`, or of the study's grid of sixteen without one.",
+    "study.rows.abnormal_share": "Train, tune and calibrate are thinned to this share of abnormal images; test stays.",
+    "study.rows.model": "Keys of `[model]` that differ.",
+    "study.rows.training": "Keys of `[training]` that differ; a phase may be given in part.",
+    "study.space.low": "Included.",
+    "study.space.high": "Included.",
+    "study.space.log": "Evenly over the orders of magnitude.",
+    "study.pretrain.patients": "Phantom patients to learn from.",
+    "study.pretrain.epochs": "All of them; the best is kept.",
+    "study.pretrain.lr": "Highest rate of a one-cycle schedule.",
+    "study.pretrain.seed": "Of phantoms and training; other phantoms than those of `data.phantoms`.",
 }
 
 
@@ -134,14 +176,30 @@ def configuration_page() -> str:
         *("", SECTIONS[""], "", *_keys(plain, "", schema.get("required", ()))),
     ]
     for name in (key for key in top if key not in plain):
-        section = schema["$defs"][f"{name.capitalize()}Section"]
-        phases = {key: value for key, value in section["properties"].items() if "PhaseSection" in str(value)}
-        own = {key: value for key, value in section["properties"].items() if key not in phases}
-        lines += [f"## [{name}]", "", SECTIONS[name], "", *_keys(own, f"{name}.", section.get("required", ()))]
-        if phases:
-            lines += [f"## {', '.join(f'[{name}.{phase}]' for phase in phases)}", ""]
-            lines += ["The same keys in each phase; their defaults differ.", "", *_phases(schema, phases)]
+        lines += _section(schema, name, f"[{name}]", schema["$defs"][f"{name.capitalize()}Section"])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(schema: dict[str, Any], path: str, heading: str, section: dict[str, Any]) -> list[str]:
+    """A section's own keys, its phases, and the sections below it, each with a heading of its own."""
+    below = {key: found for key, value in section["properties"].items() if (found := _below(value)) is not None}
+    own = {key: value for key, value in section["properties"].items() if key not in below}
+    lines = [f"## {heading}", "", SECTIONS[path], "", *_keys(own, f"{path}.", section.get("required", ()))]
+    phases = {key: section["properties"][key] for key, found in below.items() if found == "PhaseSection"}
+    if phases:
+        lines += [f"## {', '.join(f'[{path}.{phase}]' for phase in phases)}", ""]
+        lines += ["The same keys in each phase; their defaults differ.", "", *_phases(schema, phases)]
+    for key, found in ((key, found) for key, found in below.items() if key not in phases):
+        many = section["properties"][key].get("type") == "array"
+        title = f"[[{path}.{key}]]" if many else f"[{path}.{key}]"
+        lines += _section(schema, f"{path}.{key}", title, schema["$defs"][found])
+    return lines
+
+
+def _below(value: dict[str, Any]) -> str | None:
+    """The name of the section that a key holds, one or many of it; None for a plain value."""
+    found = re.search(r"#/\$defs/(\w+Section)\b", str(value))
+    return found and found[1]
 
 
 def with_lesions(page: str) -> str:
@@ -241,6 +299,9 @@ def _type(value: dict[str, Any]) -> str:
         if "prefixItems" in value:
             return f"{len(value['prefixItems'])} numbers"
         return f"list of {_type(value['items'])}"
+    if value["type"] == "object":
+        inside = value.get("additionalProperties")
+        return f"table of {_type(inside)}" if isinstance(inside, dict) else "table"
     signs = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     limits = ", ".join(f"{sign} {value[name]:g}" for name, sign in signs.items() if name in value)
     return TYPES[value["type"]] + (f", {limits}" if limits else "")
@@ -249,6 +310,8 @@ def _type(value: dict[str, Any]) -> str:
 def _toml(value: Any) -> str:
     if value is None:
         return "left out"
+    if value == {}:
+        return "empty"
     if isinstance(value, list | tuple):
         return f"`[{', '.join(_toml(one).strip('`') for one in value)}]`"
     if isinstance(value, bool):

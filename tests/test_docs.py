@@ -1,4 +1,4 @@
-"""The documents: links resolve, generated pages are up to date, commands exist, no path of anybody's machine."""
+"""The documents: links, generated pages, commands and configurations are right, and no path of anybody's machine is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 import typer
 
 from cxreader.cli import app
+from cxreader.config import parse_config
+from cxreader.study.rows import study_rows
+from cxreader.study.search_space import read_space
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/*.md")])
@@ -55,6 +59,18 @@ def test_commands_and_options_exist(page: Path) -> None:
             if problem := refusal(words):
                 wrong[line] = problem
     assert wrong == {}
+
+
+@pages
+def test_configurations_in_pages_are_valid(page: Path) -> None:
+    """Blocks of TOML are read as an experiment (its images aside), rows and space included; named configs exist."""
+    text = page.read_text("utf-8")
+    assert [name for name in re.findall(r"\bconfigs/[\w-]+\.toml", text) if not (PROJECT / name).is_file()] == []
+    for values in (tomllib.loads(block) for language, block in FENCE.findall(text) if language == "toml"):
+        config = parse_config({**values, "data": {"root": "images", **values.get("data", {})}})
+        study_rows(config)
+        if config.study.space:
+            read_space(config)
 
 
 def test_generated_pages_are_up_to_date() -> None:
