@@ -23,8 +23,10 @@ class Spread:
         return cls(statistics.median(found), found[0], found[-1])
 
     def text(self, digits: int, unit: str = "") -> str:
-        """Such as `12.3 (11.8-12.9) s`; the unit stands behind."""
-        numbers = f"{self.median:,.{digits}f} ({self.low:,.{digits}f}-{self.high:,.{digits}f})"
+        """Such as `12.3 (11.8-12.9) s`, or `12.3 s` of one repetition; the unit stands behind."""
+        numbers = f"{self.median:,.{digits}f}"
+        if self.low < self.high:
+            numbers += f" ({self.low:,.{digits}f}-{self.high:,.{digits}f})"
         return f"{numbers} {unit}".rstrip()
 
 

@@ -15,13 +15,17 @@ from batches import measure_batches
 from cache import measure_cache
 from cxreader.data.cache_pool import cores
 from cxreader.runs import git_revision
+from finetune import measure_finetune
+from gpu import measure_gpu
 from gradcam import measure_gradcam
+from grid import measure_grid
 from images import find_images
 from measure import Row
 from startup import measure_help, measure_phantoms
+from stored import measure_stored
 
 README = Path(__file__).with_name("README.md")
-PACKAGES = ("cxreader", "torch", "numpy", "pillow", "opencv-python-headless", "grad-cam", "timm")
+PACKAGES = ("cxreader", "torch", "numpy", "pillow", "opencv-python-headless", "grad-cam", "timm", "lightning")
 HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
 
 
@@ -47,6 +51,10 @@ def measure(*, quick: bool) -> list[Row]:
         rows += measure_cache(find_images(16 if quick else 320, scratch), scratch, 1 if quick else 5)
         rows += measure_help(1 if quick else 15)
         rows += measure_phantoms(1 if quick else 60, scratch, 1 if quick else 3)
+    rows += measure_finetune(quick=quick)
+    rows += measure_stored(quick=quick)
+    rows += measure_grid(quick=quick)
+    rows += measure_gpu(quick=quick)
     return rows
 
 
@@ -55,9 +63,10 @@ def page(rows: Iterable[Row], load: float) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench` alone. Ours and the peer run in turns in one process on one machine; a ratio is the peer's",
-        "time over ours inside one repetition, so above 1 ours is faster. Each cell gives the median of the repetitions and,",
-        "in brackets, the smallest and the largest. What a goal asks is judged on the median. No test depends on a time.",
+        "Written by `make bench` alone. Ours and the peer run in turns on one machine, in one process where a row does not say",
+        "otherwise; a ratio is the peer's time over ours inside one repetition, so above 1 ours is faster. Each cell gives the",
+        "median of the repetitions and, in brackets, the smallest and the largest; a number without them was measured once, and",
+        "what is scaled up says from what. What a goal asks is judged on the median. No test depends on a time.",
         "",
         f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- machine: {_processor()}, {cores()} cores, {platform.system()} {platform.machine()}; load {load:.1f} at the start",
