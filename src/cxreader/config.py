@@ -49,6 +49,8 @@ class DataSection(Section):
     def _has_images(self) -> Self:
         if not self.root and self.phantoms is None:
             raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
+        if self.root and self.phantoms is not None:
+            raise PydanticCustomError("two_sources", "gives both root and phantoms: leave one of them out")
         return self
 
 

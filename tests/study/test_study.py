@@ -26,18 +26,20 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from tests.world import world_config
 
+from cxreader.cli import run
 from cxreader.config import Config, parse_config, with_values
 from cxreader.data.sources import open_source
 from cxreader.data.split import PARTS, Split, make_split
-from cxreader.errors import ConfigError, UsageError
+from cxreader.errors import ConfigError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
 from cxreader.reporting.published import PUBLISHED
 from cxreader.study.panels import _chosen
-from cxreader.study.pretrain import with_weights
+from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, TOUCHED, Trainings, train_rows
+from cxreader.study.study import CHOICES, Trainings, train_rows
 from cxreader.study.study_report import NUMBERS, report_study
+from cxreader.study.test_part import READINGS
 from cxreader.study.thin import thinned
 from cxreader.training.train import train
 
@@ -136,7 +138,7 @@ def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
     report = report_study(changed, command="", say=_silent, bar=no_bar)
     assert changed.earlier_readings == 1
     assert any("read 1 time before" in warning for warning in report.warnings)
-    assert len(json.loads((out / TOUCHED).read_text())) == 2
+    assert len(json.loads((out / READINGS).read_text())) == 2
     with pytest.raises(UsageError, match="another input"):
         train_rows(with_values(config, {"input.size": 48}), out, resume=True, say=_silent)
 
@@ -154,6 +156,28 @@ def test_the_choices_are_written_before_the_test_part_is_read(
     # The row's first seed is the search's own: the winner's training, repeated, to the bit.
     assert trainings.runs[4].seed == _config(small_world).seed
     assert all(np.array_equal(winner[key], row[key]) for key in row)
+
+
+def test_the_command_goes_on_and_prints_the_table(
+    finished: tuple[Trainings, Path],
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "study"
+    shutil.copytree(finished[1], out)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("cxreader.config.load_config", lambda path, overrides: _config(small_world))
+    assert run(["study", "run", "some.toml", "--out", str(out), "--resume"]) == 0
+    shown = capsys.readouterr()
+    for row in json.loads((out / NUMBERS).read_text())["comparison"]["rows"]:
+        assert row["name"] in shown.out
+        assert f"{row['metrics']['accuracy']['value']:.3f} (" in shown.out
+    assert "not a medical device" in shown.out
+    assert "report.html" in shown.err
+    assert run(["study", "run", "some.toml", "--out", str(out)]) == 2
+    assert "add --resume" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -255,12 +279,17 @@ def test_weights_from_phantoms_stand_in_for_an_absent_file(tmp_path: Path) -> No
     config = parse_config(values)
     made = with_weights(config, tmp_path, say=_silent, bar=no_bar)
     state = load_file(made.model.weights)
-    trained = load_file(tmp_path / "phantoms-resnet18-32px" / "artifact" / "model.safetensors")
+    trained = load_file(Path(made.model.weights).with_suffix("") / "artifact" / "model.safetensors")
     assert np.array_equal(state["layer4.0.conv1.weight"], trained["last_block.0.conv1.weight"])
     assert with_weights(config, tmp_path, say=pytest.fail, bar=no_bar) == made  # what is made is not made again
     (tmp_path / "there.safetensors").write_bytes(b"")
     there = with_values(config, {"model.weights": str(tmp_path / "there.safetensors")})
     assert with_weights(there, tmp_path, say=pytest.fail, bar=no_bar) == there
+    with pytest.raises(WeightsError, match=r"absent\.safetensors"):
+        require_weights([config, with_values(config, {"model.if_absent": "error"})])
+    first = weights_digest(made.model.weights)
+    Path(made.model.weights).write_bytes(b"others under the same name")
+    assert weights_digest(made.model.weights) != first
 
 
 def test_panels_show_each_kind_and_boxes_first(small_world: Path) -> None:

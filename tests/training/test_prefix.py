@@ -255,6 +255,21 @@ def test_training_stores_once_for_both_phases_and_for_the_next_run(small_config:
     assert len([line for line in said if line.startswith("storing")]) == 1
 
 
+def test_a_phase_behind_one_that_changed_its_frozen_stages_learns_from_what_they_give_now(
+    small_config: Config, tmp_path: Path
+) -> None:
+    """The last block first and the head behind it: stored and online training agree, so nothing old was learnt from."""
+    changes = {"training.phases": ["fine_tune", "head"], "training.prefix_precision": "float32", "augment": None}
+    losses = []
+    for stored in (True, False):
+        config = with_values(small_config, {**changes, "training.prefix_cache": stored})
+        run = RunFolder(tmp_path / str(stored))
+        cohort = prepare_cohort(config, run, _silent, no_bar)
+        learnt = learn(config, *build_model(config), cohort.parts, run, say=_silent, bar=no_bar)
+        losses.append([epoch["train_loss"] for phase in learnt.phases for epoch in phase.history])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
 @pytest.mark.real
 def test_half_precision_costs_no_auc_on_real_images(images_root: Path, tmp_path: Path) -> None:
     """Tune AUC of both phases in float16 against float32, on Kermany's images."""

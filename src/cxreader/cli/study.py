@@ -193,4 +193,9 @@ def search(
     table(title, header, rows, note=f"Tune figures on {report.parts['tune']}. {CHOSEN}")
     on_whom = "95 % interval, and on whom"
     table("The winner, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
+    if winner.earlier_readings:
+        times = f"{winner.earlier_readings} time{'s' * (winner.earlier_readings > 1)}"
+        say(
+            f"warning: the test part had been read {times} before by other winners of this folder: it is no longer untouched"
+        )
     say(f"report: {out / PAGE}; every trial: {out / 'trials.csv'}; the winner's artifact: {winner.folder / 'artifact'}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors.torch import load_file, save
@@ -11,10 +13,10 @@ from cxreader.config import Config, parse_config, with_values
 from cxreader.data.phantom import PhantomSpec, write_phantoms
 from cxreader.data.sources import locate
 from cxreader.errors import DataError
-from cxreader.models.artifact import WEIGHTS
+from cxreader.models.artifact import WEIGHTS, sha256
 from cxreader.models.registry import create_model
 from cxreader.progress import Bar, Say
-from cxreader.training.train import train
+from cxreader.training.train import build_model, train
 
 PHANTOMS = "phantoms"
 
@@ -26,10 +28,32 @@ def with_weights(config: Config, folder: Path, *, say: Say, bar: Bar) -> Config:
     """
     if not _wants_phantoms(config):
         return config
-    path = folder / f"phantoms-{config.model.name}-{config.input.size}px.safetensors"
+    made_from = config.model_dump_json(include={"input": True, "study": {"pretrain"}})
+    digest = hashlib.blake2b(made_from.encode(), digest_size=4).hexdigest()
+    path = folder / f"phantoms-{config.model.name}-{config.input.size}px-{digest}.safetensors"
     if not path.is_file():
         _make(config, path, say, bar)
     return with_values(config, {"model.weights": str(path.resolve()), "model.if_absent": "error"})
+
+
+def require_weights(configs: Iterable[Config]) -> None:
+    """Find the weights that are not made here before anything else is done. Raises WeightsError for absent ones."""
+    seen = set()
+    for config in configs:
+        named = (config.model.name, config.model.weights, config.model.if_absent, config.input.size)
+        if named not in seen and not _wants_phantoms(config):
+            build_model(config)
+        seen.add(named)
+
+
+def weights_digest(weights: str) -> str:
+    """What a file of weights holds, wherever it lies; the word itself for `imagenet` and `none`, and for a missing file."""
+    if weights in ("imagenet", "none"):
+        return weights
+    try:
+        return sha256(locate(weights).read_bytes())
+    except DataError:
+        return Path(weights).name
 
 
 def _wants_phantoms(config: Config) -> bool:

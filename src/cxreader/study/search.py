@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +20,7 @@ from cxreader.data.split import group_of
 from cxreader.errors import ModelError, UsageError
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, provenance, write_json
+from cxreader.study.lock import only_process
 from cxreader.study.search_pool import run_workers
 from cxreader.study.search_record import Trial, rank, read_trial, told, trial_folder, write_table
 from cxreader.study.search_space import Space, network_variants, read_space, require_effect
@@ -32,8 +29,6 @@ from cxreader.study.search_worker import PARTS, Task, at_point, record_deaths, w
 from cxreader.training.cohort import Cohort, prepare_cohort
 from cxreader.training.phases import planned_phases
 from cxreader.training.train import build_model, frozen_outputs
-
-_PARENT_LOCK = "search.parent.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ def search(
     space = read_space(config)
     transfer = _require_networks(config, space)
     folder = _take_up(RunFolder(Path(out)), config, resume=resume)
-    with _only_parent(folder.path):
+    with only_process(folder.path, "search"):
         cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         with SearchStore(folder.path, space, config) as store:
@@ -180,21 +175,6 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(folder.provenance, {**provenance(config.seed), "started": [*starts, now]})
     return folder
-
-
-@contextmanager
-def _only_parent(folder: Path) -> Iterator[None]:
-    """Raise UsageError when another search works in this folder; the lock ends with the process."""
-    file = os.open(folder / _PARENT_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise UsageError("another search works here", where=folder, mend="wait for it, or give another --out") from None
-    try:
-        yield
-    finally:
-        os.close(file)
 
 
 def _count(cohort: Cohort, name: str) -> Part:

@@ -24,6 +24,7 @@ from cxreader.runs import RunFolder, provenance, write_json
 from cxreader.study.judge import ask_run, judge
 from cxreader.study.search import SearchResult
 from cxreader.study.search_worker import PARTS, at_point
+from cxreader.study.test_part import record_reading
 from cxreader.training.cohort import Cohort, prepare_cohort
 from cxreader.training.fit import BEST, DONE, predict_logits
 from cxreader.training.train import build_model, finish, learn
@@ -43,7 +44,8 @@ class Judged:
 class Winner:
     """The finished winner. `optimism`: accuracy on tune, which chose it, minus accuracy on test, both by the larger logit.
 
-    `tune` has no interval, because these images chose it; `test` and `optimism` have theirs by patient.
+    `tune` has no interval, because these images chose it; `test` and `optimism` have theirs by patient. `earlier_readings`:
+    how often another winner of this folder had been judged on the test part before.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Winner:
     tune: Estimate
     test: Estimate
     optimism: Estimate
+    earlier_readings: int = 0
 
 
 def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) -> Winner:
@@ -68,10 +71,11 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     logits = predict_logits(model, cohort.parts["tune"], learnt.recipe)
     labels = cohort.parts["tune"].labels
     tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), _sample(cohort, "tune"))
+    earlier = record_reading(result.folder, {FOLDER: artifact.id})
     evaluation = judge(Reader.load(run.path), ask_run(run.path), run.evaluation, bar=bar, seed=config.seed)
     table = read_predictions(run.evaluation / "predictions.csv")
     test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), Sample.of(table))
-    return Winner(run.path, artifact, evaluation, *optimism(tune, test, seed=config.seed))
+    return Winner(run.path, artifact, evaluation, *optimism(tune, test, seed=config.seed), earlier)
 
 
 def optimism(

@@ -18,16 +18,20 @@ from cxreader.errors import UsageError
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, provenance, write_json
-from cxreader.study.pretrain import with_weights
+from cxreader.study.lock import only_process
+from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search import SearchResult, search
+from cxreader.study.test_part import record_reading
 from cxreader.study.thin import thinned
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort
 from cxreader.training.train import train
 
-CHOICES, TOUCHED = "choices.json", "test_part.json"
+CHOICES = "choices.json"
 _FIXED = ("data", "input", "split")
 """Sections that all rows share: a folder keeps one split, so that it keeps one of these."""
+_FREE = ("cache", "workers")
+"""Of the data section: where and how it is decoded, which changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,13 @@ def train_rows(
     """
     torch_setup.keep_pages()
     rows = study_rows(config)
+    require_weights(row.config for row in rows)
     folder = _take_up(RunFolder(Path(out)), config, resume=resume)
+    with only_process(folder.path, "study"):
+        return _trained(config, rows, folder, workers, say, bar)
+
+
+def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: int, say: Say, bar: Bar) -> Trainings:
     config = _with_phantoms(config, folder, bar)
     cohort = prepare_cohort(config, folder, say, bar)
     runs: list[StudyRun] = []
@@ -96,11 +106,11 @@ def _prepared(
         prepared = with_values(with_weights(row.config, folder.path / "weights", say=say, bar=bar), shared)
         found = None
         if row.search:
-            place = folder.path / "searches" / f"{row.slug}-{_key(prepared, cohort, space=True)}"
-            say(f"{row.name}: searching")
             asked = config.study.model_dump(include={"sampler", "trials", "pruning"})
             only = StudySection(space=prepared.study.space, **asked)  # other rows are not the search's affair
             prepared = prepared.model_copy(update={"study": only})
+            place = folder.path / "searches" / f"{row.slug}-{_key(prepared, cohort, space=True)}"
+            say(f"{row.name}: searching")
             _readdress(RunFolder(place), prepared)
             found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
             prepared = found.winner_config
@@ -129,9 +139,9 @@ def _key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
     values: dict[str, Any] = config.model_dump(mode="json", include={"seed", "input", "augment", "model", "training"})
     for name in ("accelerator", "devices", "tensorboard"):
         values["training"].pop(name)
-    values["model"]["weights"] = Path(values["model"]["weights"]).name
+    values["model"]["weights"] = weights_digest(config.model.weights)
     if space:
-        values["space"] = config.model_dump(mode="json")["study"]["space"]
+        values["study"] = config.model_dump(mode="json", include={"study"})
     values["pixels"] = [cached_part(cohort.cache, cohort.index, split.parts[part]).digest for part in LEARNING_PARTS]
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
@@ -145,7 +155,7 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
                 "the folder holds a study already", where=folder.path, mend="add --resume, or give another --out"
             )
         before = json.loads(folder.config.read_text(encoding="utf-8"))
-        changed = [name for name in _FIXED if before[name] != resolved[name]]
+        changed = [name for name in _FIXED if _bound(before[name]) != _bound(resolved[name])]
         if changed:
             what = f"the study was started with another {' and '.join(changed)}"
             raise UsageError(what, where=folder.config, mend="resume with the same sections, or give another --out")
@@ -156,6 +166,10 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(folder.provenance, {**provenance(config.seed), "started": [*starts, now]})
     return folder
+
+
+def _bound(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in _FREE}
 
 
 def _with_phantoms(config: Config, folder: RunFolder, bar: Bar) -> Config:
@@ -173,12 +187,7 @@ def _fix_choices(folder: RunFolder, runs: list[StudyRun]) -> int:
     """Write down what will be judged, before it is; answers how often other trainings were judged here before."""
     chosen: Mapping[str, str] = {run.folder.path.name: _artifact_id(run) for run in runs}
     write_json(folder.path / CHOICES, chosen)
-    path = folder.path / TOUCHED
-    readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    if not readings or readings[-1]["artifacts"] != chosen:
-        readings.append({"date": datetime.now(UTC).isoformat(timespec="seconds"), "artifacts": chosen})
-        write_json(path, readings)
-    return len(readings) - 1
+    return record_reading(folder.path, chosen)
 
 
 def _artifact_id(run: StudyRun) -> str:

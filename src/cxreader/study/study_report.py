@@ -29,7 +29,7 @@ from cxreader.study.study import StudyRun, Trainings
 from cxreader.study.test_part import read_test
 
 PAGE, NUMBERS, FIGURES = "report.html", "study.json", "figures"
-NO_WEIGHTS = "no transfer"
+NO_WEIGHTS, PHANTOM_WEIGHTS = "no transfer", "file phantoms-"
 
 
 def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> StudyReport:
@@ -89,7 +89,7 @@ def _row(runs: Sequence[StudyRun], trainings: Trainings) -> StudyRow:
     return StudyRow(
         name=first.row.name,
         model=artifact.model,
-        weights=artifact.transfer,
+        weights="phantoms, learnt here" if PHANTOM_WEIGHTS in artifact.transfer else artifact.transfer,
         settings=settings,
         trainings=tuple(_training(run) for run in runs),
         n_tune=sum(artifact.provenance["counts"]["tune"]),
@@ -148,7 +148,7 @@ def _warnings(trainings: Trainings) -> tuple[str, ...]:
     absent = [name for name in dict.fromkeys(scratch) if name in wanted]
     if absent:
         found.append(f"No pretrained weights were at hand for {', '.join(absent)}: trained from scratch, no transfer.")
-    drawn = [r.row.name for r in trainings.runs if "file phantoms-" in load_artifact(r.folder.artifact).transfer]
+    drawn = [r.row.name for r in trainings.runs if PHANTOM_WEIGHTS in load_artifact(r.folder.artifact).transfer]
     if drawn:
         names = ", ".join(dict.fromkeys(drawn))
         found.append(f"Weights made here from phantoms, in the place of ImageNet's, for {names}.")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -11,10 +15,10 @@ from cxreader.evaluation.predictions import read_predictions, write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
 from cxreader.records import PredictionTable
-from cxreader.runs import RunFolder
+from cxreader.runs import RunFolder, write_json
 from cxreader.training.cohort import Cohort
 
-TEST = "test.csv"
+TEST, READINGS = "test.csv", "test_part.json"
 _BATCH = 64
 
 
@@ -34,3 +38,16 @@ def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
         labels = part.labels.astype(np.int8)
         write_predictions(path, PredictionTable(np.array(images, np.str_), labels, probability, patient))
     return read_predictions(path), load_artifact(run.artifact).operating_point().threshold
+
+
+def record_reading(folder: Path, artifacts: Mapping[str, str]) -> int:
+    """Note that these artifacts (name: id) are about to read the test part; answers how often others had done so before.
+
+    Kept in `test_part.json`. Reading it again by the same artifacts is no new reading: nothing was chosen in between.
+    """
+    path = folder / READINGS
+    readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if not readings or readings[-1]["artifacts"] != dict(artifacts):
+        readings.append({"date": datetime.now(UTC).isoformat(timespec="seconds"), "artifacts": dict(artifacts)})
+        write_json(path, readings)
+    return len(readings) - 1

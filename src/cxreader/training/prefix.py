@@ -263,7 +263,8 @@ def _segments(model: StagedModel, stages: Sequence[str], device: torch.device, *
     """The frozen stages cut behind each of `stages`, in evaluation mode, channels last; with `fold` batch norms are folded.
 
     Folding rounds otherwise than the online path, by far less than float16 does; float32 is stored for those who want
-    the online path's own numbers, and is left unfolded: Adam makes a visible difference of a last digit in a few steps.
+    the online path's own numbers (the same to the bit where both have the same batch size), and is left unfolded: Adam
+    makes a visible difference of a last digit in a few steps.
     """
     segments, start = [], 0
     for stage in stages:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -94,9 +95,10 @@ def learn(
     """
     recipe, settings = _recipe(config, parts), _settings(config, show_progress=bar is not no_bar)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
-    prefixes = frozen_outputs(config, model, phases, parts, run, say=say, bar=bar)
     results = []
-    for phase in phases:
+    for n, phase in enumerate(phases):
+        # One pass serves this phase and the later ones whose frozen stages it does not change.
+        prefixes = frozen_outputs(config, model, _unchanged(model, phases[n:]), parts, run, say=say, bar=bar)
         say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
         prefix = prefixes.get(model.learn(phase.learn).frozen_stage() or "")
         result = fit_phase(model, phase, recipe, parts, run.phase(phase.name), settings, prefix=prefix, watch=watch)
@@ -106,6 +108,12 @@ def learn(
     chosen = reduce(lambda a, b: better(a, b, config.training.monitor), results)
     write_json(run.history, {result.name: list(result.history) for result in results})
     return Learnt(tuple(results), chosen, recipe)
+
+
+def _unchanged(model: StagedModel, phases: Sequence[Phase]) -> list[Phase]:
+    """The first of `phases`, and of the others those whose frozen stages no phase before them changes."""
+    first_learning = [model.names.index(model.learn(phase.learn).cut) for phase in phases]
+    return [phase for n, phase in enumerate(phases) if min(first_learning[:n], default=math.inf) >= first_learning[n]]
 
 
 def frozen_outputs(
@@ -186,6 +194,9 @@ def _patients(cohort: Cohort) -> TrainingPatients:
 def _weights(model: ModelSection) -> str:
     if model.weights in ("imagenet", "none"):
         return model.weights
+    if model.weights == "phantoms":
+        mend = "use `cxreader study run`, or give a file"
+        raise WeightsError("only a study makes weights from phantoms", where="model.weights", mend=mend)
     try:
         return str(locate(model.weights))
     except DataError as error:

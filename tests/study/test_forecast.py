@@ -1,0 +1,52 @@
+"""What a study would cost, counted by hand from given rates."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from cxreader.config import parse_config, with_values
+from cxreader.study import forecast as module
+from cxreader.study.forecast import Rates, forecast
+
+
+def _silent(_: str) -> None:
+    return
+
+
+def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """800 images: 560 train, 60 tune; four views; 100 images/s frozen, 50 (head) and 20 (last block, or all) learning."""
+
+    def rates(config: object, phases: list[tuple[str, str]], device: object) -> Rates:
+        speed = {"head": 50.0, "fine_tune": 20.0, "full": 20.0}
+        stored = [name for name, learn in phases if learn != "all"]
+        return Rates(100.0 if stored else math.inf, {name: speed[name] for name, _ in phases})
+
+    monkeypatch.setattr(module, "_rates", rates)
+    config = parse_config({"data": {"root": "x"}, "study": {"seeds": 2}})
+    found = {row.name: row for row in forecast(config, 800, say=_silent)}
+    epoch = 560 + 60 / 3  # a tune image is read, not learnt: a third of the work
+    resnet = found["ResNet18, two phases"]
+    assert (resnet.trainings, resnet.epochs) == (2, 30)
+    assert resnet.first_pass == pytest.approx(2 * (4 * 560 + 60) / 100)  # every seed draws its own views
+    assert resnet.seconds == pytest.approx(resnet.first_pass + 2 * 15 * epoch * (1 / 50 + 1 / 20))
+    grid = found["EfficientNet-B0, best of the grid"]
+    assert grid.trainings == 16 + 2
+    assert grid.seconds == pytest.approx(grid.first_pass + 18 * 15 * epoch / 20)
+    cnn = found["Custom CNN that learns"]
+    assert cnn.first_pass == 0
+    assert cnn.seconds == pytest.approx(2 * 15 * epoch / 20)
+    plain = {row.name: row for row in forecast(with_values(config, {"augment": None}), 800, say=_silent)}
+    assert plain["ResNet18, two phases"].first_pass == pytest.approx((560 + 60) / 100)  # one view, every seed the same
+
+
+def test_rates_are_measured_for_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.01)
+    row = {"name": "A", "model": {"name": "resnet18"}}
+    config = parse_config({"data": {"root": "x"}, "input": {"size": 32}, "study": {"rows": [row], "seeds": 1}})
+    (found,) = forecast(config, 100, say=_silent)
+    assert set(found.rates.learning) == {"head", "fine_tune"}
+    assert 0 < found.rates.frozen < math.inf
+    # A head on stored vectors learns faster than a last block on stored maps.
+    assert found.rates.learning["head"] > found.rates.learning["fine_tune"]
