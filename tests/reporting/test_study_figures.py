@@ -21,7 +21,7 @@ def _texts(figure: Figure) -> str:
 @pytest.mark.parametrize(("one_class", "networks"), [(False, 3), (True, 3), (False, 1)])
 def test_every_figure_is_drawn_of_whatever_was_judged(one_class: bool, networks: int, tmp_path: Path) -> None:
     figures = study_figures(study_report(one_class, networks))
-    assert list(figures) == ["auc", "roc", "precision_recall", "confusion", "kappa", "training"]
+    assert list(figures) == ["auc", "roc", "precision_recall", "confusion", "kappa", "training", "grad_cam_wrong"]
     for name, figure in figures.items():
         png, svg = save_figure(figure, tmp_path / name)
         assert png.stat().st_size > 5000
@@ -81,3 +81,14 @@ def test_stopping_points_stand_at_the_best_epoch_of_their_phase() -> None:
     # Two trainings; the third of four epochs in each phase, the second phase behind the first.
     assert [(3.0, 0.68)] * 2 in found.values()
     assert [(3.0, 0.54), (7.0, 0.54)] * 2 in found.values()
+
+
+def test_panels_as_a_figure_name_every_network_with_its_decision() -> None:
+    report = study_report()
+    ((group, panels),) = [(g, p) for g, p in report.panels.items() if p]
+    figure = study_figures(report)[f"grad_cam_{group.replace(' ', '_')}"]
+    assert len(figure.axes) == sum(1 + len(panel.looks) for panel in panels)
+    texts = _texts(figure)
+    for look in panels[0].looks:
+        verdict = "right" if look.decision == panels[0].truth else "wrong"
+        assert f"{verdict}: {look.decision} {look.probability:.2f}" in texts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,9 @@ import numpy as np
 from cxreader.evaluation.comparison_records import Comparison, MeanCurve
 from cxreader.evaluation.intervals import Estimate
 from cxreader.reporting.figures import _CHANCE, BLUE, FAINT, INK, MUTED, VERMILION, _clean, _square
-from cxreader.reporting.study import StudyReport, StudyRow
+from cxreader.reporting.study import StudyReport
+from cxreader.reporting.study_panels import draw_panels
+from cxreader.reporting.study_training import WIDTH, draw_training, small_multiples, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +29,15 @@ _STYLES: tuple[Any, ...] = (
     (0, (9, 2)),
     (0, (4, 1.5, 1, 1.5, 1, 1.5)),
 )
-_COLUMNS = 4
-_WIDTH = 10.4  # inches of a figure as wide as the page
 
 
 def study_figures(report: StudyReport) -> dict[str, Figure]:
-    """All figures of a study by name: auc, roc, precision_recall, confusion, kappa, training."""
+    """All figures of a study by name: auc, roc, precision_recall, confusion, kappa, training; panels by `grad_cam_GROUP`."""
+    panels = {
+        f"grad_cam_{group.replace(' ', '_')}": draw_panels(group, found)
+        for group, found in report.panels.items()
+        if found
+    }
     return {
         "auc": draw_auc(report),
         "roc": draw_roc_curves(report.comparison),
@@ -41,6 +45,7 @@ def study_figures(report: StudyReport) -> dict[str, Figure]:
         "confusion": draw_confusions(report.comparison),
         "kappa": draw_kappa(report.comparison),
         "training": draw_training(report.rows),
+        **panels,
     }
 
 
@@ -49,7 +54,7 @@ def draw_auc(report: StudyReport) -> Figure:
     from matplotlib.figure import Figure
 
     rows = report.pairs
-    figure = Figure(figsize=(_WIDTH, 0.42 * len(rows) + 1.15), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(WIDTH, 0.42 * len(rows) + 1.15), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.axvline(0.5, **_CHANCE)
     ends = [0.5]
@@ -159,27 +164,13 @@ def _told(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({interval})"
 
 
-def _grid(n: int, height: float, rows_each: int = 1) -> tuple[Figure, list[list[Axes]]]:
-    """Small multiples, four a line: for each of n networks `rows_each` axes, one below the other."""
-    from matplotlib.figure import Figure
-
-    lines, columns = -(-n // _COLUMNS), min(n, _COLUMNS)
-    size = (_WIDTH * columns / _COLUMNS + 0.2, height * lines * rows_each + 0.5)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
-    axes = figure.subplots(lines * rows_each, columns, squeeze=False)
-    for i in range(n, lines * columns):
-        for k in range(rows_each):
-            axes[i // columns * rows_each + k, i % columns].remove()
-    return figure, [[axes[i // columns * rows_each + k, i % columns] for k in range(rows_each)] for i in range(n)]
-
-
 def draw_confusions(comparison: Comparison) -> Figure:
     """Two by two for every network: mean share of the row, and the counts of each training."""
-    figure, grid = _grid(len(comparison.rows), 2.25)
+    figure, grid = small_multiples(len(comparison.rows), 2.25)
     for row, (axes,) in zip(comparison.rows, grid, strict=True):
         axes.set(xlim=(-0.5, 2), ylim=(2.05, -0.5))
         axes.axis("off")
-        axes.text(-0.5, -0.44, _wrapped(row.name, 34), va="bottom", fontsize=9.5, color=INK, linespacing=1.1)
+        axes.text(-0.5, -0.44, wrapped(row.name, 34), va="bottom", fontsize=9.5, color=INK, linespacing=1.1)
         for line, names in enumerate((("tp", "fn"), ("fp", "tn"))):
             truth = ("truly\nabnormal", "truly\nnormal")[line]
             axes.text(-0.06, line + 0.48, truth, ha="right", va="center", fontsize=8, color=INK)
@@ -233,87 +224,3 @@ def draw_kappa(comparison: Comparison) -> Figure:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=INK)
     return figure
-
-
-def draw_training(rows: Sequence[StudyRow]) -> Figure:
-    """For every network the losses and, below, the tune accuracy by epoch; phases apart, stopping points ringed."""
-    figure, grid = _grid(len(rows), 1.75, rows_each=2)
-    values = [e for r in rows for t in r.trainings for p in t.phases for e in p.epochs]
-    losses = [v for e in values for v in (e.train_loss, e.tune_loss) if np.isfinite(v)]
-    accuracies = [e.tune_accuracy for e in values if np.isfinite(e.tune_accuracy)]
-    for i, (row, (above, below)) in enumerate(zip(rows, grid, strict=True)):
-        starts = _draw_phases(row, above, below)
-        above.set_title(_wrapped(row.name, 32), fontsize=9.5, color=INK, loc="left")
-        for axes in (above, below):
-            for start in starts[1:-1]:
-                axes.axvline(start + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-            axes.set_xlim(0.5, max(1.5, starts[-1] + 0.5))
-            _clean(axes)
-            axes.grid(color=FAINT, linewidth=0.6)
-        _name_phases(below, row, starts)
-        _same_scale(above, below, losses, accuracies)
-        if i % _COLUMNS == 0:
-            above.set_ylabel("Loss")
-            below.set_ylabel("Tune accuracy")
-        below.set_xlabel("Epoch")
-    _training_legend(figure)
-    return figure
-
-
-def _same_scale(above: Axes, below: Axes, losses: Sequence[float], accuracies: Sequence[float]) -> None:
-    """One scale for all networks; the few largest of many losses may leave the paper, so that the others are seen."""
-    from matplotlib.ticker import MaxNLocator
-
-    if losses:
-        low, high = min(losses), float(np.quantile(losses, 0.98))
-        above.set_ylim(low - 0.06 * (high - low) - 0.01, high + 0.12 * (high - low) + 0.01)
-    if accuracies:
-        below.set_ylim(min(accuracies) - 0.06, max(accuracies) + 0.02)
-    for axes in (above, below):
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-
-
-def _draw_phases(row: StudyRow, above: Axes, below: Axes) -> list[int]:
-    """Lines of all trainings; a phase begins where the longest of the one before ends. Answers the phases' bounds."""
-    n_phases = max((len(t.phases) for t in row.trainings), default=0)
-    lengths = [max(len(t.phases[p].epochs) for t in row.trainings if p < len(t.phases)) for p in range(n_phases)]
-    starts = [0, *np.cumsum(lengths, dtype=int).tolist()]
-    for training in row.trainings:
-        for start, phase in zip(starts, training.phases, strict=False):
-            x = np.arange(1, len(phase.epochs) + 1) + start
-            line: dict[str, Any] = {"linewidth": 1.2, "alpha": 0.8, "zorder": 3}
-            above.plot(x, [e.train_loss for e in phase.epochs], color=BLUE, **line)
-            above.plot(x, [e.tune_loss for e in phase.epochs], color=VERMILION, linestyle=(0, (4, 1.5)), **line)
-            below.plot(x, [e.tune_accuracy for e in phase.epochs], color=VERMILION, linestyle=(0, (4, 1.5)), **line)
-            if phase.epochs:
-                best = phase.epochs[phase.best_epoch - 1]
-                for axes, y in ((above, best.tune_loss), (below, best.tune_accuracy)):
-                    ring: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": INK, "markersize": 5}
-                    axes.plot([start + phase.best_epoch], [y], "o", **ring, zorder=4, gid="stopping point")
-    return starts
-
-
-def _name_phases(axes: Axes, row: StudyRow, starts: Sequence[int]) -> None:
-    longest = max((t.phases for t in row.trainings), key=len, default=())
-    for phase, (start, _) in zip(longest, pairwise(starts), strict=False):
-        at = axes.get_xaxis_transform()
-        axes.text(start + 0.75, 0.03, phase.name, transform=at, va="bottom", fontsize=7.5, color=MUTED)
-
-
-def _training_legend(figure: Figure) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=BLUE, label="train loss"),
-        Line2D([], [], color=VERMILION, linestyle=(0, (4, 1.5)), label="tune loss, tune accuracy"),
-        Line2D([], [], color=INK, marker="o", markerfacecolor="white", linestyle="none", label="stopping point"),
-        Line2D([], [], color=MUTED, linestyle=(0, (4, 2)), label="next phase"),
-    ]
-    style: dict[str, Any] = {"fontsize": 9, "labelcolor": INK, "frameon": False, "ncols": 4}
-    figure.legend(handles=handles, loc="outside upper left", **style)
-
-
-def _wrapped(text: str, width: int) -> str:
-    from textwrap import fill
-
-    return fill(text, width)

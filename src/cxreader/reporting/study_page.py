@@ -76,7 +76,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         grid=_grid(report.grid) if report.grid else None,
         costs=[_cost_row(row) for row in report.rows],
         cohort=_cohort(report.cohort),
-        figures={name: to_data_uri(figure) for name, figure in drawn.items()},
+        figures={name: to_data_uri(figure) for name, figure in drawn.items() if not name.startswith("grad_cam")},
     )
 
 

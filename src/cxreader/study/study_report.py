@@ -24,6 +24,7 @@ from cxreader.study.cohort_facts import cohort_facts
 from cxreader.study.cost import measured_cost
 from cxreader.study.panels import read_panels
 from cxreader.study.rows import described
+from cxreader.study.search_report import write_report as write_search_report
 from cxreader.study.search_winner import finish_winner
 from cxreader.study.study import StudyRun, Trainings
 from cxreader.study.test_part import read_test
@@ -127,8 +128,9 @@ def _grid(trainings: Trainings, bar: Bar) -> Grid | None:
     ]
     others = f"{len(found.others)} further trials failed or were ended early. " if found.others else ""
     note = f"{others}Chosen by tune {found.config.training.monitor}; the test part was not part of the search."
-    optimism = finish_winner(found, say=_silent, bar=bar).optimism
-    return Grid(tuple(ranked), found.parts["tune"].images, optimism, note)
+    winner = finish_winner(found, say=_silent, bar=bar)
+    write_search_report(found, winner)
+    return Grid(tuple(ranked), found.parts["tune"].images, winner.optimism, note)
 
 
 def _warnings(trainings: Trainings) -> tuple[str, ...]:
