@@ -18,6 +18,7 @@ from cxreader.progress import Bar, Say
 from cxreader.reporting.figures import save_figure
 from cxreader.reporting.study import Epoch, Grid, PhaseCurve, StudyReport, StudyRow, Training, Trial, Value, numbers
 from cxreader.reporting.study_figures import study_figures
+from cxreader.reporting.study_markdown import table_markdown
 from cxreader.reporting.study_page import render_study
 from cxreader.runs import write_json, write_text
 from cxreader.study.cohort_facts import cohort_facts
@@ -29,12 +30,12 @@ from cxreader.study.search_winner import finish_winner
 from cxreader.study.study import StudyRun, Trainings
 from cxreader.study.test_part import read_test
 
-PAGE, NUMBERS, FIGURES = "report.html", "study.json", "figures"
+PAGE, NUMBERS, TABLE, FIGURES = "report.html", "study.json", "table.md", "figures"
 NO_WEIGHTS, PHANTOM_WEIGHTS = "no transfer", "file phantoms-"
 
 
 def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> StudyReport:
-    """Read the test part with every training, compare, and write `report.html`, `study.json` and `figures/`."""
+    """Read the test part with every training, compare, and write `report.html`, `study.json`, `table.md` and `figures/`."""
     say("every choice is fixed: the test part is read")
     tables = []
     with bar("test part") as progress:
@@ -73,11 +74,12 @@ def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> S
 
 
 def write_report(report: StudyReport, out: Path) -> None:
-    """The page, its numbers as JSON, and every figure as PNG and SVG."""
+    """The page, its numbers as JSON, its table as Markdown, and every figure as PNG and SVG."""
     figures = study_figures(report)
     for name, figure in figures.items():
         save_figure(figure, out / FIGURES / name)
     write_json(out / NUMBERS, numbers(report))
+    write_text(out / TABLE, table_markdown(report))
     write_text(out / PAGE, render_study(report, figures=figures))
 
 
