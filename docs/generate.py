@@ -98,7 +98,6 @@ MEANINGS = {
     "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",
     "training.accelerator": "Lightning's: `auto`, `cpu`, `gpu`.",
-    "training.devices": "How many of them.",
     "training.tensorboard": "TensorBoard logs beside the CSV.",
     "phase.learn": "Which stages learn: the head alone, from the last block on, or all.",
     "phase.lr": "Learning rate.",

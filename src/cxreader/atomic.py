@@ -29,6 +29,13 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> Path:
     return target
 
 
+def is_empty(folder: str | os.PathLike[str]) -> bool:
+    """True where there is no folder, or nothing in it but locks and what a killed `write_whole` left."""
+    place = Path(folder)
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    return all(name.endswith(".lock") or (name.startswith(".") and name.endswith(".tmp")) for name in names)
+
+
 def storage_error(error: OSError, where: Path, needed: int) -> StorageError:
     """What went wrong when `needed` bytes were to be written at `where`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

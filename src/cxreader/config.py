@@ -128,8 +128,7 @@ class TrainingSection(Section):
         "auto"  # auto: bf16-mixed on a GPU that has it, else 32
     )
     compile: bool = False  # torch.compile; pays on a GPU, not on a CPU
-    accelerator: str = "auto"
-    devices: int = Field(1, ge=1)
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     tensorboard: bool = False
 
 
@@ -154,7 +153,7 @@ class RowSection(Section):
     name: str
     published: str | None = None
     search: bool = False
-    abnormal_share: Share | None = None
+    abnormal_share: float | None = Field(None, gt=0, lt=1)
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from cxreader.atomic import write_whole
+from cxreader.atomic import is_empty, storage_error, write_whole
 from cxreader.config import Config, parse_config
 from cxreader.errors import ArtifactError, UsageError
 
@@ -92,12 +95,36 @@ class RunFolder:
                     where=run.config,
                     mend="resume with the same file and --set, or give another --out",
                 )
-        elif run.path.exists() and any(run.path.iterdir()):
+        elif not is_empty(run.path):
             raise UsageError("the folder is not empty", where=run.path, mend="give another --out")
         write_json(run.config, resolved)
         started = [*_starts(run.provenance), datetime.now(UTC).isoformat(timespec="seconds")]
         write_json(run.provenance, {**provenance(config.seed), "started": started})
         return run
+
+
+@contextmanager
+def only_process(folder: str | Path, what: str) -> Iterator[None]:
+    """Make the folder, and let one process at a time do `what` in it; the lock ends with the process.
+
+    Raises UsageError when another process does the same there.
+    """
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = os.open(place / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise storage_error(error, place, 0) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        mend = "wait for it, or give another --out"
+        raise UsageError(f"another {what} works here", where=place, mend=mend) from None
+    try:
+        yield
+    finally:
+        os.close(file)
 
 
 def artifact_folder(path: str | Path) -> Path:

@@ -164,7 +164,7 @@ def test_statements_claim_only_what_the_adjusted_intervals_hold(comparison: Comp
     assert alone.headline() == "No winner: no difference of AUC between the networks holds."
     assert "Adjusted for 1 pair (95.00 % intervals" in alone.detail()
     won = compare(_sample(), [CONTENDERS[2], CONTENDERS[0]], n_resamples=200)
-    assert won.headline() == "strong has a higher AUC than the other."
+    assert won.headline() == "strong had a higher AUC, in these trainings, than the other."
     lead = won.of("auc")[0]
     shown = f"{-lead.estimate.value:.3f} ({-lead.adjusted.high:.3f}-{-lead.adjusted.low:.3f}), over coin."
     assert won.detail().endswith(shown)

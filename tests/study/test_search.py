@@ -119,7 +119,7 @@ def test_every_point_is_tried_once_and_recorded(searched: SearchResult) -> None:
         assert record["best"]["epoch"] == 1 + accuracies.index(max(accuracies))
         assert record["best"]["tune_loss"] == phase["epochs"][record["best"]["epoch"] - 1]["tune_loss"]
         assert set(record["versions"]) >= {"optuna", "torch", "python"}
-        assert record["git_revision"] != ""
+        assert record["git_revision"]
         assert record["seeds"]["training"] == 7
         assert record["threads"] == 1
         assert record["worker"] == {"pid": os.getpid(), "attempt": 1}

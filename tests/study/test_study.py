@@ -28,18 +28,19 @@ from tests.world import world_config
 
 from cxreader.cli import run
 from cxreader.config import Config, parse_config, with_values
+from cxreader.data.dataset import CachedImages
 from cxreader.data.sources import open_source
 from cxreader.data.split import PARTS, Split, make_split
-from cxreader.errors import ConfigError, UsageError, WeightsError
+from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
 from cxreader.reporting.published import PUBLISHED
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, Trainings, train_rows
+from cxreader.study.study import CHOICES, Trainings, _key, train_rows
 from cxreader.study.study_report import NUMBERS, report_study
-from cxreader.study.test_part import READINGS
+from cxreader.study.test_part import READINGS, read_test
 from cxreader.study.thin import thinned
 from cxreader.training.train import train
 
@@ -144,18 +145,69 @@ def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
 
 
 def test_the_choices_are_written_before_the_test_part_is_read(
-    finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path
+    finished: tuple[Trainings, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Test images that are no pictures at all stop nothing until the test part is asked for."""
     trainings, out = finished
-    assert set(json.loads((out / CHOICES).read_text())) == {run.folder.path.name for run in trainings.runs}
-    best = trainings.runs[4].search
-    assert best is not None
-    winner = load_file(next((best.winner.folder / "phases").glob("*/best.safetensors")))
-    row = load_file(trainings.runs[4].folder.artifact / "model.safetensors")
-    # The row's first seed is the search's own: the winner's training, repeated, to the bit.
-    assert trainings.runs[4].seed == _config(small_world).seed
+    folder = tmp_path / "study"
+    shutil.copytree(out, folder)
+    for answers in folder.rglob("test.csv"):
+        answers.unlink()
+    (folder / CHOICES).unlink()
+
+    def seen(*_: object, **__: object) -> None:
+        chosen = json.loads((folder / CHOICES).read_text())
+        assert set(chosen) == {run.folder.path.name for run in trainings.runs}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxreader.study.test_part._read", seen)
+    with pytest.raises(KeyboardInterrupt):
+        report_study(
+            train_rows(trainings.config, folder, resume=True, say=_silent), command="", say=_silent, bar=no_bar
+        )
+
+
+def test_the_searched_row_repeats_the_winner_to_the_bit(finished: tuple[Trainings, Path], small_world: Path) -> None:
+    run = finished[0].runs[4]
+    assert run.search is not None
+    assert run.seed == _config(small_world).seed
+    winner = load_file(next((run.search.winner.folder / "phases").glob("*/best.safetensors")))
+    row = load_file(run.folder.artifact / "model.safetensors")
     assert all(np.array_equal(winner[key], row[key]) for key in row)
+
+
+def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Trainings, Path]) -> None:
+    trainings, _ = finished
+    cohort, run = trainings.cohort, trainings.runs[0]
+    config = run.folder.load_config()
+    before = _key(config, cohort)
+    flipped = [
+        replace(r, label=1 - r.label) if r.image in cohort.split.parts["tune"][:1] else r for r in cohort.index.records
+    ]
+    relabelled = replace(cohort, index=replace(cohort.index, records=tuple(flipped)))
+    assert _key(config, relabelled) != before
+    answers, kept = run.folder.path / "test.csv", (run.folder.path / "test.csv").read_bytes()
+    answers.write_bytes(kept.replace(b"0.", b"0.9", 1))
+    assert read_test(run.folder, cohort)[0].image.tolist() == list(cohort.split.parts["test"])
+    assert answers.read_bytes() != kept  # the same question: what is kept is believed
+    part = cohort.parts["test"]
+    other = replace(cohort, parts={**cohort.parts, "test": CachedImages(part.pixels, part.rows, 1 - part.labels)})
+    assert (read_test(run.folder, other)[0].label == 1 - part.labels).all()
+    read_test(run.folder, cohort)
+    assert answers.read_bytes() == kept
+
+
+def test_what_cannot_be_judged_is_refused_before_anything_is_trained(
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxreader.study.study.train", pytest.fail)
+    config = _config(small_world)
+    rows = [row.model_dump() for row in config.study.rows]
+    rows[3]["abnormal_share"] = 0.01
+    with pytest.raises(SplitError, match="row 'Thinned' has images of one class alone"):
+        train_rows(with_values(config, {"study.rows": rows}), tmp_path / "a", say=_silent)
+    phantoms = {"data": {"phantoms": {"patients": 40, "seed": 1, "size": 64}}, "model": {"weights": "phantoms"}}
+    with pytest.raises(ConfigError, match="the very phantoms that are judged"):
+        train_rows(parse_config({**phantoms, "study": {"rows": [{"name": "A"}]}}), tmp_path / "b", say=_silent)
 
 
 def test_the_command_goes_on_and_prints_the_table(
@@ -299,6 +351,7 @@ def test_panels_show_each_kind_and_boxes_first(small_world: Path) -> None:
     assert set(chosen["all right"]) <= {0, 1, 2}
     assert set(chosen["wrong"]) <= {3, 4, 5}
     assert 3 in chosen["wrong"]  # the one that every network got wrong
+    assert chosen["networks disagree"]
     assert set(chosen["networks disagree"]) <= {4, 5, 6, 7} - set(chosen["wrong"])
     assert {records[n].label for n in chosen["all right"]} == {0, 1}
     boxed = replace(records[2], label=1, boxes=("a box",))  # type: ignore[arg-type]

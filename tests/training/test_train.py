@@ -26,8 +26,10 @@ from cxreader.evaluation.calibration import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
 from cxreader.models.weights import NO_TRANSFER
-from cxreader.runs import RunFolder
-from cxreader.training.phases import PhaseResult, better, planned_phases
+from cxreader.runs import RunFolder, only_process
+from cxreader.training import fit
+from cxreader.training.fit import best_epoch, ended
+from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
 from cxreader.training.train import PATIENT_SALT, train
 
 
@@ -300,3 +302,61 @@ def test_killed_inside_an_epoch_of_each_phase_it_resumes_to_the_same_weights(
             for epoch in epochs:
                 epoch.pop("seconds")
     assert histories[0] == histories[1]
+
+
+def _history(*figures: float) -> list[dict[str, float]]:
+    return [{"tune_auc": figure, "tune_loss": -figure} for figure in figures]
+
+
+@pytest.mark.parametrize(
+    ("figures", "best", "over"),
+    [
+        ((0.5, 0.7, 0.6), 1, False),
+        ((0.5, 0.7, 0.6, 0.7), 1, True),  # an equal figure is no improvement, and the earlier epoch stays
+        ((0.5, 0.6, 0.7), 2, False),
+        ((0.5, 0.6, 0.7, 0.8, 0.9), 4, True),  # as many epochs as there are
+        ((float("nan"), 0.6, float("nan")), 1, False),
+        ((float("nan"), float("nan")), None, True),
+        ((), None, False),
+    ],
+)
+def test_a_phase_has_ended_when_its_history_says_so(figures: tuple[float, ...], best: int | None, over: bool) -> None:
+    phase = Phase("head", "head", 1e-3, epochs=5, patience=2)
+    for monitor in ("auc", "loss"):
+        assert best_epoch(_history(*figures), monitor) == best
+        assert ended(_history(*figures), phase, monitor) is over
+
+
+def test_killed_between_the_last_epoch_and_its_result_and_moved_then_ends_the_same(
+    small_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Early stopping is not in Lightning's checkpoint, and its record of the best epoch does not survive a move."""
+    phases = {"phases": ["full"], "full": {"epochs": 6, "patience": 1, "lr": 3e-2}, "monitor": "accuracy"}
+    config = _with(
+        small_config, training=phases, model={"name": "chestxray_cnn", "weights": "none"}, input={"size": 32}
+    )
+    whole = train(config, tmp_path / "whole", say=_silent)
+    assert 1 < len(whole.phases[0].history) < 6  # it stopped early, or this test shows nothing
+    finish = fit._finish
+    monkeypatch.setattr(fit, "_finish", _dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "killed", say=_silent)
+    monkeypatch.setattr(fit, "_finish", finish)
+    (tmp_path / "killed").rename(tmp_path / "moved")
+    resumed = train(config, tmp_path / "moved", resume=True, say=_silent)
+    assert len(resumed.phases[0].history) == len(whole.phases[0].history)
+    assert resumed.phases[0].best_epoch == whole.phases[0].best_epoch
+    assert (resumed.folder / WEIGHTS).read_bytes() == (whole.folder / WEIGHTS).read_bytes()
+
+
+def _dies(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_two_processes_do_not_train_in_one_folder(small_config: Config, tmp_path: Path) -> None:
+    with only_process(tmp_path / "run", "training"), pytest.raises(UsageError, match="another training works here"):
+        train(small_config, tmp_path / "run", say=_silent)
+    (tmp_path / "run" / ".config.json.123.tmp").write_text("{")  # what a kill in the first write leaves
+    with pytest.raises(UsageError, match="no gpu is at hand"):
+        train(_with(small_config, training={"accelerator": "gpu"}), tmp_path / "run", say=_silent)
+    RunFolder.create(tmp_path / "run", small_config, resume=False)

@@ -53,7 +53,7 @@ def run(
 def _study_note(report: StudyReport) -> str:
     """Below the table: what the numbers are, and what a reader must know."""
     warnings = "".join(f"\nWarning: {warning}" for warning in report.warnings)
-    what = "Mean over the seeds (95 % interval by patient), called abnormal from 0.5 on."
+    what = f"Mean over the seeds (95 % interval {report.comparison.by_whom}), called abnormal from 0.5 on."
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 

@@ -66,10 +66,14 @@ class Difference:
 
     @property
     def better(self) -> str | None:
-        """Who is ahead by the adjusted interval; None where it holds 0 or is undefined."""
-        if self.adjusted.low > 0:
+        """Who is ahead by the adjusted interval and in every pair of trainings; None where one of the two does not say so.
+
+        The interval is about other patients. That no training of the one falls behind its counterpart guards, as far as a
+        few seeds can, against a lead that luck in training made.
+        """
+        if self.adjusted.low > 0 and min(self.by_seed) > 0:
             return self.first
-        return self.second if self.adjusted.high < 0 else None
+        return self.second if self.adjusted.high < 0 and max(self.by_seed) < 0 else None
 
     @property
     def worse(self) -> str | None:
@@ -111,6 +115,11 @@ class Comparison:
         """Number of pairs of networks."""
         return len(self.agreements)
 
+    @property
+    def by_whom(self) -> str:
+        """Who was resampled, in words: `by patient`, or `by image` where no patient is known."""
+        return "by image" if self.all_agree.n_patients is None else "by patient"
+
     def row(self, name: str) -> RowResult:
         """The row of this name; raises KeyError."""
         return {row.name: row for row in self.rows}[name]
@@ -128,7 +137,7 @@ class Comparison:
             return f"No network can be compared by {title}: {differences[0].adjusted.reason}."
         winner = self._winner(differences)
         if winner:
-            return f"{winner} has a higher {title} than {self._others()}."
+            return f"{winner} had a higher {title}, in these trainings, than {self._others()}."
         if any(d.better for d in differences):
             return "No winner: some networks are worse than others, none is better than all."
         return f"No winner: no difference of {title} between the networks holds."
@@ -140,7 +149,7 @@ class Comparison:
         if not differences or all(np.isnan(d.adjusted.low) for d in differences):
             return ""
         pairs = f"{len(differences)} pair{'s' * (len(differences) > 1)}"
-        many = f"Adjusted for {pairs} ({100 * self.adjusted_level:.2f} % intervals by patient)"
+        many = f"Adjusted for {pairs} ({100 * self.adjusted_level:.2f} % intervals {self.by_whom}, these trainings held fixed)"
         if not held:
             return f"{many}, every interval of a difference of {title} holds 0 or is undefined."
         winner = self._winner(differences)

@@ -77,15 +77,15 @@ def draw_auc(report: StudyReport) -> Figure:
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     _clean(axes)
     axes.tick_params(axis="y", labelsize=10, length=0)
-    _forest_legend(axes)
+    _forest_legend(axes, report.comparison.by_whom)
     return figure
 
 
-def _forest_legend(axes: Axes) -> None:
+def _forest_legend(axes: Axes, by_whom: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=BLUE, marker="o", linewidth=2.2, label="mean of the trainings, 95 % interval by patient"),
+        Line2D([], [], color=BLUE, marker="o", linewidth=2.2, label=f"mean of the trainings, 95 % interval {by_whom}"),
         Line2D([], [], color=INK, marker="|", linestyle="none", label="each training"),
         Line2D(
             [], [], color=MUTED, marker="D", markerfacecolor="white", linestyle="none", label="the study's, on its data"

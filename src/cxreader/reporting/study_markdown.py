@@ -27,8 +27,8 @@ def table_markdown(report: StudyReport) -> str:
         *(_line(_cells(row, result)) for row, result in report.pairs),
         "",
         f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
-        f"cell: mean over {seeds} trainings (95 % interval by patient) [lowest-highest training]. Tune figures chose the "
-        f"weights, on {report.rows[0].n_tune:,} images, so they carry no interval. Published: {STUDY_TITLE}, on other data "
+        f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
+        f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
         f"({STUDY_DATA}): not comparable number by number.",
         "",
         *(f"- {warning}" for warning in report.warnings),
@@ -49,7 +49,7 @@ def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:
     if row.published is not None:
         published = f"{row.published.words('accuracy')}, {row.published.words('auc')}"
     metrics = (_cell(result, metric) for metric in _METRICS)
-    return (row.name, row.weights, f"{np.mean(tune):.3f} {_spread(tune)}", *metrics, published)
+    return (row.name, row.weights, f"{np.mean(tune):.3f} {_spread(tune)}, {row.n_tune:,} images", *metrics, published)
 
 
 def _cell(result: RowResult, metric: str) -> str:
@@ -60,7 +60,8 @@ def _cell(result: RowResult, metric: str) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"[{min(values):.3f}-{max(values):.3f}]"
+    known = [value for value in values if not np.isnan(value)]
+    return f"[{min(known):.3f}-{max(known):.3f}]" if known else ""
 
 
 def _line(cells: Iterable[str]) -> str:

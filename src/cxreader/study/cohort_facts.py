@@ -20,9 +20,13 @@ EXAMPLES = 4
 
 def cohort_facts(cohort: Cohort) -> CohortReport:
     """Counts by part, findings and views by part, the leak and the duplicates, example images of the training part."""
-    records = {part: cohort.split.records(cohort.index, part) for part in PARTS}
+    whole = {part: cohort.split.records(cohort.index, part) for part in PARTS}
+    records = {part: tuple(r for r in found if r.image in cohort.cache) for part, found in whole.items()}
     audit = audit_split(cohort.split, cohort.index, cohort.cache) if cohort.cache.spec.size >= SIDE else None
     notes = [*cohort.split.notes]
+    unread = sum(map(len, whole.values())) - sum(map(len, records.values()))
+    if unread:
+        notes.append(f"{unread:,} images cannot be read and are left out of every count here")
     if audit is not None:
         pairs = f"{len(audit.exact)} exact and {len(audit.near)} near duplicates stand in two parts"
         notes.append(f"{pairs} (of {audit.compared:,} images compared)")

@@ -32,9 +32,9 @@ from cxreader.reporting.learning_curve import (
     markdown,
     verdict,
 )
-from cxreader.runs import RunFolder, write_json, write_text
+from cxreader.runs import RunFolder, only_process, write_json, write_text
 from cxreader.study.learning_rates import _take_up
-from cxreader.study.test_part import read_test
+from cxreader.study.test_part import read_test, record_reading
 from cxreader.study.transfer_gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
 from cxreader.training.train import build_model, train
@@ -101,7 +101,14 @@ def learning_curve(
     """
     _require_comparable(config, shares)
     build_model(_from(config, "pretrained"))  # before the images: weights that are absent are told at once
-    folder = _take_up(RunFolder(Path(out)), config)
+    with only_process(out, "learning curve"):
+        return _curve(config, shares, seeds, RunFolder(Path(out)), max_epochs, say, bar)
+
+
+def _curve(
+    config: Config, shares: Sequence[float], seeds: int, folder: RunFolder, max_epochs: int, say: Say, bar: Bar
+) -> LearningCurve:
+    _take_up(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     _require_test(cohort)
     base = config.training.full.epochs
@@ -113,6 +120,12 @@ def learning_curve(
         say(f"run {n} of {len(wanted)}: {part.share:g} of the training patients ({part.patients}), {arm}, seed {seed}")
         runs.append(_one(config, folder, part, arm, seed, say, bar))
         _write(folder, config, cohort, {"rule": rule, "parts": parts, "runs": runs})
+    folders = [_run_folder(folder, run.share, run.arm, run.seed) for run in runs]
+    earlier = record_reading(folder.path, {place.path.name: load_artifact(place.artifact).id for place in folders})
+    if earlier:
+        say(
+            f"warning: {earlier} other sets of trainings of this folder had read the test part: it is no longer untouched"
+        )
     with bar("test part"):
         found = _judge(config, folder, cohort, parts, runs, rule)
     _write(folder, config, cohort, {"rule": rule, "parts": parts, "runs": runs}, found)

@@ -30,7 +30,7 @@ from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.figures import save_figure
 from cxreader.reporting.sweep import LN2, draw_losses
-from cxreader.runs import RunFolder, provenance, write_json
+from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.cohort import Cohort, prepare_cohort
 from cxreader.training.train import build_model, train
 
@@ -75,7 +75,14 @@ def sweep(
     if config.training.phases != ("full",):
         mend = """--set 'training.phases=["full"]'"""
         raise UsageError("one rate needs one phase", where="training.phases", mend=mend)
-    folder = _take_up(RunFolder(Path(out)), config)
+    with only_process(out, "sweep"):
+        return _swept(config, RunFolder(Path(out)), rates, seeds, steps, say, bar)
+
+
+def _swept(
+    config: Config, folder: RunFolder, rates: Sequence[float], seeds: int, steps: int, say: Say, bar: Bar
+) -> tuple[SweepRun, ...]:
+    _take_up(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []

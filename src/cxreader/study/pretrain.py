@@ -26,7 +26,7 @@ def with_weights(config: Config, folder: Path, *, say: Say, bar: Bar) -> Config:
 
     Other weights are left as they are, but for a file that is absent where `if_absent` is "phantoms".
     """
-    if not _wants_phantoms(config):
+    if not wants_phantoms(config):
         return config
     made_from = config.model_dump_json(include={"input": True, "study": {"pretrain"}})
     digest = hashlib.blake2b(made_from.encode(), digest_size=4).hexdigest()
@@ -41,7 +41,7 @@ def require_weights(configs: Iterable[Config]) -> None:
     seen = set()
     for config in configs:
         named = (config.model.name, config.model.weights, config.model.if_absent, config.input.size)
-        if named not in seen and not _wants_phantoms(config):
+        if named not in seen and not wants_phantoms(config):
             build_model(config)
         seen.add(named)
 
@@ -56,7 +56,8 @@ def weights_digest(weights: str) -> str:
         return Path(weights).name
 
 
-def _wants_phantoms(config: Config) -> bool:
+def wants_phantoms(config: Config) -> bool:
+    """True where the weights are to be made from phantoms, or stand in for a file that is absent."""
     model = config.model
     if model.weights == PHANTOMS:
         return True

@@ -14,13 +14,13 @@ from cxreader import torch_setup
 # isort: split
 import torch
 
+from cxreader.atomic import is_empty
 from cxreader.config import Config, with_values
 from cxreader.data.cache_pool import cores
 from cxreader.data.split import group_of
 from cxreader.errors import ModelError, UsageError
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.runs import RunFolder, provenance, write_json
-from cxreader.study.lock import only_process
+from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.study.search_pool import run_workers
 from cxreader.study.search_record import Trial, rank, read_trial, told, trial_folder, write_table
 from cxreader.study.search_space import Space, network_variants, read_space, require_effect
@@ -91,8 +91,8 @@ def search(
     torch_setup.keep_pages()
     space = read_space(config)
     transfer = _require_networks(config, space)
-    folder = _take_up(RunFolder(Path(out)), config, resume=resume)
-    with only_process(folder.path, "search"):
+    with only_process(out, "search"):
+        folder = _take_up(RunFolder(Path(out)), config, resume=resume)
         cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         with SearchStore(folder.path, space, config) as store:
@@ -168,7 +168,7 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
             raise UsageError("the search was started with another configuration", where=folder.config, mend=mend)
     elif folder.config.exists():
         folder.split.unlink(missing_ok=True)  # a start that failed binds nobody: nothing was tried
-    elif folder.path.exists() and any(folder.path.iterdir()):
+    elif not is_empty(folder.path):
         raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
     write_json(folder.config, resolved)
     starts = json.loads(folder.provenance.read_text(encoding="utf-8"))["started"] if folder.provenance.exists() else []

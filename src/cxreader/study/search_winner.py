@@ -71,7 +71,7 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     logits = predict_logits(model, cohort.parts["tune"], learnt.recipe)
     labels = cohort.parts["tune"].labels
     tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), _sample(cohort, "tune"))
-    earlier = record_reading(result.folder, {FOLDER: artifact.id})
+    earlier = record_reading(result.folder, {FOLDER: artifact.weights_sha256})
     evaluation = judge(Reader.load(run.path), ask_run(run.path), run.evaluation, bar=bar, seed=config.seed)
     table = read_predictions(run.evaluation / "predictions.csv")
     test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), Sample.of(table))

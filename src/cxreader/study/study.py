@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from cxreader import torch_setup
+from cxreader.atomic import is_empty
 from cxreader.config import Config, StudySection, with_values
 from cxreader.data.phantom import PhantomSpec, write_phantoms
 from cxreader.data.split import Split
-from cxreader.errors import UsageError
+from cxreader.errors import ConfigError, SplitError, UsageError
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.runs import RunFolder, provenance, write_json
-from cxreader.study.lock import only_process
-from cxreader.study.pretrain import require_weights, weights_digest, with_weights
+from cxreader.runs import RunFolder, only_process, provenance, write_json
+from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search import SearchResult, search
+from cxreader.study.search_space import read_space
 from cxreader.study.test_part import record_reading
 from cxreader.study.thin import thinned
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort
@@ -70,14 +71,18 @@ def train_rows(
     torch_setup.keep_pages()
     rows = study_rows(config)
     require_weights(row.config for row in rows)
-    folder = _take_up(RunFolder(Path(out)), config, resume=resume)
-    with only_process(folder.path, "study"):
+    for row in rows:
+        if row.search:
+            read_space(row.config)  # what is wrong with it is told now, not when its row is reached
+    with only_process(out, "study"):
+        folder = _take_up(RunFolder(Path(out)), config, resume=resume)
         return _trained(config, rows, folder, workers, say, bar)
 
 
 def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: int, say: Say, bar: Bar) -> Trainings:
     config = _with_phantoms(config, folder, bar)
     cohort = prepare_cohort(config, folder, say, bar)
+    _require_judgeable(rows, config, folder, cohort)
     runs: list[StudyRun] = []
     total = len(rows) * config.study.seeds
     for row, prepared, found in _prepared(rows, config, folder, cohort, workers, say, bar):
@@ -90,6 +95,23 @@ def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: 
                 train(seeded, run.path, resume=run.path.exists(), say=say, bar=bar)
             runs.append(StudyRun(row, seeded.seed, run, found))
     return Trainings(config, folder, cohort, tuple(runs), _fix_choices(folder, runs))
+
+
+def _require_judgeable(rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort) -> None:
+    """Raise before anything is trained: a test part without an image, thinned parts of one class, a pretraining that cheats."""
+    if len(cohort.parts["test"]) == 0:
+        raise SplitError("no image of the test part can be read", where=config.data.root, mend="give more images")
+    for row in rows:
+        split = Split.load(_split_of(row, folder, cohort))
+        for part in LEARNING_PARTS:
+            labels = cached_part(cohort.cache, cohort.index, split.parts[part]).labels
+            if len(set(labels.tolist())) < 2:
+                what = f"part {part} of row {row.name!r} has images of one class alone"
+                raise SplitError(what, where="study.rows", mend="give more patients, or another abnormal_share")
+    pretrain = config.study.pretrain.seed
+    if cohort.index.name == f"phantom:{pretrain}" and any(wants_phantoms(row.config) for row in rows):
+        what = f"weights would be made from the very phantoms that are judged (seed {pretrain})"
+        raise ConfigError(what, where="study.pretrain.seed", mend="give another seed")
 
 
 def _prepared(
@@ -137,12 +159,13 @@ def _key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
     """Of what is learnt from and how; where things lie, and what only the machine decides, is left out."""
     split = Split.load(config.split.file) if config.split.file else cohort.split
     values: dict[str, Any] = config.model_dump(mode="json", include={"seed", "input", "augment", "model", "training"})
-    for name in ("accelerator", "devices", "tensorboard"):
+    for name in ("accelerator", "tensorboard"):
         values["training"].pop(name)
     values["model"]["weights"] = weights_digest(config.model.weights)
     if space:
         values["study"] = config.model_dump(mode="json", include={"study"})
-    values["pixels"] = [cached_part(cohort.cache, cohort.index, split.parts[part]).digest for part in LEARNING_PARTS]
+    parts = [cached_part(cohort.cache, cohort.index, split.parts[part]) for part in LEARNING_PARTS]
+    values["images"] = [(part.digest, part.labels.tolist()) for part in parts]
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 
@@ -159,7 +182,7 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
         if changed:
             what = f"the study was started with another {' and '.join(changed)}"
             raise UsageError(what, where=folder.config, mend="resume with the same sections, or give another --out")
-    elif folder.path.exists() and any(folder.path.iterdir()):
+    elif not is_empty(folder.path):
         raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
     write_json(folder.config, resolved)
     starts = json.loads(folder.provenance.read_text(encoding="utf-8"))["started"] if folder.provenance.exists() else []

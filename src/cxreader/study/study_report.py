@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cxreader.data.split import Split
+from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison import Contender, compare
 from cxreader.evaluation.intervals import Sample
 from cxreader.models.artifact import load_artifact
@@ -20,7 +20,7 @@ from cxreader.reporting.study import Epoch, Grid, PhaseCurve, StudyReport, Study
 from cxreader.reporting.study_figures import study_figures
 from cxreader.reporting.study_markdown import table_markdown
 from cxreader.reporting.study_page import render_study
-from cxreader.runs import write_json, write_text
+from cxreader.runs import only_process, write_json, write_text
 from cxreader.study.cohort_facts import cohort_facts
 from cxreader.study.cost import measured_cost
 from cxreader.study.panels import read_panels
@@ -36,6 +36,13 @@ NO_WEIGHTS, PHANTOM_WEIGHTS = "no transfer", "file phantoms-"
 
 def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> StudyReport:
     """Read the test part with every training, compare, and write `report.html`, `study.json`, `table.md` and `figures/`."""
+    with only_process(trainings.folder.path, "study"):
+        report = _judged(trainings, command, say, bar)
+        write_report(report, trainings.folder.path)
+    return report
+
+
+def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyReport:
     say("every choice is fixed: the test part is read")
     tables = []
     with bar("test part") as progress:
@@ -58,7 +65,7 @@ def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> S
     firsts = [trainings.runs[group[0]] for group in by_row]
     with bar("heat maps"):
         panels = read_panels(firsts, [tables[group[0]] for group in by_row], trainings.cohort)
-    report = StudyReport(
+    return StudyReport(
         title="Study",
         cohort=cohort_facts(trainings.cohort),
         rows=tuple(_row([trainings.runs[n] for n in group], trainings) for group in by_row),
@@ -69,8 +76,6 @@ def report_study(trainings: Trainings, *, command: str, say: Say, bar: Bar) -> S
         command=command,
         grid=_grid(trainings, bar),
     )
-    write_report(report, trainings.folder.path)
-    return report
 
 
 def write_report(report: StudyReport, out: Path) -> None:
@@ -141,9 +146,9 @@ def _warnings(trainings: Trainings) -> tuple[str, ...]:
     if not index.has_patients:
         found.append("No patient is known: the parts may share patients, and the intervals may be too narrow.")
     if split.kind == "image-random":
-        leak = cohort_facts(trainings.cohort).leak
+        leaking = leak(split, index)
         found.append(
-            f"Split at random by image, as the study seems to have been: {leak}. The test figures flatter every row."
+            f"Split at random by image, as the study seems to have been: {leaking}. The test figures flatter every row."
         )
     if index.name.startswith("phantom"):
         found.append("Phantoms: drawn by a program, no patient. No result on them is clinical.")

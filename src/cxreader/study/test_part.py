@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from cxreader.data.dataset import CachedImages
 from cxreader.evaluation.calibration import apply_temperature
 from cxreader.evaluation.predictions import read_predictions, write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
-from cxreader.records import PredictionTable
+from cxreader.records import ImageRecord, PredictionTable
 from cxreader.runs import RunFolder, write_json
 from cxreader.training.cohort import Cohort
 
-TEST, READINGS = "test.csv", "test_part.json"
+TEST, TEST_OF, READINGS = "test.csv", "test_of.json", "test_part.json"
 _BATCH = 64
 
 
 def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
-    """The run's answers on the test part, and its threshold; read once from the pixel cache, then kept in `test.csv`."""
-    path = run.path / TEST
-    if not path.exists():
-        reader, part = Reader.load(run.path), cohort.parts["test"]
-        batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
-        normalise = reader.artifact.spec.normalise
-        logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
-        probability = apply_temperature(logits, reader.artifact.calibration.temperature)
-        images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
-        records = [cohort.index.by_image[image] for image in images]
-        known = any(record.patient is not None for record in records)
-        patient = np.array([record.group for record in records], np.str_) if known else None
-        labels = part.labels.astype(np.int8)
-        write_predictions(path, PredictionTable(np.array(images, np.str_), labels, probability, patient))
-    return read_predictions(path), load_artifact(run.artifact).operating_point().threshold
+    """The run's answers on the test part, and its threshold; read once from the pixel cache, then kept in `test.csv`.
+
+    Kept with the hash of what was read and by whom: other pixels, labels or images, or another artifact, are read anew.
+    """
+    artifact, part = load_artifact(run.artifact), cohort.parts["test"]
+    images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
+    asked = json.dumps(
+        [artifact.weights_sha256, artifact.calibration.temperature, part.digest, part.labels.tolist(), images]
+    )
+    digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+    path, sidecar = run.path / TEST, run.path / TEST_OF
+    if not path.exists() or not sidecar.exists() or json.loads(sidecar.read_text(encoding="utf-8"))["of"] != digest:
+        _read(run, part, [cohort.index.by_image[image] for image in images], path)
+        write_json(sidecar, {"of": digest})
+    return read_predictions(path), artifact.operating_point().threshold
+
+
+def _read(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], path: Path) -> None:
+    reader = Reader.load(run.path)
+    batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
+    normalise = reader.artifact.spec.normalise
+    logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
+    probability = apply_temperature(logits, reader.artifact.calibration.temperature)
+    known = any(record.patient is not None for record in records)
+    patient = np.array([record.group for record in records], np.str_) if known else None
+    images = np.array([record.image for record in records], np.str_)
+    write_predictions(path, PredictionTable(images, part.labels.astype(np.int8), probability, patient))
 
 
 def record_reading(folder: Path, artifacts: Mapping[str, str]) -> int:

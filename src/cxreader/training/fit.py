@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from cxreader.atomic import write_whole
 from cxreader.data.dataset import Batch, CachedImages, EpochOrder, grey, loader, normalise
-from cxreader.errors import ModelError
+from cxreader.errors import ModelError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
 from cxreader.training.module import PhaseModule, Recipe, Watch
@@ -43,7 +44,6 @@ class Settings:
     monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
     precision: str = "auto"
     accelerator: str = "auto"
-    devices: int = 1
     tensorboard: bool = False
     compile: bool = False
     show_progress: bool = True
@@ -67,12 +67,12 @@ def fit_phase(
     `folder`; one that was interrupted goes on after its last whole epoch, to the same weights as without the
     interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss is no number.
     """
-    if not (folder / DONE).exists():
+    if not is_done(folder):
         module = PhaseModule(model, phase, recipe, stage=None if prefix is None else prefix.stage, watch=watch)
         if settings.compile:
             module.network = torch.compile(model.forward)
-        best = _run(module, _batches(module, parts, settings, prefix), folder, settings)
-        _finish(module, best, folder, settings.monitor)
+        _run(module, _batches(module, parts, settings, prefix), folder, settings)
+        _finish(module, folder, settings.monitor)
     model.load_state_dict(load_file(folder / BEST))
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
 
@@ -113,16 +113,20 @@ def _run(
     batches: tuple[DataLoader[Batch], DataLoader[Batch]],
     folder: Path,
     settings: Settings,
-) -> ModelCheckpoint:
-    best, every, stop = _callbacks(module.phase, folder, settings.monitor)
+) -> None:
+    last = _last_whole(folder)
+    if last is not None and ended(last[1], module.phase, settings.monitor):
+        module.history = last[1]  # killed between its last epoch and its result: another epoch would be one too many
+        return
+    callbacks = _callbacks(module.phase, folder, settings.monitor)
     bars = [TQDMProgressBar(refresh_rate=5)] if settings.show_progress else []
     with _quiet_lightning():
         trainer = lightning.Trainer(
             max_epochs=module.phase.epochs,
-            callbacks=[stop, best, every, *bars],
+            callbacks=[*callbacks, *bars],
             logger=_loggers(folder, settings.tensorboard),
             accelerator=settings.accelerator,
-            devices=settings.devices,
+            devices=1,
             precision=_precision(settings),
             deterministic="warn",  # a kernel without a deterministic form (some of CUDA's) is used and said, not refused
             num_sanity_val_steps=0,
@@ -134,12 +138,11 @@ def _run(
         )
         module.to(memory_format=torch.channels_last)
         try:
-            trainer.fit(module, *batches, ckpt_path=_last_whole(folder), weights_only=False)
+            trainer.fit(module, *batches, ckpt_path=None if last is None else last[0], weights_only=False)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
         if trainer.interrupted:
             raise KeyboardInterrupt
-    return best
 
 
 def _precision(settings: Settings) -> str:
@@ -149,11 +152,20 @@ def _precision(settings: Settings) -> str:
     return "bf16-mixed" if _on_gpu(settings.accelerator) and torch.cuda.is_bf16_supported() else "32"
 
 
+def require_device(accelerator: str) -> None:
+    """Raise UsageError for a device that is not here, before anything is decoded for it."""
+    wanted = {"gpu": torch.cuda.is_available() or torch.backends.mps.is_available()}
+    wanted |= {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not wanted.get(accelerator, True):
+        mend = "set training.accelerator to auto or cpu"
+        raise UsageError(f"no {accelerator} is at hand", where="training.accelerator", mend=mend)
+
+
 def _on_gpu(accelerator: str) -> bool:
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
-def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint, EarlyStopping]:
+def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[EarlyStopping, ModelCheckpoint, ModelCheckpoint]:
     mode = "min" if monitor == "loss" else "max"
     figure = f"tune_{monitor}"
     best = ModelCheckpoint(
@@ -166,31 +178,58 @@ def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[ModelCheckpoin
     stop = EarlyStopping(
         figure, mode=mode, patience=phase.patience, min_delta=0.0, check_on_train_epoch_end=True, check_finite=False
     )
-    return best, every, stop
+    return stop, best, every
 
 
-def _last_whole(folder: Path) -> Path | None:
-    """The newest epoch's checkpoint that can be read; the phase starts anew when there is none."""
+def is_done(folder: Path) -> bool:
+    """Whether the phase in this folder has its result."""
+    return (folder / DONE).exists()
+
+
+def ended(history: Sequence[Mapping[str, Any]], phase: Phase, monitor: str) -> bool:
+    """Whether these epochs are the whole phase: as many as it has, or `patience` of them without improvement at the end."""
+    best = best_epoch(history, monitor)
+    without = len(history) - 1 - best if best is not None else len(history)
+    return len(history) >= phase.epochs or without >= phase.patience
+
+
+def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int | None:
+    """The first epoch (from 0) with the best monitored tune figure; None where no epoch has one."""
+    sign = -1.0 if monitor == "loss" else 1.0
+    figures = [sign * epoch[f"tune_{monitor}"] for epoch in history]
+    known = [n for n, figure in enumerate(figures) if math.isfinite(figure)]
+    return max(known, key=lambda n: (figures[n], -n), default=None)
+
+
+def _last_whole(folder: Path) -> tuple[Path, list[dict[str, Any]]] | None:
+    """The newest epoch's checkpoint that can be read, and its history; the phase starts anew when there is none."""
     for path in sorted(folder.glob("last-*.ckpt"), reverse=True):
         try:
-            torch.load(path, map_location="cpu", weights_only=False)  # our own file, written by this run
+            checkpoint = torch.load(path, map_location="cpu", weights_only=False)  # our own file, written by this run
         except Exception:  # noqa: BLE001, S112 - a torn pickle raises anything; the epoch before it is whole
             continue
-        return path
+        return path, checkpoint["history"]
     return None
 
 
-def _finish(module: PhaseModule, best: ModelCheckpoint, folder: Path, monitor: str) -> None:
-    """Write the phase's result; `done.json` comes last, so that a phase with it is whole."""
-    if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+def _finish(module: PhaseModule, folder: Path, monitor: str) -> None:
+    """Write the phase's result; `done.json` comes last, so that a phase with it is whole.
+
+    The best epoch is read from the history and its file found by name: Lightning's own record of it is lost when the
+    folder was moved, and so might be the file's place.
+    """
+    epoch = best_epoch(module.history, monitor)
+    if epoch is None:
         raise ModelError(f"phase {module.phase.name!r} gave no finite tune_{monitor}", mend="lower its learning rate")
-    checkpoint: dict[str, Any] = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
+    named = [*folder.glob(f"best-epoch={epoch}.ckpt"), *folder.glob(f"best-epoch={epoch}-v*.ckpt")]
+    written = max(named, key=lambda path: path.stat().st_mtime)
+    checkpoint: dict[str, Any] = torch.load(written, map_location="cpu", weights_only=False)
     state = {k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items() if k.startswith("model.")}
     module.model.load_state_dict(state, strict=False)
     write_whole(folder / BEST, state_bytes(module.model))
-    seconds = sum(epoch["seconds"] for epoch in module.history)
-    score = float(best.best_model_score)
-    result = PhaseResult(module.phase.name, checkpoint["epoch"], score, tuple(module.history), seconds)
+    seconds = sum(record["seconds"] for record in module.history)
+    score = float(module.history[epoch][f"tune_{monitor}"])
+    result = PhaseResult(module.phase.name, epoch, score, tuple(module.history), seconds)
     write_json(folder / DONE, asdict(result))
     for leftover in folder.glob("*.ckpt"):
         leftover.unlink()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cxreader.atomic import write_whole
+from cxreader.atomic import storage_error, write_whole
 from cxreader.data.augment import Augmentation
 from cxreader.data.cache_pool import exclusive
 from cxreader.data.dataset import CachedImages, StageOutputs, derive_seed, grey, normalise
@@ -69,15 +70,20 @@ class _Store:
     rows: Mapping[str, int]
     dtype: np.dtype[Any]
 
+    def part_bytes(self, part: str) -> int:
+        return self.rows[part] * int(np.prod(self.shape)) * self.dtype.itemsize
+
     def nbytes(self) -> int:
-        return sum(self.rows.values()) * int(np.prod(self.shape)) * self.dtype.itemsize
+        return sum(map(self.part_bytes, self.rows))
 
     def values(self, part: str, mode: Literal["r", "r+"] = "r") -> NDArray[np.floating]:
         shape = (self.rows[part], *self.shape)
         return np.memmap(self.folder / f"{part}.bin", self.dtype, mode, shape=shape)
 
     def done(self) -> int:
-        """Rows, train first and tune behind, that are whole."""
+        """Rows, train first and tune behind, that are whole; none where a file of values is gone or cut short."""
+        if any(_size(self.folder / f"{part}.bin") != self.part_bytes(part) for part in PARTS):
+            return 0
         try:
             return int(json.loads((self.folder / STATE).read_bytes())["rows"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -184,9 +190,7 @@ def _weights_digest(model: StagedModel, stage: str) -> str:
 
 def _reserve(stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: Plan, folder: Path, say: Say) -> None:
     """Say what the disk will hold, refuse what it cannot, and take the room."""
-    there = sum(
-        path.stat().st_size for store in stores for part in PARTS if (path := store.folder / f"{part}.bin").exists()
-    )
+    there = sum(_held(store.folder / f"{part}.bin") for store in stores for part in PARTS)
     needed = sum(store.nbytes() for store in stores) - there
     free = shutil.disk_usage(folder).free
     names = " and ".join(store.stage for store in stores)
@@ -200,8 +204,29 @@ def _reserve(stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: 
     for store in stores:
         store.folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
-            with (store.folder / f"{part}.bin").open("ab") as file:
-                file.truncate(store.rows[part] * int(np.prod(store.shape)) * store.dtype.itemsize)
+            _take_room(store.folder / f"{part}.bin", store.part_bytes(part))
+
+
+def _take_room(path: Path, length: int) -> None:
+    """A file of this length whose blocks are the disk's own: a map into a hole would meet a full disk as a dead process."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        os.ftruncate(file, length)
+        if length and hasattr(os, "posix_fallocate"):  # macOS has none
+            os.posix_fallocate(file, 0, length)
+    except OSError as error:
+        raise storage_error(error, path.parent, length) from None
+    finally:
+        os.close(file)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _held(path: Path) -> int:
+    """Bytes that the disk already holds for a file."""
+    return path.stat().st_blocks * 512 if path.is_file() else 0
 
 
 def _compute(

@@ -29,9 +29,9 @@ from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.records import Calibration
-from cxreader.runs import RunFolder, provenance, write_json
+from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
-from cxreader.training.fit import BEST, Settings, fit_phase, predict_logits, state_bytes
+from cxreader.training.fit import BEST, Settings, fit_phase, is_done, predict_logits, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
 from cxreader.training.prefix import Plan, Prefix, build_prefixes
@@ -68,7 +68,12 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     UsageError for a folder in use, DataError for images, WeightsError for weights.
     """
     torch_setup.keep_pages()
-    run = RunFolder.create(out, config, resume=resume)
+    require_device(config.training.accelerator)
+    with only_process(out, "training"):
+        return _train(config, RunFolder.create(out, config, resume=resume), say, bar)
+
+
+def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     model, transfer = build_model(config)  # before the images: weights that are absent are told at once
     cohort = prepare_cohort(config, run, say, bar)
     say(f"{config.model.name}: {transfer.text}")
@@ -97,8 +102,9 @@ def learn(
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     results = []
     for n, phase in enumerate(phases):
-        # One pass serves this phase and the later ones whose frozen stages it does not change.
-        prefixes = frozen_outputs(config, model, _unchanged(model, phases[n:]), parts, run, say=say, bar=bar)
+        # One pass serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
+        ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
+        prefixes = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
         say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
         prefix = prefixes.get(model.learn(phase.learn).frozen_stage() or "")
         result = fit_phase(model, phase, recipe, parts, run.phase(phase.name), settings, prefix=prefix, watch=watch)
@@ -223,6 +229,4 @@ def _recipe(config: Config, parts: Mapping[str, CachedImages]) -> Recipe:
 
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
-    return Settings(
-        t.batch_size, t.monitor, t.precision, t.accelerator, t.devices, t.tensorboard, t.compile, show_progress
-    )
+    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, show_progress)
