@@ -112,7 +112,7 @@ def only_process(folder: str | Path, what: str) -> Iterator[None]:
     place = Path(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        file = os.open(place / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.open(place / f"{what}.process.lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise storage_error(error, place, 0) from None
     try:
