@@ -203,6 +203,8 @@ def _reserve(stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: 
     say(f"storing the {what} of {free / 2**30:,.1f} GiB free")
     for store in stores:
         store.folder.mkdir(parents=True, exist_ok=True)
+        if store.done() == 0:
+            (store.folder / STATE).unlink(missing_ok=True)  # else the files, whole in length again, would be believed
         for part in PARTS:
             _take_room(store.folder / f"{part}.bin", store.part_bytes(part))
 
