@@ -11,6 +11,10 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 """Bar(what) as a context gives f(done, total), or None when nothing is shown."""
 
 
+def silent(text: str) -> None:
+    """No news."""
+
+
 def no_bar(what: str) -> AbstractContextManager[None]:  # noqa: ARG001 - the form of a bar
     """No progress bar."""
     return nullcontext()

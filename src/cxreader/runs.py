@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,10 +98,14 @@ class RunFolder:
                 )
         elif not is_empty(run.path):
             raise UsageError("the folder is not empty", where=run.path, mend="give another --out")
-        write_json(run.config, resolved)
-        started = [*_starts(run.provenance), datetime.now(UTC).isoformat(timespec="seconds")]
-        write_json(run.provenance, {**provenance(config.seed), "started": started})
+        run.begin(config)
         return run
+
+    def begin(self, config: Config) -> None:
+        """Write the configuration, and note one more start beside revision, versions, seed and machine."""
+        started = [*_starts(self.provenance), datetime.now(UTC).isoformat(timespec="seconds")]
+        write_json(self.config, config.model_dump(mode="json"))
+        write_json(self.provenance, {**provenance(config.seed), "started": started})
 
 
 @contextmanager
@@ -169,6 +174,15 @@ def git_revision() -> str | None:
 def write_json(path: Path, data: Any) -> None:
     """Write strict JSON whole or not at all. Raises StorageError when the disk is full or not writable."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def strict(value: Any) -> Any:
+    """Mappings as dicts, lists and tuples as lists, and None for a float that is no finite number: what `write_json` takes."""
+    if isinstance(value, Mapping):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from cxreader.reporting.figures import to_data_uri
 from cxreader.reporting.html import _duration, _environment
 from cxreader.reporting.search_figures import draw_effects, draw_parallel
 from cxreader.reporting.search_records import Effect, Judgement, OtherRow, SearchReport, SearchRow
+from cxreader.runs import strict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ def render_search(report: SearchReport, *, figures: Mapping[str, Figure] | None 
 
 def numbers(report: SearchReport) -> dict[str, Any]:
     """Everything the page shows as plain values for strict JSON: NaN is None."""
-    values: dict[str, Any] = _plain(asdict(report))
+    values: dict[str, Any] = strict(asdict(report))
     return {"schema": 1, **values, "note": CHOSEN}
 
 
@@ -237,11 +238,3 @@ def _cost(report: SearchReport) -> dict[str, str]:
         "Epochs of a complete trial": f"{min(epochs)} to {max(epochs)}, {sum(epochs):,} in all",
         "Peak memory of a process": f"{_memory(lowest)} to {_memory(highest)}, with what it held from earlier trials",
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -32,8 +32,8 @@ from cxreader.reporting.learning_curve import (
     markdown,
     verdict,
 )
-from cxreader.runs import RunFolder, only_process, write_json, write_text
-from cxreader.study.learning_rates import _take_up
+from cxreader.runs import RunFolder, only_process, strict, write_json, write_text
+from cxreader.study.learning_rates import take_up
 from cxreader.study.test_part import read_test, record_reading
 from cxreader.study.transfer_gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
@@ -108,7 +108,7 @@ def learning_curve(
 def _curve(
     config: Config, shares: Sequence[float], seeds: int, folder: RunFolder, max_epochs: int, say: Say, bar: Bar
 ) -> LearningCurve:
-    _take_up(folder, config)
+    take_up(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     _require_test(cohort)
     base = config.training.full.epochs
@@ -286,17 +286,8 @@ def _write(
         "config": config.model_dump(mode="json"),
         "provenance": json.loads(folder.provenance.read_text(encoding="utf-8")),
     }
-    write_json(folder.path / f"{NAME}.json", _strict(data))
+    write_json(folder.path / f"{NAME}.json", strict(data))
     if found is not None:
         notes = (found.verdict, INTERVALS, found.rule)
         write_text(folder.path / f"{NAME}.md", markdown(found.results, found.title, notes))
         save_figure(draw_learning_curve(found.results), folder.path / NAME)
-
-
-def _strict(value: Any) -> Any:
-    """None for NaN, as strict JSON has it."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

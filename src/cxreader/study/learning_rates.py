@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -30,8 +29,8 @@ from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.figures import save_figure
 from cxreader.reporting.sweep import LN2, draw_losses
-from cxreader.runs import RunFolder, only_process, provenance, write_json
-from cxreader.training.cohort import Cohort, prepare_cohort
+from cxreader.runs import RunFolder, only_process, write_json
+from cxreader.training.cohort import Cohort, input_spec, prepare_cohort
 from cxreader.training.train import build_model, train
 
 NEAR, AROUND, CHANCE = 0.01, 0.05, (0.45, 0.55)
@@ -82,7 +81,7 @@ def sweep(
 def _swept(
     config: Config, folder: RunFolder, rates: Sequence[float], seeds: int, steps: int, say: Say, bar: Bar
 ) -> tuple[SweepRun, ...]:
-    _take_up(folder, config)
+    take_up(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []
@@ -163,13 +162,11 @@ def _dead(vectors: Tensor) -> float:
     return float((vectors == 0).all(0).float().mean())
 
 
-def _take_up(folder: RunFolder, config: Config) -> RunFolder:
+def take_up(folder: RunFolder, config: Config) -> RunFolder:
     """The sweep's folder, begun or gone on with. Raises UsageError when another config's sweep is there."""
     resolved = config.model_dump(mode="json")
     if not folder.config.exists():
-        write_json(folder.config, resolved)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(folder.provenance, {**provenance(config.seed), "started": [now]})
+        folder.begin(config)
     elif json.loads(folder.config.read_text(encoding="utf-8")) != resolved:
         mend = "go on with the same file and --set, or give another --out"
         raise UsageError("the sweep was started with another configuration", where=folder.config, mend=mend)
@@ -195,7 +192,7 @@ def _one(config: Config, sweep: RunFolder, cohort: Cohort, steps: int, say: Say,
     if not (run.artifact / MANIFEST).exists():
         train(config, run.path, resume=run.path.exists(), say=say, bar=bar)
     if not (run.path / PROBE).exists():
-        spec = InputSpec(config.input.size, config.input.fit, config.input.mean, config.input.std)
+        spec = input_spec(config)
         model = build_model(config)[0]
         model.load_state_dict(load_file(run.artifact / WEIGHTS))
         first = list(follow(config, cohort.parts["train"], spec, steps))

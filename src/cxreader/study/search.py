@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from cxreader.data.cache_pool import cores
 from cxreader.data.split import group_of
 from cxreader.errors import ModelError, UsageError
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.runs import RunFolder, only_process, provenance, write_json
+from cxreader.runs import RunFolder, only_process
 from cxreader.study.search_pool import run_workers
 from cxreader.study.search_record import Trial, rank, read_trial, told, trial_folder, write_table
 from cxreader.study.search_space import Space, network_variants, read_space, require_effect
@@ -170,10 +169,7 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
         folder.split.unlink(missing_ok=True)  # a start that failed binds nobody: nothing was tried
     elif not is_empty(folder.path):
         raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
-    write_json(folder.config, resolved)
-    starts = json.loads(folder.provenance.read_text(encoding="utf-8"))["started"] if folder.provenance.exists() else []
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(folder.provenance, {**provenance(config.seed), "started": [*starts, now]})
+    folder.begin(config)
     return folder
 
 

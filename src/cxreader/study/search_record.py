@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from cxreader.config import Choice
 from cxreader.errors import CxreaderError, DataError
-from cxreader.runs import provenance, write_json, write_text
+from cxreader.runs import provenance, strict, write_json, write_text
 from cxreader.study.search_space import Point, slug
 
 TRIALS, RECORD, TABLE = "trials", "record.json", "trials.csv"
@@ -72,7 +72,7 @@ def begin_record(place: int, point: Point, config: Mapping[str, Any], **further:
 
 def write_record(folder: Path, record: Mapping[str, Any], state: State, reason: str | None, **results: Any) -> None:
     """Write the record whole or not at all; what is not a number becomes null."""
-    write_json(folder / RECORD, _strict({**record, "state": state, "reason": reason, **results}))
+    write_json(folder / RECORD, strict({**record, "state": state, "reason": reason, **results}))
 
 
 def read_trial(folder: Path) -> Trial:
@@ -145,11 +145,3 @@ def told(point: Mapping[str, Choice]) -> str:
     """The point in words, by the last word of each key: `lr 0.001, batch_size 16`."""
     return ", ".join(f"{key.rpartition('.')[2]} {value:g}" if isinstance(value, float) else
                      f"{key.rpartition('.')[2]} {value}" for key, value in point.items())  # fmt: skip
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

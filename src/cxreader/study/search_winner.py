@@ -19,7 +19,7 @@ from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, bootstr
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
-from cxreader.progress import Bar, Say, no_bar
+from cxreader.progress import Bar, Say, no_bar, silent
 from cxreader.runs import RunFolder, provenance, write_json
 from cxreader.study.judge import ask_run, judge
 from cxreader.study.search import SearchResult
@@ -66,7 +66,7 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     run = _run_folder(result, config)
     cohort = prepare_cohort(config, run, say, bar)
     model, transfer = build_model(config)
-    learnt = learn(config, model, transfer, {name: cohort.parts[name] for name in PARTS}, run, say=_silent, bar=no_bar)
+    learnt = learn(config, model, transfer, {name: cohort.parts[name] for name in PARTS}, run, say=silent, bar=no_bar)
     artifact = finish(config, cohort, model, transfer, learnt, run)
     logits = predict_logits(model, cohort.parts["tune"], learnt.recipe)
     labels = cohort.parts["tune"].labels
@@ -132,7 +132,3 @@ def _run_folder(result: SearchResult, config: Config) -> RunFolder:
     write_json(run.config, resolved)
     write_json(run.provenance, {**provenance(config.seed), "search_trial": trial.path.name})
     return run
-
-
-def _silent(_: str) -> None:
-    return

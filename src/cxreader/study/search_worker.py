@@ -25,7 +25,7 @@ import torch
 from cxreader.config import Config, with_values
 from cxreader.data.cache import PixelCache
 from cxreader.data.dataset import CachedImages
-from cxreader.progress import no_bar
+from cxreader.progress import no_bar, silent
 from cxreader.runs import RunFolder, write_json
 from cxreader.study.search_process import PeakMemory, Process
 from cxreader.study.search_record import (
@@ -180,7 +180,7 @@ def _learn(
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     offsets = {phase.name: sum(p.epochs for p in phases[:n]) for n, phase in enumerate(phases)}
     watch = _watch(config, claim, offsets, seen)
-    return learn(config, model, transfer, parts, run, say=_silent, bar=no_bar, watch=watch), transfer.text
+    return learn(config, model, transfer, parts, run, say=silent, bar=no_bar, watch=watch), transfer.text
 
 
 def _watch(
@@ -207,7 +207,3 @@ def _watch(
 def _phase(result: PhaseResult) -> dict[str, Any]:
     best = {"best_epoch": result.best_epoch + 1, "best_score": result.best_score}
     return {"name": result.name, **best, "epochs": list(result.history)}
-
-
-def _silent(_: str) -> None:
-    return

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.runs import RunFolder, only_process, provenance, write_json
+from cxreader.runs import RunFolder, only_process, write_json
 from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search import SearchResult, search
@@ -184,10 +183,7 @@ def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
             raise UsageError(what, where=folder.config, mend="resume with the same sections, or give another --out")
     elif not is_empty(folder.path):
         raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
-    write_json(folder.config, resolved)
-    starts = json.loads(folder.provenance.read_text(encoding="utf-8"))["started"] if folder.provenance.exists() else []
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(folder.provenance, {**provenance(config.seed), "started": [*starts, now]})
+    folder.begin(config)
     return folder
 
 

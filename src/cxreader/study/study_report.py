@@ -14,7 +14,7 @@ from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison import Contender, compare
 from cxreader.evaluation.intervals import Sample
 from cxreader.models.artifact import load_artifact
-from cxreader.progress import Bar, Say
+from cxreader.progress import Bar, Say, silent
 from cxreader.reporting.figures import save_figure
 from cxreader.reporting.study import Epoch, Grid, PhaseCurve, StudyReport, StudyRow, Training, Trial, Value, numbers
 from cxreader.reporting.study_figures import study_figures
@@ -135,7 +135,7 @@ def _grid(trainings: Trainings, bar: Bar) -> Grid | None:
     ]
     others = f"{len(found.others)} further trials failed or were ended early. " if found.others else ""
     note = f"{others}Chosen by tune {found.config.training.monitor}; the test part was not part of the search."
-    winner = finish_winner(found, say=_silent, bar=bar)
+    winner = finish_winner(found, say=silent, bar=bar)
     write_search_report(found, winner)
     return Grid(tuple(ranked), found.parts["tune"].images, winner.optimism, note)
 
@@ -152,15 +152,15 @@ def _warnings(trainings: Trainings) -> tuple[str, ...]:
         )
     if index.name.startswith("phantom"):
         found.append("Phantoms: drawn by a program, no patient. No result on them is clinical.")
-    scratch = [r.row.name for r in trainings.runs if load_artifact(r.folder.artifact).transfer.startswith(NO_WEIGHTS)]
-    wanted = [r.row.name for r in trainings.runs if r.row.config.model.weights != "none"]
-    absent = [name for name in dict.fromkeys(scratch) if name in wanted]
+    rows = {run.row.name: run for run in trainings.runs}  # a row's seeds begin from the same weights
+    transfers = {name: load_artifact(run.folder.artifact).transfer for name, run in rows.items()}
+    scratch = [name for name, transfer in transfers.items() if transfer.startswith(NO_WEIGHTS)]
+    absent = [name for name in scratch if rows[name].row.config.model.weights != "none"]
     if absent:
         found.append(f"No pretrained weights were at hand for {', '.join(absent)}: trained from scratch, no transfer.")
-    drawn = [r.row.name for r in trainings.runs if PHANTOM_WEIGHTS in load_artifact(r.folder.artifact).transfer]
+    drawn = [name for name, transfer in transfers.items() if PHANTOM_WEIGHTS in transfer]
     if drawn:
-        names = ", ".join(dict.fromkeys(drawn))
-        found.append(f"Weights made here from phantoms, in the place of ImageNet's, for {names}.")
+        found.append(f"Weights made here from phantoms, in the place of ImageNet's, for {', '.join(drawn)}.")
     if trainings.earlier_readings:
         times = f"{trainings.earlier_readings} time{'s' * (trainings.earlier_readings > 1)}"
         found.append(
@@ -186,7 +186,3 @@ def _provenance(trainings: Trainings) -> dict[str, Value]:
         "seeds": ", ".join(str(config.seed + n) for n in range(config.study.seeds)),
         "test part read": "once" if not trainings.earlier_readings else f"{trainings.earlier_readings + 1} times",
     }
-
-
-def _silent(_: str) -> None:
-    return
