@@ -230,6 +230,7 @@ def test_control_c_is_one_line_exit_130_and_what_was_read_is_kept(
     many = [str(first)] * 48
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background is born deaf to Ctrl-C
         "import cxreader.inference.reader as r\n"
         "whole = r.Reader._batch\n"
         "def slow(self, batch, heat):\n"

@@ -258,6 +258,7 @@ from cxreader.config import parse_config
 from cxreader.training.module import PhaseModule
 from cxreader.training.train import train
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to Ctrl-C
 phase, epoch, step = sys.argv[3].split(":")
 honest = PhaseModule.training_step
 
