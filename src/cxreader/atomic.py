@@ -36,9 +36,14 @@ def is_empty(folder: str | os.PathLike[str]) -> bool:
     return all(name.endswith(".lock") or (name.startswith(".") and name.endswith(".tmp")) for name in names)
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the disk, the quota or the largest size of a file was reached."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def storage_error(error: OSError, where: Path, needed: int) -> StorageError:
     """What went wrong when `needed` bytes were to be written at `where`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error):
         what = f"no room for the {needed:,} bytes ({needed / 2**20:,.1f} MiB) it needs"
         return StorageError(what, where=where, mend="free space there or choose another folder; what was done is kept")
     return StorageError(f"cannot be written ({error.strerror})", where=where, mend="choose a folder you may write to")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -16,12 +17,13 @@ from cxreader import torch_setup  # noqa: F401
 
 # isort: split
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from safetensors.torch import load_file
 from tests.world import world_config
 
 from cxreader.config import Config, parse_config
 from cxreader.data.split import Split, patient_hash
-from cxreader.errors import ModelError, SplitError, UsageError, WeightsError
+from cxreader.errors import ModelError, SplitError, StorageError, UsageError, WeightsError
 from cxreader.evaluation.calibration import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
@@ -200,6 +202,28 @@ def test_a_loss_that_is_no_number_ends_in_one_line(small_config: Config, tmp_pat
         ModelError, match=r"phase full, epoch 1: the loss is no longer a number; lower its learning rate"
     ):
         train(_with(small_config, training={"phases": ["full"], "full": phase}), tmp_path / "run", say=_silent)
+
+
+def test_a_full_disk_ends_in_one_line_and_goes_on_from_the_last_epoch(
+    trained: tuple[Config, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full at the third checkpoint; with room again, the weights are those of an undisturbed run."""
+    config, out = trained
+    honest, written = TorchCheckpointIO.save_checkpoint, []
+
+    def full(self: TorchCheckpointIO, *arguments: object, **named: object) -> None:
+        written.append(arguments)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        honest(self, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", full)
+    with pytest.raises(StorageError, match=r"no room for a checkpoint.*--resume"):
+        train(config, tmp_path / "run", say=_silent)
+    monkeypatch.undo()
+    train(config, tmp_path / "run", resume=True, say=_silent)
+    first, second = (load_file(RunFolder(place).artifact / WEIGHTS) for place in (out, tmp_path / "run"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_corrupt_image_is_left_out_and_said(small_world: Path, small_config: Config, tmp_path: Path) -> None:

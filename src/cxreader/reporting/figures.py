@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import StorageError
+from cxreader.atomic import write_whole
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.intervals import Estimate
 
@@ -138,15 +138,8 @@ def draw_probabilities(evaluation: Evaluation) -> Figure:
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write `path`.png (200 dpi) and `path`.svg and answer both paths; raises StorageError."""
     base = Path(path)
-    written = base.with_name(f"{base.name}.png"), base.with_name(f"{base.name}.svg")
-    try:
-        base.parent.mkdir(parents=True, exist_ok=True)
-        for target, kind in zip(written, ("png", "svg"), strict=True):
-            target.write_bytes(_render(figure, "png" if kind == "png" else "svg"))
-    except OSError as error:
-        mend = "free some space or choose another folder"
-        raise StorageError(f"the figure cannot be written ({error.strerror})", where=base, mend=mend) from error
-    return written
+    png, svg = base.with_name(f"{base.name}.png"), base.with_name(f"{base.name}.svg")
+    return write_whole(png, _render(figure, "png")), write_whole(svg, _render(figure, "svg"))
 
 
 def to_data_uri(picture: Figure | bytes | NDArray[np.uint8]) -> str:

@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cxreader.atomic import write_whole
+from cxreader.atomic import is_full, write_whole
 from cxreader.data.dataset import Batch, CachedImages, EpochOrder, grey, loader, normalise
-from cxreader.errors import ModelError, UsageError
+from cxreader.errors import ModelError, StorageError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
 from cxreader.training.module import PhaseModule, Recipe, Watch
@@ -141,6 +141,11 @@ def _run(
             trainer.fit(module, *batches, ckpt_path=None if last is None else last[0], weights_only=False)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
+        except OSError as error:
+            if not is_full(error):
+                raise
+            mend = "free space there, then the same command with --resume; finished epochs are kept"
+            raise StorageError("no room for a checkpoint", where=folder, mend=mend) from None
         if trainer.interrupted:
             raise KeyboardInterrupt
 
