@@ -93,7 +93,11 @@ class SanityReport:
     def statement(self) -> str:
         """One sentence for people."""
         last = self.stages[-1].rank_correlation
-        told = "undefined" if np.isnan(last.value) else f"{last.value:.2f} ({last.interval})"
+        told = (
+            "undefined, as a map of each pair is flat"
+            if np.isnan(last.value)
+            else f"{last.value:.2f} ({last.interval})"
+        )
         means = {
             "sensitive": "the maps depend on what the model learnt",
             "insensitive": "the maps hardly depend on what the model learnt: do not read them as its reasons",

@@ -36,7 +36,7 @@ def draw_localisation(report: LocalisationReport) -> Figure:
         if with_model:
             _bars(axes, [group.model[metric] for group in groups], -0.19, BLUE)
         _bars(axes, [group.null[metric] for group in groups], 0.19 if with_model else 0.0, _FIXED)
-        axes.set(xlim=(0, None), xlabel=METRIC_TITLES[metric])
+        axes.set(xlim=(0, 1.14 * axes.get_xlim()[1]), xlabel=METRIC_TITLES[metric])
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
         _clean(axes)
         axes.tick_params(axis="y", length=0)
@@ -47,7 +47,9 @@ def draw_localisation(report: LocalisationReport) -> Figure:
     style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False}
     who = "image" if report.all.patients is None else "patient"
     title = f"lines: 95 % intervals, by {who}"
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, title=title, title_fontsize=8.5, **style)
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=2, title=title, title_fontsize=8.5, alignment="left", **style
+    )
     return figure
 
 
@@ -55,8 +57,10 @@ def _bars(axes: Axes, estimates: Sequence[Estimate], shift: float, colour: str) 
     height = 0.36 if shift else 0.6
     for place, estimate in enumerate(estimates):
         axes.barh(place + shift, estimate.value, height=height, color=colour, zorder=2)
-        if not np.isnan(estimate.low):
-            axes.plot([estimate.low, estimate.high], [place + shift] * 2, color=INK, linewidth=1.1, zorder=3)
+        end = estimate.value if np.isnan(estimate.low) else estimate.high
+        axes.plot([estimate.low, end], [place + shift] * 2, color=INK, linewidth=1.1, zorder=3)
+        style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": INK}
+        axes.annotate(f"{estimate.value:.2f}", (end, place + shift), (4, 0), **style)
 
 
 def _named(group: Located) -> str:
@@ -74,7 +78,7 @@ def draw_sanity(report: SanityReport) -> Figure:
     figure = Figure(figsize=(max(5.6, 0.72 * len(stages) + 2.2), 3.7), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1)
-    note = f"{INSENSITIVE:g}: hardly changed"
+    note = f"from {INSENSITIVE:g} on: much the same ranks"
     axes.axhline(INSENSITIVE, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2.5)), zorder=1, label=note)
     _line(axes, [s.rank_correlation for s in stages], "o-", BLUE, -0.06, "rank correlation")
     _line(axes, [s.ssim for s in stages], "s--", INK, 0.06, "SSIM")
