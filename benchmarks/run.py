@@ -21,11 +21,22 @@ from gradcam import measure_gradcam
 from grid import measure_grid
 from images import find_images
 from measure import Row
+from resampling import measure_resampling
 from startup import measure_help, measure_phantoms
 from stored import measure_stored
 
 README = Path(__file__).with_name("README.md")
-PACKAGES = ("cxreader", "torch", "numpy", "pillow", "opencv-python-headless", "grad-cam", "timm", "lightning")
+PACKAGES = (
+    "cxreader",
+    "torch",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "grad-cam",
+    "timm",
+    "lightning",
+    "scikit-learn",
+)
 HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
 
 
@@ -54,6 +65,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows += measure_finetune(quick=quick)
     rows += measure_stored(quick=quick)
     rows += measure_grid(quick=quick)
+    rows += measure_resampling(quick=quick)
     rows += measure_gpu(quick=quick)
     return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
     from cxreader.data.index import Index
     from cxreader.data.split import Split
+    from cxreader.evaluation.intervals import Estimate
+    from cxreader.explanation.localization_report import LocalisationReport
 
 app = typer.Typer(help="Checks whose exit code is 1 when they find something.", no_args_is_help=True)
 _MOST = 10
@@ -51,6 +54,22 @@ def split_command(
     if out is not None:
         write_whole(out, json.dumps(found.to_dict(), indent=1).encode())
     raise typer.Exit(1 if found.failed else 0)
+
+
+@app.command("location-prior")
+def location_prior_command(
+    boxes: Annotated[Path, typer.Argument(help="The release's list of boxes, BBox_List_2017.csv.")],
+    out: Annotated[Path | None, typer.Option(help="Write location-prior.json into this folder.")] = None,
+) -> None:
+    """Show what a fixed map, the mean of other patients' boxes, reaches on a list of boxes: without images or a model."""
+    from cxreader.explanation.location_prior import location_prior
+    from cxreader.runs import write_json
+
+    with progress("folds") as bar:
+        found = location_prior(boxes, progress=bar)
+    show_location_prior(found)
+    if out is not None:
+        write_json(out / "location-prior.json", found.to_dict())
 
 
 def reopen(split: Split, data: str | None, tables: str | None) -> Index:
@@ -111,6 +130,25 @@ def show_audit(found: SplitAudit) -> None:
         "FAILED: the parts are not independent" if found.failed else "passed",
     ]
     console().print("\n".join(lines), markup=False)
+
+
+def show_location_prior(found: LocalisationReport) -> None:
+    """One row a finding: its boxes and patients below its name, each figure above its interval."""
+    from cxreader.explanation.map_scores import METRIC_TITLES
+
+    shown = ("iou", "iou_25", "iou_50", "pointing")
+    rows = [
+        (f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(_with_interval(g.null[m]) for m in shown)) for g in found.groups
+    ]
+    whole = found.all
+    title = f"A fixed map on {whole.boxes:,} boxes in {whole.images:,} images of {whole.patients:,} patients"
+    note = f"below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds"
+    table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)
+    console().print("\n".join(f"note: {text}" for text in found.notes), markup=False)
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f}\n" + ("no interval" if math.isnan(estimate.low) else estimate.interval)
 
 
 def _show_pairs(title: str, pairs: Sequence[Duplicate]) -> None:

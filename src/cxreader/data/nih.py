@@ -24,6 +24,8 @@ BOXES = "BBox_List_2017.csv"
 LISTS = ("train_val_list.txt", "test_list.txt")
 BOX_FRAME = 1024.0
 """Boxes are in pixels of the release's 1024 x 1024 images."""
+_BOX_COLUMNS = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]
+_IMAGE_NAME = re.compile(r"(\d{8})_\d{3}\.png", re.IGNORECASE)
 _COLUMNS = (
     "Image Index",
     "Finding Labels",
@@ -59,7 +61,8 @@ def open_nih(
     if require_files and not present:
         what = f"none of the table's {n_rows:,} images lies here ({len(files):,} PNG files seen)"
         raise DataError(what, where=folder, mend="give the folder that holds images_001 or the PNG files themselves")
-    records, unreadable = _boxed(rows, _boxes(entry.parent / BOXES))
+    listed = entry.parent / BOXES
+    records, unreadable = _boxed(rows, read_boxes(listed) if listed.is_file() else {})
     return Index(
         records,
         name=name,
@@ -92,6 +95,38 @@ def official_lists(tables: Path) -> tuple[frozenset[str], frozenset[str]]:
     if both := found[0] & found[1]:
         raise TableError(f"image {min(both)} stands in both lists", where=tables, mend="get the lists again")
     return found[0], found[1]
+
+
+def read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
+    """Boxes of a `BBox_List_2017.csv` by image, in the 1024 frame; several of one finding stay several.
+
+    Raises TableError, with its row, for a file that cannot be opened, another header, an unknown finding, and a box
+    that is not four numbers.
+    """
+    header, rows = read_rows(path)
+    if [cell.strip() for cell in header[: len(_BOX_COLUMNS)]] != _BOX_COLUMNS:
+        what = f"the header begins {','.join(header)[:60]!r}, not {','.join(_BOX_COLUMNS)!r}"
+        raise TableError(what, where=path, mend=f"give {BOXES} of the release")
+    found: dict[str, tuple[Box, ...]] = {}
+    for n, row in enumerate(rows, 2):
+        if not any(row):
+            continue
+        where = _at(path, n)
+        try:
+            x, y, width, height = (float(cell) for cell in row[2:6])
+        except ValueError:
+            raise TableError("a box is not four numbers", where=where, mend="get the list again") from None
+        box = Box(canonical(row[1], where=where), x, y, width, height)
+        found[row[0]] = (*found.get(row[0], ()), box)
+    return found
+
+
+def patient_of(image: str) -> str:
+    """The patient in a file name of the release: `00013118_008.png` shows patient 13118. Raises TableError."""
+    match = _IMAGE_NAME.fullmatch(image)
+    if match is None:
+        raise TableError(f"the file name {image!r} does not tell its patient", mend="names look like 00013118_008.png")
+    return str(int(match[1]))
 
 
 def _table_folders(folder: Path, tables: Path | None) -> tuple[Path, ...]:
@@ -176,24 +211,6 @@ def _positions(header: list[str], entry: Path) -> dict[str, int]:
     if missing:
         raise TableError(f"the column {missing[0]!r} is missing", where=entry, mend="get the table again")
     return {name: position[name] for name in _COLUMNS}
-
-
-def _boxes(path: Path) -> dict[str, tuple[Box, ...]]:
-    """Boxes in the 1024 frame by image; none when the list is not there. Several of one finding stay several."""
-    if not path.is_file():
-        return {}
-    found: dict[str, tuple[Box, ...]] = {}
-    for n, row in enumerate(read_rows(path)[1], 2):
-        if not any(row):
-            continue
-        where = _at(path, n)
-        try:
-            x, y, width, height = (float(cell) for cell in row[2:6])
-        except ValueError:
-            raise TableError("a box is not four numbers", where=where, mend="get the list again") from None
-        box = Box(canonical(row[1], where=where), x, y, width, height)
-        found[row[0]] = (*found.get(row[0], ()), box)
-    return found
 
 
 def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[tuple[ImageRecord, ...], int]:

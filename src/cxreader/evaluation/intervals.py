@@ -25,7 +25,7 @@ Statistic = Callable[[Weights], dict[str, NDArray[np.float64]]]
 N_RESAMPLES = 2000
 LEVEL = 0.95
 # 2 MB of weights at a time: a block and what a statistic makes of it stay in the processor's cache.
-_BLOCK_ELEMENTS = 1 << 18
+BLOCK_ELEMENTS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def bootstrap_weights(
     A row draws as many groups as there are, with replacement; an image's weight is how often its group was drawn. The
     rows depend on `groups` and `seed` alone, not on `block` (rows a block; by default as many as fit the cache).
     """
-    index, n_groups = _numbered(groups)
-    rows = block or max(1, _BLOCK_ELEMENTS // max(1, len(index)))
+    index, n_groups = numbered(groups)
+    rows = block or max(1, BLOCK_ELEMENTS // max(1, len(index)))
     generator = np.random.default_rng(seed)
     for start in range(0, n_resamples, rows):
         b = min(rows, n_resamples - start)
@@ -123,7 +123,8 @@ def bootstrap_weights(
         yield np.take(counts, index, axis=1)
 
 
-def _numbered(groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], int]:
+def numbered(groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], int]:
+    """Groups (n,) numbered anew from 0 without gaps, and how many there are."""
     names, index = np.unique(groups, return_inverse=True)
     return np.asarray(index, dtype=np.intp).ravel(), len(names)
 

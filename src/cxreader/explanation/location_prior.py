@@ -1,0 +1,98 @@
+"""The null of every localisation: where findings usually are, told without looking at the image.
+
+The map is the mean of other patients' box masks, the same for every image of a fold; it becomes a mask as a model's map
+does. A model that does not beat it has not been shown to look anywhere in particular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.data.nih import BOX_FRAME, patient_of, read_boxes
+from cxreader.errors import TableError
+from cxreader.evaluation.intervals import N_RESAMPLES
+from cxreader.explanation.boxes import GRID, BoxTable, Floats, Ints
+from cxreader.explanation.localization_report import LocalisationReport, report
+from cxreader.explanation.map_scores import BoxScores, ThresholdRule, overlaps, peak_and_mass, score_columns
+
+FOLDS = 5
+FOLD_SEEDS = (0, 1, 2, 3, 4)
+_DEFAULT_RULE = ThresholdRule()
+
+
+def location_prior(
+    path: Path,
+    *,
+    rule: ThresholdRule = _DEFAULT_RULE,
+    grid: int = GRID,
+    n_folds: int = FOLDS,
+    fold_seeds: Sequence[int] = FOLD_SEEDS,
+    n_resamples: int = N_RESAMPLES,
+    progress: Callable[[int, int], None] | None = None,
+) -> LocalisationReport:
+    """What the fixed map reaches on a `BBox_List_2017.csv` alone: no image, no model; patients by the file names.
+
+    Raises TableError for a list that cannot be read, a file name without its patient, a box outside the 1024 frame, and
+    boxes of one patient.
+    """
+    found = read_boxes(path)
+    try:
+        boxes = BoxTable.of(found, (BOX_FRAME, BOX_FRAME), {image: patient_of(image) for image in found})
+        null = prior_scores(boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds, progress=progress)
+    except TableError as error:
+        raise TableError(error.what, where=path, mend=error.mend) from None
+    return report(boxes, null, None, rule=rule, grid=grid, fold_seeds=fold_seeds, n_resamples=n_resamples)
+
+
+def prior_scores(
+    boxes: BoxTable,
+    *,
+    rule: ThresholdRule = _DEFAULT_RULE,
+    grid: int = GRID,
+    n_folds: int = FOLDS,
+    fold_seeds: Sequence[int] = FOLD_SEEDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> BoxScores:
+    """What each box gets from the mean of the masks of the other folds' boxes, all findings together.
+
+    The threshold is chosen on the boxes that made the map. Raises TableError for boxes of one patient.
+    """
+    rectangles, total = boxes.rectangles(grid), np.zeros((len(boxes), 5))
+    shares: list[tuple[float, ...]] = []
+    for n, seed in enumerate(fold_seeds):
+        chosen = []
+        for fold, judged in enumerate(folds(boxes.groups, n_folds, seed)):
+            heat = mask_counts(rectangles[~judged], grid)
+            iou = overlaps(rule.levels(heat), len(rule.shares), rectangles)
+            best = int(np.argmax(iou[~judged].mean(axis=0)))
+            total[judged] += score_columns(iou[judged, best], *peak_and_mass(heat, rectangles[judged]))
+            chosen.append(float(rule.shares[best]))
+            if progress is not None:
+                progress(n * n_folds + fold + 1, len(fold_seeds) * n_folds)
+        shares.append(tuple(chosen))
+    return BoxScores(total / len(fold_seeds), tuple(shares), np.zeros(len(boxes), bool))
+
+
+def folds(groups: Ints, n_folds: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Which of n boxes each fold judges, (n,) bool: whole patients, dealt at random, as evenly as they go.
+
+    There are as many folds as patients when these are fewer. Raises TableError for one patient.
+    """
+    n_groups = int(groups.max()) + 1
+    if n_groups < 2:
+        raise TableError("the boxes are of one patient", mend="a fixed map is made of other patients' boxes: give some")
+    dealt = np.random.default_rng(seed).permutation(n_groups) % min(n_folds, n_groups)
+    return [dealt[groups] == fold for fold in range(min(n_folds, n_groups))]
+
+
+def mask_counts(rectangles: Ints, grid: int) -> Floats:
+    """(grid, grid): how many boxes hold each pixel; their mean mask, but for a factor, and exact where pixels tie."""
+    steps = np.zeros((grid + 1, grid + 1))
+    x0, y0, x1, y1 = rectangles.T
+    for rows, columns, sign in ((y0, x0, 1), (y1, x1, 1), (y0, x1, -1), (y1, x0, -1)):
+        np.add.at(steps, (rows, columns), sign)
+    return steps.cumsum(axis=0).cumsum(axis=1)[:grid, :grid]

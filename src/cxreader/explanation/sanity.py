@@ -1,0 +1,86 @@
+"""The randomisation test: whether heat maps depend on what the network learnt (Adebayo et al., NeurIPS 2018).
+
+Stages get new random weights one after the other, from the head to the first. A method whose maps stay as they were
+shows the image's edges, not the model's reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import ModelError
+from cxreader.evaluation.intervals import N_RESAMPLES, Sample
+from cxreader.explanation.sanity_report import SSIM_SIDE, SanityReport, sanity_report
+from cxreader.records import ABNORMAL
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cxreader.models.stages import StagedModel
+
+_BATCH = 16
+
+
+def randomisation_test(
+    model: StagedModel,
+    x: Tensor,
+    sample: Sample,
+    *,
+    stage: str = "last_block",
+    target: int = ABNORMAL,
+    side: int = SSIM_SIDE,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    progress: Callable[[int, int], None] | None = None,
+) -> SanityReport:
+    """Grad-CAM of `target` at `stage` on images `x` (N, 3, H, W), for the model and after each stage became random.
+
+    `sample` has a row an image. A stage's layers draw their weights as when they were made (`reset_parameters`), from
+    `seed`, on the CPU; statistics of BatchNorm go back to 0 and 1; a stage without weights is passed over. The model is
+    left alone: a copy is randomised. Raises ModelError for a layer with weights that it cannot draw anew, and as
+    `sanity_report`.
+    """
+    from cxreader import torch_setup  # noqa: F401 - before anything of torch
+
+    copy = deepcopy(model)
+    own = _maps(copy, x, stage, target)
+    names = [name for name in reversed(model.names) if any(True for _ in model.get_submodule(name).parameters())]
+    randomised = []
+    for done, name in enumerate(names, 1):
+        _randomise(copy.get_submodule(name), seed + done, name)
+        randomised.append((name, _maps(copy, x, stage, target)))
+        if progress is not None:
+            progress(done, len(names))
+    return sanity_report(own, randomised, sample, side=side, seed=seed, n_resamples=n_resamples)
+
+
+def _maps(model: StagedModel, x: Tensor, stage: str, target: int) -> NDArray[np.float32]:
+    import torch
+
+    from cxreader.explanation.gradcam import grad_cam
+
+    parts = [grad_cam(model, part, stage=stage, target=target)[1].cpu().numpy() for part in torch.split(x, _BATCH)]
+    return np.concatenate(parts)
+
+
+def _randomise(stage: nn.Module, seed: int, name: str) -> None:
+    """New weights for every layer of a stage; the global generator of torch is left as it was."""
+    import torch
+
+    device = next(stage.parameters()).device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        stage.cpu()
+        for layer in stage.modules():
+            reset = getattr(layer, "reset_parameters", None)
+            if reset is not None:
+                reset()
+            elif next(layer.parameters(recurse=False), None) is not None:
+                what = f"a {type(layer).__name__} of stage {name!r} cannot draw its weights anew"
+                raise ModelError(what, mend="give the layer a reset_parameters()")
+        stage.to(device)
