@@ -80,13 +80,12 @@ def test_the_order_of_the_images_does_not_matter() -> None:
     assert other.reliability.ece.high == pytest.approx(one.reliability.ece.high, abs=1e-12)
 
 
-def test_cost_of_a_block_grows_with_images_only() -> None:
-    """22,000 images of 6,000 patients: forty resamples take a fiftieth of the few seconds that 2,000 may take."""
+def test_two_thousand_resamples_of_many_images_are_a_matter_of_seconds() -> None:
+    """22,000 images of 6,000 patients: a fiftieth of the resamples within a fiftieth of half a minute, ten times the need."""
     label, p, groups = _sample(22_000, 6000)
-    calibration_report(label, p, groups, n_resamples=4)
     began = time.process_time()
     calibration_report(label, p, groups, n_resamples=40)
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 0.6
 
 
 def test_other_lengths_and_damage_are_refused() -> None:

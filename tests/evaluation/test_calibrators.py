@@ -137,5 +137,16 @@ def test_what_cannot_be_fitted_or_read_is_refused() -> None:
         calibrator_from_dict({"method": "platt", "slope": 1.0})
     with pytest.raises(DataError, match="is no calibration"):
         calibrator_from_dict({})
+    values = Isotonic((0.0, 1.0), (0.2, 0.9), 1, 1).to_dict()
+    for damage in (
+        {"scores": [1.0, 0.0]},
+        {"probabilities": [0.9, 0.2]},
+        {"scores": [0.0]},
+        {"probabilities": [0.2, 1.9]},
+    ):
+        with pytest.raises(DataError, match="isotonic calibration"):
+            calibrator_from_dict({**values, **damage})
+    with pytest.raises(DataError, match="is no calibration"):
+        calibrator_from_dict({**values, "scores": ["a", "b"]})
     with pytest.raises(DataError, match="named 'beta'"):
         calibrator_from_dict({"method": "beta"})

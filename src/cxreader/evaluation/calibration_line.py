@@ -138,10 +138,10 @@ class _Overlap:
 
     def _ends(self, weight: Weights, ranked: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Floats, Floats]:
         """Of one class: is any image drawn (b,), and the lowest and highest log odds drawn, each (b,)."""
-        drawn = np.take(weight, ranked, axis=1) > 0
+        drawn: NDArray[np.bool_] = np.take(weight, ranked, axis=1) > 0
         last = len(ranked) - 1 - drawn[:, ::-1].argmax(axis=1)
         values = self.log_odds[ranked]
-        return drawn.any(axis=1), values[drawn.argmax(axis=1)], values[last]
+        return np.asarray(drawn.any(axis=1)), values[drawn.argmax(axis=1)], values[last]
 
 
 def line_reasons(label: NDArray[np.integer], probability: NDArray[np.floating]) -> dict[str, str]:

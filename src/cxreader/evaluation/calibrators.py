@@ -20,6 +20,7 @@ from cxreader.evaluation.calibration import apply_temperature, fit_temperature, 
 from cxreader.evaluation.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
+_MEND = "fit it again on the calibrate part"
 
 
 class Calibrator(Protocol):
@@ -116,7 +117,8 @@ class Platt:
 class Isotonic:
     """The rising map nearest to the labels, straight between `scores` (k,), flat outside, with `probabilities` (k,).
 
-    Zadrozny & Elkan, KDD 2002; pool adjacent violators. Scores strictly rising, probabilities rising in [0, 1].
+    Zadrozny & Elkan, KDD 2002; pool adjacent violators. Raises DataError unless the scores rise strictly and the
+    probabilities do not fall and stay in [0, 1].
     """
 
     scores: tuple[float, ...]
@@ -124,6 +126,13 @@ class Isotonic:
     n_positive: int
     n_negative: int
     method: Literal["isotonic"] = "isotonic"
+
+    def __post_init__(self) -> None:
+        scores, p = np.asarray(self.scores, dtype=np.float64), np.asarray(self.probabilities, dtype=np.float64)
+        if not (len(scores) == len(p) > 0 and (np.diff(scores) > 0).all() and (np.diff(p) >= 0).all()):
+            raise DataError("the steps of an isotonic calibration do not rise", mend=_MEND)
+        if not (p[0] >= 0 and p[-1] <= 1):
+            raise DataError("a probability of an isotonic calibration is outside 0 to 1", mend=_MEND)
 
     @classmethod
     def fit(cls, score: Floats, label: NDArray[np.integer]) -> Isotonic:
@@ -164,12 +173,13 @@ def fit_calibrator(method: str, score: NDArray[np.floating], label: NDArray[np.i
 
 
 def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
-    """The inverse of a calibrator's `to_dict`. Raises DataError for an unknown method or fields that are not its own."""
+    """The inverse of a calibrator's `to_dict`, exactly. Raises DataError for an unknown method or fields that do not fit."""
     try:
         kind = _kind(str(values["method"]))
-        return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
-    except (KeyError, TypeError) as error:
-        raise DataError(f"is no calibration ({error})", mend="fit it again on the calibrate part") from None
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return kind(**plain)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"is no calibration ({error})", mend=_MEND) from None
 
 
 def checked_scores(score: NDArray[np.floating]) -> Floats:

@@ -3,8 +3,9 @@
 Add the new image to `calibrate`, once as normal and once as abnormal; fit isotonic regression to both; what the two say
 of the new image is the pair (p0, p1). Whatever the model, if the images are exchangeable with those of `calibrate`, the
 one of the two that belongs to the true label is a perfectly calibrated probability (V. Vovk & I. Petej, Venn-Abers
-predictors, UAI 2014, 829-838). The pair is an interval for the probability, not a confidence interval with a level; it is
-narrow where `calibrate` holds many images of like scores.
+predictors, UAI 2014, 829-838). Another hospital or prevalence breaks that, and several images of one patient weaken it.
+The pair is an interval for the probability, not a confidence interval with a level; it is narrow where `calibrate` holds
+many images of like scores.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class VennAbers:
     def from_dict(cls, values: Mapping[str, Any]) -> VennAbers:
         """The inverse of `to_dict`, exactly. Raises DataError for fields that do not fit."""
         try:
-            return cls(**{k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in values.items()})
+            plain: dict[str, Any] = {k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**plain)
         except (TypeError, ValueError) as error:
             raise DataError(f"is no Venn-Abers record ({error})", mend=_MEND) from None
 
