@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
-from itertools import product
+from itertools import chain, product
+from math import fsum
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -45,27 +47,27 @@ def _clustered(seed: int, patients: int, each: int, shared: float) -> tuple[Samp
 
 def _by_definition(sample: Sample, first: Floats, second: Floats) -> float:
     """Obuchowski's covariance of two AUCs, image by image and pair by pair, as her paper writes it."""
-    patients = sorted(set(sample.groups.tolist()))
-    x = {i: np.flatnonzero((sample.groups == i) & (sample.label == 1)) for i in patients}
-    y = {i: np.flatnonzero((sample.groups == i) & (sample.label == 0)) for i in patients}
-    positives, negatives = np.concatenate(list(x.values())), np.concatenate(list(y.values()))
+    patients: list[int] = np.unique(sample.groups).tolist()
+    x: dict[int, list[int]] = {i: np.flatnonzero((sample.groups == i) & (sample.label == 1)).tolist() for i in patients}
+    y: dict[int, list[int]] = {i: np.flatnonzero((sample.groups == i) & (sample.label == 0)).tolist() for i in patients}
+    positives, negatives = (list(chain.from_iterable(v.values())) for v in (x, y))
     big_m, big_n = len(positives), len(negatives)
 
     def psi(score: Floats, a: int, b: int) -> float:
         return float(score[a] > score[b]) + 0.5 * float(score[a] == score[b])
 
     def components(score: Floats) -> tuple[dict[int, float], dict[int, float]]:
-        area = sum(psi(score, a, b) for a, b in product(positives, negatives)) / (big_m * big_n)
-        ten = {i: sum(sum(psi(score, a, b) for b in negatives) / big_n - area for a in x[i]) for i in patients}
-        one = {i: sum(sum(psi(score, a, b) for a in positives) / big_m - area for b in y[i]) for i in patients}
+        area = fmean(psi(score, a, b) for a, b in product(positives, negatives))
+        ten = {i: fsum(fmean(psi(score, a, b) for b in negatives) - area for a in x[i]) for i in patients}
+        one = {i: fsum(fmean(psi(score, a, b) for a in positives) - area for b in y[i]) for i in patients}
         return ten, one
 
     (ten, one), (ten_, one_) = components(first), components(second)
     i, i10, i01 = len(patients), sum(len(v) > 0 for v in x.values()), sum(len(v) > 0 for v in y.values())
-    s10 = i10 / ((i10 - 1) * big_m) * sum(ten[k] * ten_[k] for k in patients)
-    s01 = i01 / ((i01 - 1) * big_n) * sum(one[k] * one_[k] for k in patients)
-    s11 = i / (i - 1) * sum(ten[k] * one_[k] for k in patients)
-    s11_ = i / (i - 1) * sum(ten_[k] * one[k] for k in patients)
+    s10 = i10 / ((i10 - 1) * big_m) * fsum(ten[k] * ten_[k] for k in patients)
+    s01 = i01 / ((i01 - 1) * big_n) * fsum(one[k] * one_[k] for k in patients)
+    s11 = i / (i - 1) * fsum(ten[k] * one_[k] for k in patients)
+    s11_ = i / (i - 1) * fsum(ten_[k] * one[k] for k in patients)
     return s10 / big_m + s01 / big_n + (s11 + s11_) / (big_m * big_n)
 
 
@@ -120,6 +122,8 @@ def test_clustered_variance_by_hand() -> None:
     estimate = auc_delong(Sample(LABEL, PATIENT), SCORE)
     assert estimate.low == pytest.approx(0.8125 - 1.959963984540054 * 0.02978515625**0.5)
     assert estimate.high == 1.0  # clipped
+    turned = auc_delong(Sample(LABEL, PATIENT), -SCORE)
+    assert (turned.low, turned.high) == pytest.approx((0.0, 1 - estimate.low))
     assert "Obuchowski 1997" in estimate.method
 
 
@@ -157,16 +161,13 @@ def test_copies_of_every_image_change_nothing_by_patient_and_too_much_by_image()
     sample, one, other = _clustered(0, 200, 2, 0.3)
     many = Sample(np.repeat(sample.label, 9), np.repeat(sample.groups, 9))
     by_image = Sample(many.label, np.arange(len(many.label)))
-    for values, ninefold in ((one, np.repeat(one, 9)),):
-        base, same, narrow = (auc_delong(s, v) for s, v in ((sample, values), (many, ninefold), (by_image, ninefold)))
-        assert (same.low, same.high) == pytest.approx((base.low, base.high), abs=1e-12)
-        plain = auc_delong(Sample(sample.label, np.arange(400)), values)
-        assert (narrow.high - narrow.low) / (plain.high - plain.low) == pytest.approx(1 / 3, rel=0.01)
-    pair, ninefold_pair = (
-        auc_difference(sample, one, other),
-        auc_difference(many, np.repeat(one, 9), np.repeat(other, 9)),
-    )
-    assert ninefold_pair[1].p_value == pytest.approx(pair[1].p_value, abs=1e-12)
+    ninefold = np.repeat(one, 9)
+    base, same = auc_delong(sample, one), auc_delong(many, ninefold)
+    assert (same.low, same.high) == pytest.approx((base.low, base.high), abs=1e-12)
+    plain, narrow = auc_delong(Sample(sample.label, np.arange(400)), one), auc_delong(by_image, ninefold)
+    assert (narrow.high - narrow.low) / (plain.high - plain.low) == pytest.approx(1 / 3, rel=0.01)
+    test, again = auc_difference(sample, one, other)[1], auc_difference(many, ninefold, np.repeat(other, 9))[1]
+    assert again.p_value == pytest.approx(test.p_value, abs=1e-12)
 
 
 def test_agrees_with_the_bootstrap_by_patient() -> None:

@@ -67,6 +67,7 @@ def test_each_pair_has_what_its_methods_say_alone(compared: tuple[Sample, dict[s
 
 def test_each_model_alone(compared: tuple[Sample, dict[str, Floats], PairedComparison]) -> None:
     sample, models, found = compared
+    assert found.thresholds == {"good": 0.4, "worse": 0.5, "coin": 0.6}
     for name, p in models.items():
         assert found.auc[name].value == pytest.approx(roc_auc_score(sample.label, p))
         assert found.metrics[name]["auc"].value == pytest.approx(found.auc[name].value)

@@ -114,7 +114,9 @@ class Placements:
         return f"the variance is 0, which bounds nothing: {alike}"
 
     def _weights(self, k: int) -> Floats:
-        return np.eye(len(self.auc))[k]
+        weights = np.zeros(len(self.auc))
+        weights[k] = 1.0
+        return weights
 
     def _patients(self, label: int) -> int:
         return len(np.unique(self.sample.groups[self.sample.label == label]))
