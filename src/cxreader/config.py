@@ -132,6 +132,26 @@ class TrainingSection(Section):
     tensorboard: bool = False
 
 
+class CalibrationSection(Section):
+    """What is fitted on the calibrate part: the map to probabilities, the operating points, the error bound by class.
+
+    `operating_points`: lines such as "screening: sensitivity 0.95" or "rule-out: npv 0.99 at prevalence 0.1"; the first
+    one decides. `alpha`: in the conformal mode at most this share of each class is called the other; none switches it off.
+    """
+
+    method: Literal["temperature", "platt", "isotonic"] = "temperature"
+    operating_points: tuple[str, ...] = Field(
+        ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95"), min_length=1
+    )
+    alpha: float | Literal["none"] = 0.1
+
+    @model_validator(mode="after")
+    def _is_a_share(self) -> Self:
+        if self.alpha != "none" and not 0 < self.alpha < 1:
+            raise PydanticCustomError("alpha", "the error bound lies not between 0 and 1")
+        return self
+
+
 class RangeSection(Section):
     """A range of numbers to search, both ends included; `log` draws evenly over the orders of magnitude."""
 
@@ -194,6 +214,7 @@ class Config(Section):
     augment: AugmentSection | None = AugmentSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
+    calibration: CalibrationSection = CalibrationSection()
     study: StudySection = StudySection()
 
 

@@ -113,22 +113,15 @@ class OperatingPoint:
         return cls(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How logits become a probability: by one temperature, fitted on the counted images of `calibrate`."""
-
-    temperature: float
-    n_positive: int
-    n_negative: int
-    method: Literal["temperature"] = "temperature"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """The answer to one image. A file that could not be read has no decision, no probability and no map: only `reasons`.
 
     `probability` of abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32 (h, w), raw
     Grad-CAM of the abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that read.
+    `interval`: the Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no
+    confidence interval with a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no
+    answer. Both are None where the artifact holds none.
     """
 
     image: str
@@ -138,6 +131,8 @@ class Reading:
     probability: float | None = None
     heat_map: NDArray[np.float32] | None = None
     reasons: tuple[str, ...] = ()
+    interval: tuple[float, float] | None = None
+    conformal: Literal["normal", "abnormal", "refer"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

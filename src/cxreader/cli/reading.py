@@ -85,8 +85,12 @@ def show_readings(readings: list[Reading], reader: Reader, *, brief: bool) -> No
             f"{len(readings):,} files: {flagged:,} abnormal, {len(readings) - flagged - unread:,} normal, {unread:,} not read"
         )
         return
-    rows = [(r.image, r.decision or "not read", _probability(r), "; ".join(r.reasons)) for r in readings]
-    table(None, ("image", "decision", "probability", "reasons"), rows, left=("reasons",), note=_note(reader))
+    rows = [
+        (r.image, r.decision or "not read", _probability(r), _interval(r), r.conformal or "", "; ".join(r.reasons))
+        for r in readings
+    ]
+    header = ("image", "decision", "probability", "interval", "conformal", "reasons")
+    table(None, header, rows, left=("conformal", "reasons"), note=_note(reader))
 
 
 def _read_all(reader: Reader, files: list[str], readings: list[Reading]) -> None:
@@ -101,12 +105,23 @@ def _probability(reading: Reading) -> str:
     return "" if reading.probability is None else f"{reading.probability:.3f}"
 
 
+def _interval(reading: Reading) -> str:
+    return "" if reading.interval is None else f"{reading.interval[0]:.3f}-{reading.interval[1]:.3f}"
+
+
 def _note(reader: Reader) -> str:
-    """What the numbers rest on. A single reading has no interval of its own yet: it says so."""
-    point, calibration = reader.operating_point, reader.artifact.calibration
+    """What the numbers rest on."""
+    point, calibration = reader.operating_point, reader.calibrator
+    interval = "interval: none, this artifact holds no Venn-Abers predictor"
+    if reader.venn_abers is not None:
+        interval = "interval: the Venn-Abers pair of the probability, from the same images; it has no level"
+    mode = ""
+    if reader.conformal is not None:
+        share = f"{100 * reader.conformal.alpha:g} %"
+        mode = f"conformal: at most {share} of each class are called the other, fitted on the same images; "
     return (
         f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
         f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
-        f"no interval: one temperature gives none for a single image. Artifact {reader.artifact.id}, {reader.artifact.transfer}. "
+        f"{interval}; {mode}Artifact {reader.artifact.id}, {reader.artifact.transfer}. "
         f"{DISCLAIMER}"
     )

@@ -20,16 +20,16 @@ def fit_temperature(logits: NDArray[np.floating], label: NDArray[np.integer]) ->
     taken as (n+ + 1)/(n+ + 2) and 1/(n- + 2) (Platt 1999), which vanishes as n grows, and T is bounded besides.
     Raises TableError for wrong shapes or logits that are not finite, DataError when a class is missing.
     """
-    margin = _margin(logits)
-    if len(label) != len(margin):
-        raise TableError(f"{len(label)} labels for {len(margin)} logits", mend="give one label an image")
+    difference = margin(logits)
+    if len(label) != len(difference):
+        raise TableError(f"{len(label)} labels for {len(difference)} logits", mend="give one label an image")
     refuse_one_class(label)
     positive = np.asarray(label) == 1
     n_positive = int(positive.sum())
     target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (len(label) - n_positive + 2))
 
     def loss(log_temperature: float) -> float:
-        z = margin / np.exp(log_temperature)
+        z = difference / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0, z) - target * z))
 
     low, high = np.log(TEMPERATURE_BOUNDS)
@@ -47,11 +47,14 @@ def apply_temperature(logits: NDArray[np.floating], temperature: float) -> NDArr
     """
     if not (np.isfinite(temperature) and temperature > 0):
         raise DataError(f"temperature {temperature} is not above 0", mend="fit it on the calibrate part")
-    return np.asarray(expit(_margin(logits) / temperature), dtype=np.float64)
+    return np.asarray(expit(margin(logits) / temperature), dtype=np.float64)
 
 
-def _margin(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Abnormal minus normal (n,); all that a softmax of two classes depends on."""
+def margin(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Abnormal minus normal (n,) float64 of logits (n, 2); all that a softmax of two classes depends on.
+
+    Raises TableError for wrong shapes or logits that are not finite.
+    """
     logits = np.asarray(logits, dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] != 2:
         raise TableError(f"logits have shape {logits.shape}", mend="give (n, 2): normal, abnormal")

@@ -25,6 +25,7 @@ from cxreader.evaluation.curves import (
     precision_recall_curve,
     roc_curve,
 )
+from cxreader.evaluation.evidence import Asked, Evidence, gather
 from cxreader.evaluation.intervals import (
     N_RESAMPLES,
     Estimate,
@@ -37,7 +38,7 @@ from cxreader.evaluation.intervals import (
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
 from cxreader.records import OperatingPoint, PredictionTable
 
-SCHEMA = 1
+SCHEMA = 2
 FEW_PATIENTS = 20
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -55,11 +56,12 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All that is said about one set of predictions; schema 1 of `evaluation.json`.
+    """All that is said about one set of predictions; schema 2 of `evaluation.json`.
 
     `metrics` by the names of `METRIC_NAMES`; `confusion` counts tp, fp, tn, fn at the operating point; `baselines` is
     the AUC of each baseline on the same images and `comparisons` the paired differences, `auc minus NAME`. `warnings`
-    stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date.
+    stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date. `evidence`
+    answers what was asked besides.
     """
 
     metrics: dict[str, Estimate]
@@ -73,6 +75,7 @@ class Evaluation:
     comparisons: dict[str, Estimate] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    evidence: Evidence | None = None
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -87,6 +90,7 @@ class Evaluation:
             "comparisons": {name: e.to_dict() for name, e in self.comparisons.items()},
             "warnings": list(self.warnings),
             "provenance": self.provenance,
+            "evidence": None if self.evidence is None else self.evidence.to_dict(),
             "roc": self.roc.to_dict(),
             "precision_recall": self.precision_recall.to_dict(),
             "histogram": self.histogram.to_dict(),
@@ -113,6 +117,7 @@ class Evaluation:
                 comparisons={k: Estimate.from_dict(e) for k, e in v["comparisons"].items()},
                 warnings=tuple(v["warnings"]),
                 provenance=v["provenance"],
+                evidence=None if v["evidence"] is None else Evidence.from_dict(v["evidence"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error
@@ -142,13 +147,14 @@ def evaluate(
     excluded: Mapping[str, int] | None = None,
     warnings: Sequence[str] = (),
     provenance: Provenance | None = None,
+    asked: Asked | None = None,
 ) -> Evaluation:
     """Judge predictions at one operating point; every interval comes from the same resamples of patients.
 
     `baselines` gives by name the probabilities (n,) of something simpler on the same images, in the table's order: its
     AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
     `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
-    user".
+    user". What is `asked` besides is answered in `evidence`.
     Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1.
     """
     point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
@@ -179,6 +185,7 @@ def evaluate(
             "n_resamples": n_resamples,
             **(provenance or {}),
         },
+        evidence=None if asked is None else gather(table, asked, seed=seed, n_resamples=n_resamples),
     )
 
 

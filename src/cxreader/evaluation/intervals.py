@@ -194,7 +194,7 @@ def _percentiles(
     # The interval leaves 1 - level out; when more than that is undefined, its ends are not determined.
     undefined = n_draws - len(defined)
     if undefined > (1 - level) * n_draws:
-        return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s of a class"
+        return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s"
     if np.ptp(defined) <= 1e-12:
         return np.nan, np.nan, "every resample gives the same value, which bounds nothing"
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])

@@ -23,6 +23,28 @@ _LABELS = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
 Column = Sequence[object]
 
 
+def read_models(path: str | os.PathLike[str]) -> dict[str, PredictionTable]:
+    """As `read_predictions`, but a file whose column `model` names several gives a table for each, in their order.
+
+    Where no model is named, the file's name without its ending is.
+    """
+    columns, where = _columns(path), os.fspath(path)
+    models = [_text(name) for name in columns.get("model", ())]
+    names = list(dict.fromkeys(models))
+    if len(names) < 2:
+        return {(names[0] if names and names[0] else Path(path).stem): _table(columns, where)}
+    if "" in names:
+        row = models.index("") + 1
+        raise TableError("no model is named, in a file of several", where=f"{where}, row {row}", mend="name it")
+    return {
+        name: _table(
+            {key: [v for v, of in zip(values, models, strict=True) if of == name] for key, values in columns.items()},
+            f"{where}, model {name}",
+        )
+        for name in names
+    }
+
+
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     """Read `.csv` or `.parquet`: columns image, label (normal, abnormal, 0 or 1), probability; patient if known.
 
@@ -30,8 +52,14 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     one, no patient is known. Further columns go to `columns`: those of `NUMERIC` as float64, the others as text.
     Raises TableError naming file, row and column; UsageError for another kind of file.
     """
-    columns = _read_parquet(path) if _suffix(path) == ".parquet" else _read_csv(path)
-    where = os.fspath(path)
+    return _table(_columns(path), os.fspath(path))
+
+
+def _columns(path: str | os.PathLike[str]) -> dict[str, list[object]]:
+    return _read_parquet(path) if _suffix(path) == ".parquet" else _read_csv(path)
+
+
+def _table(columns: dict[str, list[object]], where: str) -> PredictionTable:
     for name in REQUIRED:
         if name not in columns:
             mend = f"name one column {name!r}; {nearest(name, columns)}"

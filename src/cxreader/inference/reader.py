@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
-from cxreader.evaluation.calibration import apply_temperature
+from cxreader.evaluation.calibration import margin
+from cxreader.evaluation.calibrators import calibrator_from_dict
+from cxreader.evaluation.conformal import ConformalRule
+from cxreader.evaluation.venn_abers import VennAbers
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read as read_radiograph
 from cxreader.inference.backend import Backend, load_backend
@@ -35,6 +38,9 @@ class Reader:
         self.artifact = artifact
         self.backend = backend
         self.operating_point = operating_point
+        self.calibrator = calibrator_from_dict(artifact.calibration)
+        self.venn_abers = None if artifact.venn_abers is None else VennAbers.from_dict(artifact.venn_abers)
+        self.conformal = None if artifact.conformal is None else ConformalRule.from_dict(artifact.conformal)
         self._id = artifact.id
 
     @classmethod
@@ -106,7 +112,10 @@ class Reader:
             logits, maps = self.backend.logits_and_maps(batch)
         else:
             logits = self.backend.logits(batch)
-        probability = apply_temperature(logits, self.artifact.calibration.temperature)
+        score = margin(logits)
+        probability = self.calibrator.apply(score)
+        pairs = None if self.venn_abers is None else np.stack(self.venn_abers.apply(score), axis=1).tolist()
+        modes = None if self.conformal is None else self.conformal.predict(probability).tolist()
         return [
             Reading(
                 image=name,
@@ -116,6 +125,8 @@ class Reader:
                 probability=float(p),
                 heat_map=None if maps is None else maps[i],
                 reasons=reasons,
+                interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
+                conformal=None if modes is None else modes[i],
             )
             for i, (name, p, reasons) in enumerate(zip(names, probability, notes, strict=True))
         ]

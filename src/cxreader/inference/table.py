@@ -13,17 +13,28 @@ from cxreader.atomic import write_whole
 from cxreader.errors import UsageError, nearest
 from cxreader.records import Reading
 
-COLUMNS = ("image", "decision", "probability", "reasons", "operating_point", "threshold", "artifact")
+COLUMNS = (
+    *("image", "decision", "probability", "probability_low", "probability_high", "conformal", "reasons"),
+    *("operating_point", "threshold", "artifact"),
+)
+NUMBERS = frozenset({"probability", "probability_low", "probability_high", "threshold"})
 FORMATS = ("csv", "json", "parquet")
 
 
 def rows(readings: Sequence[Reading]) -> list[dict[str, Any]]:
-    """One plain row a reading: `COLUMNS`; decision and probability are None for a file that could not be read."""
+    """One plain row a reading: `COLUMNS`; decision and probability are None for a file that could not be read.
+
+    `probability_low` and `probability_high` are the Venn-Abers pair; `conformal` is normal, abnormal or refer. They are
+    None where the artifact holds neither.
+    """
     return [
         {
             "image": reading.image,
             "decision": reading.decision,
             "probability": reading.probability,
+            "probability_low": None if reading.interval is None else reading.interval[0],
+            "probability_high": None if reading.interval is None else reading.interval[1],
+            "conformal": reading.conformal,
             "reasons": "; ".join(reading.reasons),
             "operating_point": reading.operating_point.name,
             "threshold": reading.operating_point.threshold,
@@ -66,7 +77,7 @@ def _parquet(readings: Sequence[Reading]) -> bytes:
     import pyarrow.parquet as pq
 
     text, number = pa.string(), pa.float64()
-    kinds = {name: number if name in ("probability", "threshold") else text for name in COLUMNS}
+    kinds = {name: number if name in NUMBERS else text for name in COLUMNS}
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows(readings), schema=pa.schema(list(kinds.items()))), buffer)
     return buffer.getvalue()

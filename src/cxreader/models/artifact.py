@@ -17,10 +17,10 @@ from cxreader.atomic import write_whole
 from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import model_entry
-from cxreader.records import LABEL_NAMES, Calibration, OperatingPoint
+from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
 _MEND = "copy the artifact again, or train it again"
 
@@ -43,18 +43,21 @@ class TrainingPatients:
 class Artifact:
     """A trained and calibrated network with all it needs to be used and judged.
 
-    `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration,
+    `calibration`, `venn_abers` and `conformal` are plain values: the records that `evaluation.calibrators`, `.venn_abers`
+    and `.conformal` read; the last two may be None. `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration,
     split digest, counts, versions, git revision, seed, machine, phases.
     """
 
     model: str
     dropout: float
     spec: InputSpec
-    calibration: Calibration
+    calibration: dict[str, Any]
     operating_points: tuple[OperatingPoint, ...]
     transfer: str
     patients: TrainingPatients
     weights_sha256: str
+    venn_abers: dict[str, Any] | None = None
+    conformal: dict[str, Any] | None = None
     labels: tuple[str, ...] = LABEL_NAMES
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -133,7 +136,6 @@ def _parsed(content: dict[str, Any], where: Path) -> Artifact:
             **{
                 **content,
                 "spec": InputSpec.from_dict(content["spec"]),
-                "calibration": Calibration(**content["calibration"]),
                 "operating_points": tuple(OperatingPoint.from_dict(p) for p in content["operating_points"]),
                 "patients": TrainingPatients(**{**patients, "parts": parts, "sources": tuple(patients["sources"])}),
                 "labels": tuple(content["labels"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from cxreader.data.split import Split, group_of, leak, patient_hash
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.evidence import Asked
 from cxreader.evaluation.predictions import write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
-from cxreader.records import ImageRecord, PredictionTable, Reading
+from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.figures import evaluation_figures, save_figure
 from cxreader.reporting.html import render_evaluation
 from cxreader.runs import RunFolder, write_json, write_text
@@ -71,11 +72,14 @@ def ask_source(
     return Question(index, shared_out.records(index, part), part, shared_out)
 
 
-def judge(reader: Reader, question: Question, out: Path, *, bar: Bar, seed: int = 0) -> Evaluation:
+def judge(
+    reader: Reader, question: Question, out: Path, *, bar: Bar, asked: Asked | None = None, seed: int = 0
+) -> Evaluation:
     """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
 
     A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
-    large it is.
+    large it is. `asked` says what the user wants to know besides; the artifact's own operating points and conformal rule
+    are judged in any case.
     Raises DataError when nothing is left to judge.
     """
     artifact = reader.artifact
@@ -102,9 +106,16 @@ def judge(reader: Reader, question: Question, out: Path, *, bar: Bar, seed: int 
             excluded={reason: count for reason, count in excluded.items() if count},
             warnings=_warnings(artifact, question),
             provenance=_provenance(artifact, question),
+            asked=replace(asked or Asked(), points=_points(reader), conformal=reader.conformal),
         )
     write_out(evaluation, table, unread, out)
     return evaluation
+
+
+def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
+    """The artifact's operating points, the one that decides first."""
+    first = reader.operating_point
+    return (first, *(point for point in reader.artifact.operating_points if point.name != first.name))
 
 
 def without_training_patients(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.data.dataset import CachedImages
-from cxreader.evaluation.calibration import apply_temperature
+from cxreader.evaluation.calibration import margin
 from cxreader.evaluation.predictions import read_predictions, write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
@@ -32,7 +32,7 @@ def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
     artifact, part = load_artifact(run.artifact), cohort.parts["test"]
     images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
     asked = json.dumps(
-        [artifact.weights_sha256, artifact.calibration.temperature, part.digest, part.labels.tolist(), images]
+        [artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images]
     )
     digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
     path, sidecar = run.path / TEST, run.path / TEST_OF
@@ -47,7 +47,7 @@ def _read(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], pa
     batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
     normalise = reader.artifact.spec.normalise
     logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
-    probability = apply_temperature(logits, reader.artifact.calibration.temperature)
+    probability = reader.calibrator.apply(margin(logits))
     known = any(record.patient is not None for record in records)
     patient = np.array([record.group for record in records], np.str_) if known else None
     images = np.array([record.image for record in records], np.str_)

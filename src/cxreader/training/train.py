@@ -21,15 +21,14 @@ from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
 from cxreader.errors import DataError, WeightsError
-from cxreader.evaluation.calibration import apply_temperature, fit_temperature
-from cxreader.evaluation.operating_points import youden
+from cxreader.evaluation.operating_points import parse_rules
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.records import Calibration
 from cxreader.runs import RunFolder, only_process, provenance, write_json
+from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, predict_logits, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
@@ -75,11 +74,12 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
 
 def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     model, transfer = build_model(config)  # before the images: weights that are absent are told at once
+    parse_rules(config.calibration.operating_points)
     cohort = prepare_cohort(config, run, say, bar)
     say(f"{config.model.name}: {transfer.text}")
     learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
-    artifact = finish(config, cohort, model, transfer, learnt, run)
-    say(f"artifact {artifact.id}: phase {learnt.chosen.name}, temperature {artifact.calibration.temperature:.3f}")
+    artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
+    say(f"artifact {artifact.id}: phase {learnt.chosen.name}, calibrated by {artifact.calibration['method']}")
     return Trained(artifact, run.artifact, learnt.phases, learnt.chosen)
 
 
@@ -153,22 +153,32 @@ def build_model(config: Config) -> tuple[StagedModel, Transfer]:
 
 
 def finish(
-    config: Config, cohort: Cohort, model: StagedModel, transfer: Transfer, learnt: Learnt, run: RunFolder
+    config: Config,
+    cohort: Cohort,
+    model: StagedModel,
+    transfer: Transfer,
+    learnt: Learnt,
+    run: RunFolder,
+    *,
+    say: Say,
 ) -> Artifact:
-    """Take the chosen phase's weights, fit temperature and Youden's point on `calibrate`, write the Artifact."""
+    """Take the chosen phase's weights, fit what `config.calibration` asks on `calibrate`, write the Artifact."""
     chosen, recipe = learnt.chosen, learnt.recipe
     model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
     part = cohort.parts["calibrate"]
     logits = predict_logits(model, part, recipe).double().numpy()
-    temperature = fit_temperature(logits, part.labels)
-    point = youden(part.labels, apply_temperature(logits, temperature))
+    fitted = calibrate(logits, part.labels, **config.calibration.model_dump())
+    for note in fitted.notes:
+        say(note)
     weights = state_bytes(model)
     artifact = Artifact(
         model=config.model.name,
         dropout=config.model.dropout,
         spec=recipe.spec,
-        calibration=Calibration(temperature, int(part.labels.sum()), int((1 - part.labels).sum())),
-        operating_points=(point,),
+        calibration=fitted.calibrator.to_dict(),
+        operating_points=fitted.operating_points,
+        venn_abers=fitted.venn_abers.to_dict(),
+        conformal=None if fitted.conformal is None else fitted.conformal.to_dict(),
         transfer=transfer.text,
         patients=_patients(cohort),
         weights_sha256=sha256(weights),

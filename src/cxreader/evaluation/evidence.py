@@ -1,0 +1,138 @@
+"""What a department asks beyond the figures: how sure, at which threshold, for whom, how honest, and what it would change.
+
+Everything here comes from a table of predictions alone: no image, no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cxreader.evaluation.at_threshold import AtThreshold, at_thresholds
+from cxreader.evaluation.bca import bootstrap_bca
+from cxreader.evaluation.calibration_report import CalibrationReport, calibration_report
+from cxreader.evaluation.conformal import ConformalResult, ConformalRule, judge_conformal
+from cxreader.evaluation.decision_curve import DecisionCurve, decision_curve
+from cxreader.evaluation.delong import auc_delong
+from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample
+from cxreader.evaluation.labels import Contradiction, LabelComparison, compare_labels, contradicted
+from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
+from cxreader.evaluation.paired import PairedComparison, align, compare_models
+from cxreader.evaluation.queueing import Triage, simulate_triage
+from cxreader.evaluation.reading_room import ReadingRoom
+from cxreader.evaluation.subgroups import Subgroups, subgroups
+from cxreader.records import OperatingPoint, PredictionTable
+
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the user wants to know besides.
+
+    `points`: operating points, the first decides; who judges fills them in, and `conformal`. `prevalence`: the share of
+    abnormal images where the model would work. `conformal`: the rule fitted on `calibrate`. `room`: the reading room
+    whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on the same
+    images, by name, and `name` what to call this one beside them.
+    """
+
+    points: tuple[OperatingPoint, ...] = ()
+    prevalence: float | None = None
+    conformal: ConformalRule | None = None
+    room: ReadingRoom | None = None
+    second: Mapping[str, int] | None = None
+    others: Mapping[str, PredictionTable] = field(default_factory=dict)
+    name: str = "this model"
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The answers; None where it was not asked, or where the artifact holds no such rule.
+
+    `auc_delong`: clustered by patient (Obuchowski 1997). `bca`: the metrics of METRIC_NAMES with BCa intervals.
+    `points`: every operating point on test. `contradictions`: the images whose label the model contradicts most surely.
+    """
+
+    auc_delong: Estimate
+    bca: dict[str, Estimate]
+    points: tuple[AtThreshold, ...]
+    decision_curve: DecisionCurve
+    calibration: CalibrationReport
+    subgroups: Subgroups
+    contradictions: tuple[Contradiction, ...] = field(default=())
+    conformal: ConformalResult | None = None
+    triage: Triage | None = None
+    labels: LabelComparison | None = None
+    models: PairedComparison | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON."""
+        return {
+            "auc_delong": self.auc_delong.to_dict(),
+            "bca": {name: e.to_dict() for name, e in self.bca.items()},
+            "points": [point.to_dict() for point in self.points],
+            "decision_curve": self.decision_curve.to_dict(),
+            "calibration": self.calibration.to_dict(),
+            "subgroups": self.subgroups.to_dict(),
+            "contradictions": [image.to_dict() for image in self.contradictions],
+            "conformal": None if self.conformal is None else self.conformal.to_dict(),
+            "triage": None if self.triage is None else self.triage.to_dict(),
+            "labels": None if self.labels is None else self.labels.to_dict(),
+            "models": None if self.models is None else self.models.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Evidence:
+        """The inverse of `to_dict`, exactly."""
+        conformal, triage, labels, models = (values[name] for name in ("conformal", "triage", "labels", "models"))
+        return cls(
+            auc_delong=Estimate.from_dict(values["auc_delong"]),
+            bca={name: Estimate.from_dict(e) for name, e in values["bca"].items()},
+            points=tuple(AtThreshold.from_dict(point) for point in values["points"]),
+            decision_curve=DecisionCurve.from_dict(values["decision_curve"]),
+            calibration=CalibrationReport.from_dict(values["calibration"]),
+            subgroups=Subgroups.from_dict(values["subgroups"]),
+            contradictions=tuple(Contradiction.from_dict(image) for image in values["contradictions"]),
+            conformal=None if conformal is None else ConformalResult.from_dict(conformal),
+            triage=None if triage is None else Triage.from_dict(triage),
+            labels=None if labels is None else LabelComparison.from_dict(labels),
+            models=None if models is None else PairedComparison.from_dict(models),
+        )
+
+
+def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
+    """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
+
+    Probabilities are judged as they stand: at the prevalence that they were calibrated for. Raises TableError for points
+    that share a name or a prevalence outside 0 to 1, DataError for a second reading of other images.
+    """
+    sample, first = Sample.of(table), asked.points[0]
+    same: dict[str, int] = {"seed": seed, "n_resamples": n_resamples}
+    metrics = all_metrics(sample.label, table.probability, first.threshold)
+    bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
+    return Evidence(
+        auc_delong=auc_delong(sample, table.probability),
+        bca={name: bca[name] for name in METRIC_NAMES},
+        points=at_thresholds(table, asked.points, prevalence=asked.prevalence, **same),
+        decision_curve=decision_curve(sample, table.probability, prevalence=asked.prevalence, **same),
+        calibration=calibration_report(
+            sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
+        ),
+        subgroups=subgroups(table, first, **same),
+        contradictions=contradicted(table, first, second=asked.second),
+        conformal=None
+        if asked.conformal is None
+        else judge_conformal(asked.conformal, sample, table.probability, prevalence=asked.prevalence, **same),
+        triage=None
+        if asked.room is None
+        else simulate_triage(table, first, asked.room, prevalence=asked.prevalence, seed=seed),
+        labels=None if asked.second is None else compare_labels(table, asked.second, first, **same),
+        models=_side_by_side(table, asked, **same) if asked.others else None,
+    )
+
+
+def _side_by_side(table: PredictionTable, asked: Asked, *, seed: int, n_resamples: int) -> PairedComparison:
+    """The judged model and the others on the same images, every one called abnormal from the same threshold on."""
+    sample, probabilities = align({asked.name: table, **asked.others})
+    threshold = asked.points[0].threshold
+    return compare_models(sample, probabilities, threshold, seed=seed, n_resamples=n_resamples)
