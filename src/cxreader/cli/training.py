@@ -1,17 +1,14 @@
-"""`cxreader train`, `cxreader evaluate`, `cxreader models`, `cxreader demo`."""
+"""`cxreader train`, `cxreader models`, `cxreader demo`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waiting
-from cxreader.errors import UsageError
-
-if TYPE_CHECKING:
-    from cxreader.evaluation.evaluate import Evaluation
+from cxreader.cli.console import State, progress, say, table, waiting
+from cxreader.cli.evaluating import show_evaluation
 
 
 def train(
@@ -41,43 +38,6 @@ def train(
     say(f"artifact: {trained.folder}")
 
 
-def evaluate(
-    run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="An artifact's or run's folder.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
-    part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
-    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
-    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
-    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
-    operating_point: Annotated[str | None, typer.Option(help="Name of the operating point.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-) -> None:
-    """Judge an artifact on labelled images; patients who set it are recognised, counted and left out."""
-    from cxreader.cli.reading import load_reader
-    from cxreader.runs import RunFolder
-
-    place = out or (RunFolder(Path(run)).evaluation if run else None)
-    if place is None or (run is None) == (model is None) or (run is None) == (data is None):
-        raise UsageError(
-            "what is to be judged is not clear", mend="cxreader evaluate RUN, or --model A --data SOURCE --out DIR"
-        )
-    reader = load_reader(str(run or model), operating_point)
-    from cxreader.study.judge import ask_run, ask_source, judge
-
-    with waiting("reading the tables"):
-        if run is not None:
-            question = ask_run(run, part)
-        else:
-            question = ask_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
-    evaluation = judge(reader, question, place, bar=progress, seed=seed)
-    show_evaluation(evaluation, f"{question.index.name}, part {question.part}")
-    say(f"report: {place / 'report.html'}")
-
-
 def models() -> None:
     """List the networks."""
     from cxreader.models.registry import list_models
@@ -102,27 +62,3 @@ def demo(
     page, evaluation = run_demo(out, seed=seed, say=say, bar=no_bar if State.quiet else progress)
     show_evaluation(evaluation, "phantoms (drawn by a program, no patients), part test")
     say(f"page: {page.resolve()}")
-
-
-def show_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Every figure with its interval and its counts, and below them what a reader of the table must know."""
-    figures = {
-        **evaluation.metrics,
-        **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
-        **evaluation.comparisons,
-    }
-    rows = [
-        (n, _value(e.value), e.interval, f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
-        for n, e in figures.items()
-    ]
-    c, point = evaluation.confusion, evaluation.operating_point
-    excluded = "".join(f"; {count:,} left out: {reason}" for reason, count in evaluation.counts.excluded.items())
-    outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
-    where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
-    note = f"{where} Intervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
-    table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
-
-
-def _value(value: float) -> str:
-    return "undefined" if value != value else f"{value:.3f}"

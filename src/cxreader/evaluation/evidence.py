@@ -25,7 +25,6 @@ from cxreader.evaluation.subgroups import Subgroups, subgroups
 from cxreader.records import OperatingPoint, PredictionTable
 
 
-
 @dataclass(frozen=True, eq=False)
 class Asked:
     """What the user wants to know besides.

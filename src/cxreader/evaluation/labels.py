@@ -14,7 +14,7 @@ from cxreader.errors import DataError, TableError
 from cxreader.evaluation.agreement import agreement, cohen_kappa
 from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, estimates, resample
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
-from cxreader.evaluation.predictions import _label, _read_csv, _text
+from cxreader.evaluation.predictions import read_csv, read_label, read_text
 from cxreader.records import OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,6 @@ class Contradiction:
     """An image whose first `label` (0, 1) the model contradicts, and its `second` label where there is one."""
 
     image: str
-    patient: str | None
     label: int
     probability: float
     second: int | None = None
@@ -83,17 +82,17 @@ def read_labels(path: str | os.PathLike[str]) -> dict[str, int]:
 
     Raises TableError naming file, row and column, also for an image that stands twice.
     """
-    where, columns = os.fspath(path), _read_csv(path)
+    where, columns = os.fspath(path), read_csv(path)
     for name in ("image", "label"):
         if name not in columns:
             raise TableError(f"has no column {name!r}", where=where, mend="begin with the line image,label")
     labels: dict[str, int] = {}
     for row, (cell, value) in enumerate(zip(columns["image"], columns["label"], strict=True), 1):
-        image, place = _text(cell), f"{where}, row {row}"
+        image, place = read_text(cell), f"{where}, row {row}"
         if not image or image in labels:
             what = f"image {image} stands twice" if image else "the image has no name"
             raise TableError(what, where=f"{place}, column image", mend="keep one row an image")
-        labels[image] = _label(value, f"{place}, column label")
+        labels[image] = read_label(value, f"{place}, column label")
     return labels
 
 
@@ -189,7 +188,6 @@ def contradicted(
     return tuple(
         Contradiction(
             image=str(table.image[k]),
-            patient=None if table.patient is None else str(table.patient[k]),
             label=int(label[k]),
             probability=float(probability[k]),
             second=None if second is None else second.get(str(table.image[k])),

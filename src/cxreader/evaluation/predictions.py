@@ -29,7 +29,7 @@ def read_models(path: str | os.PathLike[str]) -> dict[str, PredictionTable]:
     Where no model is named, the file's name without its ending is.
     """
     columns, where = _columns(path), os.fspath(path)
-    models = [_text(name) for name in columns.get("model", ())]
+    models = [read_text(name) for name in columns.get("model", ())]
     names = list(dict.fromkeys(models))
     if len(names) < 2:
         return {(names[0] if names and names[0] else Path(path).stem): _table(columns, where)}
@@ -56,7 +56,7 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
 
 
 def _columns(path: str | os.PathLike[str]) -> dict[str, list[object]]:
-    return _read_parquet(path) if _suffix(path) == ".parquet" else _read_csv(path)
+    return _read_parquet(path) if _suffix(path) == ".parquet" else read_csv(path)
 
 
 def _table(columns: dict[str, list[object]], where: str) -> PredictionTable:
@@ -64,15 +64,17 @@ def _table(columns: dict[str, list[object]], where: str) -> PredictionTable:
         if name not in columns:
             mend = f"name one column {name!r}; {nearest(name, columns)}"
             raise TableError(f"has no column {name!r}", where=where, mend=mend)
-    image = [_text(v) for v in columns.pop("image")]
+    image = [read_text(v) for v in columns.pop("image")]
     if "" in image:
         row = image.index("") + 1
         raise TableError("the image has no name", where=f"{where}, row {row}, column image", mend="name every image")
-    label = [_label(v, f"{where}, row {row}, column label") for row, v in enumerate(columns.pop("label"), 1)]
-    probability = _numbers(columns.pop("probability"), where, "probability", empty=False)
+    label = [read_label(v, f"{where}, row {row}, column label") for row, v in enumerate(columns.pop("label"), 1)]
+    probability = read_numbers(columns.pop("probability"), where, "probability", empty=False)
     patient = _patients(columns.pop("patient", ()), image)
     further: dict[str, NDArray[np.generic]] = {
-        name: _numbers(values, where, name) if name in NUMERIC else np.array([_text(v) for v in values], dtype=np.str_)
+        name: read_numbers(values, where, name)
+        if name in NUMERIC
+        else np.array([read_text(v) for v in values], dtype=np.str_)
         for name, values in columns.items()
     }
     try:
@@ -107,7 +109,8 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
-def _read_csv(path: str | os.PathLike[str]) -> dict[str, list[object]]:
+def read_csv(path: str | os.PathLike[str]) -> dict[str, list[object]]:
+    """The columns of a CSV in UTF-8 by name, as text. Raises TableError naming file and row."""
     where = os.fspath(path)
     try:
         # A spreadsheet writes a byte order mark before the first column's name.
@@ -148,12 +151,14 @@ def _refuse_twice(names: Sequence[str], where: str) -> None:
         raise TableError(f"column {twice!r} stands twice", where=where, mend="keep one of them")
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
+    """A cell without the blanks around it; empty for None."""
     return "" if value is None else str(value).strip()
 
 
-def _label(value: object, where: str) -> int:
-    text = _text(int(value) if isinstance(value, bool | float) and value in (0, 1) else value)
+def read_label(value: object, where: str) -> int:
+    """0 or 1 of normal, abnormal, 0 or 1; raises TableError naming `where`."""
+    text = read_text(int(value) if isinstance(value, bool | float) and value in (0, 1) else value)
     label = _LABELS.get(text.lower())
     if label is None:
         mend = "write normal or abnormal, or 0 or 1"
@@ -161,10 +166,14 @@ def _label(value: object, where: str) -> int:
     return label
 
 
-def _numbers(values: Column, where: str, name: str, *, empty: bool = True) -> NDArray[np.float64]:
+def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -> NDArray[np.float64]:
+    """A column (n,) of numbers, NaN for an empty cell.
+
+    Raises TableError naming row and column, for an empty cell too unless `empty`.
+    """
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
-        text = _text(value)
+        text = read_text(value)
         if text == "" and empty:
             continue
         try:
@@ -176,7 +185,7 @@ def _numbers(values: Column, where: str, name: str, *, empty: bool = True) -> ND
 
 
 def _patients(values: Column, image: Sequence[str]) -> NDArray[np.str_] | None:
-    names = [_text(v) for v in values]
+    names = [read_text(v) for v in values]
     if not any(names):
         return None
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError, UsageError, nearest
-from cxreader.evaluation.predictions import _numbers, _read_csv
+from cxreader.evaluation.predictions import read_csv, read_numbers
 
 Floats = NDArray[np.float64]
 HOUR, DAY, WEEK = 60.0, 1440.0, 10080.0
@@ -177,7 +177,7 @@ def read_arrivals(path: str | os.PathLike[str]) -> Arrivals:
     Rows may stand in any order. Times with an offset are taken as the clock of the first row shows them, times without
     one as they stand. Raises TableError naming file, row and column.
     """
-    where, columns = os.fspath(path), _read_csv(path)
+    where, columns = os.fspath(path), read_csv(path)
     if "arrival" not in columns:
         raise TableError("has no column 'arrival'", where=where, mend=f"name one so; {nearest('arrival', columns)}")
     texts = [str(value).strip() for value in columns["arrival"]]
@@ -207,7 +207,7 @@ def _monday(time: datetime) -> datetime:
 
 
 def _reading_minutes(columns: Mapping[str, Sequence[object]], where: str) -> Floats:
-    reading = _numbers(columns["reading_minutes"], where, "reading_minutes", empty=False)
+    reading = read_numbers(columns["reading_minutes"], where, "reading_minutes", empty=False)
     wrong = np.flatnonzero(~(np.isfinite(reading) & (reading > 0)))
     if len(wrong):
         place = f"{where}, row {wrong[0] + 1}, column reading_minutes"

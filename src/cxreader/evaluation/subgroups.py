@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cxreader.evaluation.groups import FINDING, Grouping, groupings
-from cxreader.evaluation.holm import holm
 from cxreader.evaluation.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
 from cxreader.evaluation.subgroup_rates import METRICS, FindingRates, Metric, PartitionRates
+from cxreader.evaluation.tests import holm
 from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]

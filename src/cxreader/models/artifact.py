@@ -44,8 +44,9 @@ class Artifact:
     """A trained and calibrated network with all it needs to be used and judged.
 
     `calibration`, `venn_abers` and `conformal` are plain values: the records that `evaluation.calibrators`, `.venn_abers`
-    and `.conformal` read; the last two may be None. `transfer` says where the weights began ("no transfer: weights absent" when nowhere). `provenance`: configuration,
-    split digest, counts, versions, git revision, seed, machine, phases.
+    and `.conformal` read; the last two may be None. `transfer` says where the weights began ("no transfer: weights
+    absent" when nowhere). `provenance`: configuration, split digest, counts, versions, git revision, seed, machine,
+    phases.
     """
 
     model: str

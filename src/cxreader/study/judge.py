@@ -18,14 +18,12 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
-from cxreader.evaluation.predictions import write_predictions
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
-from cxreader.reporting.figures import evaluation_figures, save_figure
-from cxreader.reporting.html import render_evaluation
-from cxreader.runs import RunFolder, write_json, write_text
+from cxreader.runs import RunFolder
+from cxreader.study.write_out import write_out
 
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
@@ -174,19 +172,6 @@ def prediction_table(
         columns=columns,
     )
     return table, unread
-
-
-def write_out(evaluation: Evaluation, table: PredictionTable, unread: dict[str, str], out: Path) -> None:
-    """`evaluation.json`, `predictions.csv`, `report.html`, figures as PNG and SVG, and `unread.json` when there is any."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_predictions(out / "predictions.csv", table)
-    figures = evaluation_figures(evaluation)
-    for name, figure in figures.items():
-        save_figure(figure, out / name)
-    write_text(out / "report.html", render_evaluation(evaluation, figures=figures))
-    if unread:
-        write_json(out / "unread.json", unread)
-    evaluation.save(out / "evaluation.json")
 
 
 def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Reading]:

@@ -31,9 +31,7 @@ def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
     """
     artifact, part = load_artifact(run.artifact), cohort.parts["test"]
     images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
-    asked = json.dumps(
-        [artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images]
-    )
+    asked = json.dumps([artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images])
     digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
     path, sidecar = run.path / TEST, run.path / TEST_OF
     if not path.exists() or not sidecar.exists() or json.loads(sidecar.read_text(encoding="utf-8"))["of"] != digest:

@@ -167,8 +167,8 @@ def finish(
     model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
     part = cohort.parts["calibrate"]
     logits = predict_logits(model, part, recipe).double().numpy()
-    fitted = calibrate(logits, part.labels, **config.calibration.model_dump())
-    for note in fitted.notes:
+    fitted = calibrate(logits, part.labels, config.calibration)
+    for note in fitted.decisions.notes:
         say(note)
     weights = state_bytes(model)
     artifact = Artifact(
@@ -176,9 +176,9 @@ def finish(
         dropout=config.model.dropout,
         spec=recipe.spec,
         calibration=fitted.calibrator.to_dict(),
-        operating_points=fitted.operating_points,
+        operating_points=fitted.decisions.points,
         venn_abers=fitted.venn_abers.to_dict(),
-        conformal=None if fitted.conformal is None else fitted.conformal.to_dict(),
+        conformal=None if fitted.decisions.conformal is None else fitted.decisions.conformal.to_dict(),
         transfer=transfer.text,
         patients=_patients(cohort),
         weights_sha256=sha256(weights),

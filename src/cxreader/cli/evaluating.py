@@ -1,0 +1,155 @@
+"""`cxreader evaluate`: an artifact on labelled images, or anybody's predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.errors import UsageError
+
+if TYPE_CHECKING:
+    from cxreader.evaluation.evaluate import Evaluation
+    from cxreader.evaluation.evidence import Asked
+    from cxreader.evaluation.reading_room import ReadingRoom
+
+
+def evaluate(
+    run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="An artifact's or run's folder; with --predictions, a name there."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
+    ] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(help="CSV or Parquet of any product: image,label,probability and, if known, patient. Repeatable."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
+    part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
+    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
+    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
+    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    operating_point: Annotated[str | None, typer.Option(help="Name of the artifact's operating point.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="With --predictions: abnormal from this probability on.")
+    ] = None,
+    calibrate: Annotated[
+        str | None, typer.Option(help="With --predictions: those of other patients, to fit operating points on.")
+    ] = None,
+    point: Annotated[
+        list[str] | None, typer.Option(help='With --calibrate: "screening: sensitivity 0.95". Repeatable.')
+    ] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of abnormal images where it would work, such as 0.1.")
+    ] = None,
+    second_reading: Annotated[
+        str | None, typer.Option(help="CSV image,label: the model is scored against both.")
+    ] = None,
+    images_a_day: Annotated[float | None, typer.Option(help="Simulate a worklist: arrivals a day.")] = None,
+    arrivals: Annotated[
+        str | None, typer.Option(help="Simulate a worklist: CSV of real times, column arrival.")
+    ] = None,
+    reading_minutes: Annotated[float | None, typer.Option(help="Mean reading time in minutes.")] = None,
+    shift: Annotated[list[str] | None, typer.Option(help="Who reads when: 8-18x2@mon-fri. Repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """How sure, for whom, at which threshold, how honest: an artifact on labelled images, or anybody's predictions.
+
+    Patients who set an artifact are recognised, counted and left out.
+    """
+    from cxreader.runs import RunFolder
+
+    place = out or (RunFolder(Path(run)).evaluation if run else None)
+    asked_ways = [bool(predictions), run is not None, data is not None]
+    if place is None or sum(asked_ways) != 1 or (data is not None and model is None) or (run and model):
+        mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
+        raise UsageError("what is to be judged is not clear", mend=mend)
+    from cxreader.evaluation.evidence import Asked
+    from cxreader.evaluation.labels import read_labels
+
+    room = _room(images_a_day, arrivals, reading_minutes, shift)
+    second = None if second_reading is None else read_labels(second_reading)
+    asked = Asked(prevalence=prevalence, room=room, second=second)
+    if predictions:
+        from cxreader.study.judge_predictions import DEFAULT_RULES, Fitting, judge_predictions
+
+        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_RULES))
+        evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=model, seed=seed)
+        title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
+    else:
+        evaluation, title = _artifact(
+            run, model, data, asked, place, operating_point=operating_point, seed=seed,
+            source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
+        )  # fmt: skip
+    show_evaluation(evaluation, title)
+    say(f"report: {place / 'report.html'}")
+
+
+def _artifact(
+    run: str | None,
+    model: str | None,
+    data: str | None,
+    asked: Asked,
+    place: Path,
+    *,
+    operating_point: str | None,
+    seed: int,
+    source: dict[str, str | None],
+) -> tuple[Evaluation, str]:
+    from cxreader.cli.reading import load_reader
+
+    reader = load_reader(str(run or model), operating_point)
+    from cxreader.study.judge import ask_run, ask_source, judge
+
+    with waiting("reading the tables"):
+        question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
+    evaluation = judge(reader, question, place, bar=progress, asked=asked, seed=seed)
+    return evaluation, f"{question.index.name}, part {question.part}"
+
+
+def _room(
+    images_a_day: float | None, arrivals: str | None, minutes: float | None, shifts: list[str] | None
+) -> ReadingRoom | None:
+    """The reading room whose worklist is to be simulated, if any is described."""
+    if images_a_day is None and arrivals is None:
+        if minutes is not None or shifts:
+            raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
+        return None
+    from cxreader.evaluation.reading_room import ALWAYS, ReadingRoom, ReadingTime, Shift, read_arrivals
+
+    return ReadingRoom(
+        reading=None if minutes is None else ReadingTime("exponential", minutes),
+        rate=images_a_day,
+        recorded=None if arrivals is None else read_arrivals(arrivals),
+        shifts=tuple(Shift.parse(text) for text in shifts) if shifts else ALWAYS,
+    )
+
+
+def show_evaluation(evaluation: Evaluation, title: str) -> None:
+    """Every figure with its interval and its counts, and below them what a reader of the table must know."""
+    figures = {
+        **evaluation.metrics,
+        **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
+        **evaluation.comparisons,
+    }
+    rows = [
+        (n, _value(e.value), e.interval, f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
+        for n, e in figures.items()
+    ]
+    c, point = evaluation.confusion, evaluation.operating_point
+    excluded = "".join(f"; {count:,} left out: {reason}" for reason, count in evaluation.counts.excluded.items())
+    outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
+    where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
+    warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
+    note = f"{where} Intervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
+    table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
+
+
+def _value(value: float) -> str:
+    return "undefined" if value != value else f"{value:.3f}"

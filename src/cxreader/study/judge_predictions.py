@@ -1,0 +1,105 @@
+"""Anybody's predictions judged: a table of another product is enough, no image and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cxreader.errors import DataError, UsageError, nearest
+from cxreader.evaluation.conformal import ConformalRule
+from cxreader.evaluation.decisions import fit_decisions
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.predictions import read_models, read_predictions
+from cxreader.progress import Bar
+from cxreader.records import OperatingPoint, PredictionTable
+from cxreader.study.write_out import write_out
+
+DEFAULT_RULES = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What the decisions of the predictions rest on.
+
+    `threshold`: one that is given. `calibrate`: predictions of other patients, on which `rules` and the error bound
+    `alpha` are fitted. Neither: 0.5, and every report says so.
+    """
+
+    threshold: float | None = None
+    calibrate: str | None = None
+    rules: Sequence[str] = DEFAULT_RULES
+    alpha: float | Literal["none"] = 0.1
+
+
+def judge_predictions(
+    files: Sequence[str],
+    out: Path,
+    fitting: Fitting,
+    *,
+    asked: Asked,
+    bar: Bar,
+    model: str | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge the first model of the files, or the one named `model`, the others beside it, and write all to `out`.
+
+    `files`: CSV or Parquet, each one model or several by its column `model`. Raises TableError for a file that cannot be
+    read or for models that judge other images, UsageError for a model that is not there, DataError when nothing can be
+    fitted.
+    """
+    tables: dict[str, PredictionTable] = {}
+    for file in files:
+        for name, table in read_models(file).items():
+            if name in tables:
+                raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
+            tables[name] = table
+    subject = next(iter(tables)) if model is None else model
+    if subject not in tables:
+        raise UsageError(f"no model is named {subject!r}", mend=nearest(subject, tables))
+    table = tables.pop(subject)
+    if len(table) == 0:
+        raise DataError("holds no prediction", where=files[0], mend="give at least one row")
+    points, conformal, warnings = _fitted(fitting, table)
+    with bar("intervals"):
+        evaluation = evaluate(
+            table,
+            points[0],
+            seed=seed,
+            warnings=warnings,
+            provenance={"predictions": ", ".join(Path(file).name for file in files), "model": subject},
+            asked=replace(asked, points=points, conformal=conformal, others=tables, name=subject),
+        )
+    write_out(evaluation, table, {}, out)
+    return evaluation
+
+
+def _fitted(
+    fitting: Fitting, table: PredictionTable
+) -> tuple[tuple[OperatingPoint, ...], ConformalRule | None, list[str]]:
+    """The operating points, the conformal rule, and what must be said of them."""
+    given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
+    if fitting.calibrate is None:
+        said = "No threshold was given, and nothing to fit one on: an image is called abnormal from 0.5 on."
+        return (given, None, []) if given else ((OperatingPoint.given(HALF),), None, [said])
+    other = read_predictions(fitting.calibrate)
+    _refuse_shared(other, table, fitting.calibrate)
+    fitted = fit_decisions(other.label, other.probability, fitting.rules, fitting.alpha)
+    return (*given, *fitted.points), fitted.conformal, [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+
+
+def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str) -> None:
+    """No figure is judged on patients that set it."""
+    for who, own, other in (
+        ("patients", calibrate.patient, test.patient),
+        ("images", calibrate.image, test.image),
+    ):
+        shared = 0 if own is None or other is None else len(np.intersect1d(own, other))
+        if shared:
+            what = f"{shared} {who} are also among the judged predictions"
+            raise DataError(what, where=where, mend="fit thresholds on other patients")
