@@ -74,8 +74,6 @@ def test_the_conformal_mode_answers_or_refers_by_the_two_thresholds(reader: Read
             assert reading.probability is not None
             normal, abnormal = reading.probability <= rule.normal_to, reading.probability >= rule.abnormal_from
             assert reading.conformal == ("refer" if normal == abnormal else "normal" if normal else "abnormal")
-    assert reader.conformal is not None  # the world's calibrate part is large enough for one
-    assert {reading.conformal for reading in reader.read_many(files)} <= {"normal", "abnormal", "refer"}
 
 
 def test_path_bytes_and_radiograph_give_the_same(reader: Reader, files: list[Path]) -> None:
