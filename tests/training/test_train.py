@@ -63,6 +63,10 @@ def test_two_phases_give_an_artifact_with_all_it_needs(trained: tuple[Config, Pa
     split = Split.load(run.split)
     calibrate = len(split.parts["calibrate"])
     assert artifact.calibration["n_positive"] + artifact.calibration["n_negative"] == calibrate
+    assert [point.name for point in artifact.operating_points] == ["youden", "screening", "rule-in"]
+    assert artifact.venn_abers is not None
+    assert artifact.venn_abers["n_positive"] + artifact.venn_abers["n_negative"] == calibrate
+    assert artifact.conformal is None  # fewer than 9 images of a class allow no error bound of 0.1
     rows = dict(line.split(",")[::2] for line in (small_world / "labels.csv").read_text().split())
     for part in ("train", "tune", "calibrate"):
         people = {rows[image] for image in split.parts[part]}
