@@ -32,7 +32,7 @@ from cxreader.records import OperatingPoint, PredictionTable
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
 ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
-SEED = {"seed": 3, "n_resamples": 60}
+SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
 
 def _table(n: int = 200, seed: int = 0) -> PredictionTable:

@@ -71,12 +71,12 @@ def evaluate(
     if place is None or sum(asked_ways) != 1 or (data is not None and model is None) or (run and model):
         mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
         raise UsageError("what is to be judged is not clear", mend=mend)
-    of_source = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
+    of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
     if predictions:
         _refuse_strays("--predictions", {"part": part != "test", "operating-point": operating_point, **of_source})
         _refuse_strays("--predictions without --calibrate", {} if calibrate else {"point": point})
     else:
-        fitted = {"threshold": threshold is not None, "calibrate": calibrate, "point": point}
+        fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate, "point": point}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     from cxreader.evaluation.evidence import Asked
     from cxreader.evaluation.labels import read_labels
