@@ -104,7 +104,13 @@ def judge(
             excluded={reason: count for reason, count in excluded.items() if count},
             warnings=_warnings(artifact, question),
             provenance=_provenance(artifact, question),
-            asked=replace(asked or Asked(), points=_points(reader), conformal=reader.conformal),
+            asked=replace(
+                asked or Asked(),
+                points=_points(reader),
+                conformal=reader.conformal,
+                calibrated_at=reader.calibrator.n_positive
+                / (reader.calibrator.n_positive + reader.calibrator.n_negative),
+            ),
         )
     write_out(evaluation, table, unread, out)
     return evaluation
