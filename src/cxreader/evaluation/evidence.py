@@ -33,12 +33,11 @@ from cxreader.records import OperatingPoint, PredictionTable
 class Asked:
     """What the user wants to know besides.
 
-    `points`: operating points, the first decides; who judges fills them in, and `conformal`. `prevalence`: the share of
-    abnormal images where the model would work. `calibrated_at`: that of the part on which the
-    probabilities were calibrated; where both are known they are shifted before benefits are weighed. `conformal`: the
-    rule fitted on `calibrate`. `room`: the reading room
-    whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on the same
-    images, by name, and `name` what to call this one beside them.
+    `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
+    `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
+    its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
+    reading room whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on
+    the same images, by name, and `name` what to call this one beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
