@@ -108,8 +108,9 @@ class Evidence:
 def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
-    Probabilities are judged as they stand, but for the decision curve at another prevalence (see `Asked`). Raises TableError for points
-    that share a name or a prevalence outside 0 to 1, DataError for a second reading of other images.
+    Probabilities are judged as they stand, but for the decision curve at another prevalence (see `Asked`). Raises
+    TableError for points that share a name or a prevalence outside 0 to 1, DataError for a second reading of other
+    images.
     """
     sample, first = Sample.of(table), asked.points[0]
     same: dict[str, int] = {"seed": seed, "n_resamples": n_resamples}
