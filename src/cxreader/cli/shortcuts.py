@@ -65,7 +65,7 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     """The model and its rivals as a table, then the leak and what was not tested, and the verdict with its reasons last."""
     from cxreader.reporting.shortcuts import METHOD, number, rival_cells
 
-    rows = [("the model", number(audit.model), audit.model.interval, "", "", "")]
+    rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
     for rival in (*audit.baselines, *audit.views):
         cells = rival_cells(rival, audit)
         rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))

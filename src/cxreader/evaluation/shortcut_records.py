@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isnan
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
@@ -13,7 +13,9 @@ from cxreader.evaluation.intervals import Estimate
 
 SCHEMA = 1
 Verdict = Literal["suspected", "too few patients to say", "not found"]
-SUSPECTED, TOO_FEW, NOT_FOUND = "suspected", "too few patients to say", "not found"
+SUSPECTED: Final = "suspected"
+TOO_FEW: Final = "too few patients to say"
+NOT_FOUND: Final = "not found"
 
 
 @dataclass(frozen=True, slots=True)
