@@ -138,7 +138,7 @@ def test_a_planted_border_is_suspected_and_without_it_nothing_is_found() -> None
     marked = _audit(label, model, {**nothing, BORDER: _scores(1600, 0.06, 9)[1]})
     assert marked.verdict == "suspected"
     assert len(marked.reasons) == 1
-    assert marked.reasons[0].startswith("border only reaches AUC 0.6")
+    assert marked.reasons[0].startswith("border only: AUC 0.6")
     assert marked.best == BORDER
 
 

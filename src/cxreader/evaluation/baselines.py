@@ -56,7 +56,14 @@ def sightless_baselines(
     """
     known = metadata_features(columns or {}, len(sample.label))
     fitted = [
-        _fitted(sample, METADATA, ", ".join(known.used), known.features, "the tables tell nothing that varies", seed)
+        _fitted(
+            sample,
+            METADATA,
+            ", ".join(known.used).replace("_", "-"),
+            known.features,
+            "the tables tell nothing that varies",
+            seed,
+        )
     ]
     if images is None:
         fitted += [Baseline(name, what, None, "no pixels at hand") for name, what in _SEEN.items()]

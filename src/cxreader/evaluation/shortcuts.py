@@ -127,9 +127,7 @@ def decide(
             "difference between the sources tells the label"
         )
     open_ones = [r for r in rivals if r.shortcut and r.auc.low > limits.shortcut_auc]
-    shown += [
-        f"{r.name} reaches AUC {_told(r.auc)}: its lower bound is above {limits.shortcut_auc:.2f}" for r in open_ones
-    ]
+    shown += [f"{r.name}: AUC {_told(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones]
     if best is not None and _shown_small(best.gain, limits):
         what = f"the model's AUC minus that of the best baseline ({best.name}) is {_told(best.gain)}"
         shown.append(f"{what}: its lower bound is at most {limits.gain:.2f}")

@@ -82,5 +82,5 @@ def rival_cells(rival: Rival, audit: ShortcutAudit) -> Mapping[str, str]:
 
 
 def number(estimate: Estimate) -> str:
-    """Two digits, or `undefined`."""
-    return "undefined" if isnan(estimate.value) else f"{estimate.value:.2f}"
+    """Three digits, or `undefined`."""
+    return "undefined" if isnan(estimate.value) else f"{estimate.value:.3f}"
