@@ -182,7 +182,7 @@ def test_prepared_pixels_are_read_as_files_are(clean: Path) -> None:
     reader = make_reader(Patches())
     files = sorted(clean.glob("*.png"))[:5]
     pixels = np.stack([reader.artifact.spec.pixels(read(path)) for path in files])
-    expected = [reading.probability for reading in reader.read_many(files)]
+    expected = np.array([reading.probability for reading in reader.read_many(files)], np.float64)
     np.testing.assert_allclose(reader.probabilities(pixels, batch_size=2), expected)
     assert reader.probabilities(pixels[:0]).shape == (0,)
 
