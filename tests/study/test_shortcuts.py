@@ -26,7 +26,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
-from cxreader.study.judge import Question, ask_source
+from cxreader.study.question import Question, ask_source
 from cxreader.study.shortcuts import audit_shortcuts, metadata, sources, write_audit
 
 

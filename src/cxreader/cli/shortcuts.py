@@ -44,7 +44,7 @@ def shortcuts(
 
     reader = load_reader(str(run or model), None)
     from cxreader.evaluation.shortcut_records import SUSPECTED
-    from cxreader.study.judge import ask_run, ask_source
+    from cxreader.study.question import ask_run, ask_source
     from cxreader.study.shortcuts import audit_shortcuts, write_audit
 
     with waiting("reading the tables"):

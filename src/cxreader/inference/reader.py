@@ -82,7 +82,7 @@ class Reader:
         found = [np.empty(0)]
         for start in range(0, len(pixels), batch_size):
             logits = self.backend.logits(self.artifact.spec.normalise(np.asarray(pixels[start : start + batch_size])))
-            found.append(apply_temperature(logits, self.artifact.calibration.temperature))
+            found.append(self.calibrator.apply(margin(logits)))
         return np.concatenate(found)
 
     def _prepared(self, source: Source) -> tuple[str, NDArray[np.uint8] | None, tuple[str, ...]]:

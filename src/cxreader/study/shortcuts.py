@@ -32,7 +32,7 @@ from cxreader.progress import Bar
 from cxreader.records import ImageRecord
 from cxreader.reporting.shortcuts import render_shortcuts
 from cxreader.runs import write_json, write_text
-from cxreader.study.judge import Question, without_training_patients
+from cxreader.study.question import Question, without_training_patients
 
 Floats = NDArray[np.float64]
 
