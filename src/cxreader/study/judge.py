@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,21 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.shortcut_records import SUSPECTED, ShortcutAudit
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
+from cxreader.reporting.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.study.looking import look
 from cxreader.study.question import Question, without_training_patients
 from cxreader.study.shortcuts import audit_shortcuts
 from cxreader.study.write_out import write_out
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
@@ -62,6 +70,7 @@ def judge(
     if question.own:
         with bar("thumbnail baseline"):
             baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
+    shortcuts = None if quick else audit_shortcuts(reader, question, bar=bar, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
@@ -69,7 +78,7 @@ def judge(
             seed=seed,
             baselines=baselines,
             excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=_warnings(artifact, question),
+            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts)],
             provenance=_provenance(artifact, question),
             asked=replace(
                 asked or Asked(),
@@ -82,12 +91,37 @@ def judge(
     if quick:
         write_out(evaluation, table, unread, out)
         return evaluation
-    shortcuts = audit_shortcuts(reader, question, bar=bar, seed=seed)
+    sheet = _contact_sheet(evaluation, question)
     looking = look(reader, [record for record in records if record.image not in unread], bar=bar, seed=seed)
     write_out(
-        evaluation, table, unread, out, shortcuts=shortcuts, localisation=looking.localisation, sanity=looking.sanity
+        evaluation,
+        table,
+        unread,
+        out,
+        shortcuts=shortcuts,
+        localisation=looking.localisation,
+        sanity=looking.sanity,
+        further=sheet,
     )
     return evaluation
+
+
+def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
+    """What nobody may overlook who reads the figures."""
+    if shortcuts is None or shortcuts.verdict != SUSPECTED:
+        return []
+    return [f"a shortcut is suspected: {'; '.join(shortcuts.reasons)}"]
+
+
+def _contact_sheet(evaluation: Evaluation, question: Question) -> dict[str, Figure]:
+    """The figure of the images whose label the model contradicts most surely; none when it contradicts none."""
+    found = () if evaluation.evidence is None else evaluation.evidence.contradictions
+    if not found:
+        return {}
+    spec, by_image = InputSpec(SIDE), question.index.by_image
+    records = [by_image[contradiction.image] for contradiction in found]
+    pixels = {record.image: spec.pixels(read(record.path or record.image)) for record in records}
+    return {"contact_sheet": draw_contact_sheet(found, pixels)}
 
 
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
