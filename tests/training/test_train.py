@@ -62,7 +62,7 @@ def test_two_phases_give_an_artifact_with_all_it_needs(trained: tuple[Config, Pa
     assert 0 <= artifact.operating_point("youden").threshold <= 1
     split = Split.load(run.split)
     calibrate = len(split.parts["calibrate"])
-    assert artifact.calibration.n_positive + artifact.calibration.n_negative == calibrate
+    assert artifact.calibration["n_positive"] + artifact.calibration["n_negative"] == calibrate
     rows = dict(line.split(",")[::2] for line in (small_world / "labels.csv").read_text().split())
     for part in ("train", "tune", "calibrate"):
         people = {rows[image] for image in split.parts[part]}
@@ -119,7 +119,7 @@ def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
 
     np.testing.assert_array_equal(cached, reader.artifact.spec.apply(read(small_world / image)))
     logits = reader.backend.logits(cached[None])
-    expected = apply_temperature(logits, reader.artifact.calibration.temperature)[0]
+    expected = apply_temperature(logits, reader.artifact.calibration["temperature"])[0]
     assert reader.read(small_world / image).probability == pytest.approx(expected, abs=1e-6)
 
 

@@ -19,6 +19,8 @@ from cxreader.runs import write_json, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PREDICTIONS = "predictions.csv"
+
 
 def write_out(
     evaluation: Evaluation,
@@ -37,7 +39,7 @@ def write_out(
     figures stand behind those of the evaluation, by their names.
     """
     out.mkdir(parents=True, exist_ok=True)
-    write_predictions(out / "predictions.csv", table)
+    write_predictions(out / PREDICTIONS, table)
     figures = {**evaluation_figures(evaluation), **(further or {})}
     for name, figure in figures.items():
         save_figure(figure, out / name)
