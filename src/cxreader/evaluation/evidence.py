@@ -43,12 +43,12 @@ class Asked:
 
     points: tuple[OperatingPoint, ...] = ()
     prevalence: float | None = None
-    calibrated_at: float | None = None
     conformal: ConformalRule | None = None
     room: ReadingRoom | None = None
     second: Mapping[str, int] | None = None
     others: Mapping[str, PredictionTable] = field(default_factory=dict)
     name: str = "this model"
+    calibrated_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.prevalence is not None and not 0 < self.prevalence < 1:
