@@ -11,11 +11,14 @@ import numpy as np
 
 from cxreader.config import DEFAULT_POINTS
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.evaluation.baselines import sightless_baselines
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.decisions import fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.predictions import read_models
+from cxreader.evaluation.shortcuts import labels_coincide
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
 from cxreader.study.write_out import PREDICTIONS, write_out
@@ -70,17 +73,32 @@ def judge_predictions(
     others = {name: other for name, other in tables.items() if name != subject}
     calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name
     judged = ", ".join(Path(file).name for file in files)
+    sample = Sample.of(table)
+    with bar("baselines that see no image"):
+        sightless = sightless_baselines(sample, columns=table.columns, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
             points[0],
             seed=seed,
-            warnings=warnings,
+            baselines={b.name: b.probability for b in sightless if b.probability is not None},
+            warnings=[*warnings, *_one_label_a_source(sample, table)],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
             asked=replace(asked, points=points, conformal=conformal, others=others, name=subject),
         )
     write_out(evaluation, table, {}, out)
     return evaluation
+
+
+def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
+    """The warning where sources and labels coincide."""
+    source = table.columns.get("source")
+    if source is None or not labels_coincide(sample, np.asarray(source, np.str_)):
+        return []
+    return [
+        "Every source holds one label alone: whether the model tells the sources apart or the disease cannot be "
+        "tested here."
+    ]
 
 
 def _read(files: Sequence[str]) -> dict[str, PredictionTable]:
