@@ -99,6 +99,7 @@ MISTAKES = [
     ("{p} --calibrate other.csv --point sensitivity", 2, "'sensitivity' is no operating point"),
     ("{p} --point youden:youden", 2, "--point does not go with --predictions without --calibrate"),
     ("{p} --operating-point youden", 2, "--operating-point does not go with --predictions"),
+    ("{p} --quick", 2, "--quick does not go with --predictions"),
     ("{p} --split split.json", 2, "--split does not go with --predictions"),
     ("runs/a --threshold 0.3", 2, "--threshold does not go with a run"),
     ("runs/a --name here", 2, "--name does not go with a run"),

@@ -76,7 +76,8 @@ def evaluate(
         raise UsageError("what is to be judged is not clear", mend=mend)
     of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
     if predictions:
-        _refuse_strays("--predictions", {"part": part != "test", "operating-point": operating_point, **of_source})
+        images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
+        _refuse_strays("--predictions", images | of_source)
         _refuse_strays("--predictions without --calibrate", {} if calibrate else {"point": point})
     else:
         fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate, "point": point}
