@@ -219,7 +219,7 @@ def test_a_full_disk_ends_in_one_line_and_goes_on_from_the_last_epoch(
         written.append(arguments)
         if len(written) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        honest(self, *arguments, **named)  # type: ignore[arg-type]
+        honest(self, *arguments, **named)
 
     monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", full)
     with pytest.raises(StorageError, match=r"no room for a checkpoint.*--resume"):
