@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxreader.data.salt import patient_hash
-from cxreader.evaluation.calibrators import Temperature
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact, TrainingPatients
@@ -84,7 +83,7 @@ def make_reader(backend: Patches, train: tuple[tuple[str, str], ...] = ()) -> Re
         model="resnet18",
         dropout=0.0,
         spec=InputSpec(SIDE),
-        calibration=Temperature(1.0, 1, 1).to_dict(),
+        calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
         operating_points=(point,),
         transfer="none: made by hand",
         patients=TrainingPatients(SALT, {"train": hashes, "tune": (), "calibrate": ()}, sources),

@@ -119,7 +119,7 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
     DataError for a second reading of other images and for a worklist at a prevalence when a class is missing.
     """
     sample, first = Sample.of(table), asked.points[0]
-    same: dict[str, int] = {"seed": seed, "n_resamples": n_resamples}
+    same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     metrics = all_metrics(sample.label, table.probability, first.threshold)
     bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
     return Evidence(
