@@ -15,6 +15,8 @@ from cxreader.evaluation.reading_room import ALWAYS, DAY, Arrivals, ReadingRoom,
 from cxreader.records import OperatingPoint, PredictionTable
 
 HALF = OperatingPoint("half", 0.5, "r", 1, 1)
+# Waits at a load of 0.7 vary much from one replication to the next: so many bring the standard error near one percent.
+N_CHECKED = 500
 FLAGGED, BY_PROBABILITY = Discipline("flagged"), Discipline("probability")
 
 
@@ -30,11 +32,11 @@ def _table(
 
 
 def _mean(result: Turnaround, who: str, within: float, expected: float, measure: str = "mean") -> None:
-    """The closed form lies within three half-widths, and these are narrow."""
+    """The closed form lies within one and a half half-widths (three standard errors), and these are narrow."""
     estimate = result.times[who][measure]
     half = (estimate.high - estimate.low) / 2
     assert half < within * expected
-    assert abs(estimate.value - expected) < 3 * half, f"{estimate} is not {expected}"
+    assert abs(estimate.value - expected) < 1.5 * half, f"{estimate} is not {expected}"
 
 
 def _room(kind: str, mean: float, load: float, sd: float | None = None, readers: int = 1) -> ReadingRoom:
@@ -46,7 +48,7 @@ def test_one_reader_first_come_is_the_m_m_1_queue() -> None:
     """The turnaround is exponential with the mean m / (1 - load): 95 of 100 are done within ln 20 means."""
     room = _room("exponential", 6, 0.6)
     assert room.load == pytest.approx(0.6)
-    (result,) = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=100).results
+    (result,) = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=N_CHECKED).results
     _mean(result, "all", 0.02, 6 / 0.4)
     _mean(result, "abnormal", 0.02, 6 / 0.4)
     _mean(result, "all", 0.03, 6 / 0.4 * np.log(20), "p95")
@@ -57,19 +59,19 @@ def test_flagged_first_is_cobhams_priority_queue(sensitivity: float, specificity
     """Cobham 1954: waits W0 / (1 - high) and W0 / ((1 - high)(1 - load)), W0 = load x mean for exponential times."""
     load, mean, prevalence = 0.7, 6.0, 0.3
     table, room = _table(sensitivity, specificity, prevalence=prevalence), _room("exponential", mean, load)
-    _, result = simulate_triage(table, HALF, room, disciplines=[FLAGGED], n_replications=150).results
+    _, result = simulate_triage(table, HALF, room, disciplines=[FLAGGED], n_replications=N_CHECKED).results
     high = load * (prevalence * sensitivity + (1 - prevalence) * (1 - specificity))
     first, last = (mean + load * mean / (1 - high) / slow for slow in (1, 1 - load))
     _mean(result, "abnormal", 0.03, sensitivity * first + (1 - sensitivity) * last)
     _mean(result, "normal", 0.03, (1 - specificity) * first + specificity * last)
 
 
-@pytest.mark.parametrize(("kind", "sd"), [("fixed", None), ("lognormal", 9.0)])
+@pytest.mark.parametrize(("kind", "sd"), [("fixed", None), ("lognormal", 4.0)])
 def test_other_reading_times_are_the_m_g_1_queue(kind: str, sd: float | None) -> None:
     """Pollaczek and Khinchine: the wait is rate x E[S^2] / (2 (1 - load))."""
     mean, load = 6.0, 0.6
     _, result = simulate_triage(
-        _table(), HALF, _room(kind, mean, load, sd), disciplines=[FLAGGED], n_replications=120
+        _table(), HALF, _room(kind, mean, load, sd), disciplines=[FLAGGED], n_replications=N_CHECKED
     ).results
     residual = load / mean * (mean**2 + (sd or 0) ** 2) / 2
     _mean(result, "abnormal", 0.03, mean + residual / (1 - 0.3 * load))
@@ -79,7 +81,7 @@ def test_other_reading_times_are_the_m_g_1_queue(kind: str, sd: float | None) ->
 def test_two_readers_are_the_m_m_2_queue() -> None:
     """Erlang C for two: the turnaround is m / (1 - load^2)."""
     (result,) = simulate_triage(
-        _table(), HALF, _room("exponential", 6, 0.7, readers=2), disciplines=[], n_replications=100
+        _table(), HALF, _room("exponential", 6, 0.7, readers=2), disciplines=[], n_replications=N_CHECKED
     ).results
     _mean(result, "all", 0.02, 6 / (1 - 0.7**2))
 
@@ -91,7 +93,7 @@ def test_by_probability_is_the_queue_of_many_priorities() -> None:
     label = (np.random.default_rng(0).random(n) < rank).astype(int)
     table = PredictionTable(np.array([str(k) for k in range(n)]), label, rank)
     _, result = simulate_triage(
-        table, HALF, _room("exponential", mean, load), disciplines=[BY_PROBABILITY], n_replications=150
+        table, HALF, _room("exponential", mean, load), disciplines=[BY_PROBABILITY], n_replications=N_CHECKED
     ).results
     wait = load * mean / (1 - load * (1 - rank)) ** 2
     _mean(result, "abnormal", 0.03, mean + wait[label == 1].mean())
@@ -142,7 +144,7 @@ def test_readings_wait_for_the_shift_and_one_begun_is_finished() -> None:
 
 def test_fixed_reading_times_leave_the_mean_of_all_alone_and_triage_only_moves_it() -> None:
     table, room = _table(0.8, 0.9), _room("fixed", 5, 0.8)
-    first, *others = simulate_triage(table, HALF, room, n_images=300, n_replications=10).results
+    first, *others = simulate_triage(table, HALF, room, n_images=300, margin=0, n_replications=10).results
     assert first.change == {}
     for result in others:
         change = result.change["all"]["mean"]
@@ -177,7 +179,7 @@ def test_intervals_are_students_and_changes_are_paired() -> None:
 def test_a_stated_prevalence_is_drawn() -> None:
     """Cobham's low class almost alone: the abnormal wait hardly behind their own kind."""
     room = _room("exponential", 6, 0.7)
-    triage = simulate_triage(_table(), HALF, room, disciplines=[FLAGGED], prevalence=0.05, n_replications=150)
+    triage = simulate_triage(_table(), HALF, room, disciplines=[FLAGGED], prevalence=0.05, n_replications=N_CHECKED)
     assert (triage.prevalence, triage.deployed) == (0.05, True)
     _mean(triage.results[1], "abnormal", 0.04, 6 + 0.7 * 6 / (1 - 0.05 * 0.7))
 

@@ -20,7 +20,8 @@ from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
-from cxreader.study.judge import ask_run, ask_source, judge, without_training_patients
+from cxreader.study.judge import judge
+from cxreader.study.question import ask_run, ask_source, without_training_patients
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 from cxreader.config import load_config
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
-from cxreader.study.judge import THUMBNAIL, ask_run, judge
+from cxreader.study.judge import THUMBNAIL, judge
+from cxreader.study.question import ask_run
 from cxreader.training.train import train
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""`cxreader audit`: what a split says of itself, checked."""
+"""`cxreader audit`: what a split says of itself, checked; `shortcuts` is in a file of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import console, progress, table
+from cxreader.cli.shortcuts import shortcuts
 
 if TYPE_CHECKING:
     from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from cxreader.evaluation.intervals import Estimate
     from cxreader.explanation.localization_report import LocalisationReport
 
-app = typer.Typer(help="Checks whose exit code is 1 when they find something.", no_args_is_help=True)
+app = typer.Typer(help="Checks of a split, and of what a model has learnt.", no_args_is_help=True)
+app.command("shortcuts")(shortcuts)
 _MOST = 10
 
 
 @app.callback()
 def audit() -> None:
-    """Checks whose exit code is 1 when they find something."""
+    """Checks of a split, and of what a model has learnt."""
 
 
 @app.command("split")

@@ -56,6 +56,9 @@ def evaluate(
     ] = None,
     reading_minutes: Annotated[float | None, typer.Option(help="Mean reading time in minutes.")] = None,
     shift: Annotated[list[str] | None, typer.Option(help="Who reads when: 8-18x2@mon-fri. Repeatable.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
 ) -> None:
@@ -84,7 +87,7 @@ def evaluate(
         title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
         evaluation, title = _artifact(
-            run, model, data, asked, place, operating_point=operating_point, seed=seed,
+            run, model, data, asked, place, operating_point=operating_point, quick=quick, seed=seed,
             source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
         )  # fmt: skip
     show_evaluation(evaluation, title)
@@ -99,17 +102,19 @@ def _artifact(
     place: Path,
     *,
     operating_point: str | None,
+    quick: bool,
     seed: int,
     source: dict[str, str | None],
 ) -> tuple[Evaluation, str]:
     from cxreader.cli.reading import load_reader
 
     reader = load_reader(str(run or model), operating_point)
-    from cxreader.study.judge import ask_run, ask_source, judge
+    from cxreader.study.judge import judge
+    from cxreader.study.question import ask_run, ask_source
 
     with waiting("reading the tables"):
         question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
-    evaluation = judge(reader, question, place, bar=progress, asked=asked, seed=seed)
+    evaluation = judge(reader, question, place, bar=progress, asked=asked, quick=quick, seed=seed)
     return evaluation, f"{question.index.name}, part {question.part}"
 
 

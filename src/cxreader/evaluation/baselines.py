@@ -2,20 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from cxreader.errors import DataError, TableError
+from cxreader.evaluation.cross_fit import best_strength, cross_fit, ridge_logistic
+from cxreader.evaluation.image_features import ImageFeatures, thumbnails
+from cxreader.evaluation.intervals import Sample
+from cxreader.evaluation.metadata import metadata_features
 
-THUMBNAIL = 16
-FOLDS = 5
-# Inverse regularisation strengths, strongest first; among equals the strongest wins.
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_CHUNK = 256
+Floats = NDArray[np.float64]
+
+PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
+IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
+BASELINES = (PREVALENCE, METADATA, IDENTITY, IMAGE_STATISTICS, BORDER, THUMBNAIL)
+_SEEN = {
+    IMAGE_STATISTICS: "brightness, contrast, percentiles, sharpness, aspect",
+    BORDER: "the outer tenth on each side; the central 80 % is blanked",
+    THUMBNAIL: "the whole image in 256 grey values",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """One baseline on n images: `probability` (n,) of abnormal, None where it could not be had, for which `reason` tells.
+
+    `what` says in words what it sees.
+    """
+
+    name: str
+    what: str
+    probability: Floats | None
+    reason: str | None = None
+
+
+def sightless_baselines(
+    sample: Sample,
+    *,
+    columns: Mapping[str, NDArray[np.generic]] | None = None,
+    images: ImageFeatures | None = None,
+    aspect: Floats | None = None,
+    seed: int = 0,
+) -> tuple[Baseline, ...]:
+    """All of `BASELINES` on the judged images themselves, cross-fitted by patient; each image is answered by others.
+
+    `columns` (n,) by name as in a PredictionTable, of which `metadata.METADATA` are taken; `images` as
+    `image_features` gives them, None where no pixels are at hand; `aspect` (n,): width by height of each original,
+    counted among the image statistics. What cannot be had has its reason in the place of probabilities.
+    Raises TableError for features of another number of images.
+    """
+    known = metadata_features(columns or {}, len(sample.label))
+    fitted = [
+        _fitted(
+            sample,
+            METADATA,
+            ", ".join(known.used).replace("_", "-"),
+            known.features,
+            "the tables tell nothing that varies",
+            seed,
+        )
+    ]
+    if images is None:
+        fitted += [Baseline(name, what, None, "no pixels at hand") for name, what in _SEEN.items()]
+    else:
+        statistics = images.statistics if aspect is None else np.column_stack([images.statistics, aspect])
+        features = (statistics, images.border, images.thumbnail)
+        for (name, what), columns_of in zip(_SEEN.items(), features, strict=True):
+            fitted.append(_fitted(sample, name, what, columns_of, "the images have no features", seed))
+    return (prevalence(sample), fitted[0], patient_identity(sample), *fitted[1:])
+
+
+def prevalence(sample: Sample) -> Baseline:
+    """The share of abnormal images, the same answer for everybody: AUC 0.5 whatever the images."""
+    n = len(sample.label)
+    if n == 0:
+        return Baseline(PREVALENCE, "nothing: the same answer for every image", None, "no image")
+    rate = float(np.mean(sample.label))
+    return Baseline(PREVALENCE, "nothing: the same answer for every image", np.full(n, rate))
+
+
+def patient_identity(sample: Sample) -> Baseline:
+    """A known patient's rate of abnormal among his other images, shrunk by one image of the overall rate.
+
+    Here the fold goes by image, by design: it tells what it is worth to have met the patient before, that is how far a
+    split that leaks patients would flatter a model. (S - y + p) / m for an image of label y among a patient's m, S of
+    which are abnormal, at an overall rate of p; p itself for a patient's only image.
+    """
+    what = "the labels of the same patient's other images"
+    if not sample.patients_known:
+        return Baseline(IDENTITY, what, None, "no patient is known")
+    index = np.unique(sample.groups, return_inverse=True)[1]
+    images, abnormal = np.bincount(index), np.bincount(index, weights=sample.label)
+    if len(images) == 0 or images.max() < 2:
+        return Baseline(IDENTITY, what, None, "no patient has two images")
+    return Baseline(IDENTITY, what, (abnormal[index] - sample.label + np.mean(sample.label)) / images[index])
 
 
 def thumbnail_logistic(
@@ -23,7 +106,7 @@ def thumbnail_logistic(
     train_label: NDArray[np.integer],
     train_groups: NDArray[np.integer],
     test_pixels: NDArray[np.uint8],
-) -> NDArray[np.float64]:
+) -> Floats:
     """Probability of abnormal (m,) for each test image, from a logistic regression on 16 x 16 thumbnails.
 
     `train_pixels` (n, S, S) and `test_pixels` (m, S', S') uint8, memory maps welcome (read in small pieces);
@@ -38,55 +121,16 @@ def thumbnail_logistic(
     if len(np.unique(label)) < 2:
         raise DataError("the training images have one class: no baseline can be fitted", mend="give both classes")
     train = thumbnails(train_pixels)
-    model = _pipeline(_best_strength(train, label, np.asarray(train_groups))).fit(train, label)
+    model = ridge_logistic(best_strength(train, label, np.asarray(train_groups))).fit(train, label)
     return np.asarray(model.predict_proba(thumbnails(test_pixels))[:, 1], dtype=np.float64)
 
 
-def thumbnails(pixels: NDArray[np.uint8], side: int = THUMBNAIL) -> NDArray[np.float64]:
-    """Area means (n, side * side) float64 in [0, 255] of images (n, H, W) uint8; pixels on an edge count in part."""
-    if pixels.ndim != 3:
-        raise TableError(f"pixels have shape {pixels.shape}", mend="give grey images as (n, height, width)")
-    n, height, width = pixels.shape
-    down, across = _area_means(height, side), _area_means(width, side)
-    small = np.empty((n, side * side))
-    for start in range(0, n, _CHUNK):
-        piece = np.asarray(pixels[start : start + _CHUNK], dtype=np.float64)
-        small[start : start + _CHUNK] = (down @ piece @ across.T).reshape(len(piece), -1)
-    return small
-
-
-def _area_means(length: int, side: int) -> NDArray[np.float64]:
-    """Matrix (side, length) whose row k averages the pixels between k and k + 1 of `side` equal stretches."""
-    edges = np.arange(side + 1)[:, None] * (length / side)
-    covered = np.clip(edges - np.arange(length), 0, 1)
-    return np.asarray(np.diff(covered, axis=0) * (side / length))
-
-
-def _pipeline(strength: float) -> Pipeline:
-    # A Newton solver: few exact steps for 256 features, and no iteration limit to run into.
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, solver="newton-cholesky"))
-
-
-def _best_strength(features: NDArray[np.float64], label: NDArray[np.int64], groups: NDArray[np.integer]) -> float:
-    """The strength with the least log loss on the patients left out."""
-    folds = min(FOLDS, *(len(np.unique(groups[label == value])) for value in (0, 1)))
-    if folds < 2:
-        return STRENGTHS[len(STRENGTHS) // 2]  # a class of one patient leaves nothing to choose by
-    splits = list(StratifiedGroupKFold(folds).split(features, label, groups))
-    losses = [
-        sum(_loss(strength, features, label, train, test) for train, test in splits if len(np.unique(label[train])) > 1)
-        for strength in STRENGTHS
-    ]
-    return STRENGTHS[int(np.argmin(losses))]
-
-
-def _loss(
-    strength: float,
-    features: NDArray[np.float64],
-    label: NDArray[np.int64],
-    train: NDArray[np.intp],
-    test: NDArray[np.intp],
-) -> float:
-    fitted = _pipeline(strength).fit(features[train], label[train])
-    margin = fitted.decision_function(features[test])
-    return float(np.sum(np.logaddexp(0, margin) - label[test] * margin))
+def _fitted(sample: Sample, name: str, what: str, features: Floats, absent: str, seed: int) -> Baseline:
+    if features.shape[1] == 0:
+        return Baseline(name, what, None, absent)
+    if len(features) != len(sample.label):
+        raise TableError(f"{name}: features of {len(features)} images for {len(sample.label)} labels")
+    try:
+        return Baseline(name, what, cross_fit(features, sample.label, sample.groups, seed=seed))
+    except DataError as error:
+        return Baseline(name, what, None, error.what)

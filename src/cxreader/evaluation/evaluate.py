@@ -235,5 +235,5 @@ def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
             )
             found.append(f"Only {n} {who}: the intervals are rough.")
     if point.fitted_on != "calibrate":
-        found.append("The threshold was given by the user, not fitted on the calibrate part of this model.")
+        found.append(f"The threshold was {point.rule}, not fitted on the calibrate part of this model.")
     return found

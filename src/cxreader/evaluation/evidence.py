@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxreader.evaluation.at_threshold import AtThreshold, at_thresholds
 from cxreader.evaluation.bca import bootstrap_bca
 from cxreader.evaluation.calibration_report import CalibrationReport, calibration_report
@@ -19,6 +22,7 @@ from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample
 from cxreader.evaluation.labels import Contradiction, LabelComparison, compare_labels, contradicted
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.paired import PairedComparison, align, compare_models
+from cxreader.evaluation.prior_shift import shift_prevalence
 from cxreader.evaluation.queueing import Triage, simulate_triage
 from cxreader.evaluation.reading_room import ReadingRoom
 from cxreader.evaluation.subgroups import Subgroups, subgroups
@@ -29,14 +33,16 @@ from cxreader.records import OperatingPoint, PredictionTable
 class Asked:
     """What the user wants to know besides.
 
-    `points`: operating points, the first decides; who judges fills them in, and `conformal`. `prevalence`: the share of
-    abnormal images where the model would work. `conformal`: the rule fitted on `calibrate`. `room`: the reading room
-    whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on the same
-    images, by name, and `name` what to call this one beside them.
+    `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
+    `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
+    its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
+    reading room whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on
+    the same images, by name, and `name` what to call this one beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
     prevalence: float | None = None
+    calibrated_at: float | None = None
     conformal: ConformalRule | None = None
     room: ReadingRoom | None = None
     second: Mapping[str, int] | None = None
@@ -102,8 +108,9 @@ class Evidence:
 def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
-    Probabilities are judged as they stand: at the prevalence that they were calibrated for. Raises TableError for points
-    that share a name or a prevalence outside 0 to 1, DataError for a second reading of other images.
+    Probabilities are judged as they stand, but for the decision curve at another prevalence (see `Asked`). Raises
+    TableError for points that share a name or a prevalence outside 0 to 1, DataError for a second reading of other
+    images.
     """
     sample, first = Sample.of(table), asked.points[0]
     same: dict[str, int] = {"seed": seed, "n_resamples": n_resamples}
@@ -113,7 +120,7 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},
         points=at_thresholds(table, asked.points, prevalence=asked.prevalence, **same),
-        decision_curve=decision_curve(sample, table.probability, prevalence=asked.prevalence, **same),
+        decision_curve=decision_curve(sample, _deployed(table, asked), prevalence=asked.prevalence, **same),
         calibration=calibration_report(
             sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
         ),
@@ -128,6 +135,13 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
         labels=None if asked.second is None else compare_labels(table, asked.second, first, **same),
         models=_side_by_side(table, asked, **same) if asked.others else None,
     )
+
+
+def _deployed(table: PredictionTable, asked: Asked) -> NDArray[np.floating]:
+    """The probabilities (n,) as they would be shown at the stated prevalence."""
+    if asked.prevalence is None or asked.calibrated_at is None:
+        return table.probability
+    return shift_prevalence(table.probability, asked.calibrated_at, asked.prevalence)
 
 
 def _side_by_side(table: PredictionTable, asked: Asked, *, seed: int, n_resamples: int) -> PairedComparison:

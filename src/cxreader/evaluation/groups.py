@@ -68,7 +68,7 @@ def _partition(dimension: str, column: NDArray[np.generic]) -> tuple[Grouping, s
     value = _VALUES[dimension](column)
     known = value != ""
     names, counts = np.unique(value[known], return_counts=True)
-    notes = [] if known.all() else [f"Not known of {np.count_nonzero(~known)} images."]
+    notes = [] if known.all() else [f"Not known of {_images(int(np.count_nonzero(~known)))}."]
     if len(names) > MAX_GROUPS:
         notes.append(f"{len(names)} groups: only the {MAX_GROUPS} largest are judged.")
         names = np.sort(names[np.argsort(-counts, kind="stable")[:MAX_GROUPS]])
@@ -86,11 +86,15 @@ def _by_finding(table: PredictionTable, column: NDArray[np.generic]) -> tuple[Gr
     member = has[index.ravel()] & abnormal[:, None]
     used = member.any(axis=0)
     others = sorted({name for _, others in each for name in others})
-    silent = np.count_nonzero(abnormal & ~told)
+    silent = int(np.count_nonzero(abnormal & ~told))
     notes = [f"Not among the fourteen findings and left out: {', '.join(others)}."] if others else []
-    notes += [f"Not known of {silent} abnormal images."] if silent else []
+    notes += [f"Not known of {_images(silent, 'abnormal ')}."] if silent else []
     names = tuple(finding.display for finding, use in zip(FINDINGS, used, strict=True) if use)
     return Grouping(FINDING, names, member[:, used], ~abnormal | told), " ".join(notes)
+
+
+def _images(n: int, kind: str = "") -> str:
+    return f"{n} {kind}image{'s' * (n != 1)}"
 
 
 def _parsed(cell: str) -> tuple[set[str], set[str]]:

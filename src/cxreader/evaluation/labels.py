@@ -141,7 +141,7 @@ def compare_labels(
 
 
 def _everything(
-    first: NDArray[np.integer], second: NDArray[np.integer], probability: Floats, threshold: float
+    first: NDArray[np.integer], second: NDArray[np.integer], probability: NDArray[np.floating], threshold: float
 ) -> Statistic:
     """Metrics against both readings, their change, and how far the three agree, on the same resamples."""
     before, after = all_metrics(first, probability, threshold), all_metrics(second, probability, threshold)

@@ -23,7 +23,8 @@ from cxreader.evaluation.reading_room import ReadingRoom, ReadingTime, Shift
 from cxreader.records import ABNORMAL, NORMAL, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 N_IMAGES, N_REPLICATIONS = 2000, 200
 WHO = ("abnormal", "normal", "all")
 MEASURES = ("mean", "p95", "maximum")

@@ -145,11 +145,9 @@ class _Wins:
         values, rank = np.unique(np.asarray(score, dtype=np.float64), return_inverse=True)
         key = cell * len(values) + rank.ravel()
         losers = losers[np.argsort(key[losers], kind="stable")]
-        ends = [
-            np.searchsorted(key[losers], wanted, side)
-            for wanted, side in ((cell * len(values), "left"), (key, "left"), (key, "right"))
-        ]
-        return cls(winners, losers, *(end[winners] for end in ends))
+        level, first, own = key[losers], (cell * len(values))[winners], key[winners]
+        low, high = np.searchsorted(level, own, "left"), np.searchsorted(level, own, "right")
+        return cls(winners, losers, np.searchsorted(level, first, "left"), low, high)
 
     def __call__(self, weight: Weights) -> Floats:
         """(b, winners): the weight each wins, times its own."""

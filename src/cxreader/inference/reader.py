@@ -77,6 +77,14 @@ class Reader:
                 ahead = [pool.submit(self._prepared, s) for s in islice(waiting, batch_size)]
                 yield from self._batch(batch, heat_map)
 
+    def probabilities(self, pixels: NDArray[np.uint8], *, batch_size: int = 64) -> NDArray[np.float64]:
+        """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them."""
+        found = [np.empty(0)]
+        for start in range(0, len(pixels), batch_size):
+            logits = self.backend.logits(self.artifact.spec.normalise(np.asarray(pixels[start : start + batch_size])))
+            found.append(self.calibrator.apply(margin(logits)))
+        return np.concatenate(found)
+
     def _prepared(self, source: Source) -> tuple[str, NDArray[np.uint8] | None, tuple[str, ...]]:
         """Name, pixels and notes; no pixels, and the reason, when the source cannot be read."""
         name = (

@@ -18,7 +18,8 @@ from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
 from cxreader.reporting.html import NextStep, ReadingPanel, render_demo
 from cxreader.runs import write_text
-from cxreader.study.judge import Question, ask_run, judge
+from cxreader.study.judge import judge
+from cxreader.study.question import Question, ask_run
 from cxreader.training.train import Trained, train
 
 PATIENTS, PHANTOM_SIZE = 1500, 256

@@ -4,80 +4,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.data.cache import build_cache
-from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.sources import locate, open_source
-from cxreader.data.split import Split, group_of, leak, patient_hash
+from cxreader.data.index import NO_PATIENTS
+from cxreader.data.split import group_of, leak
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.shortcut_records import SUSPECTED, ShortcutAudit
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
-from cxreader.runs import RunFolder
+from cxreader.reporting.contact_sheet import SIDE, draw_contact_sheet
+from cxreader.study.looking import look
+from cxreader.study.question import Question, without_training_patients
+from cxreader.study.shortcuts import audit_shortcuts
 from cxreader.study.write_out import write_out
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be judged: these images of a source, the split they come from, and where the training pixels lie.
-
-    `own` is True when the split is the one the artifact was trained with.
-    """
-
-    index: Index
-    records: tuple[ImageRecord, ...]
-    part: str
-    split: Split | None = None
-    own: bool = False
-    cache: Path | None = None
-
-
-def ask_run(path: str | Path, part: str = "test") -> Question:
-    """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
-    run = RunFolder(Path(path))
-    data = run.load_config().data
-    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
-    split = Split.load(run.split)
-    cache = run.cache if data.cache is None else Path(data.cache)
-    return Question(index, split.records(index, part), part, split, own=True, cache=cache)
-
-
-def ask_source(
-    data: str,
-    *,
-    kind: str = "auto",
-    tables: str | None = None,
-    name: str | None = None,
-    split: str | None = None,
-    part: str = "test",
-) -> Question:
-    """A labelled source, whole or one part of a split file."""
-    index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
-    if split is None:
-        return Question(index, index.records, "all")
-    shared_out = Split.load(locate(split))
-    return Question(index, shared_out.records(index, part), part, shared_out)
-
-
 def judge(
-    reader: Reader, question: Question, out: Path, *, bar: Bar, asked: Asked | None = None, seed: int = 0
+    reader: Reader,
+    question: Question,
+    out: Path,
+    *,
+    bar: Bar,
+    asked: Asked | None = None,
+    quick: bool = False,
+    seed: int = 0,
 ) -> Evaluation:
     """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
 
     A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
     large it is. `asked` says what the user wants to know besides; the artifact's own operating points and conformal rule
-    are judged in any case.
+    are judged in any case. `quick` leaves out what looks at the images once more: baselines that see no disease, heat
+    maps against boxes, the randomisation test.
     Raises DataError when nothing is left to judge.
     """
     artifact = reader.artifact
@@ -95,6 +70,7 @@ def judge(
     if question.own:
         with bar("thumbnail baseline"):
             baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
+    shortcuts = None if quick else audit_shortcuts(reader, question, bar=bar, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
@@ -102,41 +78,56 @@ def judge(
             seed=seed,
             baselines=baselines,
             excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=_warnings(artifact, question),
+            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts)],
             provenance=_provenance(artifact, question),
-            asked=replace(asked or Asked(), points=_points(reader), conformal=reader.conformal),
+            asked=replace(
+                asked or Asked(),
+                points=_points(reader),
+                conformal=reader.conformal,
+                calibrated_at=reader.calibrator.n_positive
+                / (reader.calibrator.n_positive + reader.calibrator.n_negative),
+            ),
         )
-    write_out(evaluation, table, unread, out)
+    if quick:
+        write_out(evaluation, table, unread, out)
+        return evaluation
+    sheet = _contact_sheet(evaluation, question)
+    looking = look(reader, [record for record in records if record.image not in unread], bar=bar, seed=seed)
+    write_out(
+        evaluation,
+        table,
+        unread,
+        out,
+        shortcuts=shortcuts,
+        localisation=looking.localisation,
+        sanity=looking.sanity,
+        further=sheet,
+    )
     return evaluation
+
+
+def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
+    """What nobody may overlook who reads the figures."""
+    if shortcuts is None or shortcuts.verdict != SUSPECTED:
+        return []
+    return [f"a shortcut is suspected: {'; '.join(shortcuts.reasons)}"]
+
+
+def _contact_sheet(evaluation: Evaluation, question: Question) -> dict[str, Figure]:
+    """The figure of the images whose label the model contradicts most surely; none when it contradicts none."""
+    found = () if evaluation.evidence is None else evaluation.evidence.contradictions
+    if not found:
+        return {}
+    spec, by_image = InputSpec(SIDE), question.index.by_image
+    records = [by_image[contradiction.image] for contradiction in found]
+    pixels = {record.image: spec.pixels(read(record.path or record.image)) for record in records}
+    return {"contact_sheet": draw_contact_sheet(found, pixels)}
 
 
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
     """The artifact's operating points, the one that decides first."""
     first = reader.operating_point
     return (first, *(point for point in reader.artifact.operating_points if point.name != first.name))
-
-
-def without_training_patients(
-    artifact: Artifact, records: Iterable[ImageRecord]
-) -> tuple[tuple[ImageRecord, ...], Counter[str]]:
-    """The records of patients the artifact has never met, and how many images were left out for which part of its training.
-
-    A patient of an unnamed source is looked for under every name the artifact knows, and one the artifact met in an
-    unnamed source is recognised anywhere: rather an image too few than a patient met twice.
-    """
-    patients = artifact.patients
-    part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
-    kept, excluded = [], Counter[str]()
-    for record in records:
-        names = {record.source, ""} if record.source else {"", *patients.sources}
-        groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
-        marks = (patient_hash(patients.salt, name, group) for name in names for group in groups)
-        part = next((part_of[mark] for mark in marks if mark in part_of), None)
-        if part is None:
-            kept.append(record)
-        else:
-            excluded[f"the patient set this model ({part})"] += 1
-    return tuple(kept), excluded
 
 
 def prediction_table(

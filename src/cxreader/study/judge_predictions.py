@@ -10,17 +10,20 @@ from typing import Literal
 import numpy as np
 
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.evaluation.baselines import sightless_baselines
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.decisions import fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.predictions import read_models, read_predictions
+from cxreader.evaluation.shortcuts import labels_coincide
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
 from cxreader.study.write_out import write_out
 
 DEFAULT_RULES = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")
-HALF = 0.5
+HALF = OperatingPoint("half", 0.5, "taken to be 0.5 since none was given", 0, 0, "given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,32 @@ def judge_predictions(
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
     points, conformal, warnings = _fitted(fitting, table)
+    sample = Sample.of(table)
+    with bar("baselines that see no image"):
+        sightless = sightless_baselines(sample, columns=table.columns, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
             points[0],
             seed=seed,
-            warnings=warnings,
+            baselines={b.name: b.probability for b in sightless if b.probability is not None},
+            warnings=[*warnings, *_one_label_a_source(sample, table)],
             provenance={"predictions": ", ".join(Path(file).name for file in files), "model": subject},
             asked=replace(asked, points=points, conformal=conformal, others=tables, name=subject),
         )
     write_out(evaluation, table, {}, out)
     return evaluation
+
+
+def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
+    """The warning where sources and labels coincide."""
+    source = table.columns.get("source")
+    if source is None or not labels_coincide(sample, np.asarray(source, np.str_)):
+        return []
+    return [
+        "Every source holds one label alone: whether the model tells the sources apart or the disease cannot be "
+        "tested here."
+    ]
 
 
 def _fitted(
@@ -85,8 +103,7 @@ def _fitted(
     """The operating points, the conformal rule, and what must be said of them."""
     given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
     if fitting.calibrate is None:
-        said = "No threshold was given, and nothing to fit one on: an image is called abnormal from 0.5 on."
-        return (given, None, []) if given else ((OperatingPoint.given(HALF),), None, [said])
+        return given or (HALF,), None, []
     other = read_predictions(fitting.calibrate)
     _refuse_shared(other, table, fitting.calibrate)
     fitted = fit_decisions(other.label, other.probability, fitting.rules, fitting.alpha)

@@ -21,7 +21,8 @@ from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar, Say, no_bar, silent
 from cxreader.runs import RunFolder, provenance, write_json
-from cxreader.study.judge import ask_run, judge
+from cxreader.study.judge import judge
+from cxreader.study.question import ask_run
 from cxreader.study.search import SearchResult
 from cxreader.study.search_worker import PARTS, at_point
 from cxreader.study.test_part import record_reading
@@ -72,7 +73,7 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     labels = cohort.parts["tune"].labels
     tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), _sample(cohort, "tune"))
     earlier = record_reading(result.folder, {FOLDER: artifact.weights_sha256})
-    evaluation = judge(Reader.load(run.path), ask_run(run.path), run.evaluation, bar=bar, seed=config.seed)
+    evaluation = judge(Reader.load(run.path), ask_run(run.path), run.evaluation, bar=bar, quick=True, seed=config.seed)
     table = read_predictions(run.evaluation / "predictions.csv")
     test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), Sample.of(table))
     return Winner(run.path, artifact, evaluation, *optimism(tune, test, seed=config.seed), earlier)

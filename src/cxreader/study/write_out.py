@@ -4,23 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.predictions import write_predictions
+from cxreader.evaluation.shortcut_records import ShortcutAudit
+from cxreader.explanation.localization_report import LocalisationReport
+from cxreader.explanation.sanity_report import SanityReport
 from cxreader.records import PredictionTable
 from cxreader.reporting.figures import evaluation_figures, save_figure
 from cxreader.reporting.html import render_evaluation
 from cxreader.runs import write_json, write_text
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def write_out(evaluation: Evaluation, table: PredictionTable, unread: Mapping[str, str], out: Path) -> None:
-    """`evaluation.json`, `predictions.csv`, `report.html`, figures as PNG and SVG, and `unread.json` when there is any."""
+
+def write_out(
+    evaluation: Evaluation,
+    table: PredictionTable,
+    unread: Mapping[str, str],
+    out: Path,
+    *,
+    shortcuts: ShortcutAudit | None = None,
+    localisation: LocalisationReport | None = None,
+    sanity: SanityReport | None = None,
+    further: Mapping[str, Figure] | None = None,
+) -> None:
+    """`evaluation.json`, `predictions.csv`, `report.html`, figures as PNG and SVG, and `unread.json` when there is any.
+
+    What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further`
+    figures stand behind those of the evaluation, by their names.
+    """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / "predictions.csv", table)
-    figures = evaluation_figures(evaluation)
+    figures = {**evaluation_figures(evaluation), **(further or {})}
     for name, figure in figures.items():
         save_figure(figure, out / name)
     write_text(out / "report.html", render_evaluation(evaluation, figures=figures))
+    for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
+        if record is not None:
+            write_json(out / f"{name}.json", record.to_dict())
     if unread:
         write_json(out / "unread.json", dict(unread))
     evaluation.save(out / "evaluation.json")

@@ -1,0 +1,84 @@
+"""`cxreader audit shortcuts`: whether a model sees disease, or something that stands beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
+from cxreader.errors import UsageError
+
+if TYPE_CHECKING:
+    from cxreader.evaluation.shortcut_records import ShortcutAudit
+
+
+def shortcuts(
+    run: Annotated[str | None, typer.Argument(help="A run's folder: audits its artifact on its own test part.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="An artifact's or run's folder.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
+    part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
+    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
+    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
+    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; the run's, or none that lasts.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for shortcuts.json and shortcuts.html.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds and of the bootstrap.")] = 0,
+    fail_on_suspected: Annotated[
+        bool, typer.Option("--fail-on-suspected", help="Exit code 1 when a shortcut is suspected; 0 otherwise.")
+    ] = False,
+) -> None:
+    """Set a model beside baselines that see no disease, and say whether a shortcut is suspected.
+
+    Patients who set the model are recognised, counted and left out. The exit code is 0 whatever the verdict, unless
+    --fail-on-suspected asks for 1.
+    """
+    if (run is None) == (model is None) or (run is None) == (data is None):
+        mend = "cxreader audit shortcuts RUN, or --model ARTIFACT --data SOURCE"
+        raise UsageError("what is to be audited is not clear", mend=mend)
+    from cxreader.cli.reading import load_reader
+
+    reader = load_reader(str(run or model), None)
+    from cxreader.evaluation.shortcut_records import SUSPECTED
+    from cxreader.study.question import ask_run, ask_source
+    from cxreader.study.shortcuts import audit_shortcuts, write_audit
+
+    with waiting("reading the tables"):
+        if run is not None:
+            question = ask_run(run, part)
+        else:
+            question = ask_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
+    audit = audit_shortcuts(reader, question, bar=progress, cache=cache, seed=seed)
+    show_shortcuts(audit, f"{question.index.name or question.index.root}, part {question.part}")
+    if out is not None:
+        write_audit(audit, out)
+        say(f"report: {out / 'shortcuts.html'}")
+    if fail_on_suspected and audit.verdict == SUSPECTED:
+        raise typer.Exit(1)
+
+
+def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
+    """The model and its rivals as a table, then the leak and what was not tested, and the verdict with its reasons last."""
+    from cxreader.reporting.shortcuts import METHOD, number, rival_cells
+
+    rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
+    for rival in (*audit.baselines, *audit.views):
+        cells = rival_cells(rival, audit)
+        rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))
+    header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
+    table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")
+    counts = audit.counts
+    patients = "patients unknown" if counts.patients is None else f"{counts.patients:,} patients"
+    lines = [
+        f"judged: {counts.images:,} images, {counts.abnormal:,} abnormal, {counts.normal:,} normal; {patients}",
+        *(f"left out: {count:,}: {reason}" for reason, count in counts.excluded.items()),
+        *(f"leak: {line}" for line in audit.leakage.lines),
+        *(f"note: {line}" for line in (*audit.warnings, *audit.cautions)),
+        f"Verdict: {audit.verdict}. {audit.line}.",
+        *(f"  - {reason}" for reason in audit.reasons),
+    ]
+    console().print("\n".join(lines), markup=False)

@@ -1,0 +1,65 @@
+"""What a table says of an image before anybody looks at it, as features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+METADATA = ("age", "sex", "view", "follow_up", "visit", "width", "height", "size", "spacing", "source")
+"""Columns that are taken; labels, findings, decisions and models stand in tables too and are never features."""
+RARE = 10
+"""A value of fewer images has no column of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetadataFeatures:
+    """`features` (n, k) float64, finite; `names` (k,) of their columns; `used`: the table's columns behind them."""
+
+    features: Floats
+    names: tuple[str, ...]
+    used: tuple[str, ...]
+
+
+def metadata_features(columns: Mapping[str, NDArray[np.generic]], n: int) -> MetadataFeatures:
+    """Features of n images from those of `columns` (n,) that `METADATA` names; k is 0 when none of them varies.
+
+    A number stays a number, its gaps (NaN) at the median and marked by a column of their own. A text becomes a column
+    for each value of at least `RARE` images, one for the rarer together and one for gaps (empty text). What does not
+    vary over the images is left out. Labels play no part.
+    """
+    found: dict[str, Floats] = {}
+    used = []
+    for name in METADATA:
+        if name not in columns:
+            continue
+        encode = _numbers if columns[name].dtype.kind in "fiu" else _categories
+        varying = {title: column for title, column in encode(name, columns[name]).items() if np.ptp(column) > 0}
+        if varying:
+            used.append(name)
+            found |= varying
+    features = np.column_stack(list(found.values())) if found else np.empty((n, 0))
+    return MetadataFeatures(features, tuple(found), tuple(used))
+
+
+def _numbers(name: str, values: NDArray[np.generic]) -> dict[str, Floats]:
+    number = np.asarray(values, dtype=np.float64)
+    missing = ~np.isfinite(number)
+    if missing.all():
+        return {}
+    filled = np.where(missing, np.median(number[~missing]), number)
+    return {name: filled, f"{name} missing": missing.astype(np.float64)}
+
+
+def _categories(name: str, values: NDArray[np.generic]) -> dict[str, Floats]:
+    text = np.asarray(values, dtype=np.str_)
+    present, counts = np.unique(text, return_counts=True)
+    often = [value for value in present[counts >= RARE].tolist() if value]
+    columns = {f"{name} {value}": text == value for value in often}
+    columns[f"{name} rare"] = ~np.isin(text, [*often, ""])
+    columns[f"{name} missing"] = text == ""
+    return {title: column.astype(np.float64) for title, column in columns.items()}

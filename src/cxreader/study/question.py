@@ -1,0 +1,80 @@
+"""What is to be judged: images of a source, and which of them the model has never met."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxreader.data.index import Index
+from cxreader.data.sources import locate, open_source
+from cxreader.data.split import Split, patient_hash
+from cxreader.models.artifact import Artifact
+from cxreader.records import ImageRecord
+from cxreader.runs import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be judged: these images of a source, the split they come from, and where the training pixels lie.
+
+    `own` is True when the split is the one the artifact was trained with.
+    """
+
+    index: Index
+    records: tuple[ImageRecord, ...]
+    part: str
+    split: Split | None = None
+    own: bool = False
+    cache: Path | None = None
+
+
+def ask_run(path: str | Path, part: str = "test") -> Question:
+    """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
+    run = RunFolder(Path(path))
+    data = run.load_config().data
+    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+    split = Split.load(run.split)
+    cache = run.cache if data.cache is None else Path(data.cache)
+    return Question(index, split.records(index, part), part, split, own=True, cache=cache)
+
+
+def ask_source(
+    data: str,
+    *,
+    kind: str = "auto",
+    tables: str | None = None,
+    name: str | None = None,
+    split: str | None = None,
+    part: str = "test",
+) -> Question:
+    """A labelled source, whole or one part of a split file."""
+    index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
+    if split is None:
+        return Question(index, index.records, "all")
+    shared_out = Split.load(locate(split))
+    return Question(index, shared_out.records(index, part), part, shared_out)
+
+
+def without_training_patients(
+    artifact: Artifact, records: Iterable[ImageRecord]
+) -> tuple[tuple[ImageRecord, ...], Counter[str]]:
+    """The records of patients the artifact has never met, and how many images were left out for which part of its training.
+
+    A patient of an unnamed source is looked for under every name the artifact knows, and one the artifact met in an
+    unnamed source is recognised anywhere: rather an image too few than a patient met twice.
+    """
+    patients = artifact.patients
+    part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
+    kept, excluded = [], Counter[str]()
+    for record in records:
+        names = {record.source, ""} if record.source else {"", *patients.sources}
+        groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
+        marks = (patient_hash(patients.salt, name, group) for name in names for group in groups)
+        part = next((part_of[mark] for mark in marks if mark in part_of), None)
+        if part is None:
+            kept.append(record)
+        else:
+            excluded[f"the patient set this model ({part})"] += 1
+    return tuple(kept), excluded
