@@ -22,6 +22,7 @@ from cxreader.reporting.tables import (
     on,
     p_words,
     share_words,
+    words,
 )
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from cxreader.evaluation.paired import ModelPair, PairedComparison
     from cxreader.evaluation.queueing import Triage, Turnaround
     from cxreader.evaluation.reading_room import Shift
+    from cxreader.evaluation.shortcut_records import Rival, ShortcutAudit
     from cxreader.explanation.localization_report import LocalisationReport, Located
     from cxreader.explanation.sanity_report import SanityReport
-    from cxreader.reporting.beside import Blind, ShortcutFindings
 
 _MEASURE_HEADS = {"mean": "Mean", "p95": "95th centile", "maximum": "Longest"}
 _LOCATED = ("iou", "iou_25", "pointing", "energy")
@@ -179,21 +180,21 @@ def sanity_table(report: SanityReport) -> Table:
     """Likeness of the maps to the model's own, stage by stage."""
     rows = tuple(Row(s.stage, (cell(s.rank_correlation), cell(s.ssim), Cell(f"{s.flat:,}"))) for s in report.stages)
     caption = (
-        f"Weights made random from the head back to the stage named, {report.images:,} images, seed {report.seed}; the lower, the "
-        "more the maps depend on what was learnt. Flat maps have no rank correlation."
+        f"Weights made random from the head back to the stage named, {report.images:,} images, seed {report.seed}; the lower, "
+        "the more the maps depend on what was learnt. Flat maps have no rank correlation."
     )
     return Table(("Random from here to the head", "Rank correlation", "SSIM", "Flat maps"), rows, caption)
 
 
-def rivals_table(audit: ShortcutFindings) -> Table:
+def rivals_table(audit: ShortcutAudit) -> Table:
     """The model beside what sees no disease, and the model itself on parts of the image."""
     rows = tuple(_rival_row(rival, audit) for rival in (*audit.baselines, *audit.views))
     caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 
-def _rival_row(rival: Blind, audit: ShortcutFindings) -> Row:
+def _rival_row(rival: Rival, audit: ShortcutAudit) -> Row:
     says = rival.says(audit.limits) + (" (the best baseline)" if rival.name == audit.best else "")
     if np.isnan(rival.auc.value):
-        return Row(rival.name, (Cell(""), Cell(""), Cell("", (says,))), (rival.what,))
-    return Row(rival.name, (cell(rival.auc), cell(rival.gain, signed=True), Cell("", (says,))), (rival.what,))
+        return Row(rival.name, (words(""), words(""), words(says)), (rival.what,))
+    return Row(rival.name, (cell(rival.auc), cell(rival.gain, signed=True), words(says)), (rival.what,))

@@ -82,9 +82,9 @@ def _how_sure(evaluation: Evaluation) -> Answer:
 def _threshold(evaluation: Evaluation) -> Answer:
     point, found, spared = evaluation.operating_point, evaluation.metrics["recall"], evaluation.metrics["specificity"]
     where = (
-        f"fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
+        f"fitted on {point.n_positive:,} abnormal and {point.n_negative:,} normal images of other patients"
         if point.fitted_on == "calibrate"
-        else "given, fitted on nothing"
+        else point.rule
     )
     text = (
         f"Abnormal from a probability of {point.threshold:.3f} on ({point.name}, {where}): sensitivity {told(found)}, "
@@ -97,7 +97,7 @@ def _threshold(evaluation: Evaluation) -> Answer:
         rate = first.deployed
         text += (
             f" Were {share_words(first.prevalence)} abnormal: PPV {told(rate['ppv'])}, NPV {told(rate['npv'])}, "
-            f"{told(rate['flagged'])} flagged."
+            f"share flagged {told(rate['flagged'])}."
         )
     return Answer(
         "At which threshold?", "threshold", f"\N{GREATER-THAN OR EQUAL TO} {point.threshold:.2f}", text, on(found)
@@ -156,7 +156,7 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
         counts += f"; {small} group{'s' * (small > 1)} too small to be tested, which is no clean bill"
     if not worse:
         return Answer(ask, "whom", "0 flagged", "No group is shown to be worse off than the rest.", counts)
-    shown = "; ".join(_worse(group, subgroups) for group in worse[:2])
+    shown = "; ".join(_worse(group) for group in worse[:2])
     more = f"; and {len(worse) - 2} more" if len(worse) > 2 else ""
     return Answer(
         ask, "whom", f"{len(worse)} worse off", f"Worse off than the rest: {shown}{more}.", counts, alert=True
@@ -172,7 +172,7 @@ def worse_off(subgroups: Subgroups) -> list[Subgroup]:
     return sorted((group for group in subgroups.flagged if deepest(group) < 0), key=deepest)
 
 
-def _worse(group: Subgroup, subgroups: Subgroups) -> str:
+def _worse(group: Subgroup) -> str:
     """`Nodule: sensitivity 0.45, -0.31 (-0.42 to -0.21), p < 0.001`."""
     below = [m for m in group.flagged if group.gaps[m].estimate.value < 0]
     metric = min(below, key=lambda m: group.gaps[m].estimate.value)
@@ -185,36 +185,38 @@ def _worse(group: Subgroup, subgroups: Subgroups) -> str:
 
 
 def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside: Beside) -> Answer:
+    """Against the strongest thing that sees no disease; against other models where there are any."""
     ask, anchor = "Better than what?", "better"
     audit = beside.shortcuts
     best = None if audit is None else next((r for r in audit.baselines if r.name == audit.best), None)
+    gains = {name.removeprefix("auc minus "): gain for name, gain in evaluation.comparisons.items()}
+    known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value)}
+    name, gain, seen = "", None, "needs no image"
     if best is not None:
-        text = f"Than the best baseline that sees no disease ({best.name}, AUC {told(best.auc)}): {told(best.gain, signed=True)}."
-        return Answer(
-            ask, anchor, f"{value(best.gain, 2, signed=True)} AUC", text, on(best.gain), alert=not best.gain.low > 0
-        )
-    if evaluation.comparisons:
-        name, gain = min(evaluation.comparisons.items(), key=lambda item: np.nan_to_num(item[1].value, nan=np.inf))
-        text = f"{name.replace('auc', 'AUC', 1)}: {told(gain, signed=True)}, paired on the same patients."
-        figure = NONE if np.isnan(gain.value) else f"{value(gain, 2, signed=True)} AUC"
-        return Answer(ask, anchor, figure, text, on(gain), alert=not gain.low > 0)
+        name, gain, seen = best.name, best.gain, "sees no disease"
+    elif known:
+        name, gain = min(known.items(), key=lambda item: item[1].value)
+    against = "" if models is None else _against_models(models)
+    if gain is not None:
+        text = f"AUC {told(gain, 3, signed=True)} above {name}, the strongest baseline that {seen}. {against}".strip()
+        return Answer(ask, anchor, f"{value(gain, signed=True)} AUC", text, on(gain), alert=not gain.low > 0)
     if models is not None:
-        return _against_models(ask, anchor, models)
-    text = "Not asked: give the predictions of another model on the same images. Baselines that see no disease need images."
+        return Answer(ask, anchor, f"{value(models.pairs[0].auc, signed=True)} AUC", against, on(models.pairs[0].auc))
+    if gains:
+        return Answer(ask, anchor, NONE, f"Undefined: {next(iter(gains.values())).reason}.", alert=True)
+    text = "Not asked: give another model's predictions of the same images, or the images themselves:"
     return _open(ask, anchor, text, AUDIT)
 
 
-def _against_models(ask: str, anchor: str, models: PairedComparison) -> Answer:
+def _against_models(models: PairedComparison) -> str:
     subject = next(iter(models.auc))
-    own = [pair for pair in models.pairs if pair.first == subject]
     shown = [
         f"AUC of {pair.first} minus {pair.second} {told(pair.auc, 3, signed=True)}, {p_words(pair.adjusted_p['auc'])}"
-        for pair in own
+        for pair in models.pairs
+        if pair.first == subject
     ]
     more = f"; and {len(shown) - 2} more" if len(shown) > 2 else ""
-    figure = f"{value(own[0].auc, 3, signed=True)} AUC"
-    text = f"{'; '.join(shown[:2])}{more}. Baselines that see no disease were not asked and need images."
-    return Answer(ask, anchor, figure, text, on(own[0].auc))
+    return f"{'; '.join(shown[:2])}{more}."
 
 
 def _looking_where(beside: Beside) -> Answer:
@@ -223,8 +225,8 @@ def _looking_where(beside: Beside) -> Answer:
     if found is None:
         if sanity and beside.sanity is not None:
             return Answer(ask, anchor, beside.sanity.verdict, sanity.strip(), f"{beside.sanity.images} images")
-        text = "Cannot be said from predictions: it needs the model, the images, and boxes around the findings."
-        return _open(ask, anchor, text)
+        text = "Not measured: it needs the model, the images, and boxes around the findings:"
+        return _open(ask, anchor, text, f"{AGAIN} --model ARTIFACT --data SOURCE")
     whole = found.all
     figure = f"IoU {value((whole.model or whole.null)['iou'], 2)}"
     rests = f"{whole.boxes:,} boxes in {whole.images:,} images; "
@@ -236,7 +238,7 @@ def _looking_where(beside: Beside) -> Answer:
 def _shortcut(beside: Beside) -> Answer:
     ask, anchor, audit = "Is it a shortcut?", "shortcut", beside.shortcuts
     if audit is None:
-        text = "Not looked for: predictions cannot tell disease from what stands beside it. It needs images."
+        text = "Not looked for: predictions do not show what the model sees. It needs the images:"
         return _open(ask, anchor, text, AUDIT)
     reason = f" {audit.reasons[0][:1].upper()}{audit.reasons[0][1:]}." if audit.reasons else ""
     return Answer(
@@ -254,9 +256,10 @@ def _worklist(triage: Triage | None) -> Answer:
     if abnormal is None or normal is None or np.isnan(abnormal.value):
         return Answer(ask, anchor, NONE, "Undefined: no abnormal image came.", alert=True)
     text = (
-        f"With {then.discipline} an abnormal image is read after {then.times['abnormal']['mean'].value:,.0f} min on average "
-        f"instead of {first.times['abnormal']['mean'].value:,.0f}, {told(abnormal, 0, signed=True)}; a normal one "
-        f"{told(normal, 0, signed=True)} min."
+        f"Read {then.discipline}, an abnormal image is done {then.times['abnormal']['mean'].value:,.0f} min after arrival on "
+        f"average instead of {first.times['abnormal']['mean'].value:,.0f}: {told(abnormal, 0, signed=True)}. A normal one "
+        f"{then.times['normal']['mean'].value:,.0f} instead of {first.times['normal']['mean'].value:,.0f}: "
+        f"{told(normal, 0, signed=True)}."
     )
     if triage.note:
         text += f" {triage.note}"

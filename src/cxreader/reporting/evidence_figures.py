@@ -50,10 +50,13 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def beside_figures(beside: Beside) -> dict[str, Figure]:
-    """The figures of what was found from images, by name: localisation and sanity."""
+    """The figures of what was found from the images, by name: shortcuts, localisation and sanity."""
     from cxreader.reporting.localization_figures import draw_localisation, draw_sanity
+    from cxreader.reporting.shortcuts import draw_rivals
 
     figures = {}
+    if beside.shortcuts is not None:
+        figures["shortcuts"] = draw_rivals(beside.shortcuts)
     if beside.localisation is not None:
         figures["localisation"] = draw_localisation(beside.localisation)
     if beside.sanity is not None:
@@ -120,8 +123,8 @@ def draw_decision_curve(evidence: Evidence) -> Figure:
     )
     axes.plot(curve.threshold, curve.net_benefit, color=BLUE, linewidth=1.8, zorder=3, label="flag by the model")
     top = max(curve.prevalence, float(np.nanmax(curve.net_benefit)), 1e-3)
-    low = float(np.nanmin(curve.low)) if not np.isnan(curve.low).all() else 0.0
-    axes.set_ylim(max(-0.4 * top, min(-0.08 * top, low - 0.03 * top)), 1.12 * top)
+    low = float(np.nanmin(curve.net_benefit))
+    axes.set_ylim(max(-top, min(-0.08 * top, 1.2 * low)), 1.12 * top)
     for point in evidence.points:
         axes.axvline(point.point.threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     axes.plot([], [], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="operating points")

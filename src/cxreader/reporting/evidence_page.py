@@ -8,6 +8,7 @@ import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.groups import DIMENSIONS
+from cxreader.records import LABEL_NAMES
 from cxreader.reporting.beside import Beside
 from cxreader.reporting.beside_tables import (
     baselines_table,
@@ -29,7 +30,6 @@ from cxreader.reporting.evidence_tables import (
     subgroup_table,
     sure_table,
 )
-from cxreader.reporting.figures import to_data_uri
 from cxreader.reporting.tables import share_words, told
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
         "baselines": baselines_table(evaluation) if evaluation.baselines else None,
         "facts": _facts(evaluation),
         "point": _point_facts(evaluation.operating_point),
-        **_of_evidence(evaluation, evaluation.evidence, beside),
+        **_of_evidence(evaluation, evaluation.evidence),
         **_of_images(beside),
     }
 
 
-def _of_evidence(evaluation: Evaluation, evidence: Evidence | None, beside: Beside) -> dict[str, Any]:
+def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, Any]:
     if evidence is None:
         names = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
         names += ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
@@ -76,7 +76,7 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None, beside: Besi
         "triage": None if evidence.triage is None else triage_table(evidence.triage),
         "note_of_triage": None if evidence.triage is None else evidence.triage.note,
         "labels": None if evidence.labels is None else labels_tables(evidence.labels),
-        "contradictions": [_contradiction(image, beside) for image in evidence.contradictions],
+        "contradictions": [_contradiction(image) for image in evidence.contradictions],
     }
 
 
@@ -124,14 +124,12 @@ def conformal_words(result: ConformalResult) -> str:
     )
 
 
-def _contradiction(image: Contradiction, beside: Beside) -> dict[str, Any]:
-    picture = beside.contradicted.get(image.image)
+def _contradiction(image: Contradiction) -> dict[str, str | None]:
     return {
         "image": image.image,
-        "label": "abnormal" if image.label else "normal",
+        "label": LABEL_NAMES[image.label],
         "probability": f"{image.probability:.3f}",
-        "second": None if image.second is None else "abnormal" if image.second else "normal",
-        "picture": None if picture is None else to_data_uri(picture),
+        "second": None if image.second is None else LABEL_NAMES[image.second],
     }
 
 

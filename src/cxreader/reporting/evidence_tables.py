@@ -8,17 +8,31 @@ import numpy as np
 
 from cxreader.evaluation.at_threshold import DEPLOYED, AtThreshold
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.groups import FINDING
 from cxreader.evaluation.metrics import METRIC_TITLES
 from cxreader.evaluation.reliability import BRIER_TERMS
 from cxreader.evaluation.subgroup_rates import METRICS
 from cxreader.reporting.evidence_figures import DIMENSION_TITLES
-from cxreader.reporting.tables import Cell, Row, Table, cell, counted, interval, methods_of, on, p_words, share_words
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    cell,
+    counted,
+    interval,
+    methods_of,
+    on,
+    p_words,
+    share_words,
+    words,
+)
 
 if TYPE_CHECKING:
     from cxreader.evaluation.calibration_report import CalibrationReport
     from cxreader.evaluation.conformal import ConformalResult
     from cxreader.evaluation.evidence import Evidence
-    from cxreader.evaluation.subgroups import Gap, Subgroup, Subgroups
+    from cxreader.evaluation.subgroup_rates import Metric
+    from cxreader.evaluation.subgroups import Subgroup, Subgroups
 
 MEANINGS = {
     "auc": "how often an abnormal image gets a higher probability than a normal one; 0.5 is chance",
@@ -54,10 +68,10 @@ def sure_table(evaluation: Evaluation) -> Table:
     evidence = evaluation.evidence
     rows = []
     for name, estimate in evaluation.metrics.items():
-        cells = [Cell(cell(estimate).value), Cell(interval(estimate))]
+        cells = [Cell(cell(estimate).value), words(interval(estimate))]
         if evidence is not None:
-            cells.append(Cell(interval(evidence.bca[name])))
-        cells.append(Cell(rests_on(name, evaluation)))
+            cells.append(words(interval(evidence.bca[name])))
+        cells.append(words(rests_on(name, evaluation)))
         rows.append(Row(METRIC_TITLES[name], tuple(cells), (MEANINGS[name],)))
     if evidence is None:
         head = ("Metric", "Value", "95 % interval", "Images it rests on")
@@ -65,7 +79,7 @@ def sure_table(evaluation: Evaluation) -> Table:
             head, tuple(rows), f"95 % intervals: {methods_of(evaluation.metrics)}. {counted(evaluation.counts)}."
         )
     delong = evidence.auc_delong
-    own = (Cell(cell(delong).value), Cell(interval(delong)), Cell(""), Cell(rests_on("auc", evaluation)))
+    own = (Cell(cell(delong).value), words(interval(delong)), words(""), words(rests_on("auc", evaluation)))
     rows.insert(1, Row("AUC, DeLong", own, ("without resampling; images of one patient belong together",)))
     methods = methods_of({**evaluation.metrics, **{f"bca {k}": e for k, e in evidence.bca.items()}, "delong": delong})
     head = ("Metric", "Value", "95 %, percentile", "95 %, BCa", "Images it rests on")
@@ -105,7 +119,7 @@ def _point_row(at: AtThreshold) -> Row:
     fitted = (
         f"{point.rule}; fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
         if point.fitted_on == "calibrate"
-        else "given by the user"
+        else point.rule
     )
     rates = [cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
     rates += [cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
@@ -152,7 +166,7 @@ def calibration_table(report: CalibrationReport) -> Table:
         Row("Mean probability", (cell(reliability.mean_probability),), ("what the model makes the share of abnormal",)),
         Row("Share of abnormal", (cell(reliability.prevalence),), ("what it is in this sample",)),
     ]
-    rows = [Row(row.name, (Cell(row.cells[0].value), Cell(*row.cells[0].below)), row.notes) for row in rows]
+    rows = [Row(row.name, (Cell(row.cells[0].value), words(*row.cells[0].below)), row.notes) for row in rows]
     caption = (
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "
         f"{methods_of({'ece': reliability.ece, **{n: getattr(line, n) for n in LINE_MEANINGS}})}. {on(reliability.ece)}."
@@ -173,8 +187,8 @@ def bins_table(report: CalibrationReport) -> Table:
             (
                 Cell(f"{b.mean_probability:.3f}"),
                 Cell(cell(b.observed).value),
-                Cell(interval(b.observed)),
-                Cell(on(b.observed)),
+                words(interval(b.observed)),
+                words(on(b.observed)),
             ),
         )
         for b in report.reliability.bins
@@ -192,8 +206,8 @@ def subgroup_table(subgroups: Subgroups) -> Table:
     )
     caption = (
         f"At {subgroups.point.name} (from {subgroups.point.threshold:.3f} on). Gap: the group minus the rest whose value is "
-        "known; of a finding, the other abnormal images against the same normal ones. Flagged: p below 0.05 after Holm over "
-        f"{subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
+        "known; of a finding, the other abnormal images against the same normal ones, so that its specificity is that of all. "
+        f"Flagged: p below 0.05 after Holm over {subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
     )
     head = ("Group", *(name for metric in METRICS for name in (_METRIC_HEADS[metric], "Gap")))
     return Table(head, rows, caption)
@@ -201,15 +215,20 @@ def subgroup_table(subgroups: Subgroups) -> Table:
 
 def _subgroup_row(group: Subgroup) -> Row:
     rests = group.metrics["auc"]
-    notes = [DIMENSION_TITLES[group.dimension], on(rests)]
+    notes = [f"{DIMENSION_TITLES[group.dimension]}; {on(rests)}"]
     if group.too_small is not None:
         notes.append(group.too_small)
-    cells = [c for metric in METRICS for c in (cell(group.metrics[metric], 2), _gap_cell(group.gaps[metric]))]
+    cells = [c for metric in METRICS for c in _subgroup_cells(group, metric)]
     return Row(group.name, tuple(cells), tuple(notes))
 
 
-def _gap_cell(gap: Gap) -> Cell:
+def _subgroup_cells(group: Subgroup, metric: Metric) -> tuple[Cell, Cell]:
+    if group.dimension == FINDING and metric == "specificity":  # told in the caption
+        return words(""), words("")
+    gap = group.gaps[metric]
+    own = cell(group.metrics[metric], 2)
     if np.isnan(gap.estimate.value):
-        return Cell("")
+        return own, words("")
     tested = "not tested" if np.isnan(gap.p_holm) else f"{p_words(gap.p_holm)}{', flagged' if gap.flagged else ''}"
-    return cell(gap.estimate, 2, signed=True, alert=gap.flagged, note=tested)
+    worse = gap.flagged and gap.estimate.value < 0
+    return own, cell(gap.estimate, 2, signed=True, alert=worse, note=tested)

@@ -36,7 +36,7 @@ _CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1
 def evaluation_figures(evaluation: Evaluation, beside: Beside | None = None) -> dict[str, Figure]:
     """All figures of an evaluation by name: roc, precision_recall, confusion, probabilities, and those of its evidence.
 
-    `beside` adds `localisation` and `sanity` where they were measured.
+    `beside` adds `shortcuts`, `localisation` and `sanity` where the images were looked at.
     """
     from cxreader.reporting.evidence_figures import beside_figures, evidence_figures
 

@@ -15,11 +15,15 @@ NOT_KNOWN = "not known"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one place of a table: the `value`, and lines `below` it in small; `alert` where it must be seen."""
+    """What stands in one place of a table: the `value`, and lines `below` it in small; `alert` where it must be seen.
+
+    `plain`: the value is no number to look at first.
+    """
 
     value: str
     below: tuple[str, ...] = ()
     alert: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ def cell(estimate: Estimate, digits: int = 3, *, signed: bool = False, alert: bo
     """An estimate with its interval below it, and a note below that."""
     below = (interval(estimate, digits, signed=signed), note)
     return Cell(value(estimate, digits, signed=signed), tuple(line for line in below if line), alert)
+
+
+def words(text: str) -> Cell:
+    """A cell of words."""
+    return Cell(text, plain=True)
 
 
 def count_words(n_abnormal: int, n_normal: int, patients: int | None) -> str:
