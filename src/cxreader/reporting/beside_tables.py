@@ -13,7 +13,6 @@ from cxreader.evaluation.queueing import MEASURES
 from cxreader.evaluation.reading_room import DAYS
 from cxreader.findings import FINDINGS
 from cxreader.reporting.tables import (
-    NOT_KNOWN,
     Cell,
     Row,
     Table,
@@ -157,23 +156,21 @@ def localisation_table(report: LocalisationReport) -> Table:
     """By finding: the model's maps, the fixed map, and the gain."""
     from cxreader.explanation.map_scores import METRIC_TITLES as TITLES
 
-    parts = {"model": "The model's maps", "null": "A fixed map", "gain": "Gain"}
-    if not report.all.model:
-        parts = {"null": "A fixed map"}
-    heads = [TITLES[metric] for _ in parts for metric in _LOCATED]
+    parts = {"model": "the model's maps", "null": "a fixed map", "gain": "gain"}
+    shown = parts if report.all.model else {"null": parts["null"]}
     caption = (
         "Means over boxes, 95 % intervals by patient. The fixed map is the mean of other patients' boxes and looks at no image. "
         + " ".join(report.notes)
     )
-    rows = tuple(_located_row(group, tuple(parts)) for group in report.groups)
-    return Table(("Finding", *heads), rows, caption, tuple((title, len(_LOCATED)) for title in parts.values()))
+    rows = tuple(_located_row(group, part, title) for group in report.groups for part, title in shown.items())
+    return Table(("Finding", *(TITLES[metric] for metric in _LOCATED)), rows, caption)
 
 
-def _located_row(group: Located, parts: tuple[str, ...]) -> Row:
+def _located_row(group: Located, part: str, title: str) -> Row:
     display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
-    cells = [cell(getattr(group, part)[metric], signed=part == "gain") for part in parts for metric in _LOCATED]
-    who = NOT_KNOWN if group.patients is None else f"{group.patients:,}"
-    return Row(display, tuple(cells), (f"{group.boxes:,} boxes, {group.images:,} images, patients: {who}",))
+    cells = tuple(cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
+    who = "patients not known" if group.patients is None else f"{group.patients:,} patients"
+    return Row(f"{display}: {title}", cells, (f"{group.boxes:,} boxes, {group.images:,} images; {who}",))
 
 
 def sanity_table(report: SanityReport) -> Table:

@@ -257,9 +257,9 @@ def _worklist(triage: Triage | None) -> Answer:
         return Answer(ask, anchor, NONE, "Undefined: no abnormal image came.", alert=True)
     text = (
         f"Read {then.discipline}, an abnormal image is done {then.times['abnormal']['mean'].value:,.0f} min after arrival on "
-        f"average instead of {first.times['abnormal']['mean'].value:,.0f}: {told(abnormal, 0, signed=True)}. A normal one "
+        f"average instead of {first.times['abnormal']['mean'].value:,.0f}: {told(abnormal, 0, signed=True)} min. A normal one "
         f"{then.times['normal']['mean'].value:,.0f} instead of {first.times['normal']['mean'].value:,.0f}: "
-        f"{told(normal, 0, signed=True)}."
+        f"{told(normal, 0, signed=True)} min."
     )
     if triage.note:
         text += f" {triage.note}"

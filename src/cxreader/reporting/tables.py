@@ -10,8 +10,6 @@ import numpy as np
 from cxreader.evaluation.evaluate import Counts
 from cxreader.evaluation.intervals import Estimate
 
-NOT_KNOWN = "not known"
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
