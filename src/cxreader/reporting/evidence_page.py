@@ -57,9 +57,9 @@ def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
 
 def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, Any]:
     if evidence is None:
-        names = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
-        names += ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
-        return dict.fromkeys(names)
+        first = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
+        last = ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
+        return dict.fromkeys((*first, *last))
     groups = evidence.subgroups
     return {
         "points": points_table(evaluation, evidence) if evidence.points else None,
