@@ -122,7 +122,7 @@ def test_undefined_is_said_in_words() -> None:
 def test_unknown_patients_are_said_on_the_first_screen() -> None:
     text = _Page(render_evaluation(_evaluation(patients=False))).text
     assert "on images of unknown patients" in text
-    assert text.index("No patient is known") < text.index("How good, and how sure")
+    assert text.index("No patient is known") < text.index("How sure?")
 
 
 def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:

@@ -126,7 +126,9 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},
         points=at_thresholds(table, asked.points, prevalence=asked.prevalence, **same),
-        decision_curve=decision_curve(sample, _deployed(table, asked), prevalence=asked.prevalence, **same),
+        decision_curve=decision_curve(
+            sample, _deployed(table, asked), prevalence=asked.prevalence, seed=seed, n_resamples=n_resamples
+        ),
         calibration=calibration_report(
             sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
         ),

@@ -24,19 +24,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from cxreader.reporting.beside import Beside
+
+Picture = bytes | NDArray[np.uint8]
 BLUE, VERMILION, INK, MUTED, FAINT = "#0072B2", "#D55E00", "#1b1f24", "#5b6570", "#d9dee3"
 _DPI = 200
 _BAND = "95 % band, pointwise"
 _CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2.5)), "zorder": 1}
 
 
-def evaluation_figures(evaluation: Evaluation) -> dict[str, Figure]:
-    """All figures of an evaluation by name: roc, precision_recall, confusion, probabilities."""
+def evaluation_figures(evaluation: Evaluation, beside: Beside | None = None) -> dict[str, Figure]:
+    """All figures of an evaluation by name: roc, precision_recall, confusion, probabilities, and those of its evidence.
+
+    `beside` adds `shortcuts`, `localisation` and `sanity` where the images were looked at.
+    """
+    from cxreader.reporting.evidence_figures import beside_figures, evidence_figures
+
     return {
         "roc": draw_roc(evaluation),
         "precision_recall": draw_precision_recall(evaluation),
         "confusion": draw_confusion(evaluation),
         "probabilities": draw_probabilities(evaluation),
+        **evidence_figures(evaluation),
+        **({} if beside is None else beside_figures(beside)),
     }
 
 
@@ -142,7 +152,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Pat
     return write_whole(png, _render(figure, "png")), write_whole(svg, _render(figure, "svg"))
 
 
-def to_data_uri(picture: Figure | bytes | NDArray[np.uint8]) -> str:
+def to_data_uri(picture: Figure | Picture) -> str:
     """A picture for the `src` of an image: a Figure (as SVG), PNG bytes, or pixels uint8 (H, W), (H, W, 3 or 4)."""
     if isinstance(picture, bytes):
         data, kind = picture, "png"

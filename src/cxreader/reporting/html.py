@@ -7,30 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.intervals import Estimate
 from cxreader.evaluation.metrics import METRIC_TITLES
 from cxreader.records import Label
-from cxreader.reporting.figures import evaluation_figures, to_data_uri
+from cxreader.reporting.beside import NOTHING, Beside
+from cxreader.reporting.evidence_page import sections
+from cxreader.reporting.evidence_tables import MEANINGS, rests_on
+from cxreader.reporting.figures import Picture, evaluation_figures, to_data_uri
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from matplotlib.figure import Figure
 
-Picture = bytes | NDArray[np.uint8]
-
-MEANINGS = {
-    "auc": "how often an abnormal image gets a higher probability than a normal one; 0.5 is chance",
-    "average_precision": "area under the precision-recall curve; the share of abnormal images is chance",
-    "accuracy": "share of all images that were called rightly",
-    "precision": "of the images called abnormal, the share that are",
-    "recall": "of the abnormal images, the share that were found",
-    "specificity": "of the normal images, the share that were left alone",
-    "f1": "harmonic mean of precision and recall",
-    "brier": "mean squared error of the probability; 0 is best",
-}
 _FIGURE_TITLES = {
     "roc": "ROC curve",
     "precision_recall": "Precision-recall curve",
@@ -92,14 +82,29 @@ def decision_line(evaluation: Evaluation) -> str:
 
 
 def render_evaluation(
-    evaluation: Evaluation, *, title: str = "Evaluation", figures: Mapping[str, Figure] | None = None
+    evaluation: Evaluation,
+    *,
+    title: str = "Evaluation",
+    figures: Mapping[str, Figure] | None = None,
+    beside: Beside = NOTHING,
 ) -> str:
-    """The report of an evaluation as one HTML file: the verdict first, then warnings, numbers, figures and provenance.
+    """The report of an evaluation as one HTML file: the verdict, what each question's answer is, and a section for each.
 
-    `figures` by the names of `evaluation_figures`, which draws them when left out.
+    `beside`: what other commands found of the same model from images. `figures` by the names of `evaluation_figures`,
+    which draws them when left out.
     """
+    drawn = evaluation_figures(evaluation, beside) if figures is None else figures
     page = _environment().get_template("evaluation.html.jinja")
-    return page.render(title=title, **_evidence(evaluation, figures))
+    return page.render(
+        title=title,
+        evaluation=evaluation,
+        provenance=evaluation.provenance,
+        verdict=verdict(evaluation),
+        decision_line=decision_line(evaluation),
+        pictures={name: to_data_uri(figure) for name, figure in drawn.items()},
+        alternatives=_alternatives(evaluation),
+        **sections(evaluation, beside),
+    )
 
 
 def render_demo(
@@ -142,7 +147,7 @@ def _environment() -> Environment:
 
 
 def _evidence(evaluation: Evaluation, figures: Mapping[str, Figure] | None, patient: str = "patient") -> dict[str, Any]:
-    """What both pages show of an evaluation, in words and pictures."""
+    """What the demonstration shows of an evaluation, in words and pictures."""
     drawn = evaluation_figures(evaluation) if figures is None else figures
     alternatives = _alternatives(evaluation)
     methods = dict.fromkeys(e.method for e in evaluation.metrics.values())
@@ -153,13 +158,14 @@ def _evidence(evaluation: Evaluation, figures: Mapping[str, Figure] | None, pati
         "decision_line": decision_line(evaluation),
         "tiles": [_tile(evaluation.metrics[k], name) for k, name in _TILES.items()],
         "rows": [
-            _row(METRIC_TITLES[k], MEANINGS[k], e, _rests_on(k, evaluation)) for k, e in evaluation.metrics.items()
+            _row(METRIC_TITLES[k], MEANINGS[k], e, rests_on(k, evaluation)) for k, e in evaluation.metrics.items()
         ],
         "comparisons": _comparison_rows(evaluation),
         "methods": "; or ".join(methods),
         "figures": [
-            {"title": _FIGURE_TITLES.get(name, name), "uri": to_data_uri(f), "alt": alternatives.get(name, name)}
+            {"title": _FIGURE_TITLES[name], "uri": to_data_uri(f), "alt": alternatives.get(name, name)}
             for name, f in drawn.items()
+            if name in _FIGURE_TITLES
         ],
     }
 
@@ -179,28 +185,12 @@ def _row(name: str, meaning: str, estimate: Estimate, rests_on: str) -> dict[str
     return {"name": name, "meaning": meaning, "value": value, "interval": interval, "rests_on": rests_on}
 
 
-def _metric_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    return [_row(METRIC_TITLES[k], MEANINGS[k], e, _rests_on(k, evaluation)) for k, e in evaluation.metrics.items()]
-
-
 def _comparison_rows(evaluation: Evaluation) -> list[dict[str, str]]:
     """Each baseline's AUC, and what the model gains over it."""
     both = f"{evaluation.counts.abnormal:,} abnormal, {evaluation.counts.normal:,} normal"
     rows = [_row(name, "AUC of this baseline on the same images", e, both) for name, e in evaluation.baselines.items()]
     gain = "paired difference on the same patients; above 0 the model is better"
     return rows + [_row(name.replace("auc", "AUC", 1), gain, e, both) for name, e in evaluation.comparisons.items()]
-
-
-def _rests_on(metric: str, evaluation: Evaluation) -> str:
-    """The images a metric is computed from; a rate of few is less sure than a rate of many."""
-    c = evaluation.confusion
-    if metric == "recall":
-        return f"{evaluation.counts.abnormal:,} abnormal"
-    if metric == "specificity":
-        return f"{evaluation.counts.normal:,} normal"
-    if metric == "precision":
-        return f"{c['tp'] + c['fp']:,} called abnormal"
-    return f"{evaluation.counts.abnormal:,} abnormal, {evaluation.counts.normal:,} normal"
 
 
 def _alternatives(evaluation: Evaluation) -> dict[str, str]:

@@ -12,8 +12,10 @@ from cxreader.evaluation.shortcut_records import ShortcutAudit
 from cxreader.explanation.localization_report import LocalisationReport
 from cxreader.explanation.sanity_report import SanityReport
 from cxreader.records import PredictionTable
+from cxreader.reporting.beside import Beside
 from cxreader.reporting.figures import evaluation_figures, save_figure
 from cxreader.reporting.html import render_evaluation
+from cxreader.reporting.model_card import render_model_card
 from cxreader.runs import write_json, write_text
 
 if TYPE_CHECKING:
@@ -32,18 +34,22 @@ def write_out(
     localisation: LocalisationReport | None = None,
     sanity: SanityReport | None = None,
     further: Mapping[str, Figure] | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
-    """`evaluation.json`, `predictions.csv`, `report.html`, figures as PNG and SVG, and `unread.json` when there is any.
+    """`evaluation.json`, `predictions.csv`, `report.html`, `model_card.md`, figures as PNG and SVG, and `unread.json` if any.
 
     What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further`
-    figures stand behind those of the evaluation, by their names.
+    figures stand behind those of the evaluation, by their names. `facts` of the model as `model_facts.facts_of` gives
+    them, None where only predictions were given.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS, table)
-    figures = {**evaluation_figures(evaluation), **(further or {})}
+    beside = Beside(shortcuts, localisation, sanity)
+    figures = {**evaluation_figures(evaluation, beside), **(further or {})}
     for name, figure in figures.items():
         save_figure(figure, out / name)
-    write_text(out / "report.html", render_evaluation(evaluation, figures=figures))
+    write_text(out / "report.html", render_evaluation(evaluation, figures=figures, beside=beside))
+    write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, beside=beside))
     for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
         if record is not None:
             write_json(out / f"{name}.json", record.to_dict())

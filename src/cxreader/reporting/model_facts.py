@@ -1,0 +1,102 @@
+"""What is told of a model itself, in words: from its artifact, for the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cxreader.models.artifact import Artifact
+from cxreader.models.registry import model_entry
+
+MODEL, TRAINING_DATA, TRAINING = "Model details", "Training data", "Training"
+FACTS: dict[str, tuple[str, ...]] = {
+    MODEL: ("Network", "Version", "Input", "Pretrained weights", "Licence of the weights", "Calibration", "Made with"),
+    TRAINING_DATA: ("Source", "Images (normal, abnormal)", "Patients", "Split"),
+    TRAINING: ("Phases", "Settings", "Machine"),
+}
+"""The facts of a card by section, in their order."""
+
+
+def facts_of(artifact: Artifact) -> dict[str, str]:
+    """The facts of an artifact by the names of FACTS; a fact that its provenance does not hold is left out."""
+    entry, spec, told = model_entry(artifact.model), artifact.spec, artifact.provenance
+    found = {
+        "Network": f"{artifact.model} ({entry.reference}), dropout {artifact.dropout:g}",
+        "Version": f"artifact {artifact.id}, weights sha256 {artifact.weights_sha256[:12]}",
+        "Input": f"frontal chest radiograph, grey, {spec.size} x {spec.size} pixels ({spec.fit})",
+        "Pretrained weights": artifact.transfer,
+        "Licence of the weights": _licence(artifact),
+        "Calibration": _calibration(artifact.calibration),
+        "Made with": _made_with(told),
+        "Source": _at(told, "data", "name"),
+        "Images (normal, abnormal)": _counts(_at(told, "counts")),
+        "Patients": _patients(artifact),
+        "Split": _joined(_at(told, "split", "kind"), _at(told, "split", "digest", cut=12), between=", digest "),
+        "Phases": _phases(_at(told, "phases")),
+        "Settings": _settings(told),
+        "Machine": _at(told, "machine"),
+    }
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def _licence(artifact: Artifact) -> str:
+    """What the pretrained weights allow goes on to what was trained from them."""
+    if artifact.transfer.startswith("ImageNet"):
+        return (
+            f"began with weights under {model_entry(artifact.model).licence}; the terms of the training data go on top"
+        )
+    if artifact.transfer.startswith("no transfer"):
+        return "no pretrained weights: the terms of the training data and of whoever trained it"
+    return "that of the file the weights began with, which does not tell it; the terms of the training data go on top"
+
+
+def _at(values: Any, *names: str, cut: int | None = None) -> Any:
+    """What stands under these names, None where one is missing."""
+    for name in names:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values[:cut] if cut is not None and isinstance(values, str) else values
+
+
+def _joined(first: Any, second: Any, *, between: str) -> str:
+    return between.join(str(part) for part in (first, second) if part)
+
+
+def _calibration(values: Mapping[str, Any]) -> str:
+    method, positive, negative = (values.get(name) for name in ("method", "n_positive", "n_negative"))
+    on = (
+        ""
+        if positive is None or negative is None
+        else f", fitted on {positive:,} abnormal and {negative:,} normal images"
+    )
+    return f"{method}{on}" if method else ""
+
+
+def _counts(counts: Any) -> str:
+    if not isinstance(counts, Mapping):
+        return ""
+    return "; ".join(f"{part} {', '.join(f'{n:,}' for n in numbers)}" for part, numbers in counts.items())
+
+
+def _patients(artifact: Artifact) -> str:
+    who = "patients" if artifact.patients.known else "images, as no patient was known"
+    return "; ".join(f"{part} {len(marks):,}" for part, marks in artifact.patients.parts.items()) + f" ({who})"
+
+
+def _phases(phases: Any) -> str:
+    if not isinstance(phases, list):
+        return ""
+    return ", then ".join(f"{_at(phase, 'name')} (best epoch {_at(phase, 'best_epoch')})" for phase in phases)
+
+
+def _settings(told: Mapping[str, Any]) -> str:
+    training, seed = _at(told, "config", "training"), _at(told, "seed")
+    if not isinstance(training, Mapping):
+        return ""
+    names = ("optimizer", "batch_size", "monitor", "class_weights", "label_smoothing")
+    words = [f"{name.replace('_', ' ')} {training[name]}" for name in names if name in training]
+    return ", ".join([*words, *([] if seed is None else [f"seed {seed}"])])
+
+
+def _made_with(told: Mapping[str, Any]) -> str:
+    revision, made = _at(told, "git_revision"), _at(told, "versions", "cxreader")
+    return _joined(f"cxreader {made}" if made else "", revision, between=", revision ")
