@@ -37,6 +37,7 @@ SECTIONS = {
     "model": "The network and where its weights begin. See [Bring weights](../how-to/bring-weights.md).",
     "training": "How it learns. Without pretrained weights the phases are `full` alone. What a phase keeps frozen is computed "
     "once: see [Stored stages](../explanation/stored-stages.md).",
+    "calibration": "What is fitted on the calibrate part. See [Evidence](../explanation/evidence.md).",
     "study": "Several trainings that answer one question; `cxreader train` does not read it. See "
     "[Run the study](../how-to/run-the-study.md) and [Search](../how-to/search.md).",
     "data.phantoms": "With this section `cxreader study run` draws its images itself, into its folder, and `data.root` is not "
@@ -99,6 +100,10 @@ MEANINGS = {
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",
     "training.accelerator": "Lightning's: `auto`, `cpu`, `gpu`.",
     "training.tensorboard": "TensorBoard logs beside the CSV.",
+    "calibration.method": "From the network's score to a probability.",
+    "calibration.operating_points": "Lines of a name and a rule, such as `screening: sensitivity 0.95` or "
+    "`rule-out: npv 0.99 at prevalence 0.1`; the first one decides and must be reached, another that is not is left out.",
+    "calibration.alpha": "Of the conformal mode: at most this share of each class is called the other. `none` switches it off.",
     "phase.learn": "Which stages learn: the head alone, from the last block on, or all.",
     "phase.lr": "Learning rate.",
     "phase.epochs": "At most so many.",
@@ -292,6 +297,8 @@ def _phases(schema: dict[str, Any], phases: dict[str, Any]) -> list[str]:
 def _type(value: dict[str, Any]) -> str:
     if "anyOf" in value:
         return " or ".join(_type(one) for one in value["anyOf"] if one.get("type") != "null")
+    if "const" in value:
+        return f'`"{value["const"]}"`'
     if "enum" in value:
         return ", ".join(f'`"{one}"`' for one in value["enum"])
     if value["type"] == "array":

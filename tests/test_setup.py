@@ -90,7 +90,7 @@ def test_importing_does_nothing() -> None:
 def test_reading_and_judging_modules_load_no_torch() -> None:
     modules = (
         "config records runs imaging.read evaluation.evaluate reporting.html "
-        "models.artifact models.registry inference.reader"
+        "models.artifact models.registry inference.reader study.judge_predictions"
     )
     imports = "; ".join(f"import cxreader.{m}" for m in modules.split())
     assert _fresh(f"import sys; {imports}; print([m for m in ('torch', 'pandas', 'timm') if m in sys.modules])") == "[]"

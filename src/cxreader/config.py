@@ -132,6 +132,9 @@ class TrainingSection(Section):
     tensorboard: bool = False
 
 
+DEFAULT_POINTS = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")
+
+
 class CalibrationSection(Section):
     """What is fitted on the calibrate part: the map to probabilities, the operating points, the error bound by class.
 
@@ -140,9 +143,7 @@ class CalibrationSection(Section):
     """
 
     method: Literal["temperature", "platt", "isotonic"] = "temperature"
-    operating_points: tuple[str, ...] = Field(
-        ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95"), min_length=1
-    )
+    operating_points: tuple[str, ...] = Field(DEFAULT_POINTS, min_length=1)
     alpha: float | Literal["none"] = 0.1
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,9 @@ def test_read_prints_a_table_and_writes_each_format(
     assert "not read" in text
     assert "the file is empty" in text
     assert "youden" in text
+    assert text.split()[:6] == ["image", "decision", "probability", "interval", "conformal", "reasons"]
+    assert len(re.findall(r" (0\.\d{3}|1\.000)-(0\.\d{3}|1\.000) ", text)) == 3
+    assert "interval: the Venn-Abers pair of the probability" in text
     for kind in ("csv", "json", "parquet"):
         assert run(["-q", "read", "--model", str(small_run), *files, "--out", str(tmp_path / f"o.{kind}")]) == 0
         assert (tmp_path / f"o.{kind}").stat().st_size > 0
@@ -109,7 +113,7 @@ def test_read_prints_a_table_and_writes_each_format(
     streams = capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO(streams.out)))
     assert [row["image"] for row in rows] == files
-    assert {"image", "decision", "probability", "reasons"} <= set(rows[0])
+    assert {"image", "decision", "probability", "probability_low", "probability_high", "reasons"} <= set(rows[0])
     assert "3 files" in streams.err
 
 

@@ -119,7 +119,7 @@ def test_the_surest_contradictions_come_first() -> None:
     table = PredictionTable(image, label, probability, patient)
     found = contradicted(table, HALF, second={"c": 1, "a": 1})
     assert [c.image for c in found] == ["c", "a", "f", "e"]
-    assert found[0] == Contradiction("c", "q", 0, 0.99, 1)
+    assert found[0] == Contradiction("c", 0, 0.99, 1)
     assert found[2].second is None
     assert [c.image for c in contradicted(table, HALF, top=1)] == ["c"]
     # From 0.4 on "d" is flagged too, against its label, but less surely than all others.

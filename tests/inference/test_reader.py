@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from cxreader import Reader, Reading
 from cxreader.errors import ArtifactError, ImageError, UsageError
+from cxreader.evaluation.conformal import ConformalRule
+from cxreader.evaluation.venn_abers import VennAbers
 from cxreader.imaging.read import read
 from cxreader.inference.backend import load_backend
 from cxreader.models.artifact import load_artifact
@@ -38,6 +41,39 @@ def test_a_reading_says_what_how_sure_where_and_by_whom(reader: Reader, files: l
     assert reading.heat_map.shape == (2, 2)
     assert reading.heat_map.min() >= 0
     assert reading.artifact == load_artifact(small_run / "artifact").id
+
+
+def test_the_interval_is_the_venn_abers_pair_of_the_networks_margin(
+    reader: Reader, files: list[Path], small_run: Path
+) -> None:
+    artifact = load_artifact(small_run / "artifact")
+    assert artifact.venn_abers is not None
+    pixels = np.stack([artifact.spec.apply(read(path)) for path in files])
+    logits = reader.backend.logits(pixels).astype(np.float64)
+    margin = logits[:, 1] - logits[:, 0]
+    low, high = VennAbers.from_dict(artifact.venn_abers).apply(margin)
+    readings = list(reader.read_many(files, batch_size=len(files)))
+    assert [reading.interval for reading in readings] == list(zip(low.tolist(), high.tolist(), strict=True))
+    for reading in readings:
+        assert reading.interval is not None
+        assert 0 <= reading.interval[0] < reading.interval[1] <= 1
+    assert reader.read(files[0]).interval == readings[0].interval
+
+
+def test_the_conformal_mode_answers_or_refers_by_the_two_thresholds(reader: Reader, files: list[Path]) -> None:
+    rules = (
+        ConformalRule(0.1, 0.0, 1.0, 9, 9),
+        ConformalRule(0.1, 1.0, 0.0, 9, 9),
+        ConformalRule(0.1, 0.5, 0.49, 9, 9),
+    )
+    for rule in rules:  # both labels possible, neither, one
+        ruled = Reader(
+            replace(reader.artifact, conformal=rule.to_dict()), reader.backend, reader.artifact.operating_point()
+        )
+        for reading in ruled.read_many(files):
+            assert reading.probability is not None
+            normal, abnormal = reading.probability <= rule.normal_to, reading.probability >= rule.abnormal_from
+            assert reading.conformal == ("refer" if normal == abnormal else "normal" if normal else "abnormal")
 
 
 def test_path_bytes_and_radiograph_give_the_same(reader: Reader, files: list[Path]) -> None:
@@ -74,6 +110,7 @@ def test_a_bad_file_is_a_row_with_its_reason_and_the_others_are_read(
     for reading, word in zip(readings[1:4], ("empty", "no such file", "folder"), strict=True):
         assert reading.probability is None
         assert reading.heat_map is None
+        assert (reading.interval, reading.conformal) == (None, None)
         assert word in reading.reasons[0]
 
 

@@ -19,7 +19,7 @@ from cxreader.records import OperatingPoint, Reading
 
 POINT = OperatingPoint("youden", 0.4, "largest J", 30, 40)
 READINGS = [
-    Reading('odd, "name".png', "abc", POINT, "abnormal", 0.123456789012345),
+    Reading('odd, "name".png', "abc", POINT, "abnormal", 0.123456789012345, interval=(0.1, 1 / 3), conformal="refer"),
     Reading("bad.png", "abc", POINT, reasons=("empty", "copy it again")),
 ]
 
@@ -31,7 +31,14 @@ def test_csv_json_and_parquet_say_the_same(tmp_path: Path) -> None:
     by_csv = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     by_parquet = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert tuple(by_csv[0]) == tuple(by_json[0]) == tuple(by_parquet[0]) == COLUMNS
+    assert COLUMNS[1:6] == ("decision", "probability", "probability_low", "probability_high", "conformal")
     assert by_json == by_parquet
+    assert (by_json[0]["probability_low"], by_json[0]["probability_high"]) == (0.1, 1 / 3)
+    assert (float(by_csv[0]["probability_low"]), float(by_csv[0]["probability_high"])) == (0.1, 1 / 3)
+    assert by_json[0]["conformal"] == by_csv[0]["conformal"] == "refer"
+    empty = ("probability", "probability_low", "probability_high", "conformal")
+    assert [by_json[1][name] for name in empty] == [None] * 4
+    assert [by_csv[1][name] for name in empty] == [""] * 4
     assert float(by_csv[0]["probability"]) == by_json[0]["probability"] == 0.123456789012345
     assert by_csv[0]["image"] == 'odd, "name".png'
     assert (by_csv[1]["decision"], by_json[1]["decision"]) == ("", None)

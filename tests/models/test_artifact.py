@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,10 +19,15 @@ from safetensors.torch import save
 
 from cxreader.errors import ArtifactError
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import MANIFEST, WEIGHTS, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
 from cxreader.models.registry import create_model
-from cxreader.records import Calibration, OperatingPoint
+from cxreader.records import OperatingPoint
+
+TEMPERATURE = {"temperature": 1.25, "n_positive": 30, "n_negative": 40, "method": "temperature"}
+PAIR = {"p0_from": [-0.5], "p0": [0.0, 0.25], "p1_to": [0.1], "p1": [0.5, 1.0], "n_positive": 30, "n_negative": 40}
+RULE = {"alpha": 0.1, "abnormal_from": 0.3, "normal_to": 0.6, "n_positive": 30, "n_negative": 40}
 
 
 def _saved(folder: Path, model: str = "resnet18", weights_of: str | None = None) -> Artifact:
@@ -31,11 +37,13 @@ def _saved(folder: Path, model: str = "resnet18", weights_of: str | None = None)
         model=model,
         dropout=0.2,
         spec=InputSpec(64),
-        calibration=Calibration(1.25, 30, 40),
+        calibration=TEMPERATURE,
         operating_points=(OperatingPoint("youden", 0.4, "largest J", 30, 40),),
         transfer="no transfer: weights absent",
         patients=TrainingPatients("salt", {"train": ("00ff",), "tune": (), "calibrate": ("ab12",)}, ("nih",)),
         weights_sha256=sha256(weights),
+        venn_abers=PAIR,
+        conformal=RULE,
         provenance={"seed": 42, "config": {"input": {"mean": [0.1, 0.2, 0.3]}}},
     )
     save_artifact(artifact, weights, folder)
@@ -46,7 +54,24 @@ def test_round_trip_is_exact(tmp_path: Path) -> None:
     artifact = _saved(tmp_path)
     assert load_artifact(tmp_path) == artifact
     assert load_artifact(tmp_path).id == artifact.id == json.loads((tmp_path / MANIFEST).read_text())["id"]
-    assert replace(artifact, dropout=0.3).id != artifact.id
+    without = replace(artifact, venn_abers=None, conformal=None)
+    assert len({artifact.id, without.id, replace(artifact, dropout=0.3).id}) == 3
+    save_artifact(without, (tmp_path / WEIGHTS).read_bytes(), tmp_path)
+    assert load_artifact(tmp_path) == without
+
+
+def test_what_it_holds_is_what_the_reader_computes_with(tmp_path: Path) -> None:
+    artifact = _saved(tmp_path)
+    reader = Reader.load(tmp_path)
+    assert reader.calibrator.to_dict() == TEMPERATURE
+    assert reader.venn_abers is not None
+    assert reader.conformal is not None
+    assert reader.venn_abers.to_dict() == PAIR
+    assert reader.conformal.to_dict() == RULE
+    save_artifact(replace(artifact, venn_abers=None, conformal=None), (tmp_path / WEIGHTS).read_bytes(), tmp_path)
+    reading = Reader.load(tmp_path).read(Radiograph(np.full((64, 64), 0.5, np.float32), "flat"))
+    assert reading.probability is not None
+    assert (reading.interval, reading.conformal) == (None, None)
 
 
 @pytest.fixture(scope="module")

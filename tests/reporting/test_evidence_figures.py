@@ -68,9 +68,10 @@ def test_the_reliability_diagram_draws_every_bin_and_the_fitted_line() -> None:
     figure = draw_reliability(report)
     lines = {str(line.get_label()): line for line in figure.axes[0].get_lines()}
     dots = lines[f"{len(report.reliability.bins)} bins of equal mass"]
-    drawn = np.column_stack([np.asarray(dots.get_xdata(), float), np.asarray(dots.get_ydata(), float)])
-    told = [(b.mean_probability, b.observed.value) for b in report.reliability.bins]
-    np.testing.assert_allclose(drawn, np.array(told))
+    np.testing.assert_allclose(
+        np.asarray(dots.get_xdata(), float), [b.mean_probability for b in report.reliability.bins]
+    )
+    np.testing.assert_allclose(np.asarray(dots.get_ydata(), float), [b.observed.value for b in report.reliability.bins])
     fitted = lines[f"fitted line, slope {report.line.slope.value:.2f}"]
     x, y = (np.asarray(data, float) for data in (fitted.get_xdata(), fitted.get_ydata()))
     log_odds = np.log(x / (1 - x)) * report.line.slope.value + report.line.intercept_at_slope.value

@@ -13,7 +13,7 @@ from cxreader.data.salt import patient_hash
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact, TrainingPatients
-from cxreader.records import Calibration, OperatingPoint
+from cxreader.records import OperatingPoint
 
 SIDE = 64
 SALT = "salt"
@@ -83,7 +83,7 @@ def make_reader(backend: Patches, train: tuple[tuple[str, str], ...] = ()) -> Re
         model="resnet18",
         dropout=0.0,
         spec=InputSpec(SIDE),
-        calibration=Calibration(1.0, 1, 1),
+        calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
         operating_points=(point,),
         transfer="none: made by hand",
         patients=TrainingPatients(SALT, {"train": hashes, "tune": (), "calibrate": ()}, sources),

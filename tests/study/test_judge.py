@@ -43,7 +43,7 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     header = next(csv.reader((out / "predictions.csv").read_text().splitlines()))
     assert header[:4] == ["image", "patient", "label", "probability"]
     stored = json.loads((out / "evaluation.json").read_text())
-    assert stored["schema"] == 1
+    assert stored["schema"] == 2
     assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value
     assert {"roc.png", "roc.svg", "confusion.png", "report.html"} <= {path.name for path in out.iterdir()}
     assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings

@@ -62,7 +62,11 @@ def test_two_phases_give_an_artifact_with_all_it_needs(trained: tuple[Config, Pa
     assert 0 <= artifact.operating_point("youden").threshold <= 1
     split = Split.load(run.split)
     calibrate = len(split.parts["calibrate"])
-    assert artifact.calibration.n_positive + artifact.calibration.n_negative == calibrate
+    assert artifact.calibration["n_positive"] + artifact.calibration["n_negative"] == calibrate
+    assert [point.name for point in artifact.operating_points] == ["youden", "screening", "rule-in"]
+    assert artifact.venn_abers is not None
+    assert artifact.venn_abers["n_positive"] + artifact.venn_abers["n_negative"] == calibrate
+    assert artifact.conformal is None  # fewer than 9 images of a class allow no error bound of 0.1
     rows = dict(line.split(",")[::2] for line in (small_world / "labels.csv").read_text().split())
     for part in ("train", "tune", "calibrate"):
         people = {rows[image] for image in split.parts[part]}
@@ -119,7 +123,7 @@ def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
 
     np.testing.assert_array_equal(cached, reader.artifact.spec.apply(read(small_world / image)))
     logits = reader.backend.logits(cached[None])
-    expected = apply_temperature(logits, reader.artifact.calibration.temperature)[0]
+    expected = apply_temperature(logits, reader.artifact.calibration["temperature"])[0]
     assert reader.read(small_world / image).probability == pytest.approx(expected, abs=1e-6)
 
 
@@ -215,7 +219,7 @@ def test_a_full_disk_ends_in_one_line_and_goes_on_from_the_last_epoch(
         written.append(arguments)
         if len(written) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        honest(self, *arguments, **named)  # type: ignore[arg-type]
+        honest(self, *arguments, **named)
 
     monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", full)
     with pytest.raises(StorageError, match=r"no room for a checkpoint.*--resume"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,7 @@ def evaluate(
         bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """How sure, for whom, at which threshold, how honest: an artifact on labelled images, or anybody's predictions.
 
@@ -73,6 +74,13 @@ def evaluate(
     if place is None or sum(asked_ways) != 1 or (data is not None and model is None) or (run and model):
         mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
         raise UsageError("what is to be judged is not clear", mend=mend)
+    of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
+    if predictions:
+        _refuse_strays("--predictions", {"part": part != "test", "operating-point": operating_point, **of_source})
+        _refuse_strays("--predictions without --calibrate", {} if calibrate else {"point": point})
+    else:
+        fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate, "point": point}
+        _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     from cxreader.evaluation.evidence import Asked
     from cxreader.evaluation.labels import read_labels
 
@@ -80,9 +88,10 @@ def evaluate(
     second = None if second_reading is None else read_labels(second_reading)
     asked = Asked(prevalence=prevalence, room=room, second=second)
     if predictions:
-        from cxreader.study.judge_predictions import DEFAULT_RULES, Fitting, judge_predictions
+        from cxreader.config import DEFAULT_POINTS
+        from cxreader.study.judge_predictions import Fitting, judge_predictions
 
-        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_RULES))
+        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS))
         evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=model, seed=seed)
         title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
@@ -92,6 +101,13 @@ def evaluate(
         )  # fmt: skip
     show_evaluation(evaluation, title)
     say(f"report: {place / 'report.html'}")
+
+
+def _refuse_strays(way: str, given: Mapping[str, object]) -> None:
+    """An option that this way of judging would pass over is refused."""
+    stray = next((name for name, value in given.items() if value), None)
+    if stray is not None:
+        raise UsageError(f"--{stray} does not go with {way}", mend="leave it out")
 
 
 def _artifact(

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
 
 from cxreader.errors import DataError, TableError, nearest
 from cxreader.evaluation.calibration import apply_temperature, fit_temperature, refuse_one_class
@@ -137,6 +136,8 @@ class Isotonic:
     @classmethod
     def fit(cls, score: Floats, label: NDArray[np.integer]) -> Isotonic:
         """Least squares under the order, by scikit-learn, which also thins the plateaus to their ends."""
+        from sklearn.isotonic import IsotonicRegression  # brings pandas where it is installed; no reading needs it
+
         fitted = IsotonicRegression(out_of_bounds="clip").fit(score, np.asarray(label, dtype=np.float64))
         scores, probabilities = fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist()
         return cls(tuple(scores), tuple(probabilities), *_counts(label))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -185,8 +185,14 @@ def evaluate(
             "n_resamples": n_resamples,
             **(provenance or {}),
         },
-        evidence=None if asked is None else gather(table, asked, seed=seed, n_resamples=n_resamples),
+        evidence=None if asked is None else _evidence(table, asked, point, seed, n_resamples),
     )
+
+
+def _evidence(table: PredictionTable, asked: Asked, point: OperatingPoint, seed: int, n_resamples: int) -> Evidence:
+    """The answers; where no operating points are asked for, at the one that decides."""
+    whole = replace(asked, points=asked.points or (point,))
+    return gather(table, whole, seed=seed, n_resamples=n_resamples)
 
 
 def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]]) -> Statistic:
@@ -235,5 +241,5 @@ def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
             )
             found.append(f"Only {n} {who}: the intervals are rough.")
     if point.fitted_on != "calibrate":
-        found.append(f"The threshold was {point.rule}, not fitted on the calibrate part of this model.")
+        found.append(f"The threshold {point.threshold:g} was not fitted on other patients: {point.rule}.")
     return found

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.errors import UsageError
 from cxreader.evaluation.at_threshold import AtThreshold, at_thresholds
 from cxreader.evaluation.bca import bootstrap_bca
 from cxreader.evaluation.calibration_report import CalibrationReport, calibration_report
@@ -31,7 +32,7 @@ from cxreader.records import OperatingPoint, PredictionTable
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What the user wants to know besides.
+    """What the user wants to know besides. Raises UsageError for a prevalence that does not lie between 0 and 1.
 
     `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
     `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
@@ -42,12 +43,17 @@ class Asked:
 
     points: tuple[OperatingPoint, ...] = ()
     prevalence: float | None = None
-    calibrated_at: float | None = None
     conformal: ConformalRule | None = None
     room: ReadingRoom | None = None
     second: Mapping[str, int] | None = None
     others: Mapping[str, PredictionTable] = field(default_factory=dict)
     name: str = "this model"
+    calibrated_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            what = f"the prevalence {self.prevalence:g} lies not between 0 and 1"
+            raise UsageError(what, mend="give a share such as 0.1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +114,21 @@ class Evidence:
 def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
-    Probabilities are judged as they stand, but for the decision curve at another prevalence (see `Asked`). Raises
-    TableError for points that share a name or a prevalence outside 0 to 1, DataError for a second reading of other
-    images.
+    `asked.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision curve
+    at another prevalence (see `Asked`). Raises TableError for points that share a name and for models of other images,
+    DataError for a second reading of other images and for a worklist at a prevalence when a class is missing.
     """
     sample, first = Sample.of(table), asked.points[0]
-    same: dict[str, int] = {"seed": seed, "n_resamples": n_resamples}
+    same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     metrics = all_metrics(sample.label, table.probability, first.threshold)
     bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
     return Evidence(
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},
         points=at_thresholds(table, asked.points, prevalence=asked.prevalence, **same),
-        decision_curve=decision_curve(sample, _deployed(table, asked), prevalence=asked.prevalence, **same),
+        decision_curve=decision_curve(
+            sample, _deployed(table, asked), prevalence=asked.prevalence, seed=seed, n_resamples=n_resamples
+        ),
         calibration=calibration_report(
             sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
         ),

@@ -55,15 +55,11 @@ def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
     }
 
 
-_OF_EVIDENCE = (
-    *("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups", "notes"),
-    *("models", "pairs", "triage", "note_of_triage", "labels", "contradictions"),
-)
-
-
 def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, Any]:
     if evidence is None:
-        return dict.fromkeys(_OF_EVIDENCE)
+        first = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
+        last = ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
+        return dict.fromkeys((*first, *last))
     groups = evidence.subgroups
     return {
         "points": points_table(evaluation, evidence) if evidence.points else None,

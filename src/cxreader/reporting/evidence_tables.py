@@ -74,9 +74,9 @@ def sure_table(evaluation: Evaluation) -> Table:
         cells.append(words(rests_on(name, evaluation)))
         rows.append(Row(METRIC_TITLES[name], tuple(cells), (MEANINGS[name],)))
     if evidence is None:
-        heads = ("Metric", "Value", "95 % interval", "Images it rests on")
+        brief = ("Metric", "Value", "95 % interval", "Images it rests on")
         return Table(
-            heads, tuple(rows), f"95 % intervals: {methods_of(evaluation.metrics)}. {counted(evaluation.counts)}."
+            brief, tuple(rows), f"95 % intervals: {methods_of(evaluation.metrics)}. {counted(evaluation.counts)}."
         )
     delong = evidence.auc_delong
     own = (Cell(cell(delong).value), words(interval(delong)), words(""), words(rests_on("auc", evaluation)))

@@ -26,6 +26,7 @@ from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.contact_sheet import SIDE, draw_contact_sheet
+from cxreader.reporting.model_facts import facts_of
 from cxreader.study.looking import look
 from cxreader.study.question import Question, without_training_patients
 from cxreader.study.shortcuts import audit_shortcuts
@@ -89,7 +90,7 @@ def judge(
             ),
         )
     if quick:
-        write_out(evaluation, table, unread, out)
+        write_out(evaluation, table, unread, out, facts=facts_of(artifact))
         return evaluation
     sheet = _contact_sheet(evaluation, question)
     looking = look(reader, [record for record in records if record.image not in unread], bar=bar, seed=seed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from cxreader.config import DEFAULT_POINTS
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.baselines import sightless_baselines
 from cxreader.evaluation.conformal import ConformalRule
@@ -16,14 +17,18 @@ from cxreader.evaluation.decisions import fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
 from cxreader.evaluation.intervals import Sample
-from cxreader.evaluation.predictions import read_models, read_predictions
+from cxreader.evaluation.predictions import read_models
 from cxreader.evaluation.shortcuts import labels_coincide
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
-from cxreader.study.write_out import write_out
+from cxreader.study.write_out import PREDICTIONS, write_out
 
-DEFAULT_RULES = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")
-HALF = OperatingPoint("half", 0.5, "taken to be 0.5 since none was given", 0, 0, "given")
+# Where no threshold is given or fitted: the larger of the two classes' probabilities decides.
+HALF = OperatingPoint("half", 0.5, "none was given, and nothing to fit one on", 0, 0, "given")
+UNKNOWN = (
+    "No patient is known in the judged predictions, or in those that set the thresholds: only their images were compared, "
+    "so a patient may be in both."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,12 @@ class Fitting:
     """What the decisions of the predictions rest on.
 
     `threshold`: one that is given. `calibrate`: predictions of other patients, on which `rules` and the error bound
-    `alpha` are fitted. Neither: 0.5, and every report says so.
+    `alpha` are fitted; a file of several models gives the one that is judged. Neither: 0.5, and every report says so.
     """
 
     threshold: float | None = None
     calibrate: str | None = None
-    rules: Sequence[str] = DEFAULT_RULES
+    rules: Sequence[str] = DEFAULT_POINTS
     alpha: float | Literal["none"] = 0.1
 
 
@@ -53,22 +58,21 @@ def judge_predictions(
     """Judge the first model of the files, or the one named `model`, the others beside it, and write all to `out`.
 
     `files`: CSV or Parquet, each one model or several by its column `model`. Raises TableError for a file that cannot be
-    read or for models that judge other images, UsageError for a model that is not there, DataError when nothing can be
-    fitted.
+    read or for models that judge other images, UsageError for a model that is not there and for an `out` whose
+    predictions are those to be judged, DataError when nothing can be fitted.
     """
-    tables: dict[str, PredictionTable] = {}
     for file in files:
-        for name, table in read_models(file).items():
-            if name in tables:
-                raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
-            tables[name] = table
+        if Path(file).resolve() == (out / PREDICTIONS).resolve():
+            raise UsageError("would be written over", where=file, mend="give another --out")
+    tables = _read(files)
     subject = next(iter(tables)) if model is None else model
-    if subject not in tables:
-        raise UsageError(f"no model is named {subject!r}", mend=nearest(subject, tables))
-    table = tables.pop(subject)
+    table = _named(tables, subject, None)
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
-    points, conformal, warnings = _fitted(fitting, table)
+    points, conformal, warnings = _fitted(fitting, table, subject)
+    others = {name: other for name, other in tables.items() if name != subject}
+    calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name
+    judged = ", ".join(Path(file).name for file in files)
     sample = Sample.of(table)
     with bar("baselines that see no image"):
         sightless = sightless_baselines(sample, columns=table.columns, seed=seed)
@@ -79,8 +83,8 @@ def judge_predictions(
             seed=seed,
             baselines={b.name: b.probability for b in sightless if b.probability is not None},
             warnings=[*warnings, *_one_label_a_source(sample, table)],
-            provenance={"predictions": ", ".join(Path(file).name for file in files), "model": subject},
-            asked=replace(asked, points=points, conformal=conformal, others=tables, name=subject),
+            provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
+            asked=replace(asked, points=points, conformal=conformal, others=others, name=subject),
         )
     write_out(evaluation, table, {}, out)
     return evaluation
@@ -97,26 +101,50 @@ def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
     ]
 
 
+def _read(files: Sequence[str]) -> dict[str, PredictionTable]:
+    """The models of all files by name, in their order."""
+    tables: dict[str, PredictionTable] = {}
+    for file in files:
+        for name, table in read_models(file).items():
+            if name in tables:
+                raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
+            tables[name] = table
+    return tables
+
+
+def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) -> PredictionTable:
+    if name not in tables:
+        raise UsageError(f"no model is named {name!r}", where=where, mend=nearest(name, tables))
+    return tables[name]
+
+
 def _fitted(
-    fitting: Fitting, table: PredictionTable
+    fitting: Fitting, table: PredictionTable, subject: str
 ) -> tuple[tuple[OperatingPoint, ...], ConformalRule | None, list[str]]:
-    """The operating points, the conformal rule, and what must be said of them."""
+    """The operating points, the first of which decides, the conformal rule, and what must be said of them."""
     given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
     if fitting.calibrate is None:
         return given or (HALF,), None, []
-    other = read_predictions(fitting.calibrate)
+    models = read_models(fitting.calibrate)
+    other = next(iter(models.values())) if len(models) == 1 else _named(models, subject, fitting.calibrate)
     _refuse_shared(other, table, fitting.calibrate)
-    fitted = fit_decisions(other.label, other.probability, fitting.rules, fitting.alpha)
-    return (*given, *fitted.points), fitted.conformal, [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+    try:
+        fitted = fit_decisions(other.label, other.probability, fitting.rules, fitting.alpha)
+    except DataError as error:
+        where = fitting.calibrate if error.where is None else f"{fitting.calibrate}, {error.where}"
+        raise DataError(error.what, where=where, mend=error.mend) from None
+    warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
+    warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+    return (*given, *fitted.points), fitted.conformal, warnings
 
 
 def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str) -> None:
     """No figure is judged on patients that set it."""
     for who, own, other in (
-        ("patients", calibrate.patient, test.patient),
-        ("images", calibrate.image, test.image),
+        ("patient", calibrate.patient, test.patient),
+        ("image", calibrate.image, test.image),
     ):
         shared = 0 if own is None or other is None else len(np.intersect1d(own, other))
         if shared:
-            what = f"{shared} {who} are also among the judged predictions"
+            what = f"{shared} {who}{'s are' if shared > 1 else ' is'} also among the judged predictions"
             raise DataError(what, where=where, mend="fit thresholds on other patients")

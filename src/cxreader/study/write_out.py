@@ -21,6 +21,8 @@ from cxreader.runs import write_json, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PREDICTIONS = "predictions.csv"
+
 
 def write_out(
     evaluation: Evaluation,
@@ -41,7 +43,7 @@ def write_out(
     them, None where only predictions were given.
     """
     out.mkdir(parents=True, exist_ok=True)
-    write_predictions(out / "predictions.csv", table)
+    write_predictions(out / PREDICTIONS, table)
     beside = Beside(shortcuts, localisation, sanity)
     figures = {**evaluation_figures(evaluation, beside), **(further or {})}
     for name, figure in figures.items():

@@ -1,0 +1,160 @@
+"""The evidence is what its parts say alone, and survives the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxreader.errors import DataError, TableError, UsageError
+from cxreader.evaluation.at_threshold import at_thresholds
+from cxreader.evaluation.bca import bootstrap_bca
+from cxreader.evaluation.calibration_report import calibration_report
+from cxreader.evaluation.conformal import ConformalRule, judge_conformal
+from cxreader.evaluation.decision_curve import decision_curve
+from cxreader.evaluation.delong import auc_delong
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.evidence import Asked, Evidence, gather
+from cxreader.evaluation.intervals import Sample
+from cxreader.evaluation.labels import compare_labels, contradicted
+from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics
+from cxreader.evaluation.paired import compare_models
+from cxreader.evaluation.queueing import simulate_triage
+from cxreader.evaluation.reading_room import ReadingRoom, ReadingTime
+from cxreader.evaluation.subgroups import subgroups
+from cxreader.records import OperatingPoint, PredictionTable
+
+POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
+RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
+ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
+SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
+
+
+def _table(n: int = 200, seed: int = 0) -> PredictionTable:
+    generator = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    p = 1 / (1 + np.exp(-(1.5 * (2 * label - 1) + generator.normal(size=n))))
+    names = np.array([f"P{k}" for k in generator.integers(0, 90, n)])
+    columns = {"sex": generator.choice(["F", "M"], n), "age": generator.uniform(20, 90, n)}
+    return PredictionTable(np.array([f"{k:03d}.png" for k in range(n)]), label, p, names, columns)
+
+
+def _asked(table: PredictionTable) -> Asked:
+    again = np.where(np.arange(len(table)) % 9 == 0, 1 - table.label, table.label)  # every ninth is read otherwise
+    second = dict(zip(table.image.tolist(), again.tolist(), strict=True))
+    other = replace(table, probability=np.sqrt(table.probability))
+    return Asked(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours")
+
+
+@pytest.fixture(scope="module")
+def table() -> PredictionTable:
+    return _table()
+
+
+@pytest.fixture(scope="module")
+def evidence(table: PredictionTable) -> Evidence:
+    return gather(table, _asked(table), **SEED)
+
+
+Alone = Callable[[PredictionTable, Asked], Any]
+ALONE: dict[str, Alone] = {
+    "auc_delong": lambda t, _: auc_delong(Sample.of(t), t.probability),
+    "points": lambda t, a: at_thresholds(t, POINTS, prevalence=a.prevalence, **SEED),
+    "decision_curve": lambda t, a: decision_curve(Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),
+    "calibration": lambda t, _: calibration_report(t.label, t.probability, t.groups, **SEED),
+    "subgroups": lambda t, _: subgroups(t, POINTS[0], **SEED),
+    "contradictions": lambda t, a: contradicted(t, POINTS[0], second=a.second),
+    "conformal": lambda t, a: judge_conformal(RULE, Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),
+    "triage": lambda t, a: simulate_triage(t, POINTS[0], ROOM, prevalence=a.prevalence, seed=3),
+    "labels": lambda t, a: compare_labels(t, a.second or {}, POINTS[0], **SEED),
+    "models": lambda t, _: compare_models(
+        Sample.of(t), {"ours": t.probability, "rival": np.sqrt(t.probability)}, 0.3, **SEED
+    ),
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.to_dict()
+
+
+@pytest.mark.parametrize("part", ALONE)
+def test_each_part_is_the_function_called_alone(part: str, table: PredictionTable, evidence: Evidence) -> None:
+    assert _plain(getattr(evidence, part)) == _plain(ALONE[part](table, _asked(table)))
+
+
+def test_bca_is_of_the_metrics_at_the_first_point(table: PredictionTable, evidence: Evidence) -> None:
+    sample = Sample.of(table)
+    alone = bootstrap_bca(all_metrics(sample.label, table.probability, 0.3), sample, **SEED)
+    assert evidence.bca == {name: alone[name] for name in METRIC_NAMES}
+    assert evidence.bca["recall"].value == evidence.points[0].rates["sensitivity"].value
+    assert {*ALONE, "bca"} == {field.name for field in fields(Evidence)}  # nothing is left untested
+
+
+def test_what_is_not_asked_is_not_answered(table: PredictionTable) -> None:
+    bare = gather(table, Asked(POINTS[:1]), **SEED)
+    assert (bare.conformal, bare.triage, bare.labels, bare.models) == (None, None, None, None)
+    assert bare.points[0].deployed == {}
+    assert not bare.decision_curve.deployed
+
+
+def test_the_file_gives_the_same_record_back(table: PredictionTable, tmp_path: Path) -> None:
+    for asked in (_asked(table), Asked()):
+        evaluation = evaluate(table, POINTS[0], asked=asked, **SEED)
+        path = evaluation.save(tmp_path / "evaluation.json")
+        values = json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
+        assert values["schema"] == 2
+        loaded = Evaluation.load(path)
+        assert loaded.evidence is not None
+        assert loaded.to_json() == evaluation.to_json()
+    assert list(values["evidence"]) == [field.name for field in fields(Evidence)]
+    assert evaluate(table, 0.5, n_resamples=5).evidence is None
+
+
+def test_the_record_is_read_field_by_field(evidence: Evidence) -> None:
+    """NaN aside, what is read back equals what was written, tuples and all, not only its text."""
+    again = Evidence.from_dict(json.loads(json.dumps(evidence.to_dict(), allow_nan=False)))
+    assert again.points[1].point == POINTS[1]
+    assert again.conformal is not None
+    assert evidence.conformal is not None
+    assert again.conformal.rule == RULE
+    assert again.conformal.counts == evidence.conformal.counts
+    assert again.contradictions == evidence.contradictions
+    assert again.triage is not None
+    assert again.triage.shifts == ROOM.shifts
+    np.testing.assert_array_equal(again.decision_curve.net_benefit, evidence.decision_curve.net_benefit)
+
+
+@pytest.mark.parametrize("table", [_table(0), _table(1), replace(_table(), label=np.zeros(200, dtype=int))])
+def test_too_little_gives_reasons_that_can_be_written(table: PredictionTable) -> None:
+    evaluation = evaluate(table, POINTS[0], asked=Asked(POINTS, conformal=RULE), **SEED)
+    assert evaluation.evidence is not None
+    assert np.isnan(evaluation.evidence.auc_delong.value)
+    assert evaluation.evidence.auc_delong.reason
+    assert Evaluation.from_json(evaluation.to_json()).to_json() == evaluation.to_json()
+
+
+def test_without_points_the_one_that_decides_is_judged(table: PredictionTable) -> None:
+    evaluation = evaluate(table, 0.4, asked=Asked(), **SEED)
+    assert evaluation.evidence is not None
+    (point,) = evaluation.evidence.points
+    assert point.point == evaluation.operating_point
+    assert point.confusion == evaluation.confusion
+
+
+def test_what_cannot_be_answered_is_refused(table: PredictionTable) -> None:
+    for prevalence in (0.0, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="lies not between 0 and 1"):
+            Asked(prevalence=prevalence)
+    with pytest.raises(TableError, match="share a name"):
+        gather(table, Asked((POINTS[0], POINTS[0])), **SEED)
+    with pytest.raises(DataError, match="none of the 1 images of the second reading"):
+        gather(table, Asked(POINTS, second={"x.png": 1}), **SEED)
+    with pytest.raises(TableError, match=r"^rival: has other images"):
+        gather(table, Asked(POINTS, others={"rival": _table(199)}), **SEED)
