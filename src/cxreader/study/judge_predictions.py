@@ -11,7 +11,6 @@ import numpy as np
 
 from cxreader.config import DEFAULT_POINTS
 from cxreader.errors import DataError, UsageError, nearest
-from cxreader.evaluation.baselines import sightless_baselines
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.decisions import fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
@@ -61,6 +60,8 @@ def judge_predictions(
     read or for models that judge other images, UsageError for a model that is not there and for an `out` whose
     predictions are those to be judged, DataError when nothing can be fitted.
     """
+    from cxreader.evaluation.baselines import sightless_baselines  # brings scikit-learn
+
     for file in files:
         if Path(file).resolve() == (out / PREDICTIONS).resolve():
             raise UsageError("would be written over", where=file, mend="give another --out")
