@@ -18,12 +18,14 @@ from cxreader.evaluation.calibration_report import calibration_report
 from cxreader.evaluation.conformal import ConformalRule, judge_conformal
 from cxreader.evaluation.decision_curve import decision_curve
 from cxreader.evaluation.delong import auc_delong
+from cxreader.evaluation.disciplines import DISCIPLINES, Discipline
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked, Evidence, gather
 from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.labels import compare_labels, contradicted
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.paired import compare_models
+from cxreader.evaluation.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
 from cxreader.evaluation.queueing import simulate_triage
 from cxreader.evaluation.reading_room import ReadingRoom, ReadingTime
 from cxreader.evaluation.subgroups import subgroups
@@ -32,6 +34,7 @@ from cxreader.records import OperatingPoint, PredictionTable
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
 ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
+WORKLISTS = (*DISCIPLINES, Discipline("probability", 60.0))
 SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
 
@@ -48,7 +51,7 @@ def _asked(table: PredictionTable) -> Asked:
     again = np.where(np.arange(len(table)) % 9 == 0, 1 - table.label, table.label)  # every ninth is read otherwise
     second = dict(zip(table.image.tolist(), again.tolist(), strict=True))
     other = replace(table, probability=np.sqrt(table.probability))
-    return Asked(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours")
+    return Asked(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours", 0.5, 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +68,19 @@ Alone = Callable[[PredictionTable, Asked], Any]
 ALONE: dict[str, Alone] = {
     "auc_delong": lambda t, _: auc_delong(Sample.of(t), t.probability),
     "points": lambda t, a: at_thresholds(t, POINTS, prevalence=a.prevalence, **SEED),
-    "decision_curve": lambda t, a: decision_curve(Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),
+    "decision_curve": lambda t, a: decision_curve(
+        Sample.of(t), shift_prevalence(t.probability, 0.5, 0.1), prevalence=a.prevalence, **SEED
+    ),
     "calibration": lambda t, _: calibration_report(t.label, t.probability, t.groups, **SEED),
     "subgroups": lambda t, _: subgroups(t, POINTS[0], **SEED),
     "contradictions": lambda t, a: contradicted(t, POINTS[0], second=a.second),
     "conformal": lambda t, a: judge_conformal(RULE, Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),
-    "triage": lambda t, a: simulate_triage(t, POINTS[0], ROOM, prevalence=a.prevalence, seed=3),
+    "triage": lambda t, a: simulate_triage(t, POINTS[0], ROOM, disciplines=WORKLISTS, prevalence=a.prevalence, seed=3),
     "labels": lambda t, a: compare_labels(t, a.second or {}, POINTS[0], **SEED),
     "models": lambda t, _: compare_models(
         Sample.of(t), {"ours": t.probability, "rival": np.sqrt(t.probability)}, 0.3, **SEED
     ),
+    "prior": lambda t, _: PriorShift(0.5, estimate_prevalence(t.probability, t.groups, 0.5, **SEED)),
 }
 
 

@@ -56,6 +56,9 @@ def evaluate(
         str | None, typer.Option(help="Simulate a worklist: CSV of real times, column arrival.")
     ] = None,
     reading_minutes: Annotated[float | None, typer.Option(help="Mean reading time in minutes.")] = None,
+    max_wait: Annotated[
+        float | None, typer.Option(help="Minutes after which an image goes before all others on the worklist.")
+    ] = None,
     shift: Annotated[list[str] | None, typer.Option(help="Who reads when: 8-18x2@mon-fri. Repeatable.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
@@ -85,9 +88,11 @@ def evaluate(
     from cxreader.evaluation.evidence import Asked
     from cxreader.evaluation.labels import read_labels
 
+    if images_a_day is None and arrivals is None and (reading_minutes, shift, max_wait) != (None, None, None):
+        raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
     room = _room(images_a_day, arrivals, reading_minutes, shift)
     second = None if second_reading is None else read_labels(second_reading)
-    asked = Asked(prevalence=prevalence, room=room, second=second)
+    asked = Asked(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
     if predictions:
         from cxreader.config import DEFAULT_POINTS
         from cxreader.study.judge_predictions import Fitting, judge_predictions
@@ -140,8 +145,6 @@ def _room(
 ) -> ReadingRoom | None:
     """The reading room whose worklist is to be simulated, if any is described."""
     if images_a_day is None and arrivals is None:
-        if minutes is not None or shifts:
-            raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
         return None
     from cxreader.evaluation.reading_room import ALWAYS, ReadingRoom, ReadingTime, Shift, read_arrivals
 

@@ -19,11 +19,12 @@ from cxreader.evaluation.calibration_report import CalibrationReport, calibratio
 from cxreader.evaluation.conformal import ConformalResult, ConformalRule, judge_conformal
 from cxreader.evaluation.decision_curve import DecisionCurve, decision_curve
 from cxreader.evaluation.delong import auc_delong
+from cxreader.evaluation.disciplines import DISCIPLINES, Discipline
 from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample
 from cxreader.evaluation.labels import Contradiction, LabelComparison, compare_labels, contradicted
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.paired import PairedComparison, align, compare_models
-from cxreader.evaluation.prior_shift import shift_prevalence
+from cxreader.evaluation.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
 from cxreader.evaluation.queueing import Triage, simulate_triage
 from cxreader.evaluation.reading_room import ReadingRoom
 from cxreader.evaluation.subgroups import Subgroups, subgroups
@@ -37,8 +38,9 @@ class Asked:
     `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
     `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
     its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
-    reading room whose worklist is simulated. `second`: a second reading, image -> 0 or 1. `others`: further models on
-    the same images, by name, and `name` what to call this one beside them.
+    reading room whose worklist is simulated, `max_wait` in minutes after which an image goes before all others. `second`:
+    a second reading, image -> 0 or 1. `others`: further models on the same images, by name, and `name` what to call this
+    one beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
@@ -49,6 +51,7 @@ class Asked:
     others: Mapping[str, PredictionTable] = field(default_factory=dict)
     name: str = "this model"
     calibrated_at: float | None = None
+    max_wait: float | None = None
 
     def __post_init__(self) -> None:
         if self.prevalence is not None and not 0 < self.prevalence < 1:
@@ -75,6 +78,7 @@ class Evidence:
     triage: Triage | None = None
     labels: LabelComparison | None = None
     models: PairedComparison | None = None
+    prior: PriorShift | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
@@ -90,12 +94,14 @@ class Evidence:
             "triage": None if self.triage is None else self.triage.to_dict(),
             "labels": None if self.labels is None else self.labels.to_dict(),
             "models": None if self.models is None else self.models.to_dict(),
+            "prior": None if self.prior is None else self.prior.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Evidence:
         """The inverse of `to_dict`, exactly."""
         conformal, triage, labels, models = (values[name] for name in ("conformal", "triage", "labels", "models"))
+        prior = values["prior"]
         return cls(
             auc_delong=Estimate.from_dict(values["auc_delong"]),
             bca={name: Estimate.from_dict(e) for name, e in values["bca"].items()},
@@ -108,6 +114,7 @@ class Evidence:
             triage=None if triage is None else Triage.from_dict(triage),
             labels=None if labels is None else LabelComparison.from_dict(labels),
             models=None if models is None else PairedComparison.from_dict(models),
+            prior=None if prior is None else PriorShift.from_dict(prior),
         )
 
 
@@ -139,10 +146,34 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
         else judge_conformal(asked.conformal, sample, table.probability, prevalence=asked.prevalence, **same),
         triage=None
         if asked.room is None
-        else simulate_triage(table, first, asked.room, prevalence=asked.prevalence, seed=seed),
+        else simulate_triage(
+            table, first, asked.room, disciplines=_disciplines(asked), prevalence=asked.prevalence, seed=seed
+        ),
         labels=None if asked.second is None else compare_labels(table, asked.second, first, **same),
         models=_side_by_side(table, asked, **same) if asked.others else None,
+        prior=_prior(table, sample, asked, **same),
     )
+
+
+def _disciplines(asked: Asked) -> tuple[Discipline, ...]:
+    waited = () if asked.max_wait is None else (Discipline("probability", asked.max_wait),)
+    return (*DISCIPLINES, *waited)
+
+
+def _prior(table: PredictionTable, sample: Sample, asked: Asked, *, seed: int, n_resamples: int) -> PriorShift | None:
+    """The share of abnormal images as the probabilities tell it, where it is known at which they were calibrated."""
+    fitted = asked.calibrated_at
+    if fitted is None:
+        return None
+    estimated = estimate_prevalence(
+        table.probability,
+        sample.groups,
+        fitted,
+        patients_known=sample.patients_known,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    return PriorShift(fitted, estimated)
 
 
 def _deployed(table: PredictionTable, asked: Asked) -> NDArray[np.floating]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.calibration_report import CalibrationReport
     from cxreader.evaluation.conformal import ConformalResult
     from cxreader.evaluation.evidence import Evidence
+    from cxreader.evaluation.prior_shift import PriorShift
     from cxreader.evaluation.subgroup_rates import Metric
     from cxreader.evaluation.subgroups import Subgroup, Subgroups
 
@@ -148,8 +149,8 @@ def conformal_table(result: ConformalResult) -> Table:
     return Table(head, tuple(rows), caption)
 
 
-def calibration_table(report: CalibrationReport) -> Table:
-    """ECE, the parts of the Brier score, slope and intercepts."""
+def calibration_table(report: CalibrationReport, prior: PriorShift | None = None) -> Table:
+    """ECE, the parts of the Brier score, slope and intercepts; how common abnormal images are, by label and by `prior`."""
     reliability, line = report.reliability, report.line
     chance = reliability.ece_if_calibrated
     alone = "how far chance alone would part them is not defined here"
@@ -166,11 +167,16 @@ def calibration_table(report: CalibrationReport) -> Table:
         Row("Mean probability", (cell(reliability.mean_probability),), ("what the model makes the share of abnormal",)),
         Row("Share of abnormal", (cell(reliability.prevalence),), ("what it is in this sample",)),
     ]
+    if prior is not None:
+        told = "the likeliest share if only that changed since calibration; no label was looked at"
+        rows.append(Row("Share of abnormal, from the probabilities alone", (cell(prior.estimated),), (told,)))
     rows = [Row(row.name, (Cell(row.cells[0].value), words(*row.cells[0].below)), row.notes) for row in rows]
     caption = (
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "
         f"{methods_of({'ece': reliability.ece, **{n: getattr(line, n) for n in LINE_MEANINGS}})}. {on(reliability.ece)}."
     )
+    if prior is not None:
+        caption += f" Calibrated where {100 * prior.calibrated_at:.0f} % of the images were abnormal."
     return Table(("Measure", "Value", "95 % interval"), tuple(rows), caption)
 
 

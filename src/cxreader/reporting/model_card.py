@@ -146,7 +146,7 @@ def _quantitative(evaluation: Evaluation, beside: Beside) -> str:
             _section(
                 "Calibration",
                 honesty(evidence.calibration),
-                _table(calibration_table(evidence.calibration)),
+                _table(calibration_table(evidence.calibration, evidence.prior)),
                 level="###",
             ),
         ]
