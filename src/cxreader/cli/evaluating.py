@@ -172,8 +172,20 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
     warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
-    note = f"{where} Intervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
+    note = f"{where}{_other_points(evaluation)}\nIntervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
+
+
+def _other_points(evaluation: Evaluation) -> str:
+    """A line for each operating point besides the one that decides."""
+    points = () if evaluation.evidence is None else evaluation.evidence.points[1:]
+    names = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
+    return "".join(
+        f"\nAt {at.point.threshold:.3f} ({at.point.name}): "
+        + ", ".join(f"{word} {_value(at.rates[k].value)} ({at.rates[k].interval})" for k, word in names.items())
+        + "."
+        for at in points
+    )
 
 
 def _value(value: float) -> str:
