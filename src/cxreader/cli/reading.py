@@ -90,7 +90,16 @@ def show_readings(readings: list[Reading], reader: Reader, *, brief: bool) -> No
         for r in readings
     ]
     header = ("image", "decision", "probability", "interval", "conformal", "reasons")
-    table(None, header, rows, left=("conformal", "reasons"), note=_note(reader))
+    outside = sum(_beside_its_interval(reading) for reading in readings)
+    aside = (
+        ""
+        if not outside
+        else (
+            f"\n{outside:,} of {len(readings):,} probabilities lie outside their interval: there the smooth map to probabilities "
+            "and the images it was fitted on disagree; trust neither to the second digit."
+        )
+    )
+    table(None, header, rows, left=("conformal", "reasons"), note=f"{_note(reader)}{aside}")
 
 
 def _read_all(reader: Reader, files: list[str], readings: list[Reading]) -> None:
@@ -107,6 +116,13 @@ def _probability(reading: Reading) -> str:
 
 def _interval(reading: Reading) -> str:
     return "" if reading.interval is None else f"{reading.interval[0]:.3f}-{reading.interval[1]:.3f}"
+
+
+def _beside_its_interval(reading: Reading) -> bool:
+    if reading.interval is None or reading.probability is None:
+        return False
+    low, high = reading.interval
+    return not low <= reading.probability <= high
 
 
 def _note(reader: Reader) -> str:
