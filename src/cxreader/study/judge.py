@@ -27,7 +27,7 @@ from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.model_facts import facts_of
-from cxreader.study.looking import look
+from cxreader.study.looking import Looking, look
 from cxreader.study.question import Question, without_training_patients
 from cxreader.study.shortcuts import audit_shortcuts
 from cxreader.study.write_out import write_out
@@ -89,11 +89,8 @@ def judge(
                 / (reader.calibrator.n_positive + reader.calibrator.n_negative),
             ),
         )
-    if quick:
-        write_out(evaluation, table, unread, out, facts=facts_of(artifact))
-        return evaluation
-    sheet = _contact_sheet(evaluation, question)
-    looking = look(reader, [record for record in records if record.image not in unread], bar=bar, seed=seed)
+    kept = [record for record in records if record.image not in unread]
+    looking = Looking(None, None) if quick else look(reader, kept, bar=bar, seed=seed)
     write_out(
         evaluation,
         table,
@@ -102,7 +99,8 @@ def judge(
         shortcuts=shortcuts,
         localisation=looking.localisation,
         sanity=looking.sanity,
-        further=sheet,
+        further={} if quick else _contact_sheet(evaluation, question),
+        facts=facts_of(artifact),
     )
     return evaluation
 
