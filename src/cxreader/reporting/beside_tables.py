@@ -169,8 +169,13 @@ def localisation_table(report: LocalisationReport) -> Table:
 def _located_row(group: Located, part: str, title: str) -> Row:
     display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
     cells = tuple(cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
-    who = "patients not known" if group.patients is None else f"{group.patients:,} patients"
-    return Row(f"{display}: {title}", cells, (f"{group.boxes:,} boxes, {group.images:,} images; {who}",))
+    who = "patients not known" if group.patients is None else _number(group.patients, "patient")
+    rests_on = f"{_number(group.boxes, 'box', 'boxes')}, {_number(group.images, 'image')}; {who}"
+    return Row(f"{display}: {title}", cells, (rests_on,))
+
+
+def _number(n: int, one: str, several: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
 
 
 def sanity_table(report: SanityReport) -> Table:
