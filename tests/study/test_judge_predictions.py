@@ -153,6 +153,30 @@ def test_one_file_may_hold_several_models(tmp_path: Path) -> None:
         judged(str(tmp_path / "b.csv"), tmp_path / "out", calibrate=str(tmp_path / "c.csv"))
 
 
+def test_a_rescaled_model_is_no_other_reader_once_it_has_its_own_threshold(tmp_path: Path) -> None:
+    """B is A with every probability halved: the same ranking, so no test may part them, unless A's threshold judges both."""
+    header = (*HEADER, "model")
+
+    def both(first: int) -> list[tuple[object, ...]]:
+        plain = rows(first, 40)
+        return [(*r, "A") for r in plain] + [(*r[:3], float(str(r[3])) / 2, "B") for r in plain]
+
+    file = write(tmp_path / "both.csv", both(0), header)
+    calibrate = write(tmp_path / "c.csv", both(40), header)
+    own = judged(file, tmp_path / "own", calibrate=calibrate)
+    shared = judged(file, tmp_path / "shared")
+    assert own.evidence is not None
+    assert shared.evidence is not None
+    assert own.evidence.models is not None
+    assert shared.evidence.models is not None
+    thresholds = own.evidence.models.thresholds
+    assert thresholds["B"] == pytest.approx(thresholds["A"] / 2)
+    assert own.evidence.models.pairs[0].differences["recall"].value == 0
+    assert shared.evidence.models.pairs[0].differences["recall"].value > 0
+    assert any("at this one's threshold" in warning for warning in shared.warnings)
+    assert not any("at this one's threshold" in warning for warning in own.warnings)
+
+
 WRONG: list[tuple[list[Row], tuple[str, ...], type[CxreaderError], str]] = [
     ([], HEADER, DataError, r"product\.csv: holds no prediction"),
     ([row[:3] for row in rows()], HEADER[:3], TableError, r"product\.csv: has no column 'probability'"),

@@ -39,8 +39,8 @@ class Asked:
     `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
     its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
     reading room whose worklist is simulated, `max_wait` in minutes after which an image goes before all others. `second`:
-    a second reading, image -> 0 or 1. `others`: further models on the same images, by name, and `name` what to call this
-    one beside them.
+    a second reading, image -> 0 or 1. `others`: further models on the same images, by name, `thresholds`
+    theirs where they were fitted, and `name` what to call this one beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
@@ -52,6 +52,7 @@ class Asked:
     name: str = "this model"
     calibrated_at: float | None = None
     max_wait: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.prevalence is not None and not 0 < self.prevalence < 1:
@@ -184,7 +185,7 @@ def _deployed(table: PredictionTable, asked: Asked) -> NDArray[np.floating]:
 
 
 def _side_by_side(table: PredictionTable, asked: Asked, *, seed: int, n_resamples: int) -> PairedComparison:
-    """The judged model and the others on the same images, every one called abnormal from the same threshold on."""
+    """The judged model and the others on the same images, each at its own threshold, or at this model's if it has none."""
     sample, probabilities = align({asked.name: table, **asked.others})
-    threshold = asked.points[0].threshold
-    return compare_models(sample, probabilities, threshold, seed=seed, n_resamples=n_resamples)
+    thresholds = dict.fromkeys(probabilities, asked.points[0].threshold) | dict(asked.thresholds)
+    return compare_models(sample, probabilities, thresholds, seed=seed, n_resamples=n_resamples)

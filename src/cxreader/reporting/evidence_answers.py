@@ -126,7 +126,7 @@ HONEST = "No dishonesty is shown."
 def honesty(report: CalibrationReport) -> str:
     """In words what the intervals of slope and intercept show: too bold, too timid, too low, too high, or nothing."""
     slope, intercept = report.line.slope, report.line.intercept
-    if np.isnan(slope.value) or np.isnan(intercept.value):
+    if np.isnan(slope.low) or np.isnan(intercept.low):
         return "Whether they are too bold or too timid cannot be said."
     found = []
     if slope.high < 1:

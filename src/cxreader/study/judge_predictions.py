@@ -24,6 +24,10 @@ from cxreader.study.write_out import PREDICTIONS, write_out
 
 # Where no threshold is given or fitted: the larger of the two classes' probabilities decides.
 HALF = OperatingPoint("half", 0.5, "none was given, and nothing to fit one on", 0, 0, "given")
+SHARED_THRESHOLD = (
+    "Another model stands beside this one at this one's threshold: what hangs on a threshold (accuracy, recall, "
+    "specificity, McNemar's test) then compares scales too; AUC does not. --calibrate with all models gives each its own."
+)
 UNKNOWN = (
     "No patient is known in the judged predictions, or in those that set the thresholds: only their images were compared, "
     "so a patient may be in both."
@@ -71,6 +75,9 @@ def judge_predictions(
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
     points, conformal, warnings = _fitted(fitting, table, subject)
+    thresholds = _others_thresholds(fitting, [name for name in tables if name != subject])
+    if len(thresholds) < len(tables) - 1:
+        warnings.append(SHARED_THRESHOLD)
     others = {name: other for name, other in tables.items() if name != subject}
     calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name
     judged = ", ".join(Path(file).name for file in files)
@@ -85,7 +92,9 @@ def judge_predictions(
             baselines={b.name: b.probability for b in sightless if b.probability is not None},
             warnings=[*warnings, *_one_label_a_source(sample, table)],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
-            asked=replace(asked, points=points, conformal=conformal, others=others, name=subject),
+            asked=replace(
+                asked, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
+            ),
         )
     write_out(evaluation, table, {}, out)
     return evaluation
@@ -137,6 +146,19 @@ def _fitted(
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
     warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
     return (*given, *fitted.points), fitted.conformal, warnings
+
+
+def _others_thresholds(fitting: Fitting, names: Sequence[str]) -> dict[str, float]:
+    """The first rule fitted for each other model that the calibrate file holds; none where a threshold was given."""
+    if fitting.calibrate is None or fitting.threshold is not None or not names:
+        return {}
+    models = read_models(fitting.calibrate)
+    fitted = {
+        name: fit_decisions(models[name].label, models[name].probability, list(fitting.rules)[:1], "none")
+        for name in names
+        if name in models
+    }
+    return {name: decisions.points[0].threshold for name, decisions in fitted.items()}
 
 
 def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str) -> None:
