@@ -168,7 +168,10 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
         for n, e in figures.items()
     ]
     c, point = evaluation.confusion, evaluation.operating_point
-    excluded = "".join(f"; {count:,} left out: {reason}" for reason, count in evaluation.counts.excluded.items())
+    excluded = "".join(
+        f"; {count:,} image{'s' * (count != 1)} left out: {reason}"
+        for reason, count in evaluation.counts.excluded.items()
+    )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
     warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)

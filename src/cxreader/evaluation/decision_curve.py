@@ -54,11 +54,16 @@ class DecisionCurve:
 
     @property
     def useful(self) -> tuple[tuple[float, float], ...]:
-        """Stretches of thresholds, first to last, at which the band of the advantage lies above 0."""
+        """Stretches of at least two thresholds, first to last, at which the band of the advantage lies above 0.
+
+        The band is pointwise: of many thresholds a single one lies above it by chance easily.
+        """
         above = np.concatenate([[False], self.advantage_low > 0, [False]])
         first, behind = np.flatnonzero(np.diff(above.astype(np.int8))).reshape(-1, 2).T
         return tuple(
-            (float(self.threshold[a]), float(self.threshold[b - 1])) for a, b in zip(first, behind, strict=True)
+            (float(self.threshold[a]), float(self.threshold[b - 1]))
+            for a, b in zip(first, behind, strict=True)
+            if b - a > 1
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -193,7 +193,11 @@ def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside
     known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value)}
     name, gain, seen = "", None, "needs no image"
     if best is not None:
-        name, gain, seen = best.name, best.gain, "sees no disease"
+        aside = [r for r in audit.baselines if not r.counts and r.auc.value > best.auc.value] if audit else []
+        also = "".join(
+            f"; {r.name}, AUC {told(r.auc)}, set aside: the model does not know these patients" for r in aside
+        )
+        name, gain, seen = best.name, best.gain, f"sees no disease{also}"
     elif known:
         name, gain = min(known.items(), key=lambda item: item[1].value)
     against = "" if models is None else _against_models(models)
@@ -231,6 +235,7 @@ def _looking_where(beside: Beside) -> Answer:
     figure = f"IoU {value((whole.model or whole.null)['iou'], 2)}"
     rests = f"{whole.boxes:,} boxes in {whole.images:,} images; "
     rests += "patients not known" if whole.patients is None else f"{whole.patients:,} patients"
+    rests += "" if beside.sanity is None else f"; with random weights {beside.sanity.images} images"
     alert = not (whole.gain and whole.gain["iou"].low > 0)
     return Answer(ask, anchor, figure, f"{found.statement()}{sanity}", rests, alert=alert)
 

@@ -96,12 +96,13 @@ def _of_images(beside: Beside) -> dict[str, Any]:
 def decision_words(curve: DecisionCurve) -> str:
     """One or two sentences: at which thresholds the model is worth following, as far as the band shows it."""
     where = f"{share_words(curve.prevalence)} abnormal, {'as stated' if curve.deployed else 'as in this sample'}"
-    on = f"{curve.n_positive:,} abnormal, {curve.n_negative:,} normal images; {curve.method}"
+    on = f"{curve.n_positive:,} abnormal, {curve.n_negative:,} normal images; {curve.method}; "
+    on += f"pointwise over {len(curve.threshold)} thresholds"
     if np.isnan(curve.net_benefit).all():
         return f"Undefined: {curve.reason}."
     if not curve.useful:
         return f"At no threshold is flagging by the model shown to beat both flagging all and flagging none ({where}; {on})."
-    spans = ", ".join(f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}" for a, b in curve.useful)
+    spans = ", ".join(f"{a:.2f} to {b:.2f}" for a, b in curve.useful)
     return f"Flagging by the model beats both flagging all and flagging none at thresholds {spans} ({where}; {on})."
 
 

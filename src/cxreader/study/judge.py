@@ -18,7 +18,7 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked
-from cxreader.evaluation.shortcut_records import SUSPECTED, ShortcutAudit
+from cxreader.evaluation.shortcut_records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
@@ -107,8 +107,10 @@ def judge(
 
 def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     """What nobody may overlook who reads the figures."""
-    if shortcuts is None or shortcuts.verdict != SUSPECTED:
+    if shortcuts is None or shortcuts.verdict == NOT_FOUND:
         return []
+    if shortcuts.verdict == TOO_FEW:
+        return ["too few patients to say whether there is a shortcut"]
     return [f"a shortcut is suspected: {'; '.join(shortcuts.reasons)}"]
 
 
