@@ -164,3 +164,20 @@ def test_what_cannot_be_answered_is_refused(table: PredictionTable) -> None:
         gather(table, Asked(POINTS, second={"x.png": 1}), **SEED)
     with pytest.raises(TableError, match=r"^rival: has other images"):
         gather(table, Asked(POINTS, others={"rival": _table(199)}), **SEED)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_worklist_that_cannot_be_drawn_is_refused_before_any_resampling(
+    table: PredictionTable, label: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heavy(*_: Any, **__: Any) -> None:
+        pytest.fail("resampled before it refused")
+
+    monkeypatch.setattr("cxreader.evaluation.evidence.bootstrap_bca", heavy)
+    monkeypatch.setattr("cxreader.evaluation.evaluate.resample", heavy)
+    one_class = replace(table, label=np.full(len(table), label))
+    asked = Asked(POINTS, prevalence=0.1, room=ROOM)
+    with pytest.raises(DataError, match="lack a class to draw from"):
+        gather(one_class, asked, **SEED)
+    with pytest.raises(DataError, match="lack a class to draw from"):
+        evaluate(one_class, POINTS[0], asked=asked, **SEED)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cxreader.errors import DataError, TableError, UsageError
+from cxreader.evaluation import queueing
 from cxreader.evaluation.disciplines import DISCIPLINES, FIRST_COME, Discipline, serve
 from cxreader.evaluation.queueing import Triage, Turnaround, simulate_triage
 from cxreader.evaluation.reading_room import ALWAYS, DAY, Arrivals, ReadingRoom, ReadingTime, Shift, read_arrivals
@@ -205,6 +206,41 @@ def test_readers_who_cannot_keep_up_are_said() -> None:
     assert room.load == pytest.approx(120 * 6 * 7 / (5 * 2 * 600))
 
 
+def _recorded(days: tuple[int, ...]) -> Arrivals:
+    """A hundred arrivals on each of these days, all of them between 8 and 18."""
+    return Arrivals(np.concatenate([day * DAY + np.linspace(8 * 60, 18 * 60 - 1, 100) for day in days]))
+
+
+@pytest.mark.parametrize(
+    ("days", "shift", "a_day", "load"),
+    [
+        ((0, 1, 2, 3, 4), "8-18@mon-fri", 100, 400 / 600),
+        ((2,), "8-18", 100, 400 / 600),
+        ((2,), "8-18@wed", 100, 400 / 600),
+        ((0, 1, 2, 3, 4, 7, 8, 9, 10, 11), "8-18x2@mon-fri", 1000 / 12, 4000 / (10 * 2 * 600)),
+        ((3, 5), "20-8x1@fri-sat", 200 / 3, 800 / (16 * 60)),
+        ((5, 6), "8-18@mon-fri", 100, float("nan")),
+    ],
+)
+def test_recorded_times_ask_for_reading_on_the_days_they_cover(
+    days: tuple[int, ...], shift: str, a_day: float, load: float
+) -> None:
+    """Friday 20 to midnight and Saturday 0 to 8 and 20 to midnight are the 16 hours of Thursday to Saturday by night."""
+    room = ReadingRoom(ReadingTime("fixed", 4), recorded=_recorded(days), shifts=(Shift.parse(shift),))
+    assert room.images_a_day == pytest.approx(a_day)
+    assert room.load == pytest.approx(load, nan_ok=True)
+
+
+def test_a_large_record_has_fewer_replications_and_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (queueing.MOST_ARRIVALS, queueing.FEWEST_REPLICATIONS) == (2_000_000, 20)
+    monkeypatch.setattr(queueing, "MOST_ARRIVALS", 3000)
+    for days, asked, taken in (((0,), 200, 30), ((0, 1, 2), 200, 20), ((0,), 7, 7)):
+        room = ReadingRoom(ReadingTime("exponential", 4), recorded=_recorded(days))
+        triage = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=asked)
+        assert triage.n_replications == taken
+        assert f"over {taken} replications" in triage.results[0].times["all"]["mean"].method
+
+
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
@@ -264,7 +300,7 @@ def test_real_times_are_served_as_they_stand(tmp_path: Path) -> None:
     turnaround = [10.0, 29.0, 12 * 60 + 5.0]
     assert triage.results[0].times["all"]["mean"].value == pytest.approx(np.mean(turnaround))
     assert triage.results[0].times["all"]["maximum"].value == pytest.approx(725)
-    assert triage.images_a_day == pytest.approx(2 / 720 * DAY)
+    assert triage.images_a_day == 3
 
 
 @pytest.mark.parametrize(
@@ -288,7 +324,7 @@ def test_shifts_are_read_from_words() -> None:
     assert Shift.parse("8-18") == Shift(8, 18)
     assert Shift.parse("7.5-20x3@sat") == Shift(7.5, 20, 3, (5,))
     assert Shift.parse("20-8x1@SAT-mon") == Shift(20, 8, 1, (0, 5, 6))
-    for wrong in ("8 to 18", "8-25", "24-8", "8-18x0", "8-18@Samstag", "1.2.3-4"):
+    for wrong in ("8 to 18", "8-25", "24-8", "8-18x0", "8-18x1001", "8-18x" + "9" * 5000, "8-18@Samstag", "1.2.3-4"):
         with pytest.raises(UsageError):
             Shift.parse(wrong)
 
@@ -314,6 +350,8 @@ def test_nonsense_is_refused() -> None:
         lambda: ReadingTime("fixed", 0),
         lambda: ReadingTime("lognormal", 5, float("nan")),
         lambda: Shift(8, 18, 1, ()),
+        lambda: Shift(8, 18, 1001),
+        lambda: ReadingRoom(reading, rate=5, shifts=(Shift(8, 18, 600), Shift(18, 8, 600))),
         lambda: ReadingRoom(reading),
         lambda: ReadingRoom(reading, rate=5, recorded=Arrivals(np.zeros(1))),
         lambda: ReadingRoom(reading, rate=0),

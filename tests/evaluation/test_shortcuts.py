@@ -214,6 +214,35 @@ def test_five_patients_a_class_separated_by_luck_are_not_enough() -> None:
     assert audit.verdict == "too few patients to say"
 
 
+def _six(model: tuple[float, float], rival: float) -> ShortcutAudit:
+    label = np.repeat([0, 1], 3)
+    others: dict[str, Floats | str] = {"prevalence": np.full(6, 0.5) if rival == 0.5 else np.abs(1 - rival - label)}
+    return _audit(label, np.where(label, *model[::-1]), others, groups=np.arange(6), views={})
+
+
+def test_a_perfect_model_of_three_patients_a_class_is_not_enough_to_beat_prevalence() -> None:
+    audit = _six((0.1, 0.9), 0.5)
+    bound = binomtest(3, 3).proportion_ci(confidence_level=0.975, method="exact").low ** 2
+    rival = audit.baselines[0]
+    assert (audit.model.value, rival.auc.value, rival.gain.value) == (1.0, 0.5, 0.5)
+    assert audit.model.low == pytest.approx(bound)
+    assert (rival.auc.low, rival.auc.high) == (0.5, 0.5)
+    assert (rival.gain.low, rival.gain.high) == (pytest.approx(0.5 - (1 - bound)), 0.5)
+    assert audit.verdict == "too few patients to say"
+
+
+def test_a_complete_separation_the_other_way_round_is_bounded_from_above() -> None:
+    left = 1 - binomtest(3, 3).proportion_ci(confidence_level=0.975, method="exact").low ** 2
+    worst = _six((0.9, 0.1), 0.5)
+    assert (worst.model.value, worst.model.low, worst.model.high) == (0.0, 0.0, pytest.approx(left))
+    gain = worst.baselines[0].gain
+    assert (gain.value, gain.low, gain.high) == (-0.5, -0.5, pytest.approx(left - 0.5))
+    assert worst.verdict == "too few patients to say"
+    apart = _six((0.1, 0.9), 0.0).baselines[0]
+    assert (apart.auc.low, apart.auc.high) == (0.0, pytest.approx(left))
+    assert (apart.gain.value, apart.gain.low, apart.gain.high) == (1.0, pytest.approx(1 - 2 * left), 1.0)
+
+
 def test_a_model_that_says_the_same_to_everybody_is_no_better_than_prevalence() -> None:
     label = np.arange(100) % 2
     audit = _audit(label, np.full(100, 0.7), {"prevalence": np.full(100, 0.5)}, views={})

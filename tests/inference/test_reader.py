@@ -88,6 +88,14 @@ def test_a_run_is_accepted_where_an_artifact_is(reader: Reader, small_run: Path,
     assert Reader.load(small_run / "artifact").read(files[0]).probability == reader.read(files[0]).probability
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_no_batch_is_refused_at_once(reader: Reader, files: list[Path], batch_size: int) -> None:
+    with pytest.raises(UsageError, match="reads nothing"):
+        reader.read_many(files, batch_size=batch_size)
+    with pytest.raises(UsageError, match="reads nothing"):
+        reader.probabilities(np.zeros((1, 8, 8), np.uint8), batch_size=batch_size)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 def test_many_equal_one_by_one_whatever_the_batch(reader: Reader, files: list[Path], batch_size: int) -> None:
     many = list(reader.read_many(files, batch_size=batch_size, heat_map=True))

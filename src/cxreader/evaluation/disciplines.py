@@ -56,7 +56,7 @@ def serve(
     """
     come, minutes, rank = arrival.tolist(), reading.tolist(), urgency.tolist()
     patience = np.inf if max_wait is None else max_wait
-    desks = [_Desk(shift) for shift in shifts for _ in range(shift.readers)]
+    desks = [desk for shift in shifts for desk in [_Desk(shift)] * shift.readers]
     finish: list[float | None] = [None] * len(come)
     waiting: list[tuple[float, int]] = []
     free = [(desk.opens(come[0]), k) for k, desk in enumerate(desks)] if come else []

@@ -25,7 +25,7 @@ from cxreader.evaluation.curves import (
     precision_recall_curve,
     roc_curve,
 )
-from cxreader.evaluation.evidence import Asked, Evidence, gather
+from cxreader.evaluation.evidence import Asked, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.intervals import (
     N_RESAMPLES,
     Estimate,
@@ -155,9 +155,12 @@ def evaluate(
     AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
     `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
     user". What is `asked` besides is answered in `evidence`.
-    Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1.
+    Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1 and for a
+    worklist that is asked for at a prevalence when a class is missing.
     """
     point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
+    if asked is not None:
+        refuse_undrawable(table, asked)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})

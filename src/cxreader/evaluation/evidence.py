@@ -25,7 +25,7 @@ from cxreader.evaluation.labels import Contradiction, LabelComparison, compare_l
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.paired import PairedComparison, align, compare_models
 from cxreader.evaluation.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
-from cxreader.evaluation.queueing import Triage, simulate_triage
+from cxreader.evaluation.queueing import Triage, require_drawable, simulate_triage
 from cxreader.evaluation.reading_room import ReadingRoom
 from cxreader.evaluation.subgroups import Subgroups, subgroups
 from cxreader.records import OperatingPoint, PredictionTable
@@ -119,13 +119,20 @@ class Evidence:
         )
 
 
+def refuse_undrawable(table: PredictionTable, asked: Asked) -> None:
+    """Raises DataError for a worklist that these predictions cannot fill: one at a prevalence when a class is missing."""
+    if asked.room is not None:
+        require_drawable(table, asked.prevalence)
+
+
 def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
     `asked.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision curve
     at another prevalence (see `Asked`). Raises TableError for points that share a name and for models of other images,
-    DataError for a second reading of other images and for a worklist at a prevalence when a class is missing.
+    DataError for a second reading of other images and, before any interval, for what `refuse_undrawable` refuses.
     """
+    refuse_undrawable(table, asked)
     sample, first = Sample.of(table), asked.points[0]
     same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     metrics = all_metrics(sample.label, table.probability, first.threshold)

@@ -14,6 +14,8 @@ METADATA = ("age", "sex", "view", "follow_up", "visit", "width", "height", "size
 """Columns that are taken; labels, findings, decisions and models stand in tables too and are never features."""
 RARE = 10
 """A value of fewer images has no column of its own."""
+COMMONEST = 30
+"""Of the values of one column, so many have a column of their own at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +31,8 @@ def metadata_features(columns: Mapping[str, NDArray[np.generic]], n: int) -> Met
     """Features of n images from those of `columns` (n,) that `METADATA` names; k is 0 when none of them varies.
 
     A number stays a number, its gaps (NaN) at the median and marked by a column of their own. A text becomes a column
-    for each value of at least `RARE` images, one for the rarer together and one for gaps (empty text). What does not
-    vary over the images is left out. Labels play no part.
+    for each value of at least `RARE` images, of these the `COMMONEST` most frequent (ties by name), one for all others
+    together and one for gaps (empty text). What does not vary over the images is left out. Labels play no part.
     """
     found: dict[str, Floats] = {}
     used = []
@@ -58,7 +60,9 @@ def _numbers(name: str, values: NDArray[np.generic]) -> dict[str, Floats]:
 def _categories(name: str, values: NDArray[np.generic]) -> dict[str, Floats]:
     text = np.asarray(values, dtype=np.str_)
     present, counts = np.unique(text, return_counts=True)
-    often = [value for value in present[counts >= RARE].tolist() if value]
+    by_count = present[np.argsort(-counts, kind="stable")].tolist()
+    enough = set(present[counts >= RARE].tolist()) - {""}
+    often = sorted([value for value in by_count if value in enough][:COMMONEST])
     columns = {f"{name} {value}": text == value for value in often}
     columns[f"{name} rare"] = ~np.isin(text, [*often, ""])
     columns[f"{name} missing"] = text == ""

@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 T = TypeVar("T")
 U = TypeVar("U")
 N_IMAGES, N_REPLICATIONS = 2000, 200
+MOST_ARRIVALS, FEWEST_REPLICATIONS = 2_000_000, 20
+"""Of recorded times no more arrivals are simulated over all replications, but for so few replications."""
 WHO = ("abnormal", "normal", "all")
 MEASURES = ("mean", "p95", "maximum")
 
@@ -63,7 +65,7 @@ class Triage:
     """A worklist simulated under several disciplines, first-come first.
 
     `images_a_day` and `load` (reading minutes asked for over minutes that readers are there) describe the room, NaN where
-    a single recorded time does not tell; `note` says what a reader of the numbers must know of it. `reading` is None
+    the recorded times do not tell; `note` says what a reader of the numbers must know of it. `reading` is None
     where real reading times were used. `prevalence` is the share of abnormal images, the sample's own unless `deployed`.
     `n_images` were counted in each replication.
     """
@@ -123,7 +125,8 @@ def simulate_triage(
 
     `prevalence` in (0, 1) is the share of abnormal arrivals, by default the table's own. Of Poisson arrivals `margin`
     more (a tenth of `n_images`) come before and after the counted ones, so that the room is neither empty at the start
-    nor drained at the end; recorded times are all counted, once a replication. The intervals are Student's over
+    nor drained at the end; recorded times are all counted, once a replication, with fewer
+    replications where more than `MOST_ARRIVALS` would be simulated. The intervals are Student's over
     replications with seeds of their own: they tell how exact the simulation is, with these predictions held fixed.
     Raises UsageError for fewer than one image or two replications, TableError for a prevalence that does not lie between
     0 and 1, DataError for a table that lacks a class it needs.
@@ -135,6 +138,7 @@ def simulate_triage(
     draw = _Draws.of(table, point, prevalence)
     if room.recorded is not None:
         n_images, margin = len(room.recorded.minutes), 0
+        n_replications = min(n_replications, max(FEWEST_REPLICATIONS, MOST_ARRIVALS // max(1, n_images)))
     margin = n_images // 10 if margin is None else margin
     measured = np.empty((len(asked), n_replications, len(WHO), len(MEASURES)))
     for r, child in enumerate(np.random.SeedSequence(seed).spawn(n_replications)):
@@ -162,6 +166,18 @@ def simulate_triage(
     )
 
 
+def require_drawable(table: PredictionTable, prevalence: float | None) -> None:
+    """Nothing, if a worklist can be drawn from the table at this prevalence, by default its own.
+
+    Raises TableError for a prevalence that does not lie between 0 and 1, DataError for a table that lacks a class.
+    """
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise TableError(f"the prevalence {prevalence} lies not between 0 and 1", mend="give a share such as 0.1")
+    needed = () if prevalence is None else (NORMAL, ABNORMAL)
+    if len(table) == 0 or not all(np.any(table.label == value) for value in needed):
+        raise DataError("the predictions lack a class to draw from", mend="give normal and abnormal images")
+
+
 @dataclass(frozen=True, eq=False)
 class _Images:
     """Arrivals (n,): label, probability of abnormal, and whether it is flagged."""
@@ -186,11 +202,7 @@ class _Draws:
 
     @classmethod
     def of(cls, table: PredictionTable, point: OperatingPoint, prevalence: float | None) -> _Draws:
-        if prevalence is not None and not 0 < prevalence < 1:
-            raise TableError(f"the prevalence {prevalence} lies not between 0 and 1", mend="give a share such as 0.1")
-        needed = () if prevalence is None else (NORMAL, ABNORMAL)
-        if len(table) == 0 or not all(np.any(table.label == value) for value in needed):
-            raise DataError("the predictions lack a class to draw from", mend="give normal and abnormal images")
+        require_drawable(table, prevalence)
         probability = np.asarray(table.probability, dtype=np.float64)
         return cls(_Images(np.asarray(table.label), probability, probability >= point.threshold), prevalence)
 

@@ -23,9 +23,10 @@ Floats = NDArray[np.float64]
 HOUR, DAY, WEEK = 60.0, 1440.0, 10080.0
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TimeKind = Literal["exponential", "lognormal", "fixed"]
+MOST_READERS = 1000
 _HOUR = r"\d+(?:\.\d+)?"
 _SHIFT = re.compile(
-    rf"(?P<start>{_HOUR})-(?P<end>{_HOUR})(?:x(?P<readers>\d+))?(?:@(?P<first>[a-z]+)(?:-(?P<last>[a-z]+))?)?"
+    rf"(?P<start>{_HOUR})-(?P<end>{_HOUR})(?:x(?P<readers>\d{1, 9}))?(?:@(?P<first>[a-z]+)(?:-(?P<last>[a-z]+))?)?"
 )
 
 
@@ -64,8 +65,8 @@ class ReadingTime:
 class Shift:
     """Readers who are there from hour `start` to hour `end` of each of `days` (0 Monday to 6 Sunday).
 
-    Past midnight if `end` is not after `start`. Raises UsageError for hours outside 0 to 24, for no reader and for no or
-    an unknown day.
+    Past midnight if `end` is not after `start`. Raises UsageError for hours outside 0 to 24, for no reader and more
+    than `MOST_READERS`, and for no or an unknown day.
     """
 
     start: float
@@ -80,6 +81,7 @@ class Shift:
             )
         if self.readers < 1 or not self.days or not set(self.days) <= set(range(7)):
             raise UsageError(f"a shift has {self.readers} readers on days {self.days}", mend="give one or more of each")
+        _refuse_crowds(self.readers)
 
     @classmethod
     def parse(cls, text: str) -> Shift:
@@ -108,6 +110,11 @@ class Shift:
         return sorted(stretches)
 
 
+def _refuse_crowds(readers: int) -> None:
+    if readers > MOST_READERS:
+        raise UsageError(f"{readers:,} readers are too many to simulate", mend=f"give at most {MOST_READERS:,} in all")
+
+
 ALWAYS = (Shift(0, 24),)
 
 
@@ -124,7 +131,7 @@ class ReadingRoom:
     """Arrivals, reading times and shifts. Either `rate` images a day (Poisson), or `recorded` times.
 
     `reading` is needed unless the recorded times have their own. Raises UsageError for both or neither, for a rate that
-    is not above 0, and where no reading time is known.
+    is not above 0, where no reading time is known, and for more than `MOST_READERS` readers over all shifts.
     """
 
     reading: ReadingTime | None
@@ -141,20 +148,44 @@ class ReadingRoom:
             raise UsageError("no reading time is known", mend="give a mean in minutes, or a column reading_minutes")
         if not self.shifts:
             raise UsageError("nobody reads: there is no shift", mend="give a shift such as 8-18")
+        _refuse_crowds(sum(shift.readers for shift in self.shifts))
 
     @property
     def load(self) -> float:
-        """Reading minutes asked for over minutes that readers are there; from 1 on they cannot keep up."""
-        open_share = sum((end - begin) * s.readers for s in self.shifts for begin, end in s.hours()) / WEEK
-        return self.images_a_day * self.minutes_a_reading / (open_share * DAY)
+        """Reading minutes asked for over minutes that readers are there; from 1 on they cannot keep up.
+
+        Of recorded times both are those of the days that the record covers; NaN where nobody reads on any of them.
+        """
+        manned = self._manned_a_day()
+        return self.images_a_day * self.minutes_a_reading / manned if manned else float("nan")
 
     @property
     def images_a_day(self) -> float:
-        """The rate, or what the recorded times amount to; NaN for fewer than two different times."""
+        """The rate, or recorded images over the calendar days from the first to the last, both whole.
+
+        NaN for fewer than two different times.
+        """
         if self.recorded is None:
             return float(self.rate or 0)
-        span = float(np.ptp(self.recorded.minutes)) if len(self.recorded.minutes) else 0.0
-        return (len(self.recorded.minutes) - 1) / span * DAY if span > 0 else float("nan")
+        covered = self._covered_days()
+        return len(self.recorded.minutes) / len(covered) if len(covered) else float("nan")
+
+    def _covered_days(self) -> range:
+        """Days since Monday of the first week, from the first recorded time to the last; none where they do not differ."""
+        minutes = np.empty(0) if self.recorded is None else self.recorded.minutes
+        if len(minutes) == 0 or np.ptp(minutes) == 0:
+            return range(0)
+        return range(int(minutes.min() // DAY), int(minutes.max() // DAY) + 1)
+
+    def _manned_a_day(self) -> float:
+        """Minutes that readers are there, a day: over a week, or over the days that the recorded times cover."""
+        week = np.zeros(7)
+        for shift in self.shifts:
+            for begin, end in shift.hours():
+                midnights = np.arange(8) * DAY
+                week += shift.readers * np.diff(np.clip(midnights, begin, end))
+        covered = np.array(self._covered_days() or range(7))
+        return float(week[covered % 7].mean())
 
     @property
     def minutes_a_reading(self) -> float:

@@ -227,18 +227,20 @@ def _areas(sample: Sample, probability: Floats, others: Mapping[str, Floats]) ->
 def _settled(name: str, found: Mapping[str, Estimate], sample: Sample) -> Estimate:
     """What is the same in every resample, with the interval that the bootstrap cannot give.
 
-    A complete separation has its bound, and two of them differ by no more than what the bound leaves; one answer for
-    every image has AUC 0.5, and two that rank alike differ by 0, whoever is drawn.
+    A complete separation (AUC 1, or 0 the other way round) has its bound, and so has a difference of which it is a part,
+    on the side to which it may move; one answer for every image has AUC 0.5, whoever is drawn.
     """
-    estimate = found[name]
-    both = (found["model"], found[name.removeprefix("model minus ")])
-    left = 0.0
-    method = "the same whoever is drawn"
-    if estimate.value > 1 - _SAME or all(e.value > 1 - _SAME for e in both):
+    estimate, rival = found[name], name.removeprefix("model minus ")
+    gain = rival != name
+    up, down = (found["model"].value, found[rival].value) if gain else (estimate.value, float("nan"))
+    falls = (up > 1 - _SAME) + (down < _SAME)
+    rises = (up < _SAME) + (down > 1 - _SAME)
+    left, method = 0.0, "the same whoever is drawn"
+    if falls or rises:
         left = 1 - separated_low(sample)
         method = f"exact binomial bound of a complete separation, by {'patient' if sample.patients_known else 'image'}"
-    high = min(1.0, estimate.value + left)
-    return replace(estimate, low=estimate.value - left, high=high, method=method, reason=None)
+    low = max(-1.0 if gain else 0.0, estimate.value - falls * left)
+    return replace(estimate, low=low, high=min(1.0, estimate.value + rises * left), method=method, reason=None)
 
 
 def _shown_small(gain: Estimate, limits: Limits) -> bool:

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import ImageError
+from cxreader.errors import ImageError, UsageError
 from cxreader.evaluation.calibration import margin
 from cxreader.evaluation.calibrators import calibrator_from_dict
 from cxreader.evaluation.conformal import ConformalRule
@@ -67,8 +67,13 @@ class Reader:
     ) -> Iterator[Reading]:
         """One Reading a source, in their order, decoding the next batch while the network works on this one.
 
-        A source that cannot be read gives a Reading without decision whose `reasons` say why; nothing is raised.
+        A source that cannot be read gives a Reading without decision whose `reasons` say why; nothing is raised for it.
+        Raises UsageError, before anything is read, for a `batch_size` below 1.
         """
+        _refuse_no_batch(batch_size)
+        return self._in_batches(sources, batch_size, heat_map)
+
+    def _in_batches(self, sources: Iterable[Source], batch_size: int, heat_map: bool) -> Iterator[Reading]:
         waiting = iter(sources)
         with ThreadPoolExecutor(DECODERS) as pool:
             ahead = [pool.submit(self._prepared, s) for s in islice(waiting, batch_size)]
@@ -78,7 +83,11 @@ class Reader:
                 yield from self._batch(batch, heat_map)
 
     def probabilities(self, pixels: NDArray[np.uint8], *, batch_size: int = 64) -> NDArray[np.float64]:
-        """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them."""
+        """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them.
+
+        Raises UsageError for a `batch_size` below 1.
+        """
+        _refuse_no_batch(batch_size)
         found = [np.empty(0)]
         for start in range(0, len(pixels), batch_size):
             logits = self.backend.logits(self.artifact.spec.normalise(np.asarray(pixels[start : start + batch_size])))
@@ -138,3 +147,8 @@ class Reader:
             )
             for i, (name, p, reasons) in enumerate(zip(names, probability, notes, strict=True))
         ]
+
+
+def _refuse_no_batch(batch_size: int) -> None:
+    if batch_size < 1:
+        raise UsageError(f"a batch of {batch_size} images reads nothing", mend="give 1 or more, such as 16")
