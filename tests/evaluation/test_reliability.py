@@ -119,6 +119,14 @@ def test_the_ece_that_chance_alone_gives_is_the_mean_over_calibrated_samples() -
     assert np.mean([r.ece_if_calibrated for r in found]) == pytest.approx(mean, rel=0.06)
 
 
+@pytest.mark.parametrize(("n", "tolerance"), [(40, 0.25), (100, 0.12), (400, 0.08)])
+def test_what_chance_gives_holds_in_small_samples_too(n: int, tolerance: float) -> None:
+    drawn = [_calibrated(1000 + seed, n) for seed in range(200)]
+    found = [reliability(Sample(label, np.arange(n)), p, n_resamples=2) for label, p in drawn]
+    mean = np.mean([r.ece.value for r in found])
+    assert np.mean([r.ece_if_calibrated for r in found]) == pytest.approx(mean, rel=tolerance)
+
+
 def test_chance_counts_patients_not_images() -> None:
     label, p = _calibrated(3, 400)
     once = reliability(Sample(label, np.arange(400)), p, n_resamples=300)

@@ -227,20 +227,20 @@ def test_a_perfect_model_of_three_patients_a_class_is_not_enough_to_beat_prevale
     assert (audit.model.value, rival.auc.value, rival.gain.value) == (1.0, 0.5, 0.5)
     assert audit.model.low == pytest.approx(bound)
     assert (rival.auc.low, rival.auc.high) == (0.5, 0.5)
-    assert (rival.gain.low, rival.gain.high) == (pytest.approx(0.5 - (1 - bound)), 0.5)
+    assert (rival.gain.low, rival.gain.high) == pytest.approx((0.5 - (1 - bound), 0.5))
     assert audit.verdict == "too few patients to say"
 
 
 def test_a_complete_separation_the_other_way_round_is_bounded_from_above() -> None:
     left = 1 - binomtest(3, 3).proportion_ci(confidence_level=0.975, method="exact").low ** 2
     worst = _six((0.9, 0.1), 0.5)
-    assert (worst.model.value, worst.model.low, worst.model.high) == (0.0, 0.0, pytest.approx(left))
+    assert (worst.model.value, worst.model.low, worst.model.high) == pytest.approx((0.0, 0.0, left))
     gain = worst.baselines[0].gain
-    assert (gain.value, gain.low, gain.high) == (-0.5, -0.5, pytest.approx(left - 0.5))
+    assert (gain.value, gain.low, gain.high) == pytest.approx((-0.5, -0.5, left - 0.5))
     assert worst.verdict == "too few patients to say"
     apart = _six((0.1, 0.9), 0.0).baselines[0]
-    assert (apart.auc.low, apart.auc.high) == (0.0, pytest.approx(left))
-    assert (apart.gain.value, apart.gain.low, apart.gain.high) == (1.0, pytest.approx(1 - 2 * left), 1.0)
+    assert (apart.auc.low, apart.auc.high) == pytest.approx((0.0, left))
+    assert (apart.gain.value, apart.gain.low, apart.gain.high) == pytest.approx((1.0, 1 - 2 * left, 1.0))
 
 
 def test_a_model_that_says_the_same_to_everybody_is_no_better_than_prevalence() -> None:

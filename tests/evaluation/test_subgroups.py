@@ -185,7 +185,7 @@ def test_columns_that_are_missing_or_say_nothing_are_said() -> None:
     assert result.notes["age"] == "The predictions have no column 'age'."
     assert result.notes["view"].startswith("The column 'view' names nothing.")
     assert result.notes["source"] == "30 groups: only the 20 largest are judged."
-    assert result.notes["finding"] == "Not among the fourteen findings and left out: Fracture."
+    assert result.notes["finding"] == "1 other findings are not among the fourteen and left out."
     assert [g.name for g in result.groups if g.dimension == "finding"] == ["Mass"]
     assert sum(g.dimension == "source" for g in result.groups) == MAX_GROUPS
     # The ten groups that are not judged stay in the rest of the others.
@@ -240,3 +240,17 @@ def test_neither_the_seed_of_others_nor_a_further_column_changes_a_group() -> No
     one = PredictionTable(table.image, table.label, table.probability, table.patient, {"sex": table.columns["sex"]})
     alone, among = (subgroups(t, HALF, n_resamples=30, seed=2) for t in (one, table))
     assert _of(alone, "sex", "F").metrics == _of(among, "sex", "F").metrics
+
+
+def test_a_group_without_a_miss_is_not_sure_of_it() -> None:
+    """20 of 20 found against 900 of 1,000: Fisher's exact p is 0.25, but the group's own bootstrap has no spread."""
+    found = np.concatenate([np.ones(20), np.repeat([1.0, 0.0], [900, 100]), np.zeros(200)])
+    label = np.repeat([1, 0], [1020, 200])
+    sex: dict[str, NDArray[np.generic]] = {"sex": np.concatenate([np.repeat(["F", "M"], [20, 1000]), ["F", "M"] * 100])}
+    table = PredictionTable(np.arange(1220).astype(np.str_), label, 0.2 + 0.6 * found, None, sex)
+    gap = _of(subgroups(table, HALF, n_resamples=200), "sex", "F").gaps["sensitivity"]
+    assert gap.estimate.value == pytest.approx(0.1)
+    assert np.isnan(gap.estimate.low)
+    assert "fewer than 5 wrong answers" in str(gap.estimate.reason)
+    assert not gap.flagged
+    assert np.isnan(gap.p)

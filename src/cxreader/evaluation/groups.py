@@ -85,9 +85,10 @@ def _by_finding(table: PredictionTable, column: NDArray[np.generic]) -> tuple[Gr
     abnormal = np.asarray(table.label) == ABNORMAL
     member = has[index.ravel()] & abnormal[:, None]
     used = member.any(axis=0)
-    others = sorted({name for _, others in each for name in others})
+    others = {name for _, others in each for name in others}
     silent = int(np.count_nonzero(abnormal & ~told))
-    notes = [f"Not among the fourteen findings and left out: {', '.join(others)}."] if others else []
+    # Such a text may be a sentence of a report: it is counted, not repeated.
+    notes = [f"{len(others)} other findings are not among the fourteen and left out."] if others else []
     notes += [f"Not known of {_images(silent, 'abnormal ')}."] if silent else []
     names = tuple(finding.display for finding, use in zip(FINDINGS, used, strict=True) if use)
     return Grouping(FINDING, names, member[:, used], ~abnormal | told), " ".join(notes)

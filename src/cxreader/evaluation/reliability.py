@@ -59,7 +59,7 @@ class Reliability:
     upwards, because chance alone parts the two in every bin; a resample adds its own chance once more, so both ends
     of the percentile interval lie too high too, and where calibration is good `low` may exceed `value`. Read `high` as
     a careful upper bound, and take no `low` above 0 for a proof of miscalibration: `ece_if_calibrated` is the mean ECE
-    that chance alone would give in these bins (normal theory, spread by patient from the same resamples; NaN without),
+    that chance alone would give in these bins (normal theory; images of one patient count together; NaN for one patient),
     and only an ECE well above it speaks. The term `reliability` below is biased alike.
 
     `brier` by the names of `BRIER_TERMS`: Brier score = reliability - resolution + uncertainty (Murphy, Journal of
@@ -200,7 +200,7 @@ def reliability_from(
         prevalence=found["prevalence"],
         mean_probability=found["mean_probability"],
         ece=found["ece"],
-        ece_if_calibrated=_chance(draws, bins),
+        ece_if_calibrated=_chance(sample, probability, bins),
         brier={name: found[name] for name in BRIER_TERMS},
     )
 
@@ -221,10 +221,19 @@ def _bin(
     return ReliabilityBin(low, high, float(points["bin_probability"][0, k]), observed)
 
 
-def _chance(draws: Mapping[str, Floats], bins: NDArray[np.intp]) -> float:
-    """The mean of |gap| over the bins, were each gap normal about 0 with its spread over the resamples."""
-    if not draws or len(bins) == 0:
+def _chance(sample: Sample, probability: NDArray[np.floating], bins: NDArray[np.intp]) -> float:
+    """The mean of |gap| over the bins, were each gap normal about 0 with the spread that calibrated answers would have.
+
+    In a bin of n images the spread is sqrt(sum p (1 - p)) / n, widened by the square root of the design effect: how much
+    more the deviations of one patient's images in a bin add up than those of strangers would.
+    """
+    if len(bins) == 0 or sample.n_groups < 2:
         return float("nan")
-    gap = np.ma.masked_invalid(draws["bin_probability"] - draws["bin_observed"])
-    spread = gap.std(axis=0).filled(np.nan)
-    return float(np.bincount(bins) / len(bins) @ spread * np.sqrt(2 / np.pi))
+    p, counts = np.asarray(probability, dtype=np.float64), np.bincount(bins)
+    rate = np.bincount(bins, weights=sample.label) / np.maximum(counts, 1)
+    deviation = sample.label - rate[bins]
+    together = np.unique(np.stack([bins, sample.groups]), axis=1, return_inverse=True)[1].ravel()
+    single = float(np.square(deviation).sum())
+    effect = max(1.0, float(np.square(np.bincount(together, weights=deviation)).sum()) / single) if single else 1.0
+    spread = np.sqrt(effect * np.bincount(bins, weights=p * (1 - p))) / np.maximum(counts, 1)
+    return float(counts / len(bins) @ spread * np.sqrt(2 / np.pi))

@@ -23,6 +23,8 @@ from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
 FEW_PATIENTS = 20
+FEW_ANSWERS = 5
+NEARLY_ALL = f"fewer than {FEW_ANSWERS} right or fewer than {FEW_ANSWERS} wrong answers on one side"
 SAME_NORMALS = "every finding is judged against the same normal images"
 
 
@@ -174,6 +176,9 @@ def _judge(
     gaps: dict[Metric, Gap] = {}
     for metric in METRICS:
         gap, spread = found[f"gap {metric}"], draws.get(f"gap {metric}")
+        sides = (found[metric].value, gap.value, sample.label[inside], sample.label[rest])
+        if metric != "auc" and not np.isnan(gap.low) and not _told_apart(*sides, metric):
+            gap = replace(gap, low=float("nan"), high=float("nan"), reason=NEARLY_ALL)
         p = float("nan") if too_small or spread is None else _p_value(gap, spread[:, k])
         gaps[metric] = Gap(gap, p, float("nan"), flagged=False)
     metrics: dict[Metric, Estimate] = {metric: found[metric] for metric in METRICS}
@@ -185,6 +190,20 @@ def _sides(grouping: Grouping, k: int, label: NDArray[np.integer]) -> tuple[NDAr
     member = grouping.member[:, k]
     rest = grouping.known & ~member
     return (member | (label == 0), rest) if grouping.dimension == FINDING else (member, rest)
+
+
+def _told_apart(
+    rate: float, gap: float, inside: NDArray[np.integer], rest: NDArray[np.integer], metric: Metric
+) -> bool:
+    """Whether both sides hold enough right and enough wrong answers for the bootstrap to know how a rate varies.
+
+    A group of which every image is called rightly has no spread of its own, and its gap would seem sure.
+    """
+    value = 1 if metric == "sensitivity" else 0
+    return all(
+        np.isnan(own) or min(own, 1 - own) * np.count_nonzero(images == value) >= FEW_ANSWERS - 1e-6
+        for own, images in ((rate, inside), (rate - gap, rest))
+    )
 
 
 def _p_value(gap: Estimate, draws: Floats) -> float:
