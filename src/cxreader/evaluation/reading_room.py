@@ -26,7 +26,7 @@ TimeKind = Literal["exponential", "lognormal", "fixed"]
 MOST_READERS = 1000
 _HOUR = r"\d+(?:\.\d+)?"
 _SHIFT = re.compile(
-    rf"(?P<start>{_HOUR})-(?P<end>{_HOUR})(?:x(?P<readers>\d{1, 9}))?(?:@(?P<first>[a-z]+)(?:-(?P<last>[a-z]+))?)?"
+    rf"(?P<start>{_HOUR})-(?P<end>{_HOUR})(?:x(?P<readers>\d{{1,9}}))?(?:@(?P<first>[a-z]+)(?:-(?P<last>[a-z]+))?)?"
 )
 
 
