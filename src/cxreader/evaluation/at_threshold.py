@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxreader.errors import TableError
 from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
-from cxreader.evaluation.metrics import Confusion, confusion, precision, recall, specificity
+from cxreader.evaluation.metrics import Confusion, confusion, precision, ratio, recall, specificity
 from cxreader.evaluation.prevalence import at_prevalence
 from cxreader.records import OperatingPoint, PredictionTable
 
@@ -123,10 +123,10 @@ def _rates(c: Confusion, prevalence: float | None) -> dict[str, Floats]:
         "sensitivity": found,
         "specificity": spared,
         "ppv": precision(c),
-        "npv": _ratio(c.tn, c.tn + c.fn),
-        "lr_positive": _ratio(found, 1 - spared),
-        "lr_negative": _ratio(1 - found, spared),
-        "flagged": _ratio(c.tp + c.fp, c.tp + c.fp + c.tn + c.fn),
+        "npv": ratio(c.tn, c.tn + c.fn),
+        "lr_positive": ratio(found, 1 - spared),
+        "lr_negative": ratio(1 - found, spared),
+        "flagged": ratio(c.tp + c.fp, c.tp + c.fp + c.tn + c.fn),
     }
     if prevalence is None:
         return values
@@ -136,10 +136,6 @@ def _rates(c: Confusion, prevalence: float | None) -> dict[str, Floats]:
     )
     flagged = prevalence * found + (1 - prevalence) * (1 - spared)
     return values | {"deployed ppv": ppv, "deployed npv": npv, "deployed flagged": flagged}
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
 def _reasons(label: NDArray[np.integer]) -> dict[str, str]:

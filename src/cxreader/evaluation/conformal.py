@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.calibration import refuse_one_class
 from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
+from cxreader.evaluation.metrics import ratio
 from cxreader.records import LABEL_NAMES
 
 Floats = NDArray[np.float64]
@@ -210,14 +211,14 @@ def _measures(cells: Floats, prevalence: float | None) -> Statistic:
         referred = n[:, :, both] + n[:, :, neither]
         whole, decided = own.sum(axis=1), (own - referred).sum(axis=1)
         values = {
-            "coverage_abnormal": _ratio(abnormal[:, is_abnormal] + abnormal[:, both], own[:, 1]),
-            "coverage_normal": _ratio(normal[:, is_normal] + normal[:, both], own[:, 0]),
-            "referred": _ratio(referred.sum(axis=1), whole),
-            "referred_abnormal": _ratio(referred[:, 1], own[:, 1]),
-            "referred_normal": _ratio(referred[:, 0], own[:, 0]),
-            "both": _ratio(n[:, :, both].sum(axis=1), whole),
-            "neither": _ratio(n[:, :, neither].sum(axis=1), whole),
-            "right_when_decided": _ratio(normal[:, is_normal] + abnormal[:, is_abnormal], decided),
+            "coverage_abnormal": ratio(abnormal[:, is_abnormal] + abnormal[:, both], own[:, 1]),
+            "coverage_normal": ratio(normal[:, is_normal] + normal[:, both], own[:, 0]),
+            "referred": ratio(referred.sum(axis=1), whole),
+            "referred_abnormal": ratio(referred[:, 1], own[:, 1]),
+            "referred_normal": ratio(referred[:, 0], own[:, 0]),
+            "both": ratio(n[:, :, both].sum(axis=1), whole),
+            "neither": ratio(n[:, :, neither].sum(axis=1), whole),
+            "right_when_decided": ratio(normal[:, is_normal] + abnormal[:, is_abnormal], decided),
         }
         if prevalence is None:
             return values
@@ -225,10 +226,6 @@ def _measures(cells: Floats, prevalence: float | None) -> Statistic:
         return values | {"referred_deployed": by_class}
 
     return statistic
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
 def _reasons(label: NDArray[np.integer]) -> dict[str, str]:

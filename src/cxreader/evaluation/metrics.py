@@ -54,39 +54,40 @@ def _rows(weight: Weights | None, n: int) -> Weights:
     return np.ones((1, n)) if weight is None else np.atleast_2d(np.asarray(weight, dtype=np.float64))
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """`part` by `whole`, arrays of one shape; NaN where `whole` is not above 0."""
     return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
 def accuracy(counts: Confusion) -> Floats:
     """Share of decisions that are right."""
-    return _ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn)
+    return ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.tn + counts.fn)
 
 
 def precision(counts: Confusion) -> Floats:
     """Share of abnormal among those called abnormal (positive predictive value); NaN where nothing was called so."""
-    return _ratio(counts.tp, counts.tp + counts.fp)
+    return ratio(counts.tp, counts.tp + counts.fp)
 
 
 def recall(counts: Confusion) -> Floats:
     """Share of the abnormal that were called abnormal (sensitivity); NaN without abnormal images."""
-    return _ratio(counts.tp, counts.tp + counts.fn)
+    return ratio(counts.tp, counts.tp + counts.fn)
 
 
 def specificity(counts: Confusion) -> Floats:
     """Share of the normal that were called normal; NaN without normal images."""
-    return _ratio(counts.tn, counts.tn + counts.fp)
+    return ratio(counts.tn, counts.tn + counts.fp)
 
 
 def f1(counts: Confusion) -> Floats:
     """Harmonic mean of precision and recall; NaN where nothing is abnormal and nothing was called so."""
-    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
+    return ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
 
 
 def brier(label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None) -> Floats:
     """Mean squared difference between probability and label (Brier 1950)."""
     rows = _rows(weight, len(label))
-    return _ratio(rows @ np.square(probability - label), rows.sum(axis=1))
+    return ratio(rows @ np.square(probability - label), rows.sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ class Ranking:
         at_least += found
         np.maximum(at_least, np.finfo(np.float64).tiny, out=at_least)
         found /= at_least
-        return 1 - _ratio(lost, n_positive * n_negative), _ratio(np.einsum("bk,bk->b", run, found), n_positive)
+        return 1 - ratio(lost, n_positive * n_negative), ratio(np.einsum("bk,bk->b", run, found), n_positive)
 
 
 def auc(label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None) -> Floats:
@@ -165,7 +166,7 @@ def all_metrics(
         *outcomes, error = (weight @ columns).T
         counts = Confusion(*outcomes)
         whole = counts.tp + counts.fp + counts.tn + counts.fn
-        values = {"auc": area, "average_precision": average, "brier": _ratio(error, whole)}
+        values = {"auc": area, "average_precision": average, "brier": ratio(error, whole)}
         if threshold is None:
             return values
         rates = (accuracy, precision, recall, specificity, f1)
