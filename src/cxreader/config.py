@@ -31,15 +31,29 @@ class PhantomSection(Section):
     size: int = Field(256, ge=64, le=4096)
 
 
+SourceKind = Literal["auto", "nih", "table", "folder"]
+
+
+class SourceSection(Section):
+    """One of several sources that are read together. `name` is where its patients are known; its folder's when left out."""
+
+    root: str = Field(min_length=1)
+    kind: SourceKind = "auto"
+    tables: str | None = None
+    name: str | None = None
+
+
 class DataSection(Section):
     """Where the labelled images lie. `root`: see `cxreader.data.sources.locate` for how a relative one is found.
 
-    `phantoms`: a study draws its images itself, into its folder, and `root` is not asked for.
+    `sources`: several, read together as one. `phantoms`: a study draws its images itself, into its folder. One of the
+    three is given.
     """
 
     root: str = ""
+    sources: tuple[SourceSection, ...] = ()
     phantoms: PhantomSection | None = None
-    kind: Literal["auto", "nih", "table", "folder"] = "auto"
+    kind: SourceKind = "auto"
     tables: str | None = None
     name: str | None = None
     cache: str | None = None  # where pixel caches are kept; the run folder when left out
@@ -47,11 +61,21 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _has_images(self) -> Self:
-        if not self.root and self.phantoms is None:
+        given = [
+            name for name in ("root", "sources", "phantoms") if getattr(self, name) not in ("", (), None)
+        ]
+        if not given:
             raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
-        if self.root and self.phantoms is not None:
-            raise PydanticCustomError("two_sources", "gives both root and phantoms: leave one of them out")
+        if len(given) > 1:
+            raise PydanticCustomError("two_sources", f"gives both {given[0]} and {given[1]}: leave one of them out")
+        if self.sources and (self.kind, self.tables) != ("auto", None):
+            raise PydanticCustomError("two_kinds", "gives kind or tables beside sources: give them inside each source")
         return self
+
+    @property
+    def where(self) -> str:
+        """What was named, for messages."""
+        return self.root or ", ".join(source.root for source in self.sources)
 
 
 class InputSection(Section):

@@ -14,6 +14,8 @@ from cxreader.errors import DataError, TableError
 NORMAL, ABNORMAL = 0, 1
 Label = Literal["normal", "abnormal"]
 LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
+Decision = Literal["normal", "abnormal", "refer"]
+Verdict = Literal["accepted", "warning", "refused"]
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
@@ -113,26 +115,47 @@ class OperatingPoint:
         return cls(**values)
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Whether an image is one the reader may answer, and what speaks against it: no reason when it is accepted."""
+
+    verdict: Verdict = "accepted"
+    reasons: tuple[str, ...] = ()
+
+    def __add__(self, other: Acceptance) -> Acceptance:
+        """Both together: the graver verdict, the reasons of both without repetition."""
+        graver = max(self.verdict, other.verdict, key=("accepted", "warning", "refused").index)
+        return Acceptance(graver, tuple(dict.fromkeys(self.reasons + other.reasons)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """The answer to one image. A file that could not be read has no decision, no probability and no map: only `reasons`.
+    """The answer to one image. One that was refused or could not be read has no decision, probability or map: only `reasons`.
 
-    `probability` of abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32 (h, w), raw
-    Grad-CAM of the abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that read.
-    `interval`: the Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no
+    `acceptance`: accepted, warning (it is answered, and `reasons` say what to mind) or refused; None for a file that could
+    not be read. `probability` of abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32
+    (h, w), raw Grad-CAM of the abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that
+    read. `interval`: the Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no
     confidence interval with a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no
     answer. Both are None where the artifact holds none.
+
+    Of several models, `members` holds each one's Reading in their order and `artifact` their ids joined by "+". Then
+    `probability` is the mean of theirs, `agreement` 1 less the distance between the smallest and the largest, and
+    `decision` is refer where that distance is beyond the bound the artifacts store; heat maps are the members' alone.
     """
 
     image: str
     artifact: str
     operating_point: OperatingPoint
-    decision: Label | None = None
+    decision: Decision | None = None
     probability: float | None = None
     heat_map: NDArray[np.float32] | None = None
     reasons: tuple[str, ...] = ()
     interval: tuple[float, float] | None = None
-    conformal: Literal["normal", "abnormal", "refer"] | None = None
+    conformal: Decision | None = None
+    acceptance: Verdict | None = None
+    agreement: float | None = None
+    members: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,14 +31,15 @@ class Index:
 
     `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
     the table. `name` is the data set's (empty when nobody gave one), `root` the folder or table it was opened from and
-    `tables` where its tables lay when elsewhere: the three reopen it. `rows_without_file` and `files_without_row` are
+    `tables` where its tables lay when elsewhere: the three reopen it, but for `kind` several, whose `root` names its sources.
+    `rows_without_file` and `files_without_row` are
     counts; `notes` are for people.
     Raises TableError when an image name stands twice.
     """
 
     records: tuple[ImageRecord, ...] = field(repr=False)
     name: str
-    kind: Kind
+    kind: Kind | Literal["several"]
     root: str
     rows_without_file: int = 0
     files_without_row: int = 0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from cxreader.config import DataSection, SourceSection
 from cxreader.data.folder import is_labelled_tree, open_folder
 from cxreader.data.index import Index, Kind, is_index
 from cxreader.data.nih import find_entries, open_nih
@@ -50,6 +54,42 @@ def open_source(
     if kind == "table":
         return open_table(root / "labels.csv", name=name)
     return open_folder(root, name=name)
+
+
+def open_data(data: DataSection) -> Index:
+    """The index of a configuration's images: one source, or several together. Raises as `open_source`."""
+    if data.sources:
+        return open_together(data.sources, name=data.name)
+    return open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+
+
+def open_together(sources: Sequence[SourceSection], *, name: str | None = None) -> Index:
+    """Several sources as one index: images are named FOLDER/image, and a patient of two NIH folders is one patient.
+
+    Raises UsageError when two of the folders have one name, and as `open_source`.
+    """
+    places = [Path(source.root).name for source in sources]
+    twice = [place for place, count in Counter(places).items() if count > 1]
+    if twice:
+        raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
+    opened = [
+        open_source(source.root, kind=source.kind, tables=source.tables, name=source.name or place)
+        for place, source in zip(places, sources, strict=True)
+    ]
+    records = tuple(
+        replace(record, image=f"{place}/{record.image}")
+        for place, index in zip(places, opened, strict=True)
+        for record in index.records
+    )
+    return Index(
+        records,
+        name=name or "+".join(index.name for index in opened),
+        kind="several",
+        root=", ".join(index.root for index in opened),
+        rows_without_file=sum(index.rows_without_file for index in opened),
+        files_without_row=sum(index.files_without_row for index in opened),
+        notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
+    )
 
 
 def detect(root: Path, tables: Path | None = None) -> Kind:

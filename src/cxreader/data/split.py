@@ -286,6 +286,8 @@ def _options(
 
 def _official(index: Index, lists: Lists | None) -> tuple[tuple[ImageRecord, ...], dict[str, str], list[str]]:
     """Listed records, the test images among them, and a note on the images in neither list."""
+    if lists is None and index.kind == "several":
+        raise UsageError("official lists belong to one source", where=index.root, mend="split by patient")
     if lists is None:
         entries = find_entries(Path(index.root), None if index.tables is None else Path(index.tables))
         if entries is None:

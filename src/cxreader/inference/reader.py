@@ -3,152 +3,177 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import ImageError, UsageError
-from cxreader.evaluation.calibration import margin
-from cxreader.evaluation.calibrators import calibrator_from_dict
+from cxreader.errors import UsageError
+from cxreader.evaluation.calibrators import Calibrator
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.venn_abers import VennAbers
-from cxreader.imaging.radiograph import Radiograph
-from cxreader.imaging.read import read as read_radiograph
-from cxreader.inference.backend import Backend, load_backend
-from cxreader.models.artifact import Artifact, load_artifact
-from cxreader.records import LABEL_NAMES, OperatingPoint, Reading
-from cxreader.runs import artifact_folder
+from cxreader.inference.backend import Backend
+from cxreader.inference.combine import combine, combined_point
+from cxreader.inference.member import Member
+from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
+from cxreader.models.artifact import Artifact
+from cxreader.records import Reading
 
-Source = str | os.PathLike[str] | bytes | Radiograph
+if TYPE_CHECKING:
+    from cxreader.inference.prepared import Source
+
 DECODERS = max(2, os.cpu_count() or 1)
+BATCH = 16
+"""Images a batch: more gains no speed on a CPU."""
 
 
 class Reader:
-    """One model that reads radiographs: decision, calibrated probability, heat map.
+    """One model or several that read radiographs: accepted or refused, decision, calibrated probability, heat map.
 
     `Reader.load(path).read(image)`. For research; not a medical device. Safe to call from several threads.
     """
 
-    def __init__(self, artifact: Artifact, backend: Backend, operating_point: OperatingPoint) -> None:
-        self.artifact = artifact
-        self.backend = backend
-        self.operating_point = operating_point
-        self.calibrator = calibrator_from_dict(artifact.calibration)
-        self.venn_abers = None if artifact.venn_abers is None else VennAbers.from_dict(artifact.venn_abers)
-        self.conformal = None if artifact.conformal is None else ConformalRule.from_dict(artifact.conformal)
-        self._id = artifact.id
+    def __init__(self, members: Sequence[Member]) -> None:
+        if not members:
+            raise UsageError("a reader needs a model", mend="give an artifact's folder")
+        ids = [member.id for member in members]
+        if len(set(ids)) < len(ids):
+            raise UsageError("the same artifact was given twice", mend="give each model once")
+        self.members = tuple(members)
+        self.specs = tuple({member.artifact.spec.pixel_key: member.artifact.spec for member in members}.values())
+        points = [member.operating_point for member in members]
+        self.operating_point = points[0] if len(points) == 1 else combined_point(points)
+        self.disagreement = min(member.artifact.disagreement for member in members)
+        """Probabilities further apart than this are referred: the smallest bound that the artifacts store."""
 
     @classmethod
-    def load(cls, path: str | Path, *, operating_point: str | None = None, backend: str = "torch") -> Self:
-        """The reader of an artifact's folder, or of a run's. `operating_point` is its first one when left out.
+    def load(
+        cls,
+        path_or_paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        operating_point: str | None = None,
+        backend: str = "auto",
+    ) -> Self:
+        """The reader of an artifact's folder, or of a run's; of several, when several are given.
 
-        Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed.
+        `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
+        takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
+        Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
+        UsageError for one artifact given twice or for operating points of different names.
         """
-        folder = artifact_folder(path)
-        artifact = load_artifact(folder)
-        return cls(artifact, load_backend(backend, artifact, folder), artifact.operating_point(operating_point))
+        single = isinstance(path_or_paths, str | os.PathLike)
+        paths = [path_or_paths] if single else list(path_or_paths)  # type: ignore[arg-type, list-item] # one or many
+        return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
-        """The Reading of one image: a path, the bytes of a file, or a Radiograph.
+        """The Reading of one image: a path, the bytes of a file, a pydicom Dataset, an array (H, W), or a Radiograph.
 
         Raises ImageError when it cannot be read; `read_many` gives a Reading with its reason instead.
         """
-        radiograph = source if isinstance(source, Radiograph) else read_radiograph(source)
-        pixels = self.artifact.spec.pixels(radiograph)[None]
-        return self._readings([radiograph.source], pixels, [radiograph.notes], heat_map)[0]
+        return self.answer([prepare(source, self.specs)], heat_map=heat_map)[0]
 
     def read_many(
-        self, sources: Iterable[Source], *, batch_size: int = 16, heat_map: bool = False
+        self, sources: Iterable[Source], *, batch_size: int = BATCH, heat_map: bool = False, refuse: bool = True
     ) -> Iterator[Reading]:
         """One Reading a source, in their order, decoding the next batch while the network works on this one.
 
         A source that cannot be read gives a Reading without decision whose `reasons` say why; nothing is raised for it.
-        Raises UsageError, before anything is read, for a `batch_size` below 1.
+        With `refuse` off an image that would be refused is answered all the same, its verdict beside the answer: for
+        measuring, never for reading. Raises UsageError, before anything is read, for a `batch_size` below 1.
         """
         _refuse_no_batch(batch_size)
-        return self._in_batches(sources, batch_size, heat_map)
+        return self._in_batches(sources, batch_size, heat_map=heat_map, refuse=refuse)
 
-    def _in_batches(self, sources: Iterable[Source], batch_size: int, heat_map: bool) -> Iterator[Reading]:
-        waiting = iter(sources)
-        with ThreadPoolExecutor(DECODERS) as pool:
-            ahead = [pool.submit(self._prepared, s) for s in islice(waiting, batch_size)]
-            while ahead:
-                batch = [job.result() for job in ahead]
-                ahead = [pool.submit(self._prepared, s) for s in islice(waiting, batch_size)]
-                yield from self._batch(batch, heat_map)
+    def prepare(self, source: Source, *, name: str | None = None) -> Prepared:
+        """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives."""
+        return prepare_or_reason(source, self.specs, name=name)
+
+    def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
+        """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
+        asked = [
+            i for i, p in enumerate(batch) if p.seen is not None and not (refuse and p.seen.verdict == "refused")
+        ]
+        found = [self._of_member(member, batch, asked, heat_map=heat_map, refuse=refuse) for member in self.members]
+        if len(self.members) == 1:
+            return found[0]
+        each = zip(*found, strict=True)
+        return [combine(readings, self.operating_point, self.disagreement) for readings in each]
 
     def probabilities(self, pixels: NDArray[np.uint8], *, batch_size: int = 64) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them.
 
-        Raises UsageError for a `batch_size` below 1.
+        Nothing is refused. Raises UsageError for a `batch_size` below 1, and for a reader of several models.
         """
         _refuse_no_batch(batch_size)
-        found = [np.empty(0)]
-        for start in range(0, len(pixels), batch_size):
-            logits = self.backend.logits(self.artifact.spec.normalise(np.asarray(pixels[start : start + batch_size])))
-            found.append(self.calibrator.apply(margin(logits)))
-        return np.concatenate(found)
+        return self.only.probabilities(pixels, batch_size)
 
-    def _prepared(self, source: Source) -> tuple[str, NDArray[np.uint8] | None, tuple[str, ...]]:
-        """Name, pixels and notes; no pixels, and the reason, when the source cannot be read."""
-        name = (
-            "bytes" if isinstance(source, bytes) else source.source if isinstance(source, Radiograph) else str(source)
-        )
-        try:
-            radiograph = source if isinstance(source, Radiograph) else read_radiograph(source)
-            return name, self.artifact.spec.pixels(radiograph), radiograph.notes
-        except ImageError as error:
-            reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
-            return name, None, (reason,)
+    @property
+    def only(self) -> Member:
+        """The one model. Raises UsageError when there are several."""
+        if len(self.members) > 1:
+            raise UsageError(f"{len(self.members)} models where one is wanted", mend="give one model")
+        return self.members[0]
 
-    def _batch(
-        self, batch: list[tuple[str, NDArray[np.uint8] | None, tuple[str, ...]]], heat_map: bool
+    @property
+    def artifact(self) -> Artifact:
+        """The one model's artifact. Raises UsageError when there are several."""
+        return self.only.artifact
+
+    @property
+    def backend(self) -> Backend:
+        """The one model's runtime. Raises UsageError when there are several."""
+        return self.only.backend
+
+    @property
+    def calibrator(self) -> Calibrator:
+        """The one model's map to probabilities. Raises UsageError when there are several."""
+        return self.only.calibrator
+
+    @property
+    def venn_abers(self) -> VennAbers | None:
+        """The one model's Venn-Abers predictor. Raises UsageError when there are several."""
+        return self.only.venn_abers
+
+    @property
+    def conformal(self) -> ConformalRule | None:
+        """The one model's conformal rule. Raises UsageError when there are several."""
+        return self.only.conformal
+
+    def _in_batches(
+        self, sources: Iterable[Source], batch_size: int, *, heat_map: bool, refuse: bool
     ) -> Iterator[Reading]:
-        whole = [(name, pixels, notes) for name, pixels, notes in batch if pixels is not None]
-        read: Iterator[Reading] = iter(())
-        if whole:
-            names, arrays, notes = zip(*whole, strict=True)
-            read = iter(self._readings(names, np.stack(arrays), notes, heat_map))
-        for name, pixels, reasons in batch:
-            yield next(read) if pixels is not None else self._unread(name, reasons)
+        waiting = iter(sources)
+        with ThreadPoolExecutor(DECODERS) as pool:
+            ahead = [pool.submit(self.prepare, s) for s in islice(waiting, batch_size)]
+            while ahead:
+                batch = [job.result() for job in ahead]
+                ahead = [pool.submit(self.prepare, s) for s in islice(waiting, batch_size)]
+                yield from self.answer(batch, heat_map=heat_map, refuse=refuse)
 
-    def _unread(self, name: str, reasons: tuple[str, ...]) -> Reading:
-        return Reading(name, self._id, self.operating_point, reasons=reasons)
-
-    def _readings(
-        self, names: Iterable[str], pixels: NDArray[np.uint8], notes: Iterable[tuple[str, ...]], heat_map: bool
+    def _of_member(
+        self, member: Member, batch: Sequence[Prepared], asked: Sequence[int], *, heat_map: bool, refuse: bool
     ) -> list[Reading]:
-        batch = self.artifact.spec.normalise(pixels)
-        maps: NDArray[np.float32] | None = None
-        if heat_map:
-            logits, maps = self.backend.logits_and_maps(batch)
-        else:
-            logits = self.backend.logits(batch)
-        score = margin(logits)
-        probability = self.calibrator.apply(score)
-        pairs = None if self.venn_abers is None else np.stack(self.venn_abers.apply(score), axis=1).tolist()
-        modes = None if self.conformal is None else self.conformal.predict(probability).tolist()
-        return [
-            Reading(
-                image=name,
-                artifact=self._id,
-                operating_point=self.operating_point,
-                decision=LABEL_NAMES[int(p >= self.operating_point.threshold)],
-                probability=float(p),
-                heat_map=None if maps is None else maps[i],
-                reasons=reasons,
-                interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
-                conformal=None if modes is None else modes[i],
+        """One model's Readings of the whole batch, of which it is shown the images `asked`."""
+        answered: dict[int, Reading] = {}
+        if asked:
+            shown = [batch[i] for i in asked]
+            readings = member.readings(
+                [p.name for p in shown],
+                np.stack([p.pixels[member.artifact.spec.pixel_key] for p in shown]),
+                [p.seen for p in shown if p.seen is not None],
+                heat_map=heat_map,
+                refuse=refuse,
             )
-            for i, (name, p, reasons) in enumerate(zip(names, probability, notes, strict=True))
-        ]
+            answered = dict(zip(asked, readings, strict=True))
+        return [answered.get(i) or member.unanswered(p.name, p.seen, p.reasons) for i, p in enumerate(batch)]
 
 
 def _refuse_no_batch(batch_size: int) -> None:
     if batch_size < 1:
         raise UsageError(f"a batch of {batch_size} images reads nothing", mend="give 1 or more, such as 16")
+
+

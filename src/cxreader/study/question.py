@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxreader.data.index import Index
-from cxreader.data.sources import locate, open_source
+from cxreader.data.sources import locate, open_data, open_source
 from cxreader.data.split import Split, patient_hash
 from cxreader.models.artifact import Artifact
 from cxreader.records import ImageRecord
@@ -34,7 +34,7 @@ def ask_run(path: str | Path, part: str = "test") -> Question:
     """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
     run = RunFolder(Path(path))
     data = run.load_config().data
-    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+    index = open_data(data)
     split = Split.load(run.split)
     cache = run.cache if data.cache is None else Path(data.cache)
     return Question(index, split.records(index, part), part, split, own=True, cache=cache)

@@ -58,7 +58,7 @@ def report_of(result: SearchResult, winner: Winner | None = None) -> SearchRepor
             "machine": run["machine"],
             "torch": run["versions"]["torch"],
             "seed": config.seed,
-            "data": config.data.name or Path(config.data.root).name,
+            "data": config.data.name or Path(config.data.where).name,
             "optimizer": config.training.optimizer,
             "augmentation": "none" if config.augment is None else "basic",
             "input size": config.input.size,

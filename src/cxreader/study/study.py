@@ -99,7 +99,7 @@ def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: 
 def _require_judgeable(rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort) -> None:
     """Raise before anything is trained: a test part without an image, thinned parts of one class, a pretraining that cheats."""
     if len(cohort.parts["test"]) == 0:
-        raise SplitError("no image of the test part can be read", where=config.data.root, mend="give more images")
+        raise SplitError("no image of the test part can be read", where=config.data.where, mend="give more images")
     for row in rows:
         split = Split.load(_split_of(row, folder, cohort))
         for part in LEARNING_PARTS:

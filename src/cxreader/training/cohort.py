@@ -12,7 +12,7 @@ from cxreader.config import Config
 from cxreader.data.cache import PixelCache, build_cache
 from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
-from cxreader.data.sources import locate, open_source
+from cxreader.data.sources import locate, open_data
 from cxreader.data.split import PARTS, Split, make_split, require_disjoint
 from cxreader.errors import SplitError, UsageError
 from cxreader.imaging.preprocess import InputSpec
@@ -41,10 +41,10 @@ def prepare_cohort(
     Only the images of `wanted_parts` are decoded and handed on; who does not ask for the test part never opens it.
     """
     data = config.data
-    if not data.root:
+    if data.phantoms is not None:
         mend = "draw them with `cxreader data phantom`, and give that folder as data.root"
         raise UsageError("only a study draws its own phantoms", where="data.phantoms", mend=mend)
-    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+    index = open_data(data)
     for note in index.notes:
         say(note)
     split = _split(config, run, index)
@@ -65,7 +65,7 @@ def prepare_cohort(
         classes = np.bincount(parts[name].labels, minlength=2)
         if min(classes) == 0:
             what = f"part {name} has {classes[NORMAL]} normal and {classes[ABNORMAL]} abnormal images that can be read"
-            raise SplitError(what, where=data.root, mend="give more patients of each class")
+            raise SplitError(what, where=data.where, mend="give more patients of each class")
     return Cohort(index, split, cache, parts)
 
 

@@ -1,0 +1,72 @@
+"""Several models' answers to one image become one: their mean, how far they agree, and a referral where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cxreader.errors import UsageError
+from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
+
+
+def combined_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
+    """The operating point of several models: the mean of their thresholds, which are all on the scale of probabilities.
+
+    It rests on as many images as the least supported of them. Raises UsageError when their names differ.
+    """
+    names = {point.name for point in points}
+    if len(names) > 1:
+        mend = "choose one that all of them have with --operating-point"
+        raise UsageError(f"the models' operating points differ ({', '.join(sorted(names))})", mend=mend)
+    rule = f"mean of {len(points)} models' thresholds ({points[0].rule})"
+    least_positive, least_negative = min(p.n_positive for p in points), min(p.n_negative for p in points)
+    return OperatingPoint(
+        points[0].name, float(np.mean([p.threshold for p in points])), rule, least_positive, least_negative
+    )
+
+
+def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) -> Reading:
+    """One Reading of several models' Readings of one image.
+
+    The image is refused when one of them refuses it. Else `probability` is the mean, `agreement` 1 less the distance
+    between the smallest and the largest probability, `interval` from the lowest to the highest end of theirs, `conformal`
+    what all say, or refer; `decision` is refer when the distance is larger than `bound`.
+    """
+    first = readings[0]
+    artifact = "+".join(reading.artifact for reading in readings)
+    verdicts = [Acceptance(r.acceptance, r.reasons) for r in readings if r.acceptance is not None]
+    if not verdicts:
+        return Reading(first.image, artifact, point, reasons=first.reasons, members=tuple(readings))
+    accepted = sum(verdicts, Acceptance())
+    probabilities = [r.probability for r in readings if r.probability is not None]
+    if len(probabilities) < len(readings):
+        return Reading(
+            first.image,
+            artifact,
+            point,
+            reasons=accepted.reasons,
+            acceptance=accepted.verdict,
+            members=tuple(readings),
+        )
+    low, high = min(probabilities), max(probabilities)
+    mean = float(np.mean(probabilities))
+    reasons = accepted.reasons
+    if high - low > bound:
+        apart = f"the models disagree: probabilities from {low:.3f} to {high:.3f}, more than {bound:g} apart"
+        reasons = (*reasons, apart)
+    pairs = [reading.interval for reading in readings if reading.interval is not None]
+    modes = {reading.conformal for reading in readings}
+    return Reading(
+        image=first.image,
+        artifact=artifact,
+        operating_point=point,
+        decision="refer" if high - low > bound else LABEL_NAMES[int(mean >= point.threshold)],
+        probability=mean,
+        reasons=reasons,
+        interval=(min(p[0] for p in pairs), max(p[1] for p in pairs)) if len(pairs) == len(readings) else None,
+        conformal=None if None in modes else modes.pop() if len(modes) == 1 else "refer",
+        acceptance=accepted.verdict,
+        agreement=1 - (high - low),
+        members=tuple(readings),
+    )

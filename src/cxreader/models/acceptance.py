@@ -1,0 +1,76 @@
+"""Is this a readable frontal chest radiograph? What its header and the picture itself say; no network is asked here.
+
+What the network asks, whether the image is of the kind it was trained on, is `known_images`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxreader.records import Acceptance
+
+if TYPE_CHECKING:
+    from cxreader.imaging.dicom_header import DicomHeader
+    from cxreader.imaging.radiograph import Radiograph
+
+MODALITIES = frozenset({"CR", "DX", "RG", "RF"})
+"""Computed, digital and film radiography, and fluoroscopy's still images (PS3.3 C.7.3.1.1.1)."""
+BODY_PARTS = frozenset({"CHEST", "THORAX", "LUNG", "PORT CHEST"})
+"""Defined terms of Body Part Examined (PS3.16 Annex L), and the one that mobile units write."""
+FRONTAL = frozenset({"PA", "AP"})
+MIN_SIDE = 64
+"""Pixels: the smallest picture in which a radiograph can be told from other pictures."""
+MAX_COLOUR = 0.04
+"""Mean distance between the strongest and the weakest channel, in [0, 1]; a grey picture has 0, JPEG's rounding some 0.01."""
+MIN_SPREAD = 0.08
+"""Between the 2nd and the 98th percentile of a picture with anything in it."""
+MAX_WHITE, MAX_BLACK = 0.5, 0.85
+"""Share of pixels at the end of the scale above which nothing is left of a chest."""
+
+
+def judge_header(header: DicomHeader | None) -> Acceptance:
+    """What a DICOM header says: refused for another modality, body part or view; a warning for what it does not tell.
+
+    The SOP class is not asked: chests come as CR, DX and secondary captures. A file without a header (PNG, JPEG) is accepted
+    here. `view` is View Position, else PA, AP or LL in Patient Position.
+    """
+    if header is None:
+        return Acceptance()
+    found = Acceptance()
+    for what, value, right in (
+        ("modality", header.modality, MODALITIES),
+        ("body part", header.body_part, BODY_PARTS),
+        ("view", header.view, FRONTAL),
+    ):
+        if value is None:
+            found += Acceptance("warning", (f"the header tells no {what}",))
+        elif value not in right:
+            reason = f"the header says {what} {value}: only {', '.join(sorted(right))} are read"
+            found += Acceptance("refused", (reason,))
+    if header.presentation_intent == "FOR PROCESSING":
+        found += Acceptance("warning", ("for processing, not for presentation: the picture may look unlike a finished one",))
+    return found
+
+
+def judge_picture(radiograph: Radiograph) -> Acceptance:
+    """What the whole picture says: refused when it is too small, coloured, blank or over-exposed."""
+    reasons = []
+    width, height = radiograph.width, radiograph.height
+    if min(width, height) < MIN_SIDE:
+        reasons.append(f"{width} x {height} pixels are too small: at least {MIN_SIDE} a side")
+    if max(width, height) > 3 * min(width, height):
+        reasons.append(f"{width} x {height} pixels are no shape of a chest radiograph")
+    if radiograph.colour > MAX_COLOUR:
+        reasons.append("a colour picture, not a radiograph")
+    step = max(1, min(width, height) // 128)
+    sample = radiograph.pixels[::step, ::step]
+    low, high = np.percentile(sample, (2, 98))
+    if high - low < MIN_SPREAD:
+        reasons.append("blank: nothing in the picture differs from the rest")
+    elif (sample >= 0.99).mean() > MAX_WHITE:
+        reasons.append(f"over-exposed: more than {100 * MAX_WHITE:.0f} % of the picture is white")
+    elif (sample <= 0.01).mean() > MAX_BLACK:
+        reasons.append(f"under-exposed or cut off: more than {100 * MAX_BLACK:.0f} % of the picture is black")
+    return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
