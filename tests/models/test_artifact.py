@@ -21,7 +21,16 @@ from cxreader.errors import ArtifactError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.reader import Reader
-from cxreader.models.artifact import MANIFEST, WEIGHTS, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
+from cxreader.models.artifact import (
+    MANIFEST,
+    WEIGHTS,
+    Artifact,
+    TrainingPatients,
+    load_artifact,
+    save_artifact,
+    save_manifest,
+    sha256,
+)
 from cxreader.models.registry import create_model
 from cxreader.records import OperatingPoint
 
@@ -110,6 +119,91 @@ def _content(data: bytes) -> object:
     if isinstance(content, dict):
         content.pop("id", None)
     return content
+
+
+SCHEMA_2 = {
+    "schema": 2,
+    "model": "resnet18",
+    "dropout": 0.2,
+    "spec": {"size": 64, "fit": "pad", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    "calibration": TEMPERATURE,
+    "operating_points": [
+        {
+            "name": "youden",
+            "threshold": 0.4,
+            "rule": "largest J",
+            "n_positive": 30,
+            "n_negative": 40,
+            "fitted_on": "calibrate",
+        }
+    ],
+    "transfer": "no transfer: weights absent",
+    "patients": {
+        "salt": "salt",
+        "parts": {"train": ["00ff"], "tune": [], "calibrate": ["ab12"]},
+        "sources": ["nih"],
+        "known": True,
+    },
+    "weights_sha256": "4b6a3458bf9e256ce81d46ed123f0053a926f972519a89c96e56683887ea7ccb",
+    "venn_abers": None,
+    "conformal": None,
+    "labels": ["normal", "abnormal"],
+    "provenance": {"seed": 42},
+}
+SCHEMA_2_DIGEST = "b9404155871a5e26bd8d437c9016e5a4cf1c132c7bfdcaad2a4029cd023229ef"
+"""As version 0.1.0 before schema 3 wrote it, with the four floats 0, 1, 2, 3 for weights."""
+
+
+def test_schema_2_is_read_and_keeps_its_name_also_when_it_is_exported(tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS).write_bytes(save({"w": torch.arange(4.0)}))
+    manifest = {"id": SCHEMA_2_DIGEST[:12], "digest": SCHEMA_2_DIGEST, **SCHEMA_2}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    old = load_artifact(tmp_path)
+    assert (old.id, old.acceptance, old.exports) == (SCHEMA_2_DIGEST[:12], None, {})
+    export = _exported(tmp_path, b"graph")
+    save_manifest(replace(old, exports={"onnx": export}), tmp_path)
+    new = json.loads((tmp_path / MANIFEST).read_text())
+    assert (new["schema"], new["id"], new["exports"]) == (3, old.id, {"onnx": export})
+    assert load_artifact(tmp_path).id == old.id
+
+
+def _exported(folder: Path, data: bytes) -> dict[str, object]:
+    (folder / "model.onnx").write_bytes(data)
+    return {"file": "model.onnx", "sha256": sha256(data), "bytes": len(data)}
+
+
+def test_an_acceptance_rule_is_another_reader_and_an_export_is_not(tmp_path: Path) -> None:
+    artifact = _saved(tmp_path)
+    exported = replace(artifact, exports={"onnx": _exported(tmp_path, b"graph")})
+    ruled = [replace(artifact, acceptance={"limit": limit}) for limit in (3.0, 4.0)]
+    assert exported.id == artifact.id
+    assert len({artifact.id, *(one.id for one in ruled)}) == 3
+    for one in (exported, *ruled):
+        save_manifest(one, tmp_path)
+        assert load_artifact(tmp_path) == one
+
+
+def test_a_damaged_or_missing_export_is_refused_and_can_be_replaced(tmp_path: Path) -> None:
+    exported = replace(_saved(tmp_path), exports={"onnx": _exported(tmp_path, b"graph")})
+    save_manifest(exported, tmp_path)
+    for spoil, words in (
+        (lambda path: path.write_bytes(b"grapf"), "not the onnx export"),
+        (lambda path: path.write_bytes(b"graph and more"), "not the onnx export"),
+        (lambda path: path.unlink(), "onnx export is missing"),
+        (lambda path: path.mkdir(), "damaged onnx export"),
+    ):
+        spoil(tmp_path / "model.onnx")
+        with pytest.raises(ArtifactError, match=f"{words}.*cxreader export"):
+            load_artifact(tmp_path)
+        assert load_artifact(tmp_path, exports=False) == exported
+
+
+@pytest.mark.parametrize("export", [{"file": "../model.onnx", "sha256": "00"}, {"file": "model.onnx"}, None, 7])
+def test_an_export_that_is_no_file_of_the_folder_is_refused(tmp_path: Path, export: object) -> None:
+    save_manifest(replace(_saved(tmp_path), exports={"onnx": export}), tmp_path)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(ArtifactError, match="the onnx export"):
+        load_artifact(tmp_path)
 
 
 def test_missing_pieces_say_what_is_missing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cxreader.data.salt import patient_hash
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.backend import Output
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.records import OperatingPoint
@@ -55,6 +56,12 @@ def make_images(folder: Path, patients: int, *, marker: bool = False, ward: bool
 class Patches:
     """A backend that sees whether the patches stand side by side or one above the other: the disease of this world."""
 
+    name = "patches"
+
+    def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
+        logits = self.logits(batch)
+        return Output(logits, logits, np.zeros((len(batch), 2, 2), np.float32) if maps else None)
+
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         half = SIDE // 2
         grey = batch[:, 0]
@@ -63,7 +70,7 @@ class Patches:
         return np.stack([beside, above], axis=1).astype(np.float32)
 
     def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self.logits(batch), np.zeros((len(batch), 2, 2), np.float32)
+        return self.run(batch, maps=True).with_maps()
 
 
 class Corner(Patches):

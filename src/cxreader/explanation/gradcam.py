@@ -23,12 +23,22 @@ def grad_cam(
     try:
         with torch.no_grad():
             spatial = model.until(x, stage)
-        with torch.enable_grad():
-            spatial.requires_grad_()
-            logits = model.after(spatial, stage)
-            (gradient,) = torch.autograd.grad(logits[:, target].sum(), spatial)
-        weights = gradient.mean(dim=(2, 3), keepdim=True)
-        maps = (weights * spatial.detach()).sum(dim=1).clamp_min(0)
+        return cam_of(model, spatial, stage=stage, target=target)
     finally:
         model.train(was_training)
+
+
+def cam_of(
+    model: StagedModel, spatial: Tensor, *, stage: str = "last_block", target: int = ABNORMAL
+) -> tuple[Tensor, Tensor]:
+    """Logits and raw maps as `grad_cam` gives them, of what has come out of `stage`: `spatial` (N, C, h, w).
+
+    The model is used in the mode it is in. No gradient of its parameters is kept.
+    """
+    with torch.enable_grad():
+        watched = spatial.detach().requires_grad_()
+        logits = model.after(watched, stage)
+        (gradient,) = torch.autograd.grad(logits[:, target].sum(), watched)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    maps = (weights * spatial.detach()).sum(dim=1).clamp_min(0)
     return logits.detach(), maps.float()

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import MissingDependencyError, UsageError, nearest
+from cxreader.errors import ArtifactError, MissingDependencyError, UsageError, nearest
 from cxreader.models.artifact import Artifact
 
 BACKENDS = {"torch": ("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'")}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """What a network says of N images.
+
+    `logits` (N, 2): normal, abnormal. `features` (N, C): mean over the positions of the last spatial map. `maps` (N, h, w):
+    raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for. All float32.
+    """
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+    maps: NDArray[np.float32] | None
+
+    def with_maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits and maps. Raises UsageError when no maps were asked for."""
+        if self.maps is None:
+            raise UsageError("there are no heat maps", mend="ask the backend for them: run(batch, maps=True)")
+        return self.logits, self.maps
+
+
 class Backend(Protocol):
     """A loaded network. Safe to call from several threads."""
+
+    name: str
+    """The runtime: a key of `BACKENDS`."""
+
+    def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
+        """(N, 3, H, W), as `InputSpec.normalise` gives it, with N of 1 or more -> the Output."""
+        ...
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""
@@ -28,12 +56,16 @@ class Backend(Protocol):
 
 
 def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
-    """The runtime `name`, with the artifact's weights in it.
+    """The runtime `name`, with the artifact's network in it.
 
-    Raises UsageError for an unknown name, MissingDependencyError with the line that installs what it lacks.
+    `auto` is a runtime that the artifact was exported for, else torch; the backend's `name` tells which. Raises UsageError
+    for an unknown name, ArtifactError when nothing at hand can run the artifact, MissingDependencyError with the line that
+    installs what the named runtime lacks.
     """
+    if name == "auto":
+        name = _chosen(artifact, folder)
     if name not in BACKENDS:
-        raise UsageError(f"no backend is named {name!r}", mend=nearest(name, BACKENDS))
+        raise UsageError(f"no backend is named {name!r}", mend=nearest(name, ["auto", *BACKENDS]))
     target, recipe = BACKENDS[name]
     module, _, kind = target.partition(":")
     try:
@@ -41,3 +73,16 @@ def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"the {name} backend needs {error.name}", mend=recipe) from None
     return backend
+
+
+def _chosen(artifact: Artifact, folder: Path) -> str:
+    exported = [name for name in BACKENDS if name in artifact.exports]
+    if exported:
+        return exported[0]
+    if importlib.util.find_spec("torch") is None:
+        raise ArtifactError(
+            "the artifact has no export, and torch is not installed here",
+            where=folder,
+            mend=f"run `cxreader export --model {folder.name}` on a machine with cxreader[train] and copy the folder again",
+        )
+    return "torch"

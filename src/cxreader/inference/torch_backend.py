@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cxreader import torch_setup  # noqa: F401 - before torch: how its threads wait
+
+# isort: split
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,37 +14,62 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cxreader.errors import ArtifactError
-from cxreader.explanation.gradcam import grad_cam
+from cxreader.explanation.gradcam import cam_of
+from cxreader.inference.backend import Output
 from cxreader.models.artifact import WEIGHTS, Artifact
 from cxreader.models.registry import create_model, model_entry
+from cxreader.models.stages import StagedModel
 
 
 class TorchBackend:
     """The artifact's network in evaluation mode. Raises ArtifactError when the weights are another network's."""
 
+    name = "torch"
+
     def __init__(self, artifact: Artifact, folder: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = create_model(artifact.model, dropout=artifact.dropout, size=artifact.spec.size)
-        try:
-            model.load_state_dict(load_file(folder / WEIGHTS))
-        except RuntimeError:
-            raise ArtifactError(
-                f"the weights are not a {artifact.model}'s", where=folder / WEIGHTS, mend="copy the artifact again"
-            ) from None
         self.cam_stage = model_entry(artifact.model).cam_stage
-        model = model.eval().requires_grad_(requires_grad=False).to(self.device)
+        model = load_network(artifact, folder).to(self.device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
+        """(N, 3, H, W) -> logits (N, 2), features (N, C) and, where asked for, maps (N, h, w)."""
+        heat = None
+        with torch.no_grad():
+            spatial = self.model.until(self._given(batch), self.cam_stage)
+            features = spatial.mean(dim=(2, 3))
+            if not maps:
+                logits = self.model.after(spatial, self.cam_stage)
+        if maps:
+            logits, heat = cam_of(self.model, spatial, stage=self.cam_stage)
+        return Output(_array(logits), _array(features), None if heat is None else _array(heat))
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""
-        with torch.inference_mode():
-            out: Tensor = self.model(self._given(batch))
-        return np.asarray(out.cpu().numpy())
+        return self.run(batch).logits
 
     def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, 3, H, W) -> (N, 2) and raw Grad-CAM maps (N, h, w) of the abnormal logit."""
-        logits, maps = grad_cam(self.model, self._given(batch), stage=self.cam_stage)
-        return np.asarray(logits.cpu().numpy()), np.asarray(maps.cpu().numpy())
+        return self.run(batch, maps=True).with_maps()
 
     def _given(self, batch: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
+
+
+def load_network(artifact: Artifact, folder: Path) -> StagedModel:
+    """The artifact's network with its weights, in evaluation mode and without gradients of its parameters.
+
+    Raises ArtifactError when the weights are another network's.
+    """
+    model = create_model(artifact.model, dropout=artifact.dropout, size=artifact.spec.size)
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except RuntimeError:
+        raise ArtifactError(
+            f"the weights are not a {artifact.model}'s", where=folder / WEIGHTS, mend="copy the artifact again"
+        ) from None
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor.cpu().numpy())

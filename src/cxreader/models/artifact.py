@@ -1,12 +1,14 @@
 """The Artifact: a folder of `artifact.json` and `model.safetensors`, the only thing that passes from training to inference.
 
-No torch, nothing unpickled. Every byte is covered: the JSON carries a digest of itself and the hash of the weights.
+No torch, nothing unpickled. Every byte is covered: the JSON carries a digest of itself and the hashes of the weights and of
+every export, the same network for another runtime.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,12 @@ from cxreader.models.registry import model_entry
 from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
-SCHEMA = 2
+SCHEMA = 3
+READABLE = (2, SCHEMA)
+"""Schema 2 is schema 3 without `acceptance` and `exports`."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
 _MEND = "copy the artifact again, or train it again"
+_MEND_EXPORT = "copy the whole folder again, or run `cxreader export` on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Artifact:
     `calibration`, `venn_abers` and `conformal` are plain values: the records that `evaluation.calibrators`, `.venn_abers`
     and `.conformal` read; the last two may be None. `transfer` says where the weights began ("no transfer: weights
     absent" when nowhere). `provenance`: configuration, split digest, counts, versions, git revision, seed, machine,
-    phases.
+    phases. `acceptance`: the record of the rule that says which images are of the kind the network knows, or None.
+    `exports`: by runtime, the file in the folder that holds the network for it (`file`, `sha256`, `bytes`, and what the
+    runtime's exporter says).
     """
 
     model: str
@@ -61,11 +68,21 @@ class Artifact:
     conformal: dict[str, Any] | None = None
     labels: tuple[str, ...] = LABEL_NAMES
     provenance: dict[str, Any] = field(default_factory=dict)
+    acceptance: dict[str, Any] | None = None
+    exports: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
-        """12 hex digits that name exactly this artifact: the head of its digest."""
-        return _digest(self._content())[:12]
+        """12 hex digits that name exactly this reader, the head of a digest: an export is the same reader and changes none.
+
+        Without an acceptance rule it is what schema 2 called it.
+        """
+        content = self._content()
+        del content["exports"]
+        if content["acceptance"] is None:
+            del content["acceptance"]
+            content["schema"] = 2
+        return _digest(content)[:12]
 
     def operating_point(self, name: str | None = None) -> OperatingPoint:
         """The named point, or the first. Raises ArtifactError with the nearest known name."""
@@ -86,25 +103,36 @@ def save_artifact(artifact: Artifact, weights: bytes, folder: Path) -> Path:
     `weights` are safetensors bytes whose sha256 is `artifact.weights_sha256`. Raises StorageError.
     """
     write_whole(folder / WEIGHTS, weights)
-    content = artifact._content()
-    write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
+    save_manifest(artifact, folder)
     return folder
 
 
-def load_artifact(folder: str | Path) -> Artifact:
-    """The artifact in a folder, every byte checked. Raises ArtifactError for damage, another schema or an unknown network."""
+def save_manifest(artifact: Artifact, folder: Path) -> None:
+    """Write `artifact.json` alone, whole or not at all, beside the files that it names. Raises StorageError."""
+    content = artifact._content()
+    write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
+
+
+def load_artifact(folder: str | Path, *, exports: bool = True) -> Artifact:
+    """The artifact in a folder, every byte checked. Raises ArtifactError for damage, another schema or an unknown network.
+
+    Without `exports` the exported files are not looked at: for whoever is about to replace them.
+    """
     folder = Path(folder)
     content = _manifest(folder / MANIFEST)
     digest, schema = content.pop("digest", None), content.pop("schema", None)
     content.pop("id", None)
-    if schema != SCHEMA:
+    if schema not in READABLE:
+        known = " and ".join(str(number) for number in READABLE)
         raise ArtifactError(
-            f"schema {schema!r}, this version reads {SCHEMA}", where=folder, mend="use the cxreader that wrote it"
+            f"schema {schema!r}, this version reads {known}", where=folder, mend="use the cxreader that wrote it"
         )
     if _digest({"schema": schema, **content}) != digest:
         raise ArtifactError("damaged: the digest does not fit the content", where=folder / MANIFEST, mend=_MEND)
     artifact = _parsed(content, folder / MANIFEST)
     _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+    for name, export in artifact.exports.items() if exports else ():
+        _check_export(folder, name, export)
     if artifact.labels != LABEL_NAMES:
         raise ArtifactError(f"labels {artifact.labels}, this version reads {LABEL_NAMES}", where=folder, mend=_MEND)
     return artifact
@@ -152,9 +180,7 @@ def _parsed(content: dict[str, Any], where: Path) -> Artifact:
 
 def _check_weights(path: Path, expected: str) -> None:
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
+        if _hash_of(path) != expected:
             raise ArtifactError("damaged: the weights are not those of artifact.json", where=path, mend=_MEND)
         with safe_open(path, framework="numpy"):
             pass
@@ -162,6 +188,29 @@ def _check_weights(path: Path, expected: str) -> None:
         raise ArtifactError("the weights are missing", where=path, mend=_MEND) from None
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"damaged weights ({error})", where=path, mend=_MEND) from None
+
+
+def _check_export(folder: Path, name: str, export: Mapping[str, Any]) -> None:
+    try:
+        path, expected = folder / export["file"], export["sha256"]
+        if path.parent != folder:
+            raise ArtifactError(
+                f"the {name} export is not in the artifact's folder", where=folder / MANIFEST, mend=_MEND
+            )
+        if _hash_of(path) != expected:
+            raise ArtifactError(f"damaged: not the {name} export of artifact.json", where=path, mend=_MEND_EXPORT)
+    except (KeyError, TypeError) as error:
+        what = f"the {name} export: a field is missing or wrong ({error})"
+        raise ArtifactError(what, where=folder / MANIFEST, mend=_MEND) from None
+    except FileNotFoundError:
+        raise ArtifactError(f"the {name} export is missing", where=path, mend=_MEND_EXPORT) from None
+    except OSError as error:
+        raise ArtifactError(f"damaged {name} export ({error})", where=path, mend=_MEND_EXPORT) from None
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(content: dict[str, Any]) -> str:
