@@ -61,9 +61,7 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _has_images(self) -> Self:
-        given = [
-            name for name in ("root", "sources", "phantoms") if getattr(self, name) not in ("", (), None)
-        ]
+        given = [name for name in ("root", "sources", "phantoms") if getattr(self, name) not in ("", (), None)]
         if not given:
             raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
         if len(given) > 1:
@@ -164,16 +162,21 @@ class CalibrationSection(Section):
 
     `operating_points`: lines such as "screening: sensitivity 0.95" or "rule-out: npv 0.99 at prevalence 0.1"; the first
     one decides. `alpha`: in the conformal mode at most this share of each class is called the other; none switches it off.
+    `false_refusals`: of each check that a reader makes of an image, the share of images like these that it refuses; none
+    switches them off. `disagreement`: several models' probabilities further apart are referred.
     """
 
     method: Literal["temperature", "platt", "isotonic"] = "temperature"
     operating_points: tuple[str, ...] = Field(DEFAULT_POINTS, min_length=1)
     alpha: float | Literal["none"] = 0.1
+    false_refusals: float | Literal["none"] = 0.005
+    disagreement: Share = 0.25
 
     @model_validator(mode="after")
     def _is_a_share(self) -> Self:
-        if self.alpha != "none" and not 0 < self.alpha < 1:
-            raise PydanticCustomError("alpha", "the error bound lies not between 0 and 1")
+        for what, share in (("the error bound", self.alpha), ("the rate of false refusals", self.false_refusals)):
+            if share != "none" and not 0 < share < 1:
+                raise PydanticCustomError("share", f"{what} lies not between 0 and 1")
         return self
 
 

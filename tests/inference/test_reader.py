@@ -16,6 +16,7 @@ from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.venn_abers import VennAbers
 from cxreader.imaging.read import read
 from cxreader.inference.backend import load_backend
+from cxreader.inference.member import Member
 from cxreader.models.artifact import load_artifact
 
 
@@ -67,9 +68,8 @@ def test_the_conformal_mode_answers_or_refers_by_the_two_thresholds(reader: Read
         ConformalRule(0.1, 0.5, 0.49, 9, 9),
     )
     for rule in rules:  # both labels possible, neither, one
-        ruled = Reader(
-            replace(reader.artifact, conformal=rule.to_dict()), reader.backend, reader.artifact.operating_point()
-        )
+        ruled_artifact = replace(reader.artifact, conformal=rule.to_dict())
+        ruled = Reader([Member(ruled_artifact, reader.backend, ruled_artifact.operating_point())])
         for reading in ruled.read_many(files):
             assert reading.probability is not None
             normal, abnormal = reading.probability <= rule.normal_to, reading.probability >= rule.abnormal_from

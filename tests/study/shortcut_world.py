@@ -12,6 +12,7 @@ from PIL import Image
 from cxreader.data.salt import patient_hash
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import Output
+from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.records import OperatingPoint
@@ -96,4 +97,4 @@ def make_reader(backend: Patches, train: tuple[tuple[str, str], ...] = ()) -> Re
         patients=TrainingPatients(SALT, {"train": hashes, "tune": (), "calibrate": ()}, sources),
         weights_sha256="0" * 64,
     )
-    return Reader(artifact, backend, point)
+    return Reader([Member(artifact, backend, point)])

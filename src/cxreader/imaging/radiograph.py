@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
+
+if TYPE_CHECKING:
+    from cxreader.imaging.dicom_header import DicomHeader
 
 MIN_SIDE = 32
 """Pixels; below this nothing of a chest can be seen, and such files are icons or mistakes."""
@@ -28,6 +32,8 @@ class Radiograph:
     view: str | None = None
     spacing: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    header: DicomHeader | None = None
+    colour: float = 0.0
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:

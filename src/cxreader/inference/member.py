@@ -52,7 +52,7 @@ class Member:
         """What the artifact's own rule says of images (n, S, S) uint8 with the network's `features` (n, C)."""
         if self.known_images is None:
             return [Acceptance()] * len(pixels)
-        return self.known_images.judge(features)
+        return self.known_images.judge(pixels, features)
 
     def readings(
         self,

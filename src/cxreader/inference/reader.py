@@ -94,9 +94,7 @@ class Reader:
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
-        asked = [
-            i for i, p in enumerate(batch) if p.seen is not None and not (refuse and p.seen.verdict == "refused")
-        ]
+        asked = [i for i, p in enumerate(batch) if p.seen is not None and not (refuse and p.seen.verdict == "refused")]
         found = [self._of_member(member, batch, asked, heat_map=heat_map, refuse=refuse) for member in self.members]
         if len(self.members) == 1:
             return found[0]
@@ -175,5 +173,3 @@ class Reader:
 def _refuse_no_batch(batch_size: int) -> None:
     if batch_size < 1:
         raise UsageError(f"a batch of {batch_size} images reads nothing", mend="give 1 or more, such as 16")
-
-

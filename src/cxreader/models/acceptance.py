@@ -50,7 +50,9 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
             reason = f"the header says {what} {value}: only {', '.join(sorted(right))} are read"
             found += Acceptance("refused", (reason,))
     if header.presentation_intent == "FOR PROCESSING":
-        found += Acceptance("warning", ("for processing, not for presentation: the picture may look unlike a finished one",))
+        found += Acceptance(
+            "warning", ("for processing, not for presentation: the picture may look unlike a finished one",)
+        )
     return found
 
 

@@ -24,7 +24,9 @@ from cxreader.runs import write_json
 
 SCHEMA = 3
 READABLE = (2, SCHEMA)
-"""Schema 2 is schema 3 without `acceptance` and `exports`."""
+"""Schema 2 is schema 3 without `acceptance`, `disagreement` and `exports`."""
+DISAGREEMENT = 0.25
+"""Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
 _MEND = "copy the artifact again, or train it again"
 _MEND_EXPORT = "copy the whole folder again, or run `cxreader export` on it"
@@ -52,6 +54,7 @@ class Artifact:
     and `.conformal` read; the last two may be None. `transfer` says where the weights began ("no transfer: weights
     absent" when nowhere). `provenance`: configuration, split digest, counts, versions, git revision, seed, machine,
     phases. `acceptance`: the record of the rule that says which images are of the kind the network knows, or None.
+    `disagreement`: calibrated probabilities of several models further apart than this are referred, not averaged.
     `exports`: by runtime, the file in the folder that holds the network for it (`file`, `sha256`, `bytes`, and what the
     runtime's exporter says).
     """
@@ -69,18 +72,19 @@ class Artifact:
     labels: tuple[str, ...] = LABEL_NAMES
     provenance: dict[str, Any] = field(default_factory=dict)
     acceptance: dict[str, Any] | None = None
+    disagreement: float = DISAGREEMENT
     exports: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """12 hex digits that name exactly this reader, the head of a digest: an export is the same reader and changes none.
 
-        Without an acceptance rule it is what schema 2 called it.
+        What schema 2 did not know is left out where it says nothing, so that its artifacts keep their names.
         """
         content = self._content()
         del content["exports"]
-        if content["acceptance"] is None:
-            del content["acceptance"]
+        if (self.acceptance, self.disagreement) == (None, DISAGREEMENT):
+            del content["acceptance"], content["disagreement"]
             content["schema"] = 2
         return _digest(content)[:12]
 

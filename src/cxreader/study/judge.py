@@ -169,7 +169,8 @@ def prediction_table(
 def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Reading]:
     readings = []
     with bar("reading") as progress:
-        for done, reading in enumerate(reader.read_many([record.path or record.image for record in records]), 1):
+        files = [record.path or record.image for record in records]
+        for done, reading in enumerate(reader.read_many(files, refuse=False), 1):
             readings.append(reading)
             if progress is not None:
                 progress(done, len(records))

@@ -42,7 +42,7 @@ def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed
         return None
     spec, maps, boxes = reader.artifact.spec, {}, {}
     with bar("heat maps of images with boxes") as progress:
-        readings = reader.read_many([r.path or r.image for r in boxed], heat_map=True)
+        readings = reader.read_many([r.path or r.image for r in boxed], heat_map=True, refuse=False)
         for done, (record, reading) in enumerate(zip(boxed, readings, strict=True), 1):
             if reading.heat_map is not None:
                 maps[record.image] = reading.heat_map

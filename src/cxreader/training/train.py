@@ -23,14 +23,15 @@ from cxreader.data.split import patient_hash
 from cxreader.errors import DataError, WeightsError
 from cxreader.evaluation.operating_points import parse_rules
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
-from cxreader.models.registry import create_model
+from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, provenance, write_json
+from cxreader.training.acceptance import fit_acceptance
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
-from cxreader.training.fit import BEST, Settings, fit_phase, is_done, predict_logits, require_device, state_bytes
+from cxreader.training.fit import BEST, Settings, fit_phase, is_done, predict_with_features, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
 from cxreader.training.prefix import Plan, Prefix, build_prefixes
@@ -166,10 +167,14 @@ def finish(
     chosen, recipe = learnt.chosen, learnt.recipe
     model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
     part = cohort.parts["calibrate"]
-    logits = predict_logits(model, part, recipe).double().numpy()
-    fitted = calibrate(logits, part.labels, config.calibration)
+    stage = model_entry(config.model.name).cam_stage
+    logits, features = predict_with_features(model, part, recipe, stage)
+    fitted = calibrate(logits.double().numpy(), part.labels, config.calibration)
     for note in fitted.decisions.notes:
         say(note)
+    rate, rule = config.calibration.false_refusals, None
+    if rate != "none":
+        rule = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
     weights = state_bytes(model)
     artifact = Artifact(
         model=config.model.name,
@@ -179,6 +184,8 @@ def finish(
         operating_points=fitted.decisions.points,
         venn_abers=fitted.venn_abers.to_dict(),
         conformal=None if fitted.decisions.conformal is None else fitted.decisions.conformal.to_dict(),
+        acceptance=None if rule is None else rule.to_dict(),
+        disagreement=config.calibration.disagreement,
         transfer=transfer.text,
         patients=_patients(cohort),
         weights_sha256=sha256(weights),
