@@ -82,7 +82,9 @@ def two(small_run: Path) -> tuple[Reader, Reader]:
     return one, Reader([*one.members, other])
 
 
-def test_a_reader_of_two_is_the_mean_of_its_members_with_a_map_each(two: tuple[Reader, Reader], small_world: Path) -> None:
+def test_a_reader_of_two_is_the_mean_of_its_members_with_a_map_each(
+    two: tuple[Reader, Reader], small_world: Path
+) -> None:
     one, both = two
     files = sorted(small_world.glob("0*.png"))[:6]
     alone = list(one.read_many(files))
@@ -96,7 +98,9 @@ def test_a_reader_of_two_is_the_mean_of_its_members_with_a_map_each(two: tuple[R
         assert all(member.heat_map is not None for member in reading.members)
 
 
-def test_what_needs_one_model_says_so_and_one_model_twice_is_refused(two: tuple[Reader, Reader], small_run: Path) -> None:
+def test_what_needs_one_model_says_so_and_one_model_twice_is_refused(
+    two: tuple[Reader, Reader], small_run: Path
+) -> None:
     with pytest.raises(UsageError, match="2 models where one is wanted"):
         _ = two[1].artifact
     with pytest.raises(UsageError, match="twice"):

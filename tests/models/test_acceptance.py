@@ -49,7 +49,7 @@ def test_another_modality_body_part_or_view_is_refused_and_named(change: dict[st
 
 @pytest.mark.parametrize("missing", ["modality", "body_part", "view_position"])
 def test_what_is_not_told_is_a_warning(missing: str) -> None:
-    found = judge_header(replace(FRONTAL_CHEST, **{missing: None}))
+    found = judge_header(replace(FRONTAL_CHEST, **{missing: None}))  # type: ignore[arg-type]
     assert found.verdict == "warning"
     assert found.reasons == (f"the header tells no {missing.removesuffix('_position').replace('_', ' ')}",)
 

@@ -91,7 +91,9 @@ def test_thumbnails_do_not_see_brightness_or_contrast() -> None:
     np.testing.assert_allclose(thumbnails(picture), thumbnails(softer), atol=0.05)
 
 
-@pytest.mark.parametrize(("n", "rate", "accepted"), [(999, 0.01, 990), (199, 0.005, 199), (50, 0.005, 50), (99, 0.1, 90)])
+@pytest.mark.parametrize(
+    ("n", "rate", "accepted"), [(999, 0.01, 990), (199, 0.005, 199), (50, 0.005, 50), (99, 0.1, 90)]
+)
 def test_the_threshold_is_the_conformal_order_statistic(n: int, rate: float, accepted: int) -> None:
     """By hand: ceil((n + 1)(1 - rate)), at most n; a further image falls beyond it with (n + 1 - accepted) / (n + 1)."""
     assert accepted_of(n, rate) == accepted
@@ -144,7 +146,8 @@ def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None
     again = KnownImages.from_dict(json.loads(json.dumps(rule.to_dict())))
     assert again.to_dict() == rule.to_dict()
     np.testing.assert_array_equal(again.distance.apply(features), rule.distance.apply(features))
-    for damage in ({"farthest": None}, {"distance": {}}, {"surplus": 1}):
+    damages: list[dict[str, object]] = [{"farthest": None}, {"distance": {}}, {"surplus": 1}]
+    for damage in damages:
         plain = rule.to_dict() | damage
         if damage == {"farthest": None}:
             del plain["farthest"]

@@ -21,7 +21,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
 _YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber")
-_VIEWS = frozenset(("AP", "PA", "LL", "RL", "LLD", "LLO", "RLD", "RLO"))
+_LYING = frozenset(first + lay for first in ("HF", "FF", "LF", "RF", "AF", "PF") for lay in ("P", "S", "DR", "DL"))
+"""Patient Position's own terms (PS3.3 C.7.3.1.1.2), such as HFS; files that say PA or AP there mean the view."""
 _PLAIN = frozenset(
     (
         "CHEST",
@@ -93,10 +94,10 @@ class DicomHeader:
 
     @property
     def view(self) -> str | None:
-        """View Position; where it is silent, Patient Position when somebody wrote a view there; else None."""
+        """View Position; where it is silent, what stands in Patient Position, unless that is how the patient lay; else None."""
         if self.view_position is not None:
             return self.view_position
-        return self.patient_position if self.patient_position in _VIEWS else None
+        return None if self.patient_position in _LYING else self.patient_position
 
     @property
     def aspect(self) -> float | None:
