@@ -94,7 +94,8 @@ class Subgroup:
 class Subgroups:
     """Every group in the order of groups.DIMENSIONS, judged at one operating point.
 
-    `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for.
+    `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for;
+    a gap and the same one seen from the other side, as of women and of men, count once.
     """
 
     point: OperatingPoint
@@ -150,14 +151,15 @@ def subgroups(
     points = statistic(np.ones((1, len(table))))
     several = sample.n_groups > 1 and bool(rates)
     draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if several else {}
-    judged = []
+    judged, questions = [], []
     for grouping in found:
         head = f"{grouping.dimension}/"
         own_points, own_draws = (
             {k.removeprefix(head): v for k, v in d.items() if k.startswith(head)} for d in (points, draws)
         )
         judged += [_judge(grouping, k, sample, own_points, own_draws) for k in range(len(grouping.names))]
-    return _corrected(point, judged, notes)
+        questions += [_question(grouping, k, sample.label) for k in range(len(grouping.names))]
+    return _corrected(point, judged, questions, notes)
 
 
 def _judge(
@@ -190,6 +192,11 @@ def _sides(grouping: Grouping, k: int, label: NDArray[np.integer]) -> tuple[NDAr
     member = grouping.member[:, k]
     rest = grouping.known & ~member
     return (member | (label == 0), rest) if grouping.dimension == FINDING else (member, rest)
+
+
+def _question(grouping: Grouping, k: int, label: NDArray[np.integer]) -> frozenset[bytes]:
+    """Which images stand against which: the same of women against men as of men against women."""
+    return frozenset(np.packbits(side).tobytes() for side in _sides(grouping, k, label))
 
 
 def _told_apart(
@@ -235,15 +242,21 @@ def _reasons(inside: NDArray[np.integer], rest: NDArray[np.integer], is_finding:
     return told | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
 
 
-def _corrected(point: OperatingPoint, judged: list[Subgroup], notes: dict[str, str]) -> Subgroups:
-    """Holm's adjustment over every gap that was tested."""
-    p_values = np.array([gap.p for group in judged for gap in group.gaps.values()])
-    adjusted = iter(holm(p_values).tolist())
+def _corrected(
+    point: OperatingPoint, judged: list[Subgroup], questions: list[frozenset[bytes]], notes: dict[str, str]
+) -> Subgroups:
+    """Holm's adjustment over every gap that was tested; a gap and its mirror are one hypothesis."""
+    told: dict[tuple[frozenset[bytes], Metric], float] = {}
+    for group, question in zip(judged, questions, strict=True):
+        for metric, gap in group.gaps.items():
+            told.setdefault((question, metric), gap.p)
+    p_values = np.array(list(told.values()))
+    adjusted = dict(zip(told, holm(p_values).tolist(), strict=True))
     corrected = []
-    for group in judged:
+    for group, question in zip(judged, questions, strict=True):
         gaps = {}
         for metric, gap in group.gaps.items():
-            p = next(adjusted)
+            p = adjusted[question, metric]
             gaps[metric] = replace(gap, p_holm=p, flagged=p < 1 - LEVEL)
         corrected.append(replace(group, gaps=gaps))
     return Subgroups(point, tuple(corrected), notes, int(np.count_nonzero(~np.isnan(p_values))))
