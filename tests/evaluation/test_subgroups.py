@@ -258,6 +258,45 @@ def test_a_group_without_a_miss_is_not_sure_of_it() -> None:
     gap = _of(subgroups(table, HALF, n_resamples=200), "sex", "F").gaps["sensitivity"]
     assert gap.estimate.value == pytest.approx(0.1)
     assert np.isnan(gap.estimate.low)
-    assert "fewer than 5 wrong answers" in str(gap.estimate.reason)
+    assert gap.estimate.reason == "fewer than 5 images with right, or with wrong, answers on one side"
     assert not gap.flagged
     assert np.isnan(gap.p)
+
+
+def _two_sexes(
+    probability: NDArray[np.float64], label: NDArray[np.int64], sex: NDArray[np.str_], patient: NDArray[np.int64]
+) -> Subgroup:
+    table = PredictionTable(
+        np.arange(len(label)).astype(np.str_), label, probability, patient.astype(np.str_), {"sex": sex}
+    )
+    return _of(subgroups(table, HALF, n_resamples=200), "sex", "F")
+
+
+def test_ten_misses_of_one_patient_are_one() -> None:
+    """Women: 40 patients, of which one has all 10 misses. Men: 200 patients, 40 of them missed. Five patients are asked."""
+    found = np.concatenate([np.ones(39), np.zeros(10), np.repeat([1.0, 0.0], [160, 40]), np.zeros(120)])
+    label = np.repeat([1, 0], [249, 120])
+    sex = np.concatenate([np.repeat(["F", "M"], [49, 200]), np.repeat(["F", "M"], 60)])
+    of_one = np.concatenate([np.arange(39), np.full(10, 39), np.arange(40, 360)])
+    gap = _two_sexes(0.2 + 0.6 * found, label, sex, of_one).gaps["sensitivity"].estimate
+    assert gap.reason == "fewer than 5 patients with right, or with wrong, answers on one side"
+    of_ten = _two_sexes(0.2 + 0.6 * found, label, sex, np.arange(369)).gaps["sensitivity"]
+    assert of_ten.estimate.low < of_ten.estimate.value < of_ten.estimate.high
+    assert not np.isnan(of_ten.p)
+
+
+@pytest.mark.parametrize(("swapped", "known"), [(0, False), (2, False), (4, True)])
+def test_a_group_that_is_parted_all_but_perfectly_is_not_sure_of_its_auc(swapped: int, known: bool) -> None:
+    """Women are ranked perfectly but for a few abnormal and as many normal ones, alike; men are ranked as by chance."""
+    generator = np.random.default_rng(3)
+    label = np.tile([1, 0], 200)
+    women = np.where(label == 1, 0.9, 0.1) + generator.uniform(-0.05, 0.05, 400)
+    women[: 2 * swapped] = 1 - women[: 2 * swapped]
+    men = generator.uniform(0.05, 0.95, 400)
+    sex = np.repeat(["F", "M"], 400)
+    group = _two_sexes(np.concatenate([women, men]), np.tile(label, 2), sex, np.arange(800))
+    gap = group.gaps["auc"]
+    assert group.metrics["auc"].value > 0.9
+    assert (not np.isnan(gap.estimate.low)) == (not np.isnan(gap.p)) == gap.flagged == known
+    if not known:
+        assert gap.estimate.reason == "fewer than 5 patients in effect make up the spread of the AUC on one side"
