@@ -229,6 +229,29 @@ def test_ages_sexes_and_follow_ups_fall_into_their_groups() -> None:
     assert notes["age"] == "Not known of 3 images."
 
 
+def test_texts_that_say_that_nothing_is_known_are_no_groups() -> None:
+    silent = ["", " ", "nan", "NaN", "unknown", "Unknown", "none", "None", "n/a", "N/A", "NA", "null", "?"]
+    n = len(silent)
+    columns: dict[str, NDArray[np.generic]] = {
+        "sex": np.array(["F", "M", "U", *silent]),
+        "view": np.array(["PA", "AP", "", *silent]),
+        "source": np.array(["a", "b", "", *silent]),
+        "findings": np.array(["Mass", "Nodule|nan", "Edema", *silent]),
+    }
+    image = np.arange(n + 3).astype(np.str_)
+    label = np.array([1] * (n + 3))
+    found, notes = groupings(PredictionTable(image, label, np.linspace(0, 1, n + 3), None, columns))
+    assert {g.dimension: g.names for g in found} == {
+        "sex": ("F", "M"),
+        "view": ("AP", "PA"),
+        "source": ("a", "b"),
+        "finding": ("Mass", "Nodule", "Pulmonary oedema"),
+    }
+    assert [int(g.known.sum()) for g in found] == [2, 2, 2, 3]
+    assert notes["sex"] == f"Not known of {n + 1} images."
+    assert notes["finding"] == f"Not known of {n} abnormal images."
+
+
 def test_numbers_that_are_none_are_refused() -> None:
     table = PredictionTable(np.array(["a"]), np.array([1]), np.array([0.5]), None, {"age": np.array(["old"])})
     with pytest.raises(TableError, match="column 'age' holds no numbers"):

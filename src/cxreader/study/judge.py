@@ -193,7 +193,7 @@ def _thumbnail_baseline(question: Question, artifact: Artifact, table: Predictio
 
 def _warnings(artifact: Artifact, question: Question) -> list[str]:
     found = []
-    if not question.index.has_patients:
+    if not question.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
         found.append("the model was trained without knowing patients: one of these may have been in its training")
