@@ -192,7 +192,8 @@ def test_columns_that_are_missing_or_say_nothing_are_said() -> None:
     assert result.notes["age"] == "The predictions have no column 'age'."
     assert result.notes["view"].startswith("The column 'view' names nothing.")
     assert result.notes["source"] == "30 groups: only the 20 largest are judged."
-    assert result.notes["finding"] == "1 other findings are not among the fourteen and left out."
+    n = int(table.label.sum())
+    assert result.notes["finding"] == f"1 other finding is not among the fourteen and left out: named of {n} images."
     assert [g.name for g in result.groups if g.dimension == "finding"] == ["Mass"]
     assert sum(g.dimension == "source" for g in result.groups) == MAX_GROUPS
     # The ten groups that are not judged stay in the rest of the others.
@@ -200,6 +201,16 @@ def test_columns_that_are_missing_or_say_nothing_are_said() -> None:
     flagged, of_s0 = table.probability >= 0.5, columns["source"] == "s0"
     abnormal = table.label == 1
     assert biggest.value == pytest.approx(flagged[of_s0 & abnormal].mean() - flagged[~of_s0 & abnormal].mean())
+
+
+def test_the_images_of_findings_that_are_not_known_are_counted_once_each() -> None:
+    findings = ["Mass|Fracture|Scoliosis", "Fracture", "Mass", "", "No Finding", "Fracture|Device"]
+    label = np.array([1, 1, 1, 1, 0, 1])
+    columns: dict[str, NDArray[np.generic]] = {"findings": np.array(findings)}
+    _, notes = groupings(PredictionTable(np.arange(6).astype(np.str_), label, np.linspace(0, 1, 6), None, columns))
+    assert notes["finding"] == (
+        "3 other findings are not among the fourteen and left out: named of 3 images. Not known of 1 abnormal image."
+    )
 
 
 def test_ages_sexes_and_follow_ups_fall_into_their_groups() -> None:

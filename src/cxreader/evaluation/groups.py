@@ -87,9 +87,13 @@ def _by_finding(table: PredictionTable, column: NDArray[np.generic]) -> tuple[Gr
     member = has[index.ravel()] & abnormal[:, None]
     used = member.any(axis=0)
     others = {name for _, others in each for name in others}
+    n_others = int(np.count_nonzero(np.array([bool(others) for _, others in each], dtype=bool)[index.ravel()]))
     silent = int(np.count_nonzero(abnormal & ~named))
     # Such a text may be a sentence of a report: it is counted, not repeated.
-    notes = [f"{len(others)} other findings are not among the fourteen and left out."] if others else []
+    notes = []
+    if others:
+        what = f"{len(others)} other findings are" if len(others) > 1 else "1 other finding is"
+        notes = [f"{what} not among the fourteen and left out: named of {_images(n_others)}."]
     notes += [f"Not known of {_images(silent, 'abnormal ')}."] if silent else []
     names = tuple(finding.display for finding, use in zip(FINDINGS, used, strict=True) if use)
     return Grouping(FINDING, names, member[:, used], ~abnormal | named), " ".join(notes)
