@@ -161,7 +161,7 @@ def evaluate(
     """
     point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
     if asked is not None:
-        refuse_undrawable(table, asked)
+        refuse_undrawable(table.label, asked)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
