@@ -41,7 +41,7 @@ def _show_subgroups(found: Subgroups) -> None:
             escape(group.name),
             f"{group.metrics['auc'].n_positive}/{group.metrics['auc'].n_negative}",
             group.metrics["auc"].n_patients or "unknown",
-            *(_figure(group.metrics[metric]) for metric in METRICS),
+            *(figure_cell(group.metrics[metric]) for metric in METRICS),
             _gap_words(group),
         )
         for group in shown
@@ -50,7 +50,7 @@ def _show_subgroups(found: Subgroups) -> None:
     note = (
         f"Below: 95 % intervals. Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus "
         "the rest. No flag is no proof of fairness."
-        + _reasons(group.metrics[metric] for group in shown for metric in METRICS)
+        + missing(group.metrics[metric] for group in shown for metric in METRICS)
         + (f" {more:,} more groups stand in the report." if more else "")
     )
     header = ("group", "abnormal/normal", "patients", "AUC", "sensitivity", "specificity", "against the rest")
@@ -78,14 +78,14 @@ def _show_worklist(triage: Triage) -> None:
 
     whom = ("abnormal", "normal")
     rows = [
-        (str(result.discipline), *(_figure(result.times[who][measure], 0) for who in whom for measure in MEASURES))
+        (str(result.discipline), *(figure_cell(result.times[who][measure], 0) for who in whom for measure in MEASURES))
         for result in triage.results
     ]
     load = "" if triage.load != triage.load else f", readers busy {share_words(triage.load)} of their time"
     times = (result.times[who][measure] for result in triage.results for who in whom for measure in MEASURES)
     note = (
         f"Below: 95 % intervals over {triage.n_replications} replications of {triage.n_images:,} images, "
-        f"{share_words(triage.prevalence)} abnormal{load}; predictions held fixed.{_reasons(times)}"
+        f"{share_words(triage.prevalence)} abnormal{load}; predictions held fixed.{missing(times)}"
         + (f" {triage.note}" if triage.note else "")
     )
     words = {"mean": "mean", "p95": "95th centile", "maximum": "longest"}
@@ -101,8 +101,8 @@ def _show_second_reading(found: LabelComparison) -> None:
     rows = [
         (
             METRIC_TITLES[name],
-            *(_figure(getattr(found, part)[name]) for part in ("first", "second")),
-            _figure(found.change[name], signed=True),
+            *(figure_cell(getattr(found, part)[name]) for part in ("first", "second")),
+            figure_cell(found.change[name], signed=True),
         )
         for name in _LABEL_METRICS
     ]
@@ -111,14 +111,14 @@ def _show_second_reading(found: LabelComparison) -> None:
     parts = (getattr(found, part)[name] for part in ("first", "second", "change") for name in _LABEL_METRICS)
     note = (
         f"Below: 95 % intervals. Read twice: {counts} ({on(found.first['auc'])}, by the first labels); {found.only_first:,} "
-        f"images have no second label. Cohen's kappa: {kappas}.{_reasons(parts)}"
+        f"images have no second label. Cohen's kappa: {kappas}.{missing(parts)}"
     )
     header = ("figure", "against the first labels", "against the second", "change")
     table(f"Second reading, at {found.point.threshold:.3f} ({found.point.name})", header, rows, note=note)
 
 
-def _figure(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
-    """The value above its interval; the reason of a missing one is left to `_reasons`."""
+def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
+    """The value above its interval; the reason of a missing one is left to `missing`."""
     from cxreader.reporting.tables import interval, value
 
     bounded = estimate.low == estimate.low
@@ -126,8 +126,8 @@ def _figure(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str
     return f"{value(estimate, digits, signed=signed)}\n{words}"
 
 
-def _reasons(estimates: Iterable[Estimate]) -> str:
-    """Why values or intervals are missing, each reason once."""
+def missing(estimates: Iterable[Estimate]) -> str:
+    """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}
     for estimate in estimates:
