@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from cxreader.inference.pipeline import read_shard
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.shards import Work
 from cxreader.inference.table import Row, format_of, write_table
-from cxreader.progress import Say, silent
+from cxreader.progress import Bar, Say, no_bar, silent
 
 Progress = Callable[[int, int], None]
 _PATIENCE = 0.2  # seconds between two looks at what other processes still hold
@@ -28,7 +28,7 @@ class Summary:
     by_answer: Counter[str] = field(default_factory=Counter)
     different: int = 0
 
-    def counted(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The rows as they come, counted on their way."""
         for row in rows:
             self.files += 1
@@ -50,7 +50,7 @@ class Summary:
         ]
         warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
         repeats = self.files - self.different
-        repeated = f"; {repeats:,} hold what another holds, read once" if repeats else ""
+        repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""
         return f"{self.files:,} files: {', '.join(counts)}{warned}{repeated}"
 
 
@@ -64,7 +64,7 @@ def read_files(
     batch_size: int = BATCH,
     decoders: int = DECODERS,
     say: Say = silent,
-    progress: Progress | None = None,
+    bar: Bar = no_bar,
 ) -> Summary | None:
     """Read `files` into the table `out` (.csv, .json or .parquet), one row a file, in their order or the worklist's.
 
@@ -79,7 +79,8 @@ def read_files(
             say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")
         if out.exists():
             say(f"{out}: will be replaced when all is read")
-        read_rest(reader, work, batch_size=batch_size, decoders=decoders, progress=progress)
+        with bar("reading") as progress:
+            read_rest(reader, work, batch_size=batch_size, decoders=decoders, progress=progress)
         with work.finishing() as ours:
             if not ours:
                 say(f"{out}: written by another process")

@@ -53,6 +53,7 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=120, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA temp_store = FILE")
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +85,12 @@ class Journal:
             row = self._db.execute("SELECT answer FROM answers WHERE sha256 = ?", (sha256,)).fetchone()
         return None if row is None else json.loads(row[0])
 
+    def is_open(self, shard: int) -> bool:
+        """Whether a file of the shard has no answer yet."""
+        with _storage(self.path), self._lock:
+            query = "SELECT 1 FROM shards WHERE shard = ? AND done < size"
+            return self._db.execute(query, (shard,)).fetchone() is not None
+
     def done_in(self, first: int, size: int) -> set[int]:
         """Which of the `size` positions from `first` on have an answer."""
         query = "SELECT position FROM files WHERE position >= ? AND position < ?"
@@ -105,11 +112,10 @@ class Journal:
     def rows(self, *, sort: bool) -> Iterator[Row]:
         """A row for each file that has an answer, with its rank: in the files' order, or with `sort` in the worklist's.
 
-        Ranks are sorted on the disk beside the journal's own pages: memory does not grow with the files.
+        Ranks are sorted in SQLite's temporary files (SQLITE_TMPDIR, else /var/tmp): memory does not grow with the files.
         """
         with _storage(self.path):
             with self._lock:
-                self._db.execute("PRAGMA temp_store = FILE")
                 self._db.execute("DROP TABLE IF EXISTS temp.ranks")
                 self._db.execute(_SORTED if sort else _AS_GIVEN)
                 cursor = self._db.execute(_ROWS)

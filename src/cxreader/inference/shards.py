@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -91,6 +92,7 @@ class Work:
         self.folder, self.manifest = folder, manifest
         self._in_use = _locked(folder / "in-use.lock", fcntl.LOCK_SH)
         self._held: dict[int, int] = {}
+        self._claims = threading.Lock()  # files are taken in one thread and committed in another
         self.journal = Journal(folder / JOURNAL)
         self.found = self.journal.count()[0]
 
@@ -129,7 +131,7 @@ class Work:
 
     def todo(self) -> Iterator[tuple[int, str]]:
         """Files without an answer, of every shard that this process can claim; ends when there is none to claim."""
-        while (shard := self._claim()) is not None:
+        while (shard := self.claim()) is not None:
             first = shard * self.manifest.shard_size
             names = self.names(shard)
             done = self.journal.done_in(first, len(names))
@@ -145,12 +147,9 @@ class Work:
     def commit(self, found: Sequence[Found]) -> None:
         """Keep these answers, and give back the shards that are done."""
         self.journal.commit(found, self.manifest.shard_size)
-        last = min(f.position for f in found) // self.manifest.shard_size
-        if len(self._held) > 1 or any(n < last for n in self._held):
-            left = set(self.journal.open_shards())
-            for shard in [n for n in self._held if n not in left]:
-                os.close(self._held.pop(shard))
-                self._lock_of(shard).unlink(missing_ok=True)
+        with self._claims:
+            for shard in [shard for shard in self._held if not self.journal.is_open(shard)]:
+                self._give_back(shard)
 
     def is_done(self) -> bool:
         """Whether every file has its answer."""
@@ -163,7 +162,11 @@ class Work:
     @contextmanager
     def finishing(self) -> Iterator[bool]:
         """One process at a time ends the work: True for it, False when another did. The folder is gone behind the block."""
-        lock = _locked(self.folder / "finish.lock", fcntl.LOCK_EX)
+        try:
+            lock = _locked(self.folder / "finish.lock", fcntl.LOCK_EX)
+        except FileNotFoundError:
+            yield False
+            return
         try:
             ours = (self.folder / MANIFEST).exists()
             yield ours
@@ -172,24 +175,24 @@ class Work:
         finally:
             os.close(lock)
 
-    def _claim(self) -> int | None:
+    def claim(self) -> int | None:
         """A shard that is not done and that no living process holds: the system frees the locks of dead ones."""
-        for shard in self.journal.open_shards():
-            if shard in self._held:
-                continue
-            try:
-                lock = _locked(self._lock_of(shard), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            self._held[shard] = lock
-            if self.journal.done_in(shard * self.manifest.shard_size, self.manifest.shard_size) != set(
-                range(
-                    shard * self.manifest.shard_size, min((shard + 1) * self.manifest.shard_size, self.manifest.files)
-                )
-            ):
-                return shard
-            os.close(self._held.pop(shard))  # done by another process between the two looks
+        with self._claims:
+            for shard in self.journal.open_shards():
+                if shard in self._held:
+                    continue
+                try:
+                    self._held[shard] = _locked(self._lock_of(shard), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                if self.journal.is_open(shard):
+                    return shard
+                self._give_back(shard)  # another process ended it between the two looks
         return None
+
+    def _give_back(self, shard: int) -> None:
+        os.close(self._held.pop(shard))
+        self._lock_of(shard).unlink(missing_ok=True)
 
     def _lock_of(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:06d}.lock"
@@ -202,6 +205,7 @@ def _make(folder: Path, manifest: Manifest, files: Sequence[str]) -> None:
 
     new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     shutil.rmtree(new, ignore_errors=True)
+    written = sum(map(len, files))
     try:
         schema = pa.schema([("name", pa.binary())])
         with writing_whole(new / FILES) as file, pq.ParquetWriter(file, schema) as writer:
@@ -214,7 +218,7 @@ def _make(folder: Path, manifest: Manifest, files: Sequence[str]) -> None:
         new.rename(folder)
     except OSError as error:
         if not (folder / MANIFEST).exists():
-            raise storage_error(error, folder, 0) from None
+            raise storage_error(error, folder, written) from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -232,6 +236,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def _remove(folder: Path) -> None:
     if not folder.exists():
         return
+    if not (folder / MANIFEST).exists():
+        raise UsageError("is no work folder: it stays", where=folder, mend="move it away, or give another --out")
     lock = None
     try:
         lock = _locked(folder / "in-use.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,7 +65,7 @@ def answer_of(reading: Reading) -> Row:
 
 
 def row_of(name: str | bytes, rank: int, answer: Row) -> Row:
-    """A row: `COLUMNS`, and `members` where there are several models. A byte of the name that is no text stands as \\xff."""
+    r"""A row: `COLUMNS`, and `members` where there are several models. A byte of the name that is no text stands as `\xff`."""
     row = {column: answer.get(column) for column in COLUMNS} | {"image": as_text(name), "rank": rank}
     return row | {"members": answer["members"]} if "members" in answer else row
 
@@ -94,10 +94,13 @@ def write_table(table: Iterable[Row], path: Path, *, members: int = 1) -> None:
     with writing_whole(path) as file:
         if kind == "parquet":
             _write_parquet(table, file, members)
+            return
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        if kind == "json":
+            _write_json(table, text)
         else:
-            with io.TextIOWrapper(file, "utf-8", newline="", write_through=True) as text:
-                _write_json(table, text) if kind == "json" else write_csv(table, text, members=members)
-                text.detach()
+            write_csv(table, text, members=members)
+        text.detach()  # flushed; the file is closed by who opened it
 
 
 def write_csv(table: Iterable[Row], file: IO[str], *, members: int = 1) -> None:
@@ -109,7 +112,7 @@ def write_csv(table: Iterable[Row], file: IO[str], *, members: int = 1) -> None:
 
 def columns(members: int) -> tuple[str, ...]:
     """The columns of a CSV or Parquet table of so many models."""
-    if members < 2:  # noqa: PLR2004
+    if members < 2:
         return COLUMNS
     return COLUMNS + tuple(f"{name}_{n}" for n in range(1, members + 1) for name in MEMBER)
 

@@ -22,8 +22,10 @@ _PERSON = "a person must look"
 
 @dataclass(frozen=True, slots=True)
 class Urgency:
-    """Where a reading belongs: `step` of the rule, counted from 0; `height`, the probability that orders it there (0 where
-    there is none); `reason` in words."""
+    """Where a reading belongs, and the `reason` in words.
+
+    `step` of the rule, counted from 0; `height`: the probability that orders it there, 0 where there is none.
+    """
 
     step: int
     height: float
