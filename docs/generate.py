@@ -40,6 +40,8 @@ SECTIONS = {
     "calibration": "What is fitted on the calibrate part. See [Evidence](../explanation/evidence.md).",
     "study": "Several trainings that answer one question; `cxreader train` does not read it. See "
     "[Run the study](../how-to/run-the-study.md) and [Search](../how-to/search.md).",
+    "data.sources": "Each such table is one of several sources that are read together, in the place of `data.root`: images are "
+    "named FOLDER/image, and a patient of two NIH folders is one patient.",
     "data.phantoms": "With this section `cxreader study run` draws its images itself, into its folder, and `data.root` is not "
     "asked for. Other commands refuse it.",
     "study.rows": "Each such table is a row of the study's report: a network, and what differs from the file's own sections. "
@@ -52,13 +54,17 @@ SECTIONS = {
 }
 MEANINGS = {
     "seed": "Of everything random: first weights, order, augmentation, dropout.",
-    "data.root": "Needed, but for `data.phantoms`. The source: NIH or phantom folder, table, index, or `normal`/`abnormal` tree. "
-    "A relative path is looked for in the working folder, then in the folder that `CXREADER_IMAGES` names.",
+    "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: NIH or phantom folder, table, index, or "
+    "`normal`/`abnormal` tree. A relative path is looked for in the working folder, then in the folder that `CXREADER_IMAGES` names.",
     "data.kind": "What lies there; `auto` looks.",
     "data.tables": "Folder of the NIH tables, when they lie elsewhere.",
     "data.name": "The data set's name; patients of a table are known under it.",
     "data.cache": "Folder of pixel caches; the run's own when left out. Several runs may share one.",
     "data.workers": "Processes that decode; all cores when left out.",
+    "data.sources.root": "As `data.root`.",
+    "data.sources.kind": "As `data.kind`.",
+    "data.sources.tables": "As `data.tables`.",
+    "data.sources.name": "Under which its patients are known; its folder's name when left out.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",
@@ -104,6 +110,9 @@ MEANINGS = {
     "calibration.operating_points": "Lines of a name and a rule, such as `screening: sensitivity 0.95` or "
     "`rule-out: npv 0.99 at prevalence 0.1`; the first one decides and must be reached, another that is not is left out.",
     "calibration.alpha": "Of the conformal mode: at most this share of each class is called the other. `none` switches it off.",
+    "calibration.false_refusals": "Of each of two checks that a reader makes (upright, and like the training images): the "
+    "share of images like these that it refuses. `none`: nothing is refused by what it looks like to the network.",
+    "calibration.disagreement": "Several models whose probabilities lie further apart are not averaged but referred.",
     "phase.learn": "Which stages learn: the head alone, from the last block on, or all.",
     "phase.lr": "Learning rate.",
     "phase.epochs": "At most so many.",

@@ -99,8 +99,9 @@ def test_reading_and_judging_modules_load_no_torch() -> None:
 def test_the_public_face() -> None:
     import cxreader
 
-    assert cxreader.__all__ == ["Reader", "Reading"]
-    assert cxreader.Reader.__name__ == "Reader"
+    assert cxreader.__all__ == ["CxreaderError", "OperatingPoint", "Radiograph", "Reader", "Reading"]
+    assert [getattr(cxreader, name).__name__ for name in cxreader.__all__] == cxreader.__all__
+    assert set(cxreader.__all__) < set(dir(cxreader))
     with pytest.raises(AttributeError):
         _ = cxreader.nothing
 

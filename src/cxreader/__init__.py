@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cxreader.errors import CxreaderError
+    from cxreader.imaging.radiograph import Radiograph
     from cxreader.inference.reader import Reader
-    from cxreader.records import Reading
+    from cxreader.records import OperatingPoint, Reading
 
 __version__ = "0.1.0"
-__all__ = ["Reader", "Reading"]
+__all__ = ["CxreaderError", "OperatingPoint", "Radiograph", "Reader", "Reading"]
 
-_HOMES = {"Reader": "cxreader.inference.reader", "Reading": "cxreader.records"}
+_HOMES = {
+    "CxreaderError": "cxreader.errors",
+    "OperatingPoint": "cxreader.records",
+    "Radiograph": "cxreader.imaging.radiograph",
+    "Reader": "cxreader.inference.reader",
+    "Reading": "cxreader.records",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,3 +29,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What the public face lists, and the version."""
+    return [*__all__, "__version__"]

@@ -12,6 +12,7 @@
     |   +-- WeightsError
     |   +-- ArtifactError
     +-- MissingDependencyError        5     an optional package, with the line that installs it
+    |   +-- MissingDecoderError               the one that an image needs; an ImageError as well
     +-- StorageError                  6     a disk that is full or not writable
 
 Two exit codes are no errors: 1 says that an audit ran and found something, 130 that the user interrupted.
@@ -100,6 +101,13 @@ class MissingDependencyError(CxreaderError):
     """An optional package that is not installed; the mend is the line that installs it."""
 
     exit_code = 5
+
+
+class MissingDecoderError(MissingDependencyError, ImageError):
+    """An image whose compression needs a package that is not installed.
+
+    Among many images it is one that cannot be read (an ImageError); alone it ends with the exit code of its first base.
+    """
 
 
 class StorageError(CxreaderError):

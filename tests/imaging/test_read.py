@@ -95,7 +95,7 @@ def test_exif_rotation_is_applied(orientation: int, turn: int) -> None:
 
 BAD = {
     "empty": (b"", "empty"),
-    "text named png": (b"patient,label\n1,normal\n", "not a PNG or JPEG"),
+    "text named png": (b"patient,label\n1,normal\n", "not a PNG, JPEG or DICOM"),
     "truncated png": (_encoded(Image.fromarray(NOISE))[:1500], "damaged PNG"),
     "truncated jpeg": (_encoded(Image.fromarray(RAMP), "JPEG")[:-200], "damaged JPEG"),
     "bare magic": (b"\x89PNG\r\n\x1a\n", "damaged PNG"),

@@ -14,12 +14,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from cxreader.errors import ImageError
-from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.radiograph import MAX_PIXELS, Radiograph
 
-MAX_PIXELS = 100_000_000
-"""The largest detectors give about 20 million; a header that promises more than this is a bomb or a mistake."""
-
-_DECODERS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
+KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 # What Pillow is known to raise on damaged files of these two kinds, besides its own UnidentifiedImageError (an OSError).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
@@ -30,10 +27,11 @@ def decode(data: bytes, kind: str, label: str) -> Radiograph:
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
+        colour = colourfulness(image)
         pixels, notes = _grey(image)
     except _DAMAGE as error:
         raise _damaged(kind, label, error) from None
-    return Radiograph(pixels, source=label, notes=notes)
+    return Radiograph(pixels, source=label, notes=notes, colour=colour)
 
 
 def header_size(file: BinaryIO, kind: str, label: str) -> tuple[int, int]:
@@ -42,10 +40,19 @@ def header_size(file: BinaryIO, kind: str, label: str) -> tuple[int, int]:
     return width, height
 
 
+def colourfulness(image: Image.Image) -> float:
+    """The mean over pixels of greatest less least channel, in [0, 1], at no more than 64 x 64 of them; 0 for grey."""
+    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;"):
+        return 0.0
+    small = image.resize((min(64, image.width), min(64, image.height)), Image.Resampling.NEAREST)
+    channels = np.asarray(small.convert("RGBA").convert("RGB"), np.float32)
+    return float((channels.max(-1) - channels.min(-1)).mean()) / 255
+
+
 def _open(file: BinaryIO, kind: str, label: str) -> Image.Image:
     """Only the header is parsed. The decoder's class is called, not Image.open, whose own bomb check only warns."""
     try:
-        image = _DECODERS[kind](file)
+        image = KINDS[kind](file)
     except _DAMAGE as error:
         raise _damaged(kind, label, error) from None
     if image.width * image.height > MAX_PIXELS:
@@ -74,12 +81,19 @@ def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         image = Image.alpha_composite(black, image)
     if image.mode != "L":
         image = image.convert("L")
-    return np.asarray(image, dtype=np.float32) / np.float32(255), ()
+    return _scaled(np.asarray(image), 255), ()
 
 
 def _sixteen_bit(stored: NDArray[np.generic]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Full scale is 65535; a picture of at most 4095 comes from a 12-bit detector and would be black on that scale."""
     top = int(stored.max()) if stored.size else 0
     if 0 < top <= 4095:
-        return stored.astype(np.float32) / np.float32(4095), ("16-bit file with 12-bit values: scaled by 4095",)
-    return stored.astype(np.float32) / np.float32(65535), ()
+        return _scaled(stored, 4095), ("16-bit file with 12-bit values: scaled by 4095",)
+    return _scaled(stored, 65535), ()
+
+
+def _scaled(stored: NDArray[np.generic], top: int) -> NDArray[np.float32]:
+    """float32 in [0, 1], in place: the largest pictures would not fit twice."""
+    pixels = stored.astype(np.float32)
+    pixels /= np.float32(top)
+    return pixels

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 MIN_SIDE = 32
 """Pixels; below this nothing of a chest can be seen, and such files are icons or mistakes."""
+MAX_PIXELS = 50_000_000
+"""The largest detectors give about 20 million; a header that promises more than this is a bomb or a mistake."""
+MAX_BYTES = 256 * 1024 * 1024
+"""No file of one radiograph is larger: 50 million pixels of 16 bits are 100 MB. A larger one is refused before it is loaded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +28,9 @@ class Radiograph:
     `pixels`: float32 (H, W) in [0, 1], bright = dense (bone white, air black), row 0 at the patient's head, the patient's
     left on the image's right. `view`: PA, AP or None when the file does not say. `spacing`: mm a pixel (x, y) or None.
     `source`: what was read, for messages (a file's path, or `bytes`). `notes`: what a reader should know, such as an
-    unusual bit depth. Raises ImageError for another shape or type, values outside [0, 1], or a side under 32 pixels.
+    unusual bit depth. `header`: what may leave a DICOM header, None for other files. `colour`: how colourful the picture
+    was, 0 (grey, whatever it was stored as) to 1: the mean of greatest less least channel. Raises ImageError for another
+    shape or type, values outside [0, 1], or a side under 32 pixels.
     """
 
     pixels: NDArray[np.float32]

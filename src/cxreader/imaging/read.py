@@ -1,59 +1,145 @@
-"""A path or bytes become a Radiograph, by magic bytes and never by the file's name."""
+"""A path, bytes or a DICOM data set become a Radiograph, by magic bytes and never by the file's name."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from cxreader.errors import ImageError
+from cxreader.errors import ImageError, UsageError
 from cxreader.imaging import png
-from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.radiograph import MAX_BYTES, Radiograph
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from cxreader.imaging.dicom_header import DicomHeader
 
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-MAX_BYTES = 512 * 1024 * 1024
-"""No single radiograph is larger; a larger file is refused before it is loaded."""
+"""Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
+HEAD = 4096
+"""Bytes by which a file is known: DICOM without a preamble is known by its first two elements."""
 
 
-def read(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> Radiograph:
-    """The radiograph in a file or in `bytes`; `name` stands for bytes in messages.
+def read(source: str | os.PathLike[str] | bytes | Dataset, *, name: str | None = None, window: int = 0) -> Radiograph:
+    """The radiograph in a file, in `bytes` or in a pydicom Dataset; `name` stands for the latter two in messages.
 
     Grey PNG (8 or 16 bits) and JPEG as they are; colour, palette and CMYK become grey, transparency is laid on black, an
-    EXIF rotation is applied. Raises ImageError, whose `where` is the file, for anything that is not one readable image of
-    at least 32 and at most 100 million pixels.
+    EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
+    among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. Raises
+    ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at most 50 million,
+    MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
     """
-    if isinstance(source, bytes):
-        label, data = name or "bytes", source
-    else:
-        label, data = os.fspath(source), _load(Path(source))
-    kind = sniff(data)
-    if kind is None:
-        what = "the file is empty" if not data else "not a PNG or JPEG image (by its content, whatever its name says)"
-        raise ImageError(what, where=label, mend="give the radiograph as PNG or JPEG")
-    return png.decode(data, kind, label)
+    if isinstance(source, bytes | str | os.PathLike):
+        label, data = _content(source, name)
+        kind = sniff(data)
+        if kind in png.KINDS:
+            return png.decode(data, kind, label)
+        if kind is None:
+            raise _unknown(data, label)
+        from cxreader.imaging import dicom
+
+        return dicom.decode(data, label, window=window)
+    from pydicom import Dataset
+
+    from cxreader.imaging import dicom
+
+    if not isinstance(source, Dataset):
+        raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
+    return dicom.decode(source, name or "data set", window=window)
+
+
+def read_header(
+    source: str | os.PathLike[str] | bytes, *, name: str | None = None, salt: str | None = None
+) -> DicomHeader:
+    """What may leave the header of a DICOM file (see `DicomHeader`), its pixels not decoded.
+
+    With `salt` the patient comes as a salted hash. Raises ImageError for a file that is no DICOM, or damaged.
+    """
+    from cxreader.imaging import dicom
+
+    if isinstance(source, bytes) or _is_member(source):
+        label, data = _content(source, name)
+        if sniff(data) != "DICOM":
+            raise ImageError("not a DICOM file (by its content)", where=label)
+        return dicom.header(data, label, salt=salt)
+    label = os.fspath(source)
+    with _opened(Path(source)) as file:
+        if sniff(file.read(HEAD)) != "DICOM":
+            raise ImageError("not a DICOM file (by its content)", where=label)
+        file.seek(0)
+        return dicom.header(file, label, salt=salt)
 
 
 def size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Width and height of a file in pixels, from its header alone. Raises ImageError as `read` does."""
+    """Width and height in pixels of a file's picture, from its header alone (before any EXIF rotation). Raises as `read`."""
     label = os.fspath(path)
+    if _is_member(path):
+        import io
+
+        return _size(io.BytesIO(_content(path, None)[1]), label)
     with _opened(Path(path)) as file:
-        head = file.read(16)
-        kind = sniff(head)
-        if kind is None:
-            raise ImageError("not a PNG or JPEG image (by its content)", where=label)
-        file.seek(0)
-        return png.header_size(file, kind, label)
+        return _size(file, label)
 
 
 def sniff(data: bytes) -> str | None:
-    """PNG or JPEG by the first bytes, None for anything else."""
-    return next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
+    """PNG, JPEG or DICOM by the first bytes (`HEAD` of them are enough), None for anything else."""
+    found = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
+    if found is None and len(data) > 8:
+        from cxreader.imaging.dicom_parse import is_dicom
+
+        return "DICOM" if is_dicom(data) else None
+    return found
+
+
+def _size(file: BinaryIO, label: str) -> tuple[int, int]:
+    kind = sniff(file.read(HEAD))
+    file.seek(0)
+    if kind is None:
+        raise ImageError("not a PNG, JPEG or DICOM image (by its content)", where=label)
+    if kind in png.KINDS:
+        return png.header_size(file, kind, label)
+    from cxreader.imaging import dicom
+
+    return dicom.header_size(file, label)
+
+
+def _content(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[str, bytes]:
+    """What stands for a file in messages, and its bytes."""
+    if isinstance(source, bytes):
+        return name or "bytes", source
+    label = os.fspath(source)
+    if _is_member(source):
+        from cxreader.imaging.containers import read_member
+
+        return label, read_member(label)
+    return label, _load(Path(source))
+
+
+def _is_member(source: str | os.PathLike[str]) -> bool:
+    """True for the name of a member of a zip archive; a file of that very name comes first."""
+    if "!/" not in os.fspath(source) or os.path.lexists(source):
+        return False
+    from cxreader.imaging.containers import is_member
+
+    return is_member(source)
+
+
+def _unknown(data: bytes, label: str) -> ImageError:
+    if data.startswith(b"PK\x03\x04"):
+        return ImageError(
+            "is a zip archive, not an image", where=label, mend="give it to `cxreader read`, or name its members"
+        )
+    what = (
+        "the file is empty" if not data else "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
+    )
+    return ImageError(what, where=label, mend="give the radiograph as DICOM, PNG or JPEG")
 
 
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
 
@@ -61,13 +147,17 @@ def _load(path: Path) -> bytes:
     try:
         length = path.stat().st_size
         if length > MAX_BYTES:
-            raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend="at most 512 MiB are read")
+            mend = f"at most {MAX_BYTES // 2**20} MiB are read"
+            raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend=mend)
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: OSError) -> ImageError:
+def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
+    """ValueError: a name with a null byte in it."""
+    if isinstance(error, ValueError):
+        return ImageError("is no file name", where=path, mend="check the path")
     if path.is_dir():
         return ImageError(
             "is a folder, not an image", where=path, mend="give its files, or the folder to `cxreader read`"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import ImageError, MissingDependencyError
+from cxreader.errors import ImageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
@@ -39,7 +39,7 @@ class Prepared:
 
 
 def prepare(source: Source, specs: Sequence[InputSpec], *, name: str | None = None) -> Prepared:
-    """Decode a source for each of `specs`. Raises ImageError, or MissingDependencyError for a decoder that is absent."""
+    """Decode a source for each of `specs`. Raises ImageError."""
     radiograph = as_radiograph(source, name)
     seen = judge_header(radiograph.header) + judge_picture(radiograph)
     noted = Acceptance(seen.verdict, (*seen.reasons, *radiograph.notes))
@@ -50,7 +50,7 @@ def prepare_or_reason(source: Source, specs: Sequence[InputSpec], *, name: str |
     """`prepare`, or what there is to say of a source that cannot be read."""
     try:
         return prepare(source, specs, name=name)
-    except (ImageError, MissingDependencyError) as error:
+    except ImageError as error:
         reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
         return Prepared(name or name_of(source), {}, None, (reason,))
 

@@ -65,8 +65,7 @@ class Reader:
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
         UsageError for one artifact given twice or for operating points of different names.
         """
-        single = isinstance(path_or_paths, str | os.PathLike)
-        paths = [path_or_paths] if single else list(path_or_paths)  # type: ignore[arg-type, list-item] # one or many
+        paths = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
         return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:

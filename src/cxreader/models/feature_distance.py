@@ -45,7 +45,8 @@ class FeatureDistance:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, to the bit."""
-        return cls(*(from_plain(values[name]) for name in ("mean", "components", "variances")), float(values["rest"]))
+        mean, components, variances = (from_plain(values[name]) for name in ("mean", "components", "variances"))
+        return cls(mean, components, variances, float(values["rest"]))
 
 
 def fit_distance(features: NDArray[np.floating], components: int = COMPONENTS) -> FeatureDistance:
@@ -54,7 +55,7 @@ def fit_distance(features: NDArray[np.floating], components: int = COMPONENTS) -
     mean = given.mean(0)
     _, singular, rows = np.linalg.svd(given - mean, full_matrices=False)
     variances = singular**2 / (len(given) - 1)
-    floor = max(float(variances.sum()), np.finfo(np.float32).tiny) * _LEAST
+    floor = max(float(variances.sum()), float(np.finfo(np.float32).tiny)) * _LEAST
     kept = min(components, int((variances > floor).sum()))
     left = max(given.shape[1] - kept, 1)
     rest = max(float(variances[kept:].sum()) / left, floor)

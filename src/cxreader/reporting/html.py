@@ -11,7 +11,7 @@ import numpy as np
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.intervals import Estimate
 from cxreader.evaluation.metrics import METRIC_TITLES
-from cxreader.records import Label
+from cxreader.records import Decision, Label
 from cxreader.reporting.beside import NOTHING, Beside
 from cxreader.reporting.evidence_page import sections
 from cxreader.reporting.evidence_tables import MEANINGS, rests_on
@@ -39,7 +39,7 @@ class ReadingPanel:
 
     title: str
     truth: Label
-    decision: Label
+    decision: Decision
     probability: float
     image: Picture
     overlay: Picture

@@ -1,0 +1,195 @@
+"""What holds several images: zip archives, whose members are read as bytes, and DICOMDIRs, which name files beside them.
+
+A member is named `archive.zip!/inner/name.dcm`. Nothing is ever unpacked to the disk, a member's size is bounded before it
+is inflated, and names that lead out of an archive or a folder are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from cxreader.errors import CxreaderError, ImageError
+from cxreader.imaging.radiograph import MAX_BYTES
+
+SEPARATOR = "!/"
+MAX_MEMBERS = 100_000
+MAX_TOTAL = 64 * 2**30
+"""Bytes that all members of an archive may have; they are read one at a time."""
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_LOCAL = struct.Struct("<4s22xHH")
+_RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
+_NOT_WHOLE = (
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    IndexError,
+)
+"""What the standard library is known to raise for damaged archives."""
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """True for a zip archive, by its first bytes."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) in _ZIP
+    except (OSError, ValueError):
+        return False
+
+
+def is_member(name: str | os.PathLike[str]) -> bool:
+    """True for the name of a member of an archive that is there."""
+    return SEPARATOR in os.fspath(name) and _split(os.fspath(name)) is not None
+
+
+def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and first bytes of each file in an archive, hidden ones left out; no bytes where it cannot be read.
+
+    Raises ImageError for an archive that is damaged, or holds too much.
+    """
+    label = os.fspath(archive)
+    for info in _directory(label):
+        parts = info.filename.split("/")
+        if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts):
+            continue
+        name = f"{label}{SEPARATOR}{info.filename}"
+        try:
+            yield name, _inflated(label, info, name, most=4096)
+        except ImageError:
+            yield name, b""
+
+
+def read_member(name: str) -> bytes:
+    """The bytes of a member, named as `members` names it. Raises ImageError when it cannot, or must not, be read."""
+    found = _split(name)
+    if found is None:
+        raise ImageError("no such file", where=name, mend="check the path")
+    archive, inner = found
+    info = next((one for one in _directory(archive) if one.filename == inner), None)
+    if info is None:
+        raise ImageError("no such member in the archive", where=name, mend="check its name")
+    return _inflated(archive, info, name)
+
+
+def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
+    """The files that a DICOMDIR names, in its order, below its own folder (PS3.3 F). Raises ImageError for a damaged one.
+
+    A name that leads elsewhere is refused.
+    """
+    from cxreader.imaging import dicom_parse as parsing
+
+    label = os.fspath(dicomdir)
+    folder = Path(label).parent
+    try:
+        data = Path(label).read_bytes()
+        items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS)
+        names = [item.texts("ReferencedFileID") for item in items]
+    except CxreaderError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
+        raise ImageError(f"damaged DICOMDIR ({type(error).__name__})", where=label, mend="name its files") from None
+    return [str(_beside(folder, name, label)) for name in names if any(name)]
+
+
+def is_dicomdir(path: str | os.PathLike[str]) -> bool:
+    """True for a file that is called DICOMDIR and is DICOM."""
+    if not Path(path).name.upper().startswith("DICOMDIR"):
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:
+    """The file of a record: below the DICOMDIR's folder, in lower case where the disk has it so. Raises ImageError."""
+    safe = all(part and part not in (".", "..") and not set(part) & set("/\\:\0") for part in parts)
+    path = folder.joinpath(*parts)
+    if not safe or not path.resolve().is_relative_to(folder.resolve()):
+        raise ImageError("names a file outside its folder", where=label, mend="such a DICOMDIR is not to be trusted")
+    lower = folder.joinpath(*(part.lower() for part in parts))
+    return lower if not path.exists() and lower.exists() else path
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    """Archive and member, at the first separator before which a file stands."""
+    at = name.find(SEPARATOR)
+    while at >= 0:
+        if is_archive(name[:at]):
+            return name[:at], name[at + len(SEPARATOR) :]
+        at = name.find(SEPARATOR, at + 1)
+    return None
+
+
+def _directory(archive: str) -> tuple[zipfile.ZipInfo, ...]:
+    try:
+        found = Path(archive).stat()
+        return _listed(archive, found.st_size, found.st_mtime_ns)
+    except _NOT_WHOLE as error:
+        raise _damaged(archive, error) from None
+
+
+@lru_cache(maxsize=8)
+def _listed(archive: str, size: int, changed: int) -> tuple[zipfile.ZipInfo, ...]:  # noqa: ARG001 - parts of the key
+    """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
+    with zipfile.ZipFile(archive) as file:
+        infos = tuple(file.infolist())
+    total = sum(info.file_size for info in infos)
+    if len(infos) > MAX_MEMBERS or total > MAX_TOTAL:
+        what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
+        mend = f"at most {MAX_MEMBERS:,} of {MAX_TOTAL // 2**30} GiB together are read"
+        raise ImageError(what, where=archive, mend=mend)
+    return infos
+
+
+def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX_BYTES) -> bytes:
+    """Up to `most` bytes of a member. Raises ImageError."""
+    refusal = _refusal(info)
+    if refusal is not None:
+        raise ImageError(refusal, where=name, mend="unpack the archive with a tool you trust")
+    try:
+        with Path(archive).open("rb") as file:  # ZipFile would read the whole directory again for each member
+            file.seek(info.header_offset)
+            head = file.read(_LOCAL.size)
+            magic, names, extra = _LOCAL.unpack(head)
+            if magic != _ZIP[0]:
+                raise zipfile.BadZipFile
+            file.seek(names + extra, os.SEEK_CUR)
+            packed = file.read(min(info.compress_size, MAX_BYTES) if most == MAX_BYTES else most)
+        found = packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, most)
+    except _NOT_WHOLE as error:
+        raise _damaged(name, error) from None
+    if most == MAX_BYTES and (len(found) != info.file_size or zlib.crc32(found) != info.CRC):
+        raise _damaged(name, zipfile.BadZipFile())
+    return found
+
+
+def _refusal(info: zipfile.ZipInfo) -> str | None:
+    """Why a member is not read; None when it may be."""
+    inner = PurePosixPath(info.filename)
+    if inner.is_absolute() or ".." in inner.parts or "\\" in info.filename or ":" in info.filename.split("/")[0]:
+        return "the member's name leads out of the archive"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "the member is a link"
+    if info.flag_bits & 1:
+        return "the member is encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"the member is compressed by method {info.compress_type}: stored and deflated ones are read"
+    if info.file_size > MAX_BYTES:
+        return f"the member has {info.file_size / 2**20:,.0f} MiB, at most {MAX_BYTES // 2**20} are read"
+    return None
+
+
+def _damaged(name: str, error: BaseException) -> ImageError:
+    return ImageError(f"damaged zip archive ({type(error).__name__})", where=name, mend="copy it again from its source")

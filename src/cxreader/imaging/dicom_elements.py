@@ -1,0 +1,121 @@
+"""Values of DICOM elements as plain numbers and texts, straight from their bytes; whatever is not one is None."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_SHORT = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
+_TEXT = 4096
+"""Bytes of a text that are looked at: a header's codes and numbers are far shorter."""
+
+
+class Elements:
+    """The elements of one data set, by the keywords of `tags`.
+
+    An element may be raw, as it was read, or converted, as in a data set that was made in memory. A value of a kind that
+    was not asked for, empty or unreadable, counts as not told.
+    """
+
+    __slots__ = ("_dataset", "_tags")
+
+    def __init__(self, dataset: Dataset, tags: Mapping[str, int]) -> None:
+        self._dataset = dataset
+        self._tags = tags
+
+    def __contains__(self, keyword: str) -> bool:
+        return self._tags[keyword] in self._dataset
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Every value of a text, stripped; letters outside ASCII are kept as single bytes."""
+        value = self._value(keyword)[0]
+        if isinstance(value, bytes):
+            text = value[:_TEXT].decode("latin-1")
+            return tuple(part.strip(" \0\t\r\n") for part in text.split("\\"))
+        many = value if isinstance(value, list) or hasattr(value, "append") else [] if value is None else [value]
+        return tuple(str(part)[:_TEXT].strip(" \0\t\r\n") for part in many)
+
+    def text(self, keyword: str) -> str | None:
+        """The first value of a text, stripped; None when it is not told or empty."""
+        return next((text for text in self.texts(keyword) if text), None)
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Finite numbers, of text or binary; none at all when one of them is no number."""
+        value, vr, order = self._value(keyword)
+        if value is None:
+            return ()
+        try:
+            if isinstance(value, bytes):
+                found = _unpacked(value, vr, order)
+            else:
+                found = [float(v) for v in (value if hasattr(value, "append") else [value])]
+        except (ValueError, TypeError, OverflowError, struct.error):
+            return ()
+        return tuple(found) if all(math.isfinite(v) for v in found) else ()
+
+    def number(self, keyword: str) -> float | None:
+        """The first number."""
+        found = self.numbers(keyword)
+        return found[0] if found else None
+
+    def integer(self, keyword: str, default: int) -> int:
+        """The first number, when it is a whole one."""
+        found = self.number(keyword)
+        return default if found is None or not found.is_integer() else int(found)
+
+    def words(self, keyword: str) -> NDArray[np.uint16]:
+        """A lookup table's data as 16-bit words (n,), in this machine's order; a copy."""
+        value, _, order = self._value(keyword)
+        if isinstance(value, bytes):
+            return np.frombuffer(value[: len(value) // 2 * 2], f"{order}u2").astype(np.uint16)
+        if value is None:
+            return np.empty(0, np.uint16)
+        many = value if hasattr(value, "append") else [value]
+        return np.asarray(many, np.int64).astype(np.uint16)
+
+    def octets(self, keyword: str) -> int:
+        """Bytes that a value takes; 2 each for a list of words."""
+        value = self._value(keyword)[0]
+        return len(value) if isinstance(value, bytes) else 2 * len(value) if hasattr(value, "append") else 0
+
+    def items(self, keyword: str, tags: Mapping[str, int]) -> list[Elements]:
+        """The items of a sequence. pydicom parses it now, and may raise anything on a damaged one."""
+        if keyword not in self:
+            return []
+        value = self._dataset[self._tags[keyword]].value
+        return [Elements(item, tags) for item in value or ()]
+
+    def _value(self, keyword: str) -> tuple[Any, str, str]:
+        """The value, raw bytes where it was read; its VR; the order of its bytes."""
+        element: Any = self._dataset.get_item(self._tags[keyword])
+        if element is None:
+            return None, "UN", "<"
+        order = "<" if getattr(element, "is_little_endian", True) else ">"
+        vr = str(element.VR or "UN")
+        return element.value, _dictionary_vr(self._tags[keyword]) if vr == "UN" else vr, order
+
+
+def _dictionary_vr(tag: int) -> str:
+    """What the standard says an element is, where the file does not (implicit, or unknown to who wrote it)."""
+    from pydicom.datadict import dictionary_VR
+
+    return str(dictionary_VR(tag))
+
+
+def _unpacked(value: bytes, vr: str, order: str) -> list[float]:
+    """Numbers of bytes: binary by their VR ("US or SS" as unsigned), text by anything else."""
+    code = _SHORT.get(vr[:2])
+    if code is not None:
+        size = struct.calcsize(code)
+        count = len(value) // size
+        return [float(v) for v in struct.unpack(f"{order}{count}{code}", value[: count * size])]
+    text = value[:_TEXT].strip(b" \0")
+    return [float(part) for part in text.split(b"\\")] if text else []
