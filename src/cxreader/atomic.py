@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cxreader.errors import StorageError
 
@@ -14,19 +17,35 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> Path:
 
     Raises StorageError when the disk is full or the place cannot be written; the old file is then untouched.
     """
+    with writing_whole(path, needed=len(data)) as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextmanager
+def writing_whole(path: str | os.PathLike[str], *, needed: int | None = None) -> Iterator[BinaryIO]:
+    """As `write_whole`, for what is written in pieces: the file is renamed over `path` when the block ends without an error.
+
+    `needed`: how many bytes there will be, for the message; those written so far when left out.
+    """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    written = 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
+            try:
+                yield file
+                file.flush()
+            finally:
+                written = file.tell()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True) if target.parent.is_dir() else None
-        raise storage_error(error, target, len(data)) from None
-    return target
+        if isinstance(error, OSError):
+            raise storage_error(error, target, written if needed is None else needed) from None
+        raise
 
 
 def is_empty(folder: str | os.PathLike[str]) -> bool:

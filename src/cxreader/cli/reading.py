@@ -3,141 +3,121 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxreader.cli.answers import note, probability_text, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
 
 if TYPE_CHECKING:
     from cxreader.inference.reader import Reader
-    from cxreader.records import Reading
 
-Model = Annotated[str, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
-Paths = Annotated[list[str], typer.Argument(help="Images, folders (walked), or - for a list on standard input.")]
+Models = Annotated[
+    list[str], typer.Option("--model", "-m", help="An artifact's folder, or a run's; again for each further model.")
+]
+Paths = Annotated[
+    list[str], typer.Argument(help="Images, folders (walked), or - for names on standard input, by line or by NUL.")
+]
 Point = Annotated[str | None, typer.Option(help="Name of the operating point; the artifact's first when not given.")]
+Backend = Annotated[str, typer.Option(help="auto, onnx or torch; auto takes onnx where the artifact was exported.")]
 
 
 def read(
     paths: Paths,
-    model: Model,
+    model: Models,
     out: Annotated[str | None, typer.Option(help="FILE.json, .csv or .parquet; - is CSV on standard output.")] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="In the worklist's order: the most urgent first.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUT.work holds.")] = False,
     operating_point: Point = None,
+    backend: Backend = "auto",
 ) -> None:
-    """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device."""
-    from cxreader.inference.paths import listed
-    from cxreader.inference.table import format_of, to_csv, write_readings
+    """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device.
+
+    What is read stands in OUT.work until the table is whole: the same command goes on after an interruption, and may run in
+    several processes at once.
+    """
+    from cxreader.inference.batch import read_files
+    from cxreader.inference.table import format_of
 
     if out not in (None, "-"):
         format_of(Path(str(out)))
-    files, passed_over = listed(paths)
-    if passed_over:
-        say(f"{passed_over:,} files that are no images were passed over")
-    reader = load_reader(model, operating_point)
-    readings: list[Reading] = []
-    try:
-        _read_all(reader, files, readings)
-    finally:  # what was read before an interruption is kept
-        if out == "-":
-            sys.stdout.write(to_csv(readings))
-        elif out is not None:
-            write_readings(readings, Path(out))
-    show_readings(readings, reader, brief=out is not None)
+    files = _files(paths)
+    reader = load_reader(model, operating_point, backend)
+    if out is None or out == "-":
+        _read_aside(reader, files, sort=sort, csv=out == "-")
+        return
+    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, say=say, bar=progress)
+    if summary is not None:
+        say(f"{summary.text()}. {DISCLAIMER}")
 
 
 def explain(
     paths: Paths,
-    model: Model,
+    model: Models,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explanations"),
     raw: Annotated[bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy.")] = False,
     operating_point: Point = None,
+    backend: Backend = "auto",
 ) -> None:
-    """Show where the network looked: each image with its Grad-CAM heat map, as PNG. For research; not a medical device."""
-    from cxreader.inference.explain import explain_files
-    from cxreader.inference.paths import listed
+    """Show where the network looked: each image with its Grad-CAM heat map, as PNG. For research; not a medical device.
 
-    files, _ = listed(paths)
-    reader = load_reader(model, operating_point)
+    Of several models: the image and the maps of all of them, side by side.
+    """
+    from cxreader.inference.explain import explain_files
+    from cxreader.inference.names import on_one_line
+
+    files = _files(paths)
+    reader = load_reader(model, operating_point, backend)
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, progress=bar)
     rows = [
-        (r.image, r.decision or "not read", _probability(r), str(picture or "; ".join(r.reasons)))
+        (on_one_line(r.image), r.acceptance or "not read", r.decision, probability_text(r.probability), drawn)
         for r, picture in explained
+        for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
     ]
-    table(None, ("image", "decision", "probability", "picture"), rows, left=("picture",), note=_note(reader))
+    header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
+    table(None, header, rows, left=(header[1], header[-1]), note=note(reader))
 
 
-def load_reader(model: str, operating_point: str | None) -> Reader:
-    """The reader of an artifact or run; loading the runtime takes seconds, and says so."""
+def load_reader(models: str | Sequence[str], operating_point: str | None, backend: str = "auto") -> Reader:
+    """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so."""
     with waiting("loading the model"):
         from cxreader.inference.reader import Reader
 
-        return Reader.load(model, operating_point=operating_point)
+        return Reader.load(models, operating_point=operating_point, backend=backend)
 
 
-def show_readings(readings: list[Reading], reader: Reader, *, brief: bool) -> None:
-    """The table, and a summary when it went to a file."""
-    unread = sum(reading.decision is None for reading in readings)
-    if brief:
-        flagged = sum(reading.decision == "abnormal" for reading in readings)
-        say(
-            f"{len(readings):,} files: {flagged:,} abnormal, {len(readings) - flagged - unread:,} normal, {unread:,} not read"
-        )
-        return
-    rows = [
-        (r.image, r.decision or "not read", _probability(r), _interval(r), r.conformal or "", "; ".join(r.reasons))
-        for r in readings
-    ]
-    header = ("image", "decision", "probability", "interval", "conformal", "reasons")
-    outside = sum(_beside_its_interval(reading) for reading in readings)
-    aside = (
-        ""
-        if not outside
-        else (
-            f"\n{outside:,} of {len(readings):,} probabilities lie outside their interval: there the smooth map to probabilities "
-            "and the images it was fitted on disagree; trust neither to the second digit."
-        )
-    )
-    table(None, header, rows, left=("conformal", "reasons"), note=f"{_note(reader)}{aside}")
+def _files(paths: Sequence[str]) -> list[str]:
+    """The files that the user named."""
+    from cxreader.inference.names import names_in
+    from cxreader.inference.paths import listed
+
+    named: list[str] = []
+    for path in paths:
+        named += names_in(sys.stdin.buffer.read()) if path == "-" else [path]
+    files, passed_over = listed(named)
+    if passed_over:
+        say(f"{passed_over:,} files that are no images were passed over")
+    return files
 
 
-def _read_all(reader: Reader, files: list[str], readings: list[Reading]) -> None:
-    with progress("reading") as bar:
-        for reading in reader.read_many(files):
-            readings.append(reading)
-            if bar is not None:
-                bar(len(readings), len(files))
+def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) -> None:
+    """Read for the terminal or for standard output; what was read before an interruption is shown."""
+    from cxreader.inference.batch import Summary, read_rest, reading_aside
+    from cxreader.inference.table import write_csv
 
-
-def _probability(reading: Reading) -> str:
-    return "" if reading.probability is None else f"{reading.probability:.3f}"
-
-
-def _interval(reading: Reading) -> str:
-    return "" if reading.interval is None else f"{reading.interval[0]:.3f}-{reading.interval[1]:.3f}"
-
-
-def _beside_its_interval(reading: Reading) -> bool:
-    if reading.interval is None or reading.probability is None:
-        return False
-    low, high = reading.interval
-    return not low <= reading.probability <= high
-
-
-def _note(reader: Reader) -> str:
-    """What the numbers rest on."""
-    point, calibration = reader.operating_point, reader.calibrator
-    interval = "interval: none, this artifact holds no Venn-Abers predictor"
-    if reader.venn_abers is not None:
-        interval = "interval: the Venn-Abers pair of the probability, from the same images; it has no level"
-    mode = ""
-    if reader.conformal is not None:
-        share = f"{100 * reader.conformal.alpha:g} %"
-        mode = f"conformal: at most {share} of each class are called the other, fitted on the same images; "
-    return (
-        f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
-        f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
-        f"{interval}; {mode}Artifact {reader.artifact.id}, {reader.artifact.transfer}. "
-        f"{DISCLAIMER}"
-    )
+    with reading_aside(reader, files) as work:
+        try:
+            with progress("reading") as bar:
+                read_rest(reader, work, progress=bar)
+        finally:
+            summary = Summary(different=work.journal.count()[1])
+            rows = summary.counted(work.rows(sort=sort))
+            if csv:
+                write_csv(rows, sys.stdout, members=len(reader.members))
+            else:
+                show_rows(rows, reader, why=sort)
+            say(f"{summary.text()}. {DISCLAIMER}")

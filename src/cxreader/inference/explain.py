@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from cxreader.atomic import write_whole
 from cxreader.imaging.overlay import overlay
+from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.records import Reading
+
+_NARROWEST = 260  # pixels of a panel: its caption has room
+_LINE = 16  # pixels
+_FOOT = "For research; not a medical device."
 
 
 def explain_files(
@@ -25,35 +30,67 @@ def explain_files(
     raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Reading, Path | None]]:
-    """Read each file with its heat map and write `NAME-heat.png` (and `NAME-heat.npy` with `raw`) to `out`.
+    """Read each file with its heat map and write `NAME-heat.png` (and with `raw` the maps) to `out`.
 
-    The picture has the image's own size. A file that cannot be read gives its Reading with the reason, and no picture.
+    Of one model the picture has the image's own size, and its map is `NAME-heat.npy`. Of several it shows the image and each
+    model's map side by side, with captions, and the maps are `NAME-heat-1.npy` and so on. A file that is refused or cannot
+    be read gives its Reading with the reason, and no picture.
     """
     results: list[tuple[Reading, Path | None]] = []
     taken: set[str] = set()
     for done, reading in enumerate(reader.read_many(files, heat_map=True), 1):
         picture = None
-        if reading.heat_map is not None:
+        if reading.probability is not None:
             picture = out / f"{_free_name(reading.image, taken)}-heat.png"
-            write_whole(picture, _drawn(reader, reading))
+            write_whole(picture, _png(_drawn(reader, reading)))
             if raw:
-                write_whole(picture.with_suffix(".npy"), _npy(reading.heat_map))
+                _write_raw(reading, picture)
         results.append((reading, picture))
         if progress is not None:
             progress(done, len(files))
     return results
 
 
-def _drawn(reader: Reader, reading: Reading) -> bytes:
+def side_by_side(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
+    """The image and each member's heat map over it, uint8 (H, W, 3), every panel with two lines of caption below it."""
+    panels = [(overlay(image.pixels), ("image", _answer(reading)))]
+    for member, own in zip(reader.members, reading.members, strict=True):
+        heat = overlay(image.pixels, own.heat_map, spec=member.artifact.spec)
+        panels.append((heat, (f"{member.artifact.model} {own.artifact}", _answer(own))))
+    width, height = max(image.width, _NARROWEST), image.height + 3 * _LINE
+    sheet = Image.new("RGB", (width * len(panels), height))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LINE - 4)
+    for n, (panel, lines) in enumerate(panels):
+        sheet.paste(Image.fromarray(panel), (n * width + (width - image.width) // 2, 0))
+        for place, line in enumerate(lines):
+            draw.text((n * width + 4, image.height + place * _LINE), line, "white", font)
+    draw.text((4, image.height + 2 * _LINE), _FOOT, "white", font)
+    return np.asarray(sheet)
+
+
+def _answer(reading: Reading) -> str:
+    shown = "" if reading.probability is None else f", probability {reading.probability:.3f}"
+    return f"{reading.decision}{shown}"
+
+
+def _drawn(reader: Reader, reading: Reading) -> NDArray[np.uint8]:
     image = read(reading.image)
-    buffer = io.BytesIO()
-    Image.fromarray(overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)).save(buffer, "PNG")
-    return buffer.getvalue()
+    if reading.members:
+        return side_by_side(image, reading, reader)
+    return overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)
 
 
-def _npy(array: NDArray[np.float32]) -> bytes:
+def _write_raw(reading: Reading, picture: Path) -> None:
+    for n, own in enumerate(reading.members or (reading,), 1):
+        number = f"-{n}" if reading.members else ""
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(own.heat_map, np.float32))
+        write_whole(picture.with_name(f"{picture.stem}{number}.npy"), buffer.getvalue())
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -1,0 +1,99 @@
+"""Readings as a user sees them: the table on the terminal and the note below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from cxreader.cli.console import DISCLAIMER, table
+
+if TYPE_CHECKING:
+    from cxreader.inference.member import Member
+    from cxreader.inference.reader import Reader
+
+MOST_SHOWN = 60
+"""Rows on the terminal; more are for a file."""
+
+
+def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> None:
+    """Print the first rows (`table.row_of`) and how many more there are; `why` adds the reason of each one's rank."""
+    waiting = iter(rows)
+    shown = list(islice(waiting, MOST_SHOWN))
+    more = sum(1 for _ in waiting)
+    header = ["image", "acceptance", "decision", "probability", "interval", "conformal", "reasons"]
+    if len(reader.members) > 1:
+        header.insert(6, "agreement")
+    if why:
+        header.append("rank")
+    rest = f"\nand {more:,} more: write them to a file with --out" if more else ""
+    cells = [[_cell(row, column) for column in header] for row in shown]
+    left = ("acceptance", "conformal", "reasons", "rank")
+    table(None, header, cells, left=left, note=f"{note(reader)}{_aside(shown)}{rest}")
+
+
+def note(reader: Reader) -> str:
+    """What the numbers rest on: runtimes, artifacts, operating point, calibration."""
+    point = reader.operating_point
+    if len(reader.members) == 1:
+        return f"{_basis(reader.members[0])} {_by(reader.members[0])}. {DISCLAIMER}"
+    models = "; ".join(f"{n}: {_by(member)}" for n, member in enumerate(reader.members, 1))
+    return (
+        f"abnormal from {point.threshold:.3f} ({point.name}, {point.rule}); probability: the mean of the models', "
+        f"referred where theirs are more than {reader.disagreement:g} apart; agreement: 1 less that distance; interval: from the "
+        f"lowest to the highest end of theirs. {models}. {DISCLAIMER}"
+    )
+
+
+def probability_text(probability: float | None) -> str:
+    """Three digits."""
+    return "" if probability is None else f"{probability:.3f}"
+
+
+def _basis(member: Member) -> str:
+    point, calibration = member.operating_point, member.calibrator
+    interval = "interval: none, this artifact holds no Venn-Abers predictor"
+    if member.venn_abers is not None:
+        interval = "interval: the Venn-Abers pair of the probability, from the same images; it has no level"
+    mode = ""
+    if member.conformal is not None:
+        share = f"{100 * member.conformal.alpha:g} %"
+        mode = f"; conformal: at most {share} of each class are called the other, fitted on the same images"
+    return (
+        f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
+        f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
+        f"{interval}{mode}."
+    )
+
+
+def _by(member: Member) -> str:
+    return (
+        f"Artifact {member.id} ({member.artifact.model}, {member.artifact.transfer}), read with {member.backend.name}"
+    )
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    from cxreader.inference.names import on_one_line
+
+    if column == "image":
+        return on_one_line(row["image"])
+    if column in ("probability", "agreement"):
+        return probability_text(row[column])
+    if column == "interval":
+        low, high = row["probability_low"], row["probability_high"]
+        return "" if low is None else f"{low:.3f}-{high:.3f}"
+    if column == "rank":
+        return f"{row['rank']}: {row['reason_of_rank']}"
+    return row[column] or ""
+
+
+def _aside(rows: list[dict[str, Any]]) -> str:
+    """A warning where probabilities lie outside their own intervals."""
+    pairs = [row for row in rows if row["probability_low"] is not None]
+    outside = sum(not row["probability_low"] <= row["probability"] <= row["probability_high"] for row in pairs)
+    if not outside:
+        return ""
+    return (
+        f"\n{outside:,} of {len(rows):,} probabilities lie outside their interval: there the smooth map to probabilities "
+        "and the images it was fitted on disagree; trust neither to the second digit."
+    )

@@ -1,0 +1,25 @@
+"""File names as the system gives them: any bytes but NUL, newlines included, not always text."""
+
+from __future__ import annotations
+
+import os
+
+
+def names_in(data: bytes) -> list[str]:
+    """The names in `data`, a line each; each ended by NUL where there is one, as `find -print0` writes them.
+
+    Bytes that are no text are kept (surrogateescape), so that the file can be opened. Empty lines are passed over.
+    """
+    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line]
+
+
+def as_text(name: str | bytes) -> str:
+    r"""A name for a table: valid text, in which a byte that is none stands as `\xff`; newlines are kept."""
+    raw = name if isinstance(name, bytes) else os.fsencode(name)
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def on_one_line(name: str) -> str:
+    r"""A name for a terminal: as in a table, with newlines and other control characters as `\n` or `\x1b`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in as_text(name))

@@ -1,0 +1,64 @@
+"""Readings become a worklist: who is looked at first, and why.
+
+The rule, in four steps. (1) What is called abnormal, or referred because the models disagree, the most suspicious first: by
+the probability, for a referred image by the highest that any model gave, since one model's alarm is a reason to look.
+(2) What has no answer, refused or not read, in the order given: nothing is known of it, so that it stands where the reader
+knows least, behind every alarm and before everything called normal, and it needs a person in any case. (3) What is called
+normal in doubt, with a warning or without the conformal rule's consent; (4) what is called normal. Both by the probability.
+
+Nobody is left out: a worklist changes the order in which people look, never whether they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cxreader.records import Reading
+
+ALARM, UNANSWERED, IN_DOUBT, NORMAL = range(4)
+_PERSON = "a person must look"
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """Where a reading belongs, and the `reason` in words.
+
+    `step` of the rule, counted from 0; `height`: the probability that orders it there, 0 where there is none.
+    """
+
+    step: int
+    height: float
+    reason: str
+
+
+def urgency(reading: Reading) -> Urgency:
+    """The urgency of one Reading, by the rule above."""
+    if reading.probability is None or reading.decision is None:
+        return Urgency(UNANSWERED, 0.0, f"{'not read' if reading.acceptance is None else 'refused'}: {_PERSON}")
+    shown = f"probability {reading.probability:.2f}"
+    if reading.decision == "refer":
+        highest = max(m.probability for m in reading.members if m.probability is not None)
+        return Urgency(ALARM, highest, f"referred: the models disagree, the highest says {highest:.2f}")
+    if reading.decision == "abnormal":
+        return Urgency(ALARM, reading.probability, f"abnormal, {shown}{_warned(reading)}")
+    if reading.acceptance == "warning":
+        return Urgency(IN_DOUBT, reading.probability, f"normal, {shown}{_warned(reading)}")
+    if reading.conformal not in (None, "normal"):
+        what = "refers it" if reading.conformal == "refer" else "says abnormal"
+        return Urgency(IN_DOUBT, reading.probability, f"normal, {shown}; the conformal rule {what}")
+    return Urgency(NORMAL, reading.probability, f"normal, {shown}")
+
+
+def worklist(readings: Sequence[Reading]) -> list[tuple[int, Urgency]]:
+    """The places of `readings` in the order in which they are to be looked at, with their urgency; the first has rank 1.
+
+    What is equally urgent keeps its order.
+    """
+    urgencies = [urgency(reading) for reading in readings]
+    order = sorted(range(len(readings)), key=lambda i: (urgencies[i].step, -urgencies[i].height))
+    return [(i, urgencies[i]) for i in order]
+
+
+def _warned(reading: Reading) -> str:
+    return "; with a warning" if reading.acceptance == "warning" else ""
