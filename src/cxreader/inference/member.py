@@ -84,6 +84,7 @@ class Member:
                 probability=float(p),
                 heat_map=None if output.maps is None else output.maps[i],
                 reasons=acceptance.reasons,
+                notes=acceptance.notes,
                 interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
                 conformal=None if modes is None else modes[i],
                 acceptance=acceptance.verdict,
@@ -93,6 +94,7 @@ class Member:
 
     def unanswered(self, name: str, acceptance: Acceptance | None, reasons: tuple[str, ...] = ()) -> Reading:
         """The Reading of an image that is refused, or (`acceptance` None, for `reasons`) could not be read."""
-        verdict = None if acceptance is None else acceptance.verdict
-        told = reasons if acceptance is None else acceptance.reasons
-        return Reading(name, self.id, self.operating_point, reasons=told, acceptance=verdict)
+        if acceptance is None:
+            return Reading(name, self.id, self.operating_point, reasons=reasons)
+        verdict, reasons, notes = acceptance.verdict, acceptance.reasons, acceptance.notes
+        return Reading(name, self.id, self.operating_point, reasons=reasons, notes=notes, acceptance=verdict)

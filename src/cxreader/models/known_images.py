@@ -48,11 +48,12 @@ class KnownImages:
 
     def _verdict(self, far: float, look: NDArray[np.float64]) -> Acceptance:
         reasons = []
-        if look[0] < self.least_upright:
-            best = int(look.argmax())
-            reasons.append(f"looks {LOOKS[best]}" if best else "does not clearly look like an upright chest")
         if far > 1:
             reasons.append(f"unlike the training images: {far:.1f} times as far from them as what is accepted")
+        if look[0] < self.least_upright:
+            best = int(look.argmax())
+            seems = "if it is a chest, it looks" if far > 1 else "looks"
+            reasons.append(f"{seems} {LOOKS[best]}" if best else "does not clearly look like an upright chest")
         return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
 
     def to_dict(self) -> dict[str, Any]:
