@@ -171,7 +171,7 @@ def evaluate(
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
     points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
     outcomes = confusion(label, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
