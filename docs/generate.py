@@ -55,7 +55,8 @@ SECTIONS = {
 MEANINGS = {
     "seed": "Of everything random: first weights, order, augmentation, dropout.",
     "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: NIH or phantom folder, table, index, or "
-    "`normal`/`abnormal` tree. A relative path is looked for in the working folder, then in the folder that `CXREADER_IMAGES` names.",
+    "`normal`/`abnormal` tree. A relative path is looked for in the working "
+    "folder, then in the folder that `CXREADER_IMAGES` names.",
     "data.kind": "What lies there; `auto` looks.",
     "data.tables": "Folder of the NIH tables, when they lie elsewhere.",
     "data.name": "The data set's name; patients of a table are known under it.",

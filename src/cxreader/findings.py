@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from cxreader.errors import TableError, nearest
 
 NO_FINDING = "No Finding"
+NOT_TOLD = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
+"""Texts in lower case by which a cell says that nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ def canonical(spelling: str, *, where: str | None = None) -> str:
     if name is None:
         raise TableError(f"unknown finding {spelling!r}", where=where, mend=nearest(spelling, _BY_SPELLING))
     return name
+
+
+def told(text: str) -> str:
+    """The text of a cell without the blanks around it; empty where it is one of `NOT_TOLD`, in any case."""
+    text = text.strip()
+    return "" if text.lower() in NOT_TOLD else text
 
 
 def parse_findings(text: str, *, where: str | None = None) -> tuple[str, ...]:

@@ -46,6 +46,39 @@ def test_the_table_and_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("out/report.html").is_file()
 
 
+def _row(printed: str, name: str) -> list[str]:
+    """The cells of the first line of a table that begins with this name."""
+    line = next(line for line in printed.splitlines() if line.startswith(f"  {name} "))
+    return line.removeprefix(f"  {name} ").split()
+
+
+def test_the_terminal_tells_for_whom_the_worklist_and_the_second_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    sexes = [(*row, "FM"[k % 4 < 2]) for k, row in enumerate(rows())]
+    write(Path("sexes.csv"), sexes, (*HEADER, "sex"))
+    command = (
+        "evaluate --predictions sexes.csv --second-reading second.csv --images-a-day 90 --reading-minutes 4 --out out"
+    )
+    assert run(["-q", *command.split()]) == 0
+    printed = capsys.readouterr().out
+    evidence = json.loads(Path("out/evaluation.json").read_text())["evidence"]
+    assert [line for line in printed.splitlines() if line.startswith(("For whom", "Worklist", "Second"))] == [
+        "For whom, at 0.500 (half)",
+        "Worklist: minutes from arrival to the end of the reading",
+        "Second reading, at 0.500 (half)",
+    ]
+    group = next(g for g in evidence["subgroups"]["groups"] if g["name"] == "F")
+    auc = group["metrics"]["auc"]
+    assert _row(printed, "F")[:3] == [f"{auc['n_positive']}/{auc['n_negative']}", str(auc["n_patients"]), "undefined"]
+    assert "Undefined: no normal image in this group" in printed.replace("\n", " ")
+    whom = [result["times"][who]["mean"] for result in evidence["triage"]["results"] for who in ("abnormal", "normal")]
+    assert _row(printed, "by probability")[::3] == [f"{mean['value']:,.0f}" for mean in whom[4:]]
+    assert f"{whom[0]['low']:.0f}-{whom[0]['high']:.0f}" in printed
+    change = evidence["labels"]["change"]["recall"]
+    assert _row(printed, "Recall (sensitivity)")[-1] == f"{change['value']:+.3f}".replace("+0.000", "0.000")
+    assert "50 images have" not in printed
+    assert "30 images have no second label" in printed.replace("\n", " ")
+
+
 def test_every_question_of_the_options_is_answered() -> None:
     values = judged(
         *("--calibrate", "other.csv", "--point", "screening: sensitivity 0.9", "--point", "youden: youden"),
@@ -64,6 +97,12 @@ def test_every_question_of_the_options_is_answered() -> None:
     assert (triage["images_a_day"], triage["reading"]["mean"], triage["prevalence"]) == (90, 4, 0.1)
     assert [(shift["start"], shift["readers"]) for shift in triage["shifts"]] == [(8, 1), (20, 2)]
     assert values["provenance"]["seed"] == 5
+
+
+@pytest.mark.parametrize(("alpha", "bound"), [("0.2", 0.2), ("none", None)])
+def test_the_error_bound_is_the_users(alpha: str, bound: float | None) -> None:
+    conformal = judged("--calibrate", "other.csv", "--alpha", alpha)["evidence"]["conformal"]
+    assert (None if conformal is None else conformal["rule"]["alpha"]) == bound
 
 
 def test_a_worklist_of_real_times() -> None:
@@ -98,6 +137,10 @@ MISTAKES = [
     ("{p} --calibrate absent.csv", 3, "absent.csv: cannot be read"),
     ("{p} --calibrate other.csv --point sensitivity", 2, "'sensitivity' is no operating point"),
     ("{p} --point youden:youden", 2, "--point does not go with --predictions without --calibrate"),
+    ("{p} --alpha 0.2", 2, "--alpha does not go with --predictions without --calibrate"),
+    ("{p} --calibrate other.csv --alpha few", 2, "the error bound 'few' is no number"),
+    ("{p} --calibrate other.csv --alpha 1.5", 2, "the error bound 1.5 lies not between 0 and 1"),
+    ("runs/a --alpha 0.2", 2, "--alpha does not go with a run"),
     ("{p} --operating-point youden", 2, "--operating-point does not go with --predictions"),
     ("{p} --quick", 2, "--quick does not go with --predictions"),
     ("{p} --split split.json", 2, "--split does not go with --predictions"),

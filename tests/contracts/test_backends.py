@@ -18,6 +18,7 @@ from safetensors.torch import save
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import BACKENDS, Backend, load_backend
+from cxreader.inference.export import export_onnx
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
 from cxreader.models.registry import create_model, list_models
 from cxreader.models.stages import StagedModel
@@ -59,7 +60,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Artif
             weights_sha256=sha256(weights),
         )
         folder = save_artifact(artifact, weights, tmp_path_factory.mktemp(name))
-        found[name] = (artifact, folder)
+        found[name] = (export_onnx(folder), folder)
     return found
 
 

@@ -45,6 +45,14 @@ def test_a_table_with_every_column(table: Callable[[str], Path]) -> None:
     assert open_source(path.parent, name="mine") == index  # a folder with one labels.csv
 
 
+def test_cells_that_say_that_nothing_is_known_are_empty(table: Callable[[str], Path]) -> None:
+    header = "image,label,patient,age,sex,view,source,findings\n"
+    words = open_source(table(f"{header}a.png,1,nan,N/A,unknown,None,n/a,NaN\nb.png,0,,Unknown,,unknown,nan,\n"))
+    empty = open_source(table(f"{header}a.png,1,,,,,,\nb.png,0,,,,,,\n"))
+    assert words.records == empty.records
+    assert words.records[0].view is None
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -67,6 +67,29 @@ def test_intervals_are_those_of_the_normal_theory() -> None:
         assert end / (1 - end) == pytest.approx(ratio / 9, rel=1e-3)
 
 
+def test_a_resample_without_a_false_alarm_has_no_upper_end() -> None:
+    """Of 60 normal images 2 are flagged: a resample of all 120 patients misses both with probability 0.13."""
+    (result,) = at_thresholds(_two_by_two(50, 10, 2, 58), [HALF], n_resamples=2000)
+    lr = result.rates["lr_positive"]
+    assert lr.value == pytest.approx(25)
+    assert np.isposinf(lr.high)
+    # The lower end is the 2.5th centile of independent draws of the same table.
+    generator = np.random.default_rng(9)
+    tp, _, fp, tn = generator.multinomial(120, np.array([50, 10, 2, 58]) / 120, size=100_000).T
+    drawn = np.sort(np.where(fp == 0, np.inf, (tp / (120 - fp - tn)) / (np.maximum(fp, 1) / (fp + tn))))
+    assert lr.low == pytest.approx(drawn[2500], rel=0.05)
+    assert str(lr.reason).startswith("infinite in ")
+    assert "no normal image was called abnormal" in str(lr.reason)
+    assert "no upper end" in lr.interval
+    assert int(str(lr.reason).split()[2]) / 2000 == pytest.approx(np.mean(fp == 0), abs=0.03)
+    text = json.dumps(result.to_dict(), allow_nan=False)
+    assert np.isposinf(AtThreshold.from_dict(json.loads(text)).rates["lr_positive"].high)
+    # Of 60 abnormal images 58 are found and all 60 normal ones but two flagged: the mirror of the above.
+    (mirror,) = at_thresholds(_two_by_two(10, 50, 58, 2), [HALF], n_resamples=2000)
+    assert np.isposinf(mirror.rates["lr_negative"].high)
+    assert mirror.rates["lr_negative"].value == pytest.approx(25)
+
+
 def test_nine_images_of_each_patient_leave_the_intervals_alone() -> None:
     once, ninefold = (
         at_thresholds(_two_by_two(20, 10, 8, 30, each), [HALF], prevalence=0.2, n_resamples=300)[0] for each in (1, 9)

@@ -12,6 +12,7 @@ from cxreader.errors import DataError, StorageError, TableError
 from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
 from cxreader.evaluation.metrics import METRIC_NAMES
 from cxreader.evaluation.operating_points import youden
+from cxreader.evaluation.predictions import read_predictions
 from cxreader.records import OperatingPoint, PredictionTable
 
 
@@ -53,6 +54,18 @@ def test_json_has_the_shape_that_is_promised_and_round_trips(tmp_path: Path) -> 
     assert values["provenance"]["seed"] == 5
     assert {"cxreader", "date", "n_resamples", "artifact"} <= set(values["provenance"])
     assert Evaluation.load(path).to_json() == evaluation.to_json()
+
+
+def test_rows_without_a_patient_among_others_are_counted(tmp_path: Path) -> None:
+    def told(patients: list[str]) -> list[str]:
+        rows = [f"{k}.png,{p},{k % 2},0.{k}" for k, p in enumerate(patients)]
+        (tmp_path / "p.csv").write_text("\n".join(["image,patient,label,probability", *rows]))
+        warnings = evaluate(read_predictions(tmp_path / "p.csv"), 0.5, n_resamples=20).warnings
+        return [w.split(",")[0] for w in warnings if "name no patient" in w or "No patient is known" in w]
+
+    assert told(["a", "", "b", "nan", "a", "b"]) == ["2 of 6 images name no patient"]
+    assert told(["a", "c", "b", "d", "a", "b"]) == []
+    assert told([""] * 6) == ["No patient is known: images are resampled as if each were another patient"]
 
 
 def test_the_operating_point_decides_and_one_given_is_said() -> None:

@@ -52,6 +52,27 @@ def test_unknown_patients_stay_unknown(tmp_path: Path, name: str) -> None:
     assert "image:b" not in (tmp_path / name).read_bytes().decode("latin-1")
 
 
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_a_patient_called_nan_is_no_patient(tmp_path: Path, name: str) -> None:
+    """A column of numbers with gaps comes as floats, and all its gaps would be one patient."""
+    columns = {
+        "image": ["a", "b", "c", "d"],
+        "label": [0, 1, 1, 0],
+        "probability": [0.1, 0.2, 0.3, 0.4],
+        "patient": [1.0, float("nan"), float("nan"), 1.0],
+        "age": ["61", "unknown", "", "n/a"],
+    }
+    if name == "p.csv":
+        lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+        (tmp_path / name).write_text("\n".join(lines))
+    else:
+        pq.write_table(pa.table(columns), tmp_path / name)
+    table = read_predictions(tmp_path / name)
+    assert len(np.unique(table.groups)) == 3
+    assert table.groups[0] == table.groups[3]
+    np.testing.assert_array_equal(table.columns["age"], [61, np.nan, np.nan, np.nan])
+
+
 def test_other_products_spellings(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("\ufefflabel, image ,probability\nAbnormal,a,0.5\n0,b,1e-3\n\n", encoding="utf-8")
     table = read_predictions(tmp_path / "p.csv")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binom
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
@@ -17,6 +19,7 @@ from cxreader.evaluation.reliability import (
     BRIER_TERMS,
     Reliability,
     equal_mass_bins,
+    expected_gap,
     reliability,
     reliability_statistic,
 )
@@ -127,11 +130,33 @@ def test_what_chance_gives_holds_in_small_samples_too(n: int, tolerance: float) 
     assert np.mean([r.ece_if_calibrated for r in found]) == pytest.approx(mean, rel=tolerance)
 
 
+@pytest.mark.parametrize("p", [[0.5], [0.2, 0.9], [0.1, 0.5, 0.5, 0.7, 0.95], [0.0, 1.0, 0.3]])
+def test_the_gap_that_chance_gives_is_that_of_all_outcomes(p: list[float]) -> None:
+    """Every way in which n images can be normal or abnormal, one by one; normal theory would give 0.40 of one image at 0.5."""
+    outcomes = np.array(list(product([0, 1], repeat=len(p))))
+    chance = np.prod(np.where(outcomes == 1, p, 1 - np.array(p)), axis=1)
+    expected = chance @ np.abs(outcomes.sum(axis=1) - sum(p))
+    assert expected_gap(np.array(p)) == pytest.approx(expected)
+    if p == [0.5]:
+        assert expected == 0.5
+
+
+@pytest.mark.parametrize(("n", "exact"), [(200, 1e-12), (201, 1e-3)])
+def test_the_gap_of_many_alike_is_that_of_the_binomial(n: int, exact: float) -> None:
+    assert expected_gap(np.full(n, 0.3)) == pytest.approx(binom(n, 0.3).expect(lambda k: abs(k - 0.3 * n)), rel=exact)
+
+
+def test_the_ece_that_chance_gives_adds_the_bins() -> None:
+    """Two strangers in bins of their own, at 0.5 and 0.8: (0.5 + 2 * 0.8 * 0.2) / 2."""
+    found = reliability(Sample(np.array([0, 1]), np.arange(2)), np.array([0.5, 0.8]), n_bins=2, n_resamples=5)
+    assert found.ece_if_calibrated == pytest.approx(0.41)
+
+
 def test_chance_counts_patients_not_images() -> None:
     label, p = _calibrated(3, 400)
     once = reliability(Sample(label, np.arange(400)), p, n_resamples=300)
     again = reliability(Sample(np.repeat(label, 4), np.repeat(np.arange(400), 4)), np.repeat(p, 4), n_resamples=300)
-    assert again.ece_if_calibrated == pytest.approx(once.ece_if_calibrated)
+    assert again.ece_if_calibrated == pytest.approx(once.ece_if_calibrated, rel=0.01)  # 40 and 160 images a bin, exact
     assert (again.ece.low, again.ece.high) == pytest.approx((once.ece.low, once.ece.high))
     assert again.bins[4].observed.n_patients == once.bins[4].observed.n_patients == 40
 

@@ -115,11 +115,18 @@ def test_intervals_and_p_values_are_those_of_a_plain_loop() -> None:
 
 
 def test_p_values_are_adjusted_for_all_that_were_tested() -> None:
+    """Of sex, follow-up and source there are two groups each: a gap and its mirror are one hypothesis."""
     result = subgroups(_table(), HALF, n_resamples=100)
-    gaps = [gap for group in result.groups for gap in group.gaps.values()]
+    mirrors = [("sex", "M"), ("follow_up", "follow-up"), ("source", "b")]
+    groups = [group for group in result.groups if (group.dimension, group.name) not in mirrors]
+    gaps = [gap for group in groups for gap in group.gaps.values()]
     made = np.array([gap.p for gap in gaps if not np.isnan(gap.p)])
     adjusted = [gap.p_holm for gap in gaps if not np.isnan(gap.p)]
-    assert result.n_tests == len(made) == 14 * 3 + 4 * 2
+    assert result.n_tests == len(made) == (14 - 3) * 3 + 4 * 2
+    for dimension, name in mirrors:
+        one, other = (_of(result, dimension, n) for n in ({"M": "F", "b": "a"}.get(name, "first image"), name))
+        for metric, gap in one.gaps.items():
+            assert (gap.p_holm, gap.flagged) == (other.gaps[metric].p_holm, other.gaps[metric].flagged)
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     np.testing.assert_allclose(adjusted, multitest.multipletests(made, method="holm")[1])
 
@@ -185,7 +192,8 @@ def test_columns_that_are_missing_or_say_nothing_are_said() -> None:
     assert result.notes["age"] == "The predictions have no column 'age'."
     assert result.notes["view"].startswith("The column 'view' names nothing.")
     assert result.notes["source"] == "30 groups: only the 20 largest are judged."
-    assert result.notes["finding"] == "1 other findings are not among the fourteen and left out."
+    n = int(table.label.sum())
+    assert result.notes["finding"] == f"1 other finding is not among the fourteen and left out: named of {n} images."
     assert [g.name for g in result.groups if g.dimension == "finding"] == ["Mass"]
     assert sum(g.dimension == "source" for g in result.groups) == MAX_GROUPS
     # The ten groups that are not judged stay in the rest of the others.
@@ -193,6 +201,16 @@ def test_columns_that_are_missing_or_say_nothing_are_said() -> None:
     flagged, of_s0 = table.probability >= 0.5, columns["source"] == "s0"
     abnormal = table.label == 1
     assert biggest.value == pytest.approx(flagged[of_s0 & abnormal].mean() - flagged[~of_s0 & abnormal].mean())
+
+
+def test_the_images_of_findings_that_are_not_known_are_counted_once_each() -> None:
+    findings = ["Mass|Fracture|Scoliosis", "Fracture", "Mass", "", "No Finding", "Fracture|Device"]
+    label = np.array([1, 1, 1, 1, 0, 1])
+    columns: dict[str, NDArray[np.generic]] = {"findings": np.array(findings)}
+    _, notes = groupings(PredictionTable(np.arange(6).astype(np.str_), label, np.linspace(0, 1, 6), None, columns))
+    assert notes["finding"] == (
+        "3 other findings are not among the fourteen and left out: named of 3 images. Not known of 1 abnormal image."
+    )
 
 
 def test_ages_sexes_and_follow_ups_fall_into_their_groups() -> None:
@@ -220,6 +238,29 @@ def test_ages_sexes_and_follow_ups_fall_into_their_groups() -> None:
         ("follow_up", "follow-up"): [1, 2],
     }
     assert notes["age"] == "Not known of 3 images."
+
+
+def test_texts_that_say_that_nothing_is_known_are_no_groups() -> None:
+    silent = ["", " ", "nan", "NaN", "unknown", "Unknown", "none", "None", "n/a", "N/A", "NA", "null", "?"]
+    n = len(silent)
+    columns: dict[str, NDArray[np.generic]] = {
+        "sex": np.array(["F", "M", "U", *silent]),
+        "view": np.array(["PA", "AP", "", *silent]),
+        "source": np.array(["a", "b", "", *silent]),
+        "findings": np.array(["Mass", "Nodule|nan", "Edema", *silent]),
+    }
+    image = np.arange(n + 3).astype(np.str_)
+    label = np.array([1] * (n + 3))
+    found, notes = groupings(PredictionTable(image, label, np.linspace(0, 1, n + 3), None, columns))
+    assert {g.dimension: g.names for g in found} == {
+        "sex": ("F", "M"),
+        "view": ("AP", "PA"),
+        "source": ("a", "b"),
+        "finding": ("Mass", "Nodule", "Pulmonary oedema"),
+    }
+    assert [int(g.known.sum()) for g in found] == [2, 2, 2, 3]
+    assert notes["sex"] == f"Not known of {n + 1} images."
+    assert notes["finding"] == f"Not known of {n} abnormal images."
 
 
 def test_numbers_that_are_none_are_refused() -> None:
@@ -251,6 +292,45 @@ def test_a_group_without_a_miss_is_not_sure_of_it() -> None:
     gap = _of(subgroups(table, HALF, n_resamples=200), "sex", "F").gaps["sensitivity"]
     assert gap.estimate.value == pytest.approx(0.1)
     assert np.isnan(gap.estimate.low)
-    assert "fewer than 5 wrong answers" in str(gap.estimate.reason)
+    assert gap.estimate.reason == "fewer than 5 images with right, or with wrong, answers on one side"
     assert not gap.flagged
     assert np.isnan(gap.p)
+
+
+def _two_sexes(
+    probability: NDArray[np.float64], label: NDArray[np.int64], sex: NDArray[np.str_], patient: NDArray[np.int64]
+) -> Subgroup:
+    table = PredictionTable(
+        np.arange(len(label)).astype(np.str_), label, probability, patient.astype(np.str_), {"sex": sex}
+    )
+    return _of(subgroups(table, HALF, n_resamples=200), "sex", "F")
+
+
+def test_ten_misses_of_one_patient_are_one() -> None:
+    """Women: 40 patients, of which one has all 10 misses. Men: 200 patients, 40 of them missed. Five patients are asked."""
+    found = np.concatenate([np.ones(39), np.zeros(10), np.repeat([1.0, 0.0], [160, 40]), np.zeros(120)])
+    label = np.repeat([1, 0], [249, 120])
+    sex = np.concatenate([np.repeat(["F", "M"], [49, 200]), np.repeat(["F", "M"], 60)])
+    of_one = np.concatenate([np.arange(39), np.full(10, 39), np.arange(40, 360)])
+    gap = _two_sexes(0.2 + 0.6 * found, label, sex, of_one).gaps["sensitivity"].estimate
+    assert gap.reason == "fewer than 5 patients with right, or with wrong, answers on one side"
+    of_ten = _two_sexes(0.2 + 0.6 * found, label, sex, np.arange(369)).gaps["sensitivity"]
+    assert of_ten.estimate.low < of_ten.estimate.value < of_ten.estimate.high
+    assert not np.isnan(of_ten.p)
+
+
+@pytest.mark.parametrize(("swapped", "known"), [(0, False), (2, False), (4, True)])
+def test_a_group_that_is_parted_all_but_perfectly_is_not_sure_of_its_auc(swapped: int, known: bool) -> None:
+    """Women are ranked perfectly but for a few abnormal and as many normal ones, alike; men are ranked as by chance."""
+    generator = np.random.default_rng(3)
+    label = np.tile([1, 0], 200)
+    women = np.where(label == 1, 0.9, 0.1) + generator.uniform(-0.05, 0.05, 400)
+    women[: 2 * swapped] = 1 - women[: 2 * swapped]
+    men = generator.uniform(0.05, 0.95, 400)
+    sex = np.repeat(["F", "M"], 400)
+    group = _two_sexes(np.concatenate([women, men]), np.tile(label, 2), sex, np.arange(800))
+    gap = group.gaps["auc"]
+    assert group.metrics["auc"].value > 0.9
+    assert (not np.isnan(gap.estimate.low)) == (not np.isnan(gap.p)) == gap.flagged == known
+    if not known:
+        assert gap.estimate.reason == "fewer than 5 patients in effect make up the spread of the AUC on one side"

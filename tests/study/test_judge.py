@@ -15,7 +15,9 @@ from sklearn.metrics import roc_auc_score
 from cxreader.data.split import Split
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.evidence import Asked
 from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.reading_room import Arrivals, ReadingRoom, ReadingTime
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
@@ -94,6 +96,18 @@ def test_nobody_left_is_an_error_that_says_why(
     question = ask_source(str(small_world), name="world", split=str(RunFolder(small_run).split), part="train")
     with pytest.raises(DataError, match=r"no image is left to judge.*set this model \(train\)"):
         judge(reader, question, tmp_path, bar=no_bar)
+
+
+def test_a_worklist_that_lacks_a_class_is_refused_before_an_image_is_read(
+    reader: Reader, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "read_many", lambda *_args, **_options: pytest.fail("an image was read"))
+    question = ask_source(str(small_world), name="elsewhere")
+    ill = replace(question, records=tuple(record for record in question.records if record.label == 1))
+    times = Arrivals(np.arange(0.0, 600.0, 5.0))
+    asked = Asked(prevalence=0.1, room=ReadingRoom(ReadingTime("fixed", 4), recorded=times))
+    with pytest.raises(DataError, match="lack a class to draw from"):
+        judge(reader, ill, tmp_path, bar=no_bar, asked=asked)
 
 
 def test_an_unreadable_image_is_counted_and_listed(

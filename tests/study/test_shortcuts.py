@@ -155,7 +155,7 @@ def test_without_patients_it_is_said(tmp_path: Path) -> None:
         shutil.copy(world / image, tmp_path / "tree" / label / image)
     audit = audit_shortcuts(make_reader(Patches()), ask_source(str(tmp_path / "tree")), bar=no_bar, n_resamples=50)
     assert audit.counts.patients is None
-    assert any("patients are not all known" in warning for warning in audit.warnings)
+    assert any("40 of 40 images name no patient" in warning for warning in audit.warnings)
     assert not audit.coincide  # the folders bear the label's name, which is no source
     assert _of(audit, "patient identity").auc.reason == "no patient is known"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import console, progress, table
+from cxreader.cli.evidence_tables import figure_cell, missing
 from cxreader.cli.shortcuts import shortcuts
 
 if TYPE_CHECKING:
     from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
     from cxreader.data.index import Index
     from cxreader.data.split import Split
-    from cxreader.evaluation.intervals import Estimate
     from cxreader.explanation.localization_report import LocalisationReport
 
 app = typer.Typer(help="Checks of a split, and of what a model has learnt.", no_args_is_help=True)
@@ -139,18 +138,13 @@ def show_location_prior(found: LocalisationReport) -> None:
     from cxreader.explanation.map_scores import METRIC_TITLES
 
     shown = ("iou", "iou_25", "iou_50", "pointing")
-    rows = [
-        (f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(_with_interval(g.null[m]) for m in shown)) for g in found.groups
-    ]
+    rows = [(f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(figure_cell(g.null[m]) for m in shown)) for g in found.groups]
     whole = found.all
     title = f"A fixed map on {whole.boxes:,} boxes in {whole.images:,} images of {whole.patients:,} patients"
-    note = f"below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds"
+    note = f"Below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds."
+    note += missing(g.null[m] for g in found.groups for m in shown)
     table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)
     console().print("\n".join(f"note: {text}" for text in found.notes), markup=False)
-
-
-def _with_interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f}\n" + ("no interval" if math.isnan(estimate.low) else estimate.interval)
 
 
 def _show_pairs(title: str, pairs: Sequence[Duplicate]) -> None:

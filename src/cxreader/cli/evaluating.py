@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.cli.evidence_tables import show_evidence
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,18 +25,16 @@ def evaluate(
         str | None,
         typer.Option("--model", "-m", help="An artifact's or run's folder; with --predictions, a name there."),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
-    ] = None,
+    data: Data = None,
     predictions: Annotated[
         list[str] | None,
         typer.Option(help="CSV or Parquet of any product: image,label,probability and, if known, patient. Repeatable."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
-    part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
-    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
-    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
-    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    split: SplitFile = None,
+    part: Part = "test",
+    kind: Kind = "auto",
+    tables: Tables = None,
+    name: Name = None,
     operating_point: Annotated[str | None, typer.Option(help="Name of the artifact's operating point.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="With --predictions: abnormal from this probability on.")
@@ -44,6 +44,12 @@ def evaluate(
     ] = None,
     point: Annotated[
         list[str] | None, typer.Option(help='With --calibrate: "screening: sensitivity 0.95". Repeatable.')
+    ] = None,
+    alpha: Annotated[
+        str | None,
+        typer.Option(
+            help="With --calibrate: at most this share of a class is called the other, 0.1 if left out; or none."
+        ),
     ] = None,
     prevalence: Annotated[
         float | None, typer.Option(help="Share of abnormal images where it would work, such as 0.1.")
@@ -81,9 +87,11 @@ def evaluate(
     if predictions:
         images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
         _refuse_strays("--predictions", images | of_source)
-        _refuse_strays("--predictions without --calibrate", {} if calibrate else {"point": point})
+        unfitted = {} if calibrate else {"point": point, "alpha": alpha}
+        _refuse_strays("--predictions without --calibrate", unfitted)
     else:
-        fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate, "point": point}
+        fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate}
+        fitted |= {"point": point, "alpha": alpha}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     from cxreader.evaluation.evidence import Asked
     from cxreader.evaluation.labels import read_labels
@@ -97,7 +105,7 @@ def evaluate(
         from cxreader.config import DEFAULT_POINTS
         from cxreader.study.judge_predictions import Fitting, judge_predictions
 
-        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS))
+        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS), _error_bound(alpha))
         evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=model, seed=seed)
         title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
@@ -114,6 +122,16 @@ def _refuse_strays(way: str, given: Mapping[str, object]) -> None:
     stray = next((name for name, value in given.items() if value), None)
     if stray is not None:
         raise UsageError(f"--{stray} does not go with {way}", mend="leave it out")
+
+
+def _error_bound(text: str | None) -> float | Literal["none"]:
+    """The conformal error bound of `--alpha`; raises UsageError for what is neither a number nor `none`."""
+    if text is None or text == "none":
+        return 0.1 if text is None else "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"the error bound {text!r} is no number", mend="give a share such as 0.1, or none") from None
 
 
 def _artifact(
@@ -157,7 +175,7 @@ def _room(
 
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Every figure with its interval and its counts, and below them what a reader of the table must know."""
+    """Every figure with its interval and its counts, what a reader of the table must know, and the evidence in short."""
     figures = {
         **evaluation.metrics,
         **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
@@ -177,6 +195,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
     note = f"{where}{_other_points(evaluation)}\nIntervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
+    if evaluation.evidence is not None:
+        show_evidence(evaluation.evidence)
 
 
 def _other_points(evaluation: Evaluation) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,14 +18,12 @@ if TYPE_CHECKING:
 def shortcuts(
     run: Annotated[str | None, typer.Argument(help="A run's folder: audits its artifact on its own test part.")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="An artifact's or run's folder.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")] = None,
-    part: Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")] = "test",
-    kind: Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")] = "auto",
-    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
-    name: Annotated[str | None, typer.Option(help="The data set's name.")] = None,
+    data: Data = None,
+    split: SplitFile = None,
+    part: Part = "test",
+    kind: Kind = "auto",
+    tables: Tables = None,
+    name: Name = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; the run's, or none that lasts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for shortcuts.json and shortcuts.html.")] = None,
     seed: Annotated[int, typer.Option(help="Of the folds and of the bootstrap.")] = 0,

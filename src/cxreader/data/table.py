@@ -12,7 +12,7 @@ from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
 from cxreader.errors import TableError
-from cxreader.findings import parse_findings
+from cxreader.findings import parse_findings, told
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
 REQUIRED = ("image", "label")
@@ -21,6 +21,7 @@ LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL
 MAX_AGE = 120.0
 _YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _AGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
+_SILENT = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F"}
 
 
@@ -28,7 +29,8 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
     """The index of a table.
 
     Columns: `image` (a file, relative to the table's folder) and `label` (normal, abnormal, 0 or 1); optional `patient,
-    age, sex, view, source, findings` ("|" between them, empty when not told) and `subtype`; others are left alone.
+    age, sex, view, source, findings` ("|" between them, empty when not told) and `subtype`; others are left alone. There
+    `nan`, `unknown` and their like (`findings.NOT_TOLD`) are as good as empty.
     Raises TableError, with the row (the header is row 1), for a missing column, a label outside the list, an image
     named twice or without its file, an age that is no number, an unknown finding, or findings beside the label normal.
     """
@@ -46,6 +48,7 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
             what = f"{len(row)} cells, the header has {len(header)}"
             raise TableError(what, where=f"{path}, row {number}", mend="complete the row")
         cells = {column: row[position].strip() for column, position in columns.items()}
+        cells |= {column: told(cells[column]) for column in _SILENT if column in cells}
         records.append((number, _record(cells, path, number, name or "")))
     refuse_duplicates(((os.path.normpath(str(r.path)), n) for n, r in records), path)
     _require_files(records, path)

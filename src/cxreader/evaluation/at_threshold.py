@@ -124,8 +124,8 @@ def _rates(c: Confusion, prevalence: float | None) -> dict[str, Floats]:
         "specificity": spared,
         "ppv": precision(c),
         "npv": ratio(c.tn, c.tn + c.fn),
-        "lr_positive": ratio(found, 1 - spared),
-        "lr_negative": ratio(1 - found, spared),
+        "lr_positive": _unbounded(found, 1 - spared),
+        "lr_negative": _unbounded(1 - found, spared),
         "flagged": ratio(c.tp + c.fp, c.tp + c.fp + c.tn + c.fn),
     }
     if prevalence is None:
@@ -136,6 +136,11 @@ def _rates(c: Confusion, prevalence: float | None) -> dict[str, Floats]:
     )
     flagged = prevalence * found + (1 - prevalence) * (1 - spared)
     return values | {"deployed ppv": ppv, "deployed npv": npv, "deployed flagged": flagged}
+
+
+def _unbounded(part: Floats, whole: Floats) -> Floats:
+    """`part` by `whole`, infinite where only `whole` is 0: such a resample must count, or the upper end is too low."""
+    return np.where((whole == 0) & (part > 0), np.inf, ratio(part, whole))
 
 
 def _reasons(label: NDArray[np.integer]) -> dict[str, str]:

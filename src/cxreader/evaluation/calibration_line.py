@@ -7,7 +7,7 @@ regression, Biometrika 45, 1958, 562-565; E. W. Steyerberg, Clinical Prediction 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Statist
 from cxreader.evaluation.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
+LINE_NAMES = ("slope", "intercept", "intercept_at_slope")
+BOUND = 1e-6
+"""Probabilities are held this far from 0 and from 1, where log odds would be infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +31,25 @@ class CalibrationLine:
     `slope`: 1 is ideal, below 1 the probabilities are too extreme, above 1 too timid, below 0 they point the wrong way.
     `intercept`: with the slope held at 1, calibration in the large: 0 is ideal, above 0 abnormal images are commoner than
     the probabilities say, by that many log odds. `intercept_at_slope` belongs to the fitted slope, and only the two
-    together draw the line: P(abnormal) = sigmoid(intercept_at_slope + slope * log odds of the probability).
+    together draw the line: P(abnormal) = sigmoid(intercept_at_slope + slope * log odds of the probability). `bounded`
+    images had a probability nearer to 0 or 1 than `BOUND`, and were taken to have that one: a few that are sure and wrong
+    flatten the slope, by how much depends on the bound.
     """
 
     slope: Estimate
     intercept: Estimate
     intercept_at_slope: Estimate
+    bounded: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
-        return {name: getattr(self, name).to_dict() for name in LINE_NAMES}
+        return {name: getattr(self, name).to_dict() for name in LINE_NAMES} | {"bounded": self.bounded}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CalibrationLine:
         """The inverse of `to_dict`, exactly."""
-        return cls(**{name: Estimate.from_dict(values[name]) for name in LINE_NAMES})
-
-
-LINE_NAMES = tuple(field.name for field in fields(CalibrationLine))
+        estimates = {name: Estimate.from_dict(values[name]) for name in LINE_NAMES}
+        return cls(**estimates, bounded=values.get("bounded", 0))
 
 
 def calibration_line(
@@ -58,15 +62,24 @@ def calibration_line(
     statistic = line_statistic(sample.label, probability)
     reasons = line_reasons(sample.label, probability)
     found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=reasons)
-    return CalibrationLine(**found)
+    return CalibrationLine(**found, bounded=n_bounded(probability))
+
+
+def n_bounded(probability: NDArray[np.floating]) -> int:
+    """How many probabilities (n,) lie nearer to 0 or 1 than `BOUND`."""
+    return int(np.count_nonzero(_bounded(probability) != probability))
+
+
+def _bounded(probability: NDArray[np.floating]) -> Floats:
+    return np.clip(np.asarray(probability, dtype=np.float64), BOUND, 1 - BOUND)
 
 
 def line_statistic(label: NDArray[np.integer], probability: NDArray[np.floating]) -> Statistic:
     """The statistic (b,) of each of `LINE_NAMES` over resamples, for labels (n,) 0 or 1 and probabilities (n,).
 
-    NaN where the likelihood has no single maximum: a class is missing; the probabilities of the classes do not overlap,
-    so that the best slope is infinite (Albert & Anderson 1984; for the slopes only); or a probability is 0 or 1.
-    Raises TableError when the lengths differ.
+    Probabilities are held `BOUND` away from 0 and 1. NaN where the likelihood has no single maximum: a class is missing, or
+    the probabilities of the classes do not overlap, so that the best slope is infinite (Albert & Anderson 1984; for the
+    slopes only). Raises TableError when the lengths differ.
     """
     if len(label) != len(probability):
         raise TableError(f"{len(probability)} probabilities for {len(label)} labels", mend="give one an image")
@@ -83,7 +96,7 @@ def line_statistic(label: NDArray[np.integer], probability: NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class _Regression:
-    """Labels `target` (n,) and finite `log_odds` (n,), or neither if one is not finite: then nothing is fitted."""
+    """Labels `target` (n,) and finite `log_odds` (n,)."""
 
     target: Floats
     log_odds: Floats
@@ -92,20 +105,19 @@ class _Regression:
     @classmethod
     def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> _Regression:
         positive = np.asarray(label) == 1
-        log_odds: Floats = logit(np.asarray(probability, dtype=np.float64))
+        log_odds: Floats = logit(_bounded(probability))
         return cls(positive.astype(np.float64), log_odds, _Overlap.of(positive, log_odds))
 
     def fit(self, weight: Weights, line_start: Floats, large_start: Floats) -> dict[str, Floats]:
         n = len(self.target)
         line, large = np.full((len(weight), 2), np.nan), np.full((len(weight), 1), np.nan)
-        if np.isfinite(self.log_odds).all():
-            both, crossing = self.overlap.found(weight)
-            ones = np.ones((n, 1))
-            design = np.hstack([ones, self.log_odds[:, None]])
-            line[crossing] = fit_logistic(
-                design, self.target, _rows(weight, crossing), offset=np.zeros(n), start=line_start
-            )
-            large[both] = fit_logistic(ones, self.target, _rows(weight, both), offset=self.log_odds, start=large_start)
+        both, crossing = self.overlap.found(weight)
+        ones = np.ones((n, 1))
+        design = np.hstack([ones, self.log_odds[:, None]])
+        line[crossing] = fit_logistic(
+            design, self.target, _rows(weight, crossing), offset=np.zeros(n), start=line_start
+        )
+        large[both] = fit_logistic(ones, self.target, _rows(weight, both), offset=self.log_odds, start=large_start)
         return {"slope": line[:, 1], "intercept": large[:, 0], "intercept_at_slope": line[:, 0]}
 
 
@@ -146,15 +158,11 @@ class _Overlap:
 
 def line_reasons(label: NDArray[np.integer], probability: NDArray[np.floating]) -> dict[str, str]:
     """Why each of `LINE_NAMES` would be undefined on the whole sample, in words."""
-    positive, p = np.asarray(label) == 1, np.asarray(probability, dtype=np.float64)
+    positive, p = np.asarray(label) == 1, _bounded(probability)
     if len(p) == 0:
         return dict.fromkeys(LINE_NAMES, "no image")
     if positive.all() or not positive.any():
         return dict.fromkeys(LINE_NAMES, "no normal image" if positive.all() else "no abnormal image")
-    certain = int(np.count_nonzero((p == 0) | (p == 1)))
-    if certain:
-        why = f"{certain} of {len(p)} probabilities {'is' if certain == 1 else 'are'} exactly 0 or 1: infinite log odds"
-        return dict.fromkeys(LINE_NAMES, why)
     reasons = dict.fromkeys(LINE_NAMES, "the fit did not settle")
     if p.min() == p.max():
         why = "every image has the same probability: a line needs two"

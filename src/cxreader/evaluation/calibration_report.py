@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import DataError
-from cxreader.evaluation.calibration_line import CalibrationLine, line_reasons, line_statistic
+from cxreader.evaluation.calibration_line import CalibrationLine, line_reasons, line_statistic, n_bounded
 from cxreader.evaluation.intervals import N_RESAMPLES, Sample, Statistic, Weights, estimates, resample
 from cxreader.evaluation.reliability import (
     N_BINS,
@@ -66,7 +66,9 @@ def calibration_report(
     draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
     reasons = line_reasons(sample.label, p)
     line = estimates({name: points[name] for name in reasons}, draws, sample, reasons=reasons)
-    return CalibrationReport(reliability_from(points, draws, sample, p, bins, n_bins), CalibrationLine(**line))
+    return CalibrationReport(
+        reliability_from(points, draws, sample, p, bins, n_bins), CalibrationLine(**line, bounded=n_bounded(p))
+    )
 
 
 def _both(first: Statistic, second: Statistic) -> Statistic:

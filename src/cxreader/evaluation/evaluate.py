@@ -36,6 +36,7 @@ from cxreader.evaluation.intervals import (
     resample,
 )
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
+from cxreader.evaluation.predictions import n_without_patient
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 2
@@ -160,7 +161,7 @@ def evaluate(
     """
     point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
     if asked is not None:
-        refuse_undrawable(table, asked)
+        refuse_undrawable(table.label, asked)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
@@ -180,7 +181,7 @@ def evaluate(
         operating_point=point,
         baselines={name: found[f"baseline {name}"] for name in baselines or {}},
         comparisons={f"auc minus {name}": found[f"auc minus {name}"] for name in baselines or {}},
-        warnings=(*_found_warnings(sample, point), *warnings),
+        warnings=(*_found_warnings(table, sample, point), *warnings),
         provenance={
             "cxreader": version("cxreader"),
             "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -224,13 +225,19 @@ def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dic
     return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
 
 
-def _found_warnings(sample: Sample, point: OperatingPoint) -> list[str]:
+def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoint) -> list[str]:
     """What a reader of the numbers must know and can be seen from the table itself."""
     found = []
     if not sample.patients_known:
         found.append(
             "No patient is known: images are resampled as if each were another patient, so the intervals may be too "
             "narrow, and whether a patient was also in training cannot be checked."
+        )
+    alone = n_without_patient(table)
+    if alone:
+        found.append(
+            f"{alone:,} of {len(table):,} images name no patient, and each counts as a patient of its own: the intervals may "
+            "be too narrow, and whether such a patient was met before cannot be checked."
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))

@@ -119,10 +119,13 @@ class Evidence:
         )
 
 
-def refuse_undrawable(table: PredictionTable, asked: Asked) -> None:
-    """Raises DataError for a worklist that these predictions cannot fill: one at a prevalence when a class is missing."""
+def refuse_undrawable(label: NDArray[np.integer], asked: Asked) -> None:
+    """Raises DataError for a worklist that images of labels (n,) cannot fill: at a prevalence when a class is missing.
+
+    Labels are known before an image is read: ask first.
+    """
     if asked.room is not None:
-        require_drawable(table, asked.prevalence)
+        require_drawable(label, asked.prevalence)
 
 
 def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
@@ -132,7 +135,7 @@ def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: 
     at another prevalence (see `Asked`). Raises TableError for points that share a name and for models of other images,
     DataError for a second reading of other images and, before any interval, for what `refuse_undrawable` refuses.
     """
-    refuse_undrawable(table, asked)
+    refuse_undrawable(table.label, asked)
     sample, first = Sample.of(table), asked.points[0]
     same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     metrics = all_metrics(sample.label, table.probability, first.threshold)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError
-from cxreader.findings import FINDINGS, NO_FINDING, canonical
+from cxreader.findings import FINDINGS, NO_FINDING, canonical, told
 from cxreader.records import ABNORMAL, PredictionTable
 
 PARTITIONS = ("sex", "age", "view", "follow_up", "source")
@@ -19,7 +19,7 @@ AGE_FROM = (18, 40, 60, 80)
 OLDEST = 120
 # More groups than this are no question of fairness but of one's table; the largest are kept and the rest is said.
 MAX_GROUPS = 20
-_SEX = {"MALE": "M", "FEMALE": "F"}
+_SEX = {"MALE": "M", "FEMALE": "F", "U": ""}
 Names = NDArray[np.str_]
 
 
@@ -41,7 +41,8 @@ def groupings(table: PredictionTable) -> tuple[tuple[Grouping, ...], dict[str, s
     """The groupings of a table's columns, and by dimension what is to be said of them; in the order of DIMENSIONS.
 
     Columns: `sex` (M, F), `age` in years (outside 0 to 120 it is not known), `view`, `follow_up` (0 is the first image),
-    `source`, and `findings` as text split on "|", empty or `No Finding` for none. An empty cell is a value not known.
+    `source`, and `findings` as text split on "|", empty or `No Finding` for none. An empty cell is a value not known, and
+    so is one that says as much (`findings.NOT_TOLD`).
     A dimension that gives no groups has only its note: no such column, or one value alone.
     Raises TableError for an age or a follow-up that is no number.
     """
@@ -81,17 +82,21 @@ def _by_finding(table: PredictionTable, column: NDArray[np.generic]) -> tuple[Gr
     cells, index = np.unique(_text(column), return_inverse=True)
     each = [_parsed(cell) for cell in cells.tolist()]
     has = np.array([[f.name in own for f in FINDINGS] for own, _ in each], dtype=bool).reshape(len(each), len(FINDINGS))
-    told = np.array([bool(own or others) for own, others in each], dtype=bool)[index.ravel()]
+    named = np.array([bool(own or others) for own, others in each], dtype=bool)[index.ravel()]
     abnormal = np.asarray(table.label) == ABNORMAL
     member = has[index.ravel()] & abnormal[:, None]
     used = member.any(axis=0)
     others = {name for _, others in each for name in others}
-    silent = int(np.count_nonzero(abnormal & ~told))
+    n_others = int(np.count_nonzero(np.array([bool(others) for _, others in each], dtype=bool)[index.ravel()]))
+    silent = int(np.count_nonzero(abnormal & ~named))
     # Such a text may be a sentence of a report: it is counted, not repeated.
-    notes = [f"{len(others)} other findings are not among the fourteen and left out."] if others else []
+    notes = []
+    if others:
+        what = f"{len(others)} other findings are" if len(others) > 1 else "1 other finding is"
+        notes = [f"{what} not among the fourteen and left out: named of {_images(n_others)}."]
     notes += [f"Not known of {_images(silent, 'abnormal ')}."] if silent else []
     names = tuple(finding.display for finding, use in zip(FINDINGS, used, strict=True) if use)
-    return Grouping(FINDING, names, member[:, used], ~abnormal | told), " ".join(notes)
+    return Grouping(FINDING, names, member[:, used], ~abnormal | named), " ".join(notes)
 
 
 def _images(n: int, kind: str = "") -> str:
@@ -101,7 +106,7 @@ def _images(n: int, kind: str = "") -> str:
 def _parsed(cell: str) -> tuple[set[str], set[str]]:
     """The findings of a cell by the release's names, and what stands there besides."""
     own, others = set(), set()
-    for part in {part.strip() for part in cell.split("|")} - {"", NO_FINDING}:
+    for part in {told(part) for part in cell.split("|")} - {"", NO_FINDING}:
         try:
             own.add(canonical(part))
         except TableError:
@@ -110,7 +115,8 @@ def _parsed(cell: str) -> tuple[set[str], set[str]]:
 
 
 def _text(column: NDArray[np.generic]) -> Names:
-    return np.char.strip(np.asarray(column, dtype=np.str_))
+    cells, index = np.unique(np.asarray(column, dtype=np.str_), return_inverse=True)
+    return np.array([told(cell) for cell in cells.tolist()], dtype=np.str_)[index.ravel()]
 
 
 def _sex(column: NDArray[np.generic]) -> Names:

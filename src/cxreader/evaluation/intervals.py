@@ -20,7 +20,8 @@ from cxreader.records import PredictionTable
 
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], dict[str, NDArray[np.float64]]]
-"""Weights (b, n) of b resamples over n images -> name -> (b,) or (b, k); NaN where a resample leaves it undefined."""
+"""Weights (b, n) of b resamples over n images -> name -> (b,) or (b, k); NaN where a resample leaves it undefined,
+infinite where a ratio has no bound there."""
 
 N_RESAMPLES = 2000
 LEVEL = 0.95
@@ -32,7 +33,8 @@ BLOCK_ELEMENTS = 1 << 18
 class Estimate:
     """A number with its interval and with what it rests on.
 
-    `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `n_positive` and
+    `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `high` is infinite, with its
+    reason, where so many resamples are that the interval has no upper end. `n_positive` and
     `n_negative` count abnormal and normal images; `n_patients` is None where no patient is known. `method` names the
     interval.
     """
@@ -58,18 +60,24 @@ class Estimate:
         """The interval for people: `0.880-0.940`, `-0.010 to 0.030` when an end is negative, or why there is none."""
         if np.isnan(self.low) or np.isnan(self.high):
             return f"no interval: {self.reason}"
+        if np.isinf(self.high):
+            return f"from {self.low:.3f} on, no upper end: {self.reason}"
         joint = "-" if self.low >= 0 else " to "
         return f"{self.low:.3f}{joint}{self.high:.3f}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
+        """Plain values for strict JSON; NaN becomes None, infinity the text "inf"."""
+        return {k: _plain(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Estimate:
         """The inverse of `to_dict`, exactly."""
         numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("value", "low", "high")}
         return cls(**{**values, **numbers})
+
+
+def _plain(number: float) -> float | str | None:
+    return None if np.isnan(number) else str(number) if np.isinf(number) else number
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +184,10 @@ def estimates(
 def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, level: float, undefined: str) -> Estimate:
     defined = draws[~np.isnan(draws)]
     low, high, reason = _percentiles(defined, len(draws), level, sample.patients_known)
-    if np.isnan(value):
-        low, high, reason = np.nan, np.nan, undefined
+    if np.isinf(high):
+        reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples ({undefined})"
+    if not np.isfinite(value):
+        value, low, high, reason = np.nan, np.nan, np.nan, undefined
     positive = int(np.count_nonzero(sample.label == 1))
     method = method_name(sample.patients_known, len(draws), len(draws) - len(defined))
     n_negative = len(sample.label) - positive
@@ -195,9 +205,12 @@ def _percentiles(
     undefined = n_draws - len(defined)
     if undefined > (1 - level) * n_draws:
         return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s"
-    if np.ptp(defined) <= 1e-12:
+    least, most = float(defined.min()), float(defined.max())
+    if least == most or most - least <= 1e-12:
         return np.nan, np.nan, "every resample gives the same value, which bounds nothing"
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    # Nothing lies between a number and infinity: there an end is one of the resamples.
+    method = "inverted_cdf" if np.isinf(most) else "linear"
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method=method)
     return float(low), float(high), None
 
 

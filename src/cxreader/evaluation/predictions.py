@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.errors import TableError, UsageError, nearest
+from cxreader.findings import told
 from cxreader.records import ABNORMAL, LABEL_NAMES, NORMAL, PredictionTable
 
 REQUIRED = ("image", "label", "probability")
@@ -48,8 +49,9 @@ def read_models(path: str | os.PathLike[str]) -> dict[str, PredictionTable]:
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     """Read `.csv` or `.parquet`: columns image, label (normal, abnormal, 0 or 1), probability; patient if known.
 
-    Patient names are kept as written. Where some rows have none, each such image stands for itself; where no row has
-    one, no patient is known. Further columns go to `columns`: those of `NUMERIC` as float64, the others as text.
+    Patient names are kept as written; one of `findings.NOT_TOLD`, such as `nan`, names nobody. Where some rows have none,
+    each such image stands for itself; where no row has one, no patient is known. Further columns go to `columns`: those
+    of `NUMERIC` as float64, the others as text.
     Raises TableError naming file, row and column; UsageError for another kind of file.
     """
     return _table(_columns(path), os.fspath(path))
@@ -167,14 +169,14 @@ def read_label(value: object, where: str) -> int:
 
 
 def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -> NDArray[np.float64]:
-    """A column (n,) of numbers, NaN for an empty cell.
+    """A column (n,) of numbers, NaN for an empty cell and one that says that nothing is known (`findings.NOT_TOLD`).
 
     Raises TableError naming row and column, for an empty cell too unless `empty`.
     """
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         text = read_text(value)
-        if text == "" and empty:
+        if empty and not told(text):
             continue
         try:
             numbers[row] = float(text)
@@ -185,10 +187,15 @@ def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -
 
 
 def _patients(values: Column, image: Sequence[str]) -> NDArray[np.str_] | None:
-    names = [read_text(v) for v in values]
+    names = [told(read_text(v)) for v in values]
     if not any(names):
         return None
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
+
+
+def n_without_patient(table: PredictionTable) -> int:
+    """Images that stand for themselves among others whose patient is known; 0 where none is."""
+    return 0 if table.patient is None else _without_stand_ins(table).count(None)
 
 
 def _without_stand_ins(table: PredictionTable) -> list[str | None]:

@@ -166,15 +166,15 @@ def simulate_triage(
     )
 
 
-def require_drawable(table: PredictionTable, prevalence: float | None) -> None:
-    """Nothing, if a worklist can be drawn from the table at this prevalence, by default its own.
+def require_drawable(label: NDArray[np.integer], prevalence: float | None) -> None:
+    """Nothing, if a worklist can be drawn from images of labels (n,) at this prevalence, by default their own.
 
-    Raises TableError for a prevalence that does not lie between 0 and 1, DataError for a table that lacks a class.
+    Raises TableError for a prevalence that does not lie between 0 and 1, DataError where a class is missing.
     """
     if prevalence is not None and not 0 < prevalence < 1:
         raise TableError(f"the prevalence {prevalence} lies not between 0 and 1", mend="give a share such as 0.1")
     needed = () if prevalence is None else (NORMAL, ABNORMAL)
-    if len(table) == 0 or not all(np.any(table.label == value) for value in needed):
+    if len(label) == 0 or not all(np.any(label == value) for value in needed):
         raise DataError("the predictions lack a class to draw from", mend="give normal and abnormal images")
 
 
@@ -202,7 +202,7 @@ class _Draws:
 
     @classmethod
     def of(cls, table: PredictionTable, point: OperatingPoint, prevalence: float | None) -> _Draws:
-        require_drawable(table, prevalence)
+        require_drawable(table.label, prevalence)
         probability = np.asarray(table.probability, dtype=np.float64)
         return cls(_Images(np.asarray(table.label), probability, probability >= point.threshold), prevalence)
 

@@ -18,6 +18,8 @@ from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Statist
 
 Floats = NDArray[np.float64]
 N_BINS = 10
+EXACT_UP_TO = 200
+"""Images of a bin up to which the chance of every number of abnormal ones is computed."""
 BRIER_TERMS = ("brier", "reliability", "resolution", "uncertainty", "within_bin_variance", "within_bin_covariance")
 
 
@@ -59,8 +61,9 @@ class Reliability:
     upwards, because chance alone parts the two in every bin; a resample adds its own chance once more, so both ends
     of the percentile interval lie too high too, and where calibration is good `low` may exceed `value`. Read `high` as
     a careful upper bound, and take no `low` above 0 for a proof of miscalibration: `ece_if_calibrated` is the mean ECE
-    that chance alone would give in these bins (normal theory; images of one patient count together; NaN for one patient),
-    and only an ECE well above it speaks. The term `reliability` below is biased alike.
+    that chance alone would give in these bins (exact in bins of at most `EXACT_UP_TO` strangers, normal theory above; images
+    of one patient count together; NaN for one patient), and only an ECE well above it speaks. The term `reliability` below
+    is biased alike.
 
     `brier` by the names of `BRIER_TERMS`: Brier score = reliability - resolution + uncertainty (Murphy, Journal of
     Applied Meteorology 12, 1973, 595-600) + within_bin_variance - within_bin_covariance (Stephenson, Coelho & Jolliffe,
@@ -222,10 +225,10 @@ def _bin(
 
 
 def _chance(sample: Sample, probability: NDArray[np.floating], bins: NDArray[np.intp]) -> float:
-    """The mean of |gap| over the bins, were each gap normal about 0 with the spread that calibrated answers would have.
+    """The mean of |gap| over the bins, were the answers calibrated: `expected_gap`, widened for images of one patient.
 
-    In a bin of n images the spread is sqrt(sum p (1 - p)) / n, widened by the square root of the design effect: how much
-    more the deviations of one patient's images in a bin add up than those of strangers would.
+    It is widened by the square root of the design effect: how much more the deviations of one patient's images in a bin
+    add up than those of strangers would.
     """
     if len(bins) == 0 or sample.n_groups < 2:
         return float("nan")
@@ -235,5 +238,18 @@ def _chance(sample: Sample, probability: NDArray[np.floating], bins: NDArray[np.
     together = np.unique(np.stack([bins, sample.groups]), axis=1, return_inverse=True)[1].ravel()
     single = float(np.square(deviation).sum())
     effect = max(1.0, float(np.square(np.bincount(together, weights=deviation)).sum()) / single) if single else 1.0
-    spread = np.sqrt(effect * np.bincount(bins, weights=p * (1 - p))) / np.maximum(counts, 1)
-    return float(counts / len(bins) @ spread * np.sqrt(2 / np.pi))
+    return float(np.sqrt(effect)) * sum(expected_gap(p[bins == k]) for k in range(len(counts))) / len(bins)
+
+
+def expected_gap(probability: Floats) -> float:
+    """The mean of |abnormal images - those expected| among images with probabilities (n,) that come true.
+
+    Up to `EXACT_UP_TO` images from the chance of each number of abnormal ones (the Poisson binomial distribution), above
+    from the normal one of the same spread.
+    """
+    if len(probability) > EXACT_UP_TO:
+        return float(np.sqrt(2 / np.pi * (probability * (1 - probability)).sum()))
+    chance = np.ones(1)
+    for p in probability:
+        chance = np.append(chance * (1 - p), 0.0) + np.append(0.0, chance * p)
+    return float(chance @ np.abs(np.arange(len(chance)) - probability.sum()))

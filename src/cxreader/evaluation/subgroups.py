@@ -18,13 +18,12 @@ from scipy.stats import norm
 from cxreader.evaluation.groups import FINDING, Grouping, groupings
 from cxreader.evaluation.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
 from cxreader.evaluation.subgroup_rates import METRICS, FindingRates, Metric, PartitionRates
+from cxreader.evaluation.subgroup_spread import NEARLY_ALL, NEARLY_PARTED, varies
 from cxreader.evaluation.tests import holm
 from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
 FEW_PATIENTS = 20
-FEW_ANSWERS = 5
-NEARLY_ALL = f"fewer than {FEW_ANSWERS} right or fewer than {FEW_ANSWERS} wrong answers on one side"
 SAME_NORMALS = "every finding is judged against the same normal images"
 
 
@@ -94,7 +93,8 @@ class Subgroup:
 class Subgroups:
     """Every group in the order of groups.DIMENSIONS, judged at one operating point.
 
-    `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for.
+    `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for;
+    a gap and the same one seen from the other side, as of women and of men, count once.
     """
 
     point: OperatingPoint
@@ -150,18 +150,28 @@ def subgroups(
     points = statistic(np.ones((1, len(table))))
     several = sample.n_groups > 1 and bool(rates)
     draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if several else {}
-    judged = []
+    judged, questions = [], []
     for grouping in found:
         head = f"{grouping.dimension}/"
         own_points, own_draws = (
             {k.removeprefix(head): v for k, v in d.items() if k.startswith(head)} for d in (points, draws)
         )
-        judged += [_judge(grouping, k, sample, own_points, own_draws) for k in range(len(grouping.names))]
-    return _corrected(point, judged, notes)
+        judged += [
+            _judge(grouping, k, sample, table.probability, flag, own_points, own_draws)
+            for k in range(len(grouping.names))
+        ]
+        questions += [_question(grouping, k, sample.label) for k in range(len(grouping.names))]
+    return _corrected(point, judged, questions, notes)
 
 
 def _judge(
-    grouping: Grouping, k: int, sample: Sample, points: Mapping[str, Floats], draws: Mapping[str, Floats]
+    grouping: Grouping,
+    k: int,
+    sample: Sample,
+    probability: NDArray[np.floating],
+    flag: NDArray[np.bool_],
+    points: Mapping[str, Floats],
+    draws: Mapping[str, Floats],
 ) -> Subgroup:
     """Group k of a grouping, its gaps not yet corrected for their number."""
     inside, rest = _sides(grouping, k, sample.label)
@@ -174,11 +184,14 @@ def _judge(
     )
     too_small = _too_small(sample, inside, "") or _too_small(sample, rest, "the rest has ")
     gaps: dict[Metric, Gap] = {}
+    unit = "patient" if sample.patients_known else "image"
     for metric in METRICS:
         gap, spread = found[f"gap {metric}"], draws.get(f"gap {metric}")
-        sides = (found[metric].value, gap.value, sample.label[inside], sample.label[rest])
-        if metric != "auc" and not np.isnan(gap.low) and not _told_apart(*sides, metric):
-            gap = replace(gap, low=float("nan"), high=float("nan"), reason=NEARLY_ALL)
+        if not np.isnan(gap.low) and not all(
+            varies(metric, sample, probability, flag, side) for side in (inside, rest)
+        ):
+            why = (NEARLY_PARTED if metric == "auc" else NEARLY_ALL).format(unit=unit)
+            gap = replace(gap, low=float("nan"), high=float("nan"), reason=why)
         p = float("nan") if too_small or spread is None else _p_value(gap, spread[:, k])
         gaps[metric] = Gap(gap, p, float("nan"), flagged=False)
     metrics: dict[Metric, Estimate] = {metric: found[metric] for metric in METRICS}
@@ -192,18 +205,9 @@ def _sides(grouping: Grouping, k: int, label: NDArray[np.integer]) -> tuple[NDAr
     return (member | (label == 0), rest) if grouping.dimension == FINDING else (member, rest)
 
 
-def _told_apart(
-    rate: float, gap: float, inside: NDArray[np.integer], rest: NDArray[np.integer], metric: Metric
-) -> bool:
-    """Whether both sides hold enough right and enough wrong answers for the bootstrap to know how a rate varies.
-
-    A group of which every image is called rightly has no spread of its own, and its gap would seem sure.
-    """
-    value = 1 if metric == "sensitivity" else 0
-    return all(
-        np.isnan(own) or min(own, 1 - own) * np.count_nonzero(images == value) >= FEW_ANSWERS - 1e-6
-        for own, images in ((rate, inside), (rate - gap, rest))
-    )
+def _question(grouping: Grouping, k: int, label: NDArray[np.integer]) -> frozenset[bytes]:
+    """Which images stand against which: the same of women against men as of men against women."""
+    return frozenset(np.packbits(side).tobytes() for side in _sides(grouping, k, label))
 
 
 def _p_value(gap: Estimate, draws: Floats) -> float:
@@ -235,15 +239,21 @@ def _reasons(inside: NDArray[np.integer], rest: NDArray[np.integer], is_finding:
     return told | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
 
 
-def _corrected(point: OperatingPoint, judged: list[Subgroup], notes: dict[str, str]) -> Subgroups:
-    """Holm's adjustment over every gap that was tested."""
-    p_values = np.array([gap.p for group in judged for gap in group.gaps.values()])
-    adjusted = iter(holm(p_values).tolist())
+def _corrected(
+    point: OperatingPoint, judged: list[Subgroup], questions: list[frozenset[bytes]], notes: dict[str, str]
+) -> Subgroups:
+    """Holm's adjustment over every gap that was tested; a gap and its mirror are one hypothesis."""
+    told: dict[tuple[frozenset[bytes], Metric], float] = {}
+    for group, question in zip(judged, questions, strict=True):
+        for metric, gap in group.gaps.items():
+            told.setdefault((question, metric), gap.p)
+    p_values = np.array(list(told.values()))
+    adjusted = dict(zip(told, holm(p_values).tolist(), strict=True))
     corrected = []
-    for group in judged:
+    for group, question in zip(judged, questions, strict=True):
         gaps = {}
         for metric, gap in group.gaps.items():
-            p = next(adjusted)
+            p = adjusted[question, metric]
             gaps[metric] = replace(gap, p_holm=p, flagged=p < 1 - LEVEL)
         corrected.append(replace(group, gaps=gaps))
     return Subgroups(point, tuple(corrected), notes, int(np.count_nonzero(~np.isnan(p_values))))

@@ -22,7 +22,7 @@ SEPARATOR = "!/"
 MAX_MEMBERS = 100_000
 MAX_TOTAL = 64 * 2**30
 """Bytes that all members of an archive may have; they are read one at a time."""
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _LOCAL = struct.Struct("<4s22xHH")
 _RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
 _NOT_WHOLE = (
@@ -42,7 +42,7 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     """True for a zip archive, by its first bytes."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(4) in _ZIP
+            return file.read(4) in ZIP
     except (OSError, ValueError):
         return False
 
@@ -52,13 +52,31 @@ def is_member(name: str | os.PathLike[str]) -> bool:
     return SEPARATOR in os.fspath(name) and _split(os.fspath(name)) is not None
 
 
+def refuse(path: str | os.PathLike[str]) -> None:
+    """Raise ImageError: a container is no image. It says what is wrong with the container first, where something is."""
+    label = os.fspath(path)
+    if is_archive(path):
+        count = len(_directory(label))
+        what, mend = (
+            f"is a zip archive of {count:,} files, not an image",
+            "give it to `cxreader read`, or name a member",
+        )
+    else:
+        count = len(referenced(path))
+        what, mend = (
+            f"is a DICOMDIR of {count:,} files, not an image",
+            "give it to `cxreader read`, which reads its files",
+        )
+    raise ImageError(what, where=label, mend=mend)
+
+
 def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     """Name and first bytes of each file in an archive, hidden ones left out; no bytes where it cannot be read.
 
     Raises ImageError for an archive that is damaged, or holds too much.
     """
     label = os.fspath(archive)
-    for info in _directory(label):
+    for info in _directory(label).values():
         parts = info.filename.split("/")
         if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts):
             continue
@@ -75,7 +93,7 @@ def read_member(name: str) -> bytes:
     if found is None:
         raise ImageError("no such file", where=name, mend="check the path")
     archive, inner = found
-    info = next((one for one in _directory(archive) if one.filename == inner), None)
+    info = _directory(archive).get(inner)
     if info is None:
         raise ImageError("no such member in the archive", where=name, mend="check its name")
     return _inflated(archive, info, name)
@@ -132,7 +150,7 @@ def _split(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _directory(archive: str) -> tuple[zipfile.ZipInfo, ...]:
+def _directory(archive: str) -> dict[str, zipfile.ZipInfo]:
     try:
         found = Path(archive).stat()
         return _listed(archive, found.st_size, found.st_mtime_ns)
@@ -141,16 +159,16 @@ def _directory(archive: str) -> tuple[zipfile.ZipInfo, ...]:
 
 
 @lru_cache(maxsize=8)
-def _listed(archive: str, size: int, changed: int) -> tuple[zipfile.ZipInfo, ...]:  # noqa: ARG001 - parts of the key
+def _listed(archive: str, size: int, changed: int) -> dict[str, zipfile.ZipInfo]:  # noqa: ARG001 - parts of the key
     """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
     with zipfile.ZipFile(archive) as file:
-        infos = tuple(file.infolist())
+        infos = file.infolist()
     total = sum(info.file_size for info in infos)
     if len(infos) > MAX_MEMBERS or total > MAX_TOTAL:
         what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
         mend = f"at most {MAX_MEMBERS:,} of {MAX_TOTAL // 2**30} GiB together are read"
         raise ImageError(what, where=archive, mend=mend)
-    return infos
+    return {info.filename: info for info in infos}
 
 
 def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX_BYTES) -> bytes:
@@ -163,7 +181,7 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
             file.seek(info.header_offset)
             head = file.read(_LOCAL.size)
             magic, names, extra = _LOCAL.unpack(head)
-            if magic != _ZIP[0]:
+            if magic != ZIP[0]:
                 raise zipfile.BadZipFile
             file.seek(names + extra, os.SEEK_CUR)
             packed = file.read(min(info.compress_size, MAX_BYTES) if most == MAX_BYTES else most)

@@ -44,6 +44,8 @@ def _items(data: memoryview, label: str) -> Iterator[memoryview]:
             break
         yield data[at : at + length]
         at += length
+    if at == len(data) > 0:  # a data set in memory has no end marker
+        return
     raise ImageError("the compressed pixels are cut short or damaged", where=label, mend=_AGAIN)
 
 

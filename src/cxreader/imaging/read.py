@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging import png
+from cxreader.imaging import containers, png
 from cxreader.imaging.radiograph import MAX_BYTES, Radiograph
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def read(source: str | os.PathLike[str] | bytes | Dataset, *, name: str | None =
     Grey PNG (8 or 16 bits) and JPEG as they are; colour, palette and CMYK become grey, transparency is laid on black, an
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
     among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. Raises
-    ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at most 50 million,
-    MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
+    ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at
+    most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
     """
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
@@ -115,30 +115,23 @@ def _content(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[
         return name or "bytes", source
     label = os.fspath(source)
     if _is_member(source):
-        from cxreader.imaging.containers import read_member
-
-        return label, read_member(label)
-    return label, _load(Path(source))
+        return label, containers.read_member(label)
+    data = _load(Path(source))
+    if containers.is_dicomdir(source) or data.startswith(containers.ZIP):
+        containers.refuse(source)
+    return label, data
 
 
 def _is_member(source: str | os.PathLike[str]) -> bool:
     """True for the name of a member of a zip archive; a file of that very name comes first."""
-    if "!/" not in os.fspath(source) or os.path.lexists(source):
-        return False
-    from cxreader.imaging.containers import is_member
-
-    return is_member(source)
+    return containers.is_member(source) and not os.path.lexists(source)
 
 
 def _unknown(data: bytes, label: str) -> ImageError:
-    if data.startswith(b"PK\x03\x04"):
-        return ImageError(
-            "is a zip archive, not an image", where=label, mend="give it to `cxreader read`, or name its members"
-        )
-    what = (
-        "the file is empty" if not data else "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
+    what = "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
+    return ImageError(
+        what if data else "the file is empty", where=label, mend="give the radiograph as DICOM, PNG or JPEG"
     )
-    return ImageError(what, where=label, mend="give the radiograph as DICOM, PNG or JPEG")
 
 
 def _opened(path: Path) -> BinaryIO:

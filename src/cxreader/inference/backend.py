@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from cxreader.errors import ArtifactError, MissingDependencyError, UsageError, nearest
 from cxreader.models.artifact import Artifact
 
-BACKENDS = {"torch": ("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'")}
+BACKENDS = {
+    "onnx": ("cxreader.inference.onnx_backend:OnnxBackend", "pip install onnxruntime"),
+    "torch": ("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

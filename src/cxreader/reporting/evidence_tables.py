@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.evaluation.at_threshold import DEPLOYED, AtThreshold
+from cxreader.evaluation.calibration_line import BOUND
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.groups import FINDING
 from cxreader.evaluation.metrics import METRIC_TITLES
@@ -175,6 +176,9 @@ def calibration_table(report: CalibrationReport, prior: PriorShift | None = None
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "
         f"{methods_of({'ece': reliability.ece, **{n: getattr(line, n) for n in LINE_MEANINGS}})}. {on(reliability.ece)}."
     )
+    if line.bounded:
+        beyond = f"{line.bounded:,} probabilit{'ies lie' if line.bounded > 1 else 'y lies'}"
+        caption += f" Slope and intercepts: {beyond} within {BOUND:g} of 0 or 1 and count as that far from it."
     if prior is not None:
         caption += f" Calibrated where {100 * prior.calibrated_at:.0f} % of the images were abnormal."
     return Table(("Measure", "Value", "95 % interval"), tuple(rows), caption)

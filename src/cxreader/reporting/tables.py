@@ -54,6 +54,8 @@ def interval(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> st
         return estimate.reason or ""
     if np.isnan(estimate.low):
         return f"no interval: {estimate.reason}"
+    if np.isinf(estimate.high):
+        return f"from {_number(estimate.low, digits, signed)} on, no upper end: {estimate.reason}"
     joint = " to " if signed or estimate.low < 0 else "-"
     return f"{_number(estimate.low, digits, signed)}{joint}{_number(estimate.high, digits, signed)}"
 

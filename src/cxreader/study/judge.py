@@ -17,7 +17,7 @@ from cxreader.data.split import group_of, leak
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.evidence import Asked, refuse_undrawable
 from cxreader.evaluation.shortcut_records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
@@ -54,13 +54,16 @@ def judge(
     large it is. `asked` says what the user wants to know besides; the artifact's own operating points and conformal rule
     are judged in any case. `quick` leaves out what looks at the images once more: baselines that see no disease, heat
     maps against boxes, the randomisation test.
-    Raises DataError when nothing is left to judge.
+    Raises DataError when nothing is left to judge and, before an image is read, for a worklist that lacks a class.
     """
     artifact = reader.artifact
     records, excluded = question.records, Counter[str]()
     leaky = question.own and question.split is not None and question.split.kind == "image-random"
     if not leaky:
         records, excluded = without_training_patients(artifact, records)
+    asked = asked or Asked()
+    if records:
+        refuse_undrawable(np.array([record.label for record in records]), asked)
     readings = _read(reader, records, bar)
     table, unread = prediction_table(records, readings, artifact.id)
     excluded["the image cannot be read"] += len(unread)
@@ -82,7 +85,7 @@ def judge(
             warnings=[*_warnings(artifact, question), *_suspicion(shortcuts)],
             provenance=_provenance(artifact, question),
             asked=replace(
-                asked or Asked(),
+                asked,
                 points=_points(reader),
                 conformal=reader.conformal,
                 calibrated_at=reader.calibrator.n_positive
@@ -194,7 +197,7 @@ def _thumbnail_baseline(question: Question, artifact: Artifact, table: Predictio
 
 def _warnings(artifact: Artifact, question: Question) -> list[str]:
     found = []
-    if not question.index.has_patients:
+    if not question.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
         found.append("the model was trained without knowing patients: one of these may have been in its training")

@@ -14,7 +14,7 @@ from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.decisions import fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.evidence import Asked, refuse_undrawable
 from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.predictions import read_models
 from cxreader.evaluation.shortcuts import labels_coincide
@@ -74,6 +74,7 @@ def judge_predictions(
     table = _named(tables, subject, None)
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
+    refuse_undrawable(table.label, asked)
     points, conformal, warnings = _fitted(fitting, table, subject)
     thresholds = _others_thresholds(fitting, [name for name in tables if name != subject])
     if len(thresholds) < len(tables) - 1:

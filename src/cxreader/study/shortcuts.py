@@ -84,7 +84,7 @@ def audit_shortcuts(
             excluded={reason: count for reason, count in excluded.items() if count},
             seed=seed,
             n_resamples=n_resamples,
-            warnings=_warnings(question),
+            warnings=_warnings(question, records),
             provenance=_provenance(artifact, question, seed, n_resamples),
         )
 
@@ -203,10 +203,12 @@ def _in_several_parts(split: Split, index: Index) -> int:
     return sum(len(found) > 1 for found in parts.values())
 
 
-def _warnings(question: Question) -> list[str]:
+def _warnings(question: Question, records: Sequence[ImageRecord]) -> list[str]:
     found = []
-    if not question.index.has_patients:
-        found.append("patients are not all known: images without one are taken for patients of their own")
+    alone = sum(record.patient is None for record in records)
+    if alone:
+        whom = f"{alone:,} of {len(records):,} images name no patient"
+        found.append(f"patients are not all known: {whom}, and each is taken for a patient of its own")
     if question.index.name.startswith("phantom"):
         found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
     return found

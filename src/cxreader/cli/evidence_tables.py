@@ -1,0 +1,141 @@
+"""What `cxreader evaluate` prints of the evidence: for whom, the worklist, the second reading. The report is the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cxreader.cli.console import table
+
+if TYPE_CHECKING:
+    from cxreader.evaluation.evidence import Evidence
+    from cxreader.evaluation.intervals import Estimate
+    from cxreader.evaluation.labels import LabelComparison
+    from cxreader.evaluation.queueing import Triage
+    from cxreader.evaluation.subgroups import Subgroup, Subgroups
+
+_MOST = 12
+_LABEL_METRICS = ("auc", "accuracy", "recall", "specificity")
+
+
+def show_evidence(evidence: Evidence) -> None:
+    """A short table of each that was asked for; subgroups wherever the table's columns give any."""
+    if evidence.subgroups.groups:
+        _show_subgroups(evidence.subgroups)
+    if evidence.triage is not None:
+        _show_worklist(evidence.triage)
+    if evidence.labels is not None:
+        _show_second_reading(evidence.labels)
+
+
+def _show_subgroups(found: Subgroups) -> None:
+    """At most `_MOST` groups, those with a flagged gap first."""
+    from rich.markup import escape
+
+    from cxreader.evaluation.subgroup_rates import METRICS
+
+    ranked = sorted(found.groups, key=lambda group: not group.flagged)
+    shown = ranked[:_MOST]
+    rows = [
+        (
+            escape(group.name),
+            f"{group.metrics['auc'].n_positive}/{group.metrics['auc'].n_negative}",
+            group.metrics["auc"].n_patients or "unknown",
+            *(figure_cell(group.metrics[metric]) for metric in METRICS),
+            _gap_words(group),
+        )
+        for group in shown
+    ]
+    more = len(ranked) - len(shown)
+    note = (
+        f"Below: 95 % intervals. Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus "
+        "the rest. No flag is no proof of fairness."
+        + missing(group.metrics[metric] for group in shown for metric in METRICS)
+        + (f" {more:,} more groups stand in the report." if more else "")
+    )
+    header = ("group", "abnormal/normal", "patients", "AUC", "sensitivity", "specificity", "against the rest")
+    title = f"For whom, at {found.point.threshold:.3f} ({found.point.name})"
+    table(title, header, rows, note=note, left=("against the rest",))
+
+
+def _gap_words(group: Subgroup) -> str:
+    """Every flagged gap with its interval and p-value; else why none was tested, or that none is flagged."""
+    from cxreader.reporting.tables import p_words, told
+
+    names = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
+    flagged = [
+        f"{names[metric]} {told(gap.estimate, signed=True)}, {p_words(gap.p_holm)}"
+        for metric, gap in group.gaps.items()
+        if gap.flagged
+    ]
+    return "; ".join(flagged) or group.too_small or "no gap flagged"
+
+
+def _show_worklist(triage: Triage) -> None:
+    """Minutes from arrival to the end of the reading, by discipline."""
+    from cxreader.evaluation.queueing import MEASURES
+    from cxreader.reporting.tables import share_words
+
+    whom = ("abnormal", "normal")
+    rows = [
+        (str(result.discipline), *(figure_cell(result.times[who][measure], 0) for who in whom for measure in MEASURES))
+        for result in triage.results
+    ]
+    load = "" if triage.load != triage.load else f", readers busy {share_words(triage.load)} of their time"
+    times = (result.times[who][measure] for result in triage.results for who in whom for measure in MEASURES)
+    note = (
+        f"Below: 95 % intervals over {triage.n_replications} replications of {triage.n_images:,} images, "
+        f"{share_words(triage.prevalence)} abnormal{load}; predictions held fixed.{missing(times)}"
+        + (f" {triage.note}" if triage.note else "")
+    )
+    words = {"mean": "mean", "p95": "95th centile", "maximum": "longest"}
+    header = ("read", *(f"{who}:\n{words[measure]}" for who in whom for measure in MEASURES))
+    table("Worklist: minutes from arrival to the end of the reading", header, rows, note=note)
+
+
+def _show_second_reading(found: LabelComparison) -> None:
+    """The model against both readings, on the images read twice."""
+    from cxreader.evaluation.metrics import METRIC_TITLES
+    from cxreader.reporting.tables import on, told
+
+    rows = [
+        (
+            METRIC_TITLES[name],
+            *(figure_cell(getattr(found, part)[name]) for part in ("first", "second")),
+            figure_cell(found.change[name], signed=True),
+        )
+        for name in _LABEL_METRICS
+    ]
+    counts = ", ".join(f"{count:,} {who}" for who, count in found.labels.items())
+    kappas = "; ".join(f"{pair} {told(kappa)}" for pair, kappa in found.kappa.items())
+    parts = (getattr(found, part)[name] for part in ("first", "second", "change") for name in _LABEL_METRICS)
+    note = (
+        f"Below: 95 % intervals. Read twice: {counts} ({on(found.first['auc'])}, by the first labels); {found.only_first:,} "
+        f"images have no second label. Cohen's kappa: {kappas}.{missing(parts)}"
+    )
+    header = ("figure", "against the first labels", "against the second", "change")
+    table(f"Second reading, at {found.point.threshold:.3f} ({found.point.name})", header, rows, note=note)
+
+
+def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
+    """The value above its interval; the reason of a missing one is left to `missing`."""
+    from cxreader.reporting.tables import interval, value
+
+    bounded = estimate.low == estimate.low
+    words = interval(estimate, digits, signed=signed) if bounded else "" if _undefined(estimate) else "no interval"
+    return f"{value(estimate, digits, signed=signed)}\n{words}"
+
+
+def missing(estimates: Iterable[Estimate]) -> str:
+    """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
+    whole: dict[str, None] = {}
+    bounds: dict[str, None] = {}
+    for estimate in estimates:
+        if estimate.reason and estimate.low != estimate.low:
+            (whole if _undefined(estimate) else bounds)[estimate.reason] = None
+    undefined = f" Undefined: {'; '.join(whole)}." if whole else ""
+    return undefined + (f" No interval: {'; '.join(bounds)}." if bounds else "")
+
+
+def _undefined(estimate: Estimate) -> bool:
+    return estimate.value != estimate.value

@@ -1,0 +1,221 @@
+"""Artifact -> ONNX: the same network for a machine without torch, compared with torch before anything is written."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cxreader import torch_setup  # noqa: F401 - before torch
+
+# isort: split
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cxreader.atomic import write_whole
+from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.backend import Backend
+from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
+from cxreader.inference.torch_backend import TorchBackend
+from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
+from cxreader.models.stages import StagedModel
+from cxreader.progress import Say
+from cxreader.records import ABNORMAL
+
+ONNX, OPSET = "onnx", 17
+LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4}
+"""How far the export may be from torch: logits absolutely, maps and features as a share of the largest of torch's."""
+_GRAINS = (1, 2, 4, 8, 16, 32)
+_FLAT = 1e-6
+"""A map or feature that nowhere exceeds this is nothing but rounding, and is compared absolutely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The largest differences of an export from torch, as `LIMITS` measures them, on so many images."""
+
+    logits: float
+    maps: float
+    features: float
+    images: int
+
+    def check(self) -> None:
+        """Raise ModelError, with every figure, when one is over its limit or no number."""
+        over = [name for name, limit in LIMITS.items() if not getattr(self, name) <= limit]
+        if over:
+            told = ", ".join(f"{name} by {getattr(self, name):.1e} (allowed {LIMITS[name]:.0e})" for name in over)
+            raise ModelError(
+                f"the exported network does not answer as torch does: {told}; nothing was written",
+                mend="read with the torch backend, or export with another version of onnxruntime or torch",
+            )
+
+
+def export_onnx(folder: str | Path) -> Artifact:
+    """Write the network of the artifact in `folder` as ONNX beside its weights, and note it in `artifact.json`.
+
+    The file is named after its content and the manifest is written last, so that an export that is killed leaves the artifact
+    as it was; an earlier export is replaced. Returns the artifact with its export. Raises ArtifactError for a damaged
+    artifact, ModelError for a network that cannot be exported or whose export answers otherwise than torch (see
+    `LIMITS`), MissingDependencyError without the package onnx, StorageError.
+    """
+    folder = Path(folder)
+    artifact = load_artifact(folder, exports=False)
+    reference = TorchBackend(artifact, folder, device="cpu")
+    graph = onnx_bytes(reference.model, reference.cam_stage, artifact.spec.size)
+    parity = compare(OnnxBackend.of(graph), reference, parity_images(artifact.spec))
+    parity.check()
+    digest = sha256(graph)
+    name = f"model-{digest[:12]}.onnx"
+    export = {
+        "file": name,
+        "sha256": digest,
+        "bytes": len(graph),
+        "opset": OPSET,
+        "parity": asdict(parity),
+        "versions": {package: version(package) for package in ("torch", "onnx", "onnxruntime")},
+    }
+    exported = replace(artifact, exports={**artifact.exports, ONNX: export})
+    write_whole(folder / name, graph)
+    save_manifest(exported, folder)
+    for old in folder.glob("model-*.onnx"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+    return exported
+
+
+def export_after_training(folder: str | Path, say: Say) -> Artifact | None:
+    """Export what was just trained, in seconds, and say so in one line; None, with the reason said, when it cannot be done.
+
+    Training is not lost because its export failed: the artifact is whole without one.
+    """
+    try:
+        artifact = export_onnx(folder)
+    except CxreaderError as error:
+        say(f"not exported to ONNX, so it is read with torch: {error.what}")
+        return None
+    export = artifact.exports[ONNX]
+    say(
+        f"exported to ONNX: {export['file']}, {export['bytes'] / 2**20:.1f} MiB, as torch within {export['parity']['logits']:.0e}"
+    )
+    return artifact
+
+
+def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
+    """The network as an ONNX file with `OUTPUTS`, for batches of any length of `size` x `size` images; the same bytes again.
+
+    `stage` is the last spatial one. Raises ModelError when the gradient behind it has no form that can be written down,
+    MissingDependencyError without the package onnx.
+    """
+    network = _WithMaps(model, stage, size).eval()
+    with TemporaryDirectory(prefix="cxreader-export-") as scratch, warnings.catch_warnings():
+        # torch's tracing exporter is called old; its newer one gives the same graph and takes ten times as long.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        file = Path(scratch) / "model.onnx"
+        try:
+            torch.onnx.export(
+                network,
+                (torch.zeros(2, 3, size, size),),
+                file,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["images"],
+                output_names=list(OUTPUTS),
+                dynamic_axes={name: {0: "n"} for name in ("images", *OUTPUTS)},
+            )
+        except torch.onnx.OnnxExporterError as error:
+            if "not installed" in str(error):
+                mend = "pip install 'cxreader[train]'"
+                raise MissingDependencyError("exporting needs the package onnx", mend=mend) from None
+            raise ModelError(f"the network cannot be written as ONNX ({error})") from None
+        return file.read_bytes()
+
+
+class _WithMaps(nn.Module):
+    """A network with its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
+
+    def __init__(self, model: StagedModel, stage: str, size: int) -> None:
+        super().__init__()
+        with torch.no_grad():
+            h, w = model.until(torch.zeros(1, 3, size, size), stage).shape[2:]
+        self.model, self.stage = model, stage
+        self.weights = channel_weights(model, stage, h * w)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        spatial = self.model.until(images, self.stage)
+        vectors: Tensor = self.model.get_submodule("pool")(spatial)
+        return self.model.get_submodule("head")(vectors), spatial, self.weights(vectors)
+
+
+def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
+    """The one place that knows which tails can be exported: a module from what `pool` gives (N, D) to the mean gradients.
+
+    Those are of the abnormal logit by the `positions` of each channel of what comes out of `stage`: (N, C).
+    Average pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening,
+    one hidden layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises
+    ModelError for any other tail.
+    """
+    tail, head = list(model.get_submodule("pool").children()), model.get_submodule("head")
+    if stage == model.names[-4] and isinstance(head, nn.Linear):
+        row = head.weight.detach()[ABNORMAL]
+        match tail:
+            case [nn.AdaptiveAvgPool2d(output_size=1 | (1, 1)), nn.Flatten()]:
+                return _Constant(row / positions)
+            case [nn.Flatten(), nn.Linear(weight=hidden), nn.ReLU()]:
+                return _Paths(row[:, None] * hidden.detach().reshape(len(hidden), -1, positions).mean(dim=2))
+    told = ", ".join(type(module).__name__ for module in (*tail, head))
+    raise ModelError(
+        f"a network in which {told} follow {stage!r} cannot be exported with its heat map",
+        mend="known: average pooling and one linear layer; flattening, one hidden layer with ReLU and one linear layer",
+    )
+
+
+class _Constant(nn.Module):
+    row: Tensor
+
+    def __init__(self, row: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("row", row)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return self.row.expand(vectors.shape[0], -1)
+
+
+class _Paths(nn.Module):
+    paths: Tensor
+
+    def __init__(self, paths: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("paths", paths)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return (vectors > 0).to(vectors.dtype) @ self.paths
+
+
+def parity_images(spec: InputSpec) -> NDArray[np.float32]:
+    """Images to compare runtimes on (N, 3, S, S): grey noise from single pixels to coarse squares, always the same."""
+    random = np.random.default_rng(0)
+    images = []
+    for grain in _GRAINS:
+        coarse = random.integers(0, 256, (-(-spec.size // grain),) * 2, np.uint8)
+        images.append(np.kron(coarse, np.ones((grain, grain), np.uint8))[: spec.size, : spec.size])
+    return spec.normalise(np.stack(images))
+
+
+def compare(exported: Backend, reference: Backend, images: NDArray[np.float32]) -> Parity:
+    """How far `exported` is from `reference` on these images (N, 3, H, W)."""
+    ours, theirs = exported.run(images, maps=True), reference.run(images, maps=True)
+    return Parity(
+        logits=float(np.abs(ours.logits - theirs.logits).max()),
+        maps=_share(ours.with_maps()[1], theirs.with_maps()[1]),
+        features=_share(ours.features, theirs.features),
+        images=len(images),
+    )
+
+
+def _share(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), _FLAT))

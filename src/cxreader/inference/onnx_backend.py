@@ -1,0 +1,101 @@
+"""Reading with ONNX Runtime: no torch. On the CPU, or on a GPU where onnxruntime-gpu offers one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from cxreader.errors import ArtifactError, ModelError
+from cxreader.inference.backend import Output
+from cxreader.models.artifact import Artifact
+
+LOGITS, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "spatial", "channel_weights")
+"""What an exported network gives: (N, 2); the last spatial map (N, C, h, w); the mean gradient of the abnormal logit by each
+of its channels (N, C)."""
+_FATAL = 4
+# TF32 would round what parity was checked for.
+_PROVIDERS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
+
+
+class OnnxBackend:
+    """The artifact's exported network. `threads`: of one call, all cores when left out. `provider`: where it runs.
+
+    Raises ArtifactError when the artifact holds no ONNX export, or one that the installed ONNX Runtime cannot open.
+    """
+
+    name = "onnx"
+
+    def __init__(self, artifact: Artifact, folder: Path, *, threads: int | None = None) -> None:
+        if self.name not in artifact.exports:
+            mend = f"run `cxreader export --model {folder.name}` on a machine with cxreader[train]"
+            raise ArtifactError("the artifact holds no ONNX export", where=folder, mend=mend)
+        self._open(folder / artifact.exports[self.name]["file"], threads)
+
+    @classmethod
+    def of(cls, graph: bytes, *, threads: int | None = None) -> Self:
+        """The backend of a network that is not in an artifact yet."""
+        backend = cls.__new__(cls)
+        backend._open(graph, threads)
+        return backend
+
+    def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
+        """(N, 3, H, W) -> logits (N, 2), features (N, C) and, where asked for, maps (N, h, w).
+
+        Raises ModelError when ONNX Runtime does.
+        """
+        wanted = OUTPUTS if maps else OUTPUTS[:2]
+        try:
+            found = self._session.run(wanted, {self._input: np.ascontiguousarray(batch, np.float32)})
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
+            raise ModelError(f"ONNX Runtime refused a batch of shape {batch.shape} ({_line(error)})") from None
+        logits, spatial = found[:2]
+        count, channels, h, w = spatial.shape
+        positions = spatial.reshape(count, channels, h * w)
+        features = positions.mean(axis=2)
+        heat = None
+        if maps:
+            heat = np.maximum(found[2][:, None, :] @ positions, 0).reshape(count, h, w)
+        return Output(logits, features, heat)
+
+    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3, H, W) -> (N, 2)."""
+        return self.run(batch).logits
+
+    def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, 3, H, W) -> (N, 2) and raw Grad-CAM maps (N, h, w) of the abnormal logit."""
+        return self.run(batch, maps=True).with_maps()
+
+    def _open(self, graph: Path | bytes, threads: int | None) -> None:
+        offered = ort.get_available_providers()
+        providers: list[Any] = [(name, given) for name, given in _PROVIDERS.items() if name in offered]
+        try:
+            source = graph if isinstance(graph, bytes) else str(graph)
+            self._session = ort.InferenceSession(source, _options(threads), providers=providers)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise ArtifactError(
+                f"ONNX Runtime {ort.__version__} cannot open the export ({_line(error)})",
+                where=None if isinstance(graph, bytes) else graph,
+                mend="export it again with this version, or read with the torch backend",
+            ) from None
+        self._input = self._session.get_inputs()[0].name
+        self.provider = self._session.get_providers()[0]
+
+
+def _options(threads: int | None) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the core from whoever decodes the next images.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
