@@ -26,28 +26,32 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
         header.insert(6, "agreement")
     if why:
         header.append("rank")
-    rest = f"\nand {more:,} more: write them to a file with --out" if more else ""
+    rest = f"And {more:,} more: write them to a file with --out." if more else ""
     cells = [[_cell(row, column) for column in header] for row in shown]
     left = ("acceptance", "conformal", "reasons", "rank")
-    table(None, header, cells, left=left, note=f"{note(reader)}{_aside(shown)}{rest}")
+    table(None, header, cells, left=left, note=note(reader, _aside(shown), rest))
 
 
-def note(reader: Reader) -> str:
-    """What the numbers rest on: runtimes, artifacts, operating point, calibration."""
-    point = reader.operating_point
-    if len(reader.members) == 1:
-        return f"{_basis(reader.members[0])} {_by(reader.members[0])}. {DISCLAIMER}"
-    models = "; ".join(f"{n}: {_by(member)}" for n, member in enumerate(reader.members, 1))
-    return (
-        f"abnormal from {point.threshold:.3f} ({point.name}, {point.rule}); probability: the mean of the models', "
-        f"referred where theirs are more than {reader.disagreement:g} apart; agreement: 1 less that distance; interval: from the "
-        f"lowest to the highest end of theirs. {models}. {DISCLAIMER}"
-    )
+def note(reader: Reader, *more: str) -> str:
+    """What the numbers rest on: runtimes, artifacts, operating point, calibration; `more` lines, and what it is not for."""
+    return "\n".join([_basis_of(reader), *(line for line in more if line), DISCLAIMER])
 
 
 def probability_text(probability: float | None) -> str:
     """Three digits."""
     return "" if probability is None else f"{probability:.3f}"
+
+
+def _basis_of(reader: Reader) -> str:
+    point = reader.operating_point
+    if len(reader.members) == 1:
+        return f"{_basis(reader.members[0])} {_by(reader.members[0])}."
+    models = "; ".join(f"{n}: {_by(member)}" for n, member in enumerate(reader.members, 1))
+    return (
+        f"abnormal from {point.threshold:.3f} ({point.name}, {point.rule}); probability: the mean of the models', "
+        f"referred where theirs are more than {reader.disagreement:g} apart; agreement: 1 less that distance; interval: from the "
+        f"lowest to the highest end of theirs. {models}."
+    )
 
 
 def _basis(member: Member) -> str:
@@ -94,6 +98,6 @@ def _aside(rows: list[dict[str, Any]]) -> str:
     if not outside:
         return ""
     return (
-        f"\n{outside:,} of {len(rows):,} probabilities lie outside their interval: there the smooth map to probabilities "
+        f"{outside:,} of {len(rows):,} probabilities lie outside their interval: there the smooth map to probabilities "
         "and the images it was fitted on disagree; trust neither to the second digit."
     )

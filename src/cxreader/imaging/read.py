@@ -71,6 +71,11 @@ def read_header(
         return dicom.header(file, label, salt=salt)
 
 
+def load(source: str | os.PathLike[str]) -> bytes:
+    """The bytes that `read` reads of a file, or of a member of a zip archive. Raises ImageError as `read` does."""
+    return _content(source, None)[1]
+
+
 def size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height in pixels of a file's picture, from its header alone (before any EXIF rotation). Raises as `read`."""
     label = os.fspath(path)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Self
 
 from cxreader.errors import ImageError
-from cxreader.imaging import read as imaging_read
+from cxreader.imaging.read import load
 from cxreader.inference.prepared import Prepared
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.table import Row, answer_of
@@ -162,7 +161,7 @@ class _Ahead:
     def _load(self, name: str) -> tuple[bytes, bytes] | Prepared:
         """The content of a file and its SHA-256, or why it cannot be had."""
         try:
-            content = imaging_read._load(Path(name))
+            content = load(name)
         except ImageError as error:
             reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
             return Prepared(name, {}, None, (reason,))

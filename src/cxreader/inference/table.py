@@ -35,7 +35,7 @@ MEMBER = ("artifact", "probability", "decision")
 """What is told of each of several models: in JSON a list `members`, elsewhere columns `artifact_1`, `probability_1`, ..."""
 FORMATS = ("csv", "json", "parquet")
 NOT_READ = "not read"
-_AT_ONCE = 20_000  # rows of a Parquet row group: some 10 MB while they are Python objects
+_AT_ONCE = 8_192  # rows of a Parquet row group, which are Python objects for a moment
 
 
 def answer_of(reading: Reading) -> Row:

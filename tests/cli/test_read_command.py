@@ -1,0 +1,161 @@
+"""`cxreader read` and `explain` with several models, in the worklist's order, and for many files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save
+
+from cxreader.cli import answers, run
+from cxreader.cli.console import DISCLAIMER, State
+from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setattr(State, "quiet", False)
+    monkeypatch.setattr(State, "debug", False)
+
+
+@pytest.fixture(scope="module")
+def two(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """--model twice: the small run, and the same network with its head turned round, which often disagrees with it."""
+    artifact = load_artifact(small_run / "artifact")
+    weights = load_file(small_run / "artifact" / WEIGHTS)
+    turned = save({name: -value if name.startswith("head.") else value for name, value in weights.items()})
+    other = replace(artifact, weights_sha256=hashlib.sha256(turned).hexdigest(), exports={})
+    folder = save_artifact(other, turned, tmp_path_factory.mktemp("other") / "artifact")
+    return ["--model", str(small_run), "--model", str(folder), "--backend", "torch"]
+
+
+def files_of(world: Path, count: int) -> list[str]:
+    return [str(path) for path in sorted(world.glob("0*.png"))[:count]]
+
+
+def test_several_models_show_their_agreement_and_what_is_referred(
+    two: list[str], small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = files_of(small_world, 6)
+    assert run(["-q", "read", *two, *files]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "conformal agreement reasons" in text
+    assert "the models disagree" in text
+    assert "the mean of the models'" in text
+    ids = [
+        load_artifact(Path(folder) / "artifact" if n == 1 else folder).id for n, folder in enumerate(two) if n in (1, 3)
+    ]
+    assert all(f"Artifact {id_}" in text for id_ in ids)
+    assert text.endswith(DISCLAIMER)
+    assert run(["read", *two, *files, "--out", str(tmp_path / "o.csv")]) == 0
+    assert DISCLAIMER in capsys.readouterr().err
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text().splitlines()))
+    assert {row["artifact"] for row in rows} == {"+".join(ids)}
+    for row in rows:
+        ends = float(row["probability_1"]), float(row["probability_2"])
+        assert float(row["probability"]) == pytest.approx(sum(ends) / 2)
+        assert float(row["agreement"]) == pytest.approx(1 - abs(ends[0] - ends[1]))
+
+
+def test_the_worklist_comes_sorted_with_its_reasons_and_long_ones_are_cut(
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "torn\n.png").touch()
+    named = [str(tmp_path / "torn\n.png"), *files_of(small_world, 8)]
+    arguments = ["-q", "read", "--model", str(small_run), *named, "--sort"]
+    assert run([*arguments, "--out", "-"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["rank"] for row in rows] == [str(n) for n in range(1, 10)]
+    steps = [("abnormal", "", "normal").index(row["decision"]) for row in rows]
+    assert steps == sorted(steps)
+    monkeypatch.setattr(answers, "MOST_SHOWN", 3)
+    assert run(arguments) == 0
+    text = capsys.readouterr().out
+    assert "1: abnormal, probability" in text
+    assert "4: " not in text
+    assert "And 6 more: write them to a file with --out." in text
+    monkeypatch.setattr(answers, "MOST_SHOWN", 9)
+    assert run(arguments) == 0
+    assert r"torn\n.png" in capsys.readouterr().out
+
+
+def test_names_on_standard_input_may_be_any_bytes(
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [tmp_path / "two\nlines.png", Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))]
+    for name in names:
+        shutil.copy(files_of(small_world, 1)[0], name)
+    listing = b"".join(os.fsencode(name) + b"\0" for name in names)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listing)))
+    assert run(["-q", "read", "--model", str(small_run), "-", "--out", str(tmp_path / "o.csv")]) == 0
+    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == [str(names[0]), rf"{tmp_path}/caf\xe9.png"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listing)))
+    assert run(["-q", "read", "--model", str(small_run), "-"]) == 0
+    assert r"caf\xe9.png" in capsys.readouterr().out
+
+
+def test_another_operating_point_is_refused_where_a_reading_was_begun(
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files, out = files_of(small_world, 20), str(tmp_path / "o.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr("cxreader.inference.batch.write_table", _interrupted)
+        assert run(["-q", "read", "--model", str(small_run), *files, "--out", out]) == 130
+    capsys.readouterr()
+    assert run(["-q", "read", "--model", str(small_run), *files[1:], "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert "another number of files; give another --out, or begin anew with --fresh" in error
+    assert len(error.splitlines()) == 1
+    assert run(["-q", "read", "--model", str(small_run), *files[1:], "--out", out, "--fresh"]) == 0
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_picture(
+    two: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], small_world: Path
+) -> None:
+    shutil.copy(files_of(small_world, 1)[0], tmp_path / "chest.png")
+    Image.fromarray(np.full((90, 70), 128, np.uint8)).save(tmp_path / "blank.png")
+    out = tmp_path / "out"
+    named = [str(tmp_path / "chest.png"), str(tmp_path / "blank.png")]
+    assert run(["-q", "explain", *two, *named, "--out", str(out), "--raw"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["chest-heat-1.npy", "chest-heat-2.npy", "chest-heat.png"]
+    text = " ".join(capsys.readouterr().out.split())
+    assert "blank.png refused" in text
+    assert "blank: nothing in the picture differs" in text
+    assert text.endswith(DISCLAIMER)
+    with Image.open(out / "chest-heat.png") as picture, Image.open(named[0]) as chest:
+        width = picture.width // 3
+        assert (picture.width, picture.height > chest.height) == (3 * 260, True)
+        left = (width - chest.width) // 2
+        shown = np.asarray(picture)[: chest.height, left : left + chest.width]
+        np.testing.assert_array_equal(shown, np.repeat(np.asarray(chest)[..., None], 3, axis=2))
+        strips = np.asarray(picture)[chest.height :]
+        assert all(strips[:32, n * width : (n + 1) * width].max() == 255 for n in range(3))  # a caption each
+    maps = [np.load(out / f"chest-heat-{n}.npy") for n in (1, 2)]
+    assert [(m.dtype, m.shape) for m in maps] == [(np.float32, (2, 2))] * 2

@@ -1,0 +1,254 @@
+"""Many files: a row each whatever they hold, one content once, the same call goes on, memory that does not grow."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from tests.inference.batch_world import Watched, distinct
+from tests.study.shortcut_world import make_reader
+
+from cxreader import Reader
+from cxreader.errors import StorageError, UsageError
+from cxreader.inference import batch as batch_module
+from cxreader.inference import pipeline
+from cxreader.inference.batch import read_files
+from cxreader.inference.member import Member
+from cxreader.inference.pipeline import read_shard
+from cxreader.inference.shards import Work
+from cxreader.inference.table import Row, rows
+from cxreader.records import OperatingPoint
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return distinct(tmp_path_factory.mktemp("images"), 50)
+
+
+def table_of(path: Path) -> list[Row]:
+    found: list[Row] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def work_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.work")
+
+
+@pytest.mark.parametrize("sort", [False, True])
+def test_the_table_says_what_the_reader_says_one_by_one(files: list[str], tmp_path: Path, sort: bool) -> None:
+    """The order comes from SQL there and from Python's sort here."""
+    reader = make_reader(Watched())
+    (tmp_path / "empty.png").touch()
+    Image.fromarray(np.full((80, 80), 9, np.uint8)).save(tmp_path / "blank.png")
+    bad = [str(tmp_path / "empty.png"), str(tmp_path / "absent.png"), str(tmp_path), str(tmp_path / "blank.png")]
+    mixed = [*files[:20], *bad, *files[20:]]
+    summary = read_files(reader, mixed, tmp_path / "o.json", sort=sort)
+    assert table_of(tmp_path / "o.json") == rows([next(reader.read_many([f])) for f in mixed], sort=sort)
+    assert summary is not None
+    assert "1 refused, 3 not read" in summary.text()
+    assert not work_of(tmp_path / "o.json").exists()
+
+
+def test_probabilities_do_not_depend_on_the_batch(small_run: Path, small_world: Path) -> None:
+    reader = Reader.load(small_run)
+    named = list(enumerate(str(path) for path in sorted(small_world.glob("0*.png"))[:23]))
+    alone = [reader.read(name, heat_map=False).probability for _, name in named]
+    for size in (1, 5, 16):
+        found = [f.answer["probability"] for batch in read_shard(reader, named, batch_size=size) for f in batch]
+        assert found == pytest.approx(alone, abs=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_one_content_under_many_names_is_shown_to_the_network_once(
+    files: list[str], tmp_path: Path, batch_size: int
+) -> None:
+    """Twins in one batch, in the next, and far behind; with a journal and without."""
+    copies = [shutil.copy(files[0], tmp_path / f"{n}.png") for n in range(3)]
+    named = [files[0], str(copies[0]), *files[1:9], str(copies[1]), *files[9:], str(copies[2]), files[0]]
+    network = Watched()
+    reader = make_reader(network)
+    summary = read_files(reader, named, tmp_path / "o.json", batch_size=batch_size)
+    assert network.shown == len(files)
+    assert summary is not None
+    assert (summary.files, summary.different) == (len(files) + 4, len(files))
+    table = table_of(tmp_path / "o.json")
+    assert [row["image"] for row in table] == named
+    twins = [row for row in table if row["image"] in {files[0], *map(str, copies)}]
+    assert len({row["probability"] for row in twins}) == 1
+    found = [f for b in read_shard(reader, enumerate(named), batch_size=batch_size) for f in b]
+    assert network.shown == 2 * len(files)
+    assert [f.answer["probability"] for f in found] == [row["probability"] for row in table]
+
+
+def test_what_no_decoder_should_raise_is_a_row_too(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = make_reader(Watched())
+    prepare = reader.prepare
+
+    def failing(source: bytes, *, name: str | None = None) -> object:
+        if name == files[3]:
+            raise ZeroDivisionError
+        return prepare(source, name=name)
+
+    monkeypatch.setattr(reader, "prepare", failing)
+    read_files(reader, files[:6], tmp_path / "o.json")
+    table = table_of(tmp_path / "o.json")
+    assert [row["acceptance"] == "not read" for row in table] == [n == 3 for n in range(6)]
+    assert "ZeroDivisionError" in table[3]["reasons"]
+
+
+class Interrupted(Watched):
+    """Ctrl-C at the image given."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        answer = super().logits(batch)
+        if self.shown >= self.at:
+            raise KeyboardInterrupt
+        return answer
+
+
+def test_after_ctrl_c_the_same_call_goes_on_and_says_so(files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "o.json"
+    with pytest.raises(KeyboardInterrupt):
+        read_files(make_reader(Interrupted(20)), files, out, batch_size=4)
+    assert not out.exists()
+    said: list[str] = []
+    network = Watched()
+    read_files(make_reader(network), files, out, batch_size=4, say=said.append)
+    assert network.shown == len(files) - 16
+    assert "16 of 50 files were read before" in said[0]
+    read_files(make_reader(Watched()), files, tmp_path / "whole.json")
+    assert out.read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+def test_a_work_of_other_options_models_or_files_is_refused_until_fresh(files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "o.json"
+    reader = make_reader(Watched())
+    with pytest.raises(KeyboardInterrupt):
+        read_files(make_reader(Interrupted(20)), files, out, batch_size=4)
+    member = reader.members[0]
+    moved = Reader([Member(member.artifact, member.backend, OperatingPoint.given(0.6))])
+    retrained = Reader(
+        [Member(replace(member.artifact, weights_sha256="1" * 64), member.backend, member.operating_point)]
+    )
+    for other, named, words in (
+        (moved, files, "another operating point"),
+        (retrained, files, "other models"),
+        (reader, files[1:], "another number of files"),
+        (reader, files[::-1], "other files"),
+    ):
+        with pytest.raises(UsageError, match=rf"{words}; give another --out, or begin anew with --fresh"):
+            read_files(other, named, out)
+    network = Watched()
+    read_files(make_reader(network), files[::-1], out, fresh=True)
+    assert network.shown == len(files)
+    assert [row["image"] for row in table_of(out)] == files[::-1]
+
+
+def test_fresh_deletes_no_folder_that_is_not_ours_and_none_in_use(files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "o.json"
+    reader = make_reader(Watched())
+    with (
+        Work.open(out, reader, files),
+        pytest.raises(UsageError, match="another process"),
+    ):
+        read_files(reader, files, out, fresh=True)
+    shutil.rmtree(work_of(out))
+    work_of(out).mkdir()
+    (work_of(out) / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="no work folder"):
+        read_files(reader, files, out, fresh=True)
+    with pytest.raises(StorageError, match="no work folder"):
+        read_files(reader, files, out)
+    assert (work_of(out) / "thesis.tex").exists()
+
+
+def test_a_kill_or_a_full_disk_while_the_table_is_written_costs_no_answer(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old table stays, and the next call writes the new one without the network; no half a table lies about."""
+    out = tmp_path / "o.json"
+    out.write_text("old")
+
+    def killed(*_: object, **__: object) -> None:
+        (tmp_path / ".o.json.99999999.tmp").write_text("half")
+        raise KeyboardInterrupt
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(batch_module, "write_table", killed)
+    with pytest.raises(KeyboardInterrupt):
+        read_files(make_reader(Watched()), files, out)
+    monkeypatch.undo()
+    network, said = Watched(), list[str]()
+    monkeypatch.setattr("cxreader.atomic.os.fsync", full)
+    with pytest.raises(StorageError, match="no room"):
+        read_files(make_reader(network), files, out)
+    assert out.read_text() == "old"
+    monkeypatch.undo()
+    read_files(make_reader(network), files, out, say=said.append)
+    assert network.shown == 0
+    assert "replaced" in said[1]
+    assert len(table_of(out)) == len(files)
+    assert [path.name for path in tmp_path.iterdir()] == ["o.json"]
+
+
+def test_no_file_is_a_table_without_rows(tmp_path: Path) -> None:
+    for kind in ("json", "csv", "parquet"):
+        read_files(make_reader(Watched()), [], tmp_path / f"o.{kind}")
+    assert table_of(tmp_path / "o.json") == []
+
+
+def test_files_are_decoded_while_the_network_works(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither far behind nor far ahead: what waits for the network is bounded."""
+    reader = make_reader(Watched(seconds=0.02))
+    begun, lead = [0], []
+    prepare, answer = reader.prepare, reader.answer
+
+    def preparing(source: bytes, *, name: str | None = None) -> object:
+        begun[0] += 1
+        return prepare(source, name=name)
+
+    def answering(shown: list[object], **options: bool) -> object:
+        found = answer(shown, **options)  # type: ignore[arg-type]
+        lead.append(begun[0])
+        return found
+
+    monkeypatch.setattr(reader, "prepare", preparing)
+    monkeypatch.setattr(reader, "answer", answering)
+    list(read_shard(reader, enumerate(files), batch_size=4))
+    ahead = [begun - 4 * n for n, begun in enumerate(lead[:9], 1)]
+    assert min(ahead) > 0
+    assert max(ahead) <= pipeline.BATCHES_AHEAD * 4
+
+
+def test_memory_does_not_grow_with_the_files(files: list[str], tmp_path: Path) -> None:
+    """Forty times as many names of one content; answers kept in memory would be some 20 MB more."""
+    reader = make_reader(Watched())
+    peaks = []
+    for count in (500, 20_000):
+        named = [files[0]] * count
+        tracemalloc.start()
+        summary = read_files(reader, named, tmp_path / f"{count}.csv", sort=True)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert summary is not None
+        assert (summary.files, summary.different) == (count, 1)
+    assert peaks[1] - peaks[0] < 2e6
