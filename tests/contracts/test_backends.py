@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +29,14 @@ NETWORKS = [entry.name for entry in list_models()]
 SIZE = 64
 
 
+@functools.cache
 def trained(name: str) -> StagedModel:
     """A network whose norms have statistics of their own and whose head has a bias."""
     torch.manual_seed(0)
     model = create_model(name, size=SIZE)
     with torch.no_grad():
         model.train()
-        for _ in range(20):
+        for _ in range(4):
             model(torch.randn(8, 3, SIZE, SIZE))
         model.head.bias.copy_(torch.tensor([0.3, -0.2]))
     return model.eval()
