@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from cxreader.cli.console import say, table, waiting
-from cxreader.cli.reading import Model
 from cxreader.errors import MissingDependencyError
+
+Model = Annotated[str, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
 
 
 def export(model: Model) -> None:
