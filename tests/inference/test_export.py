@@ -21,43 +21,28 @@ from cxreader import torch_setup  # noqa: F401 - before grad-cam, which imports 
 # isort: split
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from tests.artifacts import hand_made
 from torch import nn
 
 from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference import export
 from cxreader.inference.backend import load_backend
 from cxreader.inference.export import OPSET, export_after_training, export_onnx, onnx_bytes, parity_images
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
-from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
+from cxreader.models.artifact import MANIFEST, load_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
-from cxreader.records import ABNORMAL, OperatingPoint
+from cxreader.records import ABNORMAL
 
 SIZE = 32
 
 
-def made_artifact(folder: Path, model: str = "chestxray_cnn", size: int = SIZE) -> Path:
-    torch.manual_seed(0)
-    weights = bytes(save(create_model(model, size=size).state_dict()))
-    artifact = Artifact(
-        model=model,
-        dropout=0.2,
-        spec=InputSpec(size),
-        calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
-        operating_points=(OperatingPoint.given(0.5),),
-        transfer="none: made by hand",
-        patients=TrainingPatients("salt", {"train": (), "tune": (), "calibrate": ()}, ()),
-        weights_sha256=sha256(weights),
-    )
-    return save_artifact(artifact, weights, folder)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return made_artifact(tmp_path / "artifact")
+    torch.manual_seed(0)
+    hand_made(tmp_path / "artifact", "chestxray_cnn", create_model("chestxray_cnn", size=SIZE).state_dict(), SIZE)
+    return tmp_path / "artifact"
 
 
 def _small(seed: int, channels: int, pool: str, positions: int = 16) -> StagedModel:
