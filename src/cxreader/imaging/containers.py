@@ -186,7 +186,9 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
             file.seek(names + extra, os.SEEK_CUR)
             packed = file.read(min(info.compress_size, MAX_BYTES) if most == MAX_BYTES else most)
         limit = min(most, info.file_size) + 1  # a member may be larger than it says
-        found = packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, limit)
+        found = (
+            packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, limit)
+        )
     except _NOT_WHOLE as error:
         raise _damaged(name, error) from None
     if most == MAX_BYTES and (len(found) != info.file_size or zlib.crc32(found) != info.CRC):
