@@ -39,7 +39,7 @@ class DataSection(Section):
 
     root: str = ""
     phantoms: PhantomSection | None = None
-    kind: Literal["auto", "nih", "table", "folder"] = "auto"
+    kind: Literal["auto", "nih", "table", "folder", "dicom"] = "auto"
     tables: str | None = None
     name: str | None = None
     cache: str | None = None  # where pixel caches are kept; the run folder when left out
