@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
 from cxreader.cli.evidence_tables import show_evidence
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
 from cxreader.errors import UsageError
@@ -168,6 +168,7 @@ def _show_shortcuts(place: Path) -> None:
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
     show_rivals(audit, f"Beside what sees no disease: {audit.line}")
+    console().print("\n".join(f"leak: {line}" for line in audit.leakage.lines), markup=False)
 
 
 def _room(

@@ -192,6 +192,7 @@ def rivals_table(audit: ShortcutAudit) -> Table:
     """The model beside what sees no disease, and the model itself on parts of the image."""
     rows = tuple(_rival_row(rival, audit) for rival in (*audit.baselines, *audit.views))
     caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
+    caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 
