@@ -117,15 +117,23 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Whether an image is one the reader may answer, and what speaks against it: no reason when it is accepted."""
+    """Whether an image is one the reader may answer, the `reasons` of that verdict, and `notes`: what else is to be known.
+
+    An accepted image has no reason.
+    """
 
     verdict: Verdict = "accepted"
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __add__(self, other: Acceptance) -> Acceptance:
-        """Both together: the graver verdict, the reasons of both without repetition."""
-        graver = max(self.verdict, other.verdict, key=("accepted", "warning", "refused").index)
-        return Acceptance(graver, tuple(dict.fromkeys(self.reasons + other.reasons)))
+        """Both together: the graver verdict with its reasons; those of the lighter become notes."""
+        weigh = ("accepted", "warning", "refused").index
+        verdict = max(self.verdict, other.verdict, key=weigh)
+        reasons = [reason for one in (self, other) if one.verdict == verdict for reason in one.reasons]
+        lighter = [reason for one in (self, other) if one.verdict != verdict for reason in one.reasons]
+        notes = dict.fromkeys((*lighter, *self.notes, *other.notes))
+        return Acceptance(verdict, tuple(dict.fromkeys(reasons)), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +141,12 @@ class Reading:
     """The answer to one image. One that was refused or could not be read has no decision, probability or map: only `reasons`.
 
     `acceptance`: accepted, warning (it is answered, and `reasons` say what to mind) or refused; None for a file that could
-    not be read. `probability` of abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32
-    (h, w), raw Grad-CAM of the abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that
-    read. `interval`: the Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no
-    confidence interval with a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no
-    answer. Both are None where the artifact holds none.
+    not be read. `notes`: what else is to be known of the picture, such as a window that its header lacks. `probability` of
+    abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32 (h, w), raw Grad-CAM of the
+    abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that read. `interval`: the
+    Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no confidence interval with
+    a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no answer. Both are None where
+    the artifact holds none.
 
     Of several models, `members` holds each one's Reading in their order and `artifact` their ids joined by "+". Then
     `probability` is the mean of theirs, `agreement` 1 less the distance between the smallest and the largest, and
@@ -151,6 +160,7 @@ class Reading:
     probability: float | None = None
     heat_map: NDArray[np.float32] | None = None
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     interval: tuple[float, float] | None = None
     conformal: Decision | None = None
     acceptance: Verdict | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,28 +14,27 @@ from cxreader import torch_setup  # noqa: F401 - before timm
 # isort: split
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from tests.artifacts import hand_made
 
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import BACKENDS, Backend, load_backend
 from cxreader.inference.export import export_onnx
-from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
+from cxreader.models.artifact import Artifact
 from cxreader.models.registry import create_model, list_models
 from cxreader.models.stages import StagedModel
-from cxreader.records import OperatingPoint
 
 NETWORKS = [entry.name for entry in list_models()]
 SIZE = 64
 
 
+@functools.cache
 def trained(name: str) -> StagedModel:
     """A network whose norms have statistics of their own and whose head has a bias."""
     torch.manual_seed(0)
     model = create_model(name, size=SIZE)
     with torch.no_grad():
         model.train()
-        for _ in range(20):
+        for _ in range(4):
             model(torch.randn(8, 3, SIZE, SIZE))
         model.head.bias.copy_(torch.tensor([0.3, -0.2]))
     return model.eval()
@@ -48,18 +48,8 @@ def images(count: int) -> NDArray[np.float32]:
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Artifact, Path]]:
     found = {}
     for name in NETWORKS:
-        weights = bytes(save(trained(name).state_dict()))
-        artifact = Artifact(
-            model=name,
-            dropout=0.2,
-            spec=InputSpec(SIZE),
-            calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
-            operating_points=(OperatingPoint.given(0.5),),
-            transfer="none: made by hand",
-            patients=TrainingPatients("salt", {"train": (), "tune": (), "calibrate": ()}, ()),
-            weights_sha256=sha256(weights),
-        )
-        folder = save_artifact(artifact, weights, tmp_path_factory.mktemp(name))
+        folder = tmp_path_factory.mktemp(name)
+        hand_made(folder, name, trained(name).state_dict(), SIZE)
         found[name] = (export_onnx(folder), folder)
     return found
 

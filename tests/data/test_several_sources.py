@@ -42,7 +42,7 @@ def test_folders_of_one_archive_share_their_patients_and_so_their_part(tmp_path:
     index = open_together(_two(tmp_path, one="hospital", two="hospital"), name="all")
     assert index.n_patients == 20
     split = make_split(index, kind="patient")
-    part = {}
+    part: dict[str, str] = {}
     for name, images in split.parts.items():
         for image in images:
             assert part.setdefault(group_of(index.by_image[image]), name) == name

@@ -38,7 +38,7 @@ def test_json_has_the_shape_that_is_promised_and_round_trips(tmp_path: Path) -> 
     )
     path = evaluation.save(tmp_path / "new" / "evaluation.json")
     values = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
-    assert values["schema"] == SCHEMA == 2
+    assert values["schema"] == SCHEMA == 3
     assert set(values["metrics"]) == set(METRIC_NAMES)
     assert set(values["metrics"]["auc"]) == {
         *("value", "low", "high", "n_positive", "n_negative", "n_patients", "method", "reason")
@@ -113,7 +113,7 @@ def test_a_baseline_of_another_length_is_refused() -> None:
 
 def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     values = json.loads(evaluate(_table(), 0.5, n_resamples=5).to_json())
-    with pytest.raises(DataError, match="schema 7 is not 2"):
+    with pytest.raises(DataError, match="schema 7 is not 3"):
         Evaluation.from_json(json.dumps(values | {"schema": 7}))
     (tmp_path / "e.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"e\.json: is no evaluation"):

@@ -115,7 +115,7 @@ def test_the_file_gives_the_same_record_back(table: PredictionTable, tmp_path: P
         evaluation = evaluate(table, POINTS[0], asked=asked, **SEED)
         path = evaluation.save(tmp_path / "evaluation.json")
         values = json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
-        assert values["schema"] == 2
+        assert values["schema"] == 3
         loaded = Evaluation.load(path)
         assert loaded.evidence is not None
         assert loaded.to_json() == evaluation.to_json()

@@ -127,11 +127,14 @@ def test_one_bad_file_raises_when_read_alone(reader: Reader, tmp_path: Path) -> 
         reader.read(tmp_path / "absent.png")
 
 
-def test_a_twelve_bit_file_says_so_in_its_reasons(reader: Reader, tmp_path: Path) -> None:
+def test_a_twelve_bit_file_says_so_in_its_notes(reader: Reader, tmp_path: Path) -> None:
     from PIL import Image
 
-    Image.fromarray(np.full((64, 64), 3000, np.uint16)).save(tmp_path / "twelve.png")
-    assert "12-bit" in reader.read(tmp_path / "twelve.png").reasons[0]
+    grey = np.random.default_rng(0).integers(500, 3000, (64, 64)).astype(np.uint16)
+    Image.fromarray(grey).save(tmp_path / "twelve.png")
+    reading = reader.read(tmp_path / "twelve.png")
+    assert "12-bit" in reading.notes[0]
+    assert (reading.acceptance, reading.reasons) == ("accepted", ())
 
 
 def test_threads_share_a_reader(reader: Reader, files: list[Path]) -> None:

@@ -62,10 +62,14 @@ def test_the_view_may_stand_in_patient_position_and_the_sop_class_decides_nothin
     assert judge_header(secondary).verdict == "accepted"
 
 
-def test_all_reasons_are_told_and_the_gravest_verdict_counts() -> None:
+def test_the_gravest_verdict_counts_with_its_reasons_and_the_rest_are_notes() -> None:
     found = judge_header(replace(FRONTAL_CHEST, modality="CT", body_part=None, presentation_intent="FOR PROCESSING"))
     assert found.verdict == "refused"
-    assert len(found.reasons) == 3
+    assert found.reasons == ("the header says modality CT: only CR, DX, RF, RG are read",)
+    assert sorted(note.split(":")[0] for note in found.notes) == [
+        "for processing, not for presentation",
+        "the header tells no body part",
+    ]
 
 
 def test_an_ordinary_picture_is_accepted() -> None:

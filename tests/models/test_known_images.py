@@ -162,3 +162,17 @@ def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None
 def test_distance_record_type() -> None:
     fitted = fit_distance(np.random.default_rng(8).normal(size=(30, 4)))
     assert FeatureDistance.from_dict(fitted.to_dict()).rest == fitted.rest
+
+
+def test_an_image_that_looks_turned_is_refused_even_if_some_calibration_image_looks_worse() -> None:
+    """The stated rate then counts that calibration image: (1 + 1) / (60 + 1)."""
+    random = np.random.default_rng(9)
+    calibrate = _chests(random, 60)
+    calibrate[0] = calibrate[0, ::-1, ::-1]
+    features = random.normal(size=(60, 4))
+    rule = fit_known_images((_chests(random, 100), random.normal(size=(100, 4))), (calibrate, features), 0.005)
+    assert rule is not None
+    assert rule.least_upright == 0.5
+    assert rule.false_refusals == pytest.approx(2 / 61)
+    (verdict,) = rule.judge(_chests(random, 1)[:, ::-1, ::-1], np.zeros((1, 4)))
+    assert verdict.verdict == "refused"

@@ -48,7 +48,7 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     assert "not told by the artifact" not in card
     assert Reader.load(small_run).artifact.id in card
     stored = json.loads((out / "evaluation.json").read_text())
-    assert stored["schema"] == 2
+    assert stored["schema"] == 3
     assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value
     assert {"roc.png", "roc.svg", "confusion.png", "report.html"} <= {path.name for path in out.iterdir()}
     assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings

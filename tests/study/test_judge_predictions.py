@@ -14,8 +14,9 @@ from tests.products import HEADER, Row, rows, write
 from cxreader.errors import CxreaderError, DataError, TableError, UsageError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import Asked
-from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.predictions import read_models, read_predictions
 from cxreader.progress import no_bar
+from cxreader.records import PredictionTable
 from cxreader.study.judge_predictions import Fitting, judge_predictions
 
 
@@ -112,6 +113,24 @@ def test_nobody_is_judged_by_thresholds_that_he_set(tmp_path: Path) -> None:
     nameless = write(tmp_path / "other.csv", [(image, "", *rest) for image, _, *rest in rows(40, 20)])
     warnings = judged(test, tmp_path / "out", calibrate=nameless).warnings
     assert any("so a patient may be in both" in w for w in warnings)
+
+
+def test_nor_is_a_model_that_stands_beside_and_the_calibrate_file_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = (*HEADER, "model")
+    both = write(tmp_path / "both.csv", [(*row, name) for name in "AB" for row in rows()], header)
+    fitted = [(*row, "A") for row in rows(40, 20)] + [(*row, "B") for row in rows(38, 20)]
+    read: list[str] = []
+
+    def counted(path: str) -> dict[str, PredictionTable]:
+        read.append(path)
+        return read_models(path)
+
+    monkeypatch.setattr("cxreader.study.judge_predictions.read_models", counted)
+    with pytest.raises(DataError, match=r"c\.csv: 2 patients are also among the judged"):
+        judged(both, tmp_path / "out", calibrate=write(tmp_path / "c.csv", fitted, header))
+    assert [Path(path).name for path in read] == ["both.csv", "c.csv"]
 
 
 def test_two_files_are_two_models_on_the_same_images(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, data, evaluating, reading, study, training
+from cxreader.cli import audit, data, evaluating, exporting, reading, study, training
 from cxreader.cli.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError
 
@@ -46,7 +46,10 @@ def options(
     State.quiet, State.debug = quiet, debug
 
 
-for _command in (training.train, evaluating.evaluate, reading.read, reading.explain, training.models, training.demo):
+for _command in (
+    *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export),
+    *(training.models, training.demo),
+):
     app.command()(_command)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
-from cxreader.cli.evidence_tables import show_evidence
+from cxreader.cli.evidence_tables import show_evidence, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
 from cxreader.errors import UsageError
 
@@ -197,6 +197,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
         show_evidence(evaluation.evidence)
+    if evaluation.refusals is not None:
+        show_refusals(evaluation.refusals)
 
 
 def _other_points(evaluation: Evaluation) -> str:

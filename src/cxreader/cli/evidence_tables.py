@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.intervals import Estimate
     from cxreader.evaluation.labels import LabelComparison
     from cxreader.evaluation.queueing import Triage
+    from cxreader.evaluation.refusals import Refusals
     from cxreader.evaluation.subgroups import Subgroup, Subgroups
 
 _MOST = 12
@@ -115,6 +116,29 @@ def _show_second_reading(found: LabelComparison) -> None:
     )
     header = ("figure", "against the first labels", "against the second", "change")
     table(f"Second reading, at {found.point.threshold:.3f} ({found.point.name})", header, rows, note=note)
+
+
+def show_refusals(found: Refusals) -> None:
+    """The share of images that the reader would refuse, and why."""
+    from cxreader.evaluation.refusals import WHO
+    from cxreader.reporting.refusals import refusal_words
+
+    rows = [
+        (
+            WHO[name],
+            _value(share),
+            share.interval,
+            f"{share.n_positive}/{share.n_negative}",
+            share.n_patients or "unknown",
+        )
+        for name, share in found.shares.items()
+    ]
+    header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
+    table("Acceptance", header, rows, note=refusal_words(found))
+
+
+def _value(share: Estimate) -> str:
+    return "undefined" if _undefined(share) else f"{share.value:.3f}"
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -24,7 +24,10 @@ def train(
     with waiting("loading torch"):
         from cxreader.progress import no_bar
         from cxreader.training.train import train as run
+    from cxreader.inference.export import export_after_training
+
     trained = run(settings, out, resume=resume, say=say, bar=no_bar if State.quiet else progress)
+    export_after_training(trained.folder, say)
     rows = [
         (r.name, f"{r.best_epoch + 1} of {len(r.history)}", f"{r.best_score:.4f}", f"{r.seconds:.0f} s")
         for r in trained.phases

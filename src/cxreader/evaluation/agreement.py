@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cxreader.errors import TableError
 from cxreader.evaluation.intervals import Statistic, Weights
+from cxreader.evaluation.metrics import ratio
 
 Floats = NDArray[np.float64]
 Decisions = NDArray[np.bool_]
@@ -74,10 +75,7 @@ def _rows(weight: Weights | None, n: int) -> Weights:
 
 def _share(rows: Weights, columns: Floats) -> Floats:
     """Weighted means (b, m) of indicator columns (n, m)."""
-    total: Floats = rows @ columns
-    whole = rows.sum(axis=1, keepdims=True)
-    share: Floats = np.divide(total, whole, out=np.full_like(total, np.nan), where=whole > 0)
-    return share
+    return ratio(rows @ columns, rows.sum(axis=1, keepdims=True))
 
 
 def agreements(decisions: Mapping[str, Decisions]) -> Statistic:

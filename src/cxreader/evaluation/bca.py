@@ -98,11 +98,9 @@ def bootstrap_bca(
 ) -> dict[str, Estimate]:
     """As `intervals.bootstrap` from the same resamples, with BCa in place of percentile intervals."""
     points = statistic(np.ones((1, len(sample.label))))
-    if sample.n_groups < 2:
-        return estimates(points, {}, sample, level=level, reasons=reasons)
     draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, level=level, reasons=reasons)
-    return bca(found, draws, jackknife(statistic, sample.groups, seed=seed), level=level)
+    return bca(found, draws, jackknife(statistic, sample.groups, seed=seed) if draws else {}, level=level)
 
 
 def _corrected(

@@ -76,7 +76,7 @@ def compare(
     _check(sample, contenders)
     statistic = _everything(sample, contenders, threshold, prevalence)
     points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(sample, contenders, threshold))
     pairs = list(combinations(contenders, 2))
     level = 1 - (1 - LEVEL) / max(1, len(pairs))

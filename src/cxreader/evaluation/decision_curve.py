@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cxreader.errors import TableError
 from cxreader.evaluation.curves import band
 from cxreader.evaluation.intervals import N_RESAMPLES, Sample, Statistic, Weights, method_name, resample
+from cxreader.evaluation.metrics import ratio
 
 Floats = NDArray[np.float64]
 THRESHOLDS: Floats = np.arange(1, 100) / 100
@@ -111,8 +112,7 @@ def decision_curve(
         raise TableError("a threshold probability lies not between 0 and 1", mend="leave 0 and 1 themselves out")
     statistic = _net_benefit(sample.label, probability, thresholds, prevalence)
     points = statistic(np.ones((1, len(sample.label))))
-    several = sample.n_groups > 1
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if several else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     nowhere = np.full((2, len(thresholds)), np.nan)
     low, high = band(draws["model"]) if draws else nowhere
     advantage_low, advantage_high = band(draws["advantage"]) if draws else nowhere
@@ -163,18 +163,14 @@ def _net_benefit(
         (tp, n_positive), (fp, n_negative) = abnormal.counts(weight), normal.counts(weight)
         if prevalence is None:
             whole = n_positive + n_negative
-            found, false, share = _ratio(tp, whole), _ratio(fp, whole), _ratio(n_positive, whole)
+            found, false, share = ratio(tp, whole), ratio(fp, whole), ratio(n_positive, whole)
         else:
-            found, false = prevalence * _ratio(tp, n_positive), (1 - prevalence) * _ratio(fp, n_negative)
+            found, false = prevalence * ratio(tp, n_positive), (1 - prevalence) * ratio(fp, n_negative)
             share = np.full_like(n_positive, prevalence)
         model, everyone = found - false * harm, share - (1 - share) * harm
         return {"model": model, "all": everyone, "advantage": model - np.maximum(everyone, 0)}
 
     return statistic
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 @dataclass(frozen=True, eq=False)

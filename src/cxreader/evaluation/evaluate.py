@@ -37,9 +37,10 @@ from cxreader.evaluation.intervals import (
 )
 from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
 from cxreader.evaluation.predictions import n_without_patient
+from cxreader.evaluation.refusals import Refusals
 from cxreader.records import OperatingPoint, PredictionTable
 
-SCHEMA = 2
+SCHEMA = 3
 FEW_PATIENTS = 20
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -57,12 +58,12 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All that is said about one set of predictions; schema 2 of `evaluation.json`.
+    """All that is said about one set of predictions; schema 3 of `evaluation.json`.
 
     `metrics` by the names of `METRIC_NAMES`; `confusion` counts tp, fp, tn, fn at the operating point; `baselines` is
     the AUC of each baseline on the same images and `comparisons` the paired differences, `auc minus NAME`. `warnings`
     stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date. `evidence`
-    answers what was asked besides.
+    answers what was asked besides. `refusals`: how many of the images a reader would not answer, None where none was asked.
     """
 
     metrics: dict[str, Estimate]
@@ -77,6 +78,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     provenance: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     evidence: Evidence | None = None
+    refusals: Refusals | None = None
     schema: int = SCHEMA
 
     def to_json(self) -> str:
@@ -92,6 +94,7 @@ class Evaluation:
             "warnings": list(self.warnings),
             "provenance": self.provenance,
             "evidence": None if self.evidence is None else self.evidence.to_dict(),
+            "refusals": None if self.refusals is None else self.refusals.to_dict(),
             "roc": self.roc.to_dict(),
             "precision_recall": self.precision_recall.to_dict(),
             "histogram": self.histogram.to_dict(),
@@ -119,6 +122,7 @@ class Evaluation:
                 warnings=tuple(v["warnings"]),
                 provenance=v["provenance"],
                 evidence=None if v["evidence"] is None else Evidence.from_dict(v["evidence"]),
+                refusals=None if v["refusals"] is None else Refusals.from_dict(v["refusals"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error
@@ -149,13 +153,14 @@ def evaluate(
     warnings: Sequence[str] = (),
     provenance: Provenance | None = None,
     asked: Asked | None = None,
+    refusals: Refusals | None = None,
 ) -> Evaluation:
     """Judge predictions at one operating point; every interval comes from the same resamples of patients.
 
     `baselines` gives by name the probabilities (n,) of something simpler on the same images, in the table's order: its
     AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
     `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
-    user". What is `asked` besides is answered in `evidence`.
+    user". What is `asked` besides is answered in `evidence`; `refusals` are kept as given.
     Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1 and for a
     worklist that is asked for at a prevalence when a class is missing.
     """
@@ -166,7 +171,7 @@ def evaluate(
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
     points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
     outcomes = confusion(label, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
@@ -190,6 +195,7 @@ def evaluate(
             **(provenance or {}),
         },
         evidence=None if asked is None else _evidence(table, asked, point, seed, n_resamples),
+        refusals=refusals,
     )
 
 

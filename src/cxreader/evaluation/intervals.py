@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,12 @@ def numbered(groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], int]:
 def resample(
     statistic: Statistic, groups: NDArray[np.integer], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    """Every statistic over the SAME resamples: name -> (n_resamples,) or (n_resamples, k)."""
+    """Every statistic over the SAME resamples: name -> (n_resamples,) or (n_resamples, k).
+
+    Nothing for fewer than two groups: of one there is nothing to resample.
+    """
+    if len(np.unique(groups)) < 2:
+        return {}
     parts = [statistic(weight) for weight in bootstrap_weights(groups, n_resamples, seed)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
@@ -160,7 +165,7 @@ def bootstrap(
     patient), or too many resamples that leave a statistic undefined, give a NaN interval with its reason.
     """
     points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     return estimates(points, draws, sample, level=level, reasons=reasons)
 
 
@@ -209,7 +214,7 @@ def _percentiles(
     if least == most or most - least <= 1e-12:
         return np.nan, np.nan, "every resample gives the same value, which bounds nothing"
     # Nothing lies between a number and infinity: there an end is one of the resamples.
-    method = "inverted_cdf" if np.isinf(most) else "linear"
+    method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if np.isinf(most) else "linear"
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method=method)
     return float(low), float(high), None
 

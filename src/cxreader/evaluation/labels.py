@@ -121,8 +121,7 @@ def compare_labels(
     after = Sample(own[twice], whole.groups[twice], whole.patients_known)
     statistic = _everything(before.label, after.label, table.probability[twice], point.threshold)
     points = statistic(np.ones((1, len(before.label))))
-    several = before.n_groups > 1
-    draws = resample(statistic, before.groups, n_resamples=n_resamples, seed=seed) if several else {}
+    draws = resample(statistic, before.groups, n_resamples=n_resamples, seed=seed)
     reasons = _reasons(before.label, after.label, points)
     old, new = (estimates(points, draws, sample, reasons=reasons) for sample in (before, after))
     one, other = before.label == 1, after.label == 1

@@ -55,8 +55,10 @@ def _rows(weight: Weights | None, n: int) -> Weights:
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
-    """`part` by `whole`, arrays of one shape; NaN where `whole` is not above 0."""
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    """`part` by `whole`, arrays that broadcast; NaN where `whole` is not above 0."""
+    found = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    np.divide(part, whole, out=found, where=whole > 0)
+    return found
 
 
 def accuracy(counts: Confusion) -> Floats:

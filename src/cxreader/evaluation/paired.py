@@ -214,7 +214,7 @@ def _bootstrap(
 
     reasons = undefined_reasons(sample.label)
     points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if sample.n_groups > 1 else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
     return estimates(points, draws, sample, reasons={name: reasons.get(name.split()[0], "no image") for name in points})
 
 

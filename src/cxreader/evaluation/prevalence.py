@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError
+from cxreader.evaluation.metrics import ratio
 
 Floats = NDArray[np.float64]
 PREVALENCE_METRICS = ("accuracy", "precision", "f1")
@@ -25,6 +26,6 @@ def at_prevalence(recall: Floats, specificity: Floats, prevalence: float) -> dic
     called = found + false
     return {
         "accuracy": found + (1 - prevalence) * specificity,
-        "precision": np.divide(found, called, out=np.full_like(called, np.nan), where=called > 0),
+        "precision": ratio(found, called),
         "f1": 2 * found / (called + prevalence),
     }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cxreader.evaluation.groups import Grouping
 from cxreader.evaluation.intervals import Weights
+from cxreader.evaluation.metrics import ratio
 
 Floats = NDArray[np.float64]
 Metric = Literal["auc", "sensitivity", "specificity"]
@@ -164,13 +165,9 @@ class _Wins:
 def _told(own: _Cells, own_wins: Floats, rest: _Cells, rest_wins: Floats) -> dict[str, Floats]:
     values: dict[str, Floats] = {}
     sides = [
-        (_ratio(wins, c.abnormal * c.normal), _ratio(c.found, c.abnormal), _ratio(c.spared, c.normal))
+        (ratio(wins, c.abnormal * c.normal), ratio(c.found, c.abnormal), ratio(c.spared, c.normal))
         for c, wins in ((own, own_wins), (rest, rest_wins))
     ]
     for metric, ours, theirs in zip(METRICS, *sides, strict=True):
         values |= {metric: ours, f"gap {metric}": ours - theirs}
     return values
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)

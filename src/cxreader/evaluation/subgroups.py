@@ -148,8 +148,7 @@ def subgroups(
         return {f"{name}/{what}": v for name, each in rates.items() for what, v in each(weight).items()}
 
     points = statistic(np.ones((1, len(table))))
-    several = sample.n_groups > 1 and bool(rates)
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if several else {}
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if rates else {}
     judged, questions = [], []
     for grouping in found:
         head = f"{grouping.dimension}/"

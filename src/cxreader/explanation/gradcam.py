@@ -35,10 +35,17 @@ def cam_of(
 
     The model is used in the mode it is in. No gradient of its parameters is kept.
     """
+    logits, weights = mean_gradients(model, spatial, stage=stage, target=target)
+    maps = (weights[:, :, None, None] * spatial.detach()).sum(dim=1).clamp_min(0)
+    return logits, maps.float()
+
+
+def mean_gradients(
+    model: StagedModel, spatial: Tensor, *, stage: str = "last_block", target: int = ABNORMAL
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, 2), and the `target` logit's gradient by `spatial` (N, C, h, w), the mean of each channel: (N, C)."""
     with torch.enable_grad():
         watched = spatial.detach().requires_grad_()
         logits = model.after(watched, stage)
         (gradient,) = torch.autograd.grad(logits[:, target].sum(), watched)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    maps = (weights * spatial.detach()).sum(dim=1).clamp_min(0)
-    return logits.detach(), maps.float()
+    return logits.detach(), gradient.mean(dim=(2, 3))

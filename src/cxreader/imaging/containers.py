@@ -78,7 +78,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     label = os.fspath(archive)
     for info in _directory(label).values():
         parts = info.filename.split("/")
-        if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts):
+        if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part[:2] != ".." for part in parts):
             continue
         name = f"{label}{SEPARATOR}{info.filename}"
         try:
@@ -185,7 +185,10 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
                 raise zipfile.BadZipFile
             file.seek(names + extra, os.SEEK_CUR)
             packed = file.read(min(info.compress_size, MAX_BYTES) if most == MAX_BYTES else most)
-        found = packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, most)
+        limit = min(most, info.file_size) + 1  # a member may be larger than it says
+        found = (
+            packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, limit)
+        )
     except _NOT_WHOLE as error:
         raise _damaged(name, error) from None
     if most == MAX_BYTES and (len(found) != info.file_size or zlib.crc32(found) != info.CRC):

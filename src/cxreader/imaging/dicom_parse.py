@@ -7,6 +7,7 @@ warns about, as few of them as can be.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 import zlib
@@ -142,9 +143,9 @@ def parse_dataset(dataset: Dataset) -> Parsed:
 
 def quiet() -> None:
     """Nothing that pydicom warns of or logs leaves: it may quote values of a header. Done again when somebody undid it."""
-    import logging
-
-    logging.getLogger("pydicom").propagate = False
+    logger = logging.getLogger("pydicom")
+    if logger.level <= logging.CRITICAL:
+        logger.setLevel(logging.CRITICAL + 1)
     for _, _, _, module, _ in warnings.filters:
         if getattr(module, "pattern", None) == r"pydicom\b":
             return

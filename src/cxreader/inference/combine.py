@@ -35,7 +35,7 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
     """
     first = readings[0]
     artifact = "+".join(reading.artifact for reading in readings)
-    verdicts = [Acceptance(r.acceptance, r.reasons) for r in readings if r.acceptance is not None]
+    verdicts = [Acceptance(r.acceptance, r.reasons, r.notes) for r in readings if r.acceptance is not None]
     if not verdicts:
         return Reading(first.image, artifact, point, reasons=first.reasons, members=tuple(readings))
     accepted = sum(verdicts, Acceptance())
@@ -46,6 +46,7 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
             artifact,
             point,
             reasons=accepted.reasons,
+            notes=accepted.notes,
             acceptance=accepted.verdict,
             members=tuple(readings),
         )
@@ -64,6 +65,7 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
         decision="refer" if high - low > bound else LABEL_NAMES[int(mean >= point.threshold)],
         probability=mean,
         reasons=reasons,
+        notes=accepted.notes,
         interval=(min(p[0] for p in pairs), max(p[1] for p in pairs)) if len(pairs) == len(readings) else None,
         conformal=None if None in modes else modes.pop() if len(modes) == 1 else "refer",
         acceptance=accepted.verdict,

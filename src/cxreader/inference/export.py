@@ -18,21 +18,25 @@ from torch import Tensor, nn
 
 from cxreader.atomic import write_whole
 from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
+from cxreader.explanation.gradcam import mean_gradients
 from cxreader.imaging.preprocess import InputSpec
-from cxreader.inference.backend import Backend
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
-from cxreader.inference.torch_backend import TorchBackend
+from cxreader.inference.torch_backend import load_network
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
+from cxreader.models.registry import model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
 from cxreader.records import ABNORMAL
 
 ONNX, OPSET = "onnx", 17
 LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4}
-"""How far the export may be from torch: logits absolutely, maps and features as a share of the largest of torch's."""
+"""How far the export may be from torch: logits absolutely, maps and features as a share of the largest that torch gives.
+
+Maps are compared before negative values are cut off, so that one that is 0 everywhere is compared too.
+"""
 _GRAINS = (1, 2, 4, 8, 16, 32)
 _FLAT = 1e-6
-"""A map or feature that nowhere exceeds this is nothing but rounding, and is compared absolutely."""
+"""The share is of this at least: what nowhere exceeds it is nothing but rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,9 @@ def export_onnx(folder: str | Path) -> Artifact:
     """
     folder = Path(folder)
     artifact = load_artifact(folder, exports=False)
-    reference = TorchBackend(artifact, folder, device="cpu")
-    graph = onnx_bytes(reference.model, reference.cam_stage, artifact.spec.size)
-    parity = compare(OnnxBackend.of(graph), reference, parity_images(artifact.spec))
+    model, stage = load_network(artifact, folder), model_entry(artifact.model).cam_stage
+    graph = onnx_bytes(model, stage, artifact.spec.size)
+    parity = compare(OnnxBackend.of(graph), model, stage, parity_images(artifact.spec))
     parity.check()
     digest = sha256(graph)
     name = f"model-{digest[:12]}.onnx"
@@ -206,15 +210,23 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
     return spec.normalise(np.stack(images))
 
 
-def compare(exported: Backend, reference: Backend, images: NDArray[np.float32]) -> Parity:
-    """How far `exported` is from `reference` on these images (N, 3, H, W)."""
-    ours, theirs = exported.run(images, maps=True), reference.run(images, maps=True)
+def compare(exported: OnnxBackend, model: StagedModel, stage: str, images: NDArray[np.float32]) -> Parity:
+    """How far `exported` is from `model`, whose last spatial stage is `stage`, on these images (N, 3, H, W)."""
+    ours = exported.outputs(images)
+    with torch.no_grad():
+        spatial = model.until(torch.from_numpy(images), stage)
+    logits, weights = mean_gradients(model, spatial, stage=stage)
+    theirs = [tensor.numpy() for tensor in (logits, spatial, weights)]
     return Parity(
-        logits=float(np.abs(ours.logits - theirs.logits).max()),
-        maps=_share(ours.with_maps()[1], theirs.with_maps()[1]),
-        features=_share(ours.features, theirs.features),
+        logits=float(np.abs(ours[0] - theirs[0]).max()),
+        maps=_share(_signed_map(*ours[1:]), _signed_map(*theirs[1:])),
+        features=_share(ours[1].mean(axis=(2, 3)), theirs[1].mean(axis=(2, 3))),
         images=len(images),
     )
+
+
+def _signed_map(spatial: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.einsum("nc,nchw->nhw", weights, spatial))
 
 
 def _share(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:

@@ -21,10 +21,13 @@ from cxreader.runs import artifact_folder
 
 
 class Member:
-    """An artifact and the runtime that holds its weights, at one operating point."""
+    """An artifact and the runtime that holds its weights, at one operating point; `folder`: where it lies, if anywhere."""
 
-    def __init__(self, artifact: Artifact, backend: Backend, operating_point: OperatingPoint) -> None:
+    def __init__(
+        self, artifact: Artifact, backend: Backend, operating_point: OperatingPoint, folder: Path | None = None
+    ) -> None:
         self.artifact = artifact
+        self.folder = folder
         self.backend = backend
         self.operating_point = operating_point
         self.calibrator = calibrator_from_dict(artifact.calibration)
@@ -38,7 +41,8 @@ class Member:
         """The member of an artifact's folder, or of a run's. Raises as `Reader.load`."""
         folder = artifact_folder(path)
         artifact = load_artifact(folder)
-        return cls(artifact, load_backend(backend, artifact, folder), artifact.operating_point(operating_point))
+        point = artifact.operating_point(operating_point)
+        return cls(artifact, load_backend(backend, artifact, folder), point, folder)
 
     def probabilities(self, pixels: NDArray[np.uint8], batch_size: int) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, whether or not they would be accepted."""
@@ -84,6 +88,7 @@ class Member:
                 probability=float(p),
                 heat_map=None if output.maps is None else output.maps[i],
                 reasons=acceptance.reasons,
+                notes=acceptance.notes,
                 interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
                 conformal=None if modes is None else modes[i],
                 acceptance=acceptance.verdict,
@@ -93,6 +98,7 @@ class Member:
 
     def unanswered(self, name: str, acceptance: Acceptance | None, reasons: tuple[str, ...] = ()) -> Reading:
         """The Reading of an image that is refused, or (`acceptance` None, for `reasons`) could not be read."""
-        verdict = None if acceptance is None else acceptance.verdict
-        told = reasons if acceptance is None else acceptance.reasons
-        return Reading(name, self.id, self.operating_point, reasons=told, acceptance=verdict)
+        if acceptance is None:
+            return Reading(name, self.id, self.operating_point, reasons=reasons)
+        verdict, reasons, notes = acceptance.verdict, acceptance.reasons, acceptance.notes
+        return Reading(name, self.id, self.operating_point, reasons=reasons, notes=notes, acceptance=verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,19 +49,22 @@ class OnnxBackend:
 
         Raises ModelError when ONNX Runtime does.
         """
-        wanted = OUTPUTS if maps else OUTPUTS[:2]
-        try:
-            found = self._session.run(wanted, {self._input: np.ascontiguousarray(batch, np.float32)})
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
-            raise ModelError(f"ONNX Runtime refused a batch of shape {batch.shape} ({_line(error)})") from None
-        logits, spatial = found[:2]
-        count, channels, h, w = spatial.shape
-        positions = spatial.reshape(count, channels, h * w)
-        features = positions.mean(axis=2)
+        logits, spatial, *weights = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
+        positions = spatial.reshape(*spatial.shape[:2], -1)
         heat = None
         if maps:
-            heat = np.maximum(found[2][:, None, :] @ positions, 0).reshape(count, h, w)
-        return Output(logits, features, heat)
+            heat = np.maximum(weights[0][:, None] @ positions, 0).reshape(len(spatial), *spatial.shape[2:])
+        return Output(logits, positions.mean(axis=2), heat)
+
+    def outputs(self, batch: NDArray[np.float32], names: Sequence[str] = OUTPUTS) -> list[NDArray[np.float32]]:
+        """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
+        try:
+            found: list[NDArray[np.float32]] = self._session.run(
+                names, {self._input: np.ascontiguousarray(batch, np.float32)}
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
+            raise ModelError(f"ONNX Runtime refused a batch of shape {batch.shape} ({_line(error)})") from None
+        return found
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""

@@ -42,7 +42,7 @@ def prepare(source: Source, specs: Sequence[InputSpec], *, name: str | None = No
     """Decode a source for each of `specs`. Raises ImageError."""
     radiograph = as_radiograph(source, name)
     seen = judge_header(radiograph.header) + judge_picture(radiograph)
-    noted = Acceptance(seen.verdict, (*seen.reasons, *radiograph.notes))
+    noted = seen + Acceptance(notes=radiograph.notes)
     return Prepared(name or radiograph.source, {spec.pixel_key: spec.pixels(radiograph) for spec in specs}, noted)
 
 

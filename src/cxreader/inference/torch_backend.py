@@ -22,15 +22,12 @@ from cxreader.models.stages import StagedModel
 
 
 class TorchBackend:
-    """The artifact's network in evaluation mode, on the GPU where there is one, unless `device` says where.
-
-    Raises ArtifactError when the weights are another network's.
-    """
+    """The artifact's network in evaluation mode. Raises ArtifactError when the weights are another network's."""
 
     name = "torch"
 
-    def __init__(self, artifact: Artifact, folder: Path, *, device: str | None = None) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    def __init__(self, artifact: Artifact, folder: Path) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.cam_stage = model_entry(artifact.model).cam_stage
         model = load_network(artifact, folder).to(self.device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -25,9 +25,13 @@ LEAST_IMAGES = 20
 """Calibration images below which no threshold is taken: its false-refusal rate would be above one in twenty."""
 
 
+UPRIGHT = 0.5
+"""Probability of standing upright below which an image is refused in any case: another look is then as likely."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownImages:
-    """The rule. `false_refusals`: of each check, the share of images like those of `calibrate` that it refuses, as fitted.
+    """The rule. `false_refusals`: the share of images like those of `calibrate` that each check refuses at most, as fitted.
 
     `n_train` and `n_calibrate` count the images behind it.
     """
@@ -48,11 +52,12 @@ class KnownImages:
 
     def _verdict(self, far: float, look: NDArray[np.float64]) -> Acceptance:
         reasons = []
-        if look[0] < self.least_upright:
-            best = int(look.argmax())
-            reasons.append(f"looks {LOOKS[best]}" if best else "does not clearly look like an upright chest")
         if far > 1:
             reasons.append(f"unlike the training images: {far:.1f} times as far from them as what is accepted")
+        if look[0] < self.least_upright:
+            best = int(look.argmax())
+            seems = "if it is a chest, it looks" if far > 1 else "looks"
+            reasons.append(f"{seems} {LOOKS[best]}" if best else "does not clearly look like an upright chest")
         return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,12 +96,14 @@ def fit_known_images(
     far = np.sort(distance.apply(calibrate[1]))
     upright = np.sort(orientation.apply(calibrate[0])[:, 0])
     kept = accepted_of(n, false_refusals)
+    least_upright = max(float(upright[n - kept]), UPRIGHT)
+    refused = max(n - kept, int((upright < least_upright).sum()))
     return KnownImages(
         distance=distance,
         orientation=orientation,
         farthest=max(float(far[kept - 1]), float(np.finfo(np.float32).tiny)),
-        least_upright=float(upright[n - kept]),
-        false_refusals=1 - kept / (n + 1),
+        least_upright=least_upright,
+        false_refusals=(refused + 1) / (n + 1),
         n_train=len(train[0]),
         n_calibrate=n,
     )

@@ -30,6 +30,7 @@ from cxreader.reporting.evidence_tables import (
     subgroup_table,
     sure_table,
 )
+from cxreader.reporting.refusals import refusal_words, refusals_table
 from cxreader.reporting.tables import share_words, told
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
         "baselines": baselines_table(evaluation) if evaluation.baselines else None,
         "facts": _facts(evaluation),
         "point": _point_facts(evaluation.operating_point),
+        "refusals": None if evaluation.refusals is None else refusals_table(evaluation.refusals),
+        "refusal_words": "" if evaluation.refusals is None else refusal_words(evaluation.refusals),
         **_of_evidence(evaluation, evaluation.evidence),
         **_of_images(beside),
     }

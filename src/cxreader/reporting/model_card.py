@@ -16,6 +16,7 @@ from cxreader.reporting.evidence_figures import DIMENSION_TITLES
 from cxreader.reporting.evidence_page import conformal_words, decision_words
 from cxreader.reporting.evidence_tables import calibration_table, points_table, subgroup_table, sure_table
 from cxreader.reporting.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
+from cxreader.reporting.refusals import refusal_words, refusals_table
 from cxreader.reporting.tables import Cell, Table, counted, methods_of
 
 ONLY_PREDICTIONS = "not known: only predictions were given"
@@ -158,6 +159,9 @@ def _quantitative(evaluation: Evaluation, beside: Beside) -> str:
     parts.append(_section("Looking where", _answer(found["where"]), level="###"))
     parts.append(_section("Shortcuts", *_shortcuts(found["shortcut"], beside), level="###"))
     parts.append(_section("Worklist", _answer(found["worklist"]), level="###"))
+    if evaluation.refusals is not None:
+        words, table = _md(refusal_words(evaluation.refusals)), _table(refusals_table(evaluation.refusals))
+        parts.append(_section("Refusals", words, table, level="###"))
     return _section("Quantitative analyses", *parts)
 
 

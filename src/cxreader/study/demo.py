@@ -13,6 +13,7 @@ from cxreader.data.phantom import PhantomSpec, write_phantoms
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
+from cxreader.inference.export import export_after_training
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
@@ -51,6 +52,7 @@ def run_demo(out: Path, *, seed: int, say: Say, bar: Bar) -> tuple[Path, Evaluat
         write_phantoms(out / "phantoms", spec, progress=progress)
     with clock("training"):
         trained = train(demo_config(out / "phantoms", seed), out / "run", resume=True, say=say, bar=bar)
+        export_after_training(trained.folder, say)
     reader = Reader.load(out / "run")
     question = ask_run(out / "run")
     with clock("evaluation"):

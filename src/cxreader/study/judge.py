@@ -18,6 +18,8 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked, refuse_undrawable
+from cxreader.evaluation.intervals import Sample
+from cxreader.evaluation.refusals import Refusals, count_refusals
 from cxreader.evaluation.shortcut_records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
+MANY_REFUSED = 0.02
+"""Share of refused images above which, if its whole interval lies there, every report warns."""
 
 
 def judge(
@@ -70,6 +74,7 @@ def judge(
     if len(table) == 0:
         reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
         raise DataError(f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images")
+    refusals = _refusals(reader, records, readings, seed)
     baselines = {}
     if question.own:
         with bar("thumbnail baseline"):
@@ -82,7 +87,7 @@ def judge(
             seed=seed,
             baselines=baselines,
             excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts)],
+            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts), *_many_refused(refusals)],
             provenance=_provenance(artifact, question),
             asked=replace(
                 asked,
@@ -91,6 +96,7 @@ def judge(
                 calibrated_at=reader.calibrator.n_positive
                 / (reader.calibrator.n_positive + reader.calibrator.n_negative),
             ),
+            refusals=refusals,
         )
     kept = [record for record in records if record.image not in unread]
     looking = Looking(None, None) if quick else look(reader, kept, bar=bar, seed=seed)
@@ -106,6 +112,34 @@ def judge(
         facts=facts_of(artifact),
     )
     return evaluation
+
+
+def _refusals(reader: Reader, records: Sequence[ImageRecord], readings: Sequence[Reading], seed: int) -> Refusals:
+    """How many of the images that can be read the reader would refuse; they are judged all the same."""
+    read = [
+        (record, reading) for record, reading in zip(records, readings, strict=True) if reading.acceptance is not None
+    ]
+    groups = np.unique([group_of(record) for record, _ in read], return_inverse=True)[1]
+    known = any(record.patient is not None for record, _ in read)
+    refused = np.array([reading.acceptance == "refused" for _, reading in read])
+    rule = reader.only.known_images
+    return count_refusals(
+        refused,
+        [reading.reasons if reading.acceptance == "refused" else () for _, reading in read],
+        Sample(np.array([record.label for record, _ in read], np.int64), groups, known),
+        stated=None if rule is None else rule.false_refusals,
+        seed=seed,
+    )
+
+
+def _many_refused(refusals: Refusals) -> list[str]:
+    share = refusals.shares["all"]
+    if not share.low > MANY_REFUSED:
+        return []
+    why = "; ".join(f"{reason} ({count:,})" for reason, count in refusals.reasons.items())
+    return [
+        f"{100 * share.value:.1f} % of these images would be refused ({share.interval}), though they are judged here: {why}"
+    ]
 
 
 def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from cxreader.config import DEFAULT_POINTS
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.conformal import ConformalRule
-from cxreader.evaluation.decisions import fit_decisions
+from cxreader.evaluation.decisions import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked, refuse_undrawable
 from cxreader.evaluation.intervals import Sample
@@ -75,11 +75,12 @@ def judge_predictions(
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
     refuse_undrawable(table.label, asked)
-    points, conformal, warnings = _fitted(fitting, table, subject)
-    thresholds = _others_thresholds(fitting, [name for name in tables if name != subject])
-    if len(thresholds) < len(tables) - 1:
-        warnings.append(SHARED_THRESHOLD)
     others = {name: other for name, other in tables.items() if name != subject}
+    models = {} if fitting.calibrate is None else read_models(fitting.calibrate)
+    points, conformal, warnings = _fitted(fitting, models, table, subject)
+    thresholds = _others_thresholds(fitting, models, others)
+    if len(thresholds) < len(others):
+        warnings.append(SHARED_THRESHOLD)
     calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name
     judged = ", ".join(Path(file).name for file in files)
     sample = Sample.of(table)
@@ -130,36 +131,50 @@ def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) 
 
 
 def _fitted(
-    fitting: Fitting, table: PredictionTable, subject: str
+    fitting: Fitting, models: Mapping[str, PredictionTable], table: PredictionTable, subject: str
 ) -> tuple[tuple[OperatingPoint, ...], ConformalRule | None, list[str]]:
-    """The operating points, the first of which decides, the conformal rule, and what must be said of them."""
+    """The operating points, the first of which decides, the conformal rule, and what must be said of them.
+
+    `models`: what the calibrate file holds.
+    """
     given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
     if fitting.calibrate is None:
         return given or (HALF,), None, []
-    models = read_models(fitting.calibrate)
     other = next(iter(models.values())) if len(models) == 1 else _named(models, subject, fitting.calibrate)
-    _refuse_shared(other, table, fitting.calibrate)
-    try:
-        fitted = fit_decisions(other.label, other.probability, fitting.rules, fitting.alpha)
-    except DataError as error:
-        where = fitting.calibrate if error.where is None else f"{fitting.calibrate}, {error.where}"
-        raise DataError(error.what, where=where, mend=error.mend) from None
+    fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
     warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
     return (*given, *fitted.points), fitted.conformal, warnings
 
 
-def _others_thresholds(fitting: Fitting, names: Sequence[str]) -> dict[str, float]:
+def _others_thresholds(
+    fitting: Fitting, models: Mapping[str, PredictionTable], others: Mapping[str, PredictionTable]
+) -> dict[str, float]:
     """The first rule fitted for each other model that the calibrate file holds; none where a threshold was given."""
-    if fitting.calibrate is None or fitting.threshold is not None or not names:
+    if fitting.calibrate is None or fitting.threshold is not None:
         return {}
-    models = read_models(fitting.calibrate)
-    fitted = {
-        name: fit_decisions(models[name].label, models[name].probability, list(fitting.rules)[:1], "none")
-        for name in names
+    first = list(fitting.rules)[:1]
+    return {
+        name: _fit(models[name], judged, first, "none", fitting.calibrate).points[0].threshold
+        for name, judged in others.items()
         if name in models
     }
-    return {name: decisions.points[0].threshold for name, decisions in fitted.items()}
+
+
+def _fit(
+    calibrate: PredictionTable,
+    judged: PredictionTable,
+    rules: Sequence[str],
+    alpha: float | Literal["none"],
+    where: str,
+) -> Decisions:
+    """What these predictions of other patients allow; raises DataError naming the file `where`."""
+    _refuse_shared(calibrate, judged, where)
+    try:
+        return fit_decisions(calibrate.label, calibrate.probability, rules, alpha)
+    except DataError as error:
+        place = where if error.where is None else f"{where}, {error.where}"
+        raise DataError(error.what, where=place, mend=error.mend) from None
 
 
 def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,10 @@ from cxreader.imaging.read import read, size
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar
 from cxreader.records import ABNORMAL, ImageRecord
+
+if TYPE_CHECKING:
+    from cxreader.inference.member import Member
+    from cxreader.inference.torch_backend import TorchBackend
 
 RANDOMISED = 24
 """Images whose maps the randomisation test compares."""
@@ -57,14 +63,13 @@ def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed
 
 def _sanity(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> SanityReport | None:
     """The abnormal images first: their maps are the ones that are looked at."""
-    from cxreader.inference.torch_backend import TorchBackend
-
-    if not isinstance(reader.backend, TorchBackend) or not records:
+    backend = _torch_backend(reader.only)
+    if backend is None or not records:
         return None
     import torch
 
     chosen = sorted(records, key=lambda record: record.label != ABNORMAL)[:RANDOMISED]
-    spec, backend = reader.artifact.spec, reader.backend
+    spec = reader.artifact.spec
     x = torch.from_numpy(np.stack([spec.apply(read(record.path or record.image)) for record in chosen]))
     known = any(record.patient is not None for record in chosen)
     groups = np.unique([group_of(record) for record in chosen], return_inverse=True)[1]
@@ -73,3 +78,14 @@ def _sanity(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int)
         return randomisation_test(
             backend.model, x.to(backend.device), sample, stage=backend.cam_stage, seed=seed, progress=progress
         )
+
+
+def _torch_backend(member: Member) -> TorchBackend | None:
+    """The network in torch, whose stages alone can be redrawn; None without torch, or where the artifact lies nowhere."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    from cxreader.inference.torch_backend import TorchBackend
+
+    if isinstance(member.backend, TorchBackend):
+        return member.backend
+    return None if member.folder is None else TorchBackend(member.artifact, member.folder)

@@ -1,0 +1,46 @@
+"""`cxreader export`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cxreader.cli.console import say, table, waiting
+from cxreader.errors import MissingDependencyError
+
+Model = Annotated[str, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
+
+
+def export(model: Model) -> None:
+    """Write the network as ONNX into its artifact, compared with torch before; it is then read without torch."""
+    from cxreader.runs import artifact_folder
+
+    folder = artifact_folder(model)
+    with waiting("loading torch"):
+        try:
+            from cxreader.inference.export import LIMITS, ONNX, export_onnx
+        except ModuleNotFoundError as error:
+            mend = "pip install 'cxreader[train]'"
+            raise MissingDependencyError(f"exporting needs {error.name}", mend=mend) from None
+    with waiting("exporting"):
+        artifact = export_onnx(folder)
+    made = artifact.exports[ONNX]
+    parity = made["parity"]
+    rows = [
+        ("file", made["file"]),
+        ("size", f"{made['bytes'] / 2**20:.1f} MiB"),
+        ("opset", made["opset"]),
+        *(
+            (f"{what} differ by", f"{parity[name]:.1e}, allowed {LIMITS[name]:.0e} {of}")
+            for name, what, of in (
+                ("logits", "logits", ""),
+                ("maps", "heat maps", "of their maximum"),
+                ("features", "features", "of their maximum"),
+            )
+        ),
+        ("versions", ", ".join(f"{name} {version}" for name, version in made["versions"].items())),
+    ]
+    note = f"Differences from torch on {parity['images']} images. Artifact {artifact.id} keeps its name."
+    table("Exported to ONNX", ("what", ""), rows, left=("",), note=note)
+    say(f"written to {folder}; read it with cxreader read --model {model}")

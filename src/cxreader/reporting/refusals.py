@@ -1,0 +1,26 @@
+"""How many images a reader would refuse, as a table and in words, for the page, the card and the terminal."""
+
+from __future__ import annotations
+
+from cxreader.evaluation.refusals import WHO, Refusals
+from cxreader.reporting.tables import Row, Table, cell, methods_of, on, share_words
+
+WHAT = (
+    "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
+    "frontal chest radiograph, each refusal is a false one."
+)
+
+
+def refusals_table(found: Refusals) -> Table:
+    """The share refused of all, of normal and of abnormal images."""
+    rows = tuple(Row(WHO[name], (cell(share),), (on(share),)) for name, share in found.shares.items())
+    return Table(("Of", "Refused"), rows, f"95 % intervals: {methods_of(found.shares)}.")
+
+
+def refusal_words(found: Refusals) -> str:
+    """What a refusal is, the rate the artifact states, and the reasons met here with their counts."""
+    stated = "The artifact holds no rule fitted on its training images: headers and pictures alone were asked."
+    if found.stated is not None:
+        stated = f"The artifact states {share_words(found.stated)} for each of its two checks, on images like its own."
+    why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
+    return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"

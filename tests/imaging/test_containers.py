@@ -1,0 +1,223 @@
+"""Zip archives and DICOMDIRs: their images by name, and whatever must not be followed."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.fileset import FileSet
+from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
+
+from cxreader.errors import ImageError
+from cxreader.imaging import containers
+from cxreader.imaging.read import read, read_header, size
+from cxreader.inference.paths import listed
+
+DICOM = encoded(dataset(picture(), WindowCenter=2000, WindowWidth=3000))
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(8).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "study.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("series/", b"")
+        file.writestr("series/IM0001", DICOM)
+        file.writestr("series/two words.png", png(), zipfile.ZIP_STORED)
+        file.writestr("notes.txt", "patient,label\n" * 100)
+        file.writestr(".hidden.dcm", DICOM)
+        file.writestr("__MACOSX/._IM0001", DICOM)
+        file.writestr("torn.dcm", DICOM[:200])
+    return path
+
+
+def test_an_archive_stands_for_its_images(archive: Path) -> None:
+    files, passed_over = listed([str(archive)])
+    assert files == [f"{archive}!/series/IM0001", f"{archive}!/series/two words.png", f"{archive}!/torn.dcm"]
+    assert passed_over == 1
+    assert listed([str(archive.parent)]) == (files, passed_over)  # met in a folder
+
+
+def test_members_are_read_as_files_are(archive: Path) -> None:
+    name = f"{archive}!/series/IM0001"
+    np.testing.assert_array_equal(read(name).pixels, read(DICOM).pixels)
+    np.testing.assert_array_equal(read(f"{archive}!/series/two words.png").pixels, read(png()).pixels)
+    assert read(name).source == name
+    assert read_header(name) == read_header(DICOM)
+    assert size(name) == (WIDTH, HEIGHT)
+    with pytest.raises(ImageError, match="without a picture") as caught:
+        read(f"{archive}!/torn.dcm")
+    assert str(caught.value).startswith(f"{archive}!/torn.dcm: ")
+    with pytest.raises(ImageError, match="no such member"):
+        read(f"{archive}!/absent.dcm")
+    with pytest.raises(ImageError, match="no such file"):
+        read(f"{archive.parent}/absent.zip!/a.dcm")
+
+
+def test_an_archive_itself_is_no_image(archive: Path) -> None:
+    with pytest.raises(ImageError, match="is a zip archive of 7 files, not an image"):
+        read(archive)
+    archive.write_bytes(archive.read_bytes()[:-30])
+    assert listed([str(archive)]) == ([str(archive)], 0)
+    with pytest.raises(ImageError, match="damaged zip archive"):
+        read(archive)
+
+
+HOSTILE = {
+    "climbs": ("../../outside.dcm", "leads out of the archive"),
+    "absolute": ("/etc/passwd.dcm", "leads out of the archive"),
+    "drive": ("C:/outside.dcm", "leads out of the archive"),
+    "backslash": ("..\\..\\outside.dcm", "leads out of the archive"),
+    "link": ("link.dcm", "is a link"),
+    "encrypted": ("secret.dcm", "is encrypted"),
+    "method": ("other.dcm", "compressed by method 12"),
+    "large": ("large.dcm", "at most 256 are read"),
+    "lies": ("lies.dcm", "damaged zip archive"),
+    "sum": ("sum.dcm", "damaged zip archive"),
+}
+
+
+def hostile(path: Path, kind: str) -> str:
+    """An archive with one member of this kind; its name."""
+    inner = HOSTILE[kind][0]
+    info = zipfile.ZipInfo(inner)
+    info.filename = inner  # ZipInfo itself would mend backslashes
+    info.compress_type = zipfile.ZIP_BZIP2 if kind == "method" else zipfile.ZIP_DEFLATED
+    if kind == "link":
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(info, bytes(50_000_000) if kind == "lies" else DICOM)
+    data = bytearray(path.read_bytes())
+    central = data.index(b"PK\x01\x02")
+    if kind == "encrypted":
+        data[central + 8] |= 1
+    if kind == "large":
+        data[central + 24 : central + 28] = (300 * 2**20).to_bytes(4, "little")
+    if kind == "lies":
+        data[central + 24 : central + 28] = (1000).to_bytes(4, "little")
+    if kind == "sum":
+        data[central + 16 : central + 20] = zlib.crc32(b"other").to_bytes(4, "little")
+    path.write_bytes(data)
+    return f"{path}!/{inner}"
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_member_that_must_not_be_read_is_one_row(kind: str, tmp_path: Path) -> None:
+    import tracemalloc
+
+    name = hostile(tmp_path / "a.zip", kind)
+    assert listed([str(tmp_path / "a.zip")])[0] == [name]
+    tracemalloc.start()
+    with pytest.raises(ImageError, match=HOSTILE[kind][1]) as caught:
+        read(name)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert caught.value.mend
+    assert "\n" not in str(caught.value)
+
+
+def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    containers._listed.cache_clear()
+    monkeypatch.setattr(containers, "MAX_TOTAL", 1000)
+    assert listed([str(archive)]) == ([str(archive)], 0)
+    with pytest.raises(ImageError, match="the archive holds 7 files of"):
+        read(archive)
+    monkeypatch.undo()
+    monkeypatch.setattr(containers, "MAX_MEMBERS", 3)
+    with pytest.raises(ImageError, match="at most 3 "):
+        read(f"{archive}!/series/IM0001")
+
+
+def test_many_members_do_not_read_the_directory_each_time(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as file:
+        for n in range(2000):
+            file.writestr(f"{n}.dcm", b"x" * 10)
+    containers._listed.cache_clear()
+    files, _ = listed([str(tmp_path / "many.zip")])
+    for name in files:
+        containers.read_member(name)
+    assert (len(files), containers._listed.cache_info().misses) == (2000, 1)
+
+
+def test_names_with_newlines_are_one_line_in_messages(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a\nb.dcm", b"nothing")
+    (tmp_path / "c\nd.dcm").write_bytes(b"nothing")
+    for name in [*listed([str(tmp_path / "a.zip")])[0], str(tmp_path / "c\nd.dcm")]:
+        with pytest.raises(ImageError) as caught:
+            read(name)
+        assert "\n" not in str(caught.value)
+
+
+def tidy(made: FileSet) -> None:
+    """pydicom leaves a temporary folder to the garbage collector, which says so."""
+    made._stage["t"].cleanup()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    """A DICOMDIR of three images, as pydicom writes one."""
+    made = FileSet()
+    for seed in range(3):
+        one = dataset(picture(seed=seed), StudyDate="20200101", StudyTime="120000", StudyID="1")
+        one.SeriesInstanceUID, one.SeriesNumber, one.InstanceNumber = "1.2.3.5", 1, seed
+        made.add(one)
+    made.write(tmp_path / "media")
+    tidy(made)
+    return tmp_path / "media"
+
+
+def test_a_dicomdir_stands_for_the_files_it_names(media: Path) -> None:
+    files, passed_over = listed([str(media / "DICOMDIR")])
+    peer = FileSet(media / "DICOMDIR")
+    assert sorted(files) == sorted(str(instance.path) for instance in peer)
+    tidy(peer)
+    assert (len(files), passed_over) == (3, 0)
+    assert {read(name).pixels.shape for name in files} == {(HEIGHT, WIDTH)}
+    assert sorted(listed([str(media)])[0]) == sorted(files)  # the folder: the DICOMDIR itself is passed over
+    with pytest.raises(ImageError, match="is a DICOMDIR of 3 files, not an image"):
+        read(media / "DICOMDIR")
+    with pytest.raises(ImageError, match="is a DICOMDIR, not an image"):
+        read((media / "DICOMDIR").read_bytes())
+
+
+@pytest.mark.parametrize("parts", [["..", "outside"], ["", "etc", "passwd"], ["a/../../b"], ["link", "x"]])
+def test_a_dicomdir_that_names_files_elsewhere_is_refused(parts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "outside").write_bytes(DICOM)
+    (tmp_path / "media" / "link").symlink_to(tmp_path)
+    record = Dataset()
+    record.DirectoryRecordType = "IMAGE"
+    record.add_new(0x00041500, "LO", parts)
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"  # type: ignore[assignment]
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.1.3.10", "1.2.3"
+    made.DirectoryRecordSequence = [record]
+    path = tmp_path / "media" / "DICOMDIR"
+    path.write_bytes(encoded(made))
+    assert listed([str(path)]) == ([str(path)], 0)
+    with pytest.raises(ImageError, match="names a file outside its folder"):
+        read(path)
+
+
+def test_folders_know_dicom_without_a_suffix(tmp_path: Path) -> None:
+    (tmp_path / "IM0001").write_bytes(DICOM)
+    (tmp_path / "bare").write_bytes(DICOM[132:])
+    (tmp_path / "notes").write_text("patient 4711 has a file\n" * 100)
+    (tmp_path / "empty.dcm").write_bytes(b"")
+    files, passed_over = listed([str(tmp_path)])
+    assert [Path(name).name for name in files] == ["IM0001", "bare", "empty.dcm"]
+    assert passed_over == 1

@@ -1,0 +1,156 @@
+"""The core alone, in an environment of its own: it reads PNG and DICOM with heat maps as torch does, and is small."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+import torch
+from tests.artifacts import hand_made
+
+from cxreader import Reader
+from cxreader.inference.export import export_onnx
+from cxreader.models.registry import create_model
+
+PROJECT = Path(__file__).resolve().parents[2]
+SIZE = 64
+SIZES = """
+import json, re, sys
+from importlib.metadata import distribution
+from packaging.requirements import Requirement
+
+def closure(name, extras, seen):
+    key = re.sub("[-_.]+", "-", name).lower()
+    known = seen.setdefault(key, set())
+    if "" in known and set(extras) <= known:
+        return
+    known |= {"", *extras}
+    for line in distribution(name).requires or ():
+        need = Requirement(line)
+        if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            closure(need.name, need.extras, seen)
+
+seen = {}
+closure("cxreader", sys.argv[1:], seen)
+seen.pop("cxreader")
+paths = [d.locate_file(f) for d in map(distribution, seen) for f in d.files or () if not str(f).endswith(".pyc")]
+print(json.dumps([sum(p.stat().st_size for p in paths if p.is_file()), len(seen), sorted(seen)]))
+"""
+"""Bytes of all packages that cxreader with these extras needs, compiled Python left out, and how many packages."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Python of an environment with the core alone, installed from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("fresh")
+    for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
+        source = PROJECT / name
+        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+        shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
+    subprocess.run([*pip, "--constraint", str(PROJECT / "constraints.txt"), str(folder)], check=True)
+    yield python
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported artifact."""
+    torch.manual_seed(3)
+    made = tmp_path_factory.mktemp("exported") / "artifact"
+    model = create_model("resnet18", size=SIZE)
+    with torch.no_grad():
+        model.train()(torch.randn(16, 3, SIZE, SIZE))
+    hand_made(made, "resnet18", model.state_dict(), SIZE)
+    export_onnx(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The same picture as PNG and as DICOM (MONOCHROME1, 12 bits), and another one."""
+    place = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        coarse = Image.fromarray(random.integers(0, 4096, (12, 10)).astype(np.float32)).resize((200, 240))
+        pixels = np.asarray(coarse).clip(0, 4095).astype(np.uint16)
+        Image.fromarray((pixels >> 4).astype(np.uint8)).save(place / f"{name}.png")
+        _write_dicom(place / f"{name}.dcm", pixels)
+    return sorted(place.iterdir())
+
+
+def _write_dicom(path: Path, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]) -> None:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID = DigitalXRayImageStorageForPresentation
+    made.SOPInstanceUID = generate_uid()
+    made.Modality, made.BodyPartExamined, made.ViewPosition = "DX", "CHEST", "PA"
+    made.PresentationIntentType = "FOR PRESENTATION"
+    made.PhotometricInterpretation, made.SamplesPerPixel, made.PixelRepresentation = "MONOCHROME1", 1, 0
+    made.Rows, made.Columns = pixels.shape
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 12, 11
+    made.PixelData = (4095 - pixels).tobytes()
+    made.save_as(path, enforce_file_format=True)
+
+
+def test_the_core_reads_png_and_dicom_with_heat_maps_as_torch_does(
+    core: Path, folder: Path, images: list[Path], tmp_path: Path
+) -> None:
+    absent = "import importlib.util as u; print([m for m in ('torch', 'timm', 'onnx', 'pandas') if u.find_spec(m)])"
+    assert _said(core, "-c", absent) == "[]\n"
+    program = core.with_name("cxreader")
+    given = ["--model", str(folder), *map(str, images)]
+    rows = list(csv.DictReader(io.StringIO(_said(program, "-q", "read", *given, "--out", "-"))))
+    _said(program, "-q", "explain", *given, "--raw", "--out", str(tmp_path))
+    maps = [np.load(path) for path in sorted(tmp_path.glob("*.npy"))]
+    readings = list(Reader.load(folder, backend="torch").read_many(images, heat_map=True))
+    assert len(rows) == len(readings) == len(images) == 4
+    for row, reading in zip(rows, readings, strict=True):
+        assert row["image"] == reading.image
+        assert row["decision"] == reading.decision
+        assert float(row["probability"]) == pytest.approx(reading.probability, abs=1e-5)
+    assert len({row["probability"] for row in rows}) > 1
+    expected = {reading.image: reading.heat_map for reading in readings}
+    assert len(maps) == len(list(tmp_path.glob("*-heat.png"))) == len(images)
+    for theirs in expected.values():
+        assert theirs is not None
+        assert theirs.max() > 0
+        assert min(np.abs(ours - theirs).max() for ours in maps) <= 1e-3 * theirs.max()
+
+
+def test_the_core_is_a_fraction_of_the_whole(core: Path) -> None:
+    small, few, names = json.loads(_said(core, "-c", SIZES))
+    large, many, others = json.loads(_said(Path(sys.executable), "-c", SIZES, "all"))
+    print(f"core: {small / 2**20:,.0f} MiB in {few} packages; cxreader[all]: {large / 2**20:,.0f} MiB in {many}")
+    assert set(names) < set(others)
+    assert small < large / 2
+
+
+def _said(program: Path, *arguments: str) -> str:
+    """What a program says; the environment's own packages are found, not those of whoever runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
