@@ -15,6 +15,7 @@ from batches import measure_batches
 from cache import measure_cache
 from cxreader.data.cache_pool import cores
 from cxreader.runs import git_revision
+from end_to_end import measure_end_to_end
 from finetune import measure_finetune
 from gpu import measure_gpu
 from gradcam import measure_gradcam
@@ -66,6 +67,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows += measure_stored(quick=quick)
     rows += measure_grid(quick=quick)
     rows += measure_resampling(quick=quick)
+    rows += measure_end_to_end(quick=quick)
     rows += measure_gpu(quick=quick)
     return rows
 

@@ -1,0 +1,166 @@
+"""DICOM files to readings with heat maps, all of it, against what the runtime alone does with tensors that lie ready.
+
+As a program of its own it measures and prints what it is given (see `apart.answer`); `measure_end_to_end` gives the row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from apart import answer, apart
+from cxreader.data.cache_pool import cores
+from images import find_images
+from measure import Row, Spread, rates, ratios, take_turns
+
+BATCH, SIZE = 16, 224
+GOAL = 0.8
+
+
+def measure_end_to_end(*, quick: bool) -> list[Row]:
+    """The row of ResNet18 at 224 px."""
+    count, repetitions = (32, 1) if quick else (320, 7)
+    found = apart("end_to_end.py", count=count, repetitions=repetitions)
+    wall = {side: [wall for wall, _ in found[side]] for side in ("ours", "runtime")}
+    busy = {side: Spread.of(1e3 * cpu / count for _, cpu in found[side]) for side in ("ours", "runtime")}
+    ratio = ratios(wall["runtime"], wall["ours"])
+    return [
+        Row(
+            f"1024-px DICOM files to readings with heat map, ResNet18 at {SIZE} px, ONNX Runtime, {cores()} cores: {count} "
+            f"files made from {found['what']} (12 of 16 bits, uncompressed, 2 MiB each, in the page cache), batches of {BATCH}",
+            f"{rates(count, wall['ours']).text(1)} images/s, acceptance included; {busy['ours'].text(1)} ms of a core an image",
+            f"ONNX Runtime alone, tensors ready in memory, same outputs: {rates(count, wall['runtime']).text(1)} images/s; "
+            f"{busy['runtime'].text(1)} ms of a core an image",
+            ratio,
+            f"at least {GOAL:g}",
+            ratio.median >= GOAL,
+        )
+    ]
+
+
+def seconds(count: int, repetitions: int) -> dict[str, object]:
+    """Seconds, and seconds of cores, of both sides in each repetition, in turns."""
+    from cxreader.inference.pipeline import read_shard
+    from cxreader.inference.reader import Reader
+
+    with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as scratch:
+        images = find_images(count, Path(scratch))
+        files = write_dicoms(images.paths(), Path(scratch) / "dicom")
+        folder = make_artifact(Path(scratch) / "artifact", files[:40])
+        reader = Reader.load(folder, backend="onnx")
+        busy: dict[str, list[float]] = {"ours": [], "runtime": []}
+
+        def ours() -> None:
+            found = [f for batch in read_shard(reader, enumerate(files), heat_map=True) for f in batch]
+            assert all(f.answer["acceptance"] != "not read" for f in found)
+
+        tasks = {"ours": _timed(ours, busy["ours"]), "runtime": _timed(alone(folder, count), busy["runtime"])}
+        taken = take_turns(tasks, repetitions)
+    pairs = {side: list(zip(taken[side], busy[side][1:], strict=True)) for side in tasks}
+    return {**pairs, "what": images.what}
+
+
+def _timed(task: Callable[[], None], busy: list[float]) -> Callable[[], None]:
+    """The task, which adds the seconds that it kept cores busy to `busy`, once a call."""
+
+    def run() -> None:
+        start = time.process_time()
+        task()
+        busy.append(time.process_time() - start)
+
+    return run
+
+
+def alone(folder: Path, count: int) -> Callable[[], None]:
+    """ONNX Runtime as it comes, on float32 batches that lie ready, a thread a core."""
+    import onnxruntime as ort
+
+    from cxreader.inference.onnx_backend import OUTPUTS
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = cores()
+    (graph,) = folder.glob("*.onnx")
+    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    ready = np.random.default_rng(0).standard_normal((BATCH, 3, SIZE, SIZE)).astype(np.float32)
+
+    def run() -> None:
+        for _ in range(count // BATCH):
+            session.run(OUTPUTS, {name: ready})
+
+    return run
+
+
+def write_dicoms(paths: list[str], folder: Path) -> list[str]:
+    """A chest radiograph of 12 bits with its window for each file, each with an identity of its own."""
+    from PIL import Image
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+    folder.mkdir()
+    pictures = {p: np.asarray(Image.open(p).convert("L").resize((1024, 1024)), np.uint16) * 16 for p in set(paths)}
+    written = []
+    for n, path in enumerate(paths):
+        data = Dataset()
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = DigitalXRayImageStorageForPresentation
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+        data.Modality, data.BodyPartExamined, data.ViewPosition = "DX", "CHEST", "PA"
+        data.PresentationIntentType = "FOR PRESENTATION"
+        data.Rows, data.Columns = pictures[path].shape
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
+        data.WindowCenter, data.WindowWidth = 2048, 4096
+        data.PixelData = pictures[path].tobytes()
+        written.append(str(folder / f"{n:06d}.dcm"))
+        data.save_as(written[-1], enforce_file_format=True)
+    return written
+
+
+def make_artifact(folder: Path, files: list[str]) -> Path:
+    """ResNet18 without training, exported, with an acceptance rule fitted on `files`: what it costs is what counts."""
+    from cxreader import torch_setup  # noqa: F401
+
+    # isort: split
+    import torch
+    from safetensors.torch import save
+
+    from cxreader.imaging.preprocess import InputSpec
+    from cxreader.imaging.read import read
+    from cxreader.inference.export import export_onnx
+    from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
+    from cxreader.models.known_images import fit_known_images
+    from cxreader.models.registry import create_model
+    from cxreader.records import OperatingPoint
+
+    torch.manual_seed(0)
+    network = create_model("resnet18", size=SIZE).eval()
+    weights, spec = bytes(save(network.state_dict())), InputSpec(SIZE)
+    pixels = np.stack([spec.pixels(read(path)) for path in files])
+    with torch.no_grad():
+        spatial = network.until(torch.from_numpy(spec.normalise(pixels)), "last_block")
+    seen = pixels, spatial.mean(dim=(2, 3)).numpy()
+    known = fit_known_images(seen, seen, 0.01)
+    artifact = Artifact(
+        model="resnet18",
+        dropout=0.0,
+        spec=spec,
+        calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
+        operating_points=(OperatingPoint.given(0.5),),
+        transfer="none: not trained",
+        patients=TrainingPatients("salt", {"train": (), "tune": (), "calibrate": ()}, ()),
+        weights_sha256=sha256(weights),
+        acceptance=None if known is None else known.to_dict(),
+    )
+    save_artifact(artifact, weights, folder)
+    export_onnx(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    answer(seconds)
