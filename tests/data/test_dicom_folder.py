@@ -211,7 +211,7 @@ def test_where_the_table_may_lie_and_how_a_tree_is_known(tree: Path, tmp_path: P
     for tables in (away, away / "mine.csv"):
         index = open_source(tree, tables=tables)
         assert [record.image for record in index.records] == images
-        assert open_source(index.root, kind=index.kind, tables=index.tables) == index
+        assert open_source(index.root, kind="dicom", tables=index.tables) == index
     write(tmp_path / "plain" / "a.dcm", 0, 0)
     table(tmp_path / "plain", [("a.dcm", "normal")], ("image", "label"))
     assert open_source(tmp_path / "plain").kind == "dicom"
