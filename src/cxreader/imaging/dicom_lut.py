@@ -69,7 +69,8 @@ def voi(
     centers, widths = elements.numbers("WindowCenter"), elements.numbers("WindowWidth")
     count = len(tables) + min(len(centers), len(widths))
     if window and window >= count:
-        raise ImageError(f"the header has {count} windows", where=label, mend=f"choose one below {max(count, 1)}")
+        mend = f"choose one below {count}" if count else "leave it out: a range is taken from the picture"
+        raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
         table = lut(tables[window], form.signed and not by_table, label)
         return np.minimum(table.apply(values) / table.top, 1.0), ()
