@@ -26,7 +26,8 @@ _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 
 _SQUARE = 0.01
 """Pixels whose sides differ by less are square: spacings are rounded."""
 _MAX_ASPECT = 4.0
-_STRETCH = 2**20
+_LOOKED_UP, _COUNTED = 2**13, 2**17
+"""Pixels that are looked up, and counted, at once."""
 _MAX_SQUARE = MAX_PIXELS // 2
 """Pixels that a picture may grow to when it is made square."""
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
@@ -118,10 +119,10 @@ def _grey(
 
 
 def _looked_up(table: luts.Values, codes: Words) -> NDArray[np.float32]:
-    """The table's entry of each code, a stretch of rows at a time: NumPy widens indices to 8 bytes each."""
+    """The table's entry of each code, a few rows at a time: NumPy widens indices to 8 bytes each, and fresh memory is slow."""
     entries = table.astype(np.float32)
     found = np.empty(codes.shape, np.float32)
-    step = max(1, _STRETCH // codes.shape[-1])
+    step = max(1, _LOOKED_UP // codes.shape[-1])
     for at in range(0, len(codes), step):
         np.take(entries, codes[at : at + step], out=found[at : at + step], mode="clip")
     return found
@@ -131,8 +132,8 @@ def _counted(codes: Words, size: int) -> NDArray[np.int64]:
     """(size,) how often each code stands there, counted in stretches too."""
     flat = codes.ravel()
     found = np.zeros(size, np.int64)
-    for at in range(0, flat.size, _STRETCH):
-        found += np.bincount(flat[at : at + _STRETCH], minlength=size)
+    for at in range(0, flat.size, _COUNTED):
+        found += np.bincount(flat[at : at + _COUNTED], minlength=size)
     return found
 
 
@@ -149,7 +150,7 @@ def _codes(stored: Words, elements: Elements, form: Layout) -> tuple[Words, NDAr
     found: Words = stored
     if shift:
         found = np.right_shift(found, found.dtype.type(shift))
-    if form.stored < form.allocated:
+    if form.stored < form.allocated and int(found.max()) >= form.codes:  # rarely: looking is quicker than a copy
         found = np.bitwise_and(found, found.dtype.type(form.codes - 1))
     return found, apart
 
