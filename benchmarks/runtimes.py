@@ -119,7 +119,8 @@ def _dicom_files(pictures: list[str], folder: Path, count: int) -> list[str]:
 
 
 def _side(side: str, **given: Any) -> Any:
-    return {"export": _export, "onnx": _onnx, "torch": _torch, "reading": _read}[side](**given)
+    sides: dict[str, Callable[..., Any]] = {"export": _export, "onnx": _onnx, "torch": _torch, "reading": _read}
+    return sides[side](**given)
 
 
 def _export(scratch: str, size: int) -> dict[str, str]:

@@ -149,7 +149,8 @@ def _with_pools(graph: bytes) -> bytes:
         if node.op_type == "ReduceMean" and given == {"axes": [2, 3], "keepdims": 1}:
             node.op_type = "GlobalAveragePool"
             del node.attribute[:]
-    return model.SerializeToString()
+    written: bytes = model.SerializeToString()
+    return written
 
 
 class _WithMaps(nn.Module):
