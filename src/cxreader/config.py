@@ -31,7 +31,7 @@ class PhantomSection(Section):
     size: int = Field(256, ge=64, le=4096)
 
 
-SourceKind = Literal["auto", "nih", "table", "folder"]
+SourceKind = Literal["auto", "nih", "table", "folder", "dicom"]
 
 
 class SourceSection(Section):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cxreader.cli import run
 from cxreader.cli.console import State
+from cxreader.data.split import Split
 from cxreader.runs import RunFolder
 
 
@@ -72,6 +73,19 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
         assert f"\n  {figure} " in printed.out
     assert "95 % interval" in printed.out
     assert (out / "evaluation/evaluation.json").is_file()
+    n = len(Split.load(RunFolder(out).split).parts["test"])
+    leak = f"none of {n} images is of a patient who set the model"
+    assert f"leak: {leak}" in printed.out
+    for name in ("report.html", "model_card.md"):
+        assert leak in (out / "evaluation" / name).read_text()
+    audit = json.loads((out / "evaluation/shortcuts.json").read_text())
+    assert [r["name"] for r in audit["baselines"]] == [
+        *("prevalence", "metadata", "patient identity", "image statistics", "border only", "16 x 16 thumbnail")
+    ]
+    lines = {line.strip() for line in printed.out.splitlines()}
+    for rival in (*audit["baselines"], *audit["views"]):
+        auc = "-" if rival["auc"]["value"] is None else f"{rival['auc']['value']:.3f}"
+        assert any(line.startswith(rival["name"]) and line.split(rival["name"])[1].split()[0] == auc for line in lines)
     assert (
         run(
             [

@@ -130,7 +130,7 @@ def test_corrupt_images_become_rows_of_the_error_table(images: list[ImageRecord]
     paths[9].unlink()
     cache = build(images, SPEC, tmp_path / "c")
     assert [(f.image, f.reason.split(";")[0].split(" (")[0]) for f in cache.errors] == [
-        ("04.png", "not a PNG or JPEG image"),
+        ("04.png", "not a PNG, JPEG or DICOM image"),
         ("07.png", "damaged PNG"),
         ("09.png", "no such file"),
     ]

@@ -79,7 +79,6 @@ def test_a_resample_without_a_false_alarm_has_no_upper_end() -> None:
     drawn = np.sort(np.where(fp == 0, np.inf, (tp / (120 - fp - tn)) / (np.maximum(fp, 1) / (fp + tn))))
     assert lr.low == pytest.approx(drawn[2500], rel=0.05)
     assert str(lr.reason).startswith("infinite in ")
-    assert "no normal image was called abnormal" in str(lr.reason)
     assert "no upper end" in lr.interval
     assert int(str(lr.reason).split()[2]) / 2000 == pytest.approx(np.mean(fp == 0), abs=0.03)
     text = json.dumps(result.to_dict(), allow_nan=False)

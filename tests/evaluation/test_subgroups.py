@@ -292,7 +292,7 @@ def test_a_group_without_a_miss_is_not_sure_of_it() -> None:
     gap = _of(subgroups(table, HALF, n_resamples=200), "sex", "F").gaps["sensitivity"]
     assert gap.estimate.value == pytest.approx(0.1)
     assert np.isnan(gap.estimate.low)
-    assert gap.estimate.reason == "fewer than 5 images with right, or with wrong, answers on one side"
+    assert gap.estimate.reason == "fewer than 5 images are right, or wrong, on one side"
     assert not gap.flagged
     assert np.isnan(gap.p)
 
@@ -313,7 +313,7 @@ def test_ten_misses_of_one_patient_are_one() -> None:
     sex = np.concatenate([np.repeat(["F", "M"], [49, 200]), np.repeat(["F", "M"], 60)])
     of_one = np.concatenate([np.arange(39), np.full(10, 39), np.arange(40, 360)])
     gap = _two_sexes(0.2 + 0.6 * found, label, sex, of_one).gaps["sensitivity"].estimate
-    assert gap.reason == "fewer than 5 patients with right, or with wrong, answers on one side"
+    assert gap.reason == "fewer than 5 patients are right, or wrong, on one side"
     of_ten = _two_sexes(0.2 + 0.6 * found, label, sex, np.arange(369)).gaps["sensitivity"]
     assert of_ten.estimate.low < of_ten.estimate.value < of_ten.estimate.high
     assert not np.isnan(of_ten.p)
@@ -333,4 +333,4 @@ def test_a_group_that_is_parted_all_but_perfectly_is_not_sure_of_its_auc(swapped
     assert group.metrics["auc"].value > 0.9
     assert (not np.isnan(gap.estimate.low)) == (not np.isnan(gap.p)) == gap.flagged == known
     if not known:
-        assert gap.estimate.reason == "fewer than 5 patients in effect make up the spread of the AUC on one side"
+        assert gap.estimate.reason == "fewer than 5 patients in effect make up its spread on one side"

@@ -69,7 +69,7 @@ def test_the_dental_radiograph_is_refused_with_its_header_and_without(reader: Re
 
 def test_photographs_noise_and_text_are_refused_by_pixels_alone(reader: Reader) -> None:
     random = np.random.default_rng(0)
-    strangers = {}
+    strangers: dict[str, NDArray[np.floating]] = {}
     for n, photograph in enumerate(load_sample_images().images):
         grey = np.asarray(Image.fromarray(photograph).convert("L")) / 255
         strangers |= {f"photograph {n}, grey": grey, f"part of photograph {n}, grey": grey[:300, :300]}

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Images and their tables: index, phantoms, split, pixel cache.", no_args_is_help=True)
 
 Source = Annotated[
-    str, typer.Argument(help="NIH or phantom folder, CSV or Parquet table, index, normal/abnormal tree.")
+    str, typer.Argument(help="NIH or phantom folder, CSV or Parquet table, index, normal/abnormal tree, DICOM tree.")
 ]
-SourceKind = Annotated[Literal["auto", "nih", "table", "folder"], typer.Option(help="What lies there.")]
-Tables = Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")]
+SourceKind = Annotated[Literal["auto", "nih", "table", "folder", "dicom"], typer.Option(help="What lies there.")]
+Tables = Annotated[
+    str | None, typer.Option(help="Folder of the NIH tables, or of labels.csv, when they lie elsewhere.")
+]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 Size = Annotated[int, typer.Option(help="Side of the network's square in pixels.")]
 Fit = Annotated[Literal["pad", "squash"], typer.Option(help="Keep the aspect, or stretch.")]

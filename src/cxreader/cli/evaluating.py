@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
 from cxreader.errors import UsageError
@@ -114,6 +115,8 @@ def evaluate(
             source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
         )  # fmt: skip
     show_evaluation(evaluation, title)
+    if not (predictions or quick):
+        _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
 
 
@@ -156,6 +159,16 @@ def _artifact(
         question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
     evaluation = judge(reader, question, place, bar=progress, asked=asked, quick=quick, seed=seed)
     return evaluation, f"{question.index.name}, part {question.part}"
+
+
+def _show_shortcuts(place: Path) -> None:
+    """What was audited beside the artifact, as it lies in the folder."""
+    from cxreader.cli.shortcuts import show_rivals
+    from cxreader.evaluation.shortcut_records import ShortcutAudit
+
+    audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
+    show_rivals(audit, f"Beside what sees no disease: {audit.line}")
+    console().print("\n".join(f"leak: {line}" for line in audit.leakage.lines), markup=False)
 
 
 def _room(

@@ -142,9 +142,12 @@ def _value(share: Estimate) -> str:
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
-    """The value above its interval; the reason of a missing one is left to `missing`."""
+    """The value above its interval; the reason of a missing one is left to `missing`. A finding has no specificity."""
+    from cxreader.evaluation.subgroups import SAME_NORMALS
     from cxreader.reporting.tables import interval, value
 
+    if estimate.reason == SAME_NORMALS:
+        return ""
     bounded = estimate.low == estimate.low
     words = interval(estimate, digits, signed=signed) if bounded else "" if _undefined(estimate) else "no interval"
     return f"{value(estimate, digits, signed=signed)}\n{words}"
@@ -152,9 +155,13 @@ def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) ->
 
 def missing(estimates: Iterable[Estimate]) -> str:
     """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
+    from cxreader.evaluation.subgroups import SAME_NORMALS
+
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}
     for estimate in estimates:
+        if estimate.reason == SAME_NORMALS:
+            continue
         if estimate.reason and estimate.low != estimate.low:
             (whole if _undefined(estimate) else bounds)[estimate.reason] = None
     undefined = f" Undefined: {'; '.join(whole)}." if whole else ""

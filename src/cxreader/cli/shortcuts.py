@@ -62,14 +62,7 @@ def shortcuts(
 
 def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     """The model and its rivals as a table, then the leak and what was not tested, and the verdict with its reasons last."""
-    from cxreader.reporting.shortcuts import METHOD, number, rival_cells
-
-    rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
-    for rival in (*audit.baselines, *audit.views):
-        cells = rival_cells(rival, audit)
-        rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))
-    header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
-    table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")
+    show_rivals(audit, title)
     counts = audit.counts
     patients = "patients unknown" if counts.patients is None else f"{counts.patients:,} patients"
     lines = [
@@ -81,3 +74,15 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
         *(f"  - {reason}" for reason in audit.reasons),
     ]
     console().print("\n".join(lines), markup=False)
+
+
+def show_rivals(audit: ShortcutAudit, title: str) -> None:
+    """The model, the baselines that see no disease, and the model on parts of the image: a table."""
+    from cxreader.reporting.shortcuts import METHOD, number, rival_cells
+
+    rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
+    for rival in (*audit.baselines, *audit.views):
+        cells = rival_cells(rival, audit)
+        rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))
+    header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
+    table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")

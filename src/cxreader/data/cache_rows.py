@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import storage_error
-from cxreader.errors import ImageError
+from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging import read
 from cxreader.imaging.preprocess import InputSpec
 
@@ -101,7 +101,7 @@ def is_recorded(records: NDArray[np.void]) -> NDArray[np.bool_]:
 def fill(place: Path, spec: InputSpec, build: int, jobs: Sequence[Job]) -> list[Failure]:
     """Decode each job's image into its row; the images that cannot be read come back.
 
-    Raises StorageError when the disk is full or not writable.
+    Raises StorageError when the disk is full or not writable, MissingDecoderError when a package is not installed.
     """
     failures = []
     pixels, rows = (os.open(place / name, os.O_WRONLY) for name in (PIXELS, ROWS))
@@ -110,6 +110,8 @@ def fill(place: Path, spec: InputSpec, build: int, jobs: Sequence[Job]) -> list[
             found = identity(job.path)  # before reading: a file that changes meanwhile is read again next time
             try:
                 radiograph = read.read(job.path)
+            except MissingDecoderError:
+                raise  # the file is whole: without its decoder the set would silently shrink
             except ImageError as error:
                 failures.append(Failure(job.image, _reason(error), *found))
                 continue

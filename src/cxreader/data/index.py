@@ -19,7 +19,7 @@ from cxreader.errors import DataError, TableError
 from cxreader.findings import FINDINGS
 from cxreader.records import LABEL_NAMES, Box, ImageRecord
 
-Kind = Literal["nih", "table", "folder"]
+Kind = Literal["nih", "table", "folder", "dicom"]
 NO_PATIENTS = "no patient is known: patient-wise splitting is impossible, one patient's images may be in several parts"
 _METADATA = b"cxreader.index"
 _VERSION = 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cxreader.config import DataSection, SourceSection
+from cxreader.data.dicom_folder import TABLE, is_dicom_table, open_dicom_folder
 from cxreader.data.folder import is_labelled_tree, open_folder
 from cxreader.data.index import Index, Kind, is_index
 from cxreader.data.nih import find_entries, open_nih
@@ -33,8 +34,9 @@ def open_source(
     """The index of whatever lies at `path` (found as `locate` finds it).
 
     A release of NIH ChestX-ray14 or of phantoms in its layout, a CSV or Parquet table (or a folder with one
-    `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`. `tables`: the folder of the NIH
-    tables when they lie elsewhere (looked for from the source's folder too). `name` is kept as the data set's name.
+    `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`, a tree of DICOM files whose
+    `labels.csv` names them by UID or file. `tables`: the folder of the NIH tables, or of `labels.csv`, when they lie
+    elsewhere (looked for from the source's folder too). `name` is kept as the data set's name.
     Raises UsageError for an unknown kind, DataError when nothing is there or it is none of these, TableError as the
     sources do.
     """
@@ -42,8 +44,8 @@ def open_source(
         raise UsageError(f"unknown kind of source {kind!r}", mend=nearest(kind, ("auto", *get_args(Kind))))
     root = locate(path)
     table_folder = None if tables is None else locate(tables, beside=root)
-    if root.is_file() and kind in ("auto", "table"):
-        return Index.load(root) if is_index(root) else open_table(_as_table(root), name=name)
+    if root.is_file() and kind in ("auto", "table", "dicom"):
+        return _open_file(root, kind, name)
     if not root.is_dir():
         raise DataError("is a file, not a folder", where=root, mend="give the folder")
     if kind == "auto":
@@ -52,7 +54,10 @@ def open_source(
         phantom = _phantom_source(find_entries(root, table_folder))
         return open_nih(root, tables=table_folder, name=name or phantom or "nih", source=phantom or "nih")
     if kind == "table":
-        return open_table(root / "labels.csv", name=name)
+        return open_table(root / TABLE, name=name)
+    if kind == "dicom":
+        place = root if table_folder is None else table_folder
+        return open_dicom_folder(root, labels=place / TABLE if place.is_dir() else place, name=name)
     return open_folder(root, name=name)
 
 
@@ -94,10 +99,12 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
 
 def detect(root: Path, tables: Path | None = None) -> Kind:
     """What a folder holds; tables in it come before its folders' names, and those before tables above it."""
+    if tables is not None and is_dicom_table(tables / TABLE if tables.is_dir() else tables):
+        return "dicom"
     if tables is not None or find_entries(root, root) is not None:
         return "nih"
-    if (root / "labels.csv").is_file():
-        return "table"
+    if (root / TABLE).is_file():
+        return "dicom" if is_dicom_table(root / TABLE) else "table"
     if is_labelled_tree(root):
         return "folder"
     if find_entries(root) is not None:
@@ -124,6 +131,16 @@ def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
     looked = ", ".join(os.path.abspath(place) for place in places)  # noqa: PTH100
     mend = "check the path" if wanted.is_absolute() else f"check the path, or set {IMAGES_VARIABLE}"
     raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
+
+
+def _open_file(path: Path, kind: str, name: str | None) -> Index:
+    """The index of a file: one that was saved, a table of files, or one of UIDs beside its DICOM files."""
+    if is_index(path):
+        return Index.load(path)
+    table = _as_table(path)
+    if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
+        return open_dicom_folder(table.parent, labels=table, name=name)
+    return open_table(table, name=name)
 
 
 def _as_table(path: Path) -> Path:

@@ -190,7 +190,7 @@ def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, level: f
     defined = draws[~np.isnan(draws)]
     low, high, reason = _percentiles(defined, len(draws), level, sample.patients_known)
     if np.isinf(high):
-        reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples ({undefined})"
+        reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples"
     if not np.isfinite(value):
         value, low, high, reason = np.nan, np.nan, np.nan, undefined
     positive = int(np.count_nonzero(sample.label == 1))

@@ -10,8 +10,8 @@ from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.subgroup_rates import Metric
 
 FEW_ANSWERS = 5
-NEARLY_ALL = f"fewer than {FEW_ANSWERS} {{unit}}s with right, or with wrong, answers on one side"
-NEARLY_PARTED = f"fewer than {FEW_ANSWERS} {{unit}}s in effect make up the spread of the AUC on one side"
+NEARLY_ALL = f"fewer than {FEW_ANSWERS} {{unit}}s are right, or wrong, on one side"
+NEARLY_PARTED = f"fewer than {FEW_ANSWERS} {{unit}}s in effect make up its spread on one side"
 _ROUNDING = 1e-12
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging import dicom_codestreams as codestreams
+from cxreader.imaging.dicom_lossless import rewritten
 from cxreader.imaging.dicom_parse import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, Parsed
 from cxreader.imaging.radiograph import MAX_PIXELS
 
@@ -160,6 +161,7 @@ def _compressed(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
     else:
         kinds = "lossless" if syntax in LOSSLESS else "JPEG-LS" if syntax in JPEG_LS else "DCT"
         precision = codestreams.check_jpeg(frame, kinds, (form.columns, form.rows, form.samples), label)
+        frame = rewritten(frame, label) if syntax in LOSSLESS else frame
     if (precision + 7) // 8 > form.allocated // 8:
         what = f"samples of {precision} bits, the header has room for {form.allocated}"
         raise ImageError(what, where=label, mend=_UNREADABLE)

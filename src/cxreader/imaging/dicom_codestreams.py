@@ -19,8 +19,6 @@ _DCT, _LOSSLESS, _JPEG_LS = (0xC0, 0xC1, 0xC2), (0xC3,), (0xF7,)
 _KINDS = {"DCT": _DCT, "lossless": _LOSSLESS, "JPEG-LS": _JPEG_LS}
 _FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _AGAIN = "copy the file again from its source"
-_RLE_SEGMENT = 4 * 2**20
-"""Bytes of a segment beyond which what it would unpack to is counted before it is."""
 
 
 def frame(pixels: memoryview | None, label: str) -> bytes:
@@ -144,7 +142,10 @@ def _style_blocks(style: bytes, told: bool, width: int, height: int) -> int:
 
 
 def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:
-    """Raises ImageError unless there are so many segments, none of which would unpack to far more than `pixels` bytes."""
+    """Raises ImageError unless there are so many segments, each of which unpacks to `pixels` bytes.
+
+    They are counted before they are unpacked: one decoder would otherwise write beyond its memory, another fill all of it.
+    """
     offsets = struct.unpack_from("<16L", data) if len(data) >= 64 else (0,) * 16
     if offsets[0] != segments:
         what = f"the RLE pixels have {offsets[0]} segments, {segments} are needed"
@@ -153,19 +154,23 @@ def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:
     for start, end in zip(offsets[1 : segments + 1], ends, strict=True):
         if not 64 <= start < end <= len(data):
             raise ImageError("the RLE pixels are cut short or damaged", where=label, mend=_AGAIN)
-        if end - start > _RLE_SEGMENT and _unpacked_length(memoryview(data)[start:end], pixels) > 2 * pixels:
-            raise ImageError(
-                "the RLE pixels unpack to more than the picture", where=label, mend="such a file is a bomb"
-            )
+        if _unpacked_length(data, start, end, pixels) != pixels:
+            raise ImageError("the RLE pixels unpack to more or less than the picture", where=label, mend=_AGAIN)
 
 
-def _unpacked_length(segment: memoryview, pixels: int) -> int:
-    """Bytes that a segment unpacks to, counted no further than needed."""
-    at = found = 0
-    while at < len(segment) and found <= 2 * pixels:
-        head = segment[at]
-        at += head + 2 if head < 128 else 2 if head > 128 else 1
-        found += head + 1 if head < 128 else 257 - head if head > 128 else 0
+def _unpacked_length(data: bytes, at: int, end: int, most: int) -> int:
+    """Bytes that a segment unpacks to, counted no further than just above `most` (PS3.5 G.3.2)."""
+    found = 0
+    while at < end and found <= most:
+        head = data[at]
+        if head < 128:
+            found += min(head + 1, end - at - 1)  # a byte of padding has nothing behind it
+            at += head + 2
+        elif head > 128:
+            found += (257 - head) * (at + 1 < end)
+            at += 2
+        else:
+            at += 1
     return found
 
 

@@ -21,6 +21,7 @@ from cxreader.reporting.tables import (
     on,
     p_words,
     share_words,
+    told,
     words,
 )
 
@@ -98,8 +99,7 @@ def _triage_row(result: Turnaround) -> Row:
     for who in ("abnormal", "normal"):
         for measure in MEASURES:
             change = result.change[who][measure] if result.change else None
-            known = change is not None and not np.isnan(change.value)
-            note = f"{change.value:+,.0f} ({change.low:+,.0f} to {change.high:+,.0f})" if change and known else ""
+            note = "" if change is None or np.isnan(change.value) else told(change, 0, signed=True)
             cells.append(cell(result.times[who][measure], 0, note=note))
     return Row(str(result.discipline), tuple(cells))
 
@@ -192,6 +192,7 @@ def rivals_table(audit: ShortcutAudit) -> Table:
     """The model beside what sees no disease, and the model itself on parts of the image."""
     rows = tuple(_rival_row(rival, audit) for rival in (*audit.baselines, *audit.views))
     caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
+    caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 

@@ -202,7 +202,7 @@ def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside
         name, gain = min(known.items(), key=lambda item: item[1].value)
     against = "" if models is None else _against_models(models)
     if gain is not None:
-        text = f"AUC {told(gain, 3, signed=True)} above {name}, the strongest baseline that {seen}. {against}".strip()
+        text = f"AUC {told(gain, 3, signed=True)} against {name}, the strongest baseline that {seen}. {against}".strip()
         return Answer(ask, anchor, f"{value(gain, signed=True)} AUC", text, on(gain), alert=not gain.low > 0)
     if models is not None:
         return Answer(ask, anchor, f"{value(models.pairs[0].auc, signed=True)} AUC", against, on(models.pairs[0].auc))

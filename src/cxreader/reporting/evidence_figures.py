@@ -200,7 +200,8 @@ def _dot(axes: Axes, estimate: Estimate, place: float, colour: str, *, hollow: b
     if not np.isnan(estimate.low):
         axes.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.5, zorder=3)
     face = "white" if hollow else colour
-    axes.plot([estimate.value], [place], "o", color=face, markeredgecolor=colour, markersize=5, zorder=4)
+    # A rate of 0 or 1 stands on the frame, which must not cut it.
+    axes.plot([estimate.value], [place], "o", color=face, markeredgecolor=colour, markersize=5, zorder=4, clip_on=False)
 
 
 def _forest_legend(figure: Figure) -> None:

@@ -113,6 +113,10 @@ def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
         "abnormal as in the normal; LR-: the same of no flag. At another prevalence sensitivity and specificity are kept, which "
         "holds if the abnormal images there are abnormal in the same ways."
     )
+    if any(np.isinf(at.rates[name].high) for at in evidence.points for name in ("lr_positive", "lr_negative")):
+        caption += (
+            " Without a false alarm LR+ is infinite, without a normal image left alone LR- is; such resamples count."
+        )
     return Table(("Operating point", *heads), tuple(map(_point_row, evidence.points)), caption, tuple(over))
 
 

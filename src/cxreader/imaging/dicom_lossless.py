@@ -1,0 +1,119 @@
+"""JPEG Lossless, checked and written anew for GDCM, which ends the whole process at a header it does not expect.
+
+What is kept is what a lossless picture needs: Huffman tables, frame, restart interval, scans (ITU-T T.81 B.2, H). Comments and
+application data are dropped. Damage in the compressed values themselves is GDCM's to meet; it does so without harm.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from cxreader.errors import ImageError
+
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_FRAME, _TABLES, _SCAN, _RESTART, _END = 0xC3, 0xC4, 0xDA, 0xDD, 0xD9
+_DROPPED = frozenset((0xDB, 0xFE, *range(0xE0, 0xF0)))
+"""Quantisation tables, which a lossless picture has no use for; comments; application data."""
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+"""A marker among compressed values: not a stuffed byte, not a restart."""
+
+
+def rewritten(data: bytes, label: str) -> bytes:
+    """The same picture with the markers that it needs, all of them checked. Raises ImageError."""
+    try:
+        return b"".join(_segments(data))
+    except (ValueError, struct.error, IndexError) as error:
+        what = f"damaged JPEG Lossless picture ({error})"
+        raise ImageError(what, where=label, mend="copy the file again from its source") from None
+
+
+def _segments(data: bytes) -> list[bytes]:
+    if not data.startswith(_SOI):
+        raise ValueError("no start")
+    kept, at = [_SOI], 2
+    components: dict[int, int] = {}
+    tables: set[int] = set()
+    scanned: set[int] = set()
+    while True:
+        at, marker = _next(data, at)
+        if marker == _END:
+            break
+        (length,) = struct.unpack_from(">H", data, at)
+        body, at = data[at + 2 : at + length], at + length
+        if length < 2 or len(body) != length - 2:
+            raise ValueError("cut short")
+        whole = struct.pack(">BBH", 0xFF, marker, length) + body
+        if marker == _FRAME and not components:
+            components = _frame(body)
+        elif marker == _TABLES:
+            tables |= _tables(body)
+        elif marker == _SCAN:
+            scanned |= _scan(body, components, tables, scanned)
+            found = _MARKER.search(data, at)
+            if found is None:
+                raise ValueError("no end")
+            whole, at = whole + data[at : found.start()], found.start()
+        elif marker != _RESTART or length != 4:
+            if marker not in _DROPPED:
+                raise ValueError(f"marker {marker:#04x} where none belongs")
+            continue
+        kept.append(whole)
+    if not components or scanned != set(components):
+        raise ValueError("not all of it is there")
+    return [*kept, _EOI]
+
+
+def _next(data: bytes, at: int) -> tuple[int, int]:
+    """Where a marker's segment starts, and the marker at `at`."""
+    if data[at] != 0xFF:
+        raise ValueError("no marker where one belongs")
+    while data[at] == 0xFF:
+        at += 1
+    return at + 1, data[at]
+
+
+def _frame(body: bytes) -> dict[int, int]:
+    """The components of a frame header: each in full resolution."""
+    count = body[5]
+    if len(body) != 6 + 3 * count or not 1 <= count <= 3:
+        raise ValueError("a frame that makes no sense")
+    found = {body[6 + 3 * n]: body[7 + 3 * n] for n in range(count)}
+    if len(found) != count or set(found.values()) != {0x11}:
+        raise ValueError("a subsampled frame")
+    return found
+
+
+def _tables(body: bytes) -> set[int]:
+    """The Huffman tables of a segment: each a code that can be decoded, of at most 17 differences."""
+    found, at = set(), 0
+    while at < len(body):
+        place, counts = body[at], body[at + 1 : at + 17]
+        symbols = body[at + 17 : at + 17 + sum(counts)]
+        room = 1
+        for count in counts:
+            room = 2 * room - count
+            if room < 0:
+                raise ValueError("a Huffman table that is no code")
+        if place > 3 or len(counts) != 16 or len(symbols) != sum(counts) or not symbols or max(symbols) > 16:
+            raise ValueError("a Huffman table that makes no sense")
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("a Huffman table with a difference twice")
+        found.add(place)
+        at += 17 + len(symbols)
+    return found
+
+
+def _scan(body: bytes, components: dict[int, int], tables: set[int], scanned: set[int]) -> set[int]:
+    """The components of a scan header, each with its table, none of them scanned before."""
+    count = body[0]
+    if len(body) != 4 + 2 * count or not 1 <= count <= 4:
+        raise ValueError("a scan that makes no sense")
+    found = {body[1 + 2 * n] for n in range(count)}
+    used = {body[2 + 2 * n] >> 4 for n in range(count)}
+    predictor, end, transform = body[-3:]
+    if len(found) != count or not found <= set(components) or found & scanned or not used <= tables:
+        raise ValueError("a scan of what is not there")
+    if not 1 <= predictor <= 7 or end != 0 or transform >> 4 or transform > 15:
+        raise ValueError("a scan with an unknown predictor")
+    return found
