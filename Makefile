@@ -25,6 +25,7 @@ floors: $(STAMP)  ## who may import whom
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py
 
 docs: $(STAMP)  ## the generated reference pages

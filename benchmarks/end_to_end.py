@@ -122,8 +122,8 @@ def write_dicoms(paths: list[str], folder: Path) -> list[str]:
     return written
 
 
-def make_artifact(folder: Path, files: list[str]) -> Path:
-    """ResNet18 without training, exported, with an acceptance rule fitted on `files`: what it costs is what counts."""
+def make_artifact(folder: Path, files: list[str], model: str = "resnet18") -> Path:
+    """A network without training, exported, with an acceptance rule fitted on `files`: what it costs is what counts."""
     from cxreader import torch_setup  # noqa: F401
 
     # isort: split
@@ -139,7 +139,7 @@ def make_artifact(folder: Path, files: list[str]) -> Path:
     from cxreader.records import OperatingPoint
 
     torch.manual_seed(0)
-    network = create_model("resnet18", size=SIZE).eval()
+    network = create_model(model, size=SIZE).eval()
     weights, spec = bytes(save(network.state_dict())), InputSpec(SIZE)
     pixels = np.stack([spec.pixels(read(path)) for path in files])
     with torch.no_grad():
@@ -147,7 +147,7 @@ def make_artifact(folder: Path, files: list[str]) -> Path:
     seen = pixels, spatial.mean(dim=(2, 3)).numpy()
     known = fit_known_images(seen, seen, 0.01)
     artifact = Artifact(
-        model="resnet18",
+        model=model,
         dropout=0.0,
         spec=spec,
         calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},

@@ -25,6 +25,7 @@ from measure import Row
 from resampling import measure_resampling
 from startup import measure_help, measure_phantoms
 from stored import measure_stored
+from xrayvision import measure_xrayvision
 
 README = Path(__file__).with_name("README.md")
 PACKAGES = (
@@ -37,6 +38,9 @@ PACKAGES = (
     "timm",
     "lightning",
     "scikit-learn",
+    "onnxruntime",
+    "pydicom",
+    "torchxrayvision",
 )
 HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
 
@@ -68,6 +72,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows += measure_grid(quick=quick)
     rows += measure_resampling(quick=quick)
     rows += measure_end_to_end(quick=quick)
+    rows += measure_xrayvision(quick=quick)
     rows += measure_gpu(quick=quick)
     return rows
 
