@@ -6,7 +6,9 @@ import errno
 import json
 import os
 import shutil
+import threading
 import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from cxreader.inference import batch as batch_module
 from cxreader.inference import pipeline
 from cxreader.inference.batch import read_files
 from cxreader.inference.member import Member
+from cxreader.inference.paths import listed
 from cxreader.inference.pipeline import read_shard
 from cxreader.inference.shards import Work
 from cxreader.inference.table import Row, rows
@@ -236,7 +239,7 @@ def test_files_are_decoded_while_the_network_works(
     list(read_shard(reader, enumerate(files), batch_size=4))
     ahead = [begun - 4 * n for n, begun in enumerate(lead[:9], 1)]
     assert min(ahead) > 0
-    assert max(ahead) <= pipeline.BATCHES_AHEAD * 4
+    assert max(ahead) <= (pipeline.BATCHES_AHEAD + 1) * 4  # and the batch that waits behind the network's own
 
 
 def test_memory_does_not_grow_with_the_files(files: list[str], tmp_path: Path) -> None:
@@ -252,3 +255,43 @@ def test_memory_does_not_grow_with_the_files(files: list[str], tmp_path: Path) -
         assert summary is not None
         assert (summary.files, summary.different) == (count, 1)
     assert peaks[1] - peaks[0] < 2e6
+
+
+class Together(Watched):
+    """A runtime of one thread a call: it answers the first call when a second one has come."""
+
+    threads = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2, timeout=30)
+
+    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.both.wait()
+        return super().logits(batch)
+
+
+def test_where_a_call_has_one_thread_several_run_at_once_and_the_answers_keep_their_order(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "DECODERS", 2)
+    found = [f for batch in read_shard(make_reader(Together()), enumerate(files[:48]), batch_size=4) for f in batch]
+    assert [f.name for f in found] == files[:48]
+    alone = make_reader(Watched())
+    assert [f.answer["probability"] for f in found] == [alone.read(name).probability for name in files[:48]]
+
+
+def test_a_member_of_a_zip_archive_is_a_file_like_others(files: list[str], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(files[0], "one.png")
+        archive.write(files[1], "deep/two.png")
+    named, _ = listed([files[0], str(tmp_path / "a.zip")])
+    network = Watched()
+    read_files(make_reader(network), named, tmp_path / "o.json")
+    table = table_of(tmp_path / "o.json")
+    assert [row["image"] for row in table] == [
+        files[0],
+        *(f"{tmp_path}/a.zip!/{n}" for n in ("one.png", "deep/two.png")),
+    ]
+    assert network.shown == 2
+    assert table[0]["probability"] == table[1]["probability"] != table[2]["probability"]

@@ -13,6 +13,8 @@ from tests.study.shortcut_world import make_reader
 from cxreader.inference.batch import read_files
 
 BATCH = 4
+IN_FLIGHT = 2 * BATCH
+"""The batch that is being committed, and the one that the network works on meanwhile."""
 
 
 def test_killed_at_ten_random_moments_it_ends_with_the_rows_of_a_run_that_was_not(tmp_path: Path) -> None:
@@ -35,7 +37,7 @@ def test_killed_at_ten_random_moments_it_ends_with_the_rows_of_a_run_that_was_no
     read_files(make_reader(Watched()), files, tmp_path / "whole.json", sort=True)
     assert out.read_bytes() == (tmp_path / "whole.json").read_bytes()
     shown = log.stat().st_size
-    assert len(files) <= shown <= len(files) + 10 * BATCH
+    assert len(files) <= shown <= len(files) + 10 * IN_FLIGHT
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "log", "o.json", "whole.json"]
 
 
@@ -53,7 +55,7 @@ def test_two_processes_share_the_files_and_a_third_takes_over_what_a_dead_one_he
         assert process.exitcode == 0
     read_files(make_reader(Watched()), files, tmp_path / "whole.csv")
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert len(files) <= log.stat().st_size <= len(files) + BATCH
+    assert len(files) <= log.stat().st_size <= len(files) + IN_FLIGHT
     assert not out.with_name("o.csv.work").exists()
 
 
@@ -67,7 +69,7 @@ def test_a_full_disk_ends_it_with_one_line_and_nothing_done_is_lost(tmp_path: Pa
     done = committed(out)
     assert 0 < done < len(files)
     shown = log.stat().st_size
-    assert shown <= done + BATCH
+    assert shown <= done + IN_FLIGHT
     network = Watched()
     read_files(make_reader(network), files, out, batch_size=BATCH)
     assert network.shown == len(files) - done

@@ -1,7 +1,7 @@
 """Files in, answers out: reading, decoding and the network at the same time, identical content once.
 
 Loaders read the bytes of a file and hash them; a feeder looks, in the files' order, whether that content was answered before
-or is under way; decoders make pictures of what is new; the caller's thread runs the network. All queues are bounded.
+or is under way; decoders make pictures of what is new; the network works on whole batches. All queues are bounded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
@@ -58,18 +59,50 @@ def read_shard(
 ) -> Iterator[list[Found]]:
     """Read `files`, (position, name) each, and give the answers in their order, a batch at a time.
 
+    While the caller keeps one batch, the network works on the next, or on several: see `calls_at_once`.
+
     A file that cannot be read has its reason; nothing is raised for it. Content that occurs twice is read once. `known` is
     asked for the answers of earlier runs, and must know a batch's own as soon as the next one is asked for; left out, the
     answers of this call alone are remembered. A batch holds at most `batch_size` images of new content.
     """
     remembered: dict[bytes, Row] = {}
-    with _Ahead(reader, files, known or remembered.get, batch_size, decoders) as ahead:
-        for batch in ahead.batches(batch_size):
-            found = _answered(reader, batch, known or remembered.get, heat_map=heat_map)
+    calls = calls_at_once(reader)
+    running: deque[tuple[list[_Item], Future[list[Reading]]]] = deque()
+    network = ThreadPoolExecutor(calls, "network")
+    with _Ahead(reader, files, known or remembered.get, batch_size, decoders, calls) as ahead, _ended(network):
+        batches = ahead.batches(batch_size)
+        while True:
+            while len(running) <= calls and not (running and running[0][1].done()):
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                running.append((batch, network.submit(_read, reader, batch, heat_map=heat_map)))
+            if not running:
+                return
+            batch, readings = running.popleft()
+            found = _answered(batch, readings.result(), known or remembered.get)
             if known is None:
                 remembered |= {f.sha256: f.answer for f in found if f.sha256 is not None}
             yield found
             ahead.forget(found)
+
+
+def calls_at_once(reader: Reader) -> int:
+    """How many batches the network is given at once: one a core where a call has one thread (`Reader.load(threads=1)`).
+
+    On two cores two calls of one thread each take less of the cores than one call of two, which wait for one another.
+    """
+    single = all(getattr(member.backend, "threads", None) == 1 for member in reader.members)
+    return DECODERS if single else 1
+
+
+@contextmanager
+def _ended(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """What has not begun when the block ends does not begin."""
+    try:
+        yield
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,12 +120,18 @@ class _Ahead:
     """The files on their way to the network, loaded and decoded in threads, in their order."""
 
     def __init__(
-        self, reader: Reader, files: Iterable[tuple[int, str]], known: Known, batch_size: int, decoders: int
+        self,
+        reader: Reader,
+        files: Iterable[tuple[int, str]],
+        known: Known,
+        batch_size: int,
+        decoders: int,
+        calls: int,
     ) -> None:
         self._reader, self._files, self._known = reader, iter(files), known
         self._loaders = ThreadPoolExecutor(LOADERS, "load")
         self._decoders = ThreadPoolExecutor(decoders, "decode")
-        self._room = threading.Semaphore(max(BATCHES_AHEAD * batch_size, 2 * LOADERS))
+        self._room = threading.Semaphore(max((BATCHES_AHEAD + calls - 1) * batch_size, 2 * LOADERS))
         """Files on their way."""
         self._contents = threading.Semaphore(2 * (LOADERS + decoders))
         """Files whose bytes are held: some are large."""
@@ -194,11 +233,16 @@ class _Ahead:
             self._contents.release()
 
 
-def _answered(reader: Reader, batch: list[_Item], known: Known, *, heat_map: bool) -> list[Found]:
-    """The network's answers to what is new in the batch, and for the rest those that are known."""
-    fresh = [(item, item.job.result()) for item in batch if item.job is not None]
-    readings = reader.answer([prepared for _, prepared in fresh], heat_map=heat_map) if fresh else []
-    by_place = {item.position: reading for (item, _), reading in zip(fresh, readings, strict=True)}
+def _read(reader: Reader, batch: list[_Item], *, heat_map: bool) -> list[Reading]:
+    """The network's answers to what is new in the batch."""
+    fresh = [item.job.result() for item in batch if item.job is not None]
+    return reader.answer(fresh, heat_map=heat_map) if fresh else []
+
+
+def _answered(batch: list[_Item], readings: list[Reading], known: Known) -> list[Found]:
+    """The answers to the whole batch: the network's to what is new, and for the rest those that are known."""
+    fresh = [item for item in batch if item.job is not None]
+    by_place = {item.position: reading for item, reading in zip(fresh, readings, strict=True)}
     answers: dict[bytes | None, Row] = {}
     found = []
     for item in batch:
