@@ -169,7 +169,7 @@ class CalibrationSection(Section):
     method: Literal["temperature", "platt", "isotonic"] = "temperature"
     operating_points: tuple[str, ...] = Field(DEFAULT_POINTS, min_length=1)
     alpha: float | Literal["none"] = 0.1
-    false_refusals: float | Literal["none"] = 0.005
+    false_refusals: float | Literal["none"] = 0.01
     disagreement: Share = 0.25
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ BACKENDS = {
 class Output:
     """What a network says of N images.
 
-    `logits` (N, 2): normal, abnormal. `features` (N, C): mean over the positions of the last spatial map. `maps` (N, h, w):
+    `logits` (N, 2): normal, abnormal. `features` (N, D): what each stage saw in the middle. `maps` (N, h, w):
     raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for. All float32.
     """
 

@@ -119,6 +119,9 @@ def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
     with TemporaryDirectory(prefix="cxreader-export-") as scratch, warnings.catch_warnings():
         # torch's tracing exporter is called old; its newer one gives the same graph and takes ten times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", "Converting a tensor to a Python integer"
+        )  # sizes of maps are constants, since the input's is
         file = Path(scratch) / "model.onnx"
         try:
             torch.onnx.export(
@@ -154,7 +157,7 @@ def _with_pools(graph: bytes) -> bytes:
 
 
 class _WithMaps(nn.Module):
-    """A network with its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
+    """A network with what its stages saw, its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
 
     def __init__(self, model: StagedModel, stage: str, size: int) -> None:
         super().__init__()
@@ -163,10 +166,10 @@ class _WithMaps(nn.Module):
         self.model, self.stage = model, stage
         self.weights = channel_weights(model, stage, h * w)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        spatial = self.model.until(images, self.stage)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        spatial, features = self.model.seen(images, self.stage)
         vectors: Tensor = self.model.get_submodule("pool")(spatial)
-        return self.model.get_submodule("head")(vectors), spatial, self.weights(vectors)
+        return self.model.get_submodule("head")(vectors), features, spatial, self.weights(vectors)
 
 
 def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
@@ -228,13 +231,13 @@ def compare(exported: OnnxBackend, model: StagedModel, stage: str, images: NDArr
     """How far `exported` is from `model`, whose last spatial stage is `stage`, on these images (N, 3, H, W)."""
     ours = exported.outputs(images)
     with torch.no_grad():
-        spatial = model.until(torch.from_numpy(images), stage)
+        spatial, features = model.seen(torch.from_numpy(images), stage)
     logits, weights = mean_gradients(model, spatial, stage=stage)
-    theirs = [tensor.numpy() for tensor in (logits, spatial, weights)]
+    theirs = [tensor.numpy() for tensor in (logits, features, spatial, weights)]
     return Parity(
         logits=float(np.abs(ours[0] - theirs[0]).max()),
-        maps=_share(_signed_map(*ours[1:]), _signed_map(*theirs[1:])),
-        features=_share(ours[1].mean(axis=(2, 3)), theirs[1].mean(axis=(2, 3))),
+        maps=_share(_signed_map(*ours[2:]), _signed_map(*theirs[2:])),
+        features=_share(ours[1], theirs[1]),
         images=len(images),
     )
 

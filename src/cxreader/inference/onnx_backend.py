@@ -15,9 +15,9 @@ from cxreader.errors import ArtifactError, ModelError
 from cxreader.inference.backend import Output
 from cxreader.models.artifact import Artifact
 
-LOGITS, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "spatial", "channel_weights")
-"""What an exported network gives: (N, 2); the last spatial map (N, C, h, w); the mean gradient of the abnormal logit by each
-of its channels (N, C)."""
+LOGITS, FEATURES, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "features", "spatial", "channel_weights")
+"""What an exported network gives: (N, 2); what its stages saw (N, D); the last spatial map (N, C, h, w); the mean gradient of
+the abnormal logit by each of its channels (N, C)."""
 PIECE = 4
 """Images at a time on a CPU: what lies between the layers of more falls out of its cache."""
 CPU = "CPUExecutionProvider"
@@ -48,16 +48,16 @@ class OnnxBackend:
         return backend
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
-        """(N, 3, H, W) -> logits (N, 2), features (N, C) and, where asked for, maps (N, h, w).
+        """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w).
 
         Raises ModelError when ONNX Runtime does.
         """
-        logits, spatial, *weights = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
-        positions = spatial.reshape(*spatial.shape[:2], -1)
-        heat = None
-        if maps:
-            heat = np.maximum(weights[0][:, None] @ positions, 0).reshape(len(spatial), *spatial.shape[2:])
-        return Output(logits, positions.mean(axis=2), heat)
+        logits, features, *rest = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
+        if not maps:
+            return Output(logits, features, None)
+        spatial, weights = rest
+        heat = weights[:, None] @ spatial.reshape(*spatial.shape[:2], -1)
+        return Output(logits, features, np.maximum(heat, 0).reshape(len(spatial), *spatial.shape[2:]))
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str] = OUTPUTS) -> list[NDArray[np.float32]]:
         """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""

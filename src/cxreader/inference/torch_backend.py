@@ -33,11 +33,10 @@ class TorchBackend:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
-        """(N, 3, H, W) -> logits (N, 2), features (N, C) and, where asked for, maps (N, h, w)."""
+        """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w)."""
         heat = None
         with torch.no_grad():
-            spatial = self.model.until(self._given(batch), self.cam_stage)
-            features = spatial.mean(dim=(2, 3))
+            spatial, features = self.model.seen(self._given(batch), self.cam_stage)
             if not maps:
                 logits = self.model.after(spatial, self.cam_stage)
         if maps:

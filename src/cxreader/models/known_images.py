@@ -1,7 +1,10 @@
 """Is an image of the kind the network was trained on? Two checks, fitted on the training images, held to a false-refusal rate.
 
+One asks how it stands (`orientation`). The other asks how far it is from the training images: in what the network's stages
+saw and in its thumbnail, of which the geometric mean counts, since an image may be strange in texture or in shape.
+
 Each check gives a score that is large for strange images, and refuses above a threshold taken from the `calibrate` part: the
-order statistic that an exchangeable image exceeds with the stated probability (Vovk, Gammerman & Shafer, Algorithmic Learning
+order statistic that an exchangeable image exceeds with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic Learning
 in a Random World, 2005: inductive conformal prediction). Images of another hospital are not exchangeable with it; how
 many of them are refused is measured by `cxreader evaluate`, not promised.
 """
@@ -18,15 +21,22 @@ from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError
 from cxreader.models.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.orientation import LOOKS, Orientation, fit_orientation
+from cxreader.models.orientation import LOOKS, Orientation, fit_orientation, thumbnails
 from cxreader.records import Acceptance
 
+_PARTS: dict[str, type[FeatureDistance] | type[Orientation]] = {
+    "features": FeatureDistance,
+    "picture": FeatureDistance,
+    "orientation": Orientation,
+}
 LEAST_IMAGES = 20
 """Calibration images below which no threshold is taken: its false-refusal rate would be above one in twenty."""
 
 
-UPRIGHT = 0.5
-"""Probability of standing upright below which an image is refused in any case: another look is then as likely."""
+FEATURE_COMPONENTS, PICTURE_COMPONENTS = 32, 16
+UPRIGHT = (0.5, 0.8)
+"""Probability of standing upright below which an image is refused in any case, since another look is then as likely, and above
+which it never is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +46,8 @@ class KnownImages:
     `n_train` and `n_calibrate` count the images behind it.
     """
 
-    distance: FeatureDistance
+    features: FeatureDistance
+    picture: FeatureDistance
     orientation: Orientation
     farthest: float
     least_upright: float
@@ -45,9 +56,10 @@ class KnownImages:
     n_calibrate: int
 
     def judge(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> list[Acceptance]:
-        """What the rule says of images (n, S, S) uint8, as `InputSpec.pixels` gives them, and their features (n, C)."""
-        far = self.distance.apply(features) / self.farthest
-        looks = self.orientation.apply(pixels)
+        """What the rule says of images (n, S, S) uint8, as `InputSpec.pixels` gives them, and their features (n, D)."""
+        small = thumbnails(pixels)
+        far = _strangeness(self.features, self.picture, features, small) / self.farthest
+        looks = self.orientation.apply(small)
         return [self._verdict(float(f), look) for f, look in zip(far, looks, strict=True)]
 
     def _verdict(self, far: float, look: NDArray[np.float64]) -> Acceptance:
@@ -62,17 +74,18 @@ class KnownImages:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("distance", "orientation")}
-        return {"distance": self.distance.to_dict(), "orientation": self.orientation.to_dict(), **plain}
+        return {
+            name: value.to_dict() if name in _PARTS else value
+            for name in self.__slots__
+            for value in [getattr(self, name)]
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, to the bit. Raises ArtifactError when a field is missing or wrong."""
         try:
-            distance = FeatureDistance.from_dict(values["distance"])
-            orientation = Orientation.from_dict(values["orientation"])
-            rest = {k: v for k, v in values.items() if k not in ("distance", "orientation")}
-            return cls(distance=distance, orientation=orientation, **rest)
+            parts = {name: kind.from_dict(values[name]) for name, kind in _PARTS.items()}
+            return cls(**{**values, **parts})
         except (KeyError, TypeError, ValueError) as error:
             what = f"the acceptance rule cannot be read ({error})"
             raise ArtifactError(what, mend="use the cxreader that wrote it") from None
@@ -85,21 +98,25 @@ def fit_known_images(
     *,
     seed: int = 0,
 ) -> KnownImages | None:
-    """The rule from images (n, S, S) and features (n, C) of both parts; None where `calibrate` holds too few images.
+    """The rule from images (n, S, S) and features (n, D) of both parts; None where `calibrate` holds too few images.
 
     `false_refusals`: the wanted rate of each check; 1/(n+1) where the n calibration images allow no smaller one.
     """
     n = len(calibrate[0])
     if n < LEAST_IMAGES:
         return None
-    distance, orientation = fit_distance(train[1]), fit_orientation(train[0], seed)
-    far = np.sort(distance.apply(calibrate[1]))
-    upright = np.sort(orientation.apply(calibrate[0])[:, 0])
+    features = fit_distance(train[1], FEATURE_COMPONENTS)
+    picture = fit_distance(thumbnails(train[0]), PICTURE_COMPONENTS)
+    orientation = fit_orientation(train[0], seed)
+    small = thumbnails(calibrate[0])
+    far = np.sort(_strangeness(features, picture, calibrate[1], small))
+    upright = np.sort(orientation.apply(small)[:, 0])
     kept = accepted_of(n, false_refusals)
-    least_upright = max(float(upright[n - kept]), UPRIGHT)
+    least_upright = float(np.clip(upright[n - kept], *UPRIGHT))
     refused = max(n - kept, int((upright < least_upright).sum()))
     return KnownImages(
-        distance=distance,
+        features=features,
+        picture=picture,
         orientation=orientation,
         farthest=max(float(far[kept - 1]), float(np.finfo(np.float32).tiny)),
         least_upright=least_upright,
@@ -109,9 +126,16 @@ def fit_known_images(
     )
 
 
-def accepted_of(n: int, rate: float) -> int:
-    """Of n calibration images sorted by strangeness, the one (from 1) beyond which a further one falls with at most `rate`.
+def _strangeness(
+    features: FeatureDistance, picture: FeatureDistance, seen: NDArray[np.floating], small: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Geometric means (n,) of the two distances."""
+    return np.asarray(np.sqrt(features.apply(seen) * picture.apply(small)))
 
-    The largest possible, n, where n is too small for the rate.
+
+def accepted_of(n: int, rate: float) -> int:
+    """Of n calibration images sorted by strangeness, the one (from 1) beyond which a further one falls with `rate`, nearly.
+
+    Beyond the k-th falls an exchangeable image with (n + 1 - k) / (n + 1): the k nearest to the rate, the last where n is small.
     """
-    return min(n, math.ceil((n + 1) * (1 - rate)))
+    return min(n, round((n + 1) * (1 - rate)))

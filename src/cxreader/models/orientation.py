@@ -33,9 +33,9 @@ class Orientation:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
 
-    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Probabilities (n, 5) of each look for images (n, S, S)."""
-        scores = thumbnails(pixels) @ self.weights.T.astype(np.float64) + self.bias
+    def apply(self, small: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (n, 5) of each look for `thumbnails` (n, 256)."""
+        scores = small @ self.weights.T.astype(np.float64) + self.bias
         odds = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
 

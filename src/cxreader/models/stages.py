@@ -46,6 +46,17 @@ class StagedModel(nn.Sequential):
             x = self.get_submodule(name)(x)
         return x
 
+    def seen(self, x: Tensor, stage: str) -> tuple[Tensor, Tensor]:
+        """What comes out of `stage`, and what every stage up to it saw there: features (N, D), channel by channel.
+
+        Each is a channel's mean over the middle of its map (see `middle_means`), stage after stage.
+        """
+        means = []
+        for name in self.names[: self._position(stage) + 1]:
+            x = self.get_submodule(name)(x)
+            means.append(middle_means(x))
+        return x, torch.cat(means, dim=1)
+
     def after(self, x: Tensor, stage: str) -> Tensor:
         """The logits, given what came out of `stage`: x runs through everything behind it."""
         for name in self.names[self._position(stage) + 1 :]:
@@ -86,3 +97,15 @@ class StagedModel(nn.Sequential):
         if stage not in self.names:
             raise ModelError(f"no stage is named {stage!r}", mend=nearest(stage, self.names))
         return self.names.index(stage)
+
+
+def middle_means(maps: Tensor) -> Tensor:
+    """(N, C, h, w) to (N, C): the mean over about the middle half of each side, where the chest is; borders say nothing of it.
+
+    Average pooling to four windows a side or a few more, of which the outer quarters are left out.
+    """
+    h, w = (int(side) for side in maps.shape[2:])
+    pooled = nn.functional.avg_pool2d(maps, (max(1, h // 4), max(1, w // 4)))
+    rows, columns = h // max(1, h // 4), w // max(1, w // 4)
+    middle = pooled[:, :, rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
+    return middle.mean(dim=(2, 3), keepdim=True).flatten(1)

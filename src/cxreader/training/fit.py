@@ -92,16 +92,16 @@ def predict_logits(model: StagedModel, images: CachedImages, recipe: Recipe, bat
 def predict_with_features(
     model: StagedModel, images: CachedImages, recipe: Recipe, stage: str, batch_size: int = 64
 ) -> tuple[Tensor, Tensor]:
-    """Logits float32 (n, 2) as `predict_logits`, and the features (n, C): means of the maps that `stage` gives."""
+    """Logits float32 (n, 2) as `predict_logits`, and the features (n, D) of `StagedModel.seen` up to `stage`."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     logits, features = [], []
     with torch.inference_mode():
         for pixels, _ in loader(images, EpochOrder(len(images), batch_size)):
-            spatial = model.until(normalise(grey(pixels.to(device)), recipe.spec), stage)
+            spatial, seen = model.seen(normalise(grey(pixels.to(device)), recipe.spec), stage)
             logits.append(model.after(spatial, stage).float().cpu())
-            features.append(spatial.mean(dim=(2, 3)).float().cpu())
+            features.append(seen.float().cpu())
     model.train(was_training)
     return torch.cat(logits), torch.cat(features)
 
