@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types floors bench docs clean
+.PHONY: demo test check lint types floors bench fuzz docs clean
 
 demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
 	$(BIN)/cxreader demo --out demo
@@ -27,6 +27,9 @@ floors: $(STAMP)  ## who may import whom
 bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(STAMP)  ## damaged files for two and a half minutes; the tests do so for a few seconds
+	$(BIN)/python -W error -m tests.imaging.fuzz --seconds 150
 
 docs: $(STAMP)  ## the generated reference pages
 	$(BIN)/python docs/generate.py

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxreader.cli import run
+from cxreader.cli import console, run
 from cxreader.cli.console import State
 from cxreader.data.split import Split
 from cxreader.runs import RunFolder
@@ -290,3 +290,8 @@ def test_a_killed_training_leaves_a_run_that_resumes(small_world: Path, tmp_path
     assert run(["-q", "train", str(config), "--out", str(out)]) == 2
     assert run(["-q", "train", str(config), "--out", str(out), "--resume"]) == 0
     assert len(json.loads((out / "run.json").read_text())["started"]) == 2
+
+
+def test_a_table_shows_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table(None, ("image", "reasons"), [("a.dcm", "pip install 'cxreader[dicom]'"), ("b.dcm", None)])
+    assert "'cxreader[dicom]'" in capsys.readouterr().out

@@ -44,13 +44,14 @@ def table(
     """A table on standard output: the first column and those named in `left` to the left, the others to the right."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
     grid.caption_justify = "left"
     for i, name in enumerate(header):
         grid.add_column(name, justify="left" if i == 0 or name in left else "right", overflow="fold")
     for row in rows:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+        grid.add_row(*("" if cell is None else Text(str(cell)) for cell in row))  # "[dicom]" is no markup
     console().print(grid)
 
 

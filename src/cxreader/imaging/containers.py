@@ -110,7 +110,7 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
     folder = Path(label).parent
     try:
         data = Path(label).read_bytes()
-        items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS)
+        items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS, most=MAX_BYTES)
         names = [item.texts("ReferencedFileID") for item in items]
     except CxreaderError:
         raise
@@ -126,7 +126,7 @@ def is_dicomdir(path: str | os.PathLike[str]) -> bool:
     try:
         with Path(path).open("rb") as file:
             return file.read(132)[128:] == b"DICM"
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -26,6 +26,10 @@ _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 
 _SQUARE = 0.01
 """Pixels whose sides differ by less are square: spacings are rounded."""
 _MAX_ASPECT = 4.0
+_LOOKED_UP, _COUNTED = 2**13, 2**17
+"""Pixels that are looked up, and counted, at once."""
+_MAX_SQUARE = MAX_PIXELS // 2
+"""Pixels that a picture may grow to when it is made square."""
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
 
@@ -108,10 +112,29 @@ def _grey(
         shown = 1 - shown
     if pad is not None:
         shown[pad] = 0
-    pixels = np.take(shown.astype(np.float32), codes, mode="clip")
+    pixels = _looked_up(shown, codes)
     if apart is not None:
         pixels[apart] = 0
     return pixels, notes
+
+
+def _looked_up(table: luts.Values, codes: Words) -> NDArray[np.float32]:
+    """The table's entry of each code, a few rows at a time: NumPy widens indices to 8 bytes each, and fresh memory is slow."""
+    entries = table.astype(np.float32)
+    found = np.empty(codes.shape, np.float32)
+    step = max(1, _LOOKED_UP // codes.shape[-1])
+    for at in range(0, len(codes), step):
+        np.take(entries, codes[at : at + step], out=found[at : at + step], mode="clip")
+    return found
+
+
+def _counted(codes: Words, size: int) -> NDArray[np.int64]:
+    """(size,) how often each code stands there, counted in stretches too."""
+    flat = codes.ravel()
+    found = np.zeros(size, np.int64)
+    for at in range(0, flat.size, _COUNTED):
+        found += np.bincount(flat[at : at + _COUNTED], minlength=size)
+    return found
 
 
 def _codes(stored: Words, elements: Elements, form: Layout) -> tuple[Words, NDArray[np.bool_] | None]:
@@ -127,7 +150,7 @@ def _codes(stored: Words, elements: Elements, form: Layout) -> tuple[Words, NDAr
     found: Words = stored
     if shift:
         found = np.right_shift(found, found.dtype.type(shift))
-    if form.stored < form.allocated:
+    if form.stored < form.allocated and int(found.max()) >= form.codes:  # rarely: looking is quicker than a copy
         found = np.bitwise_and(found, found.dtype.type(form.codes - 1))
     return found, apart
 
@@ -155,7 +178,7 @@ def _without_window(
     values, by_table = measured
     if form.stored <= 8 and not by_table:
         return luts.full_range(values), "no window in the header: 8-bit values are shown as they are"
-    counts = np.bincount((codes if apart is None else codes[~apart]).ravel(), minlength=form.codes)
+    counts = _counted(codes if apart is None else codes[~apart], form.codes)
     if pad is not None:
         counts[pad] = 0
     shown, (low, high) = luts.by_percentiles(values, counts)
@@ -187,10 +210,10 @@ def _grey_of_palette(stored: Words, elements: Elements, form: Layout, label: str
         table = luts.lut(elements, False, label, names=names)
         bands.append(table.apply(values) / table.top)
     colours = np.stack(bands, axis=1)
-    counts = np.bincount(codes.ravel(), minlength=form.codes)
+    counts = _counted(codes, form.codes)
     colour = float((colours.max(1) - colours.min(1)) @ counts / counts.sum())
     weights = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as for a PNG
-    return np.take(np.clip(colours @ weights, 0, 1).astype(np.float32), codes, mode="clip"), colour
+    return _looked_up(np.clip(colours @ weights, 0, 1), codes), colour
 
 
 def _aspect(elements: Elements, told: DicomHeader, label: str) -> float:
@@ -209,7 +232,7 @@ def _aspect(elements: Elements, told: DicomHeader, label: str) -> float:
 def _square_size(form: Layout, aspect: float) -> tuple[int, int]:
     """Width and height with square pixels: the longer side of a pixel is cut, so that nothing is lost while there is room."""
     width, height = form.columns * max(1.0, 1 / aspect), form.rows * max(1.0, aspect)
-    shrink = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
+    shrink = min(1.0, (_MAX_SQUARE / (width * height)) ** 0.5)
     return max(1, round(width * shrink)), max(1, round(height * shrink))
 
 
@@ -224,7 +247,7 @@ def _squared(
     if spacing is not None:
         spacing = (spacing[0] * form.columns / size[0], spacing[1] * form.rows / size[1])
     note = f"pixels {aspect:.3g} times as high as wide: made square"
-    return np.clip(np.asarray(image, np.float32), 0, 1), spacing, (note,)
+    return np.clip(np.asarray(image), 0, 1), spacing, (note,)
 
 
 def _word(text: str) -> str:

@@ -17,6 +17,7 @@ from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging import dicom_codestreams as codestreams
 from cxreader.imaging.dicom_lossless import rewritten
 from cxreader.imaging.dicom_parse import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, Parsed
+from cxreader.imaging.png import refuse_many_scans
 from cxreader.imaging.radiograph import MAX_PIXELS
 
 RLE = "1.2.840.10008.1.2.5"
@@ -24,13 +25,11 @@ _JPEG = "1.2.840.10008.1.2.4."
 BASELINE, EXTENDED = f"{_JPEG}50", f"{_JPEG}51"
 LOSSLESS = frozenset((f"{_JPEG}57", f"{_JPEG}70"))
 JPEG_LS = frozenset((f"{_JPEG}80", f"{_JPEG}81"))
-JPEG_2000 = frozenset((f"{_JPEG}90", f"{_JPEG}91", f"{_JPEG}201", f"{_JPEG}202", f"{_JPEG}203"))
+JPEG_2000 = frozenset((f"{_JPEG}90", f"{_JPEG}91"))
 NATIVE = frozenset(("", IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED))
 
 PIP = "pip install 'cxreader[dicom]'"
-PIP_GPL = (
-    "pip install 'cxreader[dicom-gpl]' (its decoder is under the GPL, version 3, so it is installed by nobody else)"
-)
+PIP_GPL = "pip install 'cxreader[dicom-gpl]' (its decoder is under the GPL, version 3: nobody gets it unasked)"
 _UNREADABLE = "give the picture itself, as the device or the archive exports it"
 
 
@@ -161,6 +160,7 @@ def _compressed(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
     else:
         kinds = "lossless" if syntax in LOSSLESS else "JPEG-LS" if syntax in JPEG_LS else "DCT"
         precision = codestreams.check_jpeg(frame, kinds, (form.columns, form.rows, form.samples), label)
+        refuse_many_scans(frame, form.rows * form.columns, label)
         frame = rewritten(frame, label) if syntax in LOSSLESS else frame
     if (precision + 7) // 8 > form.allocated // 8:
         what = f"samples of {precision} bits, the header has room for {form.allocated}"
@@ -224,7 +224,7 @@ def name(syntax: str) -> str:
     if syntax in JPEG_LS:
         return "JPEG-LS"
     if syntax in JPEG_2000:
-        return "JPEG 2000" if syntax in (f"{_JPEG}90", f"{_JPEG}91") else "High-Throughput JPEG 2000"
+        return "JPEG 2000"
     return {RLE: "RLE", BASELINE: "JPEG Baseline", EXTENDED: "12-bit JPEG Extended"}.get(syntax, _uid(syntax))
 
 

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from cxreader.errors import ImageError
+from cxreader.imaging.png import jpeg_frame
 
 MAX_TILES = 16_384
 MAX_BLOCKS = 4_000_000
 """Precincts and code-blocks of a JPEG 2000 picture; OpenJPEG holds a record of each, however empty they are."""
 
+MAX_PARTS = 65_536
+"""Fragments, tiles' headers, boxes: a picture has a handful."""
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
-_DCT, _LOSSLESS, _JPEG_LS = (0xC0, 0xC1, 0xC2), (0xC3,), (0xF7,)
-_KINDS = {"DCT": _DCT, "lossless": _LOSSLESS, "JPEG-LS": _JPEG_LS}
-_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+_KINDS = {"DCT": (0xC0, 0xC1, 0xC2), "lossless": (0xC3,), "JPEG-LS": (0xF7,)}
 _AGAIN = "copy the file again from its source"
 
 
 def frame(pixels: memoryview | None, label: str) -> bytes:
     """The one frame of encapsulated Pixel Data, its fragments joined (PS3.5 A.4). Raises ImageError when cut short or several."""
-    items = list(_items(pixels if pixels is not None else memoryview(b""), label))
+    items = list(islice(_items(pixels if pixels is not None else memoryview(b""), label), MAX_PARTS))
+    if len(items) == MAX_PARTS:
+        raise ImageError("the compressed pixels lie in too many pieces", where=label, mend=_AGAIN)
     if len(items) < 2:
         raise ImageError("compressed pixels without a picture", where=label, mend=_AGAIN)
     if len(items[0]) > 4:
@@ -52,7 +56,7 @@ def check_jpeg(data: bytes, kind: str, promised: tuple[int, int, int], label: st
 
     `kind` is DCT, lossless or JPEG-LS. Raises ImageError when it is another one, or has another size.
     """
-    marker, precision, height, width, components = _jpeg_header(data, label)
+    marker, precision, height, width, components = jpeg_frame(data, label)
     if marker not in _KINDS[kind]:
         what = f"the picture is compressed in another way than the header says (marker {marker:#04x}, not {kind})"
         raise ImageError(what, where=label, mend="export it again")
@@ -60,21 +64,10 @@ def check_jpeg(data: bytes, kind: str, promised: tuple[int, int, int], label: st
     if not 2 <= precision <= 16:
         raise ImageError(f"samples of {precision} bits", where=label, mend="at most 16 are read")
     _ends(data, label)
+    least = 1 / 512 if kind == "DCT" else 1 / 8  # a bit for each block of 64, or for each value
+    if kind != "JPEG-LS" and len(data) < least * width * height * components:
+        raise ImageError("the compressed pixels are cut short", where=label, mend=_AGAIN)
     return precision
-
-
-def _jpeg_header(data: bytes, label: str) -> tuple[int, int, int, int, int]:
-    """Marker, precision, height, width and components of the first frame header."""
-    at = 2 if data[:2] == b"\xff\xd8" else len(data)
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD7:
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker in _FRAMES and at + 10 <= len(data):
-            return marker, *struct.unpack_from(">BHHB", data, at + 4)
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    raise ImageError("the compressed picture has no header", where=label, mend=_AGAIN)
 
 
 def codestream(data: bytes, label: str) -> bytes:
@@ -82,7 +75,9 @@ def codestream(data: bytes, label: str) -> bytes:
     if not data.startswith(b"\0\0\0\x0cjP  "):
         return data
     at = 0
-    while at + 8 <= len(data):
+    for _ in range(MAX_PARTS):
+        if at + 8 > len(data):
+            break
         length, kind = struct.unpack_from(">L4s", data, at)
         if kind == b"jp2c":
             return data[at + 8 : None if length in (0, 1) else at + length]
@@ -115,17 +110,29 @@ def check_jpeg_2000(data: bytes, promised: tuple[int, int, int], label: str) -> 
 
 
 def _blocks(data: bytes, width: int, height: int) -> int:
-    """About how many precincts and code-blocks a tile of this size has, by the coding styles of the main header."""
-    most, at = 0, 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
-        length = struct.unpack_from(">H", data, at + 2)[0]
-        body = data[at + 4 : at + 2 + length]
-        if data[at + 1] == 0x52 and len(body) >= 10:
+    """About how many precincts and code-blocks a tile of this size has, by the costliest coding style of any header."""
+    most = 0
+    for marker, body in islice(_headers(data), MAX_PARTS):
+        if marker == 0x52 and len(body) >= 10:  # COD
             most = max(most, _style_blocks(body[5:], bool(body[0] & 1), width, height))
-        elif data[at + 1] == 0x53 and len(body) >= 7:
+        elif marker == 0x53 and len(body) >= 7:  # COC, with one byte for the component
             most = max(most, _style_blocks(body[2:], bool(body[1] & 1), width, height))
-        at += 2 + length
     return most
+
+
+def _headers(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and body of each segment of the main header and of every tile's."""
+    at, after = 2, len(data)
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
+        if marker == 0x93:  # the tile's data begin: on to the next tile
+            at = after
+            continue
+        if marker == 0x90 and at + 12 <= len(data):
+            part = struct.unpack_from(">L", data, at + 6)[0]
+            after = max(at + part, at + 14) if part else len(data)
+        yield marker, data[at + 4 : at + 2 + length]
+        at += 2 + length
 
 
 def _style_blocks(style: bytes, told: bool, width: int, height: int) -> int:
@@ -161,7 +168,9 @@ def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:
 def _unpacked_length(data: bytes, at: int, end: int, most: int) -> int:
     """Bytes that a segment unpacks to, counted no further than just above `most` (PS3.5 G.3.2)."""
     found = 0
-    while at < end and found <= most:
+    for _ in range(most // 2 + MAX_PARTS):  # packets; less than two bytes each are no compression
+        if at >= end or found > most:
+            break
         head = data[at]
         if head < 128:
             found += min(head + 1, end - at - 1)  # a byte of padding has nothing behind it

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SHORT = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
+MAX_SEQUENCE = 2 * 2**20
+"""Bytes of a sequence that is parsed: a lookup table has at most 128 KiB."""
 _TEXT = 4096
 """Bytes of a text that are looked at: a header's codes and numbers are far shorter."""
 
@@ -86,9 +88,12 @@ class Elements:
         value = self._value(keyword)[0]
         return len(value) if isinstance(value, bytes) else 2 * len(value) if hasattr(value, "append") else 0
 
-    def items(self, keyword: str, tags: Mapping[str, int]) -> list[Elements]:
-        """The items of a sequence. pydicom parses it now, and may raise anything on a damaged one."""
-        if keyword not in self:
+    def items(self, keyword: str, tags: Mapping[str, int], *, most: int = MAX_SEQUENCE) -> list[Elements]:
+        """The items of a sequence; none of one longer than `most` bytes.
+
+        pydicom parses it now, and may raise anything on a damaged one.
+        """
+        if keyword not in self or self.octets(keyword) > most:
             return []
         value = self._dataset[self._tags[keyword]].value
         return [Elements(item, tags) for item in value or ()]

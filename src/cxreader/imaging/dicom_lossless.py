@@ -13,6 +13,7 @@ from cxreader.errors import ImageError
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _TABLES, _SCAN, _RESTART, _END = 0xC3, 0xC4, 0xDA, 0xDD, 0xD9
+_SEGMENTS, _FILL = 1000, 64
 _DROPPED = frozenset((0xDB, 0xFE, *range(0xE0, 0xF0)))
 """Quantisation tables, which a lossless picture has no use for; comments; application data."""
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
@@ -35,7 +36,7 @@ def _segments(data: bytes) -> list[bytes]:
     components: dict[int, int] = {}
     tables: set[int] = set()
     scanned: set[int] = set()
-    while True:
+    for _ in range(_SEGMENTS):
         at, marker = _next(data, at)
         if marker == _END:
             break
@@ -59,6 +60,8 @@ def _segments(data: bytes) -> list[bytes]:
                 raise ValueError(f"marker {marker:#04x} where none belongs")
             continue
         kept.append(whole)
+    else:
+        raise ValueError("too many parts")
     if not components or scanned != set(components):
         raise ValueError("not all of it is there")
     return [*kept, _EOI]
@@ -68,9 +71,8 @@ def _next(data: bytes, at: int) -> tuple[int, int]:
     """Where a marker's segment starts, and the marker at `at`."""
     if data[at] != 0xFF:
         raise ValueError("no marker where one belongs")
-    while data[at] == 0xFF:
-        at += 1
-    return at + 1, data[at]
+    fill = len(data[at : at + _FILL]) - len(data[at : at + _FILL].lstrip(b"\xff"))
+    return at + fill + 1, data[at + fill]
 
 
 def _frame(body: bytes) -> dict[int, int]:

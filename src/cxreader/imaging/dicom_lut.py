@@ -47,7 +47,11 @@ def modality(elements: Elements, form: Layout, label: str) -> tuple[Values, bool
     if items:
         return lut(items[0], form.signed, label).apply(values), True
     slope, intercept = elements.number("RescaleSlope"), elements.number("RescaleIntercept")
-    return values * (1.0 if slope in (None, 0.0) else slope) + (intercept or 0.0), False
+    with np.errstate(all="ignore"):
+        values = values * (1.0 if slope in (None, 0.0) else slope) + (intercept or 0.0)
+    if not np.isfinite(values).all():
+        raise ImageError("the header's slope and intercept lead beyond all numbers", where=label, mend="correct them")
+    return values, False
 
 
 def voi(
@@ -65,7 +69,8 @@ def voi(
     centers, widths = elements.numbers("WindowCenter"), elements.numbers("WindowWidth")
     count = len(tables) + min(len(centers), len(widths))
     if window and window >= count:
-        raise ImageError(f"the header has {count} windows", where=label, mend=f"choose one below {max(count, 1)}")
+        mend = f"choose one below {count}" if count else "leave it out: a range is taken from the picture"
+        raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
         table = lut(tables[window], form.signed and not by_table, label)
         return np.minimum(table.apply(values) / table.top, 1.0), ()
@@ -82,6 +87,11 @@ def voi(
 
 def windowed(values: Values, center: float, width: float, function: str = "LINEAR") -> Values:
     """Values through a window, in [0, 1] (C.11.2.1.2, C.11.2.1.3)."""
+    with np.errstate(all="ignore"):
+        return _windowed(values, center, width, function)
+
+
+def _windowed(values: Values, center: float, width: float, function: str) -> Values:
     if function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700))))
     if function == "LINEAR_EXACT":

@@ -12,7 +12,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
 from cxreader.imaging.dicom_elements import Elements
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 PREAMBLE = 128
+MAX_READS = 100_000
+"""Pieces that a header is read in, two or so an element; a second of work. Ordinary headers have some hundred elements."""
 PIXELS = 0x7FE00010
 _FIRST_PIXELS = 0x7FE00008  # float pixels; the two kinds of them stand before the whole numbers
 _UNDEFINED = 0xFFFFFFFF
@@ -104,24 +106,46 @@ def is_dicom(data: bytes) -> bool:
     return data[PREAMBLE : PREAMBLE + 4] == b"DICM" or _bare(data)
 
 
+class _Guarded(io.RawIOBase):
+    """A file that is asked no more often than a header needs, and never for more than it has."""
+
+    def __init__(self, file: BinaryIO, label: str) -> None:
+        self._file, self._label, self._left = file, label, MAX_READS
+        self._end = file.seek(0, io.SEEK_END)
+        file.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            what = "the header has too many elements"
+            raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
+        room = max(0, self._end - self._file.tell())
+        return self._file.read(room if size < 0 else min(size, room))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
 def parse(data: bytes, label: str) -> Parsed:
     """The file in `data`, its pixels not decoded. Raises ImageError when it is damaged; pydicom may raise anything."""
-    file = io.BytesIO(data)
+    file = _Guarded(io.BytesIO(data), label)
     syntax = _transfer_syntax(file, data)
     if syntax == DEFLATED:
         data = _inflated(data, file.tell(), label)
-        file = io.BytesIO(data)
+        file = _Guarded(io.BytesIO(data), label)
     return _body(file, syntax, data)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
     """The file less its pixels, reading no further than needed. Raises as `parse`."""
-    start = file.read(PREAMBLE + 4)
-    file.seek(0)
-    syntax = _transfer_syntax(file, start)
+    guarded = _Guarded(file, label)
+    syntax = _transfer_syntax(guarded, guarded.read(PREAMBLE + 4))
     if syntax == DEFLATED:
-        file = io.BytesIO(_inflated(file.read(MAX_BYTES), 0, label))
-    return _body(file, syntax, None)
+        guarded = _Guarded(io.BytesIO(_inflated(guarded.read(MAX_BYTES), 0, label)), label)
+    return _body(guarded, syntax, None)
 
 
 def parse_dataset(dataset: Dataset) -> Parsed:
@@ -152,7 +176,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
-def _body(file: BinaryIO, syntax: str, data: bytes | None) -> Parsed:
+def _body(file: _Guarded, syntax: str, data: bytes | None) -> Parsed:
     """The data set at the file's position; with `data`, all bytes of the file, its pixels are found too."""
     from pydicom.filereader import read_dataset
     from pydicom.tag import BaseTag
@@ -169,7 +193,7 @@ def _body(file: BinaryIO, syntax: str, data: bytes | None) -> Parsed:
         return bool(found)
 
     wanted: list[BaseTag | int] = [BaseTag(tag) for tag in WANTED.values()]
-    dataset = read_dataset(file, implicit, little, stop_when=at_pixels, specific_tags=wanted)
+    dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
         return Parsed(elements, syntax, little_endian=little)
@@ -179,17 +203,17 @@ def _body(file: BinaryIO, syntax: str, data: bytes | None) -> Parsed:
     return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB")
 
 
-def _transfer_syntax(file: BinaryIO, start: bytes) -> str:
+def _transfer_syntax(file: _Guarded, start: bytes) -> str:
     """The UID that the file's meta information tells, empty when it has none; the file then stands at its data set."""
     from pydicom.filereader import read_dataset
 
     quiet()
     file.seek(PREAMBLE + 4 if start[PREAMBLE : PREAMBLE + 4] == b"DICM" else 0)
-    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    meta = read_dataset(cast("BinaryIO", file), False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""
 
 
-def _guessed(file: BinaryIO) -> tuple[bool, bool]:
+def _guessed(file: _Guarded) -> tuple[bool, bool]:
     """Implicit value representations, little endian: by the first element, where no transfer syntax is told."""
     at = file.tell()
     first = file.read(6)

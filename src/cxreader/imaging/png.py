@@ -16,6 +16,12 @@ from PIL.PngImagePlugin import PngImageFile
 from cxreader.errors import ImageError
 from cxreader.imaging.radiograph import MAX_PIXELS, Radiograph
 
+MAX_SCANNED = 1_000_000_000
+"""Pixels times scans of a progressive JPEG: some ten scans are usual."""
+MAX_PARTS = 65_536
+"""Chunks of a PNG, segments of a JPEG's header."""
+_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+_AGAIN = "copy the file again from its source"
 KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 # What Pillow is known to raise on damaged files of these two kinds, besides its own UnidentifiedImageError (an OSError).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -23,7 +29,12 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 def decode(data: bytes, kind: str, label: str) -> Radiograph:
     """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages. Raises ImageError."""
+    if kind == "PNG":
+        _refuse_many_chunks(data, label)
+    else:
+        jpeg_frame(data, label)
     image = _open(io.BytesIO(data), kind, label)
+    refuse_many_scans(data, image.width * image.height, label)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
@@ -32,6 +43,39 @@ def decode(data: bytes, kind: str, label: str) -> Radiograph:
     except _DAMAGE as error:
         raise _damaged(kind, label, error) from None
     return Radiograph(pixels, source=label, notes=notes, colour=colour)
+
+
+def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:
+    """Raise ImageError for a JPEG whose many scans each pass over all its pixels: a few bytes would cost minutes."""
+    scans = data.count(b"\xff\xda")
+    if scans > 1 and scans * pixels > MAX_SCANNED:
+        raise ImageError(f"a JPEG of {scans:,} scans", where=label, mend="such a file is a bomb")
+
+
+def jpeg_frame(data: bytes, label: str) -> tuple[int, int, int, int, int]:
+    """Marker, precision, height, width and components of a JPEG's first frame header (ITU-T T.81 B.2.2). Raises ImageError."""
+    at = 2 if data[:2] == b"\xff\xd8" else len(data)
+    for _ in range(MAX_PARTS):
+        if at + 4 > len(data) or data[at] != 0xFF:
+            break
+        marker = data[at + 1]
+        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD7:  # fill bytes, and markers that stand alone
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker in _FRAMES and at + 10 <= len(data):
+            return marker, *struct.unpack_from(">BHHB", data, at + 4)
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    raise ImageError("damaged JPEG (no frame header)", where=label, mend=_AGAIN)
+
+
+def _refuse_many_chunks(data: bytes, label: str) -> None:
+    """Raise ImageError for a PNG of so many chunks that walking them would take minutes."""
+    at = 8
+    for _ in range(MAX_PARTS):
+        if at + 8 > len(data):
+            return
+        at += 12 + struct.unpack_from(">L", data, at)[0]
+    raise ImageError("a PNG of too many chunks", where=label, mend="such a file is a bomb")
 
 
 def header_size(file: BinaryIO, kind: str, label: str) -> tuple[int, int]:
@@ -68,7 +112,7 @@ def _open(file: BinaryIO, kind: str, label: str) -> Image.Image:
 
 
 def _damaged(kind: str, label: str, error: Exception) -> ImageError:
-    return ImageError(f"damaged {kind} ({error})", where=label, mend="copy the file again from its source")
+    return ImageError(f"damaged {kind} ({error})", where=label, mend=_AGAIN)
 
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -156,7 +156,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
     """ValueError: a name with a null byte in it."""
     if isinstance(error, ValueError):
         return ImageError("is no file name", where=path, mend="check the path")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (a name that is too long is none)
         return ImageError(
             "is a folder, not an image", where=path, mend="give its files, or the folder to `cxreader read`"
         )

@@ -18,9 +18,12 @@ from cxreader.models.artifact import Artifact
 LOGITS, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "spatial", "channel_weights")
 """What an exported network gives: (N, 2); the last spatial map (N, C, h, w); the mean gradient of the abnormal logit by each
 of its channels (N, C)."""
-_FATAL = 4
+PIECE = 4
+"""Images at a time on a CPU: what lies between the layers of more falls out of its cache."""
+CPU = "CPUExecutionProvider"
 # TF32 would round what parity was checked for.
-_PROVIDERS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}, "CPUExecutionProvider": {}}
+_PROVIDERS: dict[str, dict[str, str]] = {"CUDAExecutionProvider": {"use_tf32": "0"}, CPU: {}}
+_FATAL = 4
 
 
 class OnnxBackend:
@@ -58,13 +61,16 @@ class OnnxBackend:
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str] = OUTPUTS) -> list[NDArray[np.float32]]:
         """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
+        images = np.ascontiguousarray(batch, np.float32)
+        piece = PIECE if self.provider == CPU else len(images)
         try:
-            found: list[NDArray[np.float32]] = self._session.run(
-                names, {self._input: np.ascontiguousarray(batch, np.float32)}
-            )
+            found = [
+                self._session.run(names, {self._input: images[start : start + piece]})
+                for start in range(0, len(images), piece)
+            ]
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
             raise ModelError(f"ONNX Runtime refused a batch of shape {batch.shape} ({_line(error)})") from None
-        return found
+        return found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def listed(paths: Iterable[str]) -> tuple[list[str], int]:
     passed_over = 0
     for path in _named(paths):
         found: Iterator[tuple[str, bool]] = iter(((path, True),))
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 (a name that is too long is none)
             found = _walk(Path(path))
         elif is_dicomdir(path):
             found = _named_in(path)
