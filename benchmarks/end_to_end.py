@@ -51,7 +51,7 @@ def seconds(count: int, repetitions: int) -> dict[str, object]:
         images = find_images(count, Path(scratch))
         files = write_dicoms(images.paths(), Path(scratch) / "dicom")
         folder = make_artifact(Path(scratch) / "artifact", files[:40])
-        reader = Reader.load(folder, backend="onnx", threads=1)
+        reader = Reader.load(folder, backend="onnx")
         busy: dict[str, list[float]] = {"ours": [], "runtime": []}
 
         def ours() -> None:

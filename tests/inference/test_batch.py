@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-import threading
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -255,30 +254,6 @@ def test_memory_does_not_grow_with_the_files(files: list[str], tmp_path: Path) -
         assert summary is not None
         assert (summary.files, summary.different) == (count, 1)
     assert peaks[1] - peaks[0] < 2e6
-
-
-class Together(Watched):
-    """A runtime of one thread a call: it answers the first call when a second one has come."""
-
-    threads = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.both = threading.Barrier(2, timeout=30)
-
-    def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.both.wait()
-        return super().logits(batch)
-
-
-def test_where_a_call_has_one_thread_several_run_at_once_and_the_answers_keep_their_order(
-    files: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipeline, "DECODERS", 2)
-    found = [f for batch in read_shard(make_reader(Together()), enumerate(files[:48]), batch_size=4) for f in batch]
-    assert [f.name for f in found] == files[:48]
-    alone = make_reader(Watched())
-    assert [f.answer["probability"] for f in found] == [alone.read(name).probability for name in files[:48]]
 
 
 def test_a_member_of_a_zip_archive_is_a_file_like_others(files: list[str], tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
 if TYPE_CHECKING:
     from cxreader.inference.reader import Reader
 
-_FEW = 64
-"""Files up to which all cores work on one batch; of more, each core has its own."""
 Models = Annotated[
     list[str], typer.Option("--model", "-m", help="An artifact's folder, or a run's; again for each further model.")
 ]
@@ -47,7 +45,7 @@ def read(
     if out not in (None, "-"):
         format_of(Path(str(out)))
     files = _files(paths)
-    reader = load_reader(model, operating_point, backend, threads=1 if len(files) > _FEW else None)
+    reader = load_reader(model, operating_point, backend)
     if out is None or out == "-":
         _read_aside(reader, files, sort=sort, csv=out == "-")
         return
@@ -84,14 +82,12 @@ def explain(
     table(None, header, rows, left=(header[1], header[-1]), note=note(reader))
 
 
-def load_reader(
-    models: str | Sequence[str], operating_point: str | None, backend: str = "auto", *, threads: int | None = None
-) -> Reader:
+def load_reader(models: str | Sequence[str], operating_point: str | None, backend: str = "auto") -> Reader:
     """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so."""
     with waiting("loading the model"):
         from cxreader.inference.reader import Reader
 
-        return Reader.load(models, operating_point=operating_point, backend=backend, threads=threads)
+        return Reader.load(models, operating_point=operating_point, backend=backend)
 
 
 def _files(paths: Sequence[str]) -> list[str]:

@@ -58,8 +58,8 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(name: str, artifact: Artifact, folder: Path, *, threads: int | None = None) -> Backend:
-    """The runtime `name`, with the artifact's network in it. `threads` of one call of onnx: all cores when left out.
+def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
+    """The runtime `name`, with the artifact's network in it.
 
     `auto` is a runtime that the artifact was exported for, else torch; the backend's `name` tells which. Raises UsageError
     for an unknown name, ArtifactError when nothing at hand can run the artifact, MissingDependencyError with the line that
@@ -72,8 +72,7 @@ def load_backend(name: str, artifact: Artifact, folder: Path, *, threads: int | 
     target, recipe = BACKENDS[name]
     module, _, kind = target.partition(":")
     try:
-        options = {"threads": threads} if name == "onnx" else {}
-        backend: Backend = getattr(importlib.import_module(module), kind)(artifact, folder, **options)
+        backend: Backend = getattr(importlib.import_module(module), kind)(artifact, folder)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"the {name} backend needs {error.name}", mend=recipe) from None
     return backend

@@ -37,14 +37,12 @@ class Member:
         self.id = artifact.id
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, operating_point: str | None = None, backend: str = "auto", threads: int | None = None
-    ) -> Self:
+    def load(cls, path: str | Path, *, operating_point: str | None = None, backend: str = "auto") -> Self:
         """The member of an artifact's folder, or of a run's. Raises as `Reader.load`."""
         folder = artifact_folder(path)
         artifact = load_artifact(folder)
         point = artifact.operating_point(operating_point)
-        return cls(artifact, load_backend(backend, artifact, folder, threads=threads), point, folder)
+        return cls(artifact, load_backend(backend, artifact, folder), point, folder)
 
     def probabilities(self, pixels: NDArray[np.uint8], batch_size: int) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, whether or not they would be accepted."""

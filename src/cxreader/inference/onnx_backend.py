@@ -94,7 +94,6 @@ class OnnxBackend:
             ) from None
         self._input = self._session.get_inputs()[0].name
         self.provider = self._session.get_providers()[0]
-        self.threads = threads
 
 
 def _options(threads: int | None) -> ort.SessionOptions:

@@ -59,20 +59,18 @@ def read_shard(
 ) -> Iterator[list[Found]]:
     """Read `files`, (position, name) each, and give the answers in their order, a batch at a time.
 
-    While the caller keeps one batch, the network works on the next, or on several: see `calls_at_once`.
-
     A file that cannot be read has its reason; nothing is raised for it. Content that occurs twice is read once. `known` is
     asked for the answers of earlier runs, and must know a batch's own as soon as the next one is asked for; left out, the
-    answers of this call alone are remembered. A batch holds at most `batch_size` images of new content.
+    answers of this call alone are remembered. A batch holds at most `batch_size` images of new content; while the caller
+    keeps one, the network works on the next.
     """
     remembered: dict[bytes, Row] = {}
-    calls = calls_at_once(reader)
     running: deque[tuple[list[_Item], Future[list[Reading]]]] = deque()
-    network = ThreadPoolExecutor(calls, "network")
-    with _Ahead(reader, files, known or remembered.get, batch_size, decoders, calls) as ahead, _ended(network):
+    network = ThreadPoolExecutor(1, "network")  # one call has all cores: several of one thread each gained nothing
+    with _Ahead(reader, files, known or remembered.get, batch_size, decoders) as ahead, _ended(network):
         batches = ahead.batches(batch_size)
         while True:
-            while len(running) <= calls and not (running and running[0][1].done()):
+            while len(running) < 2 and not (running and running[0][1].done()):
                 batch = next(batches, None)
                 if batch is None:
                     break
@@ -85,15 +83,6 @@ def read_shard(
                 remembered |= {f.sha256: f.answer for f in found if f.sha256 is not None}
             yield found
             ahead.forget(found)
-
-
-def calls_at_once(reader: Reader) -> int:
-    """How many batches the network is given at once: one a core where a call has one thread (`Reader.load(threads=1)`).
-
-    On two cores two calls of one thread each take less of the cores than one call of two, which wait for one another.
-    """
-    single = all(getattr(member.backend, "threads", None) == 1 for member in reader.members)
-    return DECODERS if single else 1
 
 
 @contextmanager
@@ -126,12 +115,11 @@ class _Ahead:
         known: Known,
         batch_size: int,
         decoders: int,
-        calls: int,
     ) -> None:
         self._reader, self._files, self._known = reader, iter(files), known
         self._loaders = ThreadPoolExecutor(LOADERS, "load")
         self._decoders = ThreadPoolExecutor(decoders, "decode")
-        self._room = threading.Semaphore(max((BATCHES_AHEAD + calls - 1) * batch_size, 2 * LOADERS))
+        self._room = threading.Semaphore(max(BATCHES_AHEAD * batch_size, 2 * LOADERS))
         """Files on their way."""
         self._contents = threading.Semaphore(2 * (LOADERS + decoders))
         """Files whose bytes are held: some are large."""

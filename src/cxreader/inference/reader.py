@@ -57,20 +57,16 @@ class Reader:
         *,
         operating_point: str | None = None,
         backend: str = "auto",
-        threads: int | None = None,
     ) -> Self:
         """The reader of an artifact's folder, or of a run's; of several, when several are given.
 
         `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
         takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
-        `threads`: of one call of ONNX Runtime, all cores when left out; 1 where several calls run at once.
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
         UsageError for one artifact given twice or for operating points of different names.
         """
         paths = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
-        return cls(
-            [Member.load(Path(p), operating_point=operating_point, backend=backend, threads=threads) for p in paths]
-        )
+        return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
         """The Reading of one image: a path, the bytes of a file, a pydicom Dataset, an array (H, W), or a Radiograph.

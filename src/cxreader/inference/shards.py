@@ -30,7 +30,7 @@ from cxreader.inference.table import Row
 VERSION = 1
 LARGEST, FEWEST = 2048, 32
 """A shard has at most so many files; a list that allows it is cut into at least so many shards, for several processes."""
-MANIFEST, FILES, JOURNAL = "manifest.json", "files.parquet", "journal.db"
+MANIFEST, FILES, JOURNAL, IN_USE = "manifest.json", "files.parquet", "journal.db", "in-use.lock"
 _WORDS = {
     "version": "another version of this folder",
     "cxreader": "another version of cxreader",
@@ -88,9 +88,9 @@ class Manifest:
 class Work:
     """An open work folder. `found`: files that had an answer when it was opened."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, in_use: int) -> None:
         self.folder, self.manifest = folder, manifest
-        self._in_use = _locked(folder / "in-use.lock", fcntl.LOCK_SH)
+        self._in_use = in_use
         self._held: dict[int, int] = {}
         self._claims = threading.Lock()  # files are taken in one thread and committed in another
         self.journal = Journal(folder / JOURNAL)
@@ -109,12 +109,17 @@ class Work:
             _remove(folder)
         if not folder.exists():
             _make(folder, manifest, files)
-        there = _manifest(folder)
+        try:
+            there = _manifest(folder)
+            lock = _locked(folder / IN_USE, fcntl.LOCK_SH)
+        except FileNotFoundError:  # another process ended the work at this moment
+            return cls.open(table, reader, files)
         differences = manifest.differences(there)
         if differences:
+            os.close(lock)
             what = f"the reading begun there is of {' and '.join(differences)}"
             raise UsageError(what, where=folder, mend="give another --out, or begin anew with --fresh")
-        return cls(folder, Manifest(**there))
+        return cls(folder, Manifest(**there), lock)
 
     def __enter__(self) -> Self:
         return self
@@ -227,6 +232,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         there = json.loads((folder / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
+        if not folder.exists():
+            raise FileNotFoundError(folder) from None
         raise StorageError(
             "is no work folder, or a damaged one", where=folder, mend="begin anew with --fresh"
         ) from None
@@ -240,7 +247,7 @@ def _remove(folder: Path) -> None:
         raise UsageError("is no work folder: it stays", where=folder, mend="move it away, or give another --out")
     lock = None
     try:
-        lock = _locked(folder / "in-use.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = _locked(folder / IN_USE, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _put_away(folder)
     except BlockingIOError:
         mend = "end it first, or give another --out"
