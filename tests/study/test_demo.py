@@ -15,7 +15,10 @@ from cxreader.data.split import Split
 
 
 def _real(folder: Path) -> list[Path]:
-    return [*sorted((folder / "nih_originals").rglob("*.png")), *sorted((folder / "kermany/images").rglob("*.jpeg"))[::80]]
+    return [
+        *sorted((folder / "nih_originals").rglob("*.png")),
+        *sorted((folder / "kermany/images").rglob("*.jpeg"))[::80],
+    ]
 
 
 @pytest.mark.slow

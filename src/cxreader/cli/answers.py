@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 60
 """Rows on the terminal; more are for a file."""
+_MOST_NOTES = 5
 
 
 def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> None:
@@ -27,9 +30,11 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     if why:
         header.append("rank")
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
-    cells = [[_cell(row, column) for column in header] for row in shown]
+    folder = _common_folder([row["image"] for row in shown])
+    cells = [[_cell(row, column, folder) for column in header] for row in shown]
     left = ("acceptance", "conformal", "reasons", "rank")
-    table(None, header, cells, left=left, note=note(reader, _aside(shown), rest))
+    title = f"in {_on_one_line(folder)}" if folder else None
+    table(title, header, cells, left=left, note=note(reader, _noted(shown), _aside(shown), rest))
 
 
 def note(reader: Reader, *more: str) -> str:
@@ -76,11 +81,29 @@ def _by(member: Member) -> str:
     )
 
 
-def _cell(row: dict[str, Any], column: str) -> str:
+def _common_folder(names: list[str]) -> str:
+    """The folder that holds all of several files, with its slash, so that it need not stand in every row; else nothing."""
+    folders = {os.path.dirname(name) for name in names}  # noqa: PTH120
+    mixed = len({folder.startswith("/") for folder in folders}) > 1
+    folder = os.path.commonpath(folders) if len(names) > 1 and not mixed else ""
+    return f"{folder.rstrip('/')}/" if folder else ""
+
+
+def _on_one_line(name: str) -> str:
     from cxreader.inference.names import on_one_line
 
+    return on_one_line(name)
+
+
+def _noted(rows: list[dict[str, Any]]) -> str:
+    """What is to be known of pictures, each once with the number of files it is true of."""
+    noted = Counter(one for row in rows for one in (row["notes"] or "").split("; ") if one)
+    return "\n".join(f"{count:,} of {len(rows):,}: {one}." for one, count in noted.most_common(_MOST_NOTES))
+
+
+def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     if column == "image":
-        return on_one_line(row["image"])
+        return _on_one_line(row["image"].removeprefix(folder))
     if column in ("probability", "agreement"):
         return probability_text(row[column])
     if column == "interval":

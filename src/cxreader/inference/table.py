@@ -28,7 +28,7 @@ COLUMNS = (
         "conformal",
         "agreement",
     ),
-    *("reasons", "operating_point", "threshold", "artifact", "rank", "reason_of_rank"),
+    *("reasons", "notes", "operating_point", "threshold", "artifact", "rank", "reason_of_rank"),
 )
 NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold"})
 MEMBER = ("artifact", "probability", "decision")
@@ -54,6 +54,7 @@ def answer_of(reading: Reading) -> Row:
         "conformal": reading.conformal,
         "agreement": reading.agreement,
         "reasons": "; ".join(reading.reasons),
+        "notes": "; ".join(reading.notes),
         "operating_point": reading.operating_point.name,
         "threshold": reading.operating_point.threshold,
         "artifact": reading.artifact,

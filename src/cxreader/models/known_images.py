@@ -4,14 +4,13 @@ One asks how it stands (`orientation`). The other asks how far it is from the tr
 saw and in its thumbnail, of which the geometric mean counts, since an image may be strange in texture or in shape.
 
 Each check gives a score that is large for strange images, and refuses above a threshold taken from the `calibrate` part: the
-order statistic that an exchangeable image exceeds with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic Learning
-in a Random World, 2005: inductive conformal prediction). Images of another hospital are not exchangeable with it; how
-many of them are refused is measured by `cxreader evaluate`, not promised.
+order statistic that an exchangeable image exceeds with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic
+Learning in a Random World, 2005: inductive conformal prediction). Images of another hospital are not exchangeable with it;
+how many of them are refused is measured by `cxreader evaluate`, not promised.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
