@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.calibration import TEMPERATURE_BOUNDS, apply_temperature, fit_temperature
+from cxreader.evaluation.calibration import TEMPERATURE_BOUNDS, apply_temperature, fit_temperature, sigmoid
 
 
 def _calibrated(seed: int, n: int = 20_000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -82,3 +82,10 @@ def test_what_cannot_be_fitted_is_refused_with_a_mend() -> None:
         apply_temperature(np.array([[0.0, 1.0], [np.nan, 1.0]]), 1.0)
     with pytest.raises(DataError, match="not above 0"):
         apply_temperature(np.zeros((1, 2)), 0.0)
+
+
+def test_the_sigmoid_is_scipys_to_the_last_digits_and_does_not_overflow() -> None:
+    from scipy.special import expit
+
+    x = np.concatenate([np.linspace(-40, 40, 1001), [-800.0, 800.0, 0.0]])
+    np.testing.assert_allclose(sigmoid(x), expit(x), rtol=1e-14, atol=0)

@@ -122,3 +122,15 @@ def test_the_split_of_several_sources_shares_no_patient(trained: Path) -> None:
         for part, images in split.parts.items()
     }
     assert not people["test"] & (people["train"] | people["tune"] | people["calibrate"])
+
+
+def test_every_file_that_pydicom_ships_has_a_row_and_no_probability(reader: Reader) -> None:
+    import pydicom
+
+    files = sorted(path for path in (Path(pydicom.__file__).parent / "data").rglob("*") if path.is_file())
+    dicom = [path for path in files if path.suffix in (".dcm", "")]
+    assert len(dicom) > 50
+    readings = list(reader.read_many(files))
+    assert [reading.image for reading in readings] == [str(path) for path in files]
+    assert [reading.image for reading in readings if reading.probability is not None] == []
+    assert all(reading.reasons for reading in readings)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
 from cxreader.errors import DataError, TableError
 
@@ -20,6 +18,8 @@ def fit_temperature(logits: NDArray[np.floating], label: NDArray[np.integer]) ->
     taken as (n+ + 1)/(n+ + 2) and 1/(n- + 2) (Platt 1999), which vanishes as n grows, and T is bounded besides.
     Raises TableError for wrong shapes or logits that are not finite, DataError when a class is missing.
     """
+    from scipy.optimize import minimize_scalar  # half a second, which no reading needs
+
     difference = margin(logits)
     if len(label) != len(difference):
         raise TableError(f"{len(label)} labels for {len(difference)} logits", mend="give one label an image")
@@ -47,7 +47,12 @@ def apply_temperature(logits: NDArray[np.floating], temperature: float) -> NDArr
     """
     if not (np.isfinite(temperature) and temperature > 0):
         raise DataError(f"temperature {temperature} is not above 0", mend="fit it on the calibrate part")
-    return np.asarray(expit(margin(logits) / temperature), dtype=np.float64)
+    return sigmoid(margin(logits) / temperature)
+
+
+def sigmoid(x: NDArray[np.floating]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)) (n,) float64, without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(x, np.float64))))
 
 
 def margin(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -12,10 +12,9 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from cxreader.errors import DataError, TableError, nearest
-from cxreader.evaluation.calibration import apply_temperature, fit_temperature, refuse_one_class
+from cxreader.evaluation.calibration import apply_temperature, fit_temperature, refuse_one_class, sigmoid
 from cxreader.evaluation.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
@@ -105,7 +104,7 @@ class Platt:
 
     def apply(self, score: NDArray[np.floating]) -> Floats:
         """See `Calibrator.apply`."""
-        return np.asarray(expit(self.intercept + self.slope * checked_scores(score)), dtype=np.float64)
+        return sigmoid(self.intercept + self.slope * checked_scores(score))
 
     def to_dict(self) -> dict[str, Any]:
         """See `Calibrator.to_dict`."""
