@@ -111,8 +111,8 @@ MEANINGS = {
     "calibration.operating_points": "Lines of a name and a rule, such as `screening: sensitivity 0.95` or "
     "`rule-out: npv 0.99 at prevalence 0.1`; the first one decides and must be reached, another that is not is left out.",
     "calibration.alpha": "Of the conformal mode: at most this share of each class is called the other. `none` switches it off.",
-    "calibration.false_refusals": "Of each of two checks that a reader makes (upright, and like the training images): the "
-    "share of images like these that it refuses. `none`: nothing is refused by what it looks like to the network.",
+    "calibration.false_refusals": "Of each check that a reader makes (upright, sharp, like the training images): the share "
+    "of images like these that it refuses. `none`: nothing is refused by what it looks like to the network.",
     "calibration.disagreement": "Several models whose probabilities lie further apart are not averaged but referred.",
     "phase.learn": "Which stages learn: the head alone, from the last block on, or all.",
     "phase.lr": "Learning rate.",

@@ -83,6 +83,8 @@ def test_photographs_noise_and_text_are_refused_by_pixels_alone(reader: Reader) 
         for y in range(40, 760, 24):
             draw.text((40, y), " ".join(random.choice(["report", "of", "findings", "none"], 8)), ink, font_size=18)
         strangers[f"page {n}"] = np.asarray(page) / 255
+    ramp = np.linspace(0.2, 0.8, 500)
+    strangers |= {"ramp": np.repeat(ramp[:, None], 500, 1), "ramp across": np.repeat(ramp[None], 500, 0)}
     accepted = [name for name, picture in strangers.items() if _look(reader, picture).acceptance != "refused"]
     assert accepted == []
 
@@ -111,6 +113,15 @@ def test_unseen_chests_are_accepted_and_turned_or_inverted_ones_refused(reader: 
         share[look] = np.mean([reading.acceptance == "refused" for reading in readings])
     assert share.pop("upright") <= 0.02
     assert min(share.values()) >= 0.98, share
+    blurred = reader.read_many([_blurred(p) for p in pixels])
+    assert np.mean([reading.acceptance == "refused" for reading in blurred]) >= 0.8
+
+
+def _blurred(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As if it had come through 10 x 10 pixels."""
+    image = Image.fromarray(picture)
+    small = image.resize((10, 10), Image.Resampling.BOX)
+    return np.clip(np.asarray(small.resize(image.size, Image.Resampling.BICUBIC)), 0, 1)
 
 
 def test_the_split_of_several_sources_shares_no_patient(trained: Path) -> None:

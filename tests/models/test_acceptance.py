@@ -83,6 +83,8 @@ def test_an_ordinary_picture_is_accepted() -> None:
         (_grey(63, 200), "too small"),
         (_grey(100, 320), "no shape"),
         (np.full((200, 200), 0.5), "blank"),
+        (np.repeat(np.linspace(0, 1, 200)[:, None], 200, 1), "empty"),
+        (np.add.outer(np.linspace(-1, 1, 200) ** 2, np.linspace(0, 1, 200)) / 3, "empty"),
         (np.clip(_grey() + (np.arange(200) < 104)[:, None], 0, 1), "over-exposed"),
         (np.where(np.arange(200)[:, None] < 174, 0, _grey()), "under-exposed"),
     ],

@@ -7,12 +7,14 @@ import math
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import mahalanobis
 
 from cxreader.errors import ArtifactError
 from cxreader.models.feature_distance import FeatureDistance, fit_distance
 from cxreader.models.known_images import LEAST_IMAGES, KnownImages, accepted_of, fit_known_images
 from cxreader.models.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
+from cxreader.models.sharpness import sharpness
 
 SIDE = 64
 
@@ -157,6 +159,27 @@ def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None
     torn["orientation"]["bias"]["float32"] = "AAAA"
     with pytest.raises(ArtifactError, match="cannot be read"):
         KnownImages.from_dict(torn)
+
+
+def test_sharpness_by_hand_and_blind_to_brightness_and_contrast() -> None:
+    """A checkerboard: every pixel lies one full step from its neighbours' mean, which is two deviations of the picture."""
+    board = (np.indices((32, 32)).sum(0) % 2 * 200).astype(np.uint8)[None]
+    assert sharpness(board)[0] == pytest.approx(2)
+    assert sharpness(board // 2 + 40)[0] == pytest.approx(2)
+    assert sharpness(np.full((1, 32, 32), 90, np.uint8))[0] == 0
+
+
+def test_a_blurred_picture_is_refused_and_a_slightly_soft_one_is_not() -> None:
+    random = np.random.default_rng(10)
+    features = random.normal(size=(160, 4))
+    rule = fit_known_images((_chests(random, 100), features[:100]), (_chests(random, 60), features[100:]), 0.02)
+    assert rule is not None
+    sharp = _chests(random, 1)
+    soft, blurred = (gaussian_filter(sharp.astype(float), (0, s, s)).astype(np.uint8) for s in (0.15, 2.0))
+    assert sharpness(blurred)[0] < rule.least_sharp < sharpness(soft)[0]
+    (verdict,) = rule.judge(blurred, np.zeros((1, 4)))
+    assert verdict.verdict == "refused"
+    assert any("blurred" in reason for reason in verdict.reasons)
 
 
 def test_distance_record_type() -> None:

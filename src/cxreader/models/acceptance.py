@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxreader.records import Acceptance
 
@@ -28,6 +29,10 @@ MIN_SPREAD = 0.08
 """Between the 2nd and the 98th percentile of a picture with anything in it."""
 MAX_WHITE, MAX_BLACK = 0.5, 0.85
 """Share of pixels at the end of the scale above which nothing is left of a chest."""
+
+
+MIN_ANATOMY = 0.05
+"""Share of a picture's variance that a smooth quadratic surface leaves over; chests leave 0.1 and more."""
 
 
 def judge_header(header: DicomHeader | None) -> Acceptance:
@@ -57,7 +62,7 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
 
 
 def judge_picture(radiograph: Radiograph) -> Acceptance:
-    """What the whole picture says: refused when it is too small, coloured, blank or over-exposed."""
+    """What the whole picture says: refused when it is too small, coloured, blank, an empty gradient, or over-exposed."""
     reasons = []
     width, height = radiograph.width, radiograph.height
     if min(width, height) < MIN_SIDE:
@@ -71,8 +76,19 @@ def judge_picture(radiograph: Radiograph) -> Acceptance:
     low, high = np.percentile(sample, (2, 98))
     if high - low < MIN_SPREAD:
         reasons.append("blank: nothing in the picture differs from the rest")
+    elif _beside_a_surface(sample) < MIN_ANATOMY:
+        reasons.append("empty: nothing in the picture but a smooth gradient")
     elif (sample >= 0.99).mean() > MAX_WHITE:
         reasons.append(f"over-exposed: more than {100 * MAX_WHITE:.0f} % of the picture is white")
     elif (sample <= 0.01).mean() > MAX_BLACK:
         reasons.append(f"under-exposed or cut off: more than {100 * MAX_BLACK:.0f} % of the picture is black")
     return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
+
+
+def _beside_a_surface(picture: NDArray[np.floating]) -> float:
+    """The share of the variance of a picture (H, W) that the best quadratic surface leaves over."""
+    y, x = np.mgrid[-1 : 1 : picture.shape[0] * 1j, -1 : 1 : picture.shape[1] * 1j].reshape(2, -1)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    flat = picture.reshape(-1).astype(np.float64)
+    left = flat - terms @ np.linalg.lstsq(terms, flat, rcond=None)[0]
+    return float(left.var() / max(flat.var(), np.finfo(np.float64).tiny))

@@ -1,7 +1,8 @@
-"""Is an image of the kind the network was trained on? Two checks, fitted on the training images, held to a false-refusal rate.
+"""Is an image of the kind the network was trained on? Checks fitted on the training images, held to a false-refusal rate.
 
-One asks how it stands (`orientation`). The other asks how far it is from the training images: in what the network's stages
-saw and in its thumbnail, of which the geometric mean counts, since an image may be strange in texture or in shape.
+One asks how it stands (`orientation`), one whether it is blurred (`sharpness`), and one how far it is from the training images:
+in what the network's stages saw and in its thumbnail, of which the geometric mean counts, since an image may be strange in
+texture or in shape.
 
 Each check gives a score that is large for strange images, and refuses above a threshold taken from the `calibrate` part: the
 order statistic that an exchangeable image exceeds with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from cxreader.errors import ArtifactError
 from cxreader.models.feature_distance import FeatureDistance, fit_distance
 from cxreader.models.orientation import LOOKS, Orientation, fit_orientation, thumbnails
+from cxreader.models.sharpness import sharpness
 from cxreader.records import Acceptance
 
 _PARTS: dict[str, type[FeatureDistance] | type[Orientation]] = {
@@ -28,6 +30,8 @@ _PARTS: dict[str, type[FeatureDistance] | type[Orientation]] = {
     "picture": FeatureDistance,
     "orientation": Orientation,
 }
+SHARP_ENOUGH = 0.8
+"""Of the sharpness that nearly all calibration images have: one a little softer is no reason to refuse it."""
 LEAST_IMAGES = 20
 """Calibration images below which no threshold is taken: its false-refusal rate would be above one in twenty."""
 
@@ -50,6 +54,7 @@ class KnownImages:
     orientation: Orientation
     farthest: float
     least_upright: float
+    least_sharp: float
     false_refusals: float
     n_train: int
     n_calibrate: int
@@ -59,9 +64,10 @@ class KnownImages:
         small = thumbnails(pixels)
         far = _strangeness(self.features, self.picture, features, small) / self.farthest
         looks = self.orientation.apply(small)
-        return [self._verdict(float(f), look) for f, look in zip(far, looks, strict=True)]
+        blurred = sharpness(pixels) < self.least_sharp
+        return [self._verdict(float(f), look, bool(b)) for f, look, b in zip(far, looks, blurred, strict=True)]
 
-    def _verdict(self, far: float, look: NDArray[np.float64]) -> Acceptance:
+    def _verdict(self, far: float, look: NDArray[np.float64], blurred: bool) -> Acceptance:
         reasons = []
         if far > 1:
             reasons.append(f"unlike the training images: {far:.1f} times as far from them as what is accepted")
@@ -69,6 +75,8 @@ class KnownImages:
             best = int(look.argmax())
             seems = "if it is a chest, it looks" if far > 1 else "looks"
             reasons.append(f"{seems} {LOOKS[best]}" if best else "does not clearly look like an upright chest")
+        if blurred:
+            reasons.append("blurred: less fine detail than the training images have")
         return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,6 +120,7 @@ def fit_known_images(
     upright = np.sort(orientation.apply(small)[:, 0])
     kept = accepted_of(n, false_refusals)
     least_upright = float(np.clip(upright[n - kept], *UPRIGHT))
+    detail = np.sort(sharpness(calibrate[0]))
     refused = max(n - kept, int((upright < least_upright).sum()))
     return KnownImages(
         features=features,
@@ -119,6 +128,7 @@ def fit_known_images(
         orientation=orientation,
         farthest=max(float(far[kept - 1]), float(np.finfo(np.float32).tiny)),
         least_upright=least_upright,
+        least_sharp=SHARP_ENOUGH * float(detail[n - kept]),
         false_refusals=(refused + 1) / (n + 1),
         n_train=len(train[0]),
         n_calibrate=n,

@@ -21,6 +21,6 @@ def refusal_words(found: Refusals) -> str:
     """What a refusal is, the rate the artifact states, and the reasons met here with their counts."""
     stated = "The artifact holds no rule fitted on its training images: headers and pictures alone were asked."
     if found.stated is not None:
-        stated = f"The artifact states {share_words(found.stated)} for each of its two checks, on images like its own."
+        stated = f"The artifact states {share_words(found.stated)} for each of its checks, on images like its own."
     why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
     return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
