@@ -54,8 +54,8 @@ SECTIONS = {
 }
 MEANINGS = {
     "seed": "Of everything random: first weights, order, augmentation, dropout.",
-    "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: NIH or phantom folder, table, index, or "
-    "`normal`/`abnormal` tree. A relative path is looked for in the working "
+    "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: NIH or phantom folder, table, index, "
+    "`normal`/`abnormal` or DICOM tree. A relative path is looked for in the working "
     "folder, then in the folder that `CXREADER_IMAGES` names.",
     "data.kind": "What lies there; `auto` looks.",
     "data.tables": "Folder of the NIH tables, when they lie elsewhere.",

@@ -98,3 +98,10 @@ def test_values_at_dotted_keys_replace_what_they_name_alone() -> None:
     assert config.data.cache is None
     with pytest.raises(ConfigError, match=r"training\.heat.*did you mean 'head'"):
         with_values(config, {"training.heat.lr": 0.5})
+
+
+def test_a_wrong_key_of_one_of_several_is_refused_with_its_place_and_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"data\.sources\.1\.rot.*did you mean 'root'"):
+        parse_config({"data": {"sources": [{"root": "a"}, {"root": "b", "rot": "c"}]}})
+    with pytest.raises(ConfigError, match=r"data\.sources\.0\.root: is missing; add it$"):
+        parse_config({"data": {"sources": [{"name": "a"}]}})

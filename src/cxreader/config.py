@@ -337,7 +337,8 @@ def _explained(error: ValidationError) -> ConfigError:
     if first["type"] == "extra_forbidden":
         return ConfigError("unknown key", where=dotted, mend=nearest(path[-1], _known(path[:-1])))
     if first["type"] == "missing":
-        return ConfigError("is missing", where=dotted, mend=f"add it, or --set {dotted}=...")
+        settable = "" if any(part.isdigit() for part in path) else f", or --set {dotted}=..."
+        return ConfigError("is missing", where=dotted, mend=f"add it{settable}")
     return ConfigError(f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}", where=dotted)
 
 
@@ -345,6 +346,8 @@ def _known(path: list[str]) -> list[str]:
     """The right keys of the section at `path`."""
     section: type[BaseModel] = Config
     for part in path:
+        if part.isdigit():  # one of several
+            continue
         annotation: Any = section.model_fields[part].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]

@@ -121,7 +121,7 @@ def _blurred(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """As if it had come through 10 x 10 pixels."""
     image = Image.fromarray(picture)
     small = image.resize((10, 10), Image.Resampling.BOX)
-    return np.clip(np.asarray(small.resize(image.size, Image.Resampling.BICUBIC)), 0, 1)
+    return np.asarray(np.clip(np.asarray(small.resize(image.size, Image.Resampling.BICUBIC)), 0, 1), np.float32)
 
 
 def test_the_split_of_several_sources_shares_no_patient(trained: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, one_model
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
     model: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--model", "-m", help="An artifact's or run's folder; with --predictions, a name there."),
     ] = None,
     data: Data = None,
@@ -79,9 +79,10 @@ def evaluate(
     """
     from cxreader.runs import RunFolder
 
+    judged = one_model(model)
     place = out or (RunFolder(Path(run)).evaluation if run else None)
     asked_ways = [bool(predictions), run is not None, data is not None]
-    if place is None or sum(asked_ways) != 1 or (data is not None and model is None) or (run and model):
+    if place is None or sum(asked_ways) != 1 or (data is not None and judged is None) or (run and judged):
         mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
         raise UsageError("what is to be judged is not clear", mend=mend)
     of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
@@ -107,11 +108,11 @@ def evaluate(
         from cxreader.study.judge_predictions import Fitting, judge_predictions
 
         fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS), _error_bound(alpha))
-        evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=model, seed=seed)
+        evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=judged, seed=seed)
         title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
         evaluation, title = _artifact(
-            run, model, data, asked, place, operating_point=operating_point, quick=quick, seed=seed,
+            run, judged, data, asked, place, operating_point=operating_point, quick=quick, seed=seed,
             source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
         )  # fmt: skip
     show_evaluation(evaluation, title)
@@ -158,7 +159,7 @@ def _artifact(
     with waiting("reading the tables"):
         question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
     evaluation = judge(reader, question, place, bar=progress, asked=asked, quick=quick, seed=seed)
-    return evaluation, f"{question.index.name}, part {question.part}"
+    return evaluation, f"{question.index.name or Path(str(data)).stem}, part {question.part}"
 
 
 def _show_shortcuts(place: Path) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from cxreader.cli.console import say, table, waiting
-from cxreader.errors import MissingDependencyError
+from cxreader.cli.source_options import OneModel, one_model
+from cxreader.errors import MissingDependencyError, UsageError
 
-Model = Annotated[str, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
 
-
-def export(model: Model) -> None:
+def export(model: OneModel = None) -> None:
     """Write the network as ONNX into its artifact, compared with torch before; it is then read without torch."""
+    place = one_model(model)
+    if place is None:
+        raise UsageError("no model is named", where="--model", mend="cxreader export --model ARTIFACT")
     from cxreader.runs import artifact_folder
 
-    folder = artifact_folder(model)
+    folder = artifact_folder(place)
     with waiting("loading torch"):
         try:
             from cxreader.inference.export import LIMITS, ONNX, export_onnx
@@ -43,4 +41,4 @@ def export(model: Model) -> None:
     ]
     note = f"Differences from torch on {parity['images']} images. Artifact {artifact.id} keeps its name."
     table("Exported to ONNX", ("what", ""), rows, left=("",), note=note)
-    say(f"written to {folder}; read it with cxreader read --model {model}")
+    say(f"written to {folder}; read it with cxreader read --model {place}")

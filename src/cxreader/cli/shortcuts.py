@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables
+from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, one_model
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def shortcuts(
     run: Annotated[str | None, typer.Argument(help="A run's folder: audits its artifact on its own test part.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="An artifact's or run's folder.")] = None,
+    model: OneModel = None,
     data: Data = None,
     split: SplitFile = None,
     part: Part = "test",
@@ -36,12 +36,13 @@ def shortcuts(
     Patients who set the model are recognised, counted and left out. The exit code is 0 whatever the verdict, unless
     --fail-on-suspected asks for 1.
     """
-    if (run is None) == (model is None) or (run is None) == (data is None):
+    audited = one_model(model)
+    if (run is None) == (audited is None) or (run is None) == (data is None):
         mend = "cxreader audit shortcuts RUN, or --model ARTIFACT --data SOURCE"
         raise UsageError("what is to be audited is not clear", mend=mend)
     from cxreader.cli.reading import load_reader
 
-    reader = load_reader(str(run or model), None)
+    reader = load_reader(str(run or audited), None)
     from cxreader.evaluation.shortcut_records import SUSPECTED
     from cxreader.study.question import ask_run, ask_source
     from cxreader.study.shortcuts import audit_shortcuts, write_audit

@@ -6,9 +6,26 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, index.")]
+from cxreader.errors import UsageError
+
+OneModel = Annotated[list[str] | None, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
+Data = Annotated[
+    str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, DICOM tree, index.")
+]
 SplitFile = Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")]
 Part = Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")]
-Kind = Annotated[str, typer.Option(help="What the source is: auto, nih, table or folder.")]
-Tables = Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")]
+Kind = Annotated[str, typer.Option(help="What the source is: auto, nih, table, folder or dicom.")]
+Tables = Annotated[
+    str | None, typer.Option(help="Folder of the NIH tables, or of labels.csv of DICOM files, when they lie elsewhere.")
+]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
+
+
+def one_model(models: list[str] | None) -> str | None:
+    """The one model that was named, if any. Raises UsageError for several: here they are not taken together."""
+    if models is not None and len(models) > 1:
+        mend = (
+            "give one; to compare several, judge their predictions: cxreader evaluate --predictions A --predictions B"
+        )
+        raise UsageError(f"{len(models)} models where one is wanted", where="--model", mend=mend)
+    return models[0] if models else None

@@ -198,8 +198,10 @@ def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside
             f"; {r.name}, AUC {told(r.auc)}, set aside: the model does not know these patients" for r in aside
         )
         name, gain, seen = best.name, best.gain, f"sees no disease{also}"
-    elif known:
-        name, gain = min(known.items(), key=lambda item: item[1].value)
+    if known:  # fitted on the training images, where the audit's are cross-fitted on the judged ones
+        own, least = min(known.items(), key=lambda item: item[1].value)
+        if gain is None or least.value < gain.value:
+            name, gain = f"{own} fitted on the training images", least
     against = "" if models is None else _against_models(models)
     if gain is not None:
         text = f"AUC {told(gain, 3, signed=True)} against {name}, the strongest baseline that {seen}. {against}".strip()

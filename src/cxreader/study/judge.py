@@ -250,7 +250,7 @@ def _provenance(artifact: Artifact, question: Question) -> dict[str, str | int |
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": question.index.name,
+        "data": question.index.name or Path(question.index.root).stem,
         "part": question.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
