@@ -29,6 +29,7 @@ QUESTIONS = (
     "Looking where?",
     "Is it a shortcut?",
     "What would it do to the worklist?",
+    "What would it refuse?",
 )
 
 
@@ -204,7 +205,7 @@ def test_a_bound_that_is_broken_on_test_is_said() -> None:
 @pytest.mark.parametrize("evaluation", [bare(), bare(asked=False)])
 def test_what_nobody_asked_says_how_to_ask(evaluation: Evaluation) -> None:
     found = {answer.anchor: answer for answer in answers(evaluation)}
-    for anchor in ("better", "where", "shortcut", "worklist"):
+    for anchor in ("better", "where", "shortcut", "worklist", "refused"):
         assert not found[anchor].asked
         assert found[anchor].command.startswith("cxreader ")
     assert "give --prevalence" in found["threshold"].text

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.reporting.evidence_world import PATIENT, bare, beside, evidence_of, rich
 
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.intervals import Sample
+from cxreader.evaluation.refusals import count_refusals
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.models.registry import model_entry
@@ -95,12 +99,17 @@ def test_only_predictions_leave_the_model_unknown_and_say_so() -> None:
     card = render_model_card(rich())
     assert f"**{', '.join(FACTS['Model details'])}**: {ONLY_PREDICTIONS}" in card
     assert "Not looked for" in card[card.index("### Shortcuts") :]
-    assert "Not answered here: Looking where? Is it a shortcut?" in card
+    assert "Not answered here: Looking where? Is it a shortcut? What would it refuse?" in card
 
 
 def test_what_looked_at_the_images_stands_in_the_card() -> None:
     looked = beside()
-    card = render_model_card(rich(), beside=looked)
+    refused = np.arange(100) < 3
+    sample = Sample(np.arange(100) % 2, np.arange(100))
+    refusals = count_refusals(refused, [("blurred: soft",) if r else () for r in refused], sample, stated=0.01)
+    card = render_model_card(replace(rich(), refusals=refusals), beside=looked)
+    assert "3.0 %" in card[card.index("### Refusals") :]
+    assert "blurred (3)" in card
     assert looked.shortcuts is not None
     assert looked.shortcuts.line in card
     assert all(reason.split(":")[0] in card for reason in looked.shortcuts.reasons)

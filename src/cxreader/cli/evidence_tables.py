@@ -121,13 +121,13 @@ def _show_second_reading(found: LabelComparison) -> None:
 def show_refusals(found: Refusals) -> None:
     """The share of images that the reader would refuse, and why."""
     from cxreader.evaluation.refusals import WHO
-    from cxreader.reporting.refusals import refusal_words
+    from cxreader.reporting.refusals import in_percent, percent, refusal_words
 
     rows = [
         (
             WHO[name],
-            _value(share),
-            share.interval,
+            percent(share),
+            in_percent(share),
             f"{share.n_positive}/{share.n_negative}",
             share.n_patients or "unknown",
         )
@@ -135,10 +135,6 @@ def show_refusals(found: Refusals) -> None:
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
     table("Acceptance", header, rows, note=refusal_words(found))
-
-
-def _value(share: Estimate) -> str:
-    return "undefined" if _undefined(share) else f"{share.value:.3f}"
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from cxreader.evaluation.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.metrics import ratio
 
+MANY_REFUSED = 0.02
+"""Share of refused images above which, if its whole interval lies there, every report warns."""
 WHO = {"all": "all images", "normal": "normal images", "abnormal": "abnormal images"}
 
 

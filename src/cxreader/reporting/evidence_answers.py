@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.refusals import MANY_REFUSED
 from cxreader.reporting.beside import NOTHING, Beside
+from cxreader.reporting.refusals import in_percent, percent
 from cxreader.reporting.tables import counted, interval, on, p_words, share_words, told, value
 
 if TYPE_CHECKING:
     from cxreader.evaluation.calibration_report import CalibrationReport
     from cxreader.evaluation.paired import PairedComparison
     from cxreader.evaluation.queueing import Triage
+    from cxreader.evaluation.refusals import Refusals
     from cxreader.evaluation.subgroups import Subgroup, Subgroups
 
 AUDIT = "cxreader audit shortcuts --model ARTIFACT --data SOURCE"
@@ -47,7 +50,7 @@ class Answer:
 
 
 def answers(evaluation: Evaluation, beside: Beside = NOTHING) -> tuple[Answer, ...]:
-    """How sure, at which threshold, how honest, for whom, better than what, looking where, a shortcut, the worklist."""
+    """How sure, at which threshold, how honest, for whom, better than what, looking where, shortcuts, worklist, refusals."""
     evidence = evaluation.evidence
     return (
         _how_sure(evaluation),
@@ -58,6 +61,7 @@ def answers(evaluation: Evaluation, beside: Beside = NOTHING) -> tuple[Answer, .
         _looking_where(beside),
         _shortcut(beside),
         _worklist(None if evidence is None else evidence.triage),
+        _refused(evaluation.refusals),
     )
 
 
@@ -251,6 +255,21 @@ def _shortcut(beside: Beside) -> Answer:
     return Answer(
         ask, anchor, audit.verdict, f"{audit.line}.{reason}", on(audit.model), alert=audit.verdict == "suspected"
     )
+
+
+def _refused(refusals: Refusals | None) -> Answer:
+    ask, anchor = "What would it refuse?", "refused"
+    if refusals is None:
+        text = "Not measured: predictions do not show what a reader would refuse to answer. It needs the model and the images:"
+        return _open(ask, anchor, text, f"{AGAIN} --model ARTIFACT --data SOURCE")
+    share = refusals.shares["all"]
+    if np.isnan(share.value):
+        return Answer(ask, anchor, NONE, f"Undefined: {share.reason}.", on(share), alert=True)
+    text = f"{percent(share)} of these images ({in_percent(share)}); they are judged here all the same."
+    if refusals.reasons:
+        kinds = "; ".join(f"{reason} ({count:,})" for reason, count in list(refusals.reasons.items())[:2])
+        text += f" Most often: {kinds}."
+    return Answer(ask, anchor, percent(share), text, on(share), alert=share.low > MANY_REFUSED)
 
 
 def _worklist(triage: Triage | None) -> Answer:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from cxreader.evaluation.intervals import Estimate
 from cxreader.evaluation.refusals import WHO, Refusals
-from cxreader.reporting.tables import Row, Table, cell, methods_of, on, share_words
+from cxreader.reporting.tables import Cell, Row, Table, methods_of, on, share_words
 
 WHAT = (
     "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
@@ -13,7 +16,10 @@ WHAT = (
 
 def refusals_table(found: Refusals) -> Table:
     """The share refused of all, of normal and of abnormal images."""
-    rows = tuple(Row(WHO[name], (cell(share),), (on(share),)) for name, share in found.shares.items())
+    rows = tuple(
+        Row(WHO[name], (Cell(percent(share), (in_percent(share),)),), (on(share),))
+        for name, share in found.shares.items()
+    )
     return Table(("Of", "Refused"), rows, f"95 % intervals: {methods_of(found.shares)}.")
 
 
@@ -24,3 +30,15 @@ def refusal_words(found: Refusals) -> str:
         stated = f"The artifact states {share_words(found.stated)} for each of its checks, on images like its own."
     why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
     return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
+
+
+def percent(share: Estimate) -> str:
+    """`1.4 %`, or undefined."""
+    return "undefined" if np.isnan(share.value) else f"{100 * share.value:.1f} %"
+
+
+def in_percent(share: Estimate) -> str:
+    """The interval, `0.7 to 2.2 %`, or why there is none."""
+    if np.isnan(share.low):
+        return f"no interval: {share.reason}"
+    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"

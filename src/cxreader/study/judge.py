@@ -19,7 +19,7 @@ from cxreader.evaluation.baselines import thumbnail_logistic
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked, refuse_undrawable
 from cxreader.evaluation.intervals import Sample
-from cxreader.evaluation.refusals import Refusals, count_refusals
+from cxreader.evaluation.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.shortcut_records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
@@ -29,6 +29,7 @@ from cxreader.progress import Bar
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.model_facts import facts_of
+from cxreader.reporting.refusals import in_percent, percent
 from cxreader.study.looking import Looking, look
 from cxreader.study.question import Question, without_training_patients
 from cxreader.study.shortcuts import audit_shortcuts
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 THUMBNAIL = "16 x 16 thumbnail, logistic regression"
-MANY_REFUSED = 0.02
-"""Share of refused images above which, if its whole interval lies there, every report warns."""
 
 
 def judge(
@@ -138,7 +137,7 @@ def _many_refused(refusals: Refusals) -> list[str]:
         return []
     why = "; ".join(f"{reason} ({count:,})" for reason, count in refusals.reasons.items())
     return [
-        f"{100 * share.value:.1f} % of these images would be refused ({share.interval}), though they are judged here: {why}"
+        f"{percent(share)} of these images would be refused ({in_percent(share)}), though they are judged here: {why}"
     ]
 
 
