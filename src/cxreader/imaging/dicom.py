@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 FOR_PROCESSING = "for-processing image: raw detector values, not what a radiologist is shown"
-_PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 _SQUARE = 0.01
 """Pixels whose sides differ by less are square: spacings are rounded."""
 _MAX_ASPECT = 4.0
@@ -91,7 +90,7 @@ def _radiograph(parsed: Parsed, label: str, window: int) -> Radiograph:
         pixels, colour = _grey_of_palette(stored, parsed.elements, form, label)
     else:
         pixels, notes = _grey(stored, parsed.elements, form, window=window, label=label)
-    if told.presentation_intent == "FOR PROCESSING" or told.sop_class in _PROCESSING_CLASSES:
+    if told.for_processing:
         notes = (FOR_PROCESSING, *notes)
     pixels, spacing, more = _squared(pixels, form, aspect, told.spacing)
     return Radiograph(pixels, label, told.view, spacing, notes + more, header=told, colour=colour)

@@ -36,13 +36,10 @@ WANTED = {
     "DirectoryRecordSequence": _DIRECTORY,
     "SOPClassUID": 0x00080016,
     "SOPInstanceUID": 0x00080018,
-    "AccessionNumber": 0x00080050,
     "Modality": 0x00080060,
     "PresentationIntentType": 0x00080068,
-    "PatientName": 0x00100010,
     "PatientID": 0x00100020,
     "IssuerOfPatientID": 0x00100021,
-    "PatientBirthDate": 0x00100030,
     "PatientSex": 0x00100040,
     "PatientAge": 0x00101010,
     "BodyPartExamined": 0x00180015,
@@ -81,7 +78,7 @@ WANTED = {
     "VOILUTSequence": 0x00283010,
     "PresentationLUTShape": 0x20500020,
 }
-"""The tags that are looked at. Those of a patient are compared and hashed, and never leave (`dicom_header`)."""
+"""The tags that are looked at. The identifier of a patient is hashed, and never leaves (`dicom_header`)."""
 
 
 @dataclass(frozen=True, slots=True)
