@@ -335,6 +335,7 @@ BAD: dict[str, tuple[Dataset, str]] = {
     "no size": (twelve(Rows=None), "without a picture"),
     "short": (twelve(PixelData=b"\0" * 100), "cut short: 100 bytes of 13,824"),
     "huge": (twelve(Rows=65535, Columns=65535), "promises 65535 x 65535"),
+    "no bits": (twelve(BitsAllocated=None), "does not say how many bits"),
     "32 bits": (twelve(BitsAllocated=32, BitsStored=32), "pixels of 32 bits"),
     "four samples": (twelve(SamplesPerPixel=4), "4 samples"),
     "strange colours": (dataset(colours(), bits=8, PhotometricInterpretation="HSV"), "colours told as HSV"),
@@ -393,3 +394,43 @@ def test_files_without_preamble_or_meta_information(syntax: str, form: str, dcmt
 def test_what_only_begins_like_dicom_is_none(data: bytes) -> None:
     with pytest.raises(ImageError, match="not a PNG, JPEG or DICOM"):
         read(data)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("VOILUTFunction", "sigmoid"), ("PresentationLUTShape", "inverse")])
+def test_codes_in_lower_case_mean_the_same(keyword: str, value: str) -> None:
+    lower = twelve()
+    lower.add_new(keyword, "LO", value)  # a code by the dictionary; pydicom would refuse to write it as one
+    upper = twelve(**{keyword: value.upper()})
+    np.testing.assert_array_equal(read(encoded(lower)).pixels, read(encoded(upper)).pixels)
+    assert not np.array_equal(read(encoded(lower)).pixels, read(encoded(twelve())).pixels)
+
+
+def test_an_absent_photometric_interpretation_is_noted_and_an_unknown_one_refused() -> None:
+    radiograph = read(encoded(twelve(PhotometricInterpretation=None)))
+    assert radiograph.notes == ("no photometric interpretation in the header: taken as MONOCHROME2",)
+    np.testing.assert_array_equal(radiograph.pixels, read(encoded(twelve())).pixels)
+    with pytest.raises(ImageError, match="no known term; correct it: MONOCHROME1 and MONOCHROME2"):
+        read(encoded(twelve(PhotometricInterpretation="MONOCHROME 1")))
+
+
+def with_window(center: str | None, width: str | None) -> bytes:
+    made = dataset(picture())
+    for keyword, value in (("WindowCenter", center), ("WindowWidth", width)):
+        if value is not None:
+            made.add_new(keyword, "LO", value)
+    return encoded(made)
+
+
+def test_the_numbers_before_an_unreadable_one_are_the_window() -> None:
+    expected = read(encoded(dataset(picture(), WindowCenter="2040.5", WindowWidth="3000"))).pixels
+    for center, width in (("2040.5\\", "3000\\"), ("2040.5\\x", "3000\\500"), ("2040.5\\1,5", "3000")):
+        radiograph = read(with_window(center, width))
+        np.testing.assert_array_equal(radiograph.pixels, expected)
+        assert radiograph.notes == ()
+
+
+@pytest.mark.parametrize(("center", "width"), [("2040,5", "3000"), ("2040.5", None), (None, "3000"), ("nan", "1")])
+def test_a_window_that_cannot_be_read_is_not_called_absent(center: str | None, width: str | None) -> None:
+    first, second = read(with_window(center, width)).notes
+    assert first == "the header's window cannot be read"
+    assert second.startswith("values from ")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging import dicom_codestreams as codestreams
 from cxreader.imaging.dicom_lossless import rewritten
+from cxreader.imaging.dicom_terms import PHOTOMETRIC
 from cxreader.imaging.dicom_parse import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, Parsed
 from cxreader.imaging.png import refuse_many_scans
 from cxreader.imaging.radiograph import MAX_PIXELS
@@ -79,11 +80,17 @@ def layout(parsed: Parsed, label: str) -> Layout:
     samples, allocated = e.integer("SamplesPerPixel", 1), e.integer("BitsAllocated", 0)
     stored = e.integer("BitsStored", allocated)
     high = e.integer("HighBit", stored - 1)
+    photometric = e.code("PhotometricInterpretation") or "MONOCHROME2"
+    if photometric not in PHOTOMETRIC:
+        mend = "correct it: MONOCHROME1 and MONOCHROME2, RGB, YBR and palettes are read"
+        raise ImageError("the photometric interpretation is no known term", where=label, mend=mend)
     found = Layout(
-        rows, columns, samples, (e.text("PhotometricInterpretation") or "MONOCHROME2")[:16].upper(), allocated, stored,
+        rows, columns, samples, photometric, allocated, stored,
         high if stored - 1 <= high < allocated else stored - 1,
         e.integer("PixelRepresentation", 0) == 1, e.integer("PlanarConfiguration", 0) == 1,
     )  # fmt: skip
+    if not allocated:
+        raise ImageError("the header does not say how many bits a pixel has", where=label, mend="export the image again")
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
         what = f"pixels of {stored} bits in {allocated}"
         raise ImageError(what, where=label, mend="radiographs have at most 16 bits in 8 or 16")
