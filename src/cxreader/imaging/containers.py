@@ -11,11 +11,15 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from cxreader.errors import CxreaderError, ImageError
+from cxreader.imaging import files
 from cxreader.imaging.radiograph import MAX_BYTES
 
 SEPARATOR = "!/"
@@ -23,6 +27,13 @@ MAX_MEMBERS = 100_000
 MAX_TOTAL = 64 * 2**30
 """Bytes that all members of an archive may have; they are read one at a time."""
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+MAX_DIRECTORY = 64 * 2**20
+"""Bytes of an archive's directory: of 100,000 members with names of 600 letters."""
+_END, _END_64 = struct.Struct("<4s6xHL6x"), struct.Struct("<4s28xQQ8x")
+_LOCATOR, _HEADER = 20, 46
+_DOCUMENTS = ("[Content_Types].xml", "mimetype")
+"""The members by which documents of office programs are known (OPC, OpenDocument, EPUB)."""
+_MEDIA_CLASS, _DIRECTORY_CLASS = b"\x02\x00\x02\x00UI", b"1.2.840.10008.1.3.10"
 _LOCAL = struct.Struct("<4s22xHH")
 _RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
 _NOT_WHOLE = (
@@ -39,12 +50,13 @@ _NOT_WHOLE = (
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """True for a zip archive, by its first bytes."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(4) in ZIP
-    except (OSError, ValueError):
-        return False
+    """True for a zip archive, by its first bytes, that is no document of an office program."""
+    return _starts(path, ZIP) and not _is_document(os.fspath(path))
+
+
+def is_inner_archive(head: bytes) -> bool:
+    """True for the first bytes of a zip archive that is no document: of one that lies in another."""
+    return head.startswith(ZIP) and not any(name.encode() in head for name in _DOCUMENTS)
 
 
 def is_member(name: str | os.PathLike[str]) -> bool:
@@ -55,8 +67,10 @@ def is_member(name: str | os.PathLike[str]) -> bool:
 def refuse(path: str | os.PathLike[str]) -> None:
     """Raise ImageError: a container is no image. It says what is wrong with the container first, where something is."""
     label = os.fspath(path)
-    if is_archive(path):
-        count = len(_directory(label))
+    if _starts(path, ZIP) and _is_document(label):
+        what, mend = "is a document, not an image", "give the radiograph as DICOM, PNG or JPEG"
+    elif is_archive(path):
+        count = _directory(label).count
         what, mend = (
             f"is a zip archive of {count:,} files, not an image",
             "give it to `cxreader read`, or name a member",
@@ -76,7 +90,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     Raises ImageError for an archive that is damaged, or holds too much.
     """
     label = os.fspath(archive)
-    for info in _directory(label).values():
+    for info in _directory(label).infos.values():
         parts = info.filename.split("/")
         if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part[:2] != ".." for part in parts):
             continue
@@ -93,7 +107,11 @@ def read_member(name: str) -> bytes:
     if found is None:
         raise ImageError("no such file", where=name, mend="check the path")
     archive, inner = found
-    info = _directory(archive).get(inner)
+    directory = _directory(archive)
+    if inner in directory.twice:
+        what = "the archive has several members of this name"
+        raise ImageError(what, where=name, mend="unpack it with a tool that keeps them all")
+    info = directory.infos.get(inner)
     if info is None:
         raise ImageError("no such member in the archive", where=name, mend="check its name")
     return _inflated(archive, info, name)
@@ -109,7 +127,7 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
     label = os.fspath(dicomdir)
     folder = Path(label).parent
     try:
-        data = Path(label).read_bytes()
+        data = files.load(label)
         items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS, most=MAX_BYTES)
         names = [item.texts("ReferencedFileID") for item in items]
     except CxreaderError:
@@ -120,14 +138,17 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
 
 
 def is_dicomdir(path: str | os.PathLike[str]) -> bool:
-    """True for a file that is called DICOMDIR and is DICOM."""
-    if not Path(path).name.upper().startswith("DICOMDIR"):
-        return False
+    """True for a DICOMDIR, by its content."""
     try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except (OSError, ValueError):
+        return holds_directory(files.first_bytes(path, 4096))
+    except ImageError:
         return False
+
+
+def holds_directory(head: bytes) -> bool:
+    """True for the first bytes of a DICOMDIR: by its Media Storage SOP Class UID, whatever it is called."""
+    at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
+    return at >= 0 and head[at + 8 :].startswith(_DIRECTORY_CLASS)
 
 
 def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:
@@ -150,7 +171,31 @@ def _split(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _directory(archive: str) -> dict[str, zipfile.ZipInfo]:
+def _starts(path: str | os.PathLike[str], magic: tuple[bytes, ...]) -> bool:
+    try:
+        return files.first_bytes(path, 4) in magic
+    except ImageError:
+        return False
+
+
+def _is_document(archive: str) -> bool:
+    """Office programs write zip archives too. One that is damaged, or holds too much, is none: reading it says so."""
+    try:
+        return any(name in _directory(archive).infos for name in _DOCUMENTS)
+    except ImageError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """What is in an archive: members by name, the last of each; names that several have; how many members there are."""
+
+    infos: dict[str, zipfile.ZipInfo]
+    twice: frozenset[str]
+    count: int
+
+
+def _directory(archive: str) -> _Directory:
     try:
         found = Path(archive).stat()
         return _listed(archive, found.st_size, found.st_mtime_ns)
@@ -159,16 +204,47 @@ def _directory(archive: str) -> dict[str, zipfile.ZipInfo]:
 
 
 @lru_cache(maxsize=8)
-def _listed(archive: str, size: int, changed: int) -> dict[str, zipfile.ZipInfo]:  # noqa: ARG001 - parts of the key
+def _listed(archive: str, size: int, changed: int) -> _Directory:  # noqa: ARG001 - parts of the key
     """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
-    with zipfile.ZipFile(archive) as file:
-        infos = file.infolist()
+    with files.opened(archive) as opened:
+        told = _count(opened, size)
+        if told > MAX_MEMBERS:
+            what = f"the archive holds {told:,} files"
+            raise ImageError(what, where=archive, mend=f"at most {MAX_MEMBERS:,} are read")
+        with zipfile.ZipFile(opened) as file:
+            infos = file.infolist()
     total = sum(info.file_size for info in infos)
-    if len(infos) > MAX_MEMBERS or total > MAX_TOTAL:
+    if total > MAX_TOTAL:
         what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
-        mend = f"at most {MAX_MEMBERS:,} of {MAX_TOTAL // 2**30} GiB together are read"
-        raise ImageError(what, where=archive, mend=mend)
-    return {info.filename: info for info in infos}
+        raise ImageError(what, where=archive, mend=f"at most {MAX_TOTAL // 2**30} GiB together are read")
+    names = Counter(info.filename for info in infos)
+    twice = frozenset(name for name, count in names.items() if count > 1)
+    return _Directory({info.filename: info for info in infos}, twice, len(infos))
+
+
+def _count(file: BinaryIO, size: int) -> int:
+    """How many members an archive's directory lists, before zipfile makes an object of each; 0 when it has no end record.
+
+    The end record may lie about the number (PKWARE APPNOTE 4.3.16), so that the directory's own headers count too.
+    """
+    file.seek(max(0, size - _END.size - 0xFFFF))
+    tail = file.read()
+    at = len(tail) - _END.size if tail[-_END.size :][:4] == ZIP[1] else tail.rfind(ZIP[1])
+    if at < 0 or at + _END.size > len(tail):
+        return 0
+    _, told, length = _END.unpack_from(tail, at)
+    end = size - len(tail) + at
+    file.seek(max(0, end - _END_64.size - _LOCATOR))
+    record = file.read(_END_64.size + _LOCATOR)
+    if record.startswith(b"PK\x06\x06") and record[_END_64.size :].startswith(b"PK\x06\x07"):  # zip64
+        _, told, length = _END_64.unpack_from(record)
+        end -= _END_64.size + _LOCATOR
+    if told > MAX_MEMBERS or length > end:  # zipfile refuses the latter
+        return int(told)
+    if length > MAX_DIRECTORY:
+        return int(length) // _HEADER
+    file.seek(end - length)
+    return max(int(told), file.read(length).count(b"PK\x01\x02"))
 
 
 def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX_BYTES) -> bytes:
@@ -177,7 +253,7 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
     if refusal is not None:
         raise ImageError(refusal, where=name, mend="unpack the archive with a tool you trust")
     try:
-        with Path(archive).open("rb") as file:  # ZipFile would read the whole directory again for each member
+        with files.opened(archive) as file:  # ZipFile would read the whole directory again for each member
             file.seek(info.header_offset)
             head = file.read(_LOCAL.size)
             magic, names, extra = _LOCAL.unpack(head)
