@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from tests.dicom_files import HEIGHT, WIDTH, alike, converted, dataset, encoded, picture, rendered, table
 
 from cxreader.errors import ImageError, UsageError
@@ -434,3 +435,25 @@ def test_a_window_that_cannot_be_read_is_not_called_absent(center: str | None, w
     first, second = read(with_window(center, width)).notes
     assert first == "the header's window cannot be read"
     assert second.startswith("values from ")
+
+
+def test_a_header_that_is_cut_short_says_so() -> None:
+    import pydicom
+
+    data = encoded(twelve())
+    whole = pydicom.dcmread(io.BytesIO(data))
+    elements: list[Any] = [whole.get_item(tag) for tag in list(whole.keys())]
+    cuts = [e.value_tell + 1 for e in elements if e.length > 1 and e.tag < 0x7FE00010]
+    assert len(cuts) > 20
+    for cut in (200, 260, *cuts):
+        with pytest.raises(ImageError, match="the file is cut short within its header; copy the file again"):
+            read(data[:cut])
+
+
+@pytest.mark.parametrize("first", [-1000, 0])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_the_first_value_of_a_voi_lut_may_be_negative_beside_unsigned_pixels(first: int, syntax: str) -> None:
+    curve = table(CURVE * 4095, first, 12, signed_first=True)
+    made = dataset(picture(), RescaleSlope=1, RescaleIntercept=first, VOILUTSequence=[curve])
+    made.file_meta.TransferSyntaxUID = UID(syntax)
+    np.testing.assert_allclose(read(encoded(made)).pixels, np.rint(CURVE * 4095)[picture()] / 4095, atol=1 / 4095)

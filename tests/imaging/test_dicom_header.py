@@ -16,6 +16,7 @@ from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 from cxreader.data.salt import patient_hash
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom_header import OTHER, DicomHeader
+from cxreader.imaging.dicom_parse import WANTED
 from cxreader.imaging.read import read, read_header, size
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")
@@ -152,9 +153,7 @@ def test_a_term_is_one_whoever_is_called_so(name: str) -> None:
         ([], None, False),
     ],
 )
-def test_the_patient_orientation_is_of_letters_an_axis(
-    told: list[str], orientation: str | None, lateral: bool
-) -> None:
+def test_the_patient_orientation_is_of_letters_an_axis(told: list[str], orientation: str | None, lateral: bool) -> None:
     found = header(PatientOrientation=told)
     assert (found.patient_orientation, found.lateral) == (orientation, lateral)
 
@@ -282,3 +281,7 @@ def test_real_headers(images_root: Path) -> None:
     assert (found["test6.dcm"].patient_position, found["test1.dcm"].age) == (OTHER, 81)
     assert found["1.2.276.0"].spacing == (0.168, 0.168)
     assert not any("Finding" in repr(header) or "Effusion" in repr(header) for header in found.values())
+
+
+def test_the_name_is_not_even_looked_at() -> None:
+    assert not {"PatientName", "PatientBirthDate", "AccessionNumber"} & set(WANTED)

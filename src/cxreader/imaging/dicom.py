@@ -104,7 +104,7 @@ def _grey(
     """float32 (H, W) in [0, 1] of one sample a pixel, and notes."""
     codes, apart = _codes(stored, elements, form)
     measured = luts.modality(elements, form, label)
-    shown, notes = luts.voi(elements, form, measured, window=window, label=label)
+    shown, notes = luts.voi(elements, measured, window=window, label=label)
     pad = _padding_codes(elements, form)
     if shown is None:
         shown, note = _without_window(codes, apart, measured, pad, form)

@@ -28,8 +28,9 @@ _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 
 class DicomHeader:
     r"""What a DICOM header tells of a picture, and nothing else of it; None where it is silent.
 
-    Codes are terms of `dicom_terms`, upper case; what is no known term is OTHER. `rows` and `columns` as stored, `spacing` of the stored pixels in mm (x, y). `age` in years as written. `patient_orientation`: the
-    directions of rows and columns, such as `L\F`. `patient`: 16 hex digits, when a salt was given and the file names one.
+    Codes are terms of `dicom_terms`, upper case; what is no known term is OTHER. `rows` and `columns` as stored, `spacing` of
+    the stored pixels in mm (x, y). `age` in years as written. `patient_orientation`: the directions of rows and columns, such
+    as `L\F`. `patient`: 16 hex digits, when a salt was given and the file names one.
     """
 
     modality: str | None = None
@@ -88,7 +89,8 @@ def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
         view_position=_term(e.text("ViewPosition"), terms.VIEWS),
         patient_position=_term(e.text("PatientPosition"), terms.POSITIONS),
         patient_orientation=_orientation(e),
-        laterality=_term(e.text("ImageLaterality"), terms.LATERALITIES) or _term(e.text("Laterality"), terms.LATERALITIES),
+        laterality=_term(e.text("ImageLaterality"), terms.LATERALITIES)
+        or _term(e.text("Laterality"), terms.LATERALITIES),
         sop_class=_uid(e.text("SOPClassUID")),
         sop_instance_uid=_uid(e.text("SOPInstanceUID")),
         presentation_intent=_term(e.text("PresentationIntentType"), terms.INTENTS),

@@ -55,12 +55,12 @@ def modality(elements: Elements, form: Layout, label: str) -> tuple[Values, bool
 
 
 def voi(
-    elements: Elements, form: Layout, measured: tuple[Values, bool], *, window: int, label: str
+    elements: Elements, measured: tuple[Values, bool], *, window: int, label: str
 ) -> tuple[Values | None, tuple[str, ...]]:
     """float64 (codes,) in [0, 1] by the `window`-th VOI LUT or window of the header, and notes; None when none is usable.
 
-    The tables of a VOI LUT sequence count first, then the windows (C.11.2). Without a note there is none. Raises UsageError for a negative `window`,
-    ImageError when the header has not so many, or a table is damaged.
+    The tables of a VOI LUT sequence count first, then the windows (C.11.2). None without a note: the header has none. Raises
+    UsageError for a negative `window`, ImageError when the header has not so many, or a table is damaged.
     """
     if window < 0:
         raise UsageError(f"window {window} is negative", mend="0 is the first")
@@ -72,7 +72,7 @@ def voi(
         mend = f"choose one below {count}" if count else "leave it out: a range is taken from the picture"
         raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
-        table = lut(tables[window], form.signed and not by_table, label)
+        table = lut(tables[window], not by_table and bool(values.min() < 0), label)
         return np.minimum(table.apply(values) / table.top, 1.0), ()
     if not count:
         told = elements.text("WindowCenter") or elements.text("WindowWidth")
@@ -146,11 +146,14 @@ def _in_sign(value: int, form: Layout) -> int:
 
 
 def lut(item: Elements, signed: bool, label: str, *, names: tuple[str, str] = ("LUTDescriptor", "LUTData")) -> Lut:
-    """A table of the header (C.11.1.1). Entries may be packed as bytes, and the depth told wrong. Raises ImageError."""
+    """A table of the header (C.11.1.1); `signed`: a first value told without a sign may mean a negative one.
+
+    Entries may be packed as bytes, and the depth told wrong. Raises ImageError.
+    """
     told = item.numbers(names[0])
     if len(told) < 3:
         raise ImageError("a lookup table without a description", where=label, mend="export the image again")
-    length, first, bits = int(told[0]) % _FULL or _FULL, int(told[1]) % _FULL, int(told[2])
+    length, first, bits = int(told[0]) % _FULL or _FULL, int(told[1]), int(told[2])
     entries = item.words(names[1])
     if len(entries) < length:
         if item.octets(names[1]) < length:

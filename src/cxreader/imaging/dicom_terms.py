@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from itertools import permutations, product
 
-MODALITIES = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MODALITIES = _words(
     """
     AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER KO
     LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
     RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RX SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
     AS CD CF CP CS DD DF DM DS EC FA FS LP MA MS OPR ST VF
-    """.split()
+    """
 )
 """PS3.3 C.7.3.1.1.1; the last line's are retired."""
 
-BODY_PARTS = frozenset(
+BODY_PARTS = _words(
     """
     ABDOMEN ABDOMENPELVIS ADRENAL ANKLE AORTA ARM AXILLA BACK BLADDER BRAIN BREAST BRONCHUS BUTTOCK CALCANEUS CALF CAROTID
     CEREBELLUM CERVIX CHEEK CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS CLAVICLE COCCYX COLON CORNEA CORONARYARTERY
@@ -29,22 +34,22 @@ BODY_PARTS = frozenset(
     STERNUM STOMACH SUBMANDIBULAR TESTIS THIGH THUMB THYMUS THYROID TIBIA TLSPINE TMJ TOE TONGUE TRACHEA TSPINE ULNA URETER
     URETHRA UTERUS VAGINA VULVA WHOLEBODY WRIST ZYGOMA
     LUNGS RIBCAGE RIBS THORAX
-    """.split()
+    """
 ) | {"PORT CHEST"}
 """PS3.16 Annex L, Body Part Examined; the last five are spellings that devices write."""
 
-VIEWS = frozenset(
+VIEWS = _words(
     """
     AP PA LL RL RLD LLD RLO LLO LAO RAO LPO RPO
     CC MLO ML LM LMO XCCL XCCM FB SIO ISO CV AT
     AXIAL DECUBITUS LAT LATERAL LORDOTIC OBLIQUE OBL SWIMMERS TANGENTIAL
-    """.split()
+    """
 ) | {"AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD", "XTABLE LATERAL"}
 """View Position: PS3.3 C.8.1.1.1.1 and C.8.11.5, of mammograms, and spellings that devices write."""
 
 POSTURES = frozenset(
     first + lay for first, lay in product(("HF", "FF", "LF", "RF", "AF", "PF"), ("P", "S", "DR", "DL"))
-) | frozenset("ERECT UPRIGHT STANDING SITTING SUPINE PRONE RECUMBENT SEMIERECT SEMI_ERECT".split())
+) | _words("ERECT UPRIGHT STANDING SITTING SUPINE PRONE RECUMBENT SEMIERECT SEMI_ERECT")
 """How a patient lay or stood (PS3.3 C.7.3.1.1.2, such as HFS), and plain words for it: none of them is a view."""
 
 POSITIONS = POSTURES | VIEWS
@@ -60,9 +65,9 @@ DIRECTIONS = frozenset(
 
 LATERALITIES = frozenset("LRUB")
 INTENTS = frozenset(("FOR PRESENTATION", "FOR PROCESSING"))
-PHOTOMETRIC = frozenset(
+PHOTOMETRIC = _words(
     """
     MONOCHROME1 MONOCHROME2 RGB YBR_FULL YBR_FULL_422 YBR_PARTIAL_422 YBR_PARTIAL_420 YBR_ICT YBR_RCT HSV ARGB CMYK XYB
-    """.split()
+    """
 ) | {"PALETTE COLOR"}
 """PS3.3 C.7.6.3.1.2."""

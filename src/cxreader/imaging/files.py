@@ -1,4 +1,4 @@
-"""Files and folders of images: regular files are opened, of bounded size, and folders are walked; nothing else hangs or fills memory."""
+"""Files are opened, and folders walked, so that nothing waits, fills memory or vanishes: regular files alone, of bounded size."""
 
 from __future__ import annotations
 
