@@ -158,3 +158,17 @@ def test_a_noisy_png_is_no_jpeg_of_many_scans(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("cxreader.imaging.png.MAX_SCANNED", noise.size)
     assert data.count(b"\xff\xda") > 1
     np.testing.assert_allclose(read(data).pixels, noise / 65535, atol=1e-6)
+
+
+def test_a_small_file_takes_little_memory_and_a_large_one_is_refused_unread(tmp_path: Path) -> None:
+    import tracemalloc
+
+    (tmp_path / "a.png").write_bytes(_encoded(Image.fromarray(RAMP)))
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(300 * 2**20)
+    tracemalloc.start()
+    read(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="has 300 MiB; at most 256 MiB are read"):
+        read(tmp_path / "large.png")
+    assert tracemalloc.get_traced_memory()[1] < 2**21
+    tracemalloc.stop()

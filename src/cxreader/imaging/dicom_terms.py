@@ -35,8 +35,8 @@ BODY_PARTS = _words(
     URETHRA UTERUS VAGINA VULVA WHOLEBODY WRIST ZYGOMA
     LUNGS RIBCAGE RIBS THORAX
     """
-) | {"PORT CHEST"}
-"""PS3.16 Annex L, Body Part Examined; the last five are spellings that devices write."""
+) | {"PORT CHEST", "WHOLE BODY"}
+"""PS3.16 Annex L, Body Part Examined; the last six are spellings that devices write."""
 
 VIEWS = _words(
     """

@@ -33,12 +33,10 @@ def load(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a file. Raises ImageError, for one of more than MAX_BYTES too."""
     with opened(path) as file:
         length = os.fstat(file.fileno()).st_size
-        data = _read(file, path, MAX_BYTES + 1) if length <= MAX_BYTES else b""  # it may grow meanwhile
-    length = max(length, len(data))
-    if length > MAX_BYTES:
-        mend = f"at most {MAX_BYTES // 2**20} MiB are read"
-        raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend=mend)
-    return data
+        if length > MAX_BYTES:
+            mend = f"at most {MAX_BYTES // 2**20} MiB are read"
+            raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend=mend)
+        return _read(file, path, length)  # no more, should it grow; a greater number would be allocated in full
 
 
 def below(folder: Path) -> tuple[list[Path], list[Path]]:
