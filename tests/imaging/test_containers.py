@@ -16,7 +16,7 @@ from pydicom.fileset import FileSet
 from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.errors import ImageError
-from cxreader.imaging import containers
+from cxreader.imaging import containers, zip_directory
 from cxreader.imaging.read import read, read_header, size
 from cxreader.inference.paths import listed
 
@@ -129,13 +129,13 @@ def test_a_member_that_must_not_be_read_is_one_row(kind: str, tmp_path: Path) ->
 
 
 def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    containers._listed.cache_clear()
-    monkeypatch.setattr(containers, "MAX_TOTAL", 1000)
+    zip_directory.listed.cache_clear()
+    monkeypatch.setattr(zip_directory, "MAX_TOTAL", 1000)
     assert listed([str(archive)]) == ([str(archive)], 0)
     with pytest.raises(ImageError, match="the archive holds 7 files of"):
         read(archive)
     monkeypatch.undo()
-    monkeypatch.setattr(containers, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 3)
     with pytest.raises(ImageError, match="at most 3 "):
         read(f"{archive}!/series/IM0001")
 
@@ -153,7 +153,7 @@ def test_an_archive_of_too_many_is_refused_before_its_directory_is_made(
             patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 100)
             file.close()
     assert (b"PK\x06\x06" in path.read_bytes()) == zip64
-    monkeypatch.setattr(containers, "MAX_MEMBERS", 149)
+    monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 149)
 
     def never(*_: object) -> None:
         raise AssertionError
@@ -208,11 +208,11 @@ def test_many_members_do_not_read_the_directory_each_time(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as file:
         for n in range(2000):
             file.writestr(f"{n}.dcm", b"x" * 10)
-    containers._listed.cache_clear()
+    zip_directory.listed.cache_clear()
     files, _ = listed([str(tmp_path / "many.zip")])
     for name in files:
         containers.read_member(name)
-    assert (len(files), containers._listed.cache_info().misses) == (2000, 1)
+    assert (len(files), zip_directory.listed.cache_info().misses) == (2000, 1)
 
 
 def test_names_with_newlines_are_one_line_in_messages(tmp_path: Path) -> None:

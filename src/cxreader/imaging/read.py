@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from cxreader.errors import ImageError, UsageError
 from cxreader.imaging import containers, files, png
 from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -116,7 +117,7 @@ def _content(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[
     if _is_member(source):
         return label, containers.read_member(label)
     data = files.load(source)
-    if containers.holds_directory(data[:HEAD]) or data.startswith(containers.ZIP):
+    if containers.holds_directory(data[:HEAD]) or data.startswith(ZIP):
         containers.refuse(source)
     return label, data
 
