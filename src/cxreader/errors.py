@@ -106,7 +106,7 @@ class MissingDependencyError(CxreaderError):
 class MissingDecoderError(MissingDependencyError, ImageError):
     """An image whose compression needs a package that is not installed.
 
-    Among many images it is one that cannot be read (an ImageError); alone it ends with the exit code of its first base.
+    Where many images are read it is one that cannot be (an ImageError), a row with its reason.
     """
 
 

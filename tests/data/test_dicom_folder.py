@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -234,3 +235,23 @@ def test_a_missing_decoder_ends_a_cache_instead_of_shrinking_it(
         build_cache(open_source(tmp_path / "t").records, InputSpec(64), tmp_path / "cache", workers=1)
     monkeypatch.undo()
     assert build_cache(open_source(tmp_path / "t").records, InputSpec(64), tmp_path / "cache", workers=1).errors == ()
+
+
+def test_linked_folders_are_searched_and_closed_ones_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "elsewhere" / "IM0", 0, 0)
+    root = tmp_path / "root"
+    table(root, [(uid(0, 0), "normal")])
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "link" / "loop").symlink_to(root)
+    (root / "closed").mkdir()
+    scandir = os.scandir
+
+    def guarded(path: str) -> Any:  # whoever runs the tests as root may open every folder
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    index = open_dicom_folder(root)
+    assert [record.path for record in index.records] == [str(root / "link" / "IM0")]
+    assert "1 folders cannot be opened: left out" in index.notes

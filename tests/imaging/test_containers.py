@@ -16,7 +16,7 @@ from pydicom.fileset import FileSet
 from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.errors import ImageError
-from cxreader.imaging import containers
+from cxreader.imaging import containers, zip_directory
 from cxreader.imaging.read import read, read_header, size
 from cxreader.inference.paths import listed
 
@@ -57,7 +57,7 @@ def test_members_are_read_as_files_are(archive: Path) -> None:
     assert read(name).source == name
     assert read_header(name) == read_header(DICOM)
     assert size(name) == (WIDTH, HEIGHT)
-    with pytest.raises(ImageError, match="without a picture") as caught:
+    with pytest.raises(ImageError, match="cut short") as caught:
         read(f"{archive}!/torn.dcm")
     assert str(caught.value).startswith(f"{archive}!/torn.dcm: ")
     with pytest.raises(ImageError, match="no such member"):
@@ -129,26 +129,90 @@ def test_a_member_that_must_not_be_read_is_one_row(kind: str, tmp_path: Path) ->
 
 
 def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    containers._listed.cache_clear()
-    monkeypatch.setattr(containers, "MAX_TOTAL", 1000)
+    zip_directory.listed.cache_clear()
+    monkeypatch.setattr(zip_directory, "MAX_TOTAL", 1000)
     assert listed([str(archive)]) == ([str(archive)], 0)
     with pytest.raises(ImageError, match="the archive holds 7 files of"):
         read(archive)
     monkeypatch.undo()
-    monkeypatch.setattr(containers, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 3)
     with pytest.raises(ImageError, match="at most 3 "):
         read(f"{archive}!/series/IM0001")
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_an_archive_of_too_many_is_refused_before_its_directory_is_made(
+    zip64: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.zip"
+    with monkeypatch.context() as patched, zipfile.ZipFile(path, "w") as file:
+        for n in range(150):
+            file.writestr(f"{n}.dcm", b"x")
+        file.comment = b"of many"
+        if zip64:
+            patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 100)
+            file.close()
+    assert (b"PK\x06\x06" in path.read_bytes()) == zip64
+    monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 149)
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(zipfile, "ZipFile", never)
+    with pytest.raises(ImageError, match="holds 150 files; at most 149 are read"):
+        read(path)
+    data = path.read_bytes()
+    at = data.rindex(b"PK\x05\x06")
+    path.write_bytes(data[: at + 8] + b"\1\0\1\0" + data[at + 12 :])  # an end record that tells of one alone
+    with pytest.raises(ImageError, match="holds 150 files"):
+        read(path)
+
+
+def test_two_members_of_one_name_are_a_row_with_its_reason(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.dcm", DICOM)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("a.dcm", png())
+    name = f"{tmp_path / 'a.zip'}!/a.dcm"
+    assert listed([str(tmp_path)]) == ([name], 0)
+    with pytest.raises(ImageError, match="several members of this name"):
+        read(name)
+
+
+@pytest.mark.parametrize("sign", ["[Content_Types].xml", "mimetype"])
+def test_office_files_are_no_archives(sign: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(sign, b"about")
+        file.writestr("media/image1.png", png())
+    (tmp_path / "report").write_bytes(buffer.getvalue())
+    (tmp_path / "a.dcm").write_bytes(DICOM)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        file.writestr("report.docx", buffer.getvalue())
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.dcm")], 2)
+    assert listed([str(tmp_path / "report")]) == ([str(tmp_path / "report")], 0)
+    with pytest.raises(ImageError, match="is a document, not an image"):
+        read(tmp_path / "report")
+
+
+def test_an_archive_in_an_archive_is_a_row_with_its_reason(archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
+        file.write(archive, "inner.zip")
+    files, passed_over = listed([str(tmp_path / "outer.zip")])
+    assert (files, passed_over) == ([f"{tmp_path / 'outer.zip'}!/inner.zip"], 0)
+    with pytest.raises(ImageError, match="is a zip archive in another; unpack it"):
+        read(files[0])
 
 
 def test_many_members_do_not_read_the_directory_each_time(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as file:
         for n in range(2000):
             file.writestr(f"{n}.dcm", b"x" * 10)
-    containers._listed.cache_clear()
+    zip_directory.listed.cache_clear()
     files, _ = listed([str(tmp_path / "many.zip")])
     for name in files:
         containers.read_member(name)
-    assert (len(files), containers._listed.cache_info().misses) == (2000, 1)
+    assert (len(files), zip_directory.listed.cache_info().misses) == (2000, 1)
 
 
 def test_names_with_newlines_are_one_line_in_messages(tmp_path: Path) -> None:
@@ -191,6 +255,22 @@ def test_a_dicomdir_stands_for_the_files_it_names(media: Path) -> None:
         read(media / "DICOMDIR")
     with pytest.raises(ImageError, match="is a DICOMDIR, not an image"):
         read((media / "DICOMDIR").read_bytes())
+
+
+def test_a_dicomdir_is_known_by_its_content(media: Path, tmp_path: Path) -> None:
+    (media / "DICOMDIR_0001.dcm").write_bytes(DICOM)
+    (media / "DICOMDIR").rename(media / "index")
+    files, passed_over = listed([str(media)])
+    assert (len(files), passed_over) == (4, 1)
+    assert str(media / "DICOMDIR_0001.dcm") in files
+    assert len(listed([str(media / "index")])[0]) == 3
+    assert read(media / "DICOMDIR_0001.dcm").pixels.shape == (HEIGHT, WIDTH)
+    with zipfile.ZipFile(tmp_path / "cd.zip", "w") as file:
+        for path in sorted(p for p in media.rglob("*") if p.is_file()):
+            file.write(path, path.relative_to(media).as_posix())
+    files, passed_over = listed([str(tmp_path / "cd.zip")])
+    assert (len(files), passed_over) == (4, 1)
+    assert {read(name).pixels.shape for name in files} == {(HEIGHT, WIDTH)}
 
 
 @pytest.mark.parametrize("parts", [["..", "outside"], ["", "etc", "passwd"], ["a/../../b"], ["link", "x"]])

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from tests.dicom_files import HEIGHT, WIDTH, alike, converted, dataset, encoded, picture, rendered, table
 
 from cxreader.errors import ImageError, UsageError
@@ -335,6 +336,7 @@ BAD: dict[str, tuple[Dataset, str]] = {
     "no size": (twelve(Rows=None), "without a picture"),
     "short": (twelve(PixelData=b"\0" * 100), "cut short: 100 bytes of 13,824"),
     "huge": (twelve(Rows=65535, Columns=65535), "promises 65535 x 65535"),
+    "no bits": (twelve(BitsAllocated=None), "does not say how many bits"),
     "32 bits": (twelve(BitsAllocated=32, BitsStored=32), "pixels of 32 bits"),
     "four samples": (twelve(SamplesPerPixel=4), "4 samples"),
     "strange colours": (dataset(colours(), bits=8, PhotometricInterpretation="HSV"), "colours told as HSV"),
@@ -393,3 +395,65 @@ def test_files_without_preamble_or_meta_information(syntax: str, form: str, dcmt
 def test_what_only_begins_like_dicom_is_none(data: bytes) -> None:
     with pytest.raises(ImageError, match="not a PNG, JPEG or DICOM"):
         read(data)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("VOILUTFunction", "sigmoid"), ("PresentationLUTShape", "inverse")])
+def test_codes_in_lower_case_mean_the_same(keyword: str, value: str) -> None:
+    lower = twelve()
+    lower.add_new(keyword, "LO", value)  # a code by the dictionary; pydicom would refuse to write it as one
+    upper = twelve(**{keyword: value.upper()})
+    np.testing.assert_array_equal(read(encoded(lower)).pixels, read(encoded(upper)).pixels)
+    assert not np.array_equal(read(encoded(lower)).pixels, read(encoded(twelve())).pixels)
+
+
+def test_an_absent_photometric_interpretation_is_noted_and_an_unknown_one_refused() -> None:
+    radiograph = read(encoded(twelve(PhotometricInterpretation=None)))
+    assert radiograph.notes == ("no photometric interpretation in the header: taken as MONOCHROME2",)
+    np.testing.assert_array_equal(radiograph.pixels, read(encoded(twelve())).pixels)
+    with pytest.raises(ImageError, match="no known term; correct it: MONOCHROME1 and MONOCHROME2"):
+        read(encoded(twelve(PhotometricInterpretation="MONOCHROME 1")))
+
+
+def with_window(center: str | None, width: str | None) -> bytes:
+    made = dataset(picture())
+    for keyword, value in (("WindowCenter", center), ("WindowWidth", width)):
+        if value is not None:
+            made.add_new(keyword, "LO", value)
+    return encoded(made)
+
+
+def test_the_numbers_before_an_unreadable_one_are_the_window() -> None:
+    expected = read(encoded(dataset(picture(), WindowCenter="2040.5", WindowWidth="3000"))).pixels
+    for center, width in (("2040.5\\", "3000\\"), ("2040.5\\x", "3000\\500"), ("2040.5\\1,5", "3000")):
+        radiograph = read(with_window(center, width))
+        np.testing.assert_array_equal(radiograph.pixels, expected)
+        assert radiograph.notes == ()
+
+
+@pytest.mark.parametrize(("center", "width"), [("2040,5", "3000"), ("2040.5", None), (None, "3000"), ("nan", "1")])
+def test_a_window_that_cannot_be_read_is_not_called_absent(center: str | None, width: str | None) -> None:
+    first, second = read(with_window(center, width)).notes
+    assert first == "the header's window cannot be read"
+    assert second.startswith("values from ")
+
+
+def test_a_header_that_is_cut_short_says_so() -> None:
+    import pydicom
+
+    data = encoded(twelve())
+    whole = pydicom.dcmread(io.BytesIO(data))
+    elements: list[Any] = [whole.get_item(tag) for tag in list(whole.keys())]
+    cuts = [e.value_tell + 1 for e in elements if e.length > 1 and e.tag < 0x7FE00010]
+    assert len(cuts) > 20
+    for cut in (200, 260, *cuts):
+        with pytest.raises(ImageError, match="the file is cut short within its header; copy the file again"):
+            read(data[:cut])
+
+
+@pytest.mark.parametrize("first", [-1000, 0])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+def test_the_first_value_of_a_voi_lut_may_be_negative_beside_unsigned_pixels(first: int, syntax: str) -> None:
+    curve = table(CURVE * 4095, first, 12, signed_first=True)
+    made = dataset(picture(), RescaleSlope=1, RescaleIntercept=first, VOILUTSequence=[curve])
+    made.file_meta.TransferSyntaxUID = UID(syntax)
+    np.testing.assert_allclose(read(encoded(made)).pixels, np.rint(CURVE * 4095)[picture()] / 4095, atol=1 / 4095)

@@ -16,6 +16,7 @@ from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 from cxreader.data.salt import patient_hash
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom_header import OTHER, DicomHeader
+from cxreader.imaging.dicom_parse import WANTED
 from cxreader.imaging.read import read, read_header, size
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")
@@ -74,7 +75,9 @@ def test_nothing_of_an_empty_header() -> None:
         ("", "PA", "PA"),
         ("", "LL", "LL"),
         ("", "FFS", None),
-        ("", "XX", None),
+        ("", "ERECT", None),
+        ("", "STANDING", None),
+        ("", "XX", OTHER),
         ("LATERAL", "", "LATERAL"),
     ],
 )
@@ -116,6 +119,9 @@ def test_other_sexes_are_unknown(sex: str) -> None:
         "chest; Doe",
         "A" * 17,
         "<b>",
+        "1955 05 05",
+        "BO",
+        "MULLER",
     ],
 )
 @pytest.mark.parametrize("keyword", ["BodyPartExamined", "ViewPosition", "PatientPosition", "Modality", "Laterality"])
@@ -126,6 +132,30 @@ def test_a_code_that_is_none_does_not_leave(keyword: str, value: str) -> None:
     fields = {"BodyPartExamined": "body_part", "Laterality": "laterality", "Modality": "modality"}
     fields |= {"ViewPosition": "view_position", "PatientPosition": "patient_position"}
     assert getattr(found, fields[keyword]) == OTHER
+
+
+@pytest.mark.parametrize("name", ["SING^ANA", "PORT^ANNA", "HEST", "PRO^ES", "CHEST^PA", "DX^MONO"])
+def test_a_term_is_one_whoever_is_called_so(name: str) -> None:
+    found = header(PatientName=name, PresentationIntentType="FOR PROCESSING", BodyPartExamined="PORT CHEST")
+    assert (found.modality, found.body_part, found.view) == ("DX", "PORT CHEST", "PA")
+    assert (found.presentation_intent, found.photometric) == ("FOR PROCESSING", "MONOCHROME2")
+
+
+@pytest.mark.parametrize(
+    ("told", "orientation", "lateral"),
+    [
+        (["L", "F"], "L\\F", False),
+        (["A", "F"], "A\\F", True),
+        (["PR", "FL"], "PR\\FL", True),
+        (["ANA", "PAUL"], OTHER, False),
+        (["AP", "F"], OTHER, False),
+        (["", "F"], OTHER, False),
+        ([], None, False),
+    ],
+)
+def test_the_patient_orientation_is_of_letters_an_axis(told: list[str], orientation: str | None, lateral: bool) -> None:
+    found = header(PatientOrientation=told)
+    assert (found.patient_orientation, found.lateral) == (orientation, lateral)
 
 
 def test_a_body_part_is_one_whoever_is_called_so() -> None:
@@ -246,8 +276,12 @@ def test_a_header_is_read_without_its_pixels(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_real_headers(images_root: Path) -> None:
     found = {path.name[:9]: read_header(path) for path in (images_root / "dicom").glob("*.dcm")}
-    assert (found["test1.dcm"].view, found["test2.dcm"].view, found["test6.dcm"].view) == ("PA", "AP", None)
+    assert (found["test1.dcm"].view, found["test2.dcm"].view, found["test6.dcm"].view) == ("PA", "AP", OTHER)
     assert (found["test4.dcm"].body_part, found["test5.dcm"].modality) == ("RIBCAGE", "CT")
-    assert (found["test6.dcm"].patient_position, found["test1.dcm"].age) == ("XX", 81)
+    assert (found["test6.dcm"].patient_position, found["test1.dcm"].age) == (OTHER, 81)
     assert found["1.2.276.0"].spacing == (0.168, 0.168)
     assert not any("Finding" in repr(header) or "Effusion" in repr(header) for header in found.values())
+
+
+def test_the_name_is_not_even_looked_at() -> None:
+    assert not {"PatientName", "PatientBirthDate", "AccessionNumber"} & set(WANTED)

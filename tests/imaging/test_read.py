@@ -14,6 +14,7 @@ from PIL import Image
 
 from cxreader.errors import ImageError
 from cxreader.imaging.read import read, size
+from cxreader.inference.prepared import as_radiograph
 
 RAMP = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))  # (48, 64), darker to the left
 
@@ -53,11 +54,15 @@ def test_sixteen_bits_are_scaled_by_their_range() -> None:
     np.testing.assert_allclose(read(_encoded(Image.fromarray(wide))).pixels, RAMP / 255, atol=1e-6)
 
 
-def test_twelve_bits_in_a_sixteen_bit_file_are_scaled_by_4095_and_it_says_so() -> None:
-    twelve = (RAMP.astype(np.int64) * 4095 + 127) // 255
-    radiograph = read(_encoded(Image.fromarray(twelve.astype(np.uint16))))
-    np.testing.assert_allclose(radiograph.pixels, RAMP / 255, atol=1 / 4095)
-    assert "12-bit" in radiograph.notes[0]
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_fewer_bits_in_sixteen_are_scaled_by_their_range_and_it_says_so(bits: int) -> None:
+    top = 2**bits - 1
+    stored = ((RAMP.astype(np.int64) * top + 127) // 255).astype(np.uint16)
+    for radiograph in (read(_encoded(Image.fromarray(stored))), as_radiograph(stored)):
+        np.testing.assert_allclose(radiograph.pixels, RAMP / 255, atol=1 / top)
+        assert f"{bits}-bit" in radiograph.notes[0]
+    one_more = np.where(stored == top, top + 1, stored).astype(np.uint16)
+    assert read(_encoded(Image.fromarray(one_more))).pixels.max() < 0.51
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1"])
@@ -145,3 +150,25 @@ def test_bytes_and_path_give_the_same(tmp_path: Path) -> None:
     data = _encoded(Image.fromarray(RAMP))
     (tmp_path / "a.png").write_bytes(data)
     np.testing.assert_array_equal(read(data).pixels, read(tmp_path / "a.png").pixels)
+
+
+def test_a_noisy_png_is_no_jpeg_of_many_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 65536, (512, 512)).astype(np.uint16)
+    data = _encoded(Image.fromarray(noise))
+    monkeypatch.setattr("cxreader.imaging.png.MAX_SCANNED", noise.size)
+    assert data.count(b"\xff\xda") > 1
+    np.testing.assert_allclose(read(data).pixels, noise / 65535, atol=1e-6)
+
+
+def test_a_small_file_takes_little_memory_and_a_large_one_is_refused_unread(tmp_path: Path) -> None:
+    import tracemalloc
+
+    (tmp_path / "a.png").write_bytes(_encoded(Image.fromarray(RAMP)))
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(300 * 2**20)
+    tracemalloc.start()
+    read(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="has 300 MiB; at most 256 MiB are read"):
+        read(tmp_path / "large.png")
+    assert tracemalloc.get_traced_memory()[1] < 2**21
+    tracemalloc.stop()

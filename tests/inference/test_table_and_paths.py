@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
+import os
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cxreader.errors import UsageError
+from cxreader.errors import DataError, ImageError, UsageError
+from cxreader.imaging.read import read, read_header, size
 from cxreader.inference.paths import listed
 from cxreader.inference.table import COLUMNS, rows, write_csv, write_table
 from cxreader.records import OperatingPoint, Reading
@@ -62,16 +65,73 @@ def test_another_ending_is_refused_before_anything_is_read(tmp_path: Path) -> No
         write_table(rows(READINGS), tmp_path / "out.xlsx")
 
 
-def test_folders_are_walked_files_named_are_kept_and_standard_input_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "deep").mkdir()
-    for name in ("b.png", "deep/a.bin", ".hidden.png"):
-        Image.new("L", (40, 40)).save(tmp_path / name, "PNG")
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (40, 40)).save(path, "PNG")
+
+
+def test_folders_are_walked_and_files_named_are_kept(tmp_path: Path) -> None:
+    for name in ("b.png", "deep/a.bin", ".hidden.png", ".hidden/c.png"):
+        picture(tmp_path / name)
     (tmp_path / "labels.csv").write_text("image,label\n")
+    (tmp_path / "scan.tiff").write_bytes(b"II*\0" + bytes(100))
     (tmp_path / "torn.png").write_bytes(b"")
     files, passed_over = listed([str(tmp_path)])
     assert [Path(f).name for f in files] == ["b.png", "a.bin", "torn.png"]
-    assert passed_over == 1
-    monkeypatch.setattr(sys, "stdin", io.StringIO("one.png\n\ntwo words.png\n"))
-    assert listed(["-", "absent.png"]) == (["one.png", "two words.png", "absent.png"], 0)
+    assert passed_over == 2
+    assert listed(["absent.png"]) == (["absent.png"], 0)
+
+
+def test_linked_folders_are_walked_once_and_loops_end(tmp_path: Path) -> None:
+    picture(tmp_path / "other" / "a.png")
+    picture(tmp_path / "walked" / "deep" / "b.png")
+    (tmp_path / "walked" / "deep" / "again").symlink_to(tmp_path / "walked")
+    (tmp_path / "walked" / "a link").symlink_to(tmp_path / "walked" / "deep")
+    (tmp_path / "walked" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "walked" / "lost.png").symlink_to(tmp_path / "nowhere")
+    root = tmp_path / "walked"
+    assert listed([str(root)]) == ([str(root / n) for n in ("deep/b.png", "link/a.png", "lost.png")], 0)
+
+
+def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "closed" / "b.png")
+    scandir = os.scandir
+
+    def guarded(path: str) -> Any:  # whoever runs the tests as root may open every folder
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    closed = str(tmp_path / "closed")
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), closed], 0)
+    with pytest.raises(ImageError, match=r"is a folder that cannot be opened \(Permission denied\)"):
+        read(closed)
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    picture(tmp_path / "a.png")
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), str(tmp_path / "pipe.dcm")], 1)
+    for name in (tmp_path / "pipe", Path("/dev/zero")):
+        assert listed([str(name)]) == ([str(name)], 0)
+        for ask in (read, read_header, size):
+            with pytest.raises(ImageError, match="is no regular file"):
+                ask(name)
+
+
+@pytest.mark.parametrize("what", ["folder", "archive", "texts", "nothing"])
+def test_nothing_to_read_is_an_error(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    if what == "archive":
+        zipfile.ZipFile(path, "w").close()
+    else:
+        path.mkdir()
+    if what == "texts":
+        (path / "a.txt").write_text("text")
+    with pytest.raises(DataError, match="nothing to read" + (": 1 files" if what == "texts" else "")):
+        listed([] if what == "nothing" else [str(path)])

@@ -37,7 +37,10 @@ def test_a_frontal_chest_and_a_file_without_a_header_are_accepted() -> None:
         ({"body_part": "RIBCAGE"}, "body part RIBCAGE"),
         ({"body_part": "ABDOMEN"}, "body part ABDOMEN"),
         ({"view_position": "LL"}, "view LL"),
-        ({"view_position": None, "patient_position": "XX"}, "view XX"),
+        ({"view_position": None, "patient_position": "XX"}, "the header's view is no known term: only AP, PA are read"),
+        ({"view_position": "OTHER"}, "the header's view is no known term: only AP, PA are read"),
+        ({"body_part": "OTHER"}, "the header's body part is no known term"),
+        ({"view_position": None, "patient_orientation": "A\\F"}, "patient orientation is that of a lateral view"),
         ({"view_position": "LATERAL", "patient_position": "PA"}, "view LATERAL"),
     ],
 )
@@ -45,6 +48,25 @@ def test_another_modality_body_part_or_view_is_refused_and_named(change: dict[st
     found = judge_header(replace(FRONTAL_CHEST, **change))  # type: ignore[arg-type]
     assert found.verdict == "refused"
     assert word in found.reasons[0]
+
+
+def test_a_frontal_view_in_a_lateral_orientation_is_a_warning_and_a_frontal_orientation_is_none() -> None:
+    found = judge_header(replace(FRONTAL_CHEST, patient_orientation="P\\F"))
+    assert (found.verdict, len(found.reasons)) == ("warning", 1)
+    assert "says view PA, but its patient orientation" in found.reasons[0]
+    assert judge_header(replace(FRONTAL_CHEST, patient_orientation="L\\F")).verdict == "accepted"
+
+
+def test_how_the_patient_stood_is_no_view() -> None:
+    for posture in ("HFS", "ERECT", "STANDING", "SUPINE"):
+        found = judge_header(replace(FRONTAL_CHEST, view_position=None, patient_position=posture))
+        assert (found.verdict, found.reasons) == ("warning", ("the header tells no view",))
+
+
+def test_an_image_for_processing_is_known_by_its_intent_and_by_its_class() -> None:
+    by_class = judge_header(replace(FRONTAL_CHEST, sop_class="1.2.840.10008.5.1.4.1.1.1.1.1"))
+    assert by_class.verdict == "warning"
+    assert by_class == judge_header(replace(FRONTAL_CHEST, presentation_intent="FOR PROCESSING"))
 
 
 @pytest.mark.parametrize("missing", ["modality", "body_part", "view_position"])

@@ -17,6 +17,7 @@ from cxreader.data.table import LABELS, MAX_AGE, read_rows
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import parse_findings
 from cxreader.imaging.dicom_header import OTHER, DicomHeader
+from cxreader.imaging.files import below, first_bytes
 from cxreader.imaging.read import HEAD, read_header, sniff
 from cxreader.records import NORMAL, ImageRecord
 
@@ -43,10 +44,11 @@ class _Row:
 
 @dataclass(slots=True)
 class _Files:
-    """What lies in the tree: headers of pictures by file, in order, and what cannot be used."""
+    """What lies in the tree: headers of pictures by file, in order; files and folders that cannot be used."""
 
     headers: dict[Path, DicomHeader] = field(default_factory=dict)
     unreadable: int = 0
+    closed: int = 0
 
 
 def open_dicom_folder(
@@ -79,6 +81,8 @@ def open_dicom_folder(
     notes = patient_notes(records)
     if found.unreadable:
         notes += (f"{found.unreadable:,} DICOM files have no picture, or no readable header: left out",)
+    if found.closed:
+        notes += (f"{found.closed:,} folders cannot be opened: left out",)
     index = Index(
         records,
         name=name or "",
@@ -108,9 +112,8 @@ def is_dicom_table(table: Path) -> bool:
 
 def _is_dicom(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return sniff(file.read(HEAD)) == "DICOM"
-    except (OSError, ValueError):
+        return sniff(first_bytes(path, HEAD)) == "DICOM"
+    except ImageError:
         return False
 
 
@@ -151,8 +154,8 @@ def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
 
 def _survey(root: Path, progress: Callable[[int, int], None] | None) -> _Files:
     """The header of every DICOM picture below `root`, hidden files left out."""
-    paths = [path for path in sorted(root.rglob("*")) if not _hidden(path, root) and path.is_file()]
-    found = _Files()
+    paths, closed = below(root)
+    found = _Files(closed=len(closed))
     with ThreadPoolExecutor(_READERS) as pool:
         for done, (path, header) in enumerate(zip(paths, pool.map(_header, paths), strict=True), 1):
             if isinstance(header, DicomHeader):
@@ -162,10 +165,6 @@ def _survey(root: Path, progress: Callable[[int, int], None] | None) -> _Files:
             if progress is not None:
                 progress(done, len(paths))
     return found
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def _header(path: Path) -> DicomHeader | Literal["other", "unreadable"]:

@@ -12,17 +12,18 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from cxreader.errors import CxreaderError, ImageError
+from cxreader.imaging import files
+from cxreader.imaging import zip_directory as zips
 from cxreader.imaging.radiograph import MAX_BYTES
+from cxreader.imaging.zip_directory import ZIP
 
 SEPARATOR = "!/"
-MAX_MEMBERS = 100_000
-MAX_TOTAL = 64 * 2**30
-"""Bytes that all members of an archive may have; they are read one at a time."""
-ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_DOCUMENTS = ("[Content_Types].xml", "mimetype")
+"""The members by which documents of office programs are known (OPC, OpenDocument, EPUB)."""
+_MEDIA_CLASS, _DIRECTORY_CLASS = b"\x02\x00\x02\x00UI", b"1.2.840.10008.1.3.10"
 _LOCAL = struct.Struct("<4s22xHH")
 _RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
 _NOT_WHOLE = (
@@ -39,12 +40,13 @@ _NOT_WHOLE = (
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """True for a zip archive, by its first bytes."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(4) in ZIP
-    except (OSError, ValueError):
-        return False
+    """True for a zip archive, by its first bytes, that is no document of an office program."""
+    return _starts(path, ZIP) and not _is_document(os.fspath(path))
+
+
+def is_inner_archive(head: bytes) -> bool:
+    """True for the first bytes of a zip archive that is no document: of one that lies in another."""
+    return head.startswith(ZIP) and not any(name.encode() in head for name in _DOCUMENTS)
 
 
 def is_member(name: str | os.PathLike[str]) -> bool:
@@ -55,8 +57,10 @@ def is_member(name: str | os.PathLike[str]) -> bool:
 def refuse(path: str | os.PathLike[str]) -> None:
     """Raise ImageError: a container is no image. It says what is wrong with the container first, where something is."""
     label = os.fspath(path)
-    if is_archive(path):
-        count = len(_directory(label))
+    if _starts(path, ZIP) and _is_document(label):
+        what, mend = "is a document, not an image", "give the radiograph as DICOM, PNG or JPEG"
+    elif is_archive(path):
+        count = _directory(label).count
         what, mend = (
             f"is a zip archive of {count:,} files, not an image",
             "give it to `cxreader read`, or name a member",
@@ -76,7 +80,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     Raises ImageError for an archive that is damaged, or holds too much.
     """
     label = os.fspath(archive)
-    for info in _directory(label).values():
+    for info in _directory(label).infos.values():
         parts = info.filename.split("/")
         if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part[:2] != ".." for part in parts):
             continue
@@ -93,7 +97,11 @@ def read_member(name: str) -> bytes:
     if found is None:
         raise ImageError("no such file", where=name, mend="check the path")
     archive, inner = found
-    info = _directory(archive).get(inner)
+    directory = _directory(archive)
+    if inner in directory.twice:
+        what = "the archive has several members of this name"
+        raise ImageError(what, where=name, mend="unpack it with a tool that keeps them all")
+    info = directory.infos.get(inner)
     if info is None:
         raise ImageError("no such member in the archive", where=name, mend="check its name")
     return _inflated(archive, info, name)
@@ -109,7 +117,7 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
     label = os.fspath(dicomdir)
     folder = Path(label).parent
     try:
-        data = Path(label).read_bytes()
+        data = files.load(label)
         items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS, most=MAX_BYTES)
         names = [item.texts("ReferencedFileID") for item in items]
     except CxreaderError:
@@ -120,14 +128,17 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
 
 
 def is_dicomdir(path: str | os.PathLike[str]) -> bool:
-    """True for a file that is called DICOMDIR and is DICOM."""
-    if not Path(path).name.upper().startswith("DICOMDIR"):
-        return False
+    """True for a DICOMDIR, by its content."""
     try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except (OSError, ValueError):
+        return holds_directory(files.first_bytes(path, 4096))
+    except ImageError:
         return False
+
+
+def holds_directory(head: bytes) -> bool:
+    """True for the first bytes of a DICOMDIR: by its Media Storage SOP Class UID, whatever it is called."""
+    at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
+    return at >= 0 and head[at + 8 :].startswith(_DIRECTORY_CLASS)
 
 
 def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:
@@ -150,25 +161,27 @@ def _split(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _directory(archive: str) -> dict[str, zipfile.ZipInfo]:
+def _starts(path: str | os.PathLike[str], magic: tuple[bytes, ...]) -> bool:
+    try:
+        return files.first_bytes(path, 4) in magic
+    except ImageError:
+        return False
+
+
+def _is_document(archive: str) -> bool:
+    """Office programs write zip archives too. One that is damaged, or holds too much, is none: reading it says so."""
+    try:
+        return any(name in _directory(archive).infos for name in _DOCUMENTS)
+    except ImageError:
+        return False
+
+
+def _directory(archive: str) -> zips.Directory:
     try:
         found = Path(archive).stat()
-        return _listed(archive, found.st_size, found.st_mtime_ns)
+        return zips.listed(archive, found.st_size, found.st_mtime_ns)
     except _NOT_WHOLE as error:
         raise _damaged(archive, error) from None
-
-
-@lru_cache(maxsize=8)
-def _listed(archive: str, size: int, changed: int) -> dict[str, zipfile.ZipInfo]:  # noqa: ARG001 - parts of the key
-    """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
-    with zipfile.ZipFile(archive) as file:
-        infos = file.infolist()
-    total = sum(info.file_size for info in infos)
-    if len(infos) > MAX_MEMBERS or total > MAX_TOTAL:
-        what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
-        mend = f"at most {MAX_MEMBERS:,} of {MAX_TOTAL // 2**30} GiB together are read"
-        raise ImageError(what, where=archive, mend=mend)
-    return {info.filename: info for info in infos}
 
 
 def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX_BYTES) -> bytes:
@@ -177,7 +190,7 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
     if refusal is not None:
         raise ImageError(refusal, where=name, mend="unpack the archive with a tool you trust")
     try:
-        with Path(archive).open("rb") as file:  # ZipFile would read the whole directory again for each member
+        with files.opened(archive) as file:  # ZipFile would read the whole directory again for each member
             file.seek(info.header_offset)
             head = file.read(_LOCAL.size)
             magic, names, extra = _LOCAL.unpack(head)

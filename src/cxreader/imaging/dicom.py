@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 FOR_PROCESSING = "for-processing image: raw detector values, not what a radiologist is shown"
-_PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
+NO_PHOTOMETRIC = "no photometric interpretation in the header: taken as MONOCHROME2"
 _SQUARE = 0.01
 """Pixels whose sides differ by less are square: spacings are rounded."""
 _MAX_ASPECT = 4.0
@@ -91,8 +90,10 @@ def _radiograph(parsed: Parsed, label: str, window: int) -> Radiograph:
         pixels, colour = _grey_of_palette(stored, parsed.elements, form, label)
     else:
         pixels, notes = _grey(stored, parsed.elements, form, window=window, label=label)
-    if told.presentation_intent == "FOR PROCESSING" or told.sop_class in _PROCESSING_CLASSES:
+    if told.for_processing:
         notes = (FOR_PROCESSING, *notes)
+    if parsed.elements.text("PhotometricInterpretation") is None:
+        notes = (NO_PHOTOMETRIC, *notes)
     pixels, spacing, more = _squared(pixels, form, aspect, told.spacing)
     return Radiograph(pixels, label, told.view, spacing, notes + more, header=told, colour=colour)
 
@@ -103,11 +104,11 @@ def _grey(
     """float32 (H, W) in [0, 1] of one sample a pixel, and notes."""
     codes, apart = _codes(stored, elements, form)
     measured = luts.modality(elements, form, label)
-    shown, notes = luts.voi(elements, form, measured, window=window, label=label)
+    shown, notes = luts.voi(elements, measured, window=window, label=label)
     pad = _padding_codes(elements, form)
     if shown is None:
         shown, note = _without_window(codes, apart, measured, pad, form)
-        notes = (*notes, note)
+        notes = (*notes, note if notes else f"no window in the header: {note}")
     if luts.inverted(elements, form):
         shown = 1 - shown
     if pad is not None:
@@ -177,12 +178,12 @@ def _without_window(
     """8-bit values were made to be shown as they are; deeper ones need a range, and the picture's own is taken."""
     values, by_table = measured
     if form.stored <= 8 and not by_table:
-        return luts.full_range(values), "no window in the header: 8-bit values are shown as they are"
+        return luts.full_range(values), "8-bit values are shown as they are"
     counts = _counted(codes if apart is None else codes[~apart], form.codes)
     if pad is not None:
         counts[pad] = 0
     shown, (low, high) = luts.by_percentiles(values, counts)
-    return shown, f"no window in the header: values from {low:g} to {high:g} are shown (percentiles 0.5 and 99.5)"
+    return shown, f"values from {low:g} to {high:g} are shown (percentiles 0.5 and 99.5)"
 
 
 def _grey_of_colour(stored: Words, photometric: str, label: str) -> tuple[NDArray[np.float32], float]:
@@ -193,7 +194,7 @@ def _grey_of_colour(stored: Words, photometric: str, label: str) -> tuple[NDArra
         luma /= 255
         return luma, colourfulness(Image.fromarray(octets, "YCbCr"))
     if photometric not in ("RGB", "YBR_ICT", "YBR_RCT"):  # the decoder has undone the latter two
-        raise ImageError(f"colours told as {_word(photometric)}", where=label, mend="RGB, YBR and palettes are read")
+        raise ImageError(f"colours told as {photometric}", where=label, mend="RGB, YBR and palettes are read")
     image = Image.fromarray(octets, "RGB")
     grey = np.asarray(image.convert("L")).astype(np.float32)
     grey /= 255
@@ -248,10 +249,6 @@ def _squared(
         spacing = (spacing[0] * form.columns / size[0], spacing[1] * form.rows / size[1])
     note = f"pixels {aspect:.3g} times as high as wide: made square"
     return np.clip(np.asarray(image), 0, 1), spacing, (note,)
-
-
-def _word(text: str) -> str:
-    return text if re.fullmatch(r"[A-Z0-9_ ]{1,16}", text) else "no known word"
 
 
 def _damaged(label: str, error: Exception) -> ImageError:

@@ -17,6 +17,7 @@ from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging import dicom_codestreams as codestreams
 from cxreader.imaging.dicom_lossless import rewritten
 from cxreader.imaging.dicom_parse import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, Parsed
+from cxreader.imaging.dicom_terms import PHOTOMETRIC
 from cxreader.imaging.png import refuse_many_scans
 from cxreader.imaging.radiograph import MAX_PIXELS
 
@@ -30,6 +31,7 @@ NATIVE = frozenset(("", IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED))
 
 PIP = "pip install 'cxreader[dicom]'"
 PIP_GPL = "pip install 'cxreader[dicom-gpl]' (its decoder is under the GPL, version 3: nobody gets it unasked)"
+_AGAIN = "copy the file again from its source"
 _UNREADABLE = "give the picture itself, as the device or the archive exports it"
 
 
@@ -67,6 +69,8 @@ def layout(parsed: Parsed, label: str) -> Layout:
     if frames > 1:
         raise ImageError(f"the file holds {frames} frames", where=label, mend="give one image a file")
     rows, columns = e.integer("Rows", 0), e.integer("Columns", 0)
+    if parsed.cut:
+        raise ImageError("the file is cut short within its header", where=label, mend=_AGAIN)
     if rows < 1 or columns < 1:
         what = "a DICOM file without a picture (no rows and columns)"
         raise ImageError(what, where=label, mend="give an image: this may be a report, a plan or a presentation state")
@@ -79,11 +83,19 @@ def layout(parsed: Parsed, label: str) -> Layout:
     samples, allocated = e.integer("SamplesPerPixel", 1), e.integer("BitsAllocated", 0)
     stored = e.integer("BitsStored", allocated)
     high = e.integer("HighBit", stored - 1)
+    photometric = e.code("PhotometricInterpretation") or "MONOCHROME2"
+    if photometric not in PHOTOMETRIC:
+        mend = "correct it: MONOCHROME1 and MONOCHROME2, RGB, YBR and palettes are read"
+        raise ImageError("the photometric interpretation is no known term", where=label, mend=mend)
     found = Layout(
-        rows, columns, samples, (e.text("PhotometricInterpretation") or "MONOCHROME2")[:16].upper(), allocated, stored,
+        rows, columns, samples, photometric, allocated, stored,
         high if stored - 1 <= high < allocated else stored - 1,
         e.integer("PixelRepresentation", 0) == 1, e.integer("PlanarConfiguration", 0) == 1,
     )  # fmt: skip
+    if not allocated:
+        raise ImageError(
+            "the header does not say how many bits a pixel has", where=label, mend="export the image again"
+        )
     if allocated not in (8, 16) or not 1 <= stored <= allocated:
         what = f"pixels of {stored} bits in {allocated}"
         raise ImageError(what, where=label, mend="radiographs have at most 16 bits in 8 or 16")
@@ -116,7 +128,7 @@ def _native(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
     needed = (count * 2 // 3 if halved else count) * form.allocated // 8
     if len(data) < needed:
         what = f"the pixels are cut short: {len(data):,} bytes of {needed:,}"
-        raise ImageError(what, where=label, mend="copy the file again from its source")
+        raise ImageError(what, where=label, mend=_AGAIN)
     if form.allocated == 16:
         words = np.frombuffer(data, "<u2" if parsed.little_endian else ">u2", count)
         return _shaped(words if parsed.little_endian else words.astype(np.uint16), form), form.photometric
@@ -193,7 +205,7 @@ def _decoded(syntax: str, frame: bytes, precision: int, form: Layout, label: str
         array, about = decoder.as_array(source, index=0, raw=True, validate=False, decoding_plugin=plugin, **options)
     except Exception as error:  # noqa: BLE001 - a decoder raises whatever it likes, and may quote what it read
         what = f"damaged pixels ({plugin} cannot decode them: {type(error).__name__})"
-        raise ImageError(what, where=label, mend="copy the file again from its source") from None
+        raise ImageError(what, where=label, mend=_AGAIN) from None
     words: Words = np.asarray(array).view(np.uint8) if form.allocated == 8 else np.asarray(array).view(np.uint16)
     return words, str(about["photometric_interpretation"])
 

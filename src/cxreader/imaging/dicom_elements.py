@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,17 +52,26 @@ class Elements:
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """Finite numbers, of text or binary; none at all when one of them is no number."""
+        found = self._finite(keyword)
+        return () if None in found else tuple(v for v in found if v is not None)
+
+    def first_numbers(self, keyword: str) -> tuple[float, ...]:
+        """The finite numbers before the first value that is none."""
+        return tuple(v for v in takewhile(lambda v: v is not None, self._finite(keyword)) if v is not None)
+
+    def code(self, keyword: str) -> str | None:
+        """The first value of a code, in upper case: some devices write it in lower."""
+        found = self.text(keyword)
+        return None if found is None else found.upper()
+
+    def _finite(self, keyword: str) -> list[float | None]:
+        """Each value as a number, None where it is no finite one."""
         value, vr, order = self._value(keyword)
         if value is None:
-            return ()
-        try:
-            if isinstance(value, bytes):
-                found = _unpacked(value, vr, order)
-            else:
-                found = [float(v) for v in (value if hasattr(value, "append") else [value])]
-        except (ValueError, TypeError, OverflowError, struct.error):
-            return ()
-        return tuple(found) if all(math.isfinite(v) for v in found) else ()
+            return []
+        if isinstance(value, bytes):
+            return [_number(v) for v in _unpacked(value, vr, order)]
+        return [_number(v) for v in (value if hasattr(value, "append") else [value])]
 
     def number(self, keyword: str) -> float | None:
         """The first number."""
@@ -115,12 +125,20 @@ def _dictionary_vr(tag: int) -> str:
     return str(dictionary_VR(tag))
 
 
-def _unpacked(value: bytes, vr: str, order: str) -> list[float]:
-    """Numbers of bytes: binary by their VR ("US or SS" as unsigned), text by anything else."""
+def _unpacked(value: bytes, vr: str, order: str) -> Sequence[float | bytes]:
+    """Values of bytes: binary numbers by their VR ("US or SS" as unsigned), parts of text by anything else."""
     code = _SHORT.get(vr[:2])
     if code is not None:
         size = struct.calcsize(code)
         count = len(value) // size
-        return [float(v) for v in struct.unpack(f"{order}{count}{code}", value[: count * size])]
+        return struct.unpack(f"{order}{count}{code}", value[: count * size])
     text = value[:_TEXT].strip(b" \0")
-    return [float(part) for part in text.split(b"\\")] if text else []
+    return text.split(b"\\") if text else []
+
+
+def _number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

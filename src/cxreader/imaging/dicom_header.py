@@ -1,4 +1,4 @@
-"""What may leave a DICOM header: a closed list of fields, each cut to codes, numbers and UIDs.
+"""What may leave a DICOM header: a closed list of fields, each cut to known terms, numbers and UIDs.
 
 No name, birth date, accession number or free text is on it. A patient is a salted hash, and only when somebody asks.
 """
@@ -10,68 +10,27 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from cxreader.imaging import dicom_terms as terms
 from cxreader.imaging.dicom_elements import Elements
 from cxreader.imaging.dicom_parse import Parsed
 
 OTHER = "OTHER"
-"""Stands for a value that is no code: whatever it was, it stays in the file."""
+"""Stands for a value that is no known term: whatever it was, it stays in the file."""
 
-_CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
 _YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber")
-_LYING = frozenset(first + lay for first in ("HF", "FF", "LF", "RF", "AF", "PF") for lay in ("P", "S", "DR", "DL"))
-"""Patient Position's own terms (PS3.3 C.7.3.1.1.2), such as HFS; files that say PA or AP there mean the view."""
-_PLAIN = frozenset(
-    (
-        "CHEST",
-        "THORAX",
-        "LUNG",
-        "RIB",
-        "RIBS",
-        "RIBCAGE",
-        "HEART",
-        "ABDOMEN",
-        "PELVIS",
-        "SPINE",
-        "CSPINE",
-        "TSPINE",
-        "LSPINE",
-        "SKULL",
-        "HEAD",
-        "NECK",
-        "SHOULDER",
-        "CLAVICLE",
-        "ARM",
-        "ELBOW",
-        "WRIST",
-        "HAND",
-        "FINGER",
-        "HIP",
-        "LEG",
-        "KNEE",
-        "ANKLE",
-        "FOOT",
-        "TOE",
-        "JAW",
-        "BREAST",
-        "WHOLEBODY",
-        "EXTREMITY",
-        "STERNUM",
-        "SCAPULA",
-    )
-)
-"""Body parts that stay what they are even where a patient is called so."""
+_PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
+"""Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DicomHeader:
     r"""What a DICOM header tells of a picture, and nothing else of it; None where it is silent.
 
-    Codes are upper case, of letters, digits, spaces and underscores, at most 16; what is no code is OTHER. `rows` and
-    `columns` as stored, `spacing` of the stored pixels in mm (x, y). `age` in years as written. `patient_orientation`: the
-    directions of rows and columns, such as `L\F`. `patient`: 16 hex digits, when a salt was given and the file names one.
+    Codes are terms of `dicom_terms`, upper case; what is no known term is OTHER. `rows` and `columns` as stored, `spacing` of
+    the stored pixels in mm (x, y). `age` in years as written. `patient_orientation`: the directions of rows and columns, such
+    as `L\F`. `patient`: 16 hex digits, when a salt was given and the file names one.
     """
 
     modality: str | None = None
@@ -94,10 +53,25 @@ class DicomHeader:
 
     @property
     def view(self) -> str | None:
-        """View Position; where it is silent, what stands in Patient Position, unless that is how the patient lay; else None."""
+        """View Position; where it is silent, a view in Patient Position. None when that tells how the patient lay, or nothing.
+
+        OTHER when it tells neither.
+        """
         if self.view_position is not None:
             return self.view_position
-        return None if self.patient_position in _LYING else self.patient_position
+        if self.patient_position is None or self.patient_position in terms.POSTURES:
+            return None
+        return self.patient_position if self.patient_position in terms.VIEWS else OTHER
+
+    @property
+    def lateral(self) -> bool:
+        """True when the rows run from back to front or front to back: Patient Orientation is that of a lateral view."""
+        return self.patient_orientation is not None and self.patient_orientation.startswith(("A", "P"))
+
+    @property
+    def for_processing(self) -> bool:
+        """True for raw detector values, by the presentation intent or by the SOP class."""
+        return self.presentation_intent == "FOR PROCESSING" or self.sop_class in _PROCESSING_CLASSES
 
     @property
     def aspect(self) -> float | None:
@@ -108,19 +82,19 @@ class DicomHeader:
 def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
     """The header of a parsed file; with `salt` its patient as a hash."""
     e = parsed.elements
-    secret = _tokens(e)
     sex = (e.text("PatientSex") or "").upper()
     return DicomHeader(
-        modality=_code(e, "Modality", secret),
-        body_part=_code(e, "BodyPartExamined", secret),
-        view_position=_code(e, "ViewPosition", secret),
-        patient_position=_code(e, "PatientPosition", secret),
-        patient_orientation=_orientation(e, secret),
-        laterality=_code(e, "ImageLaterality", secret) or _code(e, "Laterality", secret),
+        modality=_term(e.text("Modality"), terms.MODALITIES),
+        body_part=_term(e.text("BodyPartExamined"), terms.BODY_PARTS),
+        view_position=_term(e.text("ViewPosition"), terms.VIEWS),
+        patient_position=_term(e.text("PatientPosition"), terms.POSITIONS),
+        patient_orientation=_orientation(e),
+        laterality=_term(e.text("ImageLaterality"), terms.LATERALITIES)
+        or _term(e.text("Laterality"), terms.LATERALITIES),
         sop_class=_uid(e.text("SOPClassUID")),
         sop_instance_uid=_uid(e.text("SOPInstanceUID")),
-        presentation_intent=_code(e, "PresentationIntentType", secret),
-        photometric=_code(e, "PhotometricInterpretation", secret),
+        presentation_intent=_term(e.text("PresentationIntentType"), terms.INTENTS),
+        photometric=_term(e.text("PhotometricInterpretation"), terms.PHOTOMETRIC),
         transfer_syntax=_uid(parsed.transfer_syntax),
         sex="M" if sex == "M" else "F" if sex == "F" else None,
         age=_age(e.text("PatientAge")),
@@ -141,27 +115,17 @@ def _patient(e: Elements, salt: str) -> str | None:
     return None if patient is None else patient_hash(salt, e.text("IssuerOfPatientID") or "", patient)
 
 
-def _tokens(e: Elements) -> frozenset[str]:
-    """Words of three letters and more by which the file names its patient: a code that holds one of them is none."""
-    text = " ".join(value for keyword in _PATIENT for value in e.texts(keyword)).upper()
-    return frozenset(word for word in re.split(r"[^A-Z0-9]+", text) if len(word) > 2)
+def _term(value: str | None, known: frozenset[str]) -> str | None:
+    if value is None:
+        return None
+    return value.upper() if value.upper() in known else OTHER
 
 
-def _code(e: Elements, keyword: str, secret: frozenset[str]) -> str | None:
-    value = e.text(keyword)
-    return None if value is None else _clean(value, secret)
-
-
-def _clean(value: str, secret: frozenset[str]) -> str:
-    text = value.upper()
-    if not _CODE.fullmatch(text):
-        return OTHER
-    return OTHER if text not in _PLAIN and any(word in text for word in secret) else text
-
-
-def _orientation(e: Elements, secret: frozenset[str]) -> str | None:
-    parts = [_clean(value, secret) for value in e.texts("PatientOrientation")[:2] if value]
-    return "\\".join(parts) or None
+def _orientation(e: Elements) -> str | None:
+    told = [value.upper() for value in e.texts("PatientOrientation")]
+    if not any(told):
+        return None
+    return "\\".join(told) if len(told) == 2 and terms.DIRECTIONS.issuperset(told) else OTHER
 
 
 def _uid(value: str | None) -> str | None:

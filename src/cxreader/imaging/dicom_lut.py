@@ -55,29 +55,30 @@ def modality(elements: Elements, form: Layout, label: str) -> tuple[Values, bool
 
 
 def voi(
-    elements: Elements, form: Layout, measured: tuple[Values, bool], *, window: int, label: str
+    elements: Elements, measured: tuple[Values, bool], *, window: int, label: str
 ) -> tuple[Values | None, tuple[str, ...]]:
     """float64 (codes,) in [0, 1] by the `window`-th VOI LUT or window of the header, and notes; None when none is usable.
 
-    The tables of a VOI LUT sequence count first, then the windows (C.11.2). Raises UsageError for a negative `window`,
-    ImageError when the header has not so many, or a table is damaged.
+    The tables of a VOI LUT sequence count first, then the windows (C.11.2). None without a note: the header has none. Raises
+    UsageError for a negative `window`, ImageError when the header has not so many, or a table is damaged.
     """
     if window < 0:
         raise UsageError(f"window {window} is negative", mend="0 is the first")
     values, by_table = measured
     tables = elements.items("VOILUTSequence", _TABLE)
-    centers, widths = elements.numbers("WindowCenter"), elements.numbers("WindowWidth")
+    centers, widths = elements.first_numbers("WindowCenter"), elements.first_numbers("WindowWidth")
     count = len(tables) + min(len(centers), len(widths))
     if window and window >= count:
         mend = f"choose one below {count}" if count else "leave it out: a range is taken from the picture"
         raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
-        table = lut(tables[window], form.signed and not by_table, label)
+        table = lut(tables[window], not by_table and bool(values.min() < 0), label)
         return np.minimum(table.apply(values) / table.top, 1.0), ()
     if not count:
-        return None, ()
+        told = elements.text("WindowCenter") or elements.text("WindowWidth")
+        return None, ("the header's window cannot be read",) if told else ()
     center, width = centers[window - len(tables)], widths[window - len(tables)]
-    function = elements.text("VOILUTFunction") or "LINEAR"
+    function = elements.code("VOILUTFunction") or "LINEAR"
     known = function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
     notes = () if known else ("an unknown window function in the header: taken as LINEAR",)
     if width <= 0 or (width < 1 and function != "LINEAR_EXACT" and function != "SIGMOID"):
@@ -126,7 +127,7 @@ def full_range(values: Values) -> Values:
 
 def inverted(elements: Elements, form: Layout) -> bool:
     """True when the greatest value is meant black: MONOCHROME1 or a presentation LUT shape INVERSE, which say the same thing."""
-    return form.photometric in _INVERSE or elements.text("PresentationLUTShape") in _INVERSE
+    return form.photometric in _INVERSE or elements.code("PresentationLUTShape") in _INVERSE
 
 
 def padding(elements: Elements, form: Layout) -> tuple[int, int] | None:
@@ -145,11 +146,14 @@ def _in_sign(value: int, form: Layout) -> int:
 
 
 def lut(item: Elements, signed: bool, label: str, *, names: tuple[str, str] = ("LUTDescriptor", "LUTData")) -> Lut:
-    """A table of the header (C.11.1.1). Entries may be packed as bytes, and the depth told wrong. Raises ImageError."""
+    """A table of the header (C.11.1.1); `signed`: a first value told without a sign may mean a negative one.
+
+    Entries may be packed as bytes, and the depth told wrong. Raises ImageError.
+    """
     told = item.numbers(names[0])
     if len(told) < 3:
         raise ImageError("a lookup table without a description", where=label, mend="export the image again")
-    length, first, bits = int(told[0]) % _FULL or _FULL, int(told[1]) % _FULL, int(told[2])
+    length, first, bits = int(told[0]) % _FULL or _FULL, int(told[1]), int(told[2])
     entries = item.words(names[1])
     if len(entries) < length:
         if item.octets(names[1]) < length:

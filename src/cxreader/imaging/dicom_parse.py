@@ -29,6 +29,8 @@ MAX_READS = 100_000
 PIXELS = 0x7FE00010
 _FIRST_PIXELS = 0x7FE00008  # float pixels; the two kinds of them stand before the whole numbers
 _UNDEFINED = 0xFFFFFFFF
+_NEXT = 8
+"""Bytes of an element's start, which are asked for at the end of a whole file too."""
 _DIRECTORY = 0x00041220
 
 WANTED = {
@@ -36,13 +38,10 @@ WANTED = {
     "DirectoryRecordSequence": _DIRECTORY,
     "SOPClassUID": 0x00080016,
     "SOPInstanceUID": 0x00080018,
-    "AccessionNumber": 0x00080050,
     "Modality": 0x00080060,
     "PresentationIntentType": 0x00080068,
-    "PatientName": 0x00100010,
     "PatientID": 0x00100020,
     "IssuerOfPatientID": 0x00100021,
-    "PatientBirthDate": 0x00100030,
     "PatientSex": 0x00100040,
     "PatientAge": 0x00101010,
     "BodyPartExamined": 0x00180015,
@@ -81,7 +80,7 @@ WANTED = {
     "VOILUTSequence": 0x00283010,
     "PresentationLUTShape": 0x20500020,
 }
-"""The tags that are looked at. Those of a patient are compared and hashed, and never leave (`dicom_header`)."""
+"""The tags that are looked at. The identifier of a patient is hashed, and never leaves (`dicom_header`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Parsed:
 
     `transfer_syntax` is a UID, empty when the file does not say. `pixels` is the value of Pixel Data (encapsulated when
     `encapsulated`), None when the file has none or only its header was read. `swapped`: 8-bit pixels whose bytes stand
-    pairwise reversed (OW in big endian).
+    pairwise reversed (OW in big endian). `cut`: the file ends within an element of its header.
     """
 
     elements: Elements
@@ -99,6 +98,7 @@ class Parsed:
     encapsulated: bool = False
     little_endian: bool = True
     swapped: bool = False
+    cut: bool = False
 
 
 def is_dicom(data: bytes) -> bool:
@@ -113,6 +113,8 @@ class _Guarded(io.RawIOBase):
         self._file, self._label, self._left = file, label, MAX_READS
         self._end = file.seek(0, io.SEEK_END)
         file.seek(0)
+        self.cut = False
+        """True when an element was met that goes on behind the file's end."""
 
     def read(self, size: int = -1) -> bytes:
         self._left -= 1
@@ -120,10 +122,14 @@ class _Guarded(io.RawIOBase):
             what = "the header has too many elements"
             raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
         room = max(0, self._end - self._file.tell())
-        return self._file.read(room if size < 0 else min(size, room))
+        found = self._file.read(room if size < 0 else min(size, room))
+        self.cut |= len(found) < size and (bool(found) or size != _NEXT)
+        return found
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        at = self._file.seek(offset, whence)
+        self.cut |= at > self._end
+        return at
 
     def tell(self) -> int:
         return self._file.tell()
@@ -196,7 +202,7 @@ def _body(file: _Guarded, syntax: str, data: bytes | None) -> Parsed:
     dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
-        return Parsed(elements, syntax, little_endian=little)
+        return Parsed(elements, syntax, little_endian=little, cut=file.cut and not found)
     vr, length, start = _pixel_element(data, file.tell(), implicit=implicit, little=little)
     endless = length == _UNDEFINED
     pixels = memoryview(data)[start:] if endless else memoryview(data)[start : start + length]
@@ -208,6 +214,7 @@ def _transfer_syntax(file: _Guarded, start: bytes) -> str:
     from pydicom.filereader import read_dataset
 
     quiet()
+    file.cut = False  # the first look may have asked a short file for more than it has
     file.seek(PREAMBLE + 4 if start[PREAMBLE : PREAMBLE + 4] == b"DICM" else 0)
     meta = read_dataset(cast("BinaryIO", file), False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""

@@ -20,6 +20,8 @@ MAX_SCANNED = 1_000_000_000
 """Pixels times scans of a progressive JPEG: some ten scans are usual."""
 MAX_PARTS = 65_536
 """Chunks of a PNG, segments of a JPEG's header."""
+DEPTHS = (10, 12, 14)
+"""Bits of a detector's values that are stored in 16."""
 _FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _AGAIN = "copy the file again from its source"
 KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
@@ -34,7 +36,8 @@ def decode(data: bytes, kind: str, label: str) -> Radiograph:
     else:
         jpeg_frame(data, label)
     image = _open(io.BytesIO(data), kind, label)
-    refuse_many_scans(data, image.width * image.height, label)
+    if kind == "JPEG":  # in a PNG the same two bytes are chance
+        refuse_many_scans(data, image.width * image.height, label)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)
@@ -117,7 +120,7 @@ def _damaged(kind: str, label: str, error: Exception) -> ImageError:
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     if image.mode in ("I;16", "I;16B", "I"):
-        return _sixteen_bit(np.asarray(image))
+        return sixteen_bit(np.asarray(image))
     if image.mode == "P" or "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBa"):
         image = image.convert("RGBA")
     if image.mode == "RGBA":
@@ -128,12 +131,15 @@ def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     return _scaled(np.asarray(image), 255), ()
 
 
-def _sixteen_bit(stored: NDArray[np.generic]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Full scale is 65535; a picture of at most 4095 comes from a 12-bit detector and would be black on that scale."""
+def sixteen_bit(stored: NDArray[np.generic]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Values of 16 bits as float32 in [0, 1], and a note when fewer were used.
+
+    Detectors of 10, 12 and 14 bits write 16: full scale is that of the fewest of these bits that hold the greatest value.
+    """
     top = int(stored.max()) if stored.size else 0
-    if 0 < top <= 4095:
-        return _scaled(stored, 4095), ("16-bit file with 12-bit values: scaled by 4095",)
-    return _scaled(stored, 65535), ()
+    bits = next((bits for bits in DEPTHS if top < 1 << bits), 16) if top else 16
+    notes = () if bits == 16 else (f"16 bits with {bits}-bit values: scaled by {(1 << bits) - 1}",)
+    return _scaled(stored, (1 << bits) - 1), notes
 
 
 def _scaled(stored: NDArray[np.generic], top: int) -> NDArray[np.float32]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging import containers, png
-from cxreader.imaging.radiograph import MAX_BYTES, Radiograph
+from cxreader.imaging import containers, files, png
+from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -64,7 +64,7 @@ def read_header(
             raise ImageError("not a DICOM file (by its content)", where=label)
         return dicom.header(data, label, salt=salt)
     label = os.fspath(source)
-    with _opened(Path(source)) as file:
+    with files.opened(source) as file:
         if sniff(file.read(HEAD)) != "DICOM":
             raise ImageError("not a DICOM file (by its content)", where=label)
         file.seek(0)
@@ -83,7 +83,7 @@ def size(path: str | os.PathLike[str]) -> tuple[int, int]:
         import io
 
         return _size(io.BytesIO(_content(path, None)[1]), label)
-    with _opened(Path(path)) as file:
+    with files.opened(path) as file:
         return _size(file, label)
 
 
@@ -116,8 +116,8 @@ def _content(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[
     label = os.fspath(source)
     if _is_member(source):
         return label, containers.read_member(label)
-    data = _load(Path(source))
-    if containers.is_dicomdir(source) or data.startswith(containers.ZIP):
+    data = files.load(source)
+    if containers.holds_directory(data[:HEAD]) or data.startswith(ZIP):
         containers.refuse(source)
     return label, data
 
@@ -128,38 +128,9 @@ def _is_member(source: str | os.PathLike[str]) -> bool:
 
 
 def _unknown(data: bytes, label: str) -> ImageError:
+    if containers.is_inner_archive(data):
+        return ImageError("is a zip archive in another", where=label, mend="unpack it, and give it by itself")
     what = "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
     return ImageError(
         what if data else "the file is empty", where=label, mend="give the radiograph as DICOM, PNG or JPEG"
     )
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _load(path: Path) -> bytes:
-    try:
-        length = path.stat().st_size
-        if length > MAX_BYTES:
-            mend = f"at most {MAX_BYTES // 2**20} MiB are read"
-            raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend=mend)
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
-    """ValueError: a name with a null byte in it."""
-    if isinstance(error, ValueError):
-        return ImageError("is no file name", where=path, mend="check the path")
-    if os.path.isdir(path):  # noqa: PTH112 (a name that is too long is none)
-        return ImageError(
-            "is a folder, not an image", where=path, mend="give its files, or the folder to `cxreader read`"
-        )
-    if isinstance(error, FileNotFoundError):
-        return ImageError("no such file", where=path, mend="check the path")
-    return ImageError(f"cannot be opened ({error.strerror})", where=path, mend="check its permissions")

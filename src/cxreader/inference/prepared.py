@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
+from cxreader.imaging.png import sixteen_bit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     Source = str | os.PathLike[str] | bytes | NDArray[np.generic] | Dataset | Radiograph
-
-_FULL_SCALE = {"uint8": 255, "uint16": 65535}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,17 +57,25 @@ def prepare_or_reason(source: Source, specs: Sequence[InputSpec], *, name: str |
 def as_radiograph(source: Source, name: str | None = None) -> Radiograph:
     """The picture in a path, the bytes of a file, a pydicom Dataset, or an array, or the Radiograph itself.
 
-    An array is (H, W), bright = dense: uint8 or uint16 at full scale, or floats in [0, 1]. Raises ImageError.
+    An array is (H, W), bright = dense: uint8, uint16 (scaled as a PNG of 16 bits is), or floats in [0, 1]. Raises ImageError.
     """
     if isinstance(source, Radiograph):
         return source
     if isinstance(source, np.ndarray):
-        top = _FULL_SCALE.get(str(source.dtype), 1)
-        if top == 1 and not np.issubdtype(source.dtype, np.floating):
-            mend = "give uint8 or uint16 at full scale, or floats in [0, 1]"
-            raise ImageError(f"an array of {source.dtype}", where=name or "array", mend=mend)
-        return Radiograph(source.astype(np.float32) / np.float32(top), source=name or "array")
+        return _of_array(source, name or "array")
     return read(source, name=name)
+
+
+def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:
+    if array.dtype == np.uint16:
+        pixels, notes = sixteen_bit(array)
+        return Radiograph(pixels, source=label, notes=notes)
+    if array.dtype == np.uint8:
+        return Radiograph(array.astype(np.float32) / np.float32(255), source=label)
+    if not np.issubdtype(array.dtype, np.floating):
+        mend = "give uint8 or uint16, or floats in [0, 1]"
+        raise ImageError(f"an array of {array.dtype}", where=label, mend=mend)
+    return Radiograph(array.astype(np.float32), source=label)
 
 
 def name_of(source: Source) -> str:

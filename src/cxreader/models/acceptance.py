@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.imaging.dicom_header import OTHER
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ MIN_ANATOMY = 0.05
 def judge_header(header: DicomHeader | None) -> Acceptance:
     """What a DICOM header says: refused for another modality, body part or view; a warning for what it does not tell.
 
-    The SOP class is not asked: chests come as CR, DX and secondary captures. A file without a header (PNG, JPEG) is accepted
-    here. `view` is View Position, else PA, AP or LL in Patient Position.
+    The SOP class is not asked what the picture shows: chests come as CR, DX and secondary captures. A file without a header
+    (PNG, JPEG) is accepted here. `view` is View Position, else a view in Patient Position. Only known terms are quoted.
     """
     if header is None:
         return Acceptance()
@@ -52,13 +53,24 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
         if value is None:
             found += Acceptance("warning", (f"the header tells no {what}",))
         elif value not in right:
-            reason = f"the header says {what} {value}: only {', '.join(sorted(right))} are read"
-            found += Acceptance("refused", (reason,))
-    if header.presentation_intent == "FOR PROCESSING":
+            said = f"the header's {what} is no known term" if value == OTHER else f"the header says {what} {value}"
+            found += Acceptance("refused", (f"{said}: only {', '.join(sorted(right))} are read",))
+    found += _judge_orientation(header)
+    if header.for_processing:
         found += Acceptance(
             "warning", ("for processing, not for presentation: the picture may look unlike a finished one",)
         )
     return found
+
+
+def _judge_orientation(header: DicomHeader) -> Acceptance:
+    """A lateral's orientation decides where no view is told; beside a frontal view the header contradicts itself."""
+    if header.lateral and header.view is None:
+        return Acceptance("refused", ("the header's patient orientation is that of a lateral view",))
+    if header.lateral and header.view in FRONTAL:
+        reason = f"the header says view {header.view}, but its patient orientation is that of a lateral view"
+        return Acceptance("warning", (reason,))
+    return Acceptance()
 
 
 def judge_picture(radiograph: Radiograph) -> Acceptance:

@@ -1,0 +1,75 @@
+"""The directory of a zip archive, read once, and bounded before zipfile makes an object of each member."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+
+from cxreader.errors import ImageError
+from cxreader.imaging import files
+
+MAX_MEMBERS = 100_000
+MAX_TOTAL = 64 * 2**30
+"""Bytes that all members of an archive may have; they are read one at a time."""
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+MAX_DIRECTORY = 64 * 2**20
+"""Bytes of an archive's directory: of 100,000 members with names of 600 letters."""
+_END, _END_64 = struct.Struct("<4s6xHL6x"), struct.Struct("<4s28xQQ8x")
+_LOCATOR, _HEADER = 20, 46
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What is in an archive: members by name, the last of each; names that several have; how many members there are."""
+
+    infos: dict[str, zipfile.ZipInfo]
+    twice: frozenset[str]
+    count: int
+
+
+@lru_cache(maxsize=8)
+def listed(archive: str, size: int, changed: int) -> Directory:  # noqa: ARG001 - parts of the key
+    """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
+    with files.opened(archive) as opened:
+        told = _count(opened, size)
+        if told > MAX_MEMBERS:
+            what = f"the archive holds {told:,} files"
+            raise ImageError(what, where=archive, mend=f"at most {MAX_MEMBERS:,} are read")
+        with zipfile.ZipFile(opened) as file:
+            infos = file.infolist()
+    total = sum(info.file_size for info in infos)
+    if total > MAX_TOTAL:
+        what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
+        raise ImageError(what, where=archive, mend=f"at most {MAX_TOTAL // 2**30} GiB together are read")
+    names = Counter(info.filename for info in infos)
+    twice = frozenset(name for name, count in names.items() if count > 1)
+    return Directory({info.filename: info for info in infos}, twice, len(infos))
+
+
+def _count(file: BinaryIO, size: int) -> int:
+    """How many members an archive's directory lists, before zipfile makes an object of each; 0 when it has no end record.
+
+    The end record may lie about the number (PKWARE APPNOTE 4.3.16), so that the directory's own headers count too.
+    """
+    file.seek(max(0, size - _END.size - 0xFFFF))
+    tail = file.read()
+    at = len(tail) - _END.size if tail[-_END.size :][:4] == ZIP[1] else tail.rfind(ZIP[1])
+    if at < 0 or at + _END.size > len(tail):
+        return 0
+    _, told, length = _END.unpack_from(tail, at)
+    end = size - len(tail) + at
+    file.seek(max(0, end - _END_64.size - _LOCATOR))
+    record = file.read(_END_64.size + _LOCATOR)
+    if record.startswith(b"PK\x06\x06") and record[_END_64.size :].startswith(b"PK\x06\x07"):  # zip64
+        _, told, length = _END_64.unpack_from(record)
+        end -= _END_64.size + _LOCATOR
+    if told > MAX_MEMBERS or length > end:  # zipfile refuses the latter
+        return int(told)
+    if length > MAX_DIRECTORY:
+        return int(length) // _HEADER
+    file.seek(end - length)
+    return max(int(told), file.read(length).count(b"PK\x01\x02"))
