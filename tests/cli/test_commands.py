@@ -117,7 +117,7 @@ def test_read_prints_a_table_and_writes_each_format(
     assert "the file is empty" in text
     assert "youden" in text
     header = ["image", "acceptance", "decision", "probability", "interval", "conformal", "reasons"]
-    assert text.split()[: len(header)] == header
+    assert " ".join(header) in " ".join(text.split())
     assert "read with torch" in text
     assert text.rstrip().endswith("For research; not a medical device.")
     assert len(re.findall(r" (0\.\d{3}|1\.000)-(0\.\d{3}|1\.000) ", text)) == 3

@@ -78,7 +78,8 @@ def test_what_it_holds_is_what_the_reader_computes_with(tmp_path: Path) -> None:
     assert reader.venn_abers.to_dict() == PAIR
     assert reader.conformal.to_dict() == RULE
     save_artifact(replace(artifact, venn_abers=None, conformal=None), (tmp_path / WEIGHTS).read_bytes(), tmp_path)
-    reading = Reader.load(tmp_path).read(Radiograph(np.full((64, 64), 0.5, np.float32), "flat"))
+    noise = np.random.default_rng(0).uniform(0.2, 0.8, (64, 64)).astype(np.float32)
+    reading = Reader.load(tmp_path).read(Radiograph(noise, "noise"))
     assert reading.probability is not None
     assert (reading.interval, reading.conformal) == (None, None)
 
