@@ -128,7 +128,7 @@ def test_the_file_holds_one_graph_for_any_batch_and_nothing_of_the_machine(folde
 
 
 def test_efficientnet_squeezes_by_average_pooling_not_by_a_mean(tmp_path: Path) -> None:
-    """16 of its blocks take a mean over positions (Tan and Le, ICML 2019), one pool stands before the head, one behind a stage."""
+    """16 of its blocks take a mean over positions (Tan and Le, 2019), one pool stands before the head, one behind each stage."""
     model = create_model("efficientnet_b0", size=SIZE)
     stages = model.names.index("last_block") + 1
     hand_made(tmp_path, "efficientnet_b0", model.state_dict(), SIZE)
