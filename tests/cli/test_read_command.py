@@ -159,3 +159,17 @@ def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_pic
         assert all(strips[:32, n * width : (n + 1) * width].max() == 255 for n in range(3))  # a caption each
     maps = [np.load(out / f"chest-heat-{n}.npy") for n in (1, 2)]
     assert [(m.dtype, m.shape) for m in maps] == [(np.float32, (2, 2))] * 2
+
+
+def test_a_name_as_long_as_the_system_allows_is_explained(
+    small_run: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{'é' * 124}{end}.png" for end in "ab"]  # 253 bytes each, alike where they are cut
+    for name in names:
+        shutil.copy(files_of(small_world, 1)[0], tmp_path / name)
+    named = [str(tmp_path / name) for name in names]
+    assert run(["-q", "explain", "--model", str(small_run), *named, "--out", str(tmp_path / "out"), "--raw"]) == 0
+    capsys.readouterr()
+    stem = "é" * 100
+    expected = [f"{stem}{n}-heat.{kind}" for n in ("", "-2") for kind in ("npy", "png")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(expected)

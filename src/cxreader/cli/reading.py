@@ -39,11 +39,13 @@ def read(
     What is read stands in OUT.work until the table is whole: the same command goes on after an interruption, and may run in
     several processes at once.
     """
+    from cxreader.atomic import refuse_unwritable
     from cxreader.inference.batch import read_files
     from cxreader.inference.table import format_of
 
     if out not in (None, "-"):
         format_of(Path(str(out)))
+        refuse_unwritable(str(out))
     files = _files(paths)
     reader = load_reader(model, operating_point, backend)
     if out is None or out == "-":

@@ -68,7 +68,7 @@ def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
     if name == "auto":
         name = _chosen(artifact, folder)
     if name not in BACKENDS:
-        raise UsageError(f"no backend is named {name!r}", mend=nearest(name, ["auto", *BACKENDS]))
+        raise UsageError(f"no backend is named {name!r}", mend=nearest(str(name), ["auto", *BACKENDS]))
     target, recipe = BACKENDS[name]
     module, _, kind = target.partition(":")
     try:

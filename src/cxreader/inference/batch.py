@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.atomic import refuse_unwritable
 from cxreader.inference.pipeline import read_shard
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.shards import Work
@@ -71,9 +72,11 @@ def read_files(
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
     or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole.
     None when another process wrote the table. Raises UsageError for another ending, or when the work folder is of other
-    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost.
+    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost,
+    and, before anything is read, for a place that cannot be written.
     """
     format_of(out)
+    refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
             say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")

@@ -63,9 +63,11 @@ class Reader:
         `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
         takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
-        UsageError for one artifact given twice or for operating points of different names.
+        UsageError for one artifact given twice, for operating points of different names and for what is no path or name.
         """
-        paths = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
+        if operating_point is not None and not isinstance(operating_point, str):
+            raise UsageError(f"{operating_point!r} is no operating point", mend="give one's name, such as 'youden'")
+        paths = _paths(path_or_paths)
         return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
@@ -167,6 +169,18 @@ class Reader:
             )
             answered = dict(zip(asked, readings, strict=True))
         return [answered.get(i) or member.unanswered(p.name, p.seen, p.reasons) for i, p in enumerate(batch)]
+
+
+def _paths(given: object) -> list[str | os.PathLike[str]]:
+    """A path, or each of several. Raises UsageError for anything else."""
+    several = [given] if isinstance(given, str | os.PathLike) else given
+    if not isinstance(several, Iterable) or isinstance(several, bytes):
+        raise UsageError(f"a {type(given).__name__} is no path", mend="give an artifact's folder, or several")
+    paths = list(several)
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"a {type(path).__name__} is no path", mend="give an artifact's folder, or several")
+    return paths
 
 
 def _refuse_no_batch(batch_size: int) -> None:
