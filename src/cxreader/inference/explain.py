@@ -44,7 +44,8 @@ def explain_files(
         picture = None
         if reading.probability is not None:
             picture = out / f"{_free_name(reading.image, taken)}-heat.png"
-            write_whole(picture, _png(_drawn(reader, reading)))
+            with reader.room.for_source(reading.image):
+                write_whole(picture, _png(_drawn(reader, reading)))
             if raw:
                 _write_raw(reading, picture)
         results.append((reading, picture))

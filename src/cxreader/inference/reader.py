@@ -19,6 +19,7 @@ from cxreader.evaluation.venn_abers import VennAbers
 from cxreader.inference.backend import Backend
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
+from cxreader.inference.pixel_room import PixelRoom
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
 from cxreader.models.artifact import Artifact
 from cxreader.records import Reading
@@ -49,6 +50,8 @@ class Reader:
         self.operating_point = points[0] if len(points) == 1 else combined_point(points)
         self.disagreement = min(member.artifact.disagreement for member in members)
         """Probabilities further apart than this are referred: the smallest bound that the artifacts store."""
+        self.room = PixelRoom(DECODERS)
+        """Of the pictures that `prepare` decodes at the same time."""
 
     @classmethod
     def load(
@@ -90,8 +93,12 @@ class Reader:
         return self._in_batches(sources, batch_size, heat_map=heat_map, refuse=refuse)
 
     def prepare(self, source: Source, *, name: str | None = None) -> Prepared:
-        """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives."""
-        return prepare_or_reason(source, self.specs, name=name)
+        """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives.
+
+        Of large pictures one is decoded at a time, whatever the number of threads.
+        """
+        with self.room.for_source(source):
+            return prepare_or_reason(source, self.specs, name=name)
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
