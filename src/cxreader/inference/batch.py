@@ -14,7 +14,7 @@ from cxreader.atomic import refuse_unwritable
 from cxreader.inference.pipeline import read_shard
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.shards import Work
-from cxreader.inference.table import Row, format_of, write_table
+from cxreader.inference.table import NOT_READ, Row, format_of, write_table
 from cxreader.progress import Bar, Say, no_bar, silent
 
 Progress = Callable[[int, int], None]
@@ -36,6 +36,11 @@ class Summary:
             self.by_answer[row["decision"] or row["acceptance"]] += 1
             self.by_answer["warning"] += row["acceptance"] == "warning"
             yield row
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether there were files and none could be read."""
+        return 0 < self.files == self.by_answer[NOT_READ]
 
     def text(self) -> str:
         """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
