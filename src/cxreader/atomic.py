@@ -55,19 +55,18 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
     Nothing is written. Folders that are not there yet are made by who writes.
     """
     target = Path(path)
+    longest = target.with_name(f".{target.name}.work.{os.getpid()}.new")  # of what stands beside it meanwhile
     try:
         if target.is_dir():
             raise StorageError("is a folder, not a file", where=target, mend="give the name of a file")
-        longest = target.with_name(f".{target.name}.work.{os.getpid()}.new")  # of what stands beside it meanwhile
         parent = next(folder for folder in longest.absolute().parents if os.path.lexists(folder))
-        if not parent.is_dir():
-            raise StorageError("is no folder", where=parent, mend="choose a folder you may write to")
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if len(os.fsencode(longest.name)) > os.pathconf(parent, "PC_NAME_MAX"):
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        too_long = len(os.fsencode(longest.name)) > os.pathconf(parent, "PC_NAME_MAX")
     except OSError as error:
         raise storage_error(error, target, 0) from None
+    wrong = None if os.access(parent, os.W_OK | os.X_OK) else errno.EACCES
+    wrong = errno.ENAMETOOLONG if too_long else wrong if parent.is_dir() else errno.ENOTDIR
+    if wrong is not None:
+        raise storage_error(OSError(wrong, os.strerror(wrong)), target, 0)
 
 
 def is_empty(folder: str | os.PathLike[str]) -> bool:

@@ -188,7 +188,7 @@ def test_where_nothing_can_be_written_nothing_is_read(
     (tmp_path / "file").touch()
     mistakes = {
         tmp_path / "folder.csv": "is a folder",
-        tmp_path / "file" / "o.csv": "is no folder",
+        tmp_path / "file" / "o.csv": "Not a directory",
         tmp_path / f"{'n' * 250}.csv": "the name is too long",
         tmp_path / f"{'n' * 240}.csv": "the name is too long",  # what stands beside it meanwhile has a longer one
     }

@@ -24,7 +24,7 @@ _EACH = 10_000_000
 class PixelRoom:
     """Room for pictures of `most` pixels together; a larger one has it alone. Safe to use from several threads.
 
-    `most`: left out, one picture of the largest size that is read, or ten million pixels for each of `threads` where that is more.
+    `most`: left out, one picture of the largest size that is read, or ten million pixels a thread where that is more.
     """
 
     def __init__(self, threads: int, *, most: int | None = None) -> None:

@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -115,15 +115,15 @@ class Work:
                 lock = _locked(folder / IN_USE, fcntl.LOCK_SH)
             except FileNotFoundError:  # another process ended the work at this moment
                 return cls.open(table, reader, files)
-        try:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(os.close, lock)
             differences = manifest.differences(there)
             if differences:
                 what = f"the reading begun there is of {' and '.join(differences)}"
                 raise UsageError(what, where=folder, mend="give another --out, or begin anew with --fresh")
-            return cls(folder, Manifest(**there), lock)
-        except BaseException:
-            os.close(lock)
-            raise
+            opened = cls(folder, Manifest(**there), lock)
+            unless_opened.pop_all()
+            return opened
 
     def __enter__(self) -> Self:
         return self
