@@ -211,12 +211,14 @@ def test_a_work_folder_of_another_user_is_one_line(
     there = os.open, Path.read_text
 
     def opened(path: Path, *rest: int) -> int:
-        return _not_ours(path) or there[0](path, *rest)
+        _refuse(path)
+        return there[0](path, *rest)
 
     def text(path: Path, *rest: str) -> str:
-        return _not_ours(path) or there[1](path, *rest)
+        _refuse(path)
+        return there[1](path, *rest)
 
-    def _not_ours(path: Path) -> None:
+    def _refuse(path: Path) -> None:
         if Path(path).name == name:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
