@@ -10,6 +10,8 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +220,8 @@ def test_a_list_of_names_may_begin_with_a_byte_order_mark(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listing)))
     assert run(["-q", "read", "--model", str(small_run), "-", "--out", "-"]) == 0
     assert "no such file" not in capsys.readouterr().out
+
+
+def test_the_stated_false_refusals_are_those_of_both_checks() -> None:
+    ruled: Any = SimpleNamespace(known_images=SimpleNamespace(false_refusals=0.02))
+    assert "its two checks together falsely refuse at most 4.0 % of images" in answers._refusals(ruled)
