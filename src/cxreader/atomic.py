@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,10 +42,31 @@ def writing_whole(path: str | os.PathLike[str], *, needed: int | None = None) ->
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True) if target.parent.is_dir() else None
+        with suppress(OSError):  # a place or a name that cannot be
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise storage_error(error, target, written if needed is None else needed) from None
         raise
+
+
+def refuse_unwritable(path: str | os.PathLike[str]) -> None:
+    """Before long work: raises StorageError when `path` is a folder, or no file of that name can be written there.
+
+    Nothing is written. Folders that are not there yet are made by who writes.
+    """
+    target = Path(path)
+    longest = target.with_name(f".{target.name}.work.{os.getpid()}.new")  # of what stands beside it meanwhile
+    try:
+        if target.is_dir():
+            raise StorageError("is a folder, not a file", where=target, mend="give the name of a file")
+        parent = next(folder for folder in longest.absolute().parents if os.path.lexists(folder))
+        too_long = len(os.fsencode(longest.name)) > os.pathconf(parent, "PC_NAME_MAX")
+    except OSError as error:
+        raise storage_error(error, target, 0) from None
+    wrong = None if os.access(parent, os.W_OK | os.X_OK) else errno.EACCES
+    wrong = errno.ENAMETOOLONG if too_long else wrong if parent.is_dir() else errno.ENOTDIR
+    if wrong is not None:
+        raise storage_error(OSError(wrong, os.strerror(wrong)), target, 0)
 
 
 def is_empty(folder: str | os.PathLike[str]) -> bool:
@@ -65,4 +86,6 @@ def storage_error(error: OSError, where: Path, needed: int) -> StorageError:
     if is_full(error):
         what = f"no room for the {needed:,} bytes ({needed / 2**20:,.1f} MiB) it needs"
         return StorageError(what, where=where, mend="free space there or choose another folder; what was done is kept")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError("the name is too long", where=where, mend="give a shorter one")
     return StorageError(f"cannot be written ({error.strerror})", where=where, mend="choose a folder you may write to")

@@ -10,6 +10,8 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,3 +161,67 @@ def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_pic
         assert all(strips[:32, n * width : (n + 1) * width].max() == 255 for n in range(3))  # a caption each
     maps = [np.load(out / f"chest-heat-{n}.npy") for n in (1, 2)]
     assert [(m.dtype, m.shape) for m in maps] == [(np.float32, (2, 2))] * 2
+
+
+def test_a_name_as_long_as_the_system_allows_is_explained(
+    small_run: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{'é' * 124}{end}.png" for end in "ab"]  # 253 bytes each, alike where they are cut
+    for name in names:
+        shutil.copy(files_of(small_world, 1)[0], tmp_path / name)
+    named = [str(tmp_path / name) for name in names]
+    assert run(["-q", "explain", "--model", str(small_run), *named, "--out", str(tmp_path / "out"), "--raw"]) == 0
+    capsys.readouterr()
+    stem = "é" * 100
+    expected = [f"{stem}{n}-heat.{kind}" for n in ("", "-2") for kind in ("npy", "png")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(expected)
+
+
+def test_no_file_that_could_be_read_is_exit_3_with_its_rows(
+    small_run: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, model = tmp_path / "o.csv", ["--model", str(small_run)]
+    absent, blank = str(tmp_path / "absent.png"), tmp_path / "blank.png"
+    for more in (["--out", str(out)], ["--out", "-"], []):
+        assert run(["-q", "read", *model, absent, *more]) == 3
+        shown = capsys.readouterr()
+        assert shown.err == "cxreader: no file could be read; the reasons stand in the table\n"
+        assert "no such file" in " ".join((shown.out + (out.read_text() if more[1:] == [str(out)] else "")).split())
+    assert run(["-q", "explain", *model, absent, "--out", str(tmp_path / "pictures")]) == 3
+    assert "no such file" in capsys.readouterr().out
+    Image.fromarray(np.full((90, 70), 128, np.uint8)).save(blank)
+    assert run(["-q", "read", *model, absent, str(blank)]) == 0  # refused, but read
+    assert run(["-q", "read", *model, absent, *files_of(small_world, 1)]) == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_cannot_show_a_name_shows_its_escapes(
+    small_run: Path, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    shutil.copy(files_of(small_world, 1)[0], tmp_path / "胸.png")
+    for more in (["--out", "-"], []):
+        shown = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding))
+        assert run(["-q", "read", "--model", str(small_run), str(tmp_path / "胸.png"), *more]) == 0
+        assert rb"\u80f8.png" in shown.getvalue()
+
+
+def test_control_characters_of_a_name_are_escaped_in_the_line_of_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["read", "--model", "a\x1b[2J\tb", "x.png"]) == 4
+    error = capsys.readouterr().err
+    assert r"a\x1b[2J\tb: no artifact here" in error
+    assert "\x1b" not in error.replace(r"\x1b", "")
+
+
+def test_a_list_of_names_may_begin_with_a_byte_order_mark(
+    small_run: Path, small_world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = ("\ufeff" + "\n".join(files_of(small_world, 1))).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listing)))
+    assert run(["-q", "read", "--model", str(small_run), "-", "--out", "-"]) == 0
+    assert "no such file" not in capsys.readouterr().out
+
+
+def test_the_stated_false_refusals_are_those_of_both_checks() -> None:
+    ruled: Any = SimpleNamespace(known_images=SimpleNamespace(false_refusals=0.02))
+    assert "its two checks together falsely refuse at most 4.0 % of images" in answers._refusals(ruled)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from cxreader.imaging import overlay as overlay_module
 from cxreader.imaging.overlay import BOX_COLOUR, heat_scale, overlay
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.records import Box
@@ -57,3 +61,35 @@ def test_boxes_are_drawn_on_their_edges() -> None:
 
 def test_floats_and_bytes_draw_alike() -> None:
     np.testing.assert_array_equal(overlay(GREY.astype(np.float32) / 255), overlay(GREY))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("strip", [1, 1000, 2**18])
+def test_strips_draw_what_the_formula_says_of_the_whole_image(
+    monkeypatch: pytest.MonkeyPatch, strip: int, padded: bool
+) -> None:
+    """The whole map stretched at once, and the ramp of the module blended in float64."""
+    monkeypatch.setattr(overlay_module, "_STRIP", strip)
+    random = np.random.default_rng(0)
+    image, heat = random.integers(0, 256, (203, 311), dtype=np.uint8), random.random((7, 7), np.float32)
+    spec = InputSpec(224) if padded else None
+    x, y, w, h = spec.content(311, 203) if spec else (0, 0, 7, 7)
+    scale = 7 / 224 if spec else 1
+    whole = Image.fromarray(heat_scale(heat)).resize(
+        (311, 203), Image.Resampling.BILINEAR, box=(x * scale, y * scale, (x + w) * scale, (y + h) * scale)
+    )
+    warm = np.clip(np.asarray(whole, np.float64), 0, 1)
+    ramp = np.array([[0, 0, 0], [120, 20, 60], [215, 60, 30], [250, 160, 30], [255, 240, 120]])
+    tint = np.stack([np.interp(warm, np.linspace(0, 1, 5), ramp[:, c]) for c in range(3)], axis=-1)
+    expected = image[..., None] * (1 - 0.65 * warm[..., None]) + tint * 0.65 * warm[..., None]
+    assert np.abs(overlay(image, heat, spec=spec) - expected).max() < 0.51
+
+
+def test_a_large_image_is_drawn_in_little_more_than_its_picture() -> None:
+    image, heat = np.zeros((3000, 4000), np.float32), np.eye(7, dtype=np.float32)
+    tracemalloc.start()
+    drawn = overlay(image, heat, spec=InputSpec(224))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert drawn.nbytes == 36_000_000
+    assert peak < 36_000_000 + 40_000_000

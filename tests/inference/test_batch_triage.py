@@ -124,5 +124,6 @@ def test_lists_of_names_by_line_or_by_nul() -> None:
     assert names_in(b"a.png\n\ntwo words.png\r\n") == ["a.png", "two words.png"]
     assert names_in(b"a\nb.png\0c.png") == ["a\nb.png", "c.png"]
     assert names_in(b"") == []
+    assert names_in("\ufeffa.png\r\nb.png".encode()) == ["a.png", "b.png"]
     assert as_text(os.fsdecode(b"\xff.png")) == r"\xff.png"
     assert on_one_line("a\nb\x1b[2J.png") == r"a\nb\x1b[2J.png"

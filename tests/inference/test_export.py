@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tests.artifacts import hand_made
 from torch import nn
 
+from cxreader import Reader
 from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.inference import export
@@ -289,3 +290,23 @@ def test_the_command_without_torch_says_what_to_install(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (5, "")
     assert "exporting needs torch; pip install 'cxreader[train]'" in done.stderr
+
+
+def test_reading_needs_the_file_of_its_runtime_alone(folder: Path) -> None:
+    made = export_onnx(folder)
+    export, weights = folder / made.exports["onnx"]["file"], folder / "model.safetensors"
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE)).astype(np.uint8)
+    both = Reader.load(folder).probabilities(images)
+    kept = weights.read_bytes()
+    weights.unlink()
+    for backend in ("auto", "onnx"):
+        np.testing.assert_array_equal(Reader.load(folder, backend=backend).probabilities(images), both)
+    with pytest.raises(ArtifactError, match="weights are missing"):
+        Reader.load(folder, backend="torch")
+    with pytest.raises(ArtifactError, match="weights are missing"):
+        export_onnx(folder)
+    weights.write_bytes(kept)
+    export.write_bytes(b"")
+    assert Reader.load(folder, backend="torch").backend.name == "torch"
+    with pytest.raises(ArtifactError, match="not the onnx export"):
+        Reader.load(folder)

@@ -151,3 +151,16 @@ def test_an_unfinished_run_and_an_unknown_backend_say_what_to_do(small_run: Path
     artifact = load_artifact(small_run / "artifact")
     with pytest.raises(UsageError, match="did you mean 'torch'"):
         load_backend("torhc", artifact, small_run / "artifact")
+
+
+@pytest.mark.parametrize("given", [None, b"x", 5, [None], [b"x"]])
+def test_what_is_no_path_is_a_usage_error(given: object) -> None:
+    with pytest.raises(UsageError, match="is no path"):
+        Reader.load(given)  # type: ignore[arg-type]
+
+
+def test_what_is_no_name_is_a_usage_error(small_run: Path) -> None:
+    with pytest.raises(UsageError, match="3 is no operating point"):
+        Reader.load(small_run, operating_point=3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no backend is named None"):
+        Reader.load(small_run, backend=None)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from cxreader import Reader, Reading
 from cxreader.errors import UsageError
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
+from cxreader.inference.table import answer_of
 from cxreader.models.artifact import DISAGREEMENT
 from cxreader.records import OperatingPoint
 
@@ -44,9 +45,16 @@ def test_beyond_the_bound_the_image_is_referred_with_both_ends_and_at_it_is_not(
 
 def test_who_is_refused_by_one_is_refused_and_who_cannot_be_read_is_not_read() -> None:
     refusal = _reading(None, acceptance="refused", reasons=("looks rotated by 180 degrees",))
-    found = combine([_reading(0.9), refusal], POINT, 0.25)
+    sure = _reading(0.9, interval=(0.8, 0.95), conformal="abnormal", heat_map=np.ones((7, 7), np.float32))
+    found = combine([sure, refusal], POINT, 0.25)
     assert (found.decision, found.probability, found.acceptance) == (None, None, "refused")
-    assert found.reasons == ("looks rotated by 180 degrees",)
+    assert found.reasons == ("model 2 (idNone): looks rotated by 180 degrees",)
+    for own in found.members:
+        assert [getattr(own, name) for name in ("decision", "probability", "interval", "conformal", "heat_map")] == [
+            None
+        ] * 5
+    assert answer_of(found)["members"][0] == {"artifact": "id0.9", "probability": None, "decision": None}
+    assert combine([refusal, refusal], POINT, 0.25).reasons == ("looks rotated by 180 degrees",)
     unread = _reading(None, acceptance=None, reasons=("the file is empty",))
     found = combine([unread, unread], POINT, 0.25)
     assert (found.acceptance, found.reasons) == (None, ("the file is empty",))
@@ -66,6 +74,7 @@ def test_the_combined_point_is_the_mean_and_rests_on_the_least() -> None:
     other = OperatingPoint("youden", 0.6, "largest J", 10, 40)
     point = combined_point([POINT, other])
     assert (point.name, point.threshold, point.n_positive, point.n_negative) == ("youden", 0.5, 10, 20)
+    assert point.rule == "mean of 2 models' thresholds; what it reaches was not measured"
     with pytest.raises(UsageError, match="--operating-point"):
         combined_point([POINT, replace(other, name="screening")])
 

@@ -26,6 +26,7 @@ from cxreader.models.artifact import (
     WEIGHTS,
     Artifact,
     TrainingPatients,
+    check_files,
     load_artifact,
     save_artifact,
     save_manifest,
@@ -197,6 +198,22 @@ def test_a_damaged_or_missing_export_is_refused_and_can_be_replaced(tmp_path: Pa
         with pytest.raises(ArtifactError, match=f"{words}.*cxreader export"):
             load_artifact(tmp_path)
         assert load_artifact(tmp_path, exports=False) == exported
+
+
+def test_a_runtime_needs_its_own_file_alone(tmp_path: Path) -> None:
+    exported = replace(_saved(tmp_path), exports={"onnx": _exported(tmp_path, b"graph")})
+    save_manifest(exported, tmp_path)
+    weights = (tmp_path / WEIGHTS).read_bytes()
+    (tmp_path / WEIGHTS).unlink()
+    assert load_artifact(tmp_path, weights=False) == exported
+    check_files(exported, tmp_path, "onnx")
+    with pytest.raises(ArtifactError, match="weights are missing"):
+        check_files(exported, tmp_path, "torch")
+    (tmp_path / WEIGHTS).write_bytes(weights)
+    (tmp_path / "model.onnx").unlink()
+    check_files(exported, tmp_path, "torch")
+    with pytest.raises(ArtifactError, match="onnx export is missing"):
+        check_files(exported, tmp_path, "onnx")
 
 
 @pytest.mark.parametrize("export", [{"file": "../model.onnx", "sha256": "00"}, {"file": "model.onnx"}, None, 7])

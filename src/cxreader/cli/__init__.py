@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -61,12 +64,22 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(run(arguments))
 
 
+def _unheard() -> int:
+    """The reader of our output has gone, as `head` does: what is left to write goes nowhere, and nothing is wrong."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     command = typer.main.get_command(app)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show must not end what was read
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         outcome = command.main(args=arguments, prog_name="cxreader", standalone_mode=False)
         code = int(outcome) if isinstance(outcome, int) else 0
+        sys.stdout.flush()
     except CxreaderError as error:
         if State.debug:
             raise
@@ -76,8 +89,11 @@ def run(arguments: list[str] | None = None) -> int:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        return 0
+    except (BrokenPipeError, SystemExit) as error:
+        cause = error.__context__ if isinstance(error, SystemExit) else error  # click exits with 1 for a broken pipe
+        if not isinstance(cause, BrokenPipeError):
+            raise
+        return _unheard()
     if code == INTERRUPTED:
         sys.stderr.write("cxreader: interrupted; nothing already done is lost\n")
     return code

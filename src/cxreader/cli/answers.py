@@ -71,8 +71,16 @@ def _basis(member: Member) -> str:
     return (
         f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
         f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
-        f"{interval}{mode}."
+        f"{interval}{mode}{_refusals(member)}."
     )
+
+
+def _refusals(member: Member) -> str:
+    """What its two checks together refuse of good images, as the artifact states it."""
+    if member.known_images is None:
+        return "; nothing is refused for what it looks like to the network"
+    stated = 2 * member.known_images.false_refusals
+    return f"; its two checks together falsely refuse at most {100 * stated:.1f} % of images like these, as fitted"
 
 
 def _by(member: Member) -> str:

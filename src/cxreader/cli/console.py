@@ -96,5 +96,7 @@ def waiting(what: str) -> Iterator[None]:
 
 def fail(error: Exception, exit_code: int) -> int:
     """One line on standard error; returns the exit code."""
-    sys.stderr.write(f"cxreader: {error}\n")
+    from cxreader.inference.names import on_one_line
+
+    sys.stderr.write(f"cxreader: {on_one_line(str(error))}\n")
     return exit_code

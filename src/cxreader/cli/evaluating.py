@@ -151,7 +151,12 @@ def _artifact(
     source: dict[str, str | None],
 ) -> tuple[Evaluation, str]:
     from cxreader.cli.reading import load_reader
+    from cxreader.models.artifact import load_artifact
+    from cxreader.runs import artifact_folder
 
+    load_artifact(
+        artifact_folder(str(run or model))
+    )  # who is judged is whole: the weights beside the export that reads
     reader = load_reader(str(run or model), operating_point)
     from cxreader.study.judge import judge
     from cxreader.study.question import ask_run, ask_source

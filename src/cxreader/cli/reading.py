@@ -11,6 +11,7 @@ import typer
 
 from cxreader.cli.answers import note, probability_text, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.errors import DataError
 
 if TYPE_CHECKING:
     from cxreader.inference.reader import Reader
@@ -37,13 +38,15 @@ def read(
     """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device.
 
     What is read stands in OUT.work until the table is whole: the same command goes on after an interruption, and may run in
-    several processes at once.
+    several processes at once. The exit code is 3 when no file at all could be read.
     """
+    from cxreader.atomic import refuse_unwritable
     from cxreader.inference.batch import read_files
     from cxreader.inference.table import format_of
 
     if out not in (None, "-"):
         format_of(Path(str(out)))
+        refuse_unwritable(str(out))
     files = _files(paths)
     reader = load_reader(model, operating_point, backend)
     if out is None or out == "-":
@@ -52,6 +55,7 @@ def read(
     summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, say=say, bar=progress)
     if summary is not None:
         say(f"{summary.text()}. {DISCLAIMER}")
+        _refuse_nothing(nothing_read=summary.nothing_read)
 
 
 def explain(
@@ -80,6 +84,13 @@ def explain(
     ]
     header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
     table(None, header, rows, left=(header[1], header[-1]), note=note(reader))
+    _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
+
+
+def _refuse_nothing(*, nothing_read: bool) -> None:
+    """The exit code of data when no file could be read; the table with the reasons is out by then."""
+    if nothing_read:
+        raise DataError("no file could be read", mend="the reasons stand in the table")
 
 
 def load_reader(models: str | Sequence[str], operating_point: str | None, backend: str = "auto") -> Reader:
@@ -100,7 +111,7 @@ def _files(paths: Sequence[str]) -> list[str]:
         named += names_in(sys.stdin.buffer.read()) if path == "-" else [path]
     files, passed_over = listed(named)
     if passed_over:
-        say(f"{passed_over:,} files that are no images were passed over")
+        say(f"{passed_over:,} files that are no PNG, JPEG or DICOM were passed over")
     return files
 
 
@@ -121,3 +132,4 @@ def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) 
             else:
                 show_rows(rows, reader, why=sort)
             say(f"{summary.text()}. {DISCLAIMER}")
+    _refuse_nothing(nothing_read=summary.nothing_read)

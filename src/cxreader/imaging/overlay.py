@@ -15,6 +15,8 @@ from cxreader.records import Box
 _RAMP = np.array([[0, 0, 0], [120, 20, 60], [215, 60, 30], [250, 160, 30], [255, 240, 120]], np.float32)
 _STRONGEST = 0.65
 """Opacity of the hottest spot: the anatomy below it must stay visible."""
+_STRIP = 2**18
+"""Pixels that are coloured at a time: what lies between takes some 60 bytes of each."""
 BOX_COLOUR = (64, 220, 255)
 
 
@@ -44,27 +46,47 @@ def overlay(
     `image`: (H, W), float in [0, 1] or uint8. `heat`: raw map (h, w), any size, stretched bilinearly. When `spec` is given the
     map covers the network's square, and its padding is cut away so that it falls on the image. `boxes`: in the image's pixels.
     """
-    grey = np.asarray(image, np.float32) * np.float32(1 if image.dtype == np.uint8 else 255)
-    colour: NDArray[np.floating] = np.repeat(grey[..., None], 3, axis=2)
-    if heat is not None:
-        warm = _stretch(heat_scale(heat, scale), grey.shape[1], grey.shape[0], spec)[..., None]
-        position = warm[..., 0] * (len(_RAMP) - 1)
-        tint = np.stack([np.interp(position, range(len(_RAMP)), _RAMP[:, c]) for c in range(3)], axis=-1)
-        colour = colour * (1 - _STRONGEST * warm) + tint * _STRONGEST * warm
-    picture = Image.fromarray(np.clip(np.rint(colour), 0, 255).astype(np.uint8))
+    height, width = image.shape
+    colour = np.empty((height, width, 3), np.uint8)
+    warmth = None if heat is None else heat_scale(heat, scale)
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        strip = slice(top, min(top + rows, height))
+        grey = np.asarray(image[strip], np.float32) * np.float32(1 if image.dtype == np.uint8 else 255)
+        warm = None if warmth is None else _stretch(warmth, width, height, strip, spec)
+        colour[strip] = np.clip(np.rint(grey[..., None] if warm is None else _warmed(grey, warm)), 0, 255)
+    drawn = tuple(boxes)
+    return _outlined(colour, drawn) if drawn else colour
+
+
+def _warmed(grey: NDArray[np.float32], warm: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Grey (h, w) of 0 to 255 under heat (h, w) of 0 to 1, in colour (h, w, 3)."""
+    position, opacity = warm * (len(_RAMP) - 1), _STRONGEST * warm[..., None]
+    tint = np.stack([np.interp(position, range(len(_RAMP)), _RAMP[:, c]) for c in range(3)], axis=-1)
+    return np.asarray(grey[..., None] * (1 - opacity) + tint * opacity)
+
+
+def _outlined(colour: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(colour)
     draw = ImageDraw.Draw(picture)
-    stroke = max(1, round(min(grey.shape) / 200))
+    stroke = max(1, round(min(colour.shape[:2]) / 200))
     for box in boxes:
         draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=BOX_COLOUR, width=stroke)
     return np.asarray(picture)
 
 
-def _stretch(heat: NDArray[np.float32], width: int, height: int, spec: InputSpec | None) -> NDArray[np.float32]:
-    """The map on the image's grid: through the square, less its padding, to (height, width)."""
+def _stretch(
+    heat: NDArray[np.float32], width: int, height: int, rows: slice, spec: InputSpec | None
+) -> NDArray[np.float32]:
+    """Some rows of the map on the image's grid: through the square, less its padding, to (height, width)."""
     source = (0.0, 0.0, float(heat.shape[1]), float(heat.shape[0]))
     if spec is not None:
         x, y, w, h = spec.content(width, height)
         sx, sy = heat.shape[1] / spec.size, heat.shape[0] / spec.size
         source = (x * sx, y * sy, (x + w) * sx, (y + h) * sy)
-    stretched = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR, box=source)
+    left, upper, right, lower = source
+    step = (lower - upper) / height
+    part = (left, upper + rows.start * step, right, min(upper + rows.stop * step, float(heat.shape[0])))
+    size = (width, rows.stop - rows.start)
+    stretched = Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR, box=part)
     return np.asarray(np.clip(np.asarray(stretched), 0, 1), np.float32)

@@ -58,17 +58,25 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
-    """The runtime `name`, with the artifact's network in it.
+def runtime_of(name: str, artifact: Artifact, folder: Path) -> str:
+    """The runtime `name`; for `auto` one that the artifact was exported for, else torch.
 
-    `auto` is a runtime that the artifact was exported for, else torch; the backend's `name` tells which. Raises UsageError
-    for an unknown name, ArtifactError when nothing at hand can run the artifact, MissingDependencyError with the line that
-    installs what the named runtime lacks.
+    Raises UsageError for an unknown name, ArtifactError when nothing at hand can run the artifact.
     """
     if name == "auto":
-        name = _chosen(artifact, folder)
+        return _chosen(artifact, folder)
     if name not in BACKENDS:
-        raise UsageError(f"no backend is named {name!r}", mend=nearest(name, ["auto", *BACKENDS]))
+        raise UsageError(f"no backend is named {name!r}", mend=nearest(str(name), ["auto", *BACKENDS]))
+    return name
+
+
+def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
+    """The runtime `name` (as `runtime_of` has it), with the artifact's network in it; the backend's `name` tells which.
+
+    Raises as `runtime_of`, ArtifactError when the artifact lacks what the runtime reads, MissingDependencyError with the line
+    that installs what the named runtime lacks.
+    """
+    name = runtime_of(name, artifact, folder)
     target, recipe = BACKENDS[name]
     module, _, kind = target.partition(":")
     try:

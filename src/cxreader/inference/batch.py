@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.atomic import refuse_unwritable
 from cxreader.inference.pipeline import read_shard
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.shards import Work
-from cxreader.inference.table import Row, format_of, write_table
+from cxreader.inference.table import NOT_READ, Row, format_of, write_table
 from cxreader.progress import Bar, Say, no_bar, silent
 
 Progress = Callable[[int, int], None]
@@ -35,6 +36,11 @@ class Summary:
             self.by_answer[row["decision"] or row["acceptance"]] += 1
             self.by_answer["warning"] += row["acceptance"] == "warning"
             yield row
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether there were files and none could be read."""
+        return 0 < self.files == self.by_answer[NOT_READ]
 
     def text(self) -> str:
         """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
@@ -71,9 +77,11 @@ def read_files(
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
     or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole.
     None when another process wrote the table. Raises UsageError for another ending, or when the work folder is of other
-    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost.
+    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost,
+    and, before anything is read, for a place that cannot be written.
     """
     format_of(out)
+    refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
             say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")

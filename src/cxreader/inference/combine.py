@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,13 +14,14 @@ from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 def combined_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
     """The operating point of several models: the mean of their thresholds, which are all on the scale of probabilities.
 
-    It rests on as many images as the least supported of them. Raises UsageError when their names differ.
+    What sensitivity or specificity the mean reaches nobody measured, and its `rule` says so. It rests on as many images as the
+    least supported of them. Raises UsageError when their names differ.
     """
     names = {point.name for point in points}
     if len(names) > 1:
         mend = "choose one that all of them have with --operating-point"
         raise UsageError(f"the models' operating points differ ({', '.join(sorted(names))})", mend=mend)
-    rule = f"mean of {len(points)} models' thresholds ({points[0].rule})"
+    rule = f"mean of {len(points)} models' thresholds; what it reaches was not measured"
     least_positive, least_negative = min(p.n_positive for p in points), min(p.n_negative for p in points)
     return OperatingPoint(
         points[0].name, float(np.mean([p.threshold for p in points])), rule, least_positive, least_negative
@@ -29,7 +31,8 @@ def combined_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
 def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) -> Reading:
     """One Reading of several models' Readings of one image.
 
-    The image is refused when one of them refuses it. Else `probability` is the mean, `agreement` 1 less the distance
+    The image is refused when one of them refuses it, with a reason that names the model unless all give it; then no member
+    keeps an answer either. Else `probability` is the mean, `agreement` 1 less the distance
     between the smallest and the largest probability, `interval` from the lowest to the highest end of theirs, `conformal`
     what all say, or refer; `decision` is refer when the distance is larger than `bound`.
     """
@@ -38,18 +41,19 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
     verdicts = [Acceptance(r.acceptance, r.reasons, r.notes) for r in readings if r.acceptance is not None]
     if not verdicts:
         return Reading(first.image, artifact, point, reasons=first.reasons, members=tuple(readings))
-    accepted = sum(verdicts, Acceptance())
     probabilities = [r.probability for r in readings if r.probability is not None]
     if len(probabilities) < len(readings):
+        refused = sum(_told_apart(readings, verdicts), Acceptance())
         return Reading(
             first.image,
             artifact,
             point,
-            reasons=accepted.reasons,
-            notes=accepted.notes,
-            acceptance=accepted.verdict,
-            members=tuple(readings),
+            reasons=refused.reasons,
+            notes=refused.notes,
+            acceptance=refused.verdict,
+            members=tuple(_without_answer(reading) for reading in readings),
         )
+    accepted = sum(verdicts, Acceptance())
     low, high = min(probabilities), max(probabilities)
     mean = float(np.mean(probabilities))
     reasons = accepted.reasons
@@ -72,3 +76,19 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
         agreement=1 - (high - low),
         members=tuple(readings),
     )
+
+
+def _told_apart(readings: Sequence[Reading], verdicts: Sequence[Acceptance]) -> list[Acceptance]:
+    """The verdicts, with the model before a refusal's reasons that not all models give."""
+    shared = set.intersection(*(set(verdict.reasons) for verdict in verdicts))
+    found = []
+    for n, (reading, verdict) in enumerate(zip(readings, verdicts, strict=True), 1):
+        who = f"model {n} ({reading.artifact}): " if verdict.verdict == "refused" else ""
+        reasons = tuple(reason if reason in shared else who + reason for reason in verdict.reasons)
+        found.append(replace(verdict, reasons=reasons))
+    return found
+
+
+def _without_answer(reading: Reading) -> Reading:
+    """What is left of one model's Reading where another refused the image."""
+    return replace(reading, decision=None, probability=None, interval=None, conformal=None, heat_map=None)

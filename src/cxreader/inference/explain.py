@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cxreader.records import Reading
 
 _NARROWEST = 260  # pixels of a panel: its caption has room
 _LINE = 16  # pixels
+_LONGEST = 200  # bytes of a picture's stem: file systems allow names of 255, with what is added to it
 _FOOT = "For research; not a medical device."
 
 
@@ -42,7 +44,8 @@ def explain_files(
         picture = None
         if reading.probability is not None:
             picture = out / f"{_free_name(reading.image, taken)}-heat.png"
-            write_whole(picture, _png(_drawn(reader, reading)))
+            with reader.room.for_source(reading.image):
+                write_whole(picture, _png(_drawn(reader, reading)))
             if raw:
                 _write_raw(reading, picture)
         results.append((reading, picture))
@@ -95,8 +98,11 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _free_name(path: str, taken: set[str]) -> str:
-    """The file's stem, numbered when two folders hold the same."""
-    stem, name, number = Path(path).stem, Path(path).stem, 1
+    """The file's stem, cut where the picture's name would be too long, and numbered when it is taken."""
+    stem = Path(path).stem
+    while len(os.fsencode(stem)) > _LONGEST:
+        stem = stem[:-1]
+    name, number = stem, 1
     while name in taken:
         number += 1
         name = f"{stem}-{number}"

@@ -158,7 +158,7 @@ def _storage(path: Path) -> Iterator[None]:
         if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             mend = "free space there and give the same command again; what was done is kept"
             raise StorageError(f"the disk is full or failing ({name})", where=path, mend=mend) from None
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in str(error):  # or it was deleted
             raise StorageError("the journal is damaged", where=path, mend="begin anew with --fresh") from None
         if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
             raise StorageError(f"cannot be written ({name})", where=path, mend="choose another --out") from None

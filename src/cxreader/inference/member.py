@@ -13,8 +13,8 @@ from cxreader.evaluation.calibration import margin
 from cxreader.evaluation.calibrators import calibrator_from_dict
 from cxreader.evaluation.conformal import ConformalRule
 from cxreader.evaluation.venn_abers import VennAbers
-from cxreader.inference.backend import Backend, load_backend
-from cxreader.models.artifact import Artifact, load_artifact
+from cxreader.inference.backend import Backend, load_backend, runtime_of
+from cxreader.models.artifact import Artifact, check_files, load_artifact
 from cxreader.models.known_images import KnownImages
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
@@ -38,11 +38,17 @@ class Member:
 
     @classmethod
     def load(cls, path: str | Path, *, operating_point: str | None = None, backend: str = "auto") -> Self:
-        """The member of an artifact's folder, or of a run's. Raises as `Reader.load`."""
+        """The member of an artifact's folder, or of a run's. Raises as `Reader.load`.
+
+        Of the network's files only the one that the runtime reads need be there, and is checked.
+        """
         folder = artifact_folder(path)
-        artifact = load_artifact(folder)
+        artifact = load_artifact(folder, weights=False, exports=False)
+        runtime = runtime_of(backend, artifact, folder)
+        if runtime == "torch" or runtime in artifact.exports:
+            check_files(artifact, folder, runtime)
         point = artifact.operating_point(operating_point)
-        return cls(artifact, load_backend(backend, artifact, folder), point, folder)
+        return cls(artifact, load_backend(runtime, artifact, folder), point, folder)
 
     def probabilities(self, pixels: NDArray[np.uint8], batch_size: int) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, whether or not they would be accepted."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 
 
 def names_in(data: bytes) -> list[str]:
     """The names in `data`, a line each; each ended by NUL where there is one, as `find -print0` writes them.
 
-    Bytes that are no text are kept (surrogateescape), so that the file can be opened. Empty lines are passed over.
+    Bytes that are no text are kept (surrogateescape), so that the file can be opened. Empty lines, and the mark with which some
+    editors begin a UTF-8 text, are passed over.
     """
-    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    if b"\0" in data:
+        lines = data.split(b"\0")
+    else:
+        lines = [line.rstrip(b"\r") for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n")]
     return [os.fsdecode(line) for line in lines if line]
 
 

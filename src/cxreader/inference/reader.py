@@ -19,6 +19,7 @@ from cxreader.evaluation.venn_abers import VennAbers
 from cxreader.inference.backend import Backend
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
+from cxreader.inference.pixel_room import PixelRoom
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
 from cxreader.models.artifact import Artifact
 from cxreader.records import Reading
@@ -49,6 +50,8 @@ class Reader:
         self.operating_point = points[0] if len(points) == 1 else combined_point(points)
         self.disagreement = min(member.artifact.disagreement for member in members)
         """Probabilities further apart than this are referred: the smallest bound that the artifacts store."""
+        self.room = PixelRoom(DECODERS)
+        """Of the pictures that `prepare` decodes at the same time."""
 
     @classmethod
     def load(
@@ -63,9 +66,11 @@ class Reader:
         `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
         takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
-        UsageError for one artifact given twice or for operating points of different names.
+        UsageError for one artifact given twice, for operating points of different names and for what is no path or name.
         """
-        paths = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
+        if operating_point is not None and not isinstance(operating_point, str):
+            raise UsageError(f"{operating_point!r} is no operating point", mend="give one's name, such as 'youden'")
+        paths = _paths(path_or_paths)
         return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
@@ -88,8 +93,12 @@ class Reader:
         return self._in_batches(sources, batch_size, heat_map=heat_map, refuse=refuse)
 
     def prepare(self, source: Source, *, name: str | None = None) -> Prepared:
-        """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives."""
-        return prepare_or_reason(source, self.specs, name=name)
+        """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives.
+
+        Of large pictures one is decoded at a time, whatever the number of threads.
+        """
+        with self.room.for_source(source):
+            return prepare_or_reason(source, self.specs, name=name)
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
@@ -167,6 +176,18 @@ class Reader:
             )
             answered = dict(zip(asked, readings, strict=True))
         return [answered.get(i) or member.unanswered(p.name, p.seen, p.reasons) for i, p in enumerate(batch)]
+
+
+def _paths(given: object) -> list[str | os.PathLike[str]]:
+    """A path, or each of several. Raises UsageError for anything else."""
+    several = [given] if isinstance(given, str | os.PathLike) else given
+    if not isinstance(several, Iterable) or isinstance(several, bytes):
+        raise UsageError(f"a {type(given).__name__} is no path", mend="give an artifact's folder, or several")
+    paths = list(several)
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"a {type(path).__name__} is no path", mend="give an artifact's folder, or several")
+    return paths
 
 
 def _refuse_no_batch(batch_size: int) -> None:

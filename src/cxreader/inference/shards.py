@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -101,25 +101,29 @@ class Work:
         """The work folder of `table`: the one that is there, or a new one, and with `fresh` a new one in its place.
 
         Raises UsageError when the one that is there is of other models, options or files, or, with `fresh`, when another
-        process works in it.
+        process works in it; StorageError when it belongs to another user, or is damaged.
         """
         folder = table.with_name(f"{table.name}.work")
         manifest = Manifest.of(reader, files)
-        if fresh:
-            _remove(folder)
-        if not folder.exists():
-            _make(folder, manifest, files)
-        try:
-            there = _manifest(folder)
-            lock = _locked(folder / IN_USE, fcntl.LOCK_SH)
-        except FileNotFoundError:  # another process ended the work at this moment
-            return cls.open(table, reader, files)
-        differences = manifest.differences(there)
-        if differences:
-            os.close(lock)
-            what = f"the reading begun there is of {' and '.join(differences)}"
-            raise UsageError(what, where=folder, mend="give another --out, or begin anew with --fresh")
-        return cls(folder, Manifest(**there), lock)
+        with _storage(folder):
+            if fresh:
+                _remove(folder)
+            if not folder.exists():
+                _make(folder, manifest, files)
+            try:
+                there = _manifest(folder)
+                lock = _locked(folder / IN_USE, fcntl.LOCK_SH)
+            except FileNotFoundError:  # another process ended the work at this moment
+                return cls.open(table, reader, files)
+        with ExitStack() as unless_opened:
+            unless_opened.callback(os.close, lock)
+            differences = manifest.differences(there)
+            if differences:
+                what = f"the reading begun there is of {' and '.join(differences)}"
+                raise UsageError(what, where=folder, mend="give another --out, or begin anew with --fresh")
+            opened = cls(folder, Manifest(**there), lock)
+            unless_opened.pop_all()
+            return opened
 
     def __enter__(self) -> Self:
         return self
@@ -143,10 +147,15 @@ class Work:
             yield from ((first + i, name) for i, name in enumerate(names) if first + i not in done)
 
     def names(self, shard: int) -> list[str]:
-        """The files of one shard, in order."""
+        """The files of one shard, in order. Raises StorageError when the list is damaged."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        column = pq.ParquetFile(self.folder / FILES).read_row_group(shard)["name"]
+        try:
+            column = pq.ParquetFile(self.folder / FILES).read_row_group(shard)["name"]
+        except (OSError, KeyError, pa.ArrowException):
+            mend = "begin anew with --fresh"
+            raise StorageError("the list of files is damaged", where=self.folder / FILES, mend=mend) from None
         return [os.fsdecode(name) for name in column.to_pylist()]
 
     def commit(self, found: Sequence[Found]) -> None:
@@ -168,7 +177,8 @@ class Work:
     def finishing(self) -> Iterator[bool]:
         """One process at a time ends the work: True for it, False when another did. The folder is gone behind the block."""
         try:
-            lock = _locked(self.folder / "finish.lock", fcntl.LOCK_EX)
+            with _storage(self.folder):
+                lock = _locked(self.folder / "finish.lock", fcntl.LOCK_EX)
         except FileNotFoundError:
             yield False
             return
@@ -176,13 +186,14 @@ class Work:
             ours = (self.folder / MANIFEST).exists()
             yield ours
             if ours:
-                _put_away(self.folder)
+                with _storage(self.folder):
+                    _put_away(self.folder)
         finally:
             os.close(lock)
 
     def claim(self) -> int | None:
         """A shard that is not done and that no living process holds: the system frees the locks of dead ones."""
-        with self._claims:
+        with self._claims, _storage(self.folder):
             for shard in self.journal.open_shards():
                 if shard in self._held:
                     continue
@@ -201,6 +212,17 @@ class Work:
 
     def _lock_of(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:06d}.lock"
+
+
+@contextmanager
+def _storage(folder: Path) -> Iterator[None]:
+    """The system's errors as ours, but for those that say what another process does."""
+    try:
+        yield
+    except (FileNotFoundError, BlockingIOError):
+        raise
+    except OSError as error:
+        raise storage_error(error, folder, 0) from None
 
 
 def _column(values: Sequence[bytes]) -> Any:
@@ -241,6 +263,8 @@ def _make(folder: Path, manifest: Manifest, files: Sequence[str]) -> None:
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         there = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except PermissionError:
+        raise
     except (OSError, ValueError):
         if not folder.exists():
             raise FileNotFoundError(folder) from None

@@ -117,10 +117,11 @@ def save_manifest(artifact: Artifact, folder: Path) -> None:
     write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
 
 
-def load_artifact(folder: str | Path, *, exports: bool = True) -> Artifact:
+def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = True) -> Artifact:
     """The artifact in a folder, every byte checked. Raises ArtifactError for damage, another schema or an unknown network.
 
-    Without `exports` the exported files are not looked at: for whoever is about to replace them.
+    Without `weights` or `exports` those files are not looked at, nor need they be there: for who is about to replace them, or
+    calls `check_files` when it knows which runtime reads.
     """
     folder = Path(folder)
     content = _manifest(folder / MANIFEST)
@@ -134,12 +135,21 @@ def load_artifact(folder: str | Path, *, exports: bool = True) -> Artifact:
     if _digest({"schema": schema, **content}) != digest:
         raise ArtifactError("damaged: the digest does not fit the content", where=folder / MANIFEST, mend=_MEND)
     artifact = _parsed(content, folder / MANIFEST)
-    _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+    if weights:
+        _check_weights(folder / WEIGHTS, artifact.weights_sha256)
     for name, export in artifact.exports.items() if exports else ():
         _check_export(folder, name, export)
     if artifact.labels != LABEL_NAMES:
         raise ArtifactError(f"labels {artifact.labels}, this version reads {LABEL_NAMES}", where=folder, mend=_MEND)
     return artifact
+
+
+def check_files(artifact: Artifact, folder: Path, runtime: str) -> None:
+    """Check the one file that a runtime reads: its export, or the weights where it has none. Raises ArtifactError."""
+    if runtime in artifact.exports:
+        _check_export(folder, runtime, artifact.exports[runtime])
+    else:
+        _check_weights(folder / WEIGHTS, artifact.weights_sha256)
 
 
 def sha256(data: bytes) -> str:
