@@ -222,6 +222,6 @@ def test_a_list_of_names_may_begin_with_a_byte_order_mark(
     assert "no such file" not in capsys.readouterr().out
 
 
-def test_the_stated_false_refusals_are_those_of_both_checks() -> None:
+def test_the_stated_false_refusals_are_told_with_the_number_of_checks() -> None:
     ruled: Any = SimpleNamespace(known_images=SimpleNamespace(false_refusals=0.02))
-    assert "its two checks together falsely refuse at most 4.0 % of images" in answers._refusals(ruled)
+    assert "each of its 3 checks falsely refuses at most 2.0 % of images" in answers._refusals(ruled)

@@ -76,11 +76,13 @@ def _basis(member: Member) -> str:
 
 
 def _refusals(member: Member) -> str:
-    """What its two checks together refuse of good images, as the artifact states it."""
+    """What its checks together refuse of good images, as the artifact states it."""
+    from cxreader.models.known_images import CHECKS
+
     if member.known_images is None:
         return "; nothing is refused for what it looks like to the network"
-    stated = 2 * member.known_images.false_refusals
-    return f"; its two checks together falsely refuse at most {100 * stated:.1f} % of images like these, as fitted"
+    stated = 100 * member.known_images.false_refusals
+    return f"; each of its {CHECKS} checks falsely refuses at most {stated:.1f} % of images like these, as fitted"
 
 
 def _by(member: Member) -> str:

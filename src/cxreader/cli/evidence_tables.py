@@ -134,9 +134,7 @@ def show_refusals(found: Refusals) -> None:
         for name, share in found.shares.items()
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
-    stated = found.stated
-    both = "" if stated is None else f" Both checks together: at most {100 * 2 * stated:.1f} %."
-    table("Acceptance", header, rows, note=refusal_words(found) + both)
+    table("Acceptance", header, rows, note=refusal_words(found))
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

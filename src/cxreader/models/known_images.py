@@ -30,6 +30,8 @@ _PARTS: dict[str, type[FeatureDistance] | type[Orientation]] = {
     "picture": FeatureDistance,
     "orientation": Orientation,
 }
+CHECKS = 3
+"""How it stands, how sharp it is, how far it is from the training images."""
 SHARP_ENOUGH = 0.8
 """Of the sharpness that nearly all calibration images have: one a little softer is no reason to refuse it."""
 LEAST_IMAGES = 20
