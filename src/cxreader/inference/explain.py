@@ -18,10 +18,11 @@ from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.records import Reading
 
-_NARROWEST = 260  # pixels of a panel: its caption has room
-_LINE = 16  # pixels
+_PANEL = 512  # pixels of a panel's longer side: its caption has room, and a large picture no more than a small one
+_LINE, _FONT = 20, 15  # pixels
+_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 _LONGEST = 200  # bytes of a picture's stem: file systems allow names of 255, with what is added to it
-_FOOT = "For research; not a medical device."
+_FOOT = "Warm: speaks for abnormal, each map by its own scale. For research; not a medical device."
 
 
 def explain_files(
@@ -55,20 +56,30 @@ def explain_files(
 
 
 def side_by_side(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
-    """The image and each member's heat map over it, uint8 (H, W, 3), every panel with two lines of caption below it."""
-    panels = [(overlay(image.pixels), ("image", _answer(reading)))]
-    for member, own in zip(reader.members, reading.members, strict=True):
-        heat = overlay(image.pixels, own.heat_map, spec=member.artifact.spec)
-        panels.append((heat, (f"{member.artifact.model} {own.artifact}", _answer(own))))
-    width, height = max(image.width, _NARROWEST), image.height + 3 * _LINE
-    sheet = Image.new("RGB", (width * len(panels), height))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LINE - 4)
+    """The image and each member's heat map over it, uint8 (H, W, 3), each panel `_PANEL` wide with two lines of caption."""
+    shown = _to_panel(image.pixels)
+    panels = [(overlay(shown), (f"mean of {len(reading.members)} models", _answer(reading)))]
+    for n, (member, own) in enumerate(zip(reader.members, reading.members, strict=True), 1):
+        heat = overlay(shown, own.heat_map, spec=member.artifact.spec)
+        panels.append((heat, (f"{n}: {member.artifact.model} {own.artifact}", _answer(own))))
+    height, width = shown.shape
+    sheet = Image.new("RGB", (_PANEL * len(panels), height + 3 * _LINE))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     for n, (panel, lines) in enumerate(panels):
-        sheet.paste(Image.fromarray(panel), (n * width + (width - image.width) // 2, 0))
+        sheet.paste(Image.fromarray(panel), (n * _PANEL + (_PANEL - width) // 2, 0))
         for place, line in enumerate(lines):
-            draw.text((n * width + 4, image.height + place * _LINE), line, "white", font)
-    draw.text((4, image.height + 2 * _LINE), _FOOT, "white", font)
+            draw.text((n * _PANEL + 6, height + place * _LINE), line, "white", font)
+    draw.text((6, height + 2 * _LINE), _FOOT, "white", font)
     return np.asarray(sheet)
+
+
+def _to_panel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The picture with a longer side of `_PANEL` pixels."""
+    image = Image.fromarray(pixels)
+    scale = _PANEL / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    return np.asarray(np.clip(np.asarray(resized), 0, 1), np.float32)
 
 
 def _answer(reading: Reading) -> str:
@@ -98,8 +109,11 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _free_name(path: str, taken: set[str]) -> str:
-    """The file's stem, cut where the picture's name would be too long, and numbered when it is taken."""
-    stem = Path(path).stem
+    """The file's name without a picture's ending, cut where it would be too long, and numbered when it is taken.
+
+    What stands behind the last dot of a UID is no ending.
+    """
+    stem = Path(path).stem if Path(path).suffix.lower() in _ENDINGS else Path(path).name
     while len(os.fsencode(stem)) > _LONGEST:
         stem = stem[:-1]
     name, number = stem, 1
