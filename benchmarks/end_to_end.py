@@ -143,8 +143,8 @@ def make_artifact(folder: Path, files: list[str], model: str = "resnet18") -> Pa
     weights, spec = bytes(save(network.state_dict())), InputSpec(SIZE)
     pixels = np.stack([spec.pixels(read(path)) for path in files])
     with torch.no_grad():
-        spatial = network.until(torch.from_numpy(spec.normalise(pixels)), "last_block")
-    seen = pixels, spatial.mean(dim=(2, 3)).numpy()
+        _, features = network.seen(torch.from_numpy(spec.normalise(pixels)), "last_block")
+    seen = pixels, features.numpy()
     known = fit_known_images(seen, seen, 0.01)
     artifact = Artifact(
         model=model,

@@ -67,7 +67,8 @@ def test_configurations_in_pages_are_valid(page: Path) -> None:
     text = page.read_text("utf-8")
     assert [name for name in re.findall(r"\bconfigs/[\w-]+\.toml", text) if not (PROJECT / name).is_file()] == []
     for values in (tomllib.loads(block) for language, block in FENCE.findall(text) if language == "toml"):
-        config = parse_config({**values, "data": {"root": "images", **values.get("data", {})}})
+        data = values.get("data", {})
+        config = parse_config({**values, "data": data if "sources" in data else {"root": "images", **data}})
         study_rows(config)
         if config.study.space:
             read_space(config)

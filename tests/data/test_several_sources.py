@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxreader.cli.audit import reopen
 from cxreader.config import SourceSection, parse_config
 from cxreader.data.salt import group_of
 from cxreader.data.sources import open_data, open_together
@@ -68,3 +69,9 @@ def test_a_configuration_names_one_way_to_its_images(tmp_path: Path) -> None:
 def test_official_lists_belong_to_one_source(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="split by patient"):
         make_split(open_together(_two(tmp_path)), kind="official")
+
+
+def test_a_split_of_several_sources_says_that_it_cannot_reopen_them(tmp_path: Path) -> None:
+    split = make_split(open_together(_two(tmp_path)), kind="patient")
+    with pytest.raises(UsageError, match="evaluate RUN"):
+        reopen(split, None, None)

@@ -111,7 +111,12 @@ def _files(paths: Sequence[str]) -> list[str]:
         named += names_in(sys.stdin.buffer.read()) if path == "-" else [path]
     files, passed_over = listed(named)
     if passed_over:
-        say(f"{passed_over:,} files that are no PNG, JPEG or DICOM were passed over")
+        what = (
+            "file that is no PNG, JPEG or DICOM was"
+            if passed_over == 1
+            else "files that are no PNG, JPEG or DICOM were"
+        )
+        say(f"{passed_over:,} {what} passed over")
     return files
 
 

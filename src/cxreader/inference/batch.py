@@ -57,7 +57,7 @@ class Summary:
         warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
         repeats = self.files - self.different
         repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""
-        return f"{self.files:,} files: {', '.join(counts)}{warned}{repeated}"
+        return f"{self.files:,} file{'s' * (self.files != 1)}: {', '.join(counts)}{warned}{repeated}"
 
 
 def read_files(
