@@ -30,7 +30,7 @@ UIDS = {"RLE": "1.2.840.10008.1.2.5"} | {n: f"1.2.840.10008.1.2.4.{n}" for n in 
 def most_memory() -> float:
     """MiB that this program had at most. `ru_maxrss` is no measure of it: it begins with what the process that started it had."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index] # Linux always tells it
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
