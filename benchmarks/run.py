@@ -40,7 +40,6 @@ PACKAGES = (
     "timm",
     "lightning",
     "scikit-learn",
-    "onnxruntime",
     "pydicom",
     "torchxrayvision",
 )
