@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from apart import answer, apart
+from artifacts import make_artifact, write_dicoms
 from cxreader.data.cache_pool import cores
 from images import find_images
 from measure import Row, Spread, rates, ratios, take_turns
@@ -50,7 +51,7 @@ def seconds(count: int, repetitions: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as scratch:
         images = find_images(count, Path(scratch))
         files = write_dicoms(images.paths(), Path(scratch) / "dicom")
-        folder = make_artifact(Path(scratch) / "artifact", files[:40])
+        folder = make_artifact(Path(scratch) / "artifact", "resnet18", SIZE, files[:40])
         reader = Reader.load(folder, backend="onnx")
         busy: dict[str, list[float]] = {"ours": [], "runtime": []}
 
@@ -93,73 +94,6 @@ def alone(folder: Path, count: int) -> Callable[[], None]:
             session.run(OUTPUTS, {name: ready})
 
     return run
-
-
-def write_dicoms(paths: list[str], folder: Path) -> list[str]:
-    """A chest radiograph of 12 bits with its window for each file, each with an identity of its own."""
-    from PIL import Image
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
-
-    folder.mkdir()
-    pictures = {p: np.asarray(Image.open(p).convert("L").resize((1024, 1024)), np.uint16) * 16 for p in set(paths)}
-    written = []
-    for n, path in enumerate(paths):
-        data = Dataset()
-        data.file_meta = FileMetaDataset()
-        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = DigitalXRayImageStorageForPresentation
-        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-        data.Modality, data.BodyPartExamined, data.ViewPosition = "DX", "CHEST", "PA"
-        data.PresentationIntentType = "FOR PRESENTATION"
-        data.Rows, data.Columns = pictures[path].shape
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
-        data.WindowCenter, data.WindowWidth = 2048, 4096
-        data.PixelData = pictures[path].tobytes()
-        written.append(str(folder / f"{n:06d}.dcm"))
-        data.save_as(written[-1], enforce_file_format=True)
-    return written
-
-
-def make_artifact(folder: Path, files: list[str], model: str = "resnet18") -> Path:
-    """A network without training, exported, with an acceptance rule fitted on `files`: what it costs is what counts."""
-    from cxreader import torch_setup  # noqa: F401
-
-    # isort: split
-    import torch
-    from safetensors.torch import save
-
-    from cxreader.imaging.preprocess import InputSpec
-    from cxreader.imaging.read import read
-    from cxreader.inference.export import export_onnx
-    from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
-    from cxreader.models.known_images import fit_known_images
-    from cxreader.models.registry import create_model
-    from cxreader.records import OperatingPoint
-
-    torch.manual_seed(0)
-    network = create_model(model, size=SIZE).eval()
-    weights, spec = bytes(save(network.state_dict())), InputSpec(SIZE)
-    pixels = np.stack([spec.pixels(read(path)) for path in files])
-    with torch.no_grad():
-        _, features = network.seen(torch.from_numpy(spec.normalise(pixels)), "last_block")
-    seen = pixels, features.numpy()
-    known = fit_known_images(seen, seen, 0.01)
-    artifact = Artifact(
-        model=model,
-        dropout=0.0,
-        spec=spec,
-        calibration={"temperature": 1.0, "n_positive": 30, "n_negative": 30, "method": "temperature"},
-        operating_points=(OperatingPoint.given(0.5),),
-        transfer="none: not trained",
-        patients=TrainingPatients("salt", {"train": (), "tune": (), "calibrate": ()}, ()),
-        weights_sha256=sha256(weights),
-        acceptance=None if known is None else known.to_dict(),
-    )
-    save_artifact(artifact, weights, folder)
-    export_onnx(folder)
-    return folder
 
 
 if __name__ == "__main__":

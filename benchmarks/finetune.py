@@ -47,7 +47,8 @@ def _side(side: str, steps: int, size: int) -> dict[str, Any]:
 
 def _ours(images: int, size: int) -> list[float]:
     """When each training batch was asked for, in the phase as `cxreader train` runs it without stored outputs."""
-    from cxreader import torch_setup
+    from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+    from cxreader.allocator import keep_pages
 
     # isort: split
     from torch import Tensor
@@ -66,7 +67,7 @@ def _ours(images: int, size: int) -> list[float]:
             return super().__getitem__(positions)
 
     stamps: list[float] = []
-    torch_setup.keep_pages()  # as `train` does
+    keep_pages()  # as `train` does
     model = create_model("efficientnet_b0", dropout=DROPOUT, size=size)
     phase = Phase("fine_tune", "last_block", RATE, epochs=1, patience=1)
     settings = Settings(BATCH, accelerator="cpu", show_progress=False)

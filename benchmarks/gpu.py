@@ -80,7 +80,8 @@ def _side(side: str, name: str, images: int, size: int) -> dict[str, Any]:
 
 def _ours(name: str, images: int, size: int) -> dict[str, Any]:
     """Through `fit_phase` as `cxreader train` runs it; an epoch has one batch of tune images too."""
-    from cxreader import torch_setup
+    from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+    from cxreader.allocator import keep_pages
 
     # isort: split
     from cxreader.data.augment import Augmentation
@@ -91,7 +92,7 @@ def _ours(name: str, images: int, size: int) -> dict[str, Any]:
     from cxreader.training.phases import Phase
     from noise import noise
 
-    torch_setup.keep_pages()  # as `train` does
+    keep_pages()  # as `train` does
     epochs: list[float] = []
     waited: list[float] = []
     waits = _Waits()

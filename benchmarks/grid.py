@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import timm
@@ -95,7 +96,7 @@ def _online(config: Config, point: Point, parts: Mapping[str, CachedImages], fol
 
 
 def _measure(train: int, tune: int, size: int, epochs: int) -> dict[str, Any]:
-    torch_setup.keep_pages()  # as a search does
+    keep_pages()  # as a search does
     with TemporaryDirectory(prefix="cxreader-bench-") as name:
         folder = Path(name)
         config = _config(folder, size, epochs)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apart import answer, apart
+from cxreader.allocator import keep_pages
 from cxreader.evaluation.intervals import Statistic, bootstrap_weights, resample
 from cxreader.evaluation.metrics import all_metrics
 from measure import Row, Spread, ratios, take_turns
@@ -123,6 +124,7 @@ class _Readings:
 
 def _measure(predictions: int, patients: int, resamples: int, few: int, repetitions: int) -> dict[str, Any]:
     """Seconds of both sides, the peer's scaled to all resamples, and ours' most memory before the peer is imported."""
+    keep_pages()  # as `evaluate` does; the peer runs in the same process
     readings = _Readings.drawn(predictions, patients)
     start = time.perf_counter()
     readings.ours(resamples)

@@ -24,7 +24,7 @@ from images import find_images
 from measure import Row
 from resampling import measure_resampling
 from runtimes import measure_runtimes
-from startup import measure_help, measure_phantoms
+from startup import measure_help, measure_phantoms, measure_read
 from stored import measure_stored
 from xrayvision import measure_xrayvision
 
@@ -67,6 +67,7 @@ def measure(*, quick: bool) -> list[Row]:
         rows += measure_gradcam(1 if quick else 9)
         rows += measure_cache(find_images(16 if quick else 320, scratch), scratch, 1 if quick else 5)
         rows += measure_help(1 if quick else 15)
+        rows += measure_read(scratch, 1 if quick else 9)
         rows += measure_phantoms(1 if quick else 60, scratch, 1 if quick else 3)
         rows += measure_runtimes(scratch, quick=quick)
     rows += measure_finetune(quick=quick)

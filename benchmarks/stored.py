@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import torch
@@ -104,7 +105,7 @@ def _network(size: int) -> StagedModel:
 
 
 def _measure(cases: Sequence[Mapping[str, int]]) -> list[dict[str, Any]]:
-    torch_setup.keep_pages()  # as `train` does
+    keep_pages()  # as `train` does
     return [_measure_case(**case) for case in cases]
 
 

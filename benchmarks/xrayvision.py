@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apart import answer, sides_in_turns
-from end_to_end import SIZE, make_artifact, write_dicoms
+from artifacts import make_artifact, write_dicoms
+from end_to_end import SIZE
 from images import find_images
 from measure import Row, Spread, ratios
 
@@ -54,7 +55,7 @@ def seconds(side: str, count: int) -> float:
 def _ours(folder: Path, files: list[str]) -> Callable[[str], object]:
     from cxreader import Reader
 
-    reader = Reader.load(make_artifact(folder, files, "densenet121"), backend="onnx")
+    reader = Reader.load(make_artifact(folder, "densenet121", SIZE, files), backend="onnx")
     return lambda file: reader.read(file, heat_map=False)
 
 

@@ -3,15 +3,13 @@
 Importing it (1) makes OpenMP's threads sleep while they wait, if torch is not loaded yet: spinning ones collapse as soon as
 another process wants a core, and the variable is read once, when the library loads; and (2) supplies torchvision's operators
 where its compiled part cannot be loaded beside a CPU torch: registering their fake kernels, which torchvision does when it is
-imported, needs them declared. Nothing else: `keep_pages` is called by training commands alone.
+imported, needs them declared.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -25,9 +23,6 @@ _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
-
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-_KEEP = 1 << 30
 
 
 def supply_torchvision_operators() -> str:
@@ -52,19 +47,6 @@ def supply_torchvision_operators() -> str:
         declared.define(schema)  # type: ignore[no-untyped-call]
     _DECLARED.append(declared)
     return "declared"
-
-
-def keep_pages() -> bool:
-    """Make glibc's allocator keep what it was given: training asks for the same large blocks in every step.
-
-    By `mallopt`, because the environment is read before Python starts. True when it took effect; elsewhere than on glibc
-    nothing is done. Costs memory: freed pages stay with the process.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, _KEEP), (M_TOP_PAD, 64 << 20))
-    return all(mallopt(parameter, value) == 1 for parameter, value in wanted)
 
 
 supply_torchvision_operators()

@@ -63,8 +63,9 @@ def test_a_tie_counts_one_half() -> None:
 def test_areas_equal_scikit_learn_with_weights_and_ties(seed: int, n: int, levels: int) -> None:
     label, probability, weight = _sample(seed, n, levels)
     rows = np.stack([np.ones(n), weight])
-    area, average = Ranking.of(label, probability).areas(rows)
-    for k, row in enumerate(rows):
+    ranking = Ranking.of(label, probability)
+    area, average = (np.append(*both) for both in zip(ranking.areas(rows), ranking.areas(weight / 3), strict=True))
+    for k, row in enumerate([*rows, weight / 3]):
         # Images of weight 0 are not there; scikit-learn would keep their thresholds, with the same areas.
         there = row > 0
         y, p, w = label[there], probability[there], row[there]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from tests.dicom_files import dataset, encoded, picture
 from tests.inference.batch_world import Watched
 from tests.study.shortcut_world import make_reader
 
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import read
 from cxreader.inference import reader as reader_module
 from cxreader.inference.pipeline import read_shard
-from cxreader.inference.pixel_room import PixelRoom, pixels_of
+from cxreader.inference.pixel_room import PixelRoom
 from cxreader.inference.prepared import Prepared, prepare_or_reason
 
 
@@ -27,20 +30,29 @@ def _png(width: int, height: int, value: int = 0) -> bytes:
     return file.getvalue()
 
 
-def test_pixels_are_those_of_the_header(tmp_path: Path) -> None:
+def test_what_the_header_promises_is_told_once_and_before_it_is_decoded(tmp_path: Path) -> None:
+    def told(source: object) -> list[int]:
+        asked: list[int] = []
+        found = prepare_or_reason(source, [InputSpec(32)], admit=asked.append)  # type: ignore[arg-type]
+        return [*asked, -1] if found.seen is None else asked
+
     (tmp_path / "a.png").write_bytes(_png(70, 50))
-    assert pixels_of(tmp_path / "a.png") == pixels_of(str(tmp_path / "a.png")) == pixels_of(_png(70, 50)) == 3500
+    assert told(tmp_path / "a.png") == told(str(tmp_path / "a.png")) == told(_png(70, 50)) == [3500]
     made = dataset(picture())
-    assert pixels_of(encoded(made)) == made.Rows * made.Columns > 0
-    assert pixels_of(b"no image") == pixels_of(_png(70, 50)[:20]) == pixels_of(str(tmp_path / "absent.png")) == 0
-    assert pixels_of(np.zeros((50, 70), np.uint8)) == 0
+    assert told(encoded(made)) == [made.Rows * made.Columns]
+    made.PixelAspectRatio = [2, 1]
+    assert told(encoded(made)) == [2 * made.Rows * made.Columns]
+    assert told(_png(70, 50)[:60]) == [3500, -1]  # cut short: before it is decoded
+    assert told(b"no image") == told(_png(70, 50)[:20]) == told(str(tmp_path / "absent.png")) == [-1]
+    assert told(np.zeros((50, 70), np.uint8)) == []
 
 
 def test_room_is_never_exceeded_and_who_is_larger_has_it_alone() -> None:
     room, lock, inside, most = PixelRoom(8, most=4 * 64 * 64), threading.Lock(), [], []
 
     def hold(side: int) -> None:
-        with room.for_source(_png(side, side)):
+        with room.place() as admit:
+            read(_png(side, side), admit=admit)
             with lock:
                 inside.append(side * side)
                 most.append((sum(inside), len(inside)))
@@ -58,14 +70,18 @@ def test_room_is_never_exceeded_and_who_is_larger_has_it_alone() -> None:
 def test_a_run_over_files_decodes_within_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     lock, inside, together = threading.Lock(), [0], []
 
-    def slow(*arguments: object, **named: object) -> Prepared:
-        with lock:
-            inside[0] += 1
-            together.append(inside[0])
-        time.sleep(0.005)
+    def slow(*arguments: object, admit: Callable[[int], None], **named: object) -> Prepared:
+        def admitted(pixels: int) -> None:
+            admit(pixels)
+            with lock:
+                inside[0] += 1
+                together.append(inside[0])
+            time.sleep(0.005)
+
+        found = prepare_or_reason(*arguments, admit=admitted, **named)  # type: ignore[arg-type]
         with lock:
             inside[0] -= 1
-        return prepare_or_reason(*arguments, **named)  # type: ignore[arg-type]
+        return found
 
     monkeypatch.setattr(reader_module, "prepare_or_reason", slow)
     for n in range(24):

@@ -77,8 +77,10 @@ def evaluate(
 
     Patients who set an artifact are recognised, counted and left out.
     """
+    from cxreader.allocator import keep_pages
     from cxreader.runs import RunFolder
 
+    keep_pages()
     judged = one_model(model)
     place = out or (RunFolder(Path(run)).evaluation if run else None)
     asked_ways = [bool(predictions), run is not None, data is not None]

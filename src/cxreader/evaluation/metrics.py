@@ -122,7 +122,7 @@ class Ranking:
         """AUC (ties count one half) and average precision (the step-wise sum), each (b,)."""
         rows = _rows(weight, len(self.positives) + len(self.negatives))
         negative = np.zeros((len(rows), len(self.negatives) + 1))
-        np.cumsum(np.take(rows, self.negatives, axis=1), axis=1, out=negative[:, 1:])
+        negative[:, 1:] = _running(np.take(rows, self.negatives, axis=1))
         run = np.take(rows, self.positives, axis=1)
         if 0 < len(self.starts) < len(self.positives):
             run = np.add.reduceat(run, self.starts, axis=1)
@@ -132,11 +132,19 @@ class Ranking:
         above = np.take(negative, self.above, axis=1) if tied else at_least
         # A positive loses to the negatives above it, and half to those level with it.
         lost = (np.einsum("bk,bk->b", run, above) + np.einsum("bk,bk->b", run, at_least)) / 2
-        found = np.cumsum(run, axis=1)
+        found = _running(run)
         at_least += found
         np.maximum(at_least, np.finfo(np.float64).tiny, out=at_least)
         found /= at_least
         return 1 - ratio(lost, n_positive * n_negative), ratio(np.einsum("bk,bk->b", run, found), n_positive)
+
+
+def _running(weight: Weights) -> Floats:
+    """Cumulative sums (b, k) along each row. Whole weights, as resamples have them, are added as integers: much faster."""
+    whole = weight.astype(np.int64)
+    if not np.array_equal(whole, weight):
+        return np.cumsum(weight, axis=1)
+    return np.cumsum(whole, axis=1, out=whole).astype(np.float64)
 
 
 def auc(label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None) -> Floats:

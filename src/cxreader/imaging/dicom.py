@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -25,22 +27,24 @@ NO_PHOTOMETRIC = "no photometric interpretation in the header: taken as MONOCHRO
 _SQUARE = 0.01
 """Pixels whose sides differ by less are square: spacings are rounded."""
 _MAX_ASPECT = 4.0
-_LOOKED_UP, _COUNTED = 2**13, 2**17
+_LOOKED_UP, _COUNTED = 2**15, 2**17
 """Pixels that are looked up, and counted, at once."""
 _MAX_SQUARE = MAX_PIXELS // 2
 """Pixels that a picture may grow to when it is made square."""
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
 
-def decode(source: bytes | Dataset, label: str, *, window: int = 0) -> Radiograph:
-    """The picture of a DICOM file or data set; `label` names it in messages, `window` counts the header's windows from 0.
+def decode(
+    source: bytes | Dataset, label: str, *, window: int = 0, admit: Callable[[int], None] | None = None
+) -> Radiograph:
+    """The picture of a DICOM file or data set; `label` names it in messages, `window` and `admit` are those of `read.read`.
 
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
     try:
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
-        return _radiograph(parsed, label, window)
+        return _radiograph(parsed, label, window, admit)
     except CxreaderError:
         raise
     except Exception as error:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
@@ -70,7 +74,7 @@ def header_size(source: bytes | BinaryIO, label: str) -> tuple[int, int]:
         raise _damaged(label, error) from None
 
 
-def _radiograph(parsed: Parsed, label: str, window: int) -> Radiograph:
+def _radiograph(parsed: Parsed, label: str, window: int, admit: Callable[[int], None] | None) -> Radiograph:
     told = header_of(parsed)
     if (
         parsed.elements.text("MediaStorageSOPClassUID") == _DIRECTORY_CLASS
@@ -81,6 +85,8 @@ def _radiograph(parsed: Parsed, label: str, window: int) -> Radiograph:
         )
     form = layout(parsed, label)
     aspect = _aspect(parsed.elements, told, label)
+    if admit is not None:
+        admit(math.prod(_square_size(form, aspect)))
     stored, photometric = stored_values(parsed, form, label)
     notes: tuple[str, ...] = ()
     colour = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -29,8 +30,8 @@ KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 
-def decode(data: bytes, kind: str, label: str) -> Radiograph:
-    """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages. Raises ImageError."""
+def decode(data: bytes, kind: str, label: str, admit: Callable[[int], None] | None = None) -> Radiograph:
+    """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages, `admit` is `read`'s. Raises ImageError."""
     if kind == "PNG":
         _refuse_many_chunks(data, label)
     else:
@@ -38,6 +39,8 @@ def decode(data: bytes, kind: str, label: str) -> Radiograph:
     image = _open(io.BytesIO(data), kind, label)
     if kind == "JPEG":  # in a PNG the same two bytes are chance
         refuse_many_scans(data, image.width * image.height, label)
+    if admit is not None:
+        admit(image.width * image.height)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)

@@ -66,7 +66,7 @@ def read_shard(
     """
     remembered: dict[bytes, Row] = {}
     running: deque[tuple[list[_Item], Future[list[Reading]]]] = deque()
-    network = ThreadPoolExecutor(1, "network")  # one call has all cores: several of one thread each gained nothing
+    network = ThreadPoolExecutor(2, "network")  # a batch begins beside the last images of the one before it
     with _Ahead(reader, files, known or remembered.get, batch_size, decoders) as ahead, _ended(network):
         batches = ahead.batches(batch_size)
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,24 +37,36 @@ class Prepared:
     reasons: tuple[str, ...] = ()
 
 
-def prepare(source: Source, specs: Sequence[InputSpec], *, name: str | None = None) -> Prepared:
-    """Decode a source for each of `specs`. Raises ImageError."""
-    radiograph = as_radiograph(source, name)
+def prepare(
+    source: Source,
+    specs: Sequence[InputSpec],
+    *,
+    name: str | None = None,
+    admit: Callable[[int], None] | None = None,
+) -> Prepared:
+    """Decode a source for each of `specs`; `admit` as in `imaging.read.read`. Raises ImageError."""
+    radiograph = as_radiograph(source, name, admit)
     seen = judge_header(radiograph.header) + judge_picture(radiograph)
     noted = seen + Acceptance(notes=radiograph.notes)
     return Prepared(name or radiograph.source, {spec.pixel_key: spec.pixels(radiograph) for spec in specs}, noted)
 
 
-def prepare_or_reason(source: Source, specs: Sequence[InputSpec], *, name: str | None = None) -> Prepared:
+def prepare_or_reason(
+    source: Source,
+    specs: Sequence[InputSpec],
+    *,
+    name: str | None = None,
+    admit: Callable[[int], None] | None = None,
+) -> Prepared:
     """`prepare`, or what there is to say of a source that cannot be read."""
     try:
-        return prepare(source, specs, name=name)
+        return prepare(source, specs, name=name, admit=admit)
     except ImageError as error:
         reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
         return Prepared(name or name_of(source), {}, None, (reason,))
 
 
-def as_radiograph(source: Source, name: str | None = None) -> Radiograph:
+def as_radiograph(source: Source, name: str | None = None, admit: Callable[[int], None] | None = None) -> Radiograph:
     """The picture in a path, the bytes of a file, a pydicom Dataset, or an array, or the Radiograph itself.
 
     An array is (H, W), bright = dense: uint8, uint16 (scaled as a PNG of 16 bits is), or floats in [0, 1]. Raises ImageError.
@@ -63,7 +75,7 @@ def as_radiograph(source: Source, name: str | None = None) -> Radiograph:
         return source
     if isinstance(source, np.ndarray):
         return _of_array(source, name or "array")
-    return read(source, name=name)
+    return read(source, name=name, admit=admit)
 
 
 def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:

@@ -97,8 +97,8 @@ class Reader:
 
         Of large pictures one is decoded at a time, whatever the number of threads.
         """
-        with self.room.for_source(source):
-            return prepare_or_reason(source, self.specs, name=name)
+        with self.room.place() as admit:
+            return prepare_or_reason(source, self.specs, name=name, admit=admit)
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""

@@ -85,7 +85,7 @@ def judge_picture(radiograph: Radiograph) -> Acceptance:
     if radiograph.colour > MAX_COLOUR:
         reasons.append("a colour picture, not a radiograph")
     step = max(1, min(width, height) // 128)
-    sample = radiograph.pixels[::step, ::step]
+    sample = np.ascontiguousarray(radiograph.pixels[::step, ::step])
     low, high = np.percentile(sample, (2, 98))
     if high - low < MIN_SPREAD:
         reasons.append("blank: nothing in the picture differs from the rest")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import torch
@@ -56,7 +57,7 @@ def forecast(config: Config, images: int, *, say: Say) -> tuple[RowForecast, ...
     An upper bound, since no phase stops early; decoding, reading the test part and the figures are not in it. On a GPU
     the same is measured there, in bf16 where it has it. Raises ConfigError as `study_rows`.
     """
-    torch_setup.keep_pages()
+    keep_pages()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     known: dict[str, Rates] = {}
     found = []

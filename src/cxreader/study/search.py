@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import torch
@@ -87,7 +88,7 @@ def search(
     are spawned: a script calls this under `if __name__ == "__main__":`. Raises UsageError for a space that cannot be
     searched or a folder in use, ModelError when no trial is complete, else as `train`.
     """
-    torch_setup.keep_pages()
+    keep_pages()
     space = read_space(config)
     transfer = _require_networks(config, space)
     with only_process(out, "search"):

@@ -17,7 +17,8 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import torch
@@ -101,7 +102,7 @@ def spawned(task: Task) -> None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
     if task.threads is not None:
         torch.set_num_threads(task.threads)
-    torch_setup.keep_pages()
+    keep_pages()
     work(task)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 from cxreader.atomic import is_empty
 from cxreader.config import Config, StudySection, with_values
 from cxreader.data.phantom import PhantomSpec, write_phantoms
@@ -67,7 +68,7 @@ def train_rows(
     and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the search. Raises UsageError
     for a folder in use or bound to another split, else as `train` and `search`.
     """
-    torch_setup.keep_pages()
+    keep_pages()
     rows = study_rows(config)
     require_weights(row.config for row in rows)
     for row in rows:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from cxreader import torch_setup
+from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.allocator import keep_pages
 
 # isort: split
 import numpy as np
@@ -67,7 +68,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     interrupted run goes on with `resume`, to the same weights as without the interruption. Raises errors of the tree:
     UsageError for a folder in use, DataError for images, WeightsError for weights.
     """
-    torch_setup.keep_pages()
+    keep_pages()
     require_device(config.training.accelerator)
     with only_process(out, "training"):
         return _train(config, RunFolder.create(out, config, resume=resume), say, bar)
