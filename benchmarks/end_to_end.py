@@ -24,7 +24,7 @@ GOAL = 0.8
 
 def measure_end_to_end(*, quick: bool) -> list[Row]:
     """The row of ResNet18 at 224 px."""
-    count, repetitions = (32, 1) if quick else (320, 7)
+    count, repetitions = (32, 1) if quick else (320, 11)
     found = apart("end_to_end.py", count=count, repetitions=repetitions)
     wall = {side: [wall for wall, _ in found[side]] for side in ("ours", "runtime")}
     busy = {side: Spread.of(1e3 * cpu / count for _, cpu in found[side]) for side in ("ours", "runtime")}

@@ -21,6 +21,7 @@ from gpu import measure_gpu
 from gradcam import measure_gradcam
 from grid import measure_grid
 from images import find_images
+from journal import measure_journal
 from measure import Row
 from resampling import measure_resampling
 from runtimes import measure_runtimes
@@ -75,6 +76,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows += measure_grid(quick=quick)
     rows += measure_resampling(quick=quick)
     rows += measure_end_to_end(quick=quick)
+    rows += measure_journal(quick=quick)
     rows += measure_xrayvision(quick=quick)
     rows += measure_gpu(quick=quick)
     return rows

@@ -59,10 +59,11 @@ class InputSpec:
 
     def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Step two: uint8 (..., H, W) to float32 (..., 3, H, W), three equal channels less the mean, by the deviation."""
-        grey = pixels.astype(np.float32)[..., None, :, :] / np.float32(255)
-        mean = np.asarray(self.mean, np.float32)[:, None, None]
-        std = np.asarray(self.std, np.float32)[:, None, None]
-        return np.asarray((grey - mean) / std, dtype=np.float32)
+        grey = pixels.astype(np.float32)[..., None, :, :]
+        grey /= np.float32(255)
+        channels = grey - np.asarray(self.mean, np.float32)[:, None, None]
+        channels /= np.asarray(self.std, np.float32)[:, None, None]
+        return np.asarray(channels)
 
     def apply(self, radiograph: Radiograph) -> NDArray[np.float32]:
         """Both steps: float32 (3, size, size)."""

@@ -14,10 +14,13 @@ def sharpness(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Of the middle three quarters of each side: the edges of a collimated or padded picture are sharp in any case.
     """
-    grey = pixels.astype(np.float32) / 255
-    around = (grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]) / 4
-    cut = max(1, pixels.shape[1] // 8)
-    middle = np.s_[:, cut - 1 : 1 - cut or None, cut - 1 : 1 - cut or None]
-    detail = (grey[:, 1:-1, 1:-1] - around)[middle].std((1, 2), dtype=np.float64)
-    whole = grey[:, cut:-cut, cut:-cut].std((1, 2), dtype=np.float64)
-    return np.asarray(detail / np.maximum(whole, _FLAT))
+    return np.array([_sharpness(image) for image in pixels])
+
+
+def _sharpness(image: NDArray[np.uint8]) -> float:
+    cut = max(1, len(image) // 8)
+    grey = image[cut - 1 : 1 - cut or None, cut - 1 : 1 - cut or None].astype(np.float32) / 255
+    middle = grey[1:-1, 1:-1]
+    around = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]) / 4
+    detail, whole = ((part.std(dtype=np.float64)) for part in (middle - around, middle))
+    return float(detail / max(whole, _FLAT))

@@ -1,0 +1,96 @@
+"""The journal and the table of very many answers, which are made here: what is beside the network when millions are read.
+
+As a program of its own it measures and prints what it is given (see `apart.answer`): `python benchmarks/journal.py
+'{"answers": 1000000}'`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from apart import answer, apart
+from cxreader.inference.journal import Journal
+from cxreader.inference.pipeline import Found
+from cxreader.inference.table import answer_of, write_table
+from cxreader.inference.triage import urgency
+from cxreader.records import OperatingPoint, Reading
+from measure import Row
+
+BATCH, SHARD = 16, 2048
+
+
+def measure_journal(*, quick: bool) -> list[Row]:
+    """One row; it has no peer."""
+    answers = 200 if quick else 100_000
+    found = apart("journal.py", answers=answers)
+    commits, given, ranked = (
+        f"{clock:,.1f} s, {core:,.1f} s of a core" for clock, core in (found[k] for k in ("commits", "given", "ranked"))
+    )
+    return [
+        Row(
+            f"journal of {answers:,} made answers in commits of {BATCH}, forced to the disk; then ranks and Parquet table",
+            f"commits {commits}; table in the files' order {given}, in the worklist's {ranked}; journal "
+            f"{found['journal_mb']:,.0f} MB, table {found['table_mb']:,.1f} MB; memory at most {found['mib']:,.0f} MiB, whole "
+            "process",
+        )
+    ]
+
+
+def measured(answers: int) -> dict[str, object]:
+    """Of each part seconds by the clock and of a core; sizes in MB (10^6 bytes), and the most memory in MiB (of Linux)."""
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path(__file__).parent) as scratch:
+        path, table = Path(scratch) / "journal.db", Path(scratch) / "table.parquet"
+        with Journal(path) as journal:
+            journal.begin([min(SHARD, answers - first) for first in range(0, answers, SHARD)])
+            commits = _timed(partial(_commit, journal, _answers(answers)))
+            given, ranked = (
+                _timed(lambda sort=sort: write_table(journal.rows(sort=sort), table)) for sort in (False, True)
+            )
+            sizes = [sum(file.stat().st_size for file in path.parent.glob(f"{p.name}*")) / 1e6 for p in (path, table)]
+    status = Path("/proc/self/status").read_text().splitlines()
+    mib = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
+    times = {"commits": commits, "given": given, "ranked": ranked}
+    return {**times, "journal_mb": sizes[0], "table_mb": sizes[1], "mib": mib}
+
+
+def _commit(journal: Journal, answers: Iterator[Found]) -> None:
+    while batch := list(islice(answers, BATCH)):
+        journal.commit(batch, SHARD)
+
+
+def _answers(count: int) -> Iterator[Found]:
+    """Readings as a model with a Venn-Abers pair and a conformal rule gives them; every content another."""
+    point = OperatingPoint.given(0.5)
+    for n, p in enumerate(np.random.default_rng(0).random(count).tolist()):
+        name = f"/archive/{n // 1000:05d}/{n:09d}.dcm"
+        reading = Reading(
+            name,
+            "0123456789abcdef",
+            point,
+            decision="abnormal" if p >= point.threshold else "normal",
+            probability=p,
+            interval=(p * 0.9, p * 0.9 + 0.1),
+            conformal="refer",
+            acceptance="accepted",
+        )
+        place = urgency(reading)
+        yield Found(n, name, hashlib.sha256(name.encode()).digest(), answer_of(reading), place.step, place.height)
+
+
+def _timed(task: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of a core."""
+    start, busy = time.perf_counter(), time.process_time()
+    task()
+    return time.perf_counter() - start, time.process_time() - busy
+
+
+if __name__ == "__main__":
+    answer(measured)
