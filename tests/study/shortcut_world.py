@@ -70,9 +70,6 @@ class Patches:
         above = np.abs(grey[:, :, :half].mean(axis=(1, 2)) - grey[:, :, half:].mean(axis=(1, 2)))
         return np.stack([beside, above], axis=1).astype(np.float32)
 
-    def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self.run(batch, maps=True).with_maps()
-
 
 class Corner(Patches):
     """A backend that looks at the corner where the marker lies."""

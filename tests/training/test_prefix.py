@@ -28,9 +28,10 @@ from cxreader.progress import no_bar
 from cxreader.runs import RunFolder
 from cxreader.training import prefix as prefix_module
 from cxreader.training.cohort import prepare_cohort
-from cxreader.training.fit import Settings, fit_phase, predict_logits
+from cxreader.training.fit import Settings, fit_phase
 from cxreader.training.module import PhaseModule, Recipe
 from cxreader.training.phases import Phase
+from cxreader.training.predict import predict_logits
 from cxreader.training.prefix import Plan, build_prefixes
 from cxreader.training.train import build_model, learn, train
 

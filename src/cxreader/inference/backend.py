@@ -32,12 +32,6 @@ class Output:
     features: NDArray[np.float32]
     maps: NDArray[np.float32] | None
 
-    def with_maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits and maps. Raises UsageError when no maps were asked for."""
-        if self.maps is None:
-            raise UsageError("there are no heat maps", mend="ask the backend for them: run(batch, maps=True)")
-        return self.logits, self.maps
-
 
 class Backend(Protocol):
     """A loaded network. Safe to call from several threads."""
@@ -51,10 +45,6 @@ class Backend(Protocol):
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) -> (N, 2)."""
-        ...
-
-    def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, 3, H, W) -> (N, 2) and raw Grad-CAM maps (N, h, w) of the abnormal logit."""
         ...
 
 

@@ -96,10 +96,6 @@ class OnnxBackend:
         """(N, 3, H, W) -> (N, 2)."""
         return self.run(batch).logits
 
-    def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, 3, H, W) -> (N, 2) and raw Grad-CAM maps (N, h, w) of the abnormal logit."""
-        return self.run(batch, maps=True).with_maps()
-
     def _open(self, graph: Path | bytes) -> None:
         self._cores = len(os.sched_getaffinity(0))
         try:

@@ -47,10 +47,6 @@ class TorchBackend:
         """(N, 3, H, W) -> (N, 2)."""
         return self.run(batch).logits
 
-    def logits_and_maps(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N, 3, H, W) -> (N, 2) and raw Grad-CAM maps (N, h, w) of the abnormal logit."""
-        return self.run(batch, maps=True).with_maps()
-
     def _given(self, batch: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
 

@@ -27,7 +27,8 @@ from cxreader.study.search import SearchResult
 from cxreader.study.search_worker import PARTS, at_point
 from cxreader.study.test_part import record_reading
 from cxreader.training.cohort import Cohort, prepare_cohort
-from cxreader.training.fit import BEST, DONE, predict_logits
+from cxreader.training.fit import BEST, DONE
+from cxreader.training.predict import predict_logits
 from cxreader.training.train import build_model, finish, learn
 
 FOLDER = "winner"

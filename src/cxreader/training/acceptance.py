@@ -10,8 +10,8 @@ from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.models.known_images import LEAST_IMAGES, KnownImages, fit_known_images
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
-from cxreader.training.fit import predict_with_features
 from cxreader.training.module import Recipe
+from cxreader.training.predict import predict_with_features
 
 MOST_IMAGES = 2000
 """Training images that the rule is fitted on; more change it little and each costs a pass through the network."""

@@ -21,11 +21,10 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from safetensors.torch import load_file, save
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cxreader.atomic import is_full, write_whole
-from cxreader.data.dataset import Batch, CachedImages, EpochOrder, grey, loader, normalise
+from cxreader.data.dataset import Batch, CachedImages, EpochOrder, loader
 from cxreader.errors import ModelError, StorageError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
@@ -75,35 +74,6 @@ def fit_phase(
         _finish(module, folder, settings.monitor)
     model.load_state_dict(load_file(folder / BEST))
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
-
-
-def predict_logits(model: StagedModel, images: CachedImages, recipe: Recipe, batch_size: int = 64) -> Tensor:
-    """Logits float32 (n, 2) of images in their order, without augmentation, in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        batches = loader(images, EpochOrder(len(images), batch_size))
-        logits = [model(normalise(grey(pixels.to(device)), recipe.spec)).float().cpu() for pixels, _ in batches]
-    model.train(was_training)
-    return torch.cat(logits)
-
-
-def predict_with_features(
-    model: StagedModel, images: CachedImages, recipe: Recipe, stage: str, batch_size: int = 64
-) -> tuple[Tensor, Tensor]:
-    """Logits float32 (n, 2) as `predict_logits`, and the features (n, D) of `StagedModel.seen` up to `stage`."""
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    logits, features = [], []
-    with torch.inference_mode():
-        for pixels, _ in loader(images, EpochOrder(len(images), batch_size)):
-            spatial, seen = model.seen(normalise(grey(pixels.to(device)), recipe.spec), stage)
-            logits.append(model.after(spatial, stage).float().cpu())
-            features.append(seen.float().cpu())
-    model.train(was_training)
-    return torch.cat(logits), torch.cat(features)
 
 
 def state_bytes(model: StagedModel) -> bytes:

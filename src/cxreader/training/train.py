@@ -32,9 +32,10 @@ from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
-from cxreader.training.fit import BEST, Settings, fit_phase, is_done, predict_with_features, require_device, state_bytes
+from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
+from cxreader.training.predict import predict_with_features
 from cxreader.training.prefix import Plan, Prefix, build_prefixes
 
 DEFAULT_VIEWS = 4
