@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from tests.reporting.evidence_world import FIRST, OTHER, PATIENT, bare, beside, evidence_of, rich
+from tests.reporting.evidence_world import FIRST, OTHER, PATIENT, bare, beside, evidence_of, rich, table
 from tests.reporting.test_html import HOSTILE, _Page
 
 from cxreader.cli.evaluating import evaluate as evaluate_command
 from cxreader.evaluation.calibration_report import calibration_report
-from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.intervals import Estimate
 from cxreader.reporting.beside import NOTHING, Beside
 from cxreader.reporting.evidence_answers import HONEST, answers, honesty, worse_off
@@ -77,6 +77,25 @@ def _in(estimate: Estimate, text: str, digits: int = 2, plus: bool = False) -> b
     numbers = [f"{number:{sign}.{digits}f}" for number in (estimate.value, estimate.low, estimate.high)]
     joint = " to " if plus or estimate.low < 0 else "-"
     return f"{numbers[0]} ({numbers[1]}{joint}{numbers[2]}" in text
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [
+        ("patient identity", "against patient identity, the strongest baseline that needs no image"),
+        (
+            "16 x 16 thumbnail, logistic regression",
+            "fitted on the training images, the strongest baseline that sees no",
+        ),
+    ],
+)
+def test_only_the_thumbnail_is_said_to_come_from_the_training_images(baseline: str, said: str) -> None:
+    judged = table(80)
+    known = {baseline: np.random.default_rng(1).random(len(judged))}
+    evaluation = evaluate(judged, FIRST, n_resamples=60, baselines=known)
+    (better,) = (answer for answer in answers(evaluation) if answer.anchor == "better")
+    assert said in better.text
+    assert ("training" in better.text) == baseline.startswith("16 x 16")
 
 
 def test_the_answers_are_those_of_the_record() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.evaluation.baselines import THUMBNAIL
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.refusals import MANY_REFUSED
 from cxreader.reporting.beside import NOTHING, Beside
@@ -202,10 +203,12 @@ def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside
             f"; {r.name}, AUC {told(r.auc)}, set aside: the model does not know these patients" for r in aside
         )
         name, gain, seen = best.name, best.gain, f"sees no disease{also}"
-    if known:  # fitted on the training images, where the audit's are cross-fitted on the judged ones
+    if known:
         own, least = min(known.items(), key=lambda item: item[1].value)
         if gain is None or least.value < gain.value:
-            name, gain = f"{own} fitted on the training images", least
+            name, gain = own, least
+            if own.startswith(THUMBNAIL):  # where the audit's is cross-fitted on the judged images
+                name, seen = f"{own} fitted on the training images", "sees no disease"
     against = "" if models is None else _against_models(models)
     if gain is not None:
         text = f"AUC {told(gain, 3, signed=True)} against {name}, the strongest baseline that {seen}. {against}".strip()
