@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cxreader.data.cache import build_cache
-from cxreader.data.cache_pool import cores
 from cxreader.data.dataset import CachedImages, EpochOrder, loader
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.machine import cores
 from images import Images
 from measure import Row, rates, ratios, take_turns
 

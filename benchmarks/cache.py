@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from cxreader.data.cache import build_cache
-from cxreader.data.cache_pool import cores
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.machine import cores
 from images import Images
 from measure import Row, rates, ratios, take_turns
 

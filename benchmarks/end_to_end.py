@@ -14,7 +14,7 @@ import numpy as np
 
 from apart import answer, apart
 from artifacts import make_artifact, write_dicoms
-from cxreader.data.cache_pool import cores
+from cxreader.machine import cores
 from images import find_images
 from measure import Row, Spread, rates, ratios, take_turns
 

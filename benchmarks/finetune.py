@@ -48,7 +48,7 @@ def _side(side: str, steps: int, size: int) -> dict[str, Any]:
 def _ours(images: int, size: int) -> list[float]:
     """When each training batch was asked for, in the phase as `cxreader train` runs it without stored outputs."""
     from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-    from cxreader.allocator import keep_pages
+    from cxreader.machine import keep_pages
 
     # isort: split
     from torch import Tensor

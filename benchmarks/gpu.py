@@ -81,7 +81,7 @@ def _side(side: str, name: str, images: int, size: int) -> dict[str, Any]:
 def _ours(name: str, images: int, size: int) -> dict[str, Any]:
     """Through `fit_phase` as `cxreader train` runs it; an epoch has one batch of tune images too."""
     from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-    from cxreader.allocator import keep_pages
+    from cxreader.machine import keep_pages
 
     # isort: split
     from cxreader.data.augment import Augmentation
@@ -125,8 +125,8 @@ def _plain(name: str, images: int, size: int) -> dict[str, Any]:
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
-    from cxreader.data.cache_pool import cores
     from cxreader.imaging.preprocess import InputSpec
+    from cxreader.machine import cores
 
     spec = InputSpec(size)
     augmented = transforms.Compose(

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 
 # isort: split
 import timm

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apart import answer, apart
-from cxreader.allocator import keep_pages
 from cxreader.evaluation.intervals import Statistic, bootstrap_weights, resample
 from cxreader.evaluation.metrics import all_metrics
+from cxreader.machine import keep_pages
 from measure import Row, Spread, ratios, take_turns
 
 THRESHOLD, GOAL, MOST_MIB = 0.5, 50.0, 1024.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batches import measure_batches
 from cache import measure_cache
-from cxreader.data.cache_pool import cores
+from cxreader.machine import cores
 from cxreader.runs import git_revision
 from end_to_end import measure_end_to_end
 from finetune import measure_finetune

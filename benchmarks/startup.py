@@ -11,8 +11,8 @@ from typing import Any
 
 from apart import answer, apart
 from artifacts import make_artifact, write_dicoms
-from cxreader.data.cache_pool import cores
 from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.machine import cores
 from images import find_images
 from measure import Row, Spread, rates, take_turns
 

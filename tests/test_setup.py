@@ -48,7 +48,7 @@ def test_the_allocator_keeps_its_pages_only_when_asked() -> None:
     """Resident memory after 256 MiB were freed: given back by default, kept after keep_pages (glibc)."""
     code = """
 import platform, torch
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 def resident():
     return int(open('/proc/self/statm').read().split()[1]) * 4096 >> 20
 def freed():

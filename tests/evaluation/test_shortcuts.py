@@ -12,10 +12,21 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.baselines import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, THUMBNAIL, Baseline
+from cxreader.evaluation.baselines import Baseline
 from cxreader.evaluation.intervals import Estimate, Sample, paired_difference
 from cxreader.evaluation.metrics import all_metrics
-from cxreader.evaluation.shortcut_records import Leakage, Limits, Rival, ShortcutAudit, SourceCount
+from cxreader.evaluation.shortcut_records import (
+    BORDER,
+    IDENTITY,
+    IMAGE_STATISTICS,
+    METADATA,
+    THUMBNAIL,
+    Leakage,
+    Limits,
+    Rival,
+    ShortcutAudit,
+    SourceCount,
+)
 from cxreader.evaluation.shortcuts import (
     MODEL_BORDER,
     MODEL_CENTRE,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from torch import nn
 from cxreader import Reader
 from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.inference import export
+from cxreader.inference import export, onnx_backend
 from cxreader.inference.backend import load_backend
 from cxreader.inference.export import OPSET, export_after_training, export_onnx, onnx_bytes, parity_images
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
@@ -252,6 +253,19 @@ def test_what_onnx_runtime_raises_becomes_an_error_of_the_tree(folder: Path) -> 
     (folder / name).write_bytes((folder / name).read_bytes()[:-1000])  # unchecked by load_artifact, as a failing disk
     with pytest.raises(ArtifactError, match=re.escape(name)):
         OnnxBackend(artifact, folder)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 5])
+def test_every_image_has_its_answer_whatever_cores_there_are(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    """In their order, as ONNX Runtime gives them one by one: alone, dealt out evenly, and with fewer in the last piece."""
+    graph = onnx_bytes(_small(3, 4, "average"), "last_block", 8)
+    monkeypatch.setattr(onnx_backend, "cores", lambda: cores)
+    backend, plain = OnnxBackend.of(graph), onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(0).standard_normal((13, 3, 8, 8)).astype(np.float32)
+    one_by_one = [plain.run(OUTPUTS, {"images": image[None]}) for image in x]
+    for count in range(1, 14):
+        for name, found, *wanted in zip(OUTPUTS, backend.outputs(x[:count]), *one_by_one[:count], strict=True):
+            np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-6, err_msg=f"{name} of {count}")
 
 
 def test_reading_an_export_loads_no_torch_and_says_nothing_by_itself(folder: Path) -> None:

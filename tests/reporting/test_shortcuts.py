@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tests.reporting.test_html import HOSTILE, _Page
 
-from cxreader.evaluation.baselines import BORDER, METADATA, THUMBNAIL, Baseline
+from cxreader.evaluation.baselines import Baseline
 from cxreader.evaluation.intervals import Sample
-from cxreader.evaluation.shortcut_records import Leakage, ShortcutAudit
+from cxreader.evaluation.shortcut_records import BORDER, METADATA, THUMBNAIL, Leakage, ShortcutAudit
 from cxreader.evaluation.shortcuts import MODEL_BORDER, MODEL_CENTRE, weigh_shortcuts
 from cxreader.reporting.shortcuts import draw_rivals, render_shortcuts
 

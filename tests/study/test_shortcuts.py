@@ -17,10 +17,10 @@ from cxreader.data.index import Index
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError
-from cxreader.evaluation.baselines import BORDER, IMAGE_STATISTICS, METADATA, THUMBNAIL, sightless_baselines
+from cxreader.evaluation.baselines import sightless_baselines
 from cxreader.evaluation.image_features import image_features
 from cxreader.evaluation.intervals import Sample
-from cxreader.evaluation.shortcut_records import Rival, ShortcutAudit
+from cxreader.evaluation.shortcut_records import BORDER, IMAGE_STATISTICS, METADATA, THUMBNAIL, Rival, ShortcutAudit
 from cxreader.evaluation.shortcuts import MODEL_BORDER, MODEL_CENTRE, labels_coincide
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read

@@ -77,7 +77,7 @@ def evaluate(
 
     Patients who set an artifact are recognised, counted and left out.
     """
-    from cxreader.allocator import keep_pages
+    from cxreader.machine import keep_pages
     from cxreader.runs import RunFolder
 
     keep_pages()

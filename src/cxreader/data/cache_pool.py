@@ -19,6 +19,7 @@ from cxreader.atomic import storage_error
 from cxreader.data.cache_rows import LOCK, WORKERS, Failure, Job, fill
 from cxreader.errors import CacheError
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.machine import cores
 
 CHUNK = 8
 """Images a task: small enough for a smooth bar, large enough that passing it costs nothing."""
@@ -61,11 +62,6 @@ def wait_for_orphans(place: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
     finally:
         os.close(file)
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_jobs(

@@ -33,6 +33,7 @@ from cxreader.data.phantom_lesions import KINDS, LESIONS
 from cxreader.data.phantom_patients import LIST, Patient, plan_patient, stream
 from cxreader.errors import DataError, StorageError
 from cxreader.findings import NO_FINDING
+from cxreader.machine import cores
 from cxreader.records import Box
 
 __all__ = ["Phantom", "PhantomReport", "PhantomSpec", "Progress", "describe", "render", "write_phantoms"]
@@ -83,7 +84,7 @@ def write_phantoms(
     patients = [plan_patient(spec.seed, k, spec.abnormal_share) for k in range(1, spec.patients + 1)]
     try:
         _claim(out, spec)
-        boxes, kept = _draw_all(out, spec, patients, workers or _cores(), progress)
+        boxes, kept = _draw_all(out, spec, patients, workers or cores(), progress)
         _write_tables(out, spec, patients, boxes)
     except OSError as error:
         mend = "free some space or choose another folder; what is written stays and is taken up again"
@@ -133,11 +134,6 @@ def _replace(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _cores() -> int:
-    """Cores this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _jobs(out: Path, patients: list[Patient]) -> Iterator[tuple[int, int, Path]]:

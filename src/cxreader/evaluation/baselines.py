@@ -13,11 +13,10 @@ from cxreader.evaluation.cross_fit import best_strength, cross_fit, ridge_logist
 from cxreader.evaluation.image_features import ImageFeatures, thumbnails
 from cxreader.evaluation.intervals import Sample
 from cxreader.evaluation.metadata import metadata_features
+from cxreader.evaluation.shortcut_records import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, PREVALENCE, THUMBNAIL
 
 Floats = NDArray[np.float64]
 
-PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
-IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
 BASELINES = (PREVALENCE, METADATA, IDENTITY, IMAGE_STATISTICS, BORDER, THUMBNAIL)
 _SEEN = {
     IMAGE_STATISTICS: "brightness, contrast, percentiles, sharpness, aspect",

@@ -11,6 +11,10 @@ from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.intervals import Estimate
 
+PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
+IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
+"""Baselines that see no disease, as every table names them."""
+
 SCHEMA = 1
 Verdict = Literal["suspected", "too few patients to say", "not found"]
 SUSPECTED: Final = "suspected"

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError
-from cxreader.evaluation.baselines import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, Baseline
+from cxreader.evaluation.baselines import Baseline
 from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.intervals import (
     LEVEL,
@@ -36,6 +36,10 @@ from cxreader.evaluation.intervals import (
 )
 from cxreader.evaluation.metrics import Ranking, undefined_reasons
 from cxreader.evaluation.shortcut_records import (
+    BORDER,
+    IDENTITY,
+    IMAGE_STATISTICS,
+    METADATA,
     NOT_FOUND,
     SUSPECTED,
     TOO_FEW,

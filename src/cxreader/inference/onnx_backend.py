@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError, ModelError
 from cxreader.inference.backend import Output
+from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
 LOGITS, FEATURES, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "features", "spatial", "channel_weights")
@@ -97,7 +97,7 @@ class OnnxBackend:
         return self.run(batch).logits
 
     def _open(self, graph: Path | bytes) -> None:
-        self._cores = len(os.sched_getaffinity(0))
+        self._cores = cores()
         try:
             self._session = self._one_core = _session(graph, self._cores)
             self.provider = self._session.get_providers()[0]

@@ -21,13 +21,14 @@ from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
 from cxreader.inference.pixel_room import PixelRoom
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
+from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 from cxreader.records import Reading
 
 if TYPE_CHECKING:
     from cxreader.inference.prepared import Source
 
-DECODERS = max(2, os.cpu_count() or 1)
+DECODERS = max(2, cores())
 BATCH = 16
 """Images a batch: more gains no speed on a CPU."""
 

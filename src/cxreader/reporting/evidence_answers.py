@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxreader.evaluation.baselines import THUMBNAIL
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.refusals import MANY_REFUSED
+from cxreader.evaluation.shortcut_records import THUMBNAIL
 from cxreader.reporting.beside import NOTHING, Beside
 from cxreader.reporting.refusals import in_percent, percent
 from cxreader.reporting.tables import counted, interval, on, p_words, share_words, told, value

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 
 # isort: split
 import torch

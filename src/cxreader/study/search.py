@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 
 # isort: split
 import torch
 
 from cxreader.atomic import is_empty
 from cxreader.config import Config, with_values
-from cxreader.data.cache_pool import cores
 from cxreader.data.split import group_of
 from cxreader.errors import ModelError, UsageError
+from cxreader.machine import cores
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process
 from cxreader.study.search_pool import run_workers

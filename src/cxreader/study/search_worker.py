@@ -18,7 +18,7 @@ import optuna
 from numpy.typing import NDArray
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 
 # isort: split
 import torch

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
 from cxreader.atomic import is_empty
 from cxreader.config import Config, StudySection, with_values
 from cxreader.data.phantom import PhantomSpec, write_phantoms
 from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError
+from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, write_json

@@ -9,7 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.allocator import keep_pages
+from cxreader.machine import keep_pages
 
 # isort: split
 import numpy as np

@@ -1,12 +1,18 @@
-"""The process's memory allocator, for training and for bootstraps."""
+"""What a process has of its machine: cores, and the memory allocator."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 _KEEP = 1 << 30
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_pages() -> bool:
