@@ -77,6 +77,12 @@ def test_a_shortcut_above_060_is_suspected_with_few_patients_too(name: str) -> N
     assert _verdict(*HARMLESS, _rival(name, (0.60, 0.64)), best=HARMLESS[0]) == "not found"
 
 
+def test_the_widest_open_shortcut_is_named_first() -> None:
+    open_ones = (_rival(IMAGE_STATISTICS, (0.65, 0.70)), _rival(BORDER, (0.91, 0.95)), _rival(METADATA, (0.70, 0.80)))
+    _, reasons = decide(MODEL, HARMLESS[0], (*HARMLESS, *open_ones), (), LIMITS)
+    assert [reason.split(":")[0] for reason in reasons] == [BORDER, METADATA, IMAGE_STATISTICS]
+
+
 def test_a_thumbnail_may_see_disease_and_is_judged_by_the_models_lead_alone() -> None:
     assert _verdict(*HARMLESS, _rival(THUMBNAIL, (0.8, 0.84), (0.03, 0.07))) == "not found"
     assert _verdict(*HARMLESS, _rival(THUMBNAIL, (0.8, 0.84), (0.02, 0.06))) == "suspected"

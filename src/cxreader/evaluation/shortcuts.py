@@ -120,7 +120,7 @@ def weigh_shortcuts(
 def decide(
     model: Estimate, best: Rival | None, rivals: Sequence[Rival], coinciding: Sequence[SourceCount], limits: Limits
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict and its reasons, each with its number.
+    """The verdict and its reasons, each with its number; of several open shortcuts the widest comes first.
 
     `coinciding`: the sources that hold one label each, none where label and source do not coincide.
     """
@@ -131,6 +131,7 @@ def decide(
             "difference between the sources tells the label"
         )
     open_ones = [r for r in rivals if r.shortcut and r.auc.low > limits.shortcut_auc]
+    open_ones.sort(key=lambda r: -r.auc.value)
     shown += [f"{r.name}: AUC {_told(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones]
     if best is not None and _shown_small(best.gain, limits):
         what = f"the model's AUC minus that of the best baseline ({best.name}) is {_told(best.gain)}"

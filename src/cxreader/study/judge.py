@@ -147,7 +147,9 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
         return []
     if shortcuts.verdict == TOO_FEW:
         return ["too few patients to say whether there is a shortcut"]
-    return [f"a shortcut is suspected: {'; '.join(shortcuts.reasons)}"]
+    first, *more = shortcuts.reasons
+    and_more = f"; {len(more)} more {'reasons' if len(more) > 1 else 'reason'} under its heading" if more else ""
+    return [f"a shortcut is suspected: {first}{and_more}"]
 
 
 def _contact_sheet(evaluation: Evaluation, question: Question) -> dict[str, Figure]:
