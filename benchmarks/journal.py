@@ -22,7 +22,7 @@ from cxreader.inference.pipeline import Found
 from cxreader.inference.table import answer_of, write_table
 from cxreader.inference.triage import urgency
 from cxreader.records import OperatingPoint, Reading
-from measure import Row
+from measure import Row, peak_mib
 
 BATCH, SHARD = 16, 2048
 
@@ -54,10 +54,8 @@ def measured(answers: int) -> dict[str, object]:
             given = _timed(lambda: write_table(journal.rows(sort=False), table))
             ranked = _timed(lambda: write_table(journal.rows(sort=True), table))
             sizes = [sum(file.stat().st_size for file in path.parent.glob(f"{p.name}*")) / 1e6 for p in (path, table)]
-    status = Path("/proc/self/status").read_text().splitlines()
-    mib = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
     times = {"commits": commits, "given": given, "ranked": ranked}
-    return {**times, "journal_mb": sizes[0], "table_mb": sizes[1], "mib": mib}
+    return {**times, "journal_mb": sizes[0], "table_mb": sizes[1], "mib": peak_mib()}
 
 
 def _commit(journal: Journal, answers: Iterator[Found]) -> None:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,9 @@ def rates(count: int, seconds: Iterable[float]) -> Spread:
 def ratios(peer: Iterable[float], ours: Iterable[float]) -> Spread:
     """How many times as long the peer took, repetition by repetition."""
     return Spread.of(p / o for p, o in zip(peer, ours, strict=True))
+
+
+def peak_mib() -> float:
+    """The most memory this process has held so far, in MiB; of Linux."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from apart import answer, apart
 from cxreader.evaluation.intervals import Statistic, bootstrap_weights, resample
 from cxreader.evaluation.metrics import all_metrics
 from cxreader.machine import keep_pages
-from measure import Row, Spread, ratios, take_turns
+from measure import Row, Spread, peak_mib, ratios, take_turns
 
 THRESHOLD, GOAL, MOST_MIB = 0.5, 50.0, 1024.0
 METRICS = "AUC, average precision, sensitivity, specificity and Brier score"
@@ -128,18 +127,12 @@ def _measure(predictions: int, patients: int, resamples: int, few: int, repetiti
     readings = _Readings.drawn(predictions, patients)
     start = time.perf_counter()
     readings.ours(resamples)
-    first, mib = time.perf_counter() - start, _peak_mib()
+    first, mib = time.perf_counter() - start, peak_mib()
     if not few:
         return {"ours": [first], "mib": mib}
     readings.check()
     seconds = take_turns({"ours": lambda: readings.ours(resamples), "peer": readings.peer(few)}, repetitions)
     return {"ours": seconds["ours"], "peer": [s * resamples / few for s in seconds["peer"]], "mib": mib}
-
-
-def _peak_mib() -> float:
-    """The most memory this process has held so far, in MiB; of Linux."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ infinite where a ratio has no bound there."""
 
 N_RESAMPLES = 2000
 LEVEL = 0.95
-# Half a megabyte of weights at a time: a block and what a statistic makes of it stay in the processor's cache, and the memory
-# of larger ones goes back to the system and is faulted in anew for every block.
+# A megabyte of weights at a time: a block and what a statistic makes of it stay in the processor's cache.
 BLOCK_ELEMENTS = 1 << 17
 
 
