@@ -14,19 +14,19 @@ from cxreader import torch_setup  # noqa: F401 - before torch
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from cxreader.atomic import write_whole
 from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import mean_gradients
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.exported_network import ExportedNetwork
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
+from cxreader.inference.onnx_graph import in_blocks
 from cxreader.inference.torch_backend import load_network
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
 from cxreader.models.registry import model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
-from cxreader.records import ABNORMAL
 
 ONNX, OPSET = "onnx", 17
 LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4}
@@ -115,7 +115,7 @@ def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
     `stage` is the last spatial one. Raises ModelError when the gradient behind it has no form that can be written down,
     MissingDependencyError without the package onnx.
     """
-    network = _WithMaps(model, stage, size).eval()
+    network = ExportedNetwork(model, stage, size).eval()
     with TemporaryDirectory(prefix="cxreader-export-") as scratch, warnings.catch_warnings():
         # torch's tracing exporter is called old; its newer one gives the same graph and takes ten times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -139,82 +139,7 @@ def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
                 mend = "pip install 'cxreader[train]'"
                 raise MissingDependencyError("exporting needs the package onnx", mend=mend) from None
             raise ModelError(f"the network cannot be written as ONNX ({error})") from None
-        return _with_pools(file.read_bytes())
-
-
-def _with_pools(graph: bytes) -> bytes:
-    """The same graph, a mean over positions written as average pooling: ONNX Runtime need not reorder its input for that."""
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    for node in model.graph.node:
-        given = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
-        if node.op_type == "ReduceMean" and given == {"axes": [2, 3], "keepdims": 1}:
-            node.op_type = "GlobalAveragePool"
-            del node.attribute[:]
-    written: bytes = model.SerializeToString()
-    return written
-
-
-class _WithMaps(nn.Module):
-    """A network with what its stages saw, its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
-
-    def __init__(self, model: StagedModel, stage: str, size: int) -> None:
-        super().__init__()
-        with torch.no_grad():
-            h, w = model.until(torch.zeros(1, 3, size, size), stage).shape[2:]
-        self.model, self.stage = model, stage
-        self.weights = channel_weights(model, stage, h * w)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        spatial, features = self.model.seen(images, self.stage)
-        vectors: Tensor = self.model.get_submodule("pool")(spatial)
-        return self.model.get_submodule("head")(vectors), features, spatial, self.weights(vectors)
-
-
-def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
-    """The one place that knows which tails can be exported: a module from what `pool` gives (N, D) to the mean gradients.
-
-    Those are of the abnormal logit by the `positions` of each channel of what comes out of `stage`: (N, C).
-    Average pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening,
-    one hidden layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises
-    ModelError for any other tail.
-    """
-    tail, head = list(model.get_submodule("pool").children()), model.get_submodule("head")
-    if stage == model.names[-4] and isinstance(head, nn.Linear):
-        row = head.weight.detach()[ABNORMAL]
-        match tail:
-            case [nn.AdaptiveAvgPool2d(output_size=1 | (1, 1)), nn.Flatten()]:
-                return _Constant(row / positions)
-            case [nn.Flatten(), nn.Linear(weight=hidden), nn.ReLU()]:
-                return _Paths(row[:, None] * hidden.detach().reshape(len(hidden), -1, positions).mean(dim=2))
-    told = ", ".join(type(module).__name__ for module in (*tail, head))
-    raise ModelError(
-        f"a network in which {told} follow {stage!r} cannot be exported with its heat map",
-        mend="known: average pooling and one linear layer; flattening, one hidden layer with ReLU and one linear layer",
-    )
-
-
-class _Constant(nn.Module):
-    row: Tensor
-
-    def __init__(self, row: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("row", row)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        return self.row.expand(vectors.shape[0], -1)
-
-
-class _Paths(nn.Module):
-    paths: Tensor
-
-    def __init__(self, paths: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("paths", paths)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        return (vectors > 0).to(vectors.dtype) @ self.paths
+        return in_blocks(file.read_bytes())
 
 
 def parity_images(spec: InputSpec) -> NDArray[np.float32]:

@@ -6,8 +6,8 @@ needs hooks, name patterns or special cases.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from typing import Literal, Self
 
 import torch
@@ -42,9 +42,13 @@ class StagedModel(nn.Sequential):
 
     def until(self, x: Tensor, stage: str) -> Tensor:
         """What comes out of `stage`: the input runs through it and everything before it."""
+        return deque(self.each_until(x, stage), maxlen=1)[0]
+
+    def each_until(self, x: Tensor, stage: str) -> Iterator[Tensor]:
+        """What comes out of each stage up to `stage`, in order."""
         for name in self.names[: self._position(stage) + 1]:
             x = self.get_submodule(name)(x)
-        return x
+            yield x
 
     def seen(self, x: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         """What comes out of `stage`, and what every stage up to it saw there: features (N, D), channel by channel.
@@ -52,10 +56,9 @@ class StagedModel(nn.Sequential):
         Each is a channel's mean over the middle of its map (see `middle_means`), stage after stage.
         """
         means = []
-        for name in self.names[: self._position(stage) + 1]:
-            x = self.get_submodule(name)(x)
-            means.append(middle_means(x))
-        return x, torch.cat(means, dim=1)
+        for maps in self.each_until(x, stage):
+            means.append(middle_means(maps))
+        return maps, torch.cat(means, dim=1)
 
     def after(self, x: Tensor, stage: str) -> Tensor:
         """The logits, given what came out of `stage`: x runs through everything behind it."""
@@ -99,13 +102,14 @@ class StagedModel(nn.Sequential):
         return self.names.index(stage)
 
 
-def middle_means(maps: Tensor) -> Tensor:
-    """(N, C, h, w) to (N, C): the mean over about the middle half of each side, where the chest is; borders say nothing of it.
+def middle(side: int) -> tuple[int, int]:
+    """Where the middle half of `side` positions begins and ends: four equal parts or a few more, less the outer quarters."""
+    part = max(1, side // 4)
+    left_out = side // part // 4
+    return left_out * part, (side // part - left_out) * part
 
-    Average pooling to four windows a side or a few more, of which the outer quarters are left out.
-    """
-    h, w = (int(side) for side in maps.shape[2:])
-    pooled = nn.functional.avg_pool2d(maps, (max(1, h // 4), max(1, w // 4)))
-    rows, columns = h // max(1, h // 4), w // max(1, w // 4)
-    middle = pooled[:, :, rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
-    return middle.mean(dim=(2, 3), keepdim=True).flatten(1)
+
+def middle_means(maps: Tensor) -> Tensor:
+    """(N, C, h, w) to (N, C): the mean over the middle of each side, where the chest is; borders say nothing of it."""
+    (top, bottom), (left, right) = (middle(int(side)) for side in maps.shape[2:])
+    return maps[:, :, top:bottom, left:right].mean(dim=(2, 3))

@@ -1,0 +1,102 @@
+"""What is exported: a network with what its stages saw, its last map, and that map's mean gradients in closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cxreader.errors import ModelError
+from cxreader.models.stages import StagedModel, middle, middle_means
+from cxreader.records import ABNORMAL
+
+
+class ExportedNetwork(nn.Module):
+    """A network with what its stages saw, its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
+
+    def __init__(self, model: StagedModel, stage: str, size: int) -> None:
+        super().__init__()
+        with torch.no_grad():
+            h, w = model.until(torch.zeros(1, 3, size, size), stage).shape[2:]
+        self.model, self.stage = model, stage
+        self.weights = channel_weights(model, stage, h * w)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(N, 3, S, S) -> logits (N, 2), features (N, D), the last map (N, C, h, w) and its channels' mean gradients (N, C)."""
+        windows = []
+        for spatial in self.model.each_until(images, self.stage):
+            windows.append(_Windows.apply(spatial, *(int(side) for side in spatial.shape[2:])))  # type: ignore[no-untyped-call]
+        features = torch.cat(windows, dim=1).flatten(2)[:, :, -1]
+        vectors: Tensor = self.model.get_submodule("pool")(spatial)
+        return self.model.get_submodule("head")(vectors), features, spatial, self.weights(vectors)
+
+
+class _Windows(torch.autograd.Function):
+    """`middle_means` (N, C) as the last of 2 x 2 windows, (N, C, 2, 2): one ONNX pool, where slices would want maps reordered."""
+
+    @staticmethod
+    def forward(ctx: object, maps: Tensor, h: int, w: int) -> Tensor:  # noqa: ARG004
+        return middle_means(maps)[:, :, None, None].expand(-1, -1, 2, 2)
+
+    @staticmethod
+    def symbolic(graph: Any, maps: Any, h: int, w: int) -> Any:
+        kernel, strides, before, behind = zip(window(h), window(w), strict=True)
+        return graph.op("AveragePool", maps, kernel_shape_i=kernel, strides_i=strides, pads_i=before + behind)
+
+
+def window(side: int) -> tuple[int, int, int, int]:
+    """Kernel, stride, and padding before and behind, of a pool with two windows, the second of which is `middle(side)`.
+
+    The first lies in the padding but for its last position, and costs next to nothing.
+    """
+    start, stop = middle(side)
+    if side == 1:
+        return 2, 1, 1, 1  # a pool's padding is shorter than its window
+    before = stop - start - 1
+    return stop - start, start + before, before, 0
+
+
+def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
+    """The one place that knows which tails can be exported: a module from what `pool` gives (N, D) to the mean gradients.
+
+    Those are of the abnormal logit by the `positions` of each channel of what comes out of `stage`: (N, C).
+    Average pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening,
+    one hidden layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises
+    ModelError for any other tail.
+    """
+    tail, head = list(model.get_submodule("pool").children()), model.get_submodule("head")
+    if stage == model.names[-4] and isinstance(head, nn.Linear):
+        row = head.weight.detach()[ABNORMAL]
+        match tail:
+            case [nn.AdaptiveAvgPool2d(output_size=1 | (1, 1)), nn.Flatten()]:
+                return _Constant(row / positions)
+            case [nn.Flatten(), nn.Linear(weight=hidden), nn.ReLU()]:
+                return _Paths(row[:, None] * hidden.detach().reshape(len(hidden), -1, positions).mean(dim=2))
+    told = ", ".join(type(module).__name__ for module in (*tail, head))
+    raise ModelError(
+        f"a network in which {told} follow {stage!r} cannot be exported with its heat map",
+        mend="known: average pooling and one linear layer; flattening, one hidden layer with ReLU and one linear layer",
+    )
+
+
+class _Constant(nn.Module):
+    row: Tensor
+
+    def __init__(self, row: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("row", row)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return self.row.expand_as(vectors)
+
+
+class _Paths(nn.Module):
+    paths: Tensor
+
+    def __init__(self, paths: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("paths", paths)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return (vectors > 0).to(vectors.dtype) @ self.paths
