@@ -91,7 +91,8 @@ def test_stored_and_online_training_have_the_same_losses(
 ) -> None:
     """One view, no augmentation, float32: every step's loss to 1e-5, dropout and batch norms of the last block included."""
     parts, recipe = _parts(), Recipe(seed=9, spec=SPEC, augmentation=None)
-    phase = Phase("fine_tune", what, lr=1e-4, epochs=3, patience=3)
+    # Adam turns a gradient that is rounding into a whole step: small steps keep what one thread rounds otherwise below 1e-5.
+    phase = Phase("fine_tune", what, lr=2e-5, epochs=3, patience=3)
     settings = Settings(batch_size=16, monitor="loss", show_progress=False)
     model = _network(name)
     online = fit_phase(model, phase, recipe, parts, tmp_path / "online", settings)
