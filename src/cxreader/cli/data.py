@@ -55,14 +55,17 @@ def phantom(
     plant_shortcut: Annotated[
         Literal["none", "marker"], typer.Option(help="A corner mark on 90 % of the abnormal images.")
     ] = "none",
+    layout: Annotated[
+        Literal["nih", "dicom"], typer.Option(help="PNG files and tables as the NIH releases them; or a DICOM tree.")
+    ] = "nih",
     workers: Workers = None,
 ) -> None:
-    """Draw phantoms: synthetic radiographs with true boxes, in the layout of the NIH release."""
+    """Draw phantoms: synthetic radiographs with true boxes, in the layout of the NIH release or as DICOM files."""
     from cxreader.data.phantom import PhantomSpec, write_phantoms
 
     spec = PhantomSpec(patients, seed, size, abnormal_share, plant_shortcut)
     with progress("drawing phantoms") as bar:
-        report = write_phantoms(out, spec, workers=workers, progress=bar)
+        report = write_phantoms(out, spec, layout=layout, workers=workers, progress=bar)
     rows = [(finding, f"{count:,}") for finding, count in report.findings.items()]
     title = f"{report.images:,} phantom images of {report.patients:,} phantom patients, {report.boxes:,} boxes"
     table(title, ("finding", "images"), rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -38,6 +39,9 @@ from cxreader.data.phantom_patients import (
 )
 from cxreader.errors import UsageError
 from cxreader.records import Box
+
+VERSION = 1
+"""Raised with every change that alters a pixel or a box."""
 
 MARKED = {"abnormal": 0.90, "normal": 0.03}
 """Share of images that the planted shortcut marks."""
@@ -93,6 +97,17 @@ class Phantom:
 def image_name(patient: int, visit: int) -> str:
     """The release's name of one image, such as `00000001_000.png`."""
     return f"{patient:08d}_{visit:03d}.png"
+
+
+def note_of(phantom: Phantom) -> str:
+    """What every file says of itself (JSON): by which version it was drawn, and its boxes."""
+    return json.dumps({"version": VERSION, "boxes": [asdict(box) for box in phantom.boxes]})
+
+
+def boxes_of(note: str) -> tuple[Box, ...] | None:
+    """The boxes of a `note_of` this version. Raises ValueError, KeyError or TypeError for what is no such note."""
+    told = json.loads(note)
+    return tuple(Box(**box) for box in told["boxes"]) if told["version"] == VERSION else None
 
 
 def render(spec: PhantomSpec, patient: int, visit: int, *, lesions: bool = True) -> Phantom:
