@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
+from cxreader.data.phantom_image import PhantomSpec, render
 from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import mean_gradients
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.exported_network import ExportedNetwork
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
 from cxreader.inference.onnx_graph import in_blocks
@@ -143,12 +145,18 @@ def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
 
 
 def parity_images(spec: InputSpec) -> NDArray[np.float32]:
-    """Images to compare runtimes on (N, 3, S, S): grey noise from single pixels to coarse squares, always the same."""
+    """Images to compare runtimes on (N, 3, S, S), always the same: noise from single pixels to coarse squares, two phantoms.
+
+    Noise alone may leave every unit of a hidden layer at 0, and then proves nothing.
+    """
     random = np.random.default_rng(0)
     images = []
     for grain in _GRAINS:
         coarse = random.integers(0, 256, (-(-spec.size // grain),) * 2, np.uint8)
         images.append(np.kron(coarse, np.ones((grain, grain), np.uint8))[: spec.size, : spec.size])
+    for share in (0, 1):
+        drawn = render(PhantomSpec(size=256, abnormal_share=share), patient=1, visit=0)
+        images.append(spec.pixels(Radiograph(drawn.pixels / np.float32(255), "phantom")))
     return spec.normalise(np.stack(images))
 
 
