@@ -156,7 +156,7 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
         images.append(np.kron(coarse, np.ones((grain, grain), np.uint8))[: spec.size, : spec.size])
     for share in (0, 1):
         drawn = render(PhantomSpec(size=256, abnormal_share=share), patient=1, visit=0)
-        images.append(spec.pixels(Radiograph(drawn.pixels / np.float32(255), "phantom")))
+        images.append(spec.pixels(Radiograph((drawn.pixels / 255).astype(np.float32), "phantom")))
     return spec.normalise(np.stack(images))
 
 
