@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.subgroups import Subgroup, Subgroups
 
 _MOST = 12
+_COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
 _LABEL_METRICS = ("auc", "accuracy", "recall", "specificity")
 
 
@@ -160,8 +162,18 @@ def missing(estimates: Iterable[Estimate]) -> str:
             continue
         if estimate.reason and estimate.low != estimate.low:
             (whole if _undefined(estimate) else bounds)[estimate.reason] = None
-    undefined = f" Undefined: {'; '.join(whole)}." if whole else ""
-    return undefined + (f" No interval: {'; '.join(bounds)}." if bounds else "")
+    undefined = f" Undefined: {'; '.join(_counted_together(whole))}." if whole else ""
+    return undefined + (f" No interval: {'; '.join(_counted_together(bounds))}." if bounds else "")
+
+
+def _counted_together(reasons: Iterable[str]) -> list[str]:
+    """Reasons that differ in how many resamples are undefined, as one from the least to the most."""
+    counts: dict[str, list[int]] = {}
+    for reason in reasons:
+        found = _COUNTED.fullmatch(reason)
+        counts.setdefault(found["rest"] if found else reason, []).extend([int(found["n"])] if found else [])
+    spans = {rest: " to ".join(map(str, sorted({min(n), max(n)}))) if n else "" for rest, n in counts.items()}
+    return [f"undefined in {span} of {rest}" if span else rest for rest, span in spans.items()]
 
 
 def _undefined(estimate: Estimate) -> bool:
