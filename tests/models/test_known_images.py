@@ -12,7 +12,7 @@ from scipy.spatial.distance import mahalanobis
 
 from cxreader.errors import ArtifactError
 from cxreader.models.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.known_images import LEAST_IMAGES, KnownImages, accepted_of, fit_known_images
+from cxreader.models.known_images import LEAST_IMAGES, KnownImages, accepted_of, fit_known_images, how_far
 from cxreader.models.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
 from cxreader.models.sharpness import sharpness
 
@@ -132,6 +132,19 @@ def test_strangers_are_refused_with_their_reason_and_others_accepted() -> None:
     assert upside_down.verdict == far.verdict == "refused"
     assert upside_down.reasons[-1].endswith("looks rotated by 180 degrees")
     assert [reason.split(":")[0] for reason in far.reasons] == ["unlike the training images"]
+
+
+@pytest.mark.parametrize(
+    ("far", "said"),
+    [
+        (1.001, "hardly farther from them than"),
+        (1.0499, "hardly farther from them than"),
+        (1.051, "1.1 times as far from them as"),
+        (12.74, "12.7 times as far from them as"),
+    ],
+)
+def test_how_far_is_never_told_as_what_is_accepted_itself(far: float, said: str) -> None:
+    assert how_far(far) == said
 
 
 def test_too_few_calibration_images_give_no_rule() -> None:

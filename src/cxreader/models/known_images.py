@@ -72,7 +72,7 @@ class KnownImages:
     def _verdict(self, far: float, look: NDArray[np.float64], blurred: bool) -> Acceptance:
         reasons = []
         if far > 1:
-            reasons.append(f"unlike the training images: {far:.1f} times as far from them as what is accepted")
+            reasons.append(f"unlike the training images: {how_far(far)} what is accepted")
         if look[0] < self.least_upright:
             best = int(look.argmax())
             seems = "if it is a chest, it looks" if far > 1 else "looks"
@@ -150,3 +150,8 @@ def accepted_of(n: int, rate: float) -> int:
     Beyond the k-th falls an exchangeable image with (n + 1 - k) / (n + 1): the k nearest to the rate, the last where n is small.
     """
     return min(n, round((n + 1) * (1 - rate)))
+
+
+def how_far(far: float) -> str:
+    """In words, how many times as far from the training images as what is accepted: above 1, and never told as 1.0."""
+    return f"{far:.1f} times as far from them as" if far >= 1.05 else "hardly farther from them than"
