@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,16 +41,22 @@ def table(
     note: str | None = None,
     left: Sequence[str] = (),
 ) -> None:
-    """A table on standard output: the first column and those named in `left` to the left, the others to the right."""
+    """A table on standard output: the first column and those named in `left` to the left, the others to the right.
+
+    Names of ordinary length, in the first column, stay whole where other columns must be folded.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
     grid.caption_justify = "left"
+    lines = [list(row) for row in rows]
+    whole = max((len(str(row[0])) for row in lines), default=0) <= console().width // 5
     for i, name in enumerate(header):
-        grid.add_column(name, justify="left" if i == 0 or name in left else "right", overflow="fold")
-    for row in rows:
+        justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=whole and i == 0)
+    for row in lines:
         grid.add_row(*("" if cell is None else Text(str(cell)) for cell in row))  # "[dicom]" is no markup
     console().print(grid)
 
