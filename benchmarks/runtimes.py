@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apart import answer, apart, sides_in_turns
+from apart import answer, answer_each, apart, kept_sides
 from artifacts import make_artifact
 from measure import Row, Spread, ratios
 
@@ -25,19 +27,21 @@ BATCHES = (1, 16)
 
 def measure_runtimes(scratch: Path, *, quick: bool) -> list[Row]:
     """Each side in a process of its own, in many short turns: a neighbour on the host comes and goes within seconds."""
-    size, seconds, repetitions = (64, 0.2, 1) if quick else (224, 1.5, 11)
+    size, seconds, turns = (64, 0.05, 1) if quick else (224, 0.3, 40)
     folders = apart("runtimes.py", side="export", scratch=str(scratch), size=size)
     rows = []
     for network, goals in GOALS.items():
         given = {"folder": folders[network], "network": network, "size": size, "seconds": seconds}
-        found = sides_in_turns("runtimes.py", ("onnx", "torch"), repetitions, **given)
-        for n, (batch, goal) in enumerate(zip(BATCHES, goals, strict=True)):
-            ours, peer = ([one["seconds"][n] for one in found[side]] for side in ("onnx", "torch"))
+        with kept_sides("runtimes.py", ("onnx", "torch"), **given) as sides:
+            found = _in_turns(sides, turns)
+            threads = sides["torch"]("threads")
+        for batch, goal in zip(BATCHES, goals, strict=True):
+            ours, peer = found["onnx", batch], found["torch", batch]
             times = ratios(peer, ours)
             rows.append(
                 Row(
                     f"logits and features of {NAMES[network]}, {batch} image{'s' * (batch > 1)} of {size} px a call, "
-                    f"{found['torch'][0]['threads']} threads, a process for each side",
+                    f"{threads} threads, a process for each side, {turns} turns of {seconds:g} s or one call",
                     f"ONNX Runtime: {_rate(batch, ours)}",
                     f"timm in torch, eager (NCHW, eval, inference_mode), logits alone: {_rate(batch, peer)}",
                     times,
@@ -48,29 +52,39 @@ def measure_runtimes(scratch: Path, *, quick: bool) -> list[Row]:
     return rows
 
 
+def _in_turns(sides: dict[str, Callable[[object], Any]], turns: int) -> dict[tuple[str, int], list[float]]:
+    """Seconds a call by side and batch, a figure a turn; one side right behind the other, the order turning."""
+    found: dict[tuple[str, int], list[float]] = {(side, batch): [] for side in sides for batch in BATCHES}
+    for turn in range(turns):
+        order = list(sides) if turn % 2 else list(sides)[::-1]
+        for batch in BATCHES:
+            for side in order:
+                found[side, batch].append(sides[side](batch))
+    return found
+
+
 def _rate(images: int, seconds: list[float]) -> str:
     return Spread.of(images / s for s in seconds).text(1, "images/s")
 
 
-def _side(side: str, **given: Any) -> Any:
-    sides: dict[str, Callable[..., Any]] = {"export": _export, "onnx": _onnx, "torch": _torch}
+def _side(side: str, **given: Any) -> Callable[[Any], object]:
+    sides: dict[str, Callable[..., Callable[[Any], object]]] = {"onnx": _onnx, "torch": _torch}
     return sides[side](**given)
 
 
-def _export(scratch: str, size: int) -> dict[str, str]:
+def _export(side: str, scratch: str, size: int) -> dict[str, str]:  # noqa: ARG001
     return {network: str(make_artifact(Path(scratch) / network, network, size)) for network in GOALS}
 
 
-def _onnx(folder: str, network: str, size: int, seconds: float) -> dict[str, Any]:  # noqa: ARG001
+def _onnx(folder: str, network: str, size: int, seconds: float) -> Callable[[int], float]:  # noqa: ARG001
     from cxreader.inference.backend import load_backend
     from cxreader.models.artifact import load_artifact
 
     backend = load_backend("onnx", load_artifact(folder), Path(folder))
-    batches = [_batch(count, size) for count in BATCHES]
-    return {"seconds": [_seconds(partial(backend.run, x), seconds) for x in batches]}
+    return _timed({count: partial(backend.run, _batch(count, size)) for count in BATCHES}, seconds)
 
 
-def _torch(folder: str, network: str, size: int, seconds: float) -> dict[str, Any]:  # noqa: ARG001
+def _torch(folder: str, network: str, size: int, seconds: float) -> Callable[[Any], float]:  # noqa: ARG001
     import torch
 
     # isort: split
@@ -85,25 +99,33 @@ def _torch(folder: str, network: str, size: int, seconds: float) -> dict[str, An
         with torch.inference_mode():
             return model(x).numpy()
 
-    batches = [torch.from_numpy(_batch(count, size)) for count in BATCHES]
-    return {"seconds": [_seconds(partial(run, x), seconds) for x in batches], "threads": torch.get_num_threads()}
+    timed = _timed({count: partial(run, torch.from_numpy(_batch(count, size))) for count in BATCHES}, seconds)
+    return lambda asked: torch.get_num_threads() if asked == "threads" else timed(asked)
 
 
 def _batch(count: int, size: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal((count, 3, size, size)).astype(np.float32)
 
 
-def _seconds(call: Callable[[], object], seconds: float) -> float:
-    """The median call of as many as fit into `seconds`, at least three, behind three that warm up."""
-    for _ in range(3):
-        call()
-    found: list[float] = []
-    while len(found) < 3 or sum(found) < seconds:
-        start = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start)
-    return float(np.median(found))
+def _timed(calls: dict[int, Callable[[], object]], seconds: float) -> Callable[[int], float]:
+    """By batch, the median call of as many as fit into `seconds`, at least one; each has been called three times before."""
+    for call in calls.values():
+        for _ in range(3):
+            call()
+
+    def median(batch: int) -> float:
+        found: list[float] = []
+        while not found or sum(found) < seconds:
+            start = time.perf_counter()
+            calls[batch]()
+            found.append(time.perf_counter() - start)
+        return float(np.median(found))
+
+    return median
 
 
 if __name__ == "__main__":
-    answer(_side)
+    if json.loads(sys.argv[1])["side"] == "export":
+        answer(_export)
+    else:
+        answer_each(_side)

@@ -14,7 +14,7 @@ from cxreader.data.index import Index
 from cxreader.data.phantom import PhantomSpec, render, write_phantoms
 from cxreader.data.phantom_patients import plan_patient
 from cxreader.data.sources import open_source
-from cxreader.errors import DataError
+from cxreader.errors import DataError, UsageError
 from cxreader.imaging.read import read, read_header
 
 SMALL = PhantomSpec(patients=24, seed=3, size=96)
@@ -112,3 +112,9 @@ def test_one_folder_has_one_layout(tree: Path) -> None:
     with pytest.raises(DataError, match="holds other phantoms"):
         write_phantoms(tree, SMALL)
     assert _files(tree) == before
+
+
+def test_an_unknown_layout_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown layout 'chexpert'.*known: nih, dicom"):
+        write_phantoms(tmp_path / "out", SMALL, layout="chexpert")  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()

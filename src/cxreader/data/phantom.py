@@ -30,7 +30,7 @@ from cxreader.data.phantom_film import FRAME
 from cxreader.data.phantom_image import MARKED, VERSION, Phantom, PhantomSpec, image_name, render
 from cxreader.data.phantom_lesions import KINDS, LESIONS
 from cxreader.data.phantom_patients import Patient, plan_patient
-from cxreader.errors import DataError, StorageError
+from cxreader.errors import DataError, StorageError, UsageError
 from cxreader.findings import NO_FINDING
 from cxreader.machine import cores
 from cxreader.records import Box
@@ -89,8 +89,11 @@ def write_phantoms(
     """Write a whole release of phantoms to `out`, or a tree of DICOM files; images that are already there, whole, are kept.
 
     `workers` processes draw (every core by default; 1 draws in this process). `progress(done, images)` is called in
-    this process. Raises DataError when `out` holds anything else, StorageError when it cannot be written.
+    this process. Raises DataError when `out` holds anything else, UsageError for an unknown layout, StorageError when it
+    cannot be written.
     """
+    if layout not in LAYOUTS:
+        raise UsageError(f"phantoms: unknown layout {layout!r}", mend=f"known: {', '.join(LAYOUTS)}")
     started = time.perf_counter()
     patients = [plan_patient(spec.seed, k, spec.abnormal_share) for k in range(1, spec.patients + 1)]
     try:
