@@ -26,22 +26,28 @@ BATCHES = (1, 16)
 
 
 def measure_runtimes(scratch: Path, *, quick: bool) -> list[Row]:
-    """Each side in a process of its own, in many short turns: a neighbour on the host comes and goes within seconds."""
-    size, seconds, turns = (64, 0.05, 1) if quick else (224, 0.3, 40)
+    """Each side in a process of its own, in many short turns: a neighbour on the host comes and goes within seconds.
+
+    Several pairs of processes: where one's memory happens to lie moves all of its turns.
+    """
+    size, seconds, pairs, turns = (64, 0.05, 1, 1) if quick else (224, 0.3, 6, 8)
     folders = apart("runtimes.py", side="export", scratch=str(scratch), size=size)
     rows = []
     for network, goals in GOALS.items():
         given = {"folder": folders[network], "network": network, "size": size, "seconds": seconds}
-        with kept_sides("runtimes.py", ("onnx", "torch"), **given) as sides:
-            found = _in_turns(sides, turns)
-            threads = sides["torch"]("threads")
+        found: dict[tuple[str, int], list[float]] = {}
+        for _ in range(pairs):
+            with kept_sides("runtimes.py", ("onnx", "torch"), **given) as sides:
+                for key, figures in _in_turns(sides, turns).items():
+                    found.setdefault(key, []).extend(figures)
+                threads = sides["torch"]("threads")
         for batch, goal in zip(BATCHES, goals, strict=True):
             ours, peer = found["onnx", batch], found["torch", batch]
             times = ratios(peer, ours)
             rows.append(
                 Row(
                     f"logits and features of {NAMES[network]}, {batch} image{'s' * (batch > 1)} of {size} px a call, "
-                    f"{threads} threads, a process for each side, {turns} turns of {seconds:g} s or one call",
+                    f"{threads} threads, {pairs} pairs of processes in {turns} turns of {seconds:g} s or one call",
                     f"ONNX Runtime: {_rate(batch, ours)}",
                     f"timm in torch, eager (NCHW, eval, inference_mode), logits alone: {_rate(batch, peer)}",
                     times,
