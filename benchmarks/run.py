@@ -1,4 +1,7 @@
-"""All benchmarks in one run; writes README.md beside this file. `--quick` only tries them, prints, and writes nothing."""
+"""All benchmarks in one run; writes README.md beside this file. `--quick` only tries them, prints, and writes nothing.
+
+`--runtimes` measures the rows of runtimes again and puts them in the place of those that stand there.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from images import find_images
 from journal import measure_journal
 from measure import Row
 from resampling import measure_resampling
-from runtimes import measure_runtimes
+from runtimes import RUNTIMES, measure_runtimes
 from startup import measure_help, measure_phantoms, measure_read
 from stored import measure_stored
 from xrayvision import measure_xrayvision
@@ -44,6 +47,7 @@ PACKAGES = (
     "pydicom",
     "torchxrayvision",
 )
+AGAIN = "- the rows of runtimes (`benchmarks/run.py --runtimes`) are of another run:"
 HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
 
 
@@ -51,11 +55,17 @@ def main() -> None:
     """Measure, print the table, and write it unless it was only a trial."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one repetition; nothing is written")
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("--runtimes", action="store_true", help="these rows alone, in the place of those in README.md")
+    given = parser.parse_args()
     load = os.getloadavg()[0]
-    text = page(measure(quick=quick), load)
+    if given.runtimes:
+        with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as folder:
+            rows = measure_runtimes(Path(folder), quick=given.quick)
+        text = with_rows(README.read_text(encoding="utf-8"), rows, load)
+    else:
+        text = page(measure(quick=given.quick), load)
     print(text)
-    if not quick:
+    if not given.quick:
         README.write_text(text, encoding="utf-8")
 
 
@@ -103,6 +113,21 @@ def page(rows: Iterable[Row], load: float) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def with_rows(text: str, rows: Iterable[Row], load: float) -> str:
+    """The page with `rows` in the place of those of runtimes, and a line that says when and where these were measured."""
+    lines = [line for line in text.splitlines() if not line.startswith(AGAIN)]
+    old = [n for n, line in enumerate(lines) if line.startswith(f"| {RUNTIMES}")]
+    lines[old[0] : old[-1] + 1] = [_line(_cells(row)) for row in rows]
+    head = next(n for n, line in enumerate(lines) if line.startswith("- versions:"))
+    lines.insert(head + 1, f"{AGAIN} {_when_and_where(load)}; cxreader revision {git_revision() or 'not a checkout'}")
+    return "\n".join([*lines, ""])
+
+
+def _when_and_where(load: float) -> str:
+    machine = f"{_processor()}, {cores()} cores, {platform.system()} {platform.machine()}"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, load {load:.1f} at the start"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
