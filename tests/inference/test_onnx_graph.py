@@ -145,6 +145,16 @@ def test_a_grouped_convolution_is_not_filled() -> None:
     np.testing.assert_allclose(_answers(after)[0], _answers(before)[0], rtol=0, atol=2e-6)
 
 
+def test_of_two_narrow_layers_each_is_filled_on_both_sides() -> None:
+    text = SQUEEZE.replace("many = Conv (act, wide)", "some = Conv (act, again)\n many = Conv (some, wide)")
+    text = text.replace("float[32, 32, 1, 1] last>", "float[32, 32, 1, 1] last, float[{hidden}, {hidden}, 1, 1] again>")
+    before = _model(text.format(hidden=6, factors="map, gate"))
+    after = _rewritten(before)
+    onnx.checker.check_model(after, full_check=True)
+    assert (16, 16, 1, 1) in _filled(after)
+    np.testing.assert_allclose(_answers(after)[0], _answers(before)[0], rtol=0, atol=2e-6)
+
+
 def test_one_constant_under_two_names_is_filled_where_it_is_used() -> None:
     """torch writes equal constants once, and gives them their other names by Identity."""
     text = SQUEEZE.replace(

@@ -67,10 +67,10 @@ def _spread_gates(graph: GraphProto, shapes: dict[str, list[str | int]]) -> None
     for node in list(graph.node):
         for place, sides in _gated(node, shapes):
             gate, name = node.input[place], f"{node.output[0]}/spread"
-            sizes = numpy_helper.from_array(np.array([1, 1, *sides[2:]], np.float32), f"{name}_scales")
+            scales = numpy_helper.from_array(np.array([1, 1, *sides[2:]], np.float32), f"{name}_scales")
             spread = helper.make_node(
                 "Resize",
-                [gate, "", sizes.name],
+                [gate, "", scales.name],
                 [name],
                 name=name,
                 mode="nearest",
@@ -78,7 +78,7 @@ def _spread_gates(graph: GraphProto, shapes: dict[str, list[str | int]]) -> None
                 nearest_mode="floor",
             )
             node.input[place] = name
-            graph.initializer.append(sizes)
+            graph.initializer.append(scales)
             # Not inferred for a batch of any length, and without it the two would not be known to have the same shape.
             graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, sides))
             graph.node.insert(list(graph.node).index(node), spread)
@@ -100,8 +100,8 @@ def _fill_blocks(graph: GraphProto, shapes: dict[str, list[str | int]]) -> None:
         if node.op_type != "Conv" or shapes.get(node.output[0], [])[2:] != [1, 1]:
             continue
         missing = -int(shapes[node.output[0]][1]) % BLOCK
-        behind = _only_convolution_behind(graph, node)
-        if not missing or behind is None or not all(weights.knows(one) for one in (node, behind)):
+        behind = _only_convolution_behind(graph, node) if missing else None
+        if behind is None or not all(weights.knows(one) for one in (node, behind)):
             continue
         weights.pad(node, 1, missing, axis=0)
         if len(node.input) > 2:
@@ -146,7 +146,7 @@ class _Weights:
 
         old = numpy_helper.to_array(self._held[conv.input[place]])
         new = np.pad(old, [(0, missing if n == axis else 0) for n in range(old.ndim)])
-        constant = numpy_helper.from_array(new, f"{conv.output[0]}/filled_{place}")
+        constant = numpy_helper.from_array(new, f"{conv.output[0]}/filled_{place}_{axis}")
         self._graph.initializer.append(constant)
         self._held[constant.name] = constant
         conv.input[place] = constant.name
