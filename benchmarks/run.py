@@ -102,9 +102,9 @@ def page(rows: Iterable[Row], load: float) -> str:
         "median of the repetitions and, in brackets, the smallest and the largest; a number without them was measured once, and",
         "what is scaled up says from what. What a goal asks is judged on the median. No test depends on a time.",
         "",
-        f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        f"- machine: {_processor()}, {cores()} cores, {platform.system()} {platform.machine()}; load {load:.1f} at the start",
-        f"- cxreader revision: {git_revision() or 'not a checkout'}",
+        f"- date: {_date()}",
+        f"- machine: {_machine(load)}",
+        f"- cxreader revision: {_revision()}",
         f"- versions: Python {platform.python_version()}, {', '.join(f'{p} {version(p)}' for p in PACKAGES)}",
         "",
         _line(HEADER),
@@ -121,13 +121,20 @@ def with_rows(text: str, rows: Iterable[Row], load: float) -> str:
     old = [n for n, line in enumerate(lines) if line.startswith(f"| {RUNTIMES}")]
     lines[old[0] : old[-1] + 1] = [_line(_cells(row)) for row in rows]
     head = next(n for n, line in enumerate(lines) if line.startswith("- versions:"))
-    lines.insert(head + 1, f"{AGAIN} {_when_and_where(load)}; cxreader revision {git_revision() or 'not a checkout'}")
+    lines.insert(head + 1, f"{AGAIN} {_date()}, {_machine(load)}; cxreader revision {_revision()}")
     return "\n".join([*lines, ""])
 
 
-def _when_and_where(load: float) -> str:
-    machine = f"{_processor()}, {cores()} cores, {platform.system()} {platform.machine()}"
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, load {load:.1f} at the start"
+def _date() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _machine(load: float) -> str:
+    return f"{_processor()}, {cores()} cores, {platform.system()} {platform.machine()}; load {load:.1f} at the start"
+
+
+def _revision() -> str:
+    return git_revision() or "not a checkout"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
