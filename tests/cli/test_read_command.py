@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save
 
-from cxreader.cli import answers, run
+from cxreader.cli import answers, console, run
 from cxreader.cli.console import DISCLAIMER, State
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact
 
@@ -93,6 +93,64 @@ def test_the_worklist_comes_sorted_with_its_reasons_and_long_ones_are_cut(
     monkeypatch.setattr(answers, "MOST_SHOWN", 9)
     assert run(arguments) == 0
     assert r"torn\n.png" in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_has_the_sentences_below_the_table(
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "torn.png").touch()
+    for file in files_of(small_world, 3):
+        shutil.copy(file, tmp_path)
+    arguments = ["-q", "read", "--model", str(small_run), str(tmp_path)]
+    reason = "the file is empty; give the radiograph as DICOM, PNG or JPEG"
+    monkeypatch.setenv("COLUMNS", "110")
+    assert run(arguments) == 0
+    assert "acceptance   decision" in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    header = next(line for line in lines if "image" in line)
+    assert header.split() == ["image", "answer", "probability", "interval", "conformal"]
+    assert len(header) <= 80
+    torn = [line for line in lines if "torn.png" in line]
+    assert torn[0].endswith("not read".ljust(len(torn[0]) - torn[0].index("not read")))
+    assert torn[1].endswith(f"torn.png: {reason}")
+    assert run([*arguments, "--sort"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    places = [line for line in lines if line[1:3] == ". "]
+    assert [line.split(". ")[0] for line in places] == ["1", "2", "3", "4"]
+    assert any(line.endswith(f"torn.png: not read: a person must look; {reason}") for line in places)
+    assert any(": abnormal, probability" in line or ": normal, probability" in line for line in places)
+
+
+def test_the_answer_names_a_warning() -> None:
+    row = {"acceptance": "warning", "decision": "normal"}
+    assert answers._answer(row) == "normal, warning"
+    assert answers._answer(row | {"acceptance": "accepted"}) == "normal"
+    assert answers._answer(row | {"acceptance": "refused", "decision": None}) == "refused"
+
+
+@pytest.mark.parametrize("names", [["a.png"], ["a-long-name-of-a-picture.dcm", "b"]])
+def test_a_table_fits_where_no_column_but_sentences_is_folded(
+    names: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = ["image", "acceptance", "decision", "reasons"]
+    rows = [[name, "not read", "", "one two three four five six seven eight nine ten"] for name in names]
+    found = {}
+    for width in range(40, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        console.table(None, header, rows, left=["reasons"], folding=["reasons"])
+        shown = capsys.readouterr().out
+        line = next(line for line in shown.splitlines() if "reasons" in line)
+        readable = len(line) - line.index("reasons") - len("  ") >= 24
+        whole = all(f" {text} " in shown for text in ("acceptance", "decision", "not read", *names))
+        found[width] = whole and readable, console.fits(header, rows, folding=["reasons"])
+    first = min(width for width, (_, fits) in found.items() if fits)
+    assert [good for good, _ in found.values()] == [width >= first for width in found]
 
 
 def test_names_on_standard_input_may_be_any_bytes(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cxreader.cli.console import DISCLAIMER, table
+from cxreader.cli.console import DISCLAIMER, fits, table
 
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
@@ -20,21 +20,30 @@ _MOST_NOTES = 5
 
 
 def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> None:
-    """Print the first rows (`table.row_of`) and how many more there are; `why` adds the reason of each one's rank."""
+    """Print the first rows (`table.row_of`) and how many more there are; `why` adds the reason of each one's rank.
+
+    Where the terminal is too narrow for columns of sentences, these stand below the table, a line a row, and acceptance and
+    decision are one column.
+    """
     waiting = iter(rows)
     shown = list(islice(waiting, MOST_SHOWN))
     more = sum(1 for _ in waiting)
-    header = ["image", "acceptance", "decision", "probability", "interval", "conformal", "reasons"]
+    header = ["image", "acceptance", "decision", "probability", "interval", "conformal"]
     if len(reader.members) > 1:
-        header.insert(6, "agreement")
-    if why:
-        header.append("rank")
-    rest = f"And {more:,} more: write them to a file with --out." if more else ""
+        header.append("agreement")
+    sentences = ["reasons", "rank"] if why else ["reasons"]
     folder = _common_folder([row["image"] for row in shown])
-    cells = [[_cell(row, column, folder) for column in header] for row in shown]
-    left = ("acceptance", "conformal", "reasons", "rank")
+    below = ""
+    if not fits(header + sentences, _cells(shown, header + sentences, folder), folding=sentences):
+        told = [_told(row, folder, why=why) for row in shown if why or row["reasons"]]
+        below = "".join(f"{line}\n" for line in told) + "\n" * bool(told)
+        header, sentences = ["image", "answer", *header[3:]], []
+    left = ("acceptance", "answer", "conformal", *sentences)
+    rest = f"And {more:,} more: write them to a file with --out." if more else ""
+    basis = note(reader, _noted(shown), _aside(shown), rest)
     title = f"in {_on_one_line(folder)}" if folder else None
-    table(title, header, cells, left=left, note=note(reader, _noted(shown), _aside(shown), rest))
+    header += sentences
+    table(title, header, _cells(shown, header, folder), left=left, folding=sentences, note=below + basis)
 
 
 def note(reader: Reader, *more: str) -> str:
@@ -111,9 +120,15 @@ def _noted(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"{count:,} of {len(rows):,}: {one}." for one, count in noted.most_common(_MOST_NOTES))
 
 
+def _cells(rows: list[dict[str, Any]], header: list[str], folder: str) -> list[list[str]]:
+    return [[_cell(row, column, folder) for column in header] for row in rows]
+
+
 def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     if column == "image":
         return _on_one_line(row["image"].removeprefix(folder))
+    if column == "answer":
+        return _answer(row)
     if column in ("probability", "agreement"):
         return probability_text(row[column])
     if column == "interval":
@@ -122,6 +137,21 @@ def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     if column == "rank":
         return f"{row['rank']}: {row['reason_of_rank']}"
     return row[column] or ""
+
+
+def _told(row: dict[str, Any], folder: str, *, why: bool) -> str:
+    """What the columns of sentences hold, as one line."""
+    line = f"{_cell(row, 'image', folder)}: "
+    if why:
+        line = f"{row['rank']}. {line}{row['reason_of_rank']}" + "; " * bool(row["reasons"])
+    return line + (row["reasons"] or "")
+
+
+def _answer(row: dict[str, Any]) -> str:
+    """Acceptance and decision in one word; a warning beside the decision."""
+    if row["decision"] is None:
+        return str(row["acceptance"])
+    return f"{row['decision']}, warning" if row["acceptance"] == "warning" else str(row["decision"])
 
 
 def _aside(rows: list[dict[str, Any]]) -> str:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DISCLAIMER = "For research; not a medical device."
+_SENTENCE = 24
+"""Characters a line that a column of sentences needs to be read."""
+_BETWEEN = 3
+"""Characters between two columns of a table."""
 
 
 class State:
@@ -40,10 +44,12 @@ def table(
     *,
     note: str | None = None,
     left: Sequence[str] = (),
+    folding: Sequence[str] = (),
 ) -> None:
     """A table on standard output: the first column and those named in `left` to the left, the others to the right.
 
-    Names of ordinary length, in the first column, stay whole where other columns must be folded.
+    Names of ordinary length, in the first column, stay whole where other columns must be folded. Where all but `folding`,
+    columns of sentences, have room, only these are folded.
     """
     from rich import box
     from rich.table import Table
@@ -51,14 +57,23 @@ def table(
 
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
     grid.caption_justify = "left"
-    lines = [list(row) for row in rows]
-    whole = max((len(str(row[0])) for row in lines), default=0) <= console().width // 5
+    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    room = bool(folding) and fits(header, lines, folding=folding)
+    whole = max((len(row[0]) for row in lines), default=0) <= console().width // 5
     for i, name in enumerate(header):
         justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
-        grid.add_column(name, justify=justify, overflow="fold", no_wrap=whole and i == 0)
+        no_wrap = (room and name not in folding) or (whole and i == 0)
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=no_wrap)
     for row in lines:
-        grid.add_row(*("" if cell is None else Text(str(cell)) for cell in row))  # "[dicom]" is no markup
+        grid.add_row(*map(Text, row))  # "[dicom]" is no markup
     console().print(grid)
+
+
+def fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, folding: Sequence[str]) -> bool:
+    """True when the terminal has room for each column of a `table` in full, and for a readable line of those in `folding`."""
+    widths = {name: max(map(len, column)) for name, *column in zip(header, header, *rows, strict=True)}
+    wanted = [min(width, _SENTENCE) if name in folding else width for name, width in widths.items()]
+    return sum(wanted) + _BETWEEN * len(wanted) < console().width
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def explain(
         for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
     ]
     header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
-    table(None, header, rows, left=(header[1], header[-1]), note=note(reader))
+    table(None, header, rows, left=(header[1], header[-1]), folding=header[-1:], note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
 
 
