@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cxreader.cli import run
 from cxreader.cli.audit import reopen
 from cxreader.config import SourceSection, parse_config
+from cxreader.data.index import Index
 from cxreader.data.salt import group_of
 from cxreader.data.sources import open_data, open_together
-from cxreader.data.split import make_split
+from cxreader.data.split import Split, make_split
 from cxreader.errors import ConfigError, UsageError
 
 
@@ -71,7 +75,41 @@ def test_official_lists_belong_to_one_source(tmp_path: Path) -> None:
         make_split(open_together(_two(tmp_path)), kind="official")
 
 
-def test_a_split_of_several_sources_says_that_it_cannot_reopen_them(tmp_path: Path) -> None:
-    split = make_split(open_together(_two(tmp_path)), kind="patient")
-    with pytest.raises(UsageError, match="evaluate RUN"):
-        reopen(split, None, None)
+def test_a_split_of_several_sources_finds_them_again_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _two(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    index = open_together([SourceSection(root="one"), SourceSection(root="two", name="far")], name="both")
+    assert Index.load(index.save(tmp_path / "index.parquet")) == index
+    split = make_split(index, kind="patient")
+    split.save(tmp_path / "split.json")
+    monkeypatch.chdir(tmp_path)
+    assert reopen(Split.load(tmp_path / "split.json"), None, None) == index
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+    moved = open_together([SourceSection(root="one"), SourceSection(root="two", name="far")], name="both")
+    assert make_split(moved, kind="patient").digest == split.digest
+    nowhere = replace(split, source={"path": "one, two", "kind": "several", "tables": None, "name": "both"})
+    with pytest.raises(UsageError, match="does not say where its images lie"):
+        reopen(nowhere, None, None)
+
+
+def test_an_audit_sees_a_picture_that_two_sources_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = _two(tmp_path)
+    rng = np.random.default_rng(0)
+    for source in sources:
+        for file in sorted(Path(source.root).glob("*.png")):
+            Image.fromarray(rng.integers(0, 256, (64, 64), np.uint8)).save(file)
+    split = make_split(open_together(sources), kind="patient")
+    path = str(split.save(tmp_path / "split.json"))
+    assert run(["-q", "audit", "split", path, "--size", "64"]) == 0
+    assert "passed" in capsys.readouterr().out
+    train = next(name for name in split.parts["train"] if name.startswith("one/"))
+    test = next(name for name in split.parts["test"] if name.startswith("two/"))
+    shutil.copy(tmp_path / train, tmp_path / test)
+    assert run(["-q", "audit", "split", path, "--size", "64"]) == 1
+    found = capsys.readouterr().out
+    assert train in found
+    assert test in found
+    assert "exact duplicates across parts: 1 among" in found

@@ -74,15 +74,15 @@ def location_prior_command(
 
 
 def reopen(split: Split, data: str | None, tables: str | None) -> Index:
-    """The source a split was made from, or the one that is given instead. Raises as `open_source`."""
-    from cxreader.data.sources import open_source
+    """The source or sources a split was made from, or the one that is given instead. Raises as `open_source`."""
+    from cxreader.config import SourceSection
+    from cxreader.data.sources import open_source, open_together
     from cxreader.errors import UsageError
 
-    if data is None and split.source.get("kind") == "several":
-        mend = "cxreader evaluate RUN measures the leak of its run's split"
-        raise UsageError("the split is of several sources, which a split does not reopen", mend=mend)
+    if data is None and (several := split.source.get("sources")):
+        return open_together([SourceSection(**source) for source in several], name=split.source.get("name"))
     path, name = split.source.get("path"), split.source.get("name")
-    if data is None and path is not None:
+    if data is None and path is not None and split.source.get("kind") != "several":
         data, tables = path, tables or split.source.get("tables")
     if data is None:
         raise UsageError("the split does not say where its images lie", mend="give --data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,8 @@ class Index:
 
     `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
     the table. `name` is the data set's (empty when nobody gave one), `root` the folder or table it was opened from and
-    `tables` where its tables lay when elsewhere: the three reopen it, but for `kind` several, whose `root` names its sources.
+    `tables` where its tables lay when elsewhere: the three reopen it. Of kind several, `sources` are those read together, as a
+    configuration names them (root, kind, tables, name), and `root` is for people.
     `rows_without_file` and `files_without_row` are
     counts; `notes` are for people.
     Raises TableError when an image name stands twice.
@@ -45,6 +46,7 @@ class Index:
     files_without_row: int = 0
     notes: tuple[str, ...] = ()
     tables: str | None = None
+    sources: tuple[Mapping[str, str | None], ...] = ()
 
     def __post_init__(self) -> None:
         refuse_duplicates(((r.image, n) for n, r in enumerate(self.records, 1)), self.root)
@@ -124,7 +126,8 @@ class Index:
         names = [f.name for f in fields(ImageRecord)]
         rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
         records = tuple(_record(dict(zip(names, row, strict=True))) for row in rows)
-        return cls(records=records, **{**about, "notes": tuple(about["notes"])})
+        lists = {name: tuple(about.get(name, ())) for name in ("notes", "sources")}
+        return cls(records=records, **{**about, **lists})
 
 
 def is_index(path: Path) -> bool:

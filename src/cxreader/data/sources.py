@@ -77,10 +77,8 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     twice = [place for place, count in Counter(places).items() if count > 1]
     if twice:
         raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
-    opened = [
-        open_source(source.root, kind=source.kind, tables=source.tables, name=source.name or place)
-        for place, source in zip(places, sources, strict=True)
-    ]
+    named = [_found(source, place) for place, source in zip(places, sources, strict=True)]
+    opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name) for s in named]
     records = tuple(
         replace(record, image=f"{place}/{record.image}")
         for place, index in zip(places, opened, strict=True)
@@ -94,7 +92,15 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         rows_without_file=sum(index.rows_without_file for index in opened),
         files_without_row=sum(index.files_without_row for index in opened),
         notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
+        sources=tuple(source.model_dump() for source in named),
     )
+
+
+def _found(source: SourceSection, place: str) -> SourceSection:
+    """The source as it is opened again from any working folder, under the name it was given here."""
+    root = locate(source.root)
+    tables = None if source.tables is None else str(locate(source.tables, beside=root))
+    return source.model_copy(update={"root": str(root), "tables": tables, "name": source.name or place})
 
 
 def detect(root: Path, tables: Path | None = None) -> Kind:

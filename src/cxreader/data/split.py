@@ -44,7 +44,7 @@ __all__ = [
     "patient_hash",
     "require_disjoint",
 ]
-_WHERE = ("path", "tables")
+_WHERE = ("path", "tables", "sources")
 """Of `source`: where the data lay. The same split on another machine has the same digest."""
 
 
@@ -55,7 +55,8 @@ class Split:
     `shares`: train, validation, test. `salt`: the number that was hashed with the patients. `balance`, `abnormal_share`
     (of `ratio`) and `size` (images in all, None for as many as there are) tell what was drawn from each part;
     `surplus` counts the images each part left out. `parts`: sorted image names of train, tune, calibrate and test.
-    `patients` is False when patient-wise splitting was impossible. `source` reopens the data: path, kind, tables, name.
+    `patients` is False when patient-wise splitting was impossible. `source` reopens the data: path, kind, tables,
+    name; of several, the `sources`.
     Raises SplitError for a part that is missing or an image that stands in two.
     """
 
@@ -69,7 +70,7 @@ class Split:
     surplus: Mapping[str, int]
     patients: bool
     notes: tuple[str, ...] = ()
-    source: Mapping[str, str | None] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if tuple(self.parts) != PARTS:
@@ -229,7 +230,8 @@ def make_split(
         surplus={name: len(parts[name]) - len(drawn[name]) for name in PARTS},
         patients=index.has_patients,
         notes=tuple(notes),
-        source={"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name},
+        source={"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name}
+        | ({"sources": [dict(source) for source in index.sources]} if index.sources else {}),
     )
 
 
