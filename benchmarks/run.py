@@ -76,7 +76,7 @@ def measure(*, quick: bool) -> list[Row]:
         scratch = Path(folder)
         rows += measure_batches(find_images(8 if quick else 640, scratch), scratch, 1 if quick else 5)
         rows += measure_gradcam(1 if quick else 9)
-        rows += measure_cache(find_images(16 if quick else 320, scratch), scratch, 1 if quick else 5)
+        rows += measure_cache(16 if quick else 320, scratch, 1 if quick else 5)
         rows += measure_help(1 if quick else 15)
         rows += measure_read(scratch, 1 if quick else 9)
         rows += measure_phantoms(1 if quick else 60, scratch, 1 if quick else 3)
