@@ -68,7 +68,9 @@ def test_the_terminal_tells_for_whom_the_worklist_and_the_second_reading(capsys:
     ]
     group = next(g for g in evidence["subgroups"]["groups"] if g["name"] == "F")
     auc = group["metrics"]["auc"]
-    assert _row(printed, "F")[:3] == [f"{auc['n_positive']}/{auc['n_negative']}", str(auc["n_patients"]), "undefined"]
+    counts = f"{auc['n_positive']}/{auc['n_negative']}, {auc['n_patients']}"
+    assert _row(printed, "F")[0] == "undefined"
+    assert f"\n  {counts} " in printed
     assert "Undefined: no normal image in this group" in printed.replace("\n", " ")
     whom = [result["times"][who]["mean"] for result in evidence["triage"]["results"] for who in ("abnormal", "normal")]
     assert _row(printed, "by probability")[::3] == [f"{mean['value']:,.0f}" for mean in whom[4:]]

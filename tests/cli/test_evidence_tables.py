@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from tests.reporting.evidence_world import evidence_of, rich
+from tests.reporting.evidence_world import table as world_table
 
-from cxreader.cli.evidence_tables import missing
+from cxreader.cli.evidence_tables import missing, show_evidence
 from cxreader.evaluation.intervals import Estimate
 
 SAME = "every resample gives the same value, which bounds nothing"
@@ -47,3 +49,20 @@ def test_reasons_that_differ_in_a_count_are_said_once(reasons: list[str | None],
 def test_what_is_undefined_is_said_apart_from_what_has_no_interval() -> None:
     figures = [_figure(math.nan, "no normal image in this group"), _figure(1.0, SAME)]
     assert missing(figures) == f" Undefined: no normal image in this group. No interval: {SAME}."
+
+
+def test_of_a_group_too_small_the_count_stands_below_the_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    show_evidence(evidence_of(rich()))
+    lines = capsys.readouterr().out.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("  tiny "))
+    tiny = next(group for group in evidence_of(rich()).subgroups.groups if group.name == "tiny")
+    auc = tiny.metrics["auc"]
+    assert lines[at].rstrip().endswith("too small")
+    assert lines[at + 1].split()[:2] == [f"{auc.n_positive}/{auc.n_negative},", "3"]
+    note = next(line for line in lines if line.startswith("Below: 95 % intervals. Flagged"))
+    assert "Too small to be tested, fewer than 20: " in note
+    ill = len({k // 2 for k in range(6) if world_table().label[k]})
+    assert f"tiny ({ill} patient{'s' * (ill != 1)} with abnormal images)" in note

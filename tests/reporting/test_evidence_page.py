@@ -150,7 +150,8 @@ def test_a_group_that_is_better_off_is_flagged_without_alarm() -> None:
     assert any("flagged" in line for cell in rows["PA"].cells for line in cell.below)
     assert not any(cell.alert for cell in rows["PA"].cells)
     assert any(cell.alert for cell in rows["AP"].cells)
-    assert any("too small to be tested" in note for note in rows["tiny"].notes)
+    said = f"too small to be tested: {by_name['tiny'].too_small}, fewer than 20"
+    assert said in rows["tiny"].notes
     assert [row.name for row in subgroup_table(groups).rows] == [group.name for group in groups.groups]
     auc = by_name["AP"].metrics["auc"]
     assert (rows["AP"].cells[0].value, rows["AP"].cells[0].below[0]) == (

@@ -33,36 +33,44 @@ def show_evidence(evidence: Evidence) -> None:
 
 def _show_subgroups(found: Subgroups) -> None:
     """At most `_MOST` groups, those with a flagged gap first."""
-    from rich.markup import escape
-
     from cxreader.evaluation.subgroup_rates import METRICS
 
     ranked = sorted(found.groups, key=lambda group: not group.flagged)
     shown = ranked[:_MOST]
     rows = [
-        (
-            escape(group.name),
-            f"{group.metrics['auc'].n_positive}/{group.metrics['auc'].n_negative}",
-            group.metrics["auc"].n_patients or "unknown",
-            *(figure_cell(group.metrics[metric]) for metric in METRICS),
-            _gap_words(group),
-        )
+        (_with_counts(group), *(figure_cell(group.metrics[metric]) for metric in METRICS), _gap_words(group))
         for group in shown
     ]
     more = len(ranked) - len(shown)
     note = (
         f"Below: 95 % intervals. Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus "
         "the rest. No flag is no proof of fairness."
+        + _too_small(shown)
         + missing(group.metrics[metric] for group in shown for metric in METRICS)
         + (f" {more:,} more groups stand in the report." if more else "")
     )
-    header = ("group", "abnormal/normal", "patients", "AUC", "sensitivity", "specificity", "against the rest")
+    last = "against the rest"
+    header = ("group,\nabnormal/normal,\npatients", "AUC", "sensitivity", "specificity", last)
     title = f"For whom, at {found.point.threshold:.3f} ({found.point.name})"
-    table(title, header, rows, note=note, left=("against the rest",))
+    table(title, header, rows, note=note, left=(last,), folding=(last,))
+
+
+def _with_counts(group: Subgroup) -> str:
+    """The group's name above its images and patients."""
+    auc = group.metrics["auc"]
+    return f"{group.name}\n{auc.n_positive}/{auc.n_negative}, {auc.n_patients or 'unknown'}"
+
+
+def _too_small(groups: Iterable[Subgroup]) -> str:
+    """Of which groups no gap was tested, and why, as a further sentence of a note."""
+    from cxreader.evaluation.subgroups import FEW_PATIENTS
+
+    small = [f"{group.name} ({group.too_small})" for group in groups if group.too_small and not group.flagged]
+    return f" Too small to be tested, fewer than {FEW_PATIENTS}: {'; '.join(small)}." if small else ""
 
 
 def _gap_words(group: Subgroup) -> str:
-    """Every flagged gap with its interval and p-value; else why none was tested, or that none is flagged."""
+    """Every flagged gap with its interval and p-value; else that none was tested, or that none is flagged."""
     from cxreader.reporting.tables import p_words, told
 
     names = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -71,7 +79,7 @@ def _gap_words(group: Subgroup) -> str:
         for metric, gap in group.gaps.items()
         if gap.flagged
     ]
-    return "; ".join(flagged) or group.too_small or "no gap flagged"
+    return "; ".join(flagged) or ("too small" if group.too_small else "no gap flagged")
 
 
 def _show_worklist(triage: Triage) -> None:

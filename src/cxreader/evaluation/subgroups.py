@@ -56,8 +56,8 @@ class Subgroup:
     """One group of a `dimension` (one of groups.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
 
     The rest is all other images whose value is known; of a finding all other abnormal images, against the same normal
-    ones. A finding has no specificity of its own. `too_small` says which side has too few patients; then no gap is
-    tested.
+    ones. A finding has no specificity of its own. `too_small` counts the patients (images, where patients are not known) of a
+    side that has fewer than FEW_PATIENTS of a class; then no gap is tested.
     """
 
     dimension: str
@@ -222,7 +222,7 @@ def _too_small(sample: Sample, images: NDArray[np.bool_], who: str) -> str | Non
         n = len(np.unique(sample.groups[images & (sample.label == value)]))
         if n < FEW_PATIENTS:
             what = f"{n} patient{'s' * (n != 1)} with {name} images" if unit == "patient" else f"{n} {name} images"
-            return f"too small to be tested: {who}{what}, fewer than {FEW_PATIENTS}"
+            return f"{who}{what}"
     return None
 
 

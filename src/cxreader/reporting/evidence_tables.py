@@ -228,10 +228,12 @@ def subgroup_table(subgroups: Subgroups) -> Table:
 
 
 def _subgroup_row(group: Subgroup) -> Row:
+    from cxreader.evaluation.subgroups import FEW_PATIENTS
+
     rests = group.metrics["auc"]
     notes = [f"{DIMENSION_TITLES[group.dimension]}; {on(rests)}"]
     if group.too_small is not None:
-        notes.append(group.too_small)
+        notes.append(f"too small to be tested: {group.too_small}, fewer than {FEW_PATIENTS}")
     cells = [c for metric in METRICS for c in _subgroup_cells(group, metric)]
     return Row(group.name, tuple(cells), tuple(notes))
 
