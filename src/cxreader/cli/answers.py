@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,7 @@ _MOST_NOTES = 5
 
 
 def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> None:
-    """Print the first rows (`table.row_of`) and how many more there are; `why` adds the reason of each one's rank.
-
-    Where the terminal is too narrow for columns of sentences, these stand below the table, a line a row, and acceptance and
-    decision are one column.
-    """
+    """Print the first rows (`table.row_of`) and how many more there are; `why` adds the reason of each one's rank."""
     waiting = iter(rows)
     shown = list(islice(waiting, MOST_SHOWN))
     more = sum(1 for _ in waiting)
@@ -32,18 +28,39 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     if len(reader.members) > 1:
         header.append("agreement")
     sentences = ["reasons", "rank"] if why else ["reasons"]
+    header += sentences
     folder = _common_folder([row["image"] for row in shown])
-    below = ""
-    if not fits(header + sentences, _cells(shown, header + sentences, folder), folding=sentences):
-        told = [_told(row, folder, why=why) for row in shown if why or row["reasons"]]
-        below = "".join(f"{line}\n" for line in told) + "\n" * bool(told)
-        header, sentences = ["image", "answer", *header[3:]], []
-    left = ("acceptance", "answer", "conformal", *sentences)
+    cells = [[_cell(row, column, folder) for column in header] for row in shown]
+    told = [_told(row, folder, why=why) for row in shown if row["reasons"] or (why and not _plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
     basis = note(reader, _noted(shown), _aside(shown), rest)
     title = f"in {_on_one_line(folder)}" if folder else None
-    header += sentences
-    table(title, header, _cells(shown, header, folder), left=left, folding=sentences, note=below + basis)
+    show_answers(title, header, cells, sentences=sentences, told=told, note=basis)
+
+
+def show_answers(
+    title: str | None,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    sentences: Sequence[str],
+    told: Sequence[str],
+    note: str,
+) -> None:
+    """A table of image, acceptance, decision and more columns; `sentences` are its last.
+
+    Where the terminal is too narrow for columns of sentences, the lines `told` stand below the table in their place, and
+    acceptance and decision are one column.
+    """
+    if not fits(header, rows, folding=sentences):
+        end = len(header) - len(sentences)
+        header = ["image", "answer", *header[3:end]]
+        rows = [
+            [image, _answer(acceptance, decision), *cells[: end - 3]] for image, acceptance, decision, *cells in rows
+        ]
+        sentences = []
+        note = "".join(f"{line}\n" for line in told) + "\n" * bool(told) + note
+    table(title, header, rows, left=("acceptance", "answer", "conformal", *sentences), folding=sentences, note=note)
 
 
 def note(reader: Reader, *more: str) -> str:
@@ -120,15 +137,9 @@ def _noted(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"{count:,} of {len(rows):,}: {one}." for one, count in noted.most_common(_MOST_NOTES))
 
 
-def _cells(rows: list[dict[str, Any]], header: list[str], folder: str) -> list[list[str]]:
-    return [[_cell(row, column, folder) for column in header] for row in rows]
-
-
 def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     if column == "image":
         return _on_one_line(row["image"].removeprefix(folder))
-    if column == "answer":
-        return _answer(row)
     if column in ("probability", "agreement"):
         return probability_text(row[column])
     if column == "interval":
@@ -147,11 +158,17 @@ def _told(row: dict[str, Any], folder: str, *, why: bool) -> str:
     return line + (row["reasons"] or "")
 
 
-def _answer(row: dict[str, Any]) -> str:
-    """Acceptance and decision in one word; a warning beside the decision."""
-    if row["decision"] is None:
-        return str(row["acceptance"])
-    return f"{row['decision']}, warning" if row["acceptance"] == "warning" else str(row["decision"])
+def _plain(row: dict[str, Any]) -> bool:
+    """True when the reason of its rank is the answer that the table shows."""
+    return (
+        row["decision"] is not None
+        and row["reason_of_rank"] == f"{row['decision']}, probability {row['probability']:.2f}"
+    )
+
+
+def _answer(acceptance: str, decision: str) -> str:
+    """The two in one cell; a warning beside the decision."""
+    return f"{decision}, warning" if decision and acceptance == "warning" else decision or acceptance
 
 
 def _aside(rows: list[dict[str, Any]]) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.answers import note, probability_text, show_rows
-from cxreader.cli.console import DISCLAIMER, progress, say, table, waiting
+from cxreader.cli.answers import note, probability_text, show_answers, show_rows
+from cxreader.cli.console import DISCLAIMER, progress, say, waiting
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,12 +78,13 @@ def explain(
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, progress=bar)
     rows = [
-        (on_one_line(r.image), r.acceptance or "not read", r.decision, probability_text(r.probability), drawn)
+        (on_one_line(r.image), r.acceptance or "not read", r.decision or "", probability_text(r.probability), drawn)
         for r, picture in explained
         for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
     ]
     header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
-    table(None, header, rows, left=(header[1], header[-1]), folding=header[-1:], note=note(reader))
+    told = [f"{row[0]}: {row[-1]}" for row in rows]
+    show_answers(None, header, rows, sentences=header[-1:], told=told, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
 
 
