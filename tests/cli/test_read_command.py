@@ -145,12 +145,15 @@ def test_a_narrow_table_has_acceptance_and_decision_in_one_column(
         assert lines[-1] == "basis"
 
 
-@pytest.mark.parametrize("names", [["a.png"], ["a-long-name-of-a-picture.dcm", "b"]])
+@pytest.mark.parametrize(
+    "names", [["a.png"], ["a-long-name-of-a-picture.dcm", "b"], ["胸部.png"], ["a.png\n12/13, 20"]]
+)
 def test_a_table_fits_where_no_column_but_sentences_is_folded(
     names: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = ["image", "acceptance", "decision", "reasons"]
     rows = [[name, "not read", "", "one two three four five six seven eight nine ten"] for name in names]
+    lines = [line for name in names for line in name.split("\n")]
     found = {}
     for width in range(40, 120):
         monkeypatch.setenv("COLUMNS", str(width))
@@ -158,7 +161,7 @@ def test_a_table_fits_where_no_column_but_sentences_is_folded(
         shown = capsys.readouterr().out
         line = next(line for line in shown.splitlines() if "reasons" in line)
         readable = len(line) - line.index("reasons") - len("  ") >= 24
-        whole = all(f" {text} " in shown for text in ("acceptance", "decision", "not read", *names))
+        whole = all(f" {text} " in shown for text in ("acceptance", "decision", "not read", *lines))
         found[width] = whole and readable, console.fits(header, rows, folding=["reasons"])
     first = min(width for width, (_, fits) in found.items() if fits)
     assert [good for good, _ in found.values()] == [width >= first for width in found]

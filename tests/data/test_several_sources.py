@@ -93,6 +93,9 @@ def test_a_split_of_several_sources_finds_them_again_from_anywhere(
     nowhere = replace(split, source={"path": "one, two", "kind": "several", "tables": None, "name": "both"})
     with pytest.raises(UsageError, match="does not say where its images lie"):
         reopen(nowhere, None, None)
+    wrong = replace(split, source={"kind": "several", "sources": [{"rot": "one"}]})
+    with pytest.raises(ConfigError, match="rot"):
+        reopen(wrong, None, None)
 
 
 def test_an_audit_sees_a_picture_that_two_sources_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

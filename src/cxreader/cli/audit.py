@@ -74,14 +74,14 @@ def location_prior_command(
 
 
 def reopen(split: Split, data: str | None, tables: str | None) -> Index:
-    """The source or sources a split was made from, or the one that is given instead. Raises as `open_source`."""
-    from cxreader.config import SourceSection
-    from cxreader.data.sources import open_source, open_together
+    """The source or sources a split was made from, or the one that is given instead. Raises as `open_source`, ConfigError."""
+    from cxreader.config import parse_config
+    from cxreader.data.sources import open_data, open_source
     from cxreader.errors import UsageError
 
-    if data is None and (several := split.source.get("sources")):
-        return open_together([SourceSection(**source) for source in several], name=split.source.get("name"))
     path, name = split.source.get("path"), split.source.get("name")
+    if data is None and (several := split.source.get("sources")):
+        return open_data(parse_config({"data": {"sources": several, "name": name}}).data)
     if data is None and path is not None and split.source.get("kind") != "several":
         data, tables = path, tables or split.source.get("tables")
     if data is None:

@@ -71,7 +71,12 @@ def table(
 
 def fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, folding: Sequence[str]) -> bool:
     """True when the terminal has room for each column of a `table` in full, and for a readable line of those in `folding`."""
-    widths = {name: max(map(len, column)) for name, *column in zip(header, header, *rows, strict=True)}
+    from rich.cells import cell_len
+
+    widths = {
+        name: max(cell_len(line) for text in column for line in text.split("\n"))
+        for name, *column in zip(header, header, *rows, strict=True)
+    }
     wanted = [min(width, _SENTENCE) if name in folding else width for name, width in widths.items()]
     return sum(wanted) + _BETWEEN * len(wanted) < console().width
 
