@@ -94,7 +94,7 @@ def test_a_split_of_several_sources_finds_them_again_from_anywhere(
     with pytest.raises(UsageError, match="does not say where its images lie"):
         reopen(nowhere, None, None)
     wrong = replace(split, source={"kind": "several", "sources": [{"rot": "one"}]})
-    with pytest.raises(ConfigError, match="rot"):
+    with pytest.raises(ConfigError, match=r"sources\.0\.root"):
         reopen(wrong, None, None)
 
 
