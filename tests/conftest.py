@@ -46,6 +46,12 @@ def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return out
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that at the end no process is left alone with a long one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """With CXREADER_REQUIRE=all a skip is a failure: what CI does not run, nobody runs."""
