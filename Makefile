@@ -10,7 +10,7 @@ demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML pa
 	$(BIN)/cxreader demo --out demo
 
 test: $(STAMP)  ## every test that this machine can run, in two processes whose waiting threads sleep
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors test  ## what CI runs
 
