@@ -160,10 +160,10 @@ def _told(row: dict[str, Any], folder: str, *, why: bool) -> str:
 
 def _plain(row: dict[str, Any]) -> bool:
     """True when the reason of its rank is the answer that the table shows."""
-    return (
-        row["decision"] is not None
-        and row["reason_of_rank"] == f"{row['decision']}, probability {row['probability']:.2f}"
-    )
+    from cxreader.inference.triage import plain_reason
+
+    decision, probability = row["decision"], row["probability"]
+    return decision is not None and row["reason_of_rank"] == plain_reason(decision, probability)
 
 
 def _answer(acceptance: str, decision: str) -> str:

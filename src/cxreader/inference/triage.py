@@ -36,18 +36,23 @@ def urgency(reading: Reading) -> Urgency:
     """The urgency of one Reading, by the rule above."""
     if reading.probability is None or reading.decision is None:
         return Urgency(UNANSWERED, 0.0, f"{'not read' if reading.acceptance is None else 'refused'}: {_PERSON}")
-    shown = f"probability {reading.probability:.2f}"
+    plain = plain_reason(reading.decision, reading.probability)
     if reading.decision == "refer":
         highest = max(m.probability for m in reading.members if m.probability is not None)
         return Urgency(ALARM, highest, f"referred: the models disagree, the highest says {highest:.2f}")
     if reading.decision == "abnormal":
-        return Urgency(ALARM, reading.probability, f"abnormal, {shown}{_warned(reading)}")
+        return Urgency(ALARM, reading.probability, f"{plain}{_warned(reading)}")
     if reading.acceptance == "warning":
-        return Urgency(IN_DOUBT, reading.probability, f"normal, {shown}{_warned(reading)}")
+        return Urgency(IN_DOUBT, reading.probability, f"{plain}{_warned(reading)}")
     if reading.conformal not in (None, "normal"):
         what = "refers it" if reading.conformal == "refer" else "says abnormal"
-        return Urgency(IN_DOUBT, reading.probability, f"normal, {shown}; the conformal rule {what}")
-    return Urgency(NORMAL, reading.probability, f"normal, {shown}")
+        return Urgency(IN_DOUBT, reading.probability, f"{plain}; the conformal rule {what}")
+    return Urgency(NORMAL, reading.probability, plain)
+
+
+def plain_reason(decision: str, probability: float) -> str:
+    """The reason of a rank that says no more than the answer does."""
+    return f"{decision}, probability {probability:.2f}"
 
 
 def worklist(readings: Sequence[Reading]) -> list[tuple[int, Urgency]]:
