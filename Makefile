@@ -23,6 +23,7 @@ types: $(STAMP)
 
 floors: $(STAMP)  ## who may import whom
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config importlinter-torch.toml
 
 bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -22,8 +22,8 @@ def make_artifact(folder: Path, model: str, size: int, files: Sequence[str] = ()
     from cxreader.imaging.preprocess import InputSpec
     from cxreader.imaging.read import read
     from cxreader.inference.export import export_onnx
+    from cxreader.models.acceptance.out_of_distribution import fit_known_images
     from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
-    from cxreader.models.known_images import fit_known_images
     from cxreader.models.registry import create_model
     from cxreader.records import OperatingPoint
 

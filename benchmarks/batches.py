@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cxreader.data.cache import build_cache
 from cxreader.data.dataset import CachedImages, EpochOrder, loader
+from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.machine import cores
 from images import Images

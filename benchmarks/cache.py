@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from apart import answer, apart
-from cxreader.data.cache import build_cache
+from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.machine import cores
 from images import find_images

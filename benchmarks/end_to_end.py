@@ -45,7 +45,7 @@ def measure_end_to_end(*, quick: bool) -> list[Row]:
 
 def seconds(count: int, repetitions: int) -> dict[str, object]:
     """Seconds, and seconds of cores, of both sides in each repetition, in turns."""
-    from cxreader.inference.pipeline import read_shard
+    from cxreader.inference.batch.pipeline import read_shard
     from cxreader.inference.reader import Reader
 
     with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as scratch:

@@ -23,7 +23,7 @@ from cxreader.config import Config, load_config, with_values
 from cxreader.data.dataset import CachedImages
 from cxreader.progress import no_bar
 from cxreader.runs import RunFolder
-from cxreader.study.search_space import Point, read_space
+from cxreader.study.search.space import Point, read_space
 from cxreader.training.phases import planned_phases
 from cxreader.training.train import build_model, frozen_outputs, learn
 from measure import Row, Spread

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.records import ImageRecord
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from apart import answer, apart
-from cxreader.inference.journal import Journal
-from cxreader.inference.pipeline import Found
-from cxreader.inference.table import answer_of, write_table
+from cxreader.inference.batch.journal import Journal
+from cxreader.inference.batch.pipeline import Found
+from cxreader.inference.batch.table import answer_of, write_table
 from cxreader.inference.triage import urgency
 from cxreader.records import OperatingPoint, Reading
 from measure import Row, peak_mib

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apart import answer, apart
-from cxreader.evaluation.intervals import Statistic, bootstrap_weights, resample
-from cxreader.evaluation.metrics import all_metrics
+from cxreader.evaluation.statistics.intervals import Statistic, bootstrap_weights, resample
+from cxreader.evaluation.statistics.metrics import all_metrics
 from cxreader.machine import keep_pages
 from measure import Row, Spread, peak_mib, ratios, take_turns
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from apart import answer, apart
 from artifacts import make_artifact, write_dicoms
-from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.machine import cores
 from images import find_images
 from measure import Row, Spread, rates, take_turns

@@ -22,10 +22,10 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
 from cxreader.progress import no_bar
+from cxreader.training.activation_cache import Plan, build_prefixes
 from cxreader.training.fit import Settings, fit_phase
 from cxreader.training.module import Recipe
 from cxreader.training.phases import Phase
-from cxreader.training.prefix import Plan, build_prefixes
 from measure import Row, Spread, ratios
 from noise import noise
 

@@ -20,7 +20,7 @@ import typer
 from cxreader import errors
 from cxreader.cli import INTERRUPTED, app
 from cxreader.config import Config
-from cxreader.data.phantom_lesions import LESIONS, MORE
+from cxreader.data.phantoms.lesions import LESIONS, MORE
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"

@@ -17,7 +17,7 @@ import typer
 from cxreader.cli import app
 from cxreader.config import parse_config
 from cxreader.study.rows import study_rows
-from cxreader.study.search_space import read_space
+from cxreader.study.search.space import read_space
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/*.md")])

@@ -255,7 +255,7 @@ def test_control_c_is_one_line_exit_130_and_the_same_command_goes_on(
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background is born deaf to Ctrl-C
-        "from cxreader.inference.shards import Work\n"
+        "from cxreader.inference.batch.shards import Work\n"
         "commit = Work.commit\n"
         "def interrupted(self, found):\n"
         "    commit(self, found)\n"

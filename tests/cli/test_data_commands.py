@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from cxreader.cli import run
-from cxreader.data.cache import PixelCache
 from cxreader.data.index import Index
+from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.data.split import Split
 from cxreader.imaging.preprocess import InputSpec
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.reporting.evidence_world import evidence_of, rich
-from tests.reporting.evidence_world import table as world_table
+from tests.reporting.evaluation.world import evidence_of, rich
+from tests.reporting.evaluation.world import table as world_table
 
 from cxreader.cli.evidence_tables import missing, show_evidence
-from cxreader.evaluation.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate
 
 SAME = "every resample gives the same value, which bounds nothing"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.cli import run
-from cxreader.explanation.localization_report import LocalisationReport
+from cxreader.explanation.localisation_report import LocalisationReport
 
 Capture = pytest.CaptureFixture[str]
 HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"

@@ -196,7 +196,7 @@ def test_another_operating_point_is_refused_where_a_reading_was_begun(
 ) -> None:
     files, out = files_of(small_world, 20), str(tmp_path / "o.csv")
     with monkeypatch.context() as patched:
-        patched.setattr("cxreader.inference.batch.write_table", _interrupted)
+        patched.setattr("cxreader.inference.batch.read_files.write_table", _interrupted)
         assert run(["-q", "read", "--model", str(small_run), *files, "--out", out]) == 130
     capsys.readouterr()
     assert run(["-q", "read", "--model", str(small_run), *files[1:], "--out", out]) == 2

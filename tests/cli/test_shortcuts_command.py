@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.study.shortcut_world import SIDE, Patches, make_images, make_reader
+from tests.assessment.shortcut_world import SIDE, Patches, make_images, make_reader
 
 from cxreader.cli import run
 from cxreader.cli.console import State
@@ -21,7 +21,7 @@ from cxreader.runs import RunFolder
 def _two_strengths() -> Iterator[None]:
     """Fewer fits; which strength is best is tested where it is chosen."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cxreader.evaluation.cross_fit.STRENGTHS", (1e-2, 1e-1))
+        patch.setattr("cxreader.evaluation.shortcuts.cross_fit.STRENGTHS", (1e-2, 1e-1))
         yield
 
 

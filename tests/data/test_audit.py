@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from cxreader.data.audit import SplitAudit, audit_split, summarise
-from cxreader.data.cache import PixelCache, build_cache
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.near import ALL_PAIRS_BELOW, BAND, near_pairs, thumbnails
+from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import open_source
 from cxreader.data.split import PARTS, Split, make_split
 from cxreader.errors import DataError

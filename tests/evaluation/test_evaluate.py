@@ -9,10 +9,10 @@ from sklearn.metrics import roc_auc_score
 
 from cxreader.atomic import write_whole
 from cxreader.errors import DataError, StorageError, TableError
+from cxreader.evaluation.decisions.operating_points import youden
 from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
-from cxreader.evaluation.metrics import METRIC_NAMES
-from cxreader.evaluation.operating_points import youden
 from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES
 from cxreader.records import OperatingPoint, PredictionTable
 
 

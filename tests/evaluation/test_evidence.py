@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 
 from cxreader.errors import DataError, TableError, UsageError
-from cxreader.evaluation.at_threshold import at_thresholds
-from cxreader.evaluation.bca import bootstrap_bca
-from cxreader.evaluation.calibration_report import calibration_report
-from cxreader.evaluation.conformal import ConformalRule, judge_conformal
-from cxreader.evaluation.decision_curve import decision_curve
-from cxreader.evaluation.delong import auc_delong
-from cxreader.evaluation.disciplines import DISCIPLINES, Discipline
+from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
+from cxreader.evaluation.calibration.report import calibration_report
+from cxreader.evaluation.comparison.paired import compare_models
+from cxreader.evaluation.comparison.second_reading import compare_labels, contradicted
+from cxreader.evaluation.decisions.at_threshold import at_thresholds
+from cxreader.evaluation.decisions.conformal import ConformalRule, judge_conformal
+from cxreader.evaluation.decisions.decision_curve import decision_curve
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import Asked, Evidence, gather
-from cxreader.evaluation.intervals import Sample
-from cxreader.evaluation.labels import compare_labels, contradicted
-from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics
-from cxreader.evaluation.paired import compare_models
-from cxreader.evaluation.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
-from cxreader.evaluation.queueing import simulate_triage
-from cxreader.evaluation.reading_room import ReadingRoom, ReadingTime
-from cxreader.evaluation.subgroups import subgroups
+from cxreader.evaluation.statistics.bca import bootstrap_bca
+from cxreader.evaluation.statistics.delong import auc_delong
+from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
+from cxreader.evaluation.subgroups.performance import subgroups
+from cxreader.evaluation.worklist.policies import DISCIPLINES, Discipline
+from cxreader.evaluation.worklist.queueing import simulate_triage
+from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime
 from cxreader.records import OperatingPoint, PredictionTable
 
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))

@@ -10,7 +10,7 @@ import pytest
 
 from cxreader.errors import TableError
 from cxreader.explanation.boxes import BoxTable
-from cxreader.explanation.localization_report import LocalisationReport
+from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.location_prior import folds, location_prior, mask_counts, prior_scores
 from cxreader.explanation.map_scores import METRICS
 from cxreader.records import Box

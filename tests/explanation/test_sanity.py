@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cxreader.errors import DataError, ModelError
-from cxreader.evaluation.intervals import Sample
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.explanation.sanity import randomisation_test
 from cxreader.explanation.sanity_report import SanityReport, rank_correlation, sanity_report, ssim

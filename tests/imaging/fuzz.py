@@ -25,9 +25,9 @@ from tests.dicom_files import dataset, encoded, jpeg_2000, picture
 from tests.imaging.bombs import element, file, most_memory, nested
 
 from cxreader.errors import CxreaderError, DataError
-from cxreader.imaging.dicom_parse import WANTED
+from cxreader.imaging.dicom.parse import WANTED
 from cxreader.imaging.read import read, read_header
-from cxreader.inference.paths import listed
+from cxreader.inference.batch.paths import listed
 
 SECONDS, MIB = 5, 1024
 """What one file may cost."""

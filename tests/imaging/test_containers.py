@@ -18,7 +18,7 @@ from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 from cxreader.errors import ImageError
 from cxreader.imaging import containers, zip_directory
 from cxreader.imaging.read import read, read_header, size
-from cxreader.inference.paths import listed
+from cxreader.inference.batch.paths import listed
 
 DICOM = encoded(dataset(picture(), WindowCenter=2000, WindowWidth=3000))
 

@@ -13,11 +13,11 @@ from sklearn.datasets import load_sample_images
 from tests.conftest import PROJECT
 
 from cxreader import Reader, Reading
+from cxreader.assessment.cohort import ask_run
 from cxreader.cli import run
 from cxreader.data.split import Split
 from cxreader.imaging.read import read
 from cxreader.runs import RunFolder
-from cxreader.study.question import ask_run
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 PA = "1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm"

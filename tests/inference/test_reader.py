@@ -12,8 +12,8 @@ import pytest
 
 from cxreader import Reader, Reading
 from cxreader.errors import ArtifactError, ImageError, UsageError
-from cxreader.evaluation.conformal import ConformalRule
-from cxreader.evaluation.venn_abers import VennAbers
+from cxreader.evaluation.calibration.venn_abers import VennAbers
+from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.imaging.read import read
 from cxreader.inference.backend import load_backend
 from cxreader.inference.member import Member

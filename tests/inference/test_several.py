@@ -10,9 +10,9 @@ import pytest
 
 from cxreader import Reader, Reading
 from cxreader.errors import UsageError
+from cxreader.inference.batch.table import answer_of
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
-from cxreader.inference.table import answer_of
 from cxreader.models.artifact import DISAGREEMENT
 from cxreader.records import OperatingPoint
 

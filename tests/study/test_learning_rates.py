@@ -13,7 +13,7 @@ from PIL import Image
 from cxreader.cli import run as command
 from cxreader.config import Config, parse_config
 from cxreader.errors import UsageError
-from cxreader.reporting.sweep import draw_losses
+from cxreader.reporting.study.sweep import draw_losses
 from cxreader.study import learning_rates
 from cxreader.study.learning_rates import PROBE, SweepRun, sweep, verdict
 

@@ -15,9 +15,9 @@ from tests.conftest import PROJECT
 
 from cxreader.config import Config, load_config, with_values
 from cxreader.progress import no_bar
-from cxreader.reporting.study import StudyReport
+from cxreader.reporting.study.records import StudyReport
+from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.study import train_rows
-from cxreader.study.study_report import NUMBERS, report_study
 
 ROW = {
     "name": "Custom CNN",

@@ -34,14 +34,14 @@ from cxreader.data.split import PARTS, Split, make_split
 from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
-from cxreader.reporting.published import PUBLISHED
+from cxreader.reporting.study.published import PUBLISHED
+from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
+from cxreader.study.prevalence import thinned
+from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.rows import default_rows, study_rows
 from cxreader.study.study import CHOICES, Trainings, _key, train_rows
-from cxreader.study.study_report import NUMBERS, report_study
-from cxreader.study.test_part import READINGS, read_test
-from cxreader.study.thin import thinned
 from cxreader.training.train import train
 
 
@@ -159,7 +159,7 @@ def test_the_choices_are_written_before_the_test_part_is_read(
         assert set(chosen) == {run.folder.path.name for run in trainings.runs}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cxreader.study.test_part._read", seen)
+    monkeypatch.setattr("cxreader.study.held_out._read", seen)
     with pytest.raises(KeyboardInterrupt):
         report_study(
             train_rows(trainings.config, folder, resume=True, say=_silent), command="", say=_silent, bar=no_bar
@@ -257,7 +257,7 @@ from pathlib import Path
 from cxreader.config import parse_config
 from cxreader.progress import no_bar
 from cxreader.study.study import train_rows
-from cxreader.study.study_report import report_study
+from cxreader.study.report import report_study
 
 if __name__ == "__main__":
     config, out = parse_config(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])

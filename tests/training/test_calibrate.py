@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from cxreader.config import CalibrationSection
 from cxreader.errors import ConfigError, DataError, UsageError
-from cxreader.evaluation.calibration import fit_temperature, margin
-from cxreader.evaluation.operating_points import youden
-from cxreader.evaluation.venn_abers import fit_venn_abers
+from cxreader.evaluation.calibration.temperature import fit_temperature, margin
+from cxreader.evaluation.calibration.venn_abers import fit_venn_abers
+from cxreader.evaluation.decisions.operating_points import youden
 from cxreader.training.calibrate import Calibrated, calibrate
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cxreader.assessment.artifact import THUMBNAIL, judge
+from cxreader.assessment.cohort import ask_run
 from cxreader.config import load_config
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
-from cxreader.study.judge import THUMBNAIL, judge
-from cxreader.study.question import ask_run
 from cxreader.training.train import train
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -24,7 +24,7 @@ from tests.world import world_config
 from cxreader.config import Config, parse_config
 from cxreader.data.split import Split, patient_hash
 from cxreader.errors import ModelError, SplitError, StorageError, UsageError, WeightsError
-from cxreader.evaluation.calibration import apply_temperature
+from cxreader.evaluation.calibration.temperature import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
 from cxreader.models.weights import NO_TRANSFER
@@ -111,7 +111,7 @@ def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
     trained: tuple[Config, Path], small_world: Path
 ) -> None:
     """The reader decodes the file; training read the cache: the same logits mean the same pixels, to 0."""
-    from cxreader.data.cache import PixelCache
+    from cxreader.data.pixel_cache.cache import PixelCache
 
     _, out = trained
     reader = Reader.load(out)

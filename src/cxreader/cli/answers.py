@@ -103,7 +103,7 @@ def _basis(member: Member) -> str:
 
 def _refusals(member: Member) -> str:
     """What its checks together refuse of good images, as the artifact states it."""
-    from cxreader.models.known_images import CHECKS
+    from cxreader.models.acceptance.out_of_distribution import CHECKS
 
     if member.known_images is None:
         return "; nothing is refused for what it looks like to the network"
@@ -126,7 +126,7 @@ def _common_folder(names: list[str]) -> str:
 
 
 def _on_one_line(name: str) -> str:
-    from cxreader.inference.names import on_one_line
+    from cxreader.inference.batch.names import on_one_line
 
     return on_one_line(name)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
     from cxreader.data.index import Index
     from cxreader.data.split import Split
-    from cxreader.explanation.localization_report import LocalisationReport
+    from cxreader.explanation.localisation_report import LocalisationReport
 
 app = typer.Typer(help="Checks of a split, and of what a model has learnt.", no_args_is_help=True)
 app.command("shortcuts")(shortcuts)
@@ -41,7 +41,7 @@ def split_command(
     """Look for patients and pictures in more than one part; exit code 1 when there are any."""
     from cxreader.atomic import write_whole
     from cxreader.data.audit import audit_split
-    from cxreader.data.cache import build_cache
+    from cxreader.data.pixel_cache.cache import build_cache
     from cxreader.data.split import PARTS, Split
     from cxreader.imaging.preprocess import InputSpec
 

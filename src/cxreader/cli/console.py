@@ -122,7 +122,7 @@ def waiting(what: str) -> Iterator[None]:
 
 def fail(error: Exception, exit_code: int) -> int:
     """One line on standard error; returns the exit code."""
-    from cxreader.inference.names import on_one_line
+    from cxreader.inference.batch.names import on_one_line
 
     sys.stderr.write(f"cxreader: {on_one_line(str(error))}\n")
     return exit_code

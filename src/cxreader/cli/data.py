@@ -10,8 +10,8 @@ import typer
 from cxreader.cli.console import console, progress, say, table
 
 if TYPE_CHECKING:
-    from cxreader.data.cache import PixelCache
     from cxreader.data.index import Index
+    from cxreader.data.pixel_cache.cache import PixelCache
 
 app = typer.Typer(help="Images and their tables: index, phantoms, split, pixel cache.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ def phantom(
     workers: Workers = None,
 ) -> None:
     """Draw phantoms: synthetic radiographs with true boxes, in the layout of the NIH release or as DICOM files."""
-    from cxreader.data.phantom import PhantomSpec, write_phantoms
+    from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 
     spec = PhantomSpec(patients, seed, size, abnormal_share, plant_shortcut)
     with progress("drawing phantoms") as bar:
@@ -111,7 +111,7 @@ def cache(
     tables: Tables = None,
 ) -> None:
     """Decode every image once, to memory-mapped pixels; go on where an earlier build stopped."""
-    from cxreader.data.cache import build_cache, cache_bytes
+    from cxreader.data.pixel_cache.cache import build_cache, cache_bytes
     from cxreader.data.sources import open_source
     from cxreader.imaging.preprocess import InputSpec
 

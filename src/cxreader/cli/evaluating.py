@@ -17,7 +17,7 @@ from cxreader.errors import UsageError
 if TYPE_CHECKING:
     from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.evidence import Asked
-    from cxreader.evaluation.reading_room import ReadingRoom
+    from cxreader.evaluation.worklist.reading_room import ReadingRoom
 
 
 def evaluate(
@@ -97,8 +97,8 @@ def evaluate(
         fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate}
         fitted |= {"point": point, "alpha": alpha}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
+    from cxreader.evaluation.comparison.second_reading import read_labels
     from cxreader.evaluation.evidence import Asked
-    from cxreader.evaluation.labels import read_labels
 
     if images_a_day is None and arrivals is None and (reading_minutes, shift, max_wait) != (None, None, None):
         raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
@@ -106,8 +106,8 @@ def evaluate(
     second = None if second_reading is None else read_labels(second_reading)
     asked = Asked(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
     if predictions:
+        from cxreader.assessment.predictions import Fitting, judge_predictions
         from cxreader.config import DEFAULT_POINTS
-        from cxreader.study.judge_predictions import Fitting, judge_predictions
 
         fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS), _error_bound(alpha))
         evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=judged, seed=seed)
@@ -160,8 +160,8 @@ def _artifact(
         artifact_folder(str(run or model))
     )  # who is judged is whole: the weights beside the export that reads
     reader = load_reader(str(run or model), operating_point)
-    from cxreader.study.judge import judge
-    from cxreader.study.question import ask_run, ask_source
+    from cxreader.assessment.artifact import judge
+    from cxreader.assessment.cohort import ask_run, ask_source
 
     with waiting("reading the tables"):
         question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
@@ -172,7 +172,7 @@ def _artifact(
 def _show_shortcuts(place: Path) -> None:
     """What was audited beside the artifact, as it lies in the folder."""
     from cxreader.cli.shortcuts import show_rivals
-    from cxreader.evaluation.shortcut_records import ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import ShortcutAudit
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
     show_rivals(audit, f"Beside what sees no disease: {audit.line}")
@@ -185,7 +185,7 @@ def _room(
     """The reading room whose worklist is to be simulated, if any is described."""
     if images_a_day is None and arrivals is None:
         return None
-    from cxreader.evaluation.reading_room import ALWAYS, ReadingRoom, ReadingTime, Shift, read_arrivals
+    from cxreader.evaluation.worklist.reading_room import ALWAYS, ReadingRoom, ReadingTime, Shift, read_arrivals
 
     return ReadingRoom(
         reading=None if minutes is None else ReadingTime("exponential", minutes),

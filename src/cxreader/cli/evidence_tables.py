@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from cxreader.cli.console import table
 
 if TYPE_CHECKING:
+    from cxreader.evaluation.comparison.second_reading import LabelComparison
+    from cxreader.evaluation.decisions.refusals import Refusals
     from cxreader.evaluation.evidence import Evidence
-    from cxreader.evaluation.intervals import Estimate
-    from cxreader.evaluation.labels import LabelComparison
-    from cxreader.evaluation.queueing import Triage
-    from cxreader.evaluation.refusals import Refusals
-    from cxreader.evaluation.subgroups import Subgroup, Subgroups
+    from cxreader.evaluation.statistics.intervals import Estimate
+    from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
+    from cxreader.evaluation.worklist.queueing import Triage
 
 _MOST = 12
 _COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
@@ -33,7 +33,7 @@ def show_evidence(evidence: Evidence) -> None:
 
 def _show_subgroups(found: Subgroups) -> None:
     """At most `_MOST` groups, those with a flagged gap first."""
-    from cxreader.evaluation.subgroup_rates import METRICS
+    from cxreader.evaluation.subgroups.rates import METRICS
 
     ranked = sorted(found.groups, key=lambda group: not group.flagged)
     shown = ranked[:_MOST]
@@ -63,7 +63,7 @@ def _with_counts(group: Subgroup) -> str:
 
 def _too_small(groups: Iterable[Subgroup]) -> str:
     """Of which groups no gap was tested, and why, as a further sentence of a note."""
-    from cxreader.evaluation.subgroups import FEW_PATIENTS
+    from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
 
     small = [f"{group.name} ({group.too_small})" for group in groups if group.too_small and not group.flagged]
     return f" Too small to be tested, fewer than {FEW_PATIENTS}: {'; '.join(small)}." if small else ""
@@ -84,7 +84,7 @@ def _gap_words(group: Subgroup) -> str:
 
 def _show_worklist(triage: Triage) -> None:
     """Minutes from arrival to the end of the reading, by discipline."""
-    from cxreader.evaluation.queueing import MEASURES
+    from cxreader.evaluation.worklist.queueing import MEASURES
     from cxreader.reporting.tables import share_words
 
     whom = ("abnormal", "normal")
@@ -106,7 +106,7 @@ def _show_worklist(triage: Triage) -> None:
 
 def _show_second_reading(found: LabelComparison) -> None:
     """The model against both readings, on the images read twice."""
-    from cxreader.evaluation.metrics import METRIC_TITLES
+    from cxreader.evaluation.statistics.metrics import METRIC_TITLES
     from cxreader.reporting.tables import on, told
 
     rows = [
@@ -130,8 +130,8 @@ def _show_second_reading(found: LabelComparison) -> None:
 
 def show_refusals(found: Refusals) -> None:
     """The share of images that the reader would refuse, and why."""
-    from cxreader.evaluation.refusals import WHO
-    from cxreader.reporting.refusals import in_percent, percent, refusal_words
+    from cxreader.evaluation.decisions.refusals import WHO
+    from cxreader.reporting.evaluation.refusals import in_percent, percent, refusal_words
 
     rows = [
         (
@@ -149,7 +149,7 @@ def show_refusals(found: Refusals) -> None:
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
     """The value above its interval; the reason of a missing one is left to `missing`. A finding has no specificity."""
-    from cxreader.evaluation.subgroups import SAME_NORMALS
+    from cxreader.evaluation.subgroups.performance import SAME_NORMALS
     from cxreader.reporting.tables import interval, value
 
     if estimate.reason == SAME_NORMALS:
@@ -161,7 +161,7 @@ def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) ->
 
 def missing(estimates: Iterable[Estimate]) -> str:
     """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
-    from cxreader.evaluation.subgroups import SAME_NORMALS
+    from cxreader.evaluation.subgroups.performance import SAME_NORMALS
 
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}

@@ -41,8 +41,8 @@ def read(
     several processes at once. The exit code is 3 when no file at all could be read.
     """
     from cxreader.atomic import refuse_unwritable
-    from cxreader.inference.batch import read_files
-    from cxreader.inference.table import format_of
+    from cxreader.inference.batch.read_files import read_files
+    from cxreader.inference.batch.table import format_of
 
     if out not in (None, "-"):
         format_of(Path(str(out)))
@@ -70,8 +70,8 @@ def explain(
 
     Of several models: the image and the maps of all of them, side by side.
     """
+    from cxreader.inference.batch.names import on_one_line
     from cxreader.inference.explain import explain_files
-    from cxreader.inference.names import on_one_line
 
     files = _files(paths)
     reader = load_reader(model, operating_point, backend)
@@ -104,8 +104,8 @@ def load_reader(models: str | Sequence[str], operating_point: str | None, backen
 
 def _files(paths: Sequence[str]) -> list[str]:
     """The files that the user named."""
-    from cxreader.inference.names import names_in
-    from cxreader.inference.paths import listed
+    from cxreader.inference.batch.names import names_in
+    from cxreader.inference.batch.paths import listed
 
     named: list[str] = []
     for path in paths:
@@ -123,8 +123,8 @@ def _files(paths: Sequence[str]) -> list[str]:
 
 def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) -> None:
     """Read for the terminal or for standard output; what was read before an interruption is shown."""
-    from cxreader.inference.batch import Summary, read_rest, reading_aside
-    from cxreader.inference.table import write_csv
+    from cxreader.inference.batch.read_files import Summary, read_rest, reading_aside
+    from cxreader.inference.batch.table import write_csv
 
     with reading_aside(reader, files) as work:
         try:

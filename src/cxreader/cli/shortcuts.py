@@ -12,7 +12,7 @@ from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitF
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
-    from cxreader.evaluation.shortcut_records import ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import ShortcutAudit
 
 
 def shortcuts(
@@ -43,9 +43,9 @@ def shortcuts(
     from cxreader.cli.reading import load_reader
 
     reader = load_reader(str(run or audited), None)
-    from cxreader.evaluation.shortcut_records import SUSPECTED
-    from cxreader.study.question import ask_run, ask_source
-    from cxreader.study.shortcuts import audit_shortcuts, write_audit
+    from cxreader.assessment.cohort import ask_run, ask_source
+    from cxreader.assessment.shortcuts import audit_shortcuts, write_audit
+    from cxreader.evaluation.shortcuts.records import SUSPECTED
 
     with waiting("reading the tables"):
         if run is not None:
@@ -79,7 +79,7 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
 
 def show_rivals(audit: ShortcutAudit, title: str) -> None:
     """The model, the baselines that see no disease, and the model on parts of the image: a table."""
-    from cxreader.reporting.shortcuts import METHOD, number, rival_cells
+    from cxreader.reporting.evaluation.shortcuts import METHOD, number, rival_cells
 
     rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
     for rival in (*audit.baselines, *audit.views):

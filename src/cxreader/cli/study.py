@@ -13,7 +13,7 @@ from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waitin
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cxreader.reporting.study import StudyReport
+    from cxreader.reporting.study.records import StudyReport
     from cxreader.study.learning_rates import SweepRun
 
 app = typer.Typer(help="Several trainings that answer one question.", no_args_is_help=True)
@@ -38,9 +38,9 @@ def run(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.study_page import TABLE_HEADER, table_rows
+        from cxreader.reporting.study.page import TABLE_HEADER, table_rows
+        from cxreader.study.report import PAGE, report_study
         from cxreader.study.study import train_rows
-        from cxreader.study.study_report import PAGE, report_study
     bar = no_bar if State.quiet else progress
     trainings = train_rows(settings, out, resume=resume, workers=workers, say=say, bar=bar)
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
@@ -157,9 +157,9 @@ def learning_curve(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.learning_curve import HEADER, INTERVALS, table_rows
-        from cxreader.study.learning_curve import SHARES
-        from cxreader.study.learning_curve import learning_curve as study_curve
+        from cxreader.reporting.study.learning_curve import HEADER, INTERVALS, table_rows
+        from cxreader.study.transfer.learning_curve import SHARES
+        from cxreader.study.transfer.learning_curve import learning_curve as study_curve
     bar = no_bar if State.quiet else progress
     found = study_curve(settings, shares or SHARES, seeds, out, max_epochs=max_epochs, say=say, bar=bar)
     note = f"{found.verdict}\n{INTERVALS}\n{found.rule}"
@@ -181,10 +181,10 @@ def search(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.search import CHOSEN, judged_rows, ranked_table
-        from cxreader.study.search import search as study_search
-        from cxreader.study.search_report import PAGE, write_report
-        from cxreader.study.search_winner import finish_winner
+        from cxreader.reporting.search.page import CHOSEN, judged_rows, ranked_table
+        from cxreader.study.search.report import PAGE, write_report
+        from cxreader.study.search.search import search as study_search
+        from cxreader.study.search.winner import finish_winner
     bar = no_bar if State.quiet else progress
     result = study_search(settings, out, workers=workers, resume=resume, say=say, bar=bar)
     report = write_report(result, winner := finish_winner(result, say=say, bar=bar))

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from cxreader.data.cache import PixelCache
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.near import CAP, THRESHOLD, near_pairs, thumbnails
+from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.data.split import PARTS, Leak, Split, group_of, leak
 from cxreader.errors import DataError
 from cxreader.records import ABNORMAL, ImageRecord

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.cache import PixelCache
+from cxreader.data.pixel_cache.cache import PixelCache
 
 SIDE = 64
 """Pixels of a thumbnail's side."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cxreader.config import DataSection, SourceSection
-from cxreader.data.dicom_folder import TABLE, is_dicom_table, open_dicom_folder
-from cxreader.data.folder import is_labelled_tree, open_folder
 from cxreader.data.index import Index, Kind, is_index
-from cxreader.data.nih import find_entries, open_nih
-from cxreader.data.table import open_table
+from cxreader.data.layouts.dicom import TABLE, is_dicom_table, open_dicom_folder
+from cxreader.data.layouts.folder import is_labelled_tree, open_folder
+from cxreader.data.layouts.nih import find_entries, open_nih
+from cxreader.data.layouts.table import open_table
 from cxreader.errors import DataError, UsageError, nearest
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.curves import (
+from cxreader.evaluation.decisions.refusals import Refusals
+from cxreader.evaluation.evidence import Asked, Evidence, gather, refuse_undrawable
+from cxreader.evaluation.predictions import n_without_patient
+from cxreader.evaluation.statistics.curves import (
     Histogram,
     PrecisionRecallCurve,
     RocCurve,
@@ -25,8 +28,7 @@ from cxreader.evaluation.curves import (
     precision_recall_curve,
     roc_curve,
 )
-from cxreader.evaluation.evidence import Asked, Evidence, gather, refuse_undrawable
-from cxreader.evaluation.intervals import (
+from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
     Estimate,
     Sample,
@@ -35,9 +37,7 @@ from cxreader.evaluation.intervals import (
     estimates,
     resample,
 )
-from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
-from cxreader.evaluation.predictions import n_without_patient
-from cxreader.evaluation.refusals import Refusals
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3

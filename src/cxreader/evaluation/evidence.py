@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import UsageError
-from cxreader.evaluation.at_threshold import AtThreshold, at_thresholds
-from cxreader.evaluation.bca import bootstrap_bca
-from cxreader.evaluation.calibration_report import CalibrationReport, calibration_report
-from cxreader.evaluation.conformal import ConformalResult, ConformalRule, judge_conformal
-from cxreader.evaluation.decision_curve import DecisionCurve, decision_curve
-from cxreader.evaluation.delong import auc_delong
-from cxreader.evaluation.disciplines import DISCIPLINES, Discipline
-from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample
-from cxreader.evaluation.labels import Contradiction, LabelComparison, compare_labels, contradicted
-from cxreader.evaluation.metrics import METRIC_NAMES, all_metrics, undefined_reasons
-from cxreader.evaluation.paired import PairedComparison, align, compare_models
-from cxreader.evaluation.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
-from cxreader.evaluation.queueing import Triage, require_drawable, simulate_triage
-from cxreader.evaluation.reading_room import ReadingRoom
-from cxreader.evaluation.subgroups import Subgroups, subgroups
+from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
+from cxreader.evaluation.calibration.report import CalibrationReport, calibration_report
+from cxreader.evaluation.comparison.paired import PairedComparison, align, compare_models
+from cxreader.evaluation.comparison.second_reading import Contradiction, LabelComparison, compare_labels, contradicted
+from cxreader.evaluation.decisions.at_threshold import AtThreshold, at_thresholds
+from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRule, judge_conformal
+from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
+from cxreader.evaluation.statistics.bca import bootstrap_bca
+from cxreader.evaluation.statistics.delong import auc_delong
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
+from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
+from cxreader.evaluation.worklist.policies import DISCIPLINES, Discipline
+from cxreader.evaluation.worklist.queueing import Triage, require_drawable, simulate_triage
+from cxreader.evaluation.worklist.reading_room import ReadingRoom
 from cxreader.records import OperatingPoint, PredictionTable
 
 

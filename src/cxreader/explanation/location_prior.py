@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.nih import BOX_FRAME, patient_of, read_boxes
+from cxreader.data.layouts.nih import BOX_FRAME, patient_of, read_boxes
 from cxreader.errors import TableError
-from cxreader.evaluation.intervals import N_RESAMPLES
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.explanation.boxes import GRID, BoxTable, Floats, Ints
-from cxreader.explanation.localization_report import LocalisationReport, report
+from cxreader.explanation.localisation_report import LocalisationReport, report
 from cxreader.explanation.map_scores import BoxScores, ThresholdRule, overlaps, peak_and_mass, score_columns
 
 FOLDS = 5

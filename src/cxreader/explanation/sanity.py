@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ModelError
-from cxreader.evaluation.intervals import N_RESAMPLES, Sample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
 from cxreader.explanation.sanity_report import SSIM_SIDE, SanityReport, sanity_report
 from cxreader.records import ABNORMAL
 

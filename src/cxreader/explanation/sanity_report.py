@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from cxreader.errors import DataError
-from cxreader.evaluation.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.explanation.boxes import Floats
-from cxreader.explanation.localization import stretched
+from cxreader.explanation.localisation import stretched
 from cxreader.explanation.map_scores import is_flat
 
 SIGMA, RADIUS = 1.5, 5

@@ -112,7 +112,7 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
 
     A name that leads elsewhere is refused.
     """
-    from cxreader.imaging import dicom_parse as parsing
+    from cxreader.imaging.dicom import parse as parsing
 
     label = os.fspath(dicomdir)
     folder = Path(label).parent

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxreader.errors import ImageError
 
 if TYPE_CHECKING:
-    from cxreader.imaging.dicom_header import DicomHeader
+    from cxreader.imaging.dicom.header import DicomHeader
 
 MIN_SIDE = 32
 """Pixels; below this nothing of a chest can be seen, and such files are icons or mistakes."""

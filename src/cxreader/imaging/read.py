@@ -14,7 +14,7 @@ from cxreader.imaging.zip_directory import ZIP
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from cxreader.imaging.dicom_header import DicomHeader
+    from cxreader.imaging.dicom.header import DicomHeader
 
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 """Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
@@ -45,12 +45,12 @@ def read(
             return png.decode(data, kind, label, admit)
         if kind is None:
             raise _unknown(data, label)
-        from cxreader.imaging import dicom
+        from cxreader.imaging.dicom import read as dicom
 
         return dicom.decode(data, label, window=window, admit=admit)
     from pydicom import Dataset
 
-    from cxreader.imaging import dicom
+    from cxreader.imaging.dicom import read as dicom
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
@@ -64,7 +64,7 @@ def read_header(
 
     With `salt` the patient comes as a salted hash. Raises ImageError for a file that is no DICOM, or damaged.
     """
-    from cxreader.imaging import dicom
+    from cxreader.imaging.dicom import read as dicom
 
     if isinstance(source, bytes) or _is_member(source):
         label, data = _content(source, name)
@@ -99,7 +99,7 @@ def sniff(data: bytes) -> str | None:
     """PNG, JPEG or DICOM by the first bytes (`HEAD` of them are enough), None for anything else."""
     found = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
     if found is None and len(data) > 8:
-        from cxreader.imaging.dicom_parse import is_dicom
+        from cxreader.imaging.dicom.parse import is_dicom
 
         return "DICOM" if is_dicom(data) else None
     return found
@@ -112,7 +112,7 @@ def _size(file: BinaryIO, label: str) -> tuple[int, int]:
         raise ImageError("not a PNG, JPEG or DICOM image (by its content)", where=label)
     if kind in png.KINDS:
         return png.header_size(file, kind, label)
-    from cxreader.imaging import dicom
+    from cxreader.imaging.dicom import read as dicom
 
     return dicom.header_size(file, label)
 

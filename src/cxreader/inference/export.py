@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
-from cxreader.data.phantom_image import PhantomSpec, render
+from cxreader.data.phantoms.image import PhantomSpec, render
 from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import mean_gradients
 from cxreader.imaging.preprocess import InputSpec

@@ -9,13 +9,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.evaluation.calibration import margin
-from cxreader.evaluation.calibrators import calibrator_from_dict
-from cxreader.evaluation.conformal import ConformalRule
-from cxreader.evaluation.venn_abers import VennAbers
+from cxreader.evaluation.calibration.calibrators import calibrator_from_dict
+from cxreader.evaluation.calibration.temperature import margin
+from cxreader.evaluation.calibration.venn_abers import VennAbers
+from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.inference.backend import Backend, load_backend, runtime_of
+from cxreader.models.acceptance.out_of_distribution import KnownImages
 from cxreader.models.artifact import Artifact, check_files, load_artifact
-from cxreader.models.known_images import KnownImages
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import UsageError
-from cxreader.evaluation.calibrators import Calibrator
-from cxreader.evaluation.conformal import ConformalRule
-from cxreader.evaluation.venn_abers import VennAbers
+from cxreader.evaluation.calibration.calibrators import Calibrator
+from cxreader.evaluation.calibration.venn_abers import VennAbers
+from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.inference.backend import Backend
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
-from cxreader.inference.pixel_room import PixelRoom
+from cxreader.inference.pixel_budget import PixelRoom
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cxreader.evaluation.evaluate import Counts
-from cxreader.evaluation.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate
 
 
 @dataclass(frozen=True, slots=True)

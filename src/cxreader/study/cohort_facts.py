@@ -10,8 +10,8 @@ from cxreader.data.near import SIDE
 from cxreader.data.split import PARTS, leak
 from cxreader.imaging.overlay import overlay
 from cxreader.records import LABEL_NAMES, ImageRecord
-from cxreader.reporting.study import Cohort as CohortReport
-from cxreader.reporting.study import CohortPart, Example
+from cxreader.reporting.study.records import Cohort as CohortReport
+from cxreader.reporting.study.records import CohortPart, Example
 from cxreader.training.cohort import Cohort
 
 EXAMPLES = 4

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
 from cxreader.models.registry import create_model
-from cxreader.reporting.study import Cost
+from cxreader.reporting.study.records import Cost
 from cxreader.runs import RunFolder, write_json
 from cxreader.training.cohort import Cohort
 

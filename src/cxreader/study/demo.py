@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.assessment.artifact import judge
+from cxreader.assessment.cohort import Question, ask_run
 from cxreader.config import Config, parse_config
-from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
@@ -17,10 +19,8 @@ from cxreader.inference.export import export_after_training
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
-from cxreader.reporting.html import NextStep, ReadingPanel, render_demo
+from cxreader.reporting.evaluation.page import NextStep, ReadingPanel, render_demo
 from cxreader.runs import write_text
-from cxreader.study.judge import judge
-from cxreader.study.question import Question, ask_run
 from cxreader.training.train import Trained, train
 
 PATIENTS, PHANTOM_SIZE = 1500, 256

@@ -20,7 +20,7 @@ from cxreader.models.registry import create_model
 from cxreader.models.stages import Learn, StagedModel
 from cxreader.progress import Say
 from cxreader.study.rows import Row, study_rows
-from cxreader.study.search_space import read_space
+from cxreader.study.search.space import read_space
 from cxreader.training.phases import Phase, planned_phases
 from cxreader.training.train import DEFAULT_VIEWS
 

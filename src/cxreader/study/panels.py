@@ -12,7 +12,7 @@ from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.records import LABEL_NAMES, ImageRecord, PredictionTable
-from cxreader.reporting.study import Look, StudyPanel
+from cxreader.reporting.study.records import Look, StudyPanel
 from cxreader.study.study import StudyRun
 from cxreader.training.cohort import Cohort
 

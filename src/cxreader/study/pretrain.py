@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 from cxreader.atomic import write_whole
 from cxreader.config import Config, parse_config, with_values
-from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.data.sources import locate
 from cxreader.errors import DataError
 from cxreader.models.artifact import WEIGHTS, sha256

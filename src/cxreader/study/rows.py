@@ -9,7 +9,7 @@ from typing import Any
 
 from cxreader.config import Config, RowSection, with_values
 from cxreader.errors import ConfigError, nearest
-from cxreader.reporting.published import PUBLISHED, PublishedRow
+from cxreader.reporting.study.published import PUBLISHED, PublishedRow
 
 GRID = {
     "training.fine_tune.learn": ("head", "last_block"),

@@ -12,19 +12,19 @@ from typing import Any
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 from cxreader.atomic import is_empty
 from cxreader.config import Config, StudySection, with_values
-from cxreader.data.phantom import PhantomSpec, write_phantoms
+from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError
 from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, write_json
+from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
+from cxreader.study.prevalence import thinned
 from cxreader.study.rows import Row, study_rows
-from cxreader.study.search import SearchResult, search
-from cxreader.study.search_space import read_space
-from cxreader.study.test_part import record_reading
-from cxreader.study.thin import thinned
+from cxreader.study.search.search import SearchResult, search
+from cxreader.study.search.space import read_space
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort
 from cxreader.training.train import train
 

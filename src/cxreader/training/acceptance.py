@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxreader.data.dataset import CachedImages, derive_seed
-from cxreader.models.known_images import LEAST_IMAGES, KnownImages, fit_known_images
+from cxreader.models.acceptance.out_of_distribution import LEAST_IMAGES, KnownImages, fit_known_images
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
 from cxreader.training.module import Recipe

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.config import CalibrationSection
-from cxreader.evaluation.calibration import margin
-from cxreader.evaluation.calibrators import Calibrator, fit_calibrator
-from cxreader.evaluation.decisions import Decisions, fit_decisions
-from cxreader.evaluation.venn_abers import VennAbers, fit_venn_abers
+from cxreader.evaluation.calibration.calibrators import Calibrator, fit_calibrator
+from cxreader.evaluation.calibration.temperature import margin
+from cxreader.evaluation.calibration.venn_abers import VennAbers, fit_venn_abers
+from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 
 
 @dataclass(frozen=True, slots=True)

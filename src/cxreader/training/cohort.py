@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.config import Config
-from cxreader.data.cache import PixelCache, build_cache
 from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
+from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
 from cxreader.data.split import PARTS, Split, make_split, require_disjoint
 from cxreader.errors import SplitError, UsageError

@@ -28,9 +28,9 @@ from cxreader.data.dataset import Batch, CachedImages, EpochOrder, loader
 from cxreader.errors import ModelError, StorageError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
+from cxreader.training.activation_cache import Prefix
 from cxreader.training.module import PhaseModule, Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult
-from cxreader.training.prefix import Prefix
 
 BEST, DONE = "best.safetensors", "done.json"
 

@@ -22,7 +22,7 @@ from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
 from cxreader.errors import DataError, WeightsError
-from cxreader.evaluation.operating_points import parse_rules
+from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
 from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
@@ -30,13 +30,13 @@ from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
+from cxreader.training.activation_cache import Plan, Prefix, build_prefixes
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
 from cxreader.training.predict import predict_with_features
-from cxreader.training.prefix import Plan, Prefix, build_prefixes
 
 DEFAULT_VIEWS = 4
 """Augmented versions of an image that are stored, unless the configuration says otherwise."""

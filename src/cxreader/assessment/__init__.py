@@ -1,0 +1,1 @@
+"""Judging one model, or one table of predictions, on patients it never met."""

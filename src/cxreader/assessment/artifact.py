@@ -1,0 +1,258 @@
+"""An artifact judged on a labelled source, without the patients that set it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.assessment.cohort import Question, without_training_patients
+from cxreader.assessment.explanations import Looking, look
+from cxreader.assessment.outputs import write_out
+from cxreader.assessment.shortcuts import audit_shortcuts
+from cxreader.data.index import NO_PATIENTS
+from cxreader.data.pixel_cache.cache import build_cache
+from cxreader.data.split import group_of, leak
+from cxreader.errors import DataError, UsageError
+from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.evidence import Asked, refuse_undrawable
+from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
+from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
+from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import read
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import Artifact
+from cxreader.progress import Bar
+from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
+from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
+from cxreader.reporting.evaluation.model_facts import facts_of
+from cxreader.reporting.evaluation.refusals import in_percent, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+THUMBNAIL = "16 x 16 thumbnail, logistic regression"
+
+
+def judge(
+    reader: Reader,
+    question: Question,
+    out: Path,
+    *,
+    bar: Bar,
+    asked: Asked | None = None,
+    quick: bool = False,
+    seed: int = 0,
+) -> Evaluation:
+    """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
+
+    A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
+    large it is. `asked` says what the user wants to know besides; the artifact's own operating points and conformal rule
+    are judged in any case. `quick` leaves out what looks at the images once more: baselines that see no disease, heat
+    maps against boxes, the randomisation test.
+    Raises DataError when nothing is left to judge and, before an image is read, for a worklist that lacks a class.
+    """
+    artifact = reader.artifact
+    records, excluded = question.records, Counter[str]()
+    leaky = question.own and question.split is not None and question.split.kind == "image-random"
+    if not leaky:
+        records, excluded = without_training_patients(artifact, records)
+    asked = asked or Asked()
+    if records:
+        refuse_undrawable(np.array([record.label for record in records]), asked)
+    readings = _read(reader, records, bar)
+    table, unread = prediction_table(records, readings, artifact.id)
+    excluded["the image cannot be read"] += len(unread)
+    if len(table) == 0:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
+        raise DataError(f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images")
+    refusals = _refusals(reader, records, readings, seed)
+    baselines = {}
+    if question.own:
+        with bar("thumbnail baseline"):
+            baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
+    shortcuts = None if quick else audit_shortcuts(reader, question, bar=bar, seed=seed)
+    with bar("intervals"):
+        evaluation = evaluate(
+            table,
+            reader.operating_point,
+            seed=seed,
+            baselines=baselines,
+            excluded={reason: count for reason, count in excluded.items() if count},
+            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts), *_many_refused(refusals)],
+            provenance=_provenance(artifact, question),
+            asked=replace(
+                asked,
+                points=_points(reader),
+                conformal=reader.conformal,
+                calibrated_at=reader.calibrator.n_positive
+                / (reader.calibrator.n_positive + reader.calibrator.n_negative),
+            ),
+            refusals=refusals,
+        )
+    kept = [record for record in records if record.image not in unread]
+    looking = Looking(None, None) if quick else look(reader, kept, bar=bar, seed=seed)
+    write_out(
+        evaluation,
+        table,
+        unread,
+        out,
+        shortcuts=shortcuts,
+        localisation=looking.localisation,
+        sanity=looking.sanity,
+        further={} if quick else _contact_sheet(evaluation, question),
+        facts=facts_of(artifact),
+    )
+    return evaluation
+
+
+def _refusals(reader: Reader, records: Sequence[ImageRecord], readings: Sequence[Reading], seed: int) -> Refusals:
+    """How many of the images that can be read the reader would refuse; they are judged all the same."""
+    read = [
+        (record, reading) for record, reading in zip(records, readings, strict=True) if reading.acceptance is not None
+    ]
+    groups = np.unique([group_of(record) for record, _ in read], return_inverse=True)[1]
+    known = any(record.patient is not None for record, _ in read)
+    refused = np.array([reading.acceptance == "refused" for _, reading in read])
+    rule = reader.only.known_images
+    return count_refusals(
+        refused,
+        [reading.reasons if reading.acceptance == "refused" else () for _, reading in read],
+        Sample(np.array([record.label for record, _ in read], np.int64), groups, known),
+        stated=None if rule is None else rule.false_refusals,
+        seed=seed,
+    )
+
+
+def _many_refused(refusals: Refusals) -> list[str]:
+    share = refusals.shares["all"]
+    if not share.low > MANY_REFUSED:
+        return []
+    why = "; ".join(f"{reason} ({count:,})" for reason, count in refusals.reasons.items())
+    return [
+        f"{percent(share)} of these images would be refused ({in_percent(share)}), though they are judged here: {why}"
+    ]
+
+
+def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
+    """What nobody may overlook who reads the figures."""
+    if shortcuts is None or shortcuts.verdict == NOT_FOUND:
+        return []
+    if shortcuts.verdict == TOO_FEW:
+        return ["too few patients to say whether there is a shortcut"]
+    first, *more = shortcuts.reasons
+    and_more = f"; {len(more)} more {'reasons' if len(more) > 1 else 'reason'} under its heading" if more else ""
+    return [f"a shortcut is suspected: {first}{and_more}"]
+
+
+def _contact_sheet(evaluation: Evaluation, question: Question) -> dict[str, Figure]:
+    """The figure of the images whose label the model contradicts most surely; none when it contradicts none."""
+    found = () if evaluation.evidence is None else evaluation.evidence.contradictions
+    if not found:
+        return {}
+    spec, by_image = InputSpec(SIDE), question.index.by_image
+    records = [by_image[contradiction.image] for contradiction in found]
+    pixels = {record.image: spec.pixels(read(record.path or record.image)) for record in records}
+    return {"contact_sheet": draw_contact_sheet(found, pixels)}
+
+
+def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
+    """The artifact's operating points, the one that decides first."""
+    first = reader.operating_point
+    return (first, *(point for point in reader.artifact.operating_points if point.name != first.name))
+
+
+def prediction_table(
+    records: Sequence[ImageRecord], readings: Sequence[Reading], model: str
+) -> tuple[PredictionTable, dict[str, str]]:
+    """Predictions of the images that could be read, and the reason of each that could not."""
+    pairs = list(zip(records, readings, strict=True))
+    unread = {record.image: "; ".join(reading.reasons) for record, reading in pairs if reading.probability is None}
+    read = [(record, reading) for record, reading in pairs if reading.probability is not None]
+    known = any(record.patient is not None for record, _ in read)
+
+    def text(values: Iterable[object]) -> NDArray[np.str_]:
+        return np.array(["" if value is None else str(value) for value in values], dtype=np.str_)
+
+    def number(values: Iterable[float | None]) -> NDArray[np.float64]:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    columns: dict[str, NDArray[np.generic]] = {
+        "decision": text(reading.decision for _, reading in read),
+        "sex": text(record.sex for record, _ in read),
+        "age": number(record.age if record.age_plausible else None for record, _ in read),
+        "view": text(record.view for record, _ in read),
+        "follow_up": number(record.follow_up for record, _ in read),
+        "source": text(record.source for record, _ in read),
+        "findings": text("|".join(record.findings) for record, _ in read),
+        "model": text(model for _ in read),
+    }
+    table = PredictionTable(
+        image=text(record.image for record, _ in read),
+        label=np.array([record.label for record, _ in read], np.int8),
+        probability=number(reading.probability for _, reading in read),
+        patient=text(record.group for record, _ in read) if known else None,
+        columns=columns,
+    )
+    return table, unread
+
+
+def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Reading]:
+    readings = []
+    with bar("reading") as progress:
+        files = [record.path or record.image for record in records]
+        for done, reading in enumerate(reader.read_many(files, refuse=False), 1):
+            readings.append(reading)
+            if progress is not None:
+                progress(done, len(records))
+    return readings
+
+
+def _thumbnail_baseline(question: Question, artifact: Artifact, table: PredictionTable) -> NDArray[np.float64]:
+    """What thumbnails of the training images alone say of the judged ones: pixels from the run's cache."""
+    if question.split is None or question.cache is None:
+        raise UsageError("a baseline needs the run it belongs to")
+    by_image = question.index.by_image
+    train = question.split.records(question.index, "train")
+    judged = [by_image[image] for image in table.image.tolist()]
+    cache = build_cache([*train, *judged], artifact.spec, question.cache)
+    train = tuple(record for record in train if record.image in cache)
+    labels = np.array([record.label for record in train])
+    groups = np.unique([group_of(record) for record in train], return_inverse=True)[1]
+    pixels = [cache.pixels[cache.rows(record.image for record in records)] for records in (train, judged)]
+    return thumbnail_logistic(pixels[0], labels, groups, pixels[1])
+
+
+def _warnings(artifact: Artifact, question: Question) -> list[str]:
+    found = []
+    if not question.index.n_patients:  # where some are known, the evaluation counts the others
+        found.append(NO_PATIENTS)
+    if not artifact.patients.known:
+        found.append("the model was trained without knowing patients: one of these may have been in its training")
+    if question.split is not None and question.split.kind == "image-random":
+        found.append(f"split at random by image: {leak(question.split, question.index)}")
+    if artifact.transfer.startswith("no transfer"):
+        found.append(artifact.transfer)
+    if question.index.name.startswith("phantom"):
+        found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
+    return found
+
+
+def _provenance(artifact: Artifact, question: Question) -> dict[str, str | int | float | bool | None]:
+    split = question.split
+    return {
+        "artifact": artifact.id,
+        "model": artifact.model,
+        "weights": artifact.transfer,
+        "data": question.index.name or Path(question.index.root).stem,
+        "part": question.part,
+        "split": None if split is None else split.digest,
+        "split_kind": None if split is None else split.kind,
+    }

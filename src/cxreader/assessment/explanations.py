@@ -1,0 +1,91 @@
+"""Where a model looks: its heat maps against true boxes, and whether they depend on what it learnt."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxreader.data.split import group_of
+from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.explanation.boxes import BoxTable
+from cxreader.explanation.localisation import localise
+from cxreader.explanation.localisation_report import LocalisationReport
+from cxreader.explanation.sanity import randomisation_test
+from cxreader.explanation.sanity_report import SanityReport
+from cxreader.imaging.read import read, size
+from cxreader.inference.reader import Reader
+from cxreader.progress import Bar
+from cxreader.records import ABNORMAL, ImageRecord
+
+if TYPE_CHECKING:
+    from cxreader.inference.member import Member
+    from cxreader.inference.torch_backend import TorchBackend
+
+RANDOMISED = 24
+"""Images whose maps the randomisation test compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn."""
+
+    localisation: LocalisationReport | None
+    sanity: SanityReport | None
+
+
+def look(reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, seed: int = 0) -> Looking:
+    """Judge the heat maps of these images, each with a readable file: those with boxes, and some for the randomisation."""
+    return Looking(_localisation(reader, records, bar, seed), _sanity(reader, records, bar, seed))
+
+
+def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> LocalisationReport | None:
+    boxed = [record for record in records if record.boxes]
+    if len({group_of(record) for record in boxed}) < 2:
+        return None
+    spec, maps, boxes = reader.artifact.spec, {}, {}
+    with bar("heat maps of images with boxes") as progress:
+        readings = reader.read_many([r.path or r.image for r in boxed], heat_map=True, refuse=False)
+        for done, (record, reading) in enumerate(zip(boxed, readings, strict=True), 1):
+            if reading.heat_map is not None:
+                maps[record.image] = reading.heat_map
+                boxes[record.image] = spec.place(record.boxes, *size(record.path or record.image))
+            if progress is not None:
+                progress(done, len(boxed))
+    patients = {record.image: group_of(record) for record in boxed}
+    table = BoxTable.of(boxes, (spec.size, spec.size), patients)
+    with bar("boxes") as progress:
+        return localise(maps, table, seed=seed, progress=progress)
+
+
+def _sanity(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> SanityReport | None:
+    """The abnormal images first: their maps are the ones that are looked at."""
+    backend = _torch_backend(reader.only)
+    if backend is None or not records:
+        return None
+    import torch
+
+    chosen = sorted(records, key=lambda record: record.label != ABNORMAL)[:RANDOMISED]
+    spec = reader.artifact.spec
+    x = torch.from_numpy(np.stack([spec.apply(read(record.path or record.image)) for record in chosen]))
+    known = any(record.patient is not None for record in chosen)
+    groups = np.unique([group_of(record) for record in chosen], return_inverse=True)[1]
+    sample = Sample(np.array([record.label for record in chosen]), groups, known)
+    with bar("randomising the stages") as progress:
+        return randomisation_test(
+            backend.model, x.to(backend.device), sample, stage=backend.cam_stage, seed=seed, progress=progress
+        )
+
+
+def _torch_backend(member: Member) -> TorchBackend | None:
+    """The network in torch, whose stages alone can be redrawn; None without torch, or where the artifact lies nowhere."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    from cxreader.inference.torch_backend import TorchBackend
+
+    if isinstance(member.backend, TorchBackend):
+        return member.backend
+    return None if member.folder is None else TorchBackend(member.artifact, member.folder)

@@ -1,0 +1,189 @@
+"""Anybody's predictions judged: a table of another product is enough, no image and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cxreader.assessment.outputs import PREDICTIONS, write_out
+from cxreader.config import DEFAULT_POINTS
+from cxreader.errors import DataError, UsageError, nearest
+from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.evaluation.evidence import Asked, refuse_undrawable
+from cxreader.evaluation.predictions import read_models
+from cxreader.evaluation.shortcuts.audit import labels_coincide
+from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.progress import Bar
+from cxreader.records import OperatingPoint, PredictionTable
+
+# Where no threshold is given or fitted: the larger of the two classes' probabilities decides.
+HALF = OperatingPoint("half", 0.5, "none was given, and nothing to fit one on", 0, 0, "given")
+SHARED_THRESHOLD = (
+    "Another model stands beside this one at this one's threshold: what hangs on a threshold (accuracy, recall, "
+    "specificity, McNemar's test) then compares scales too; AUC does not. --calibrate with all models gives each its own."
+)
+UNKNOWN = (
+    "No patient is known in the judged predictions, or in those that set the thresholds: only their images were compared, "
+    "so a patient may be in both."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What the decisions of the predictions rest on.
+
+    `threshold`: one that is given. `calibrate`: predictions of other patients, on which `rules` and the error bound
+    `alpha` are fitted; a file of several models gives the one that is judged. Neither: 0.5, and every report says so.
+    """
+
+    threshold: float | None = None
+    calibrate: str | None = None
+    rules: Sequence[str] = DEFAULT_POINTS
+    alpha: float | Literal["none"] = 0.1
+
+
+def judge_predictions(
+    files: Sequence[str],
+    out: Path,
+    fitting: Fitting,
+    *,
+    asked: Asked,
+    bar: Bar,
+    model: str | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge the first model of the files, or the one named `model`, the others beside it, and write all to `out`.
+
+    `files`: CSV or Parquet, each one model or several by its column `model`. Raises TableError for a file that cannot be
+    read or for models that judge other images, UsageError for a model that is not there and for an `out` whose
+    predictions are those to be judged, DataError when nothing can be fitted.
+    """
+    from cxreader.evaluation.shortcuts.baselines import sightless_baselines  # brings scikit-learn
+
+    for file in files:
+        if Path(file).resolve() == (out / PREDICTIONS).resolve():
+            raise UsageError("would be written over", where=file, mend="give another --out")
+    tables = _read(files)
+    subject = next(iter(tables)) if model is None else model
+    table = _named(tables, subject, None)
+    if len(table) == 0:
+        raise DataError("holds no prediction", where=files[0], mend="give at least one row")
+    refuse_undrawable(table.label, asked)
+    others = {name: other for name, other in tables.items() if name != subject}
+    models = {} if fitting.calibrate is None else read_models(fitting.calibrate)
+    points, conformal, warnings = _fitted(fitting, models, table, subject)
+    thresholds = _others_thresholds(fitting, models, others)
+    if len(thresholds) < len(others):
+        warnings.append(SHARED_THRESHOLD)
+    calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name
+    judged = ", ".join(Path(file).name for file in files)
+    sample = Sample.of(table)
+    with bar("baselines that see no image"):
+        sightless = sightless_baselines(sample, columns=table.columns, seed=seed)
+    with bar("intervals"):
+        evaluation = evaluate(
+            table,
+            points[0],
+            seed=seed,
+            baselines={b.name: b.probability for b in sightless if b.probability is not None},
+            warnings=[*warnings, *_one_label_a_source(sample, table)],
+            provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
+            asked=replace(
+                asked, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
+            ),
+        )
+    write_out(evaluation, table, {}, out)
+    return evaluation
+
+
+def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
+    """The warning where sources and labels coincide."""
+    source = table.columns.get("source")
+    if source is None or not labels_coincide(sample, np.asarray(source, np.str_)):
+        return []
+    return [
+        "Every source holds one label alone: whether the model tells the sources apart or the disease cannot be "
+        "tested here."
+    ]
+
+
+def _read(files: Sequence[str]) -> dict[str, PredictionTable]:
+    """The models of all files by name, in their order."""
+    tables: dict[str, PredictionTable] = {}
+    for file in files:
+        for name, table in read_models(file).items():
+            if name in tables:
+                raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
+            tables[name] = table
+    return tables
+
+
+def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) -> PredictionTable:
+    if name not in tables:
+        raise UsageError(f"no model is named {name!r}", where=where, mend=nearest(name, tables))
+    return tables[name]
+
+
+def _fitted(
+    fitting: Fitting, models: Mapping[str, PredictionTable], table: PredictionTable, subject: str
+) -> tuple[tuple[OperatingPoint, ...], ConformalRule | None, list[str]]:
+    """The operating points, the first of which decides, the conformal rule, and what must be said of them.
+
+    `models`: what the calibrate file holds.
+    """
+    given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
+    if fitting.calibrate is None:
+        return given or (HALF,), None, []
+    other = next(iter(models.values())) if len(models) == 1 else _named(models, subject, fitting.calibrate)
+    fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
+    warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
+    warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+    return (*given, *fitted.points), fitted.conformal, warnings
+
+
+def _others_thresholds(
+    fitting: Fitting, models: Mapping[str, PredictionTable], others: Mapping[str, PredictionTable]
+) -> dict[str, float]:
+    """The first rule fitted for each other model that the calibrate file holds; none where a threshold was given."""
+    if fitting.calibrate is None or fitting.threshold is not None:
+        return {}
+    first = list(fitting.rules)[:1]
+    return {
+        name: _fit(models[name], judged, first, "none", fitting.calibrate).points[0].threshold
+        for name, judged in others.items()
+        if name in models
+    }
+
+
+def _fit(
+    calibrate: PredictionTable,
+    judged: PredictionTable,
+    rules: Sequence[str],
+    alpha: float | Literal["none"],
+    where: str,
+) -> Decisions:
+    """What these predictions of other patients allow; raises DataError naming the file `where`."""
+    _refuse_shared(calibrate, judged, where)
+    try:
+        return fit_decisions(calibrate.label, calibrate.probability, rules, alpha)
+    except DataError as error:
+        place = where if error.where is None else f"{where}, {error.where}"
+        raise DataError(error.what, where=place, mend=error.mend) from None
+
+
+def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str) -> None:
+    """No figure is judged on patients that set it."""
+    for who, own, other in (
+        ("patient", calibrate.patient, test.patient),
+        ("image", calibrate.image, test.image),
+    ):
+        shared = 0 if own is None or other is None else len(np.intersect1d(own, other))
+        if shared:
+            what = f"{shared} {who}{'s are' if shared > 1 else ' is'} also among the judged predictions"
+            raise DataError(what, where=where, mend="fit thresholds on other patients")

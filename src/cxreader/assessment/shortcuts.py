@@ -1,0 +1,229 @@
+"""Does a model see disease, or something that stands beside it? Baselines, and the model on parts of the image."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.assessment.cohort import Question, without_training_patients
+from cxreader.data.index import Index
+from cxreader.data.pixel_cache.cache import PixelCache, build_cache
+from cxreader.data.salt import PARTS
+from cxreader.data.split import Split, group_of, leak
+from cxreader.errors import DataError
+from cxreader.evaluation.evaluate import Provenance
+from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, weigh_shortcuts
+from cxreader.evaluation.shortcuts.baselines import sightless_baselines
+from cxreader.evaluation.shortcuts.image_features import blanked, image_features, pieces
+from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
+from cxreader.imaging.read import size
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import Artifact
+from cxreader.progress import Bar
+from cxreader.records import ImageRecord
+from cxreader.reporting.evaluation.shortcuts import render_shortcuts
+from cxreader.runs import write_json, write_text
+
+Floats = NDArray[np.float64]
+
+
+def audit_shortcuts(
+    reader: Reader,
+    question: Question,
+    *,
+    bar: Bar,
+    cache: Path | None = None,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> ShortcutAudit:
+    """Judge a model against what sees no disease, on the images of `question` less the patients who set the model.
+
+    `cache`: folder of pixel caches; the run's when left out, else one that lasts as long as the audit. All baselines
+    are cross-fitted on the judged images themselves, at the size the model sees them. A split by image is audited with
+    its leak, as `judge` does.
+    Raises DataError when nothing is left to judge, StorageError when the disk has no room.
+    """
+    artifact = reader.artifact
+    records, excluded, leakage = met(artifact, question)
+    place = cache or question.cache
+    with TemporaryDirectory(prefix="cxreader-") if place is None else nullcontext(place) as folder:
+        pixels, records, unread = _decoded(records, artifact, folder, bar)
+        excluded["the image cannot be read"] += unread
+        if not records:
+            reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
+            raise DataError(
+                f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images"
+            )
+        rows = pixels.rows(record.image for record in records)
+        with bar("looking at borders and thumbnails") as progress:
+            images = image_features(pixels.pixels, rows, progress=progress)
+        probability, views = _read(reader, pixels.pixels, rows, bar)
+    sample, source = _sample(records), sources(question.index, records)
+    with bar("fitting baselines"):
+        baselines = sightless_baselines(
+            sample, columns=metadata(records, source), images=images, aspect=_aspects(records), seed=seed
+        )
+    with bar("intervals"):
+        return weigh_shortcuts(
+            sample,
+            probability,
+            baselines,
+            views,
+            source=source,
+            leakage=leakage,
+            excluded={reason: count for reason, count in excluded.items() if count},
+            seed=seed,
+            n_resamples=n_resamples,
+            warnings=_warnings(question, records),
+            provenance=_provenance(artifact, question, seed, n_resamples),
+        )
+
+
+def write_audit(audit: ShortcutAudit, out: Path) -> None:
+    """`shortcuts.json` and `shortcuts.html` in `out`. Raises StorageError."""
+    write_json(out / "shortcuts.json", audit.to_dict())
+    write_text(out / "shortcuts.html", render_shortcuts(audit))
+
+
+def met(artifact: Artifact, question: Question) -> tuple[tuple[ImageRecord, ...], Counter[str], Leakage]:
+    """The records to judge, how many were left out and why, and the leak as the artifact's own hashes measure it."""
+    kept, excluded = without_training_patients(artifact, question.records)
+    strangers = {record.image for record in kept}
+    known = [record for record in question.records if record.image not in strangers]
+    leaky = question.own and question.split is not None and question.split.kind == "image-random"
+    found = None if question.split is None else leak(question.split, question.index)
+    leakage = Leakage(
+        known=artifact.patients.known,
+        asked=len(question.records),
+        met_images=len(known),
+        met_patients=len({group_of(record) for record in known}),
+        left_out=not leaky,
+        split=None if question.split is None else question.split.kind,
+        split_patients=None if question.split is None else _in_several_parts(question.split, question.index),
+        split_images=None if found is None else found.shared_images,
+        test_images=None if found is None else found.test_images,
+    )
+    return (question.records, Counter(), leakage) if leaky else (kept, excluded, leakage)
+
+
+def sources(index: Index, records: Sequence[ImageRecord]) -> NDArray[np.str_]:
+    """(n,) where each image comes from: its source, and in a release's layout the folder its file lies in.
+
+    In other layouts folders often bear the label's name, which says nothing of where an image was taken; there the
+    table's column `source` alone counts.
+    """
+    if index.kind != "nih":
+        return np.array([record.source for record in records], np.str_)
+    folders = (os.path.relpath(Path(record.path or "").parent, index.root) for record in records)
+    return np.array([f"{r.source} {folder}" for r, folder in zip(records, folders, strict=True)], np.str_)
+
+
+def metadata(records: Sequence[ImageRecord], source: NDArray[np.str_]) -> dict[str, NDArray[np.generic]]:
+    """What the tables say of each image (n,), by column: numbers with NaN and texts with nothing where they are silent."""
+
+    def number(values: Sequence[float | None]) -> Floats:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    visits = ["" if r.follow_up is None else "first" if r.follow_up == 0 else "follow-up" for r in records]
+    sizes = ["" if r.width is None or r.height is None else f"{r.width} x {r.height}" for r in records]
+    return {
+        "age": number([r.age if r.age_plausible else None for r in records]),
+        "sex": np.array([r.sex or "" for r in records], np.str_),
+        "view": np.array([r.view or "" for r in records], np.str_),
+        "follow_up": number([r.follow_up for r in records]),
+        "visit": np.array(visits, np.str_),
+        "width": number([r.width for r in records]),
+        "height": number([r.height for r in records]),
+        "size": np.array(sizes, np.str_),
+        "spacing": number([None if r.spacing is None else float(np.mean(r.spacing)) for r in records]),
+        "source": source,
+    }
+
+
+def _decoded(
+    records: Sequence[ImageRecord], artifact: Artifact, folder: str | Path, bar: Bar
+) -> tuple[PixelCache, tuple[ImageRecord, ...], int]:
+    """The pixels as the model sees them, the records that could be read, and how many could not."""
+    with bar("decoding") as progress:
+        cache = build_cache(records, artifact.spec, folder, progress=progress)
+    read = tuple(record for record in records if record.image in cache)
+    return cache, read, len(records) - len(read)
+
+
+def _read(
+    reader: Reader, pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar
+) -> tuple[Floats, dict[str, Floats]]:
+    """What the model says (n,) of the whole images, of their borders alone and of their centres alone.
+
+    What is blanked becomes the grey that `normalise` takes to zero, the middle of the training images: the same for every
+    image, so that it can tell nothing, and nearer to a chest than black, whose edge would be the strongest in the image.
+    """
+    grey = round(255 * float(np.mean(reader.artifact.spec.mean)))
+    whole, border, centre = [np.empty(0)], [np.empty(0)], [np.empty(0)]
+    with bar("reading: whole, border, centre") as progress:
+        for piece in pieces(pixels, rows, 64):
+            whole.append(reader.probabilities(piece))
+            border.append(reader.probabilities(blanked(piece, "border", grey)))
+            centre.append(reader.probabilities(blanked(piece, "centre", grey)))
+            if progress is not None:
+                progress(sum(map(len, whole)), len(rows))
+    views = {MODEL_BORDER: np.concatenate(border), MODEL_CENTRE: np.concatenate(centre)}
+    return np.concatenate(whole), views
+
+
+def _sample(records: Sequence[ImageRecord]) -> Sample:
+    """Labels and patients; the same patient number in two sources is two patients."""
+    groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
+    known = any(record.patient is not None for record in records)
+    return Sample(np.array([record.label for record in records], np.int8), groups, known)
+
+
+def _aspects(records: Sequence[ImageRecord]) -> Floats:
+    sizes = np.array([size(record.path or record.image) for record in records], np.float64)
+    return np.asarray(sizes[:, 0] / sizes[:, 1])
+
+
+def _in_several_parts(split: Split, index: Index) -> int:
+    """Known patients who stand in more than one part."""
+    parts = defaultdict(set)
+    for part in PARTS:
+        for record in split.records(index, part):
+            if record.patient is not None:
+                parts[group_of(record)].add(part)
+    return sum(len(found) > 1 for found in parts.values())
+
+
+def _warnings(question: Question, records: Sequence[ImageRecord]) -> list[str]:
+    found = []
+    alone = sum(record.patient is None for record in records)
+    if alone:
+        whom = f"{alone:,} of {len(records):,} images name no patient"
+        found.append(f"patients are not all known: {whom}, and each is taken for a patient of its own")
+    if question.index.name.startswith("phantom"):
+        found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
+    return found
+
+
+def _provenance(artifact: Artifact, question: Question, seed: int, n_resamples: int) -> Provenance:
+    return {
+        "artifact": artifact.id,
+        "model": artifact.model,
+        "weights": artifact.transfer,
+        "data": question.index.name,
+        "part": question.part,
+        "split": None if question.split is None else question.split.digest,
+        "cxreader": version("cxreader"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seed": seed,
+        "n_resamples": n_resamples,
+    }

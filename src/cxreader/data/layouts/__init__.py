@@ -1,0 +1,1 @@
+"""One file a way in which people keep labelled images."""

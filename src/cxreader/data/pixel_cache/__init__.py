@@ -1,0 +1,1 @@
+"""Every image decoded once, to memory-mapped uint8."""

@@ -1,0 +1,122 @@
+"""Who decodes: one process at a time builds a cache, with its workers; a killed builder's workers end with it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import multiprocessing as mp
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from pathlib import Path
+
+from cxreader.atomic import storage_error
+from cxreader.data.pixel_cache.rows import LOCK, WORKERS, Failure, Job, fill
+from cxreader.errors import CacheError
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.machine import cores
+
+CHUNK = 8
+"""Images a task: small enough for a smooth bar, large enough that passing it costs nothing."""
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def exclusive(place: Path) -> Iterator[None]:
+    """Only this process builds in `place`; another one waits, and says so. The lock ends with the process."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise storage_error(error, place, 0) from None
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _refuse_own_child(place, file)
+            _log.warning("another process builds %s: waiting for it", place)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"{os.getpid():<12}".encode())
+        yield
+    finally:
+        os.close(file)
+
+
+def _refuse_own_child(place: Path, file: int) -> None:
+    """A script without a main guard starts anew in each of its workers, which would wait for it forever."""
+    if os.pread(file, 12, 0).strip() == str(os.getppid()).encode():
+        mend = "put what the script does under: if __name__ == '__main__':"
+        raise CacheError("a worker of this build started the build again", where=place, mend=mend)
+
+
+def wait_for_orphans(place: Path) -> None:
+    """Return when no worker of a killed builder can still write here."""
+    file = os.open(place / WORKERS, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        os.close(file)
+
+
+def run_jobs(
+    place: Path,
+    spec: InputSpec,
+    build: int,
+    jobs: Sequence[Job],
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Failure]:
+    """Do all jobs, in this process when they are few, and give what could not be read. Raises as `fill`, CacheError."""
+    chunks = [jobs[at : at + CHUNK] for at in range(0, len(jobs), CHUNK)]
+    workers = min(cores() if workers is None else workers, len(chunks) // 2)
+    done = 0
+    for size, failures in (
+        ((len(chunk), fill(place, spec, build, chunk)) for chunk in chunks)
+        if workers < 2
+        else _in_processes(place, spec, build, chunks, workers)
+    ):
+        yield from failures
+        done += size
+        if progress is not None:
+            progress(done, len(jobs))
+
+
+def _in_processes(
+    place: Path, spec: InputSpec, build: int, chunks: Sequence[Sequence[Job]], workers: int
+) -> Iterator[tuple[int, list[Failure]]]:
+    pool = ProcessPoolExecutor(workers, mp.get_context("spawn"), initializer=_enlist, initargs=(place,))
+    try:
+        sizes = {pool.submit(fill, place, spec, build, chunk): len(chunk) for chunk in chunks}
+        for future in as_completed(sizes):
+            yield sizes[future], future.result()
+    except BrokenProcessPool:
+        what = "a decoding process died, perhaps for want of memory"
+        raise CacheError(what, where=place, mend="run it again with fewer workers: whole rows are kept") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_enlisted: list[int] = []
+"""In a worker: the file whose lock says that it lives; held open until the process ends."""
+
+
+def _enlist(place: Path) -> None:
+    """A worker says that it may write, ends with its builder, and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    file = os.open(place / WORKERS, os.O_RDWR | os.O_CREAT, 0o666)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    _enlisted.append(file)
+    parent = mp.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(builder: int) -> None:
+    connection.wait([builder])
+    os._exit(1)

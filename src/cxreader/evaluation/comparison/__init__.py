@@ -1,0 +1,1 @@
+"""Models, networks and label sets side by side on the same images."""

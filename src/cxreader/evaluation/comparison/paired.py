@@ -1,0 +1,228 @@
+"""Anybody's models side by side on the same patients: whether one is better, and whether that is more than luck.
+
+Beside `comparison`, which judges networks that were trained several times, this needs one column of probabilities a
+model, each with its own threshold, and gives p-values. Every pair is judged in three ways: the AUC by DeLong's covariance,
+the decisions by McNemar's test (both clustered by patient), every metric by the bootstrap of its difference. With more
+than one pair the p-values are adjusted by Holm over the pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import TableError
+from cxreader.evaluation.statistics.delong import Placements
+from cxreader.evaluation.statistics.hypothesis_tests import HypothesisTest, holm, mcnemar
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
+from cxreader.records import PredictionTable
+
+Floats = NDArray[np.float64]
+TESTED = ("auc", "accuracy", "recall", "specificity")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPair:
+    """`first` minus `second` on the same patients.
+
+    `auc` by DeLong; `differences` by the names of METRIC_NAMES, percentile bootstrap. `tests` by the names of `TESTED`:
+    DeLong's of the AUC, McNemar's of accuracy (all images), recall (the abnormal) and specificity (the normal).
+    `adjusted_p`, by the same names, is Holm's over all pairs in that quantity; NaN where its test is undefined.
+    """
+
+    first: str
+    second: str
+    auc: Estimate
+    differences: dict[str, Estimate]
+    tests: dict[str, HypothesisTest]
+    adjusted_p: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON; NaN becomes None."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "auc": self.auc.to_dict(),
+            "differences": {name: e.to_dict() for name, e in self.differences.items()},
+            "tests": {name: t.to_dict() for name, t in self.tests.items()},
+            "adjusted_p": {name: None if np.isnan(p) else p for name, p in self.adjusted_p.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelPair:
+        """The inverse of `to_dict`, exactly."""
+        return cls(
+            first=values["first"],
+            second=values["second"],
+            auc=Estimate.from_dict(values["auc"]),
+            differences={name: Estimate.from_dict(e) for name, e in values["differences"].items()},
+            tests={name: HypothesisTest.from_dict(t) for name, t in values["tests"].items()},
+            adjusted_p={name: float("nan") if p is None else p for name, p in values["adjusted_p"].items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PairedComparison:
+    """Several models on the same patients, each alone and every pair; all bootstrap intervals share their resamples.
+
+    By model: `auc` with DeLong's interval, `metrics` by the names of METRIC_NAMES with percentile intervals,
+    `thresholds` at which its decisions were taken.
+    """
+
+    auc: dict[str, Estimate]
+    metrics: dict[str, dict[str, Estimate]]
+    pairs: tuple[ModelPair, ...]
+    thresholds: dict[str, float]
+    n_resamples: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON; NaN becomes None."""
+        return {
+            "auc": {model: e.to_dict() for model, e in self.auc.items()},
+            "metrics": {model: {k: e.to_dict() for k, e in row.items()} for model, row in self.metrics.items()},
+            "pairs": [pair.to_dict() for pair in self.pairs],
+            "thresholds": self.thresholds,
+            "n_resamples": self.n_resamples,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PairedComparison:
+        """The inverse of `to_dict`, exactly."""
+        metrics = {m: {k: Estimate.from_dict(e) for k, e in row.items()} for m, row in values["metrics"].items()}
+        return cls(
+            auc={model: Estimate.from_dict(e) for model, e in values["auc"].items()},
+            metrics=metrics,
+            pairs=tuple(ModelPair.from_dict(pair) for pair in values["pairs"]),
+            thresholds=dict(values["thresholds"]),
+            n_resamples=values["n_resamples"],
+            seed=values["seed"],
+        )
+
+
+def align(tables: Mapping[str, PredictionTable]) -> tuple[Sample, dict[str, Floats]]:
+    """The sample that several tables share, and each one's probabilities (n,) in the order of the first table's images.
+
+    Raises TableError for no table, and naming the table whose images, labels or patients are not the first one's.
+    """
+    if not tables:
+        raise TableError("no model to compare", mend="give at least one table of predictions")
+    first = next(iter(tables.values()))
+    probabilities = {}
+    for name, table in tables.items():
+        if not np.array_equal(np.sort(table.image), np.sort(first.image)):
+            raise TableError("has other images than the first table", where=name, mend="keep the images that all have")
+        # Both sorted alike, so that row `order[i]` is the i-th image of the first table.
+        order = np.argsort(table.image)[np.argsort(np.argsort(first.image))]
+        if not np.array_equal(table.label[order], first.label):
+            raise TableError("gives an image another label than the first table", where=name, mend="agree on one")
+        if not _same_patients(table, first, order):
+            raise TableError("gives an image another patient than the first table", where=name, mend="agree on one")
+        probabilities[name] = np.asarray(table.probability, dtype=np.float64)[order]
+    return Sample.of(first), probabilities
+
+
+def _same_patients(table: PredictionTable, first: PredictionTable, order: NDArray[np.intp]) -> bool:
+    if table.patient is None or first.patient is None:
+        return table.patient is first.patient
+    return np.array_equal(table.patient[order], first.patient)
+
+
+def compare_models(
+    sample: Sample,
+    probabilities: Mapping[str, NDArray[np.floating]],
+    thresholds: float | Mapping[str, float] = 0.5,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> PairedComparison:
+    """Judge every pair of models by their probabilities (n,) of abnormal, in the sample's order, name -> (n,).
+
+    `thresholds`: one for all, or one a model, from which on an image is called abnormal; they were fitted elsewhere.
+    Undefined numbers are NaN with their reason. `align` makes the arguments from tables.
+    Raises TableError for fewer than two models, for other lengths, for NaN, and for a model without a threshold.
+    """
+    names = list(probabilities)
+    given = thresholds if isinstance(thresholds, Mapping) else dict.fromkeys(names, thresholds)
+    _check(sample, probabilities, given)
+    columns = np.stack([np.asarray(probabilities[name], dtype=np.float64) for name in names])
+    levels = [float(given[name]) for name in names]
+    placements = Placements.of(sample, columns)
+    pairs = list(combinations(range(len(names)), 2))
+    found = _bootstrap(sample, columns, levels, pairs, n_resamples, seed)
+    areas = [placements.difference(i, j) for i, j in pairs]
+    right = (columns >= np.array(levels)[:, None]) == (sample.label == 1)
+    tests = [
+        {"auc": area[1], **_mcnemars(sample, right[i], right[j])} for area, (i, j) in zip(areas, pairs, strict=True)
+    ]
+    adjusted = {what: holm([test[what].p_value for test in tests]) for what in TESTED}
+    return PairedComparison(
+        auc={name: placements.estimate(k) for k, name in enumerate(names)},
+        metrics={name: {metric: found[f"{metric} {k}"] for metric in METRIC_NAMES} for k, name in enumerate(names)},
+        pairs=tuple(
+            ModelPair(
+                first=names[i],
+                second=names[j],
+                auc=areas[at][0],
+                differences={metric: found[f"{metric} {i} {j}"] for metric in METRIC_NAMES},
+                tests=tests[at],
+                adjusted_p={what: float(values[at]) for what, values in adjusted.items()},
+            )
+            for at, (i, j) in enumerate(pairs)
+        ),
+        thresholds=dict(zip(names, levels, strict=True)),
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+
+
+def _check(sample: Sample, probabilities: Mapping[str, NDArray[np.floating]], thresholds: Mapping[str, float]) -> None:
+    if len(probabilities) < 2:
+        raise TableError("fewer than two models to compare", mend="give probabilities of at least two")
+    for name, probability in probabilities.items():
+        if len(probability) != len(sample.label):
+            what = f"{name!r} has {len(probability)} probabilities for {len(sample.label)} images"
+            raise TableError(what, mend="give one an image, in the sample's order")
+        if name not in thresholds:
+            raise TableError(f"{name!r} has no threshold", mend="give one a model, or one for all")
+
+
+def _bootstrap(
+    sample: Sample,
+    columns: Floats,
+    thresholds: Sequence[float],
+    pairs: Sequence[tuple[int, int]],
+    n_resamples: int,
+    seed: int,
+) -> dict[str, Estimate]:
+    """`METRIC i` of each model and `METRIC i j`, model i minus model j, of each pair, from the same resamples."""
+    models = [all_metrics(sample.label, p, t) for p, t in zip(columns, thresholds, strict=True)]
+
+    def statistic(weight: Weights) -> dict[str, Floats]:
+        rows = [model(weight) for model in models]
+        values = {f"{metric} {i}": row[metric] for i, row in enumerate(rows) for metric in METRIC_NAMES}
+        return values | {
+            f"{metric} {i} {j}": rows[i][metric] - rows[j][metric] for i, j in pairs for metric in METRIC_NAMES
+        }
+
+    reasons = undefined_reasons(sample.label)
+    points = statistic(np.ones((1, len(sample.label))))
+    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    return estimates(points, draws, sample, reasons={name: reasons.get(name.split()[0], "no image") for name in points})
+
+
+def _mcnemars(sample: Sample, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, HypothesisTest]:
+    """McNemar's tests of who is right, on all images, on the abnormal and on the normal ones."""
+    every = np.ones(len(sample.label), dtype=bool)
+    parts = {"accuracy": every, "recall": sample.label == 1, "specificity": sample.label == 0}
+    return {
+        what: mcnemar(first[part], second[part], Sample(sample.label[part], sample.groups[part], sample.patients_known))
+        for what, part in parts.items()
+    }

@@ -1,0 +1,236 @@
+"""What an audit for shortcuts says: frozen records, plain values for JSON, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import isnan
+from typing import Any, Final, Literal, Self
+
+from cxreader.errors import DataError
+from cxreader.evaluation.evaluate import Counts, Provenance
+from cxreader.evaluation.statistics.intervals import Estimate
+
+PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
+IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
+"""Baselines that see no disease, as every table names them."""
+
+SCHEMA = 1
+Verdict = Literal["suspected", "too few patients to say", "not found"]
+SUSPECTED: Final = "suspected"
+TOO_FEW: Final = "too few patients to say"
+NOT_FOUND: Final = "not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where an audit draws its lines.
+
+    `shortcut_auc`: a shortcut whose AUC has its lower bound above this is open. `gain`: a model whose lead over the best
+    baseline has its lower bound at or below this is suspected. `half_width`: wider intervals say too little.
+    """
+
+    shortcut_auc: float = 0.60
+    gain: float = 0.02
+    half_width: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Something that sees no disease, beside the model on the same images.
+
+    `what` it sees; its `auc`; `gain`: the model's AUC minus this one, paired. `shortcut` is True where a high AUC alone is
+    suspicious, `counts` where it counts when the best baseline is looked for, `view` where it is the model itself on a
+    part of the image.
+    """
+
+    name: str
+    what: str
+    auc: Estimate
+    gain: Estimate
+    shortcut: bool
+    counts: bool
+    view: bool
+
+    def says(self, limits: Limits) -> str:
+        """In words, what the two numbers mean."""
+        if isnan(self.auc.value):
+            return f"not tested: {self.auc.reason}"
+        found = [_shortcut_words(self.auc, limits)] if self.shortcut else []
+        return "; ".join([*found, _view_words(self.gain) if self.view else _gain_words(self.gain, limits)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON."""
+        return {**{k: getattr(self, k) for k in _PLAIN}, "auc": self.auc.to_dict(), "gain": self.gain.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`, exactly."""
+        numbers = {name: Estimate.from_dict(values[name]) for name in ("auc", "gain")}
+        return cls(**{**values, **numbers})
+
+
+_PLAIN = ("name", "what", "shortcut", "counts", "view")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCount:
+    """The images of one source (of one folder of a release), by label."""
+
+    name: str
+    normal: int
+    abnormal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """Whether the model has met these patients: measured from its own hashes and the split, not believed.
+
+    Of `asked` images, `met_images` show one of `met_patients` who set the model (images stand for patients where none is
+    known); `left_out` says whether they were taken away before anything was judged. Of a split: `split` names its kind,
+    `split_patients` stand in more than one of its parts, and `split_images` of its `test_images` (with a known patient)
+    show a patient of its train part. None where there is no split. `known` is False when the model was trained without
+    knowing patients, so that nothing can be measured but the images themselves.
+    """
+
+    known: bool
+    asked: int
+    met_images: int
+    met_patients: int
+    left_out: bool
+    split: str | None = None
+    split_patients: int | None = None
+    split_images: int | None = None
+    test_images: int | None = None
+
+    @property
+    def judged_met(self) -> bool:
+        """True when patients who set the model are among the judged images."""
+        return self.met_images > 0 and not self.left_out
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """In words, a line each."""
+        outcome = (
+            "left out" if self.left_out else "judged all the same, since to show its leak is what this split is for"
+        )
+        met = f"{self.met_images:,} of {self.asked:,} images are of patients who set the model ({self.met_patients:,})"
+        told = [
+            f"{met}: {outcome}"
+            if self.met_images
+            else f"none of {self.asked:,} images is of a patient who set the model"
+        ]
+        if not self.known:
+            told.append("the model was trained without knowing patients: only its own images could be recognised")
+        if self.split is not None:
+            told.append(
+                f"split by {self.split}: patients in more than one part: {self.split_patients:,}; test images of a "
+                f"training patient: {self.split_images:,} of {self.test_images:,}"
+            )
+        return tuple(told)
+
+
+@dataclass(frozen=True, eq=False)
+class ShortcutAudit:
+    """The verdict and what it rests on; schema 1 of `shortcuts.json`.
+
+    `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` by the order of
+    `BASELINES`; `views`: the model itself on the border alone and on the centre alone. `best` names the best baseline that
+    counts, None where none could be had. `sources`: the largest of `n_sources`; `coincide` is True when each of them holds
+    one label alone.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    cautions: tuple[str, ...]
+    model: Estimate
+    baselines: tuple[Rival, ...]
+    views: tuple[Rival, ...]
+    best: str | None
+    sources: tuple[SourceCount, ...]
+    n_sources: int
+    coincide: bool
+    leakage: Leakage
+    counts: Counts
+    limits: Limits = Limits()
+    warnings: tuple[str, ...] = ()
+    provenance: Provenance = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def line(self) -> str:
+        """The verdict in one line."""
+        found = {
+            SUSPECTED: "A shortcut is suspected",
+            TOO_FEW: "Too few patients to say whether there is a shortcut",
+            NOT_FOUND: "No shortcut was found, which is not to say that there is none",
+        }
+        return found[self.verdict]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON (no NaN); `from_dict` gives the same record back exactly."""
+        return {
+            "schema": self.schema,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "cautions": list(self.cautions),
+            "model": self.model.to_dict(),
+            "baselines": [rival.to_dict() for rival in self.baselines],
+            "views": [rival.to_dict() for rival in self.views],
+            "best": self.best,
+            "sources": [asdict(source) for source in self.sources],
+            "n_sources": self.n_sources,
+            "coincide": self.coincide,
+            "leakage": asdict(self.leakage),
+            "counts": asdict(self.counts),
+            "limits": asdict(self.limits),
+            "warnings": list(self.warnings),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The audit that `to_dict` wrote. Raises DataError for another schema, and when a field is missing or wrong."""
+        mend = "audit again with: cxreader audit shortcuts"
+        if values.get("schema") != SCHEMA:
+            raise DataError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}", mend=mend)
+        try:
+            return cls(
+                **{
+                    **values,
+                    **{name: tuple(values[name]) for name in ("reasons", "cautions", "warnings")},
+                    **{name: tuple(map(Rival.from_dict, values[name])) for name in ("baselines", "views")},
+                    "model": Estimate.from_dict(values["model"]),
+                    "sources": tuple(SourceCount(**source) for source in values["sources"]),
+                    "leakage": Leakage(**values["leakage"]),
+                    "counts": Counts(**values["counts"]),
+                    "limits": Limits(**values["limits"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"is no audit for shortcuts ({error!r})", mend=mend) from error
+
+
+def half_width(estimate: Estimate) -> float:
+    """Half the interval; infinite where there is none."""
+    return float("inf") if isnan(estimate.low) else (estimate.high - estimate.low) / 2
+
+
+def _shortcut_words(auc: Estimate, limits: Limits) -> str:
+    if auc.low > limits.shortcut_auc:
+        return "tells the label: a shortcut is open"
+    return "too few patients to say" if half_width(auc) > limits.half_width else "tells little of the label"
+
+
+def _gain_words(gain: Estimate, limits: Limits) -> str:
+    if gain.low > limits.gain:
+        return "the model sees more"
+    if gain.high <= limits.gain:
+        return "the model sees no more"
+    return "that the model sees more is not shown"
+
+
+def _view_words(gain: Estimate) -> str:
+    if gain.low > 0:
+        return "worse than on the whole image"
+    return "better than on the whole image" if gain.high < 0 else "no difference from the whole image is shown"

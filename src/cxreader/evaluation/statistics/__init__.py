@@ -1,0 +1,1 @@
+"""Intervals, tests and metrics: arrays in, estimates out."""

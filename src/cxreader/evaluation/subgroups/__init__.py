@@ -1,0 +1,1 @@
+"""For whom: the same figures by sex, age, view, source and finding."""

@@ -1,0 +1,116 @@
+"""Where a model looked, against radiologists' boxes: pointing game, IoU and energy of its maps, beside a fixed map.
+
+No torch: raw maps are handed in. A map is stretched bilinearly to a common grid; its threshold is fixed without the
+boxes of the patients who are judged; what it gains over a map that looks at no image is told with its interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import DataError
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES
+from cxreader.explanation.boxes import GRID, BoxTable, Floats
+from cxreader.explanation.localisation_report import LocalisationReport, report
+from cxreader.explanation.location_prior import FOLD_SEEDS, FOLDS, folds, prior_scores
+from cxreader.explanation.map_scores import BoxScores, ThresholdRule, is_flat, overlaps, peak_and_mass, score_columns
+
+Maps = Mapping[str, NDArray[np.floating]]
+_DEFAULT_RULE = ThresholdRule()
+
+
+def localise(
+    maps: Maps,
+    boxes: BoxTable,
+    *,
+    rule: ThresholdRule = _DEFAULT_RULE,
+    grid: int = GRID,
+    n_folds: int = FOLDS,
+    fold_seeds: Sequence[int] = FOLD_SEEDS,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> LocalisationReport:
+    """Judge raw maps by image, each (h, w) >= 0, at most `grid` wide and high, against the boxes; per box, then by finding.
+
+    Model and fixed map share rule, folds and fold seeds, so that they are compared box by box. A flat map misses. Raises
+    DataError for an image without its map and a map that is not finite, >= 0 or small enough; TableError for boxes of
+    one patient.
+    """
+    model = map_scores(maps, boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds, progress=progress)
+    null = prior_scores(boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds)
+    return report(boxes, null, model, rule=rule, grid=grid, fold_seeds=fold_seeds, n_resamples=n_resamples, seed=seed)
+
+
+def map_scores(
+    maps: Maps,
+    boxes: BoxTable,
+    *,
+    rule: ThresholdRule = _DEFAULT_RULE,
+    grid: int = GRID,
+    n_folds: int = FOLDS,
+    fold_seeds: Sequence[int] = FOLD_SEEDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> BoxScores:
+    """What each box gets from its image's map, at the threshold that is best for the other folds' boxes. As `localise`."""
+    iou, pointing, energy, flat = _looks(maps, boxes, rule, grid, progress)
+    total = np.zeros((len(boxes), 5))
+    shares: list[tuple[float, ...]] = []
+    for seed in fold_seeds:
+        own, chosen = np.zeros(len(boxes)), []
+        for judged in folds(boxes.groups, n_folds, seed):
+            best = int(np.argmax(iou[~judged].mean(axis=0)))
+            own[judged] = iou[judged, best]
+            chosen.append(float(rule.shares[best]))
+        total += score_columns(own, pointing, energy)
+        shares.append(tuple(chosen))
+    return BoxScores(total / len(fold_seeds), tuple(shares), flat)
+
+
+def _looks(
+    maps: Maps, boxes: BoxTable, rule: ThresholdRule, grid: int, progress: Callable[[int, int], None] | None
+) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    """Of each of n boxes: IoU (n, k) at each share of the rule, pointing, energy, and whether its image's map is flat."""
+    n, rectangles = len(boxes), boxes.rectangles(grid)
+    iou, pointing, energy, flat = np.zeros((n, len(rule.shares))), np.zeros(n), np.zeros(n), np.zeros(n, bool)
+    for done, image in enumerate(boxes.images, 1):
+        rows = np.flatnonzero(boxes.image == image)
+        raw = _checked(maps, str(image), grid)
+        if is_flat(raw):
+            flat[rows] = True
+        else:
+            heat = stretched(raw, grid)
+            iou[rows] = overlaps(rule.levels(heat), len(rule.shares), rectangles[rows])
+            pointing[rows], energy[rows] = peak_and_mass(heat, rectangles[rows])
+        if progress is not None:
+            progress(done, len(boxes.images))
+    return iou, pointing, energy, flat
+
+
+def _checked(maps: Maps, image: str, grid: int) -> NDArray[np.floating]:
+    if image not in maps:
+        raise DataError(f"image {image} has boxes but no map", mend="give a map of every image with a box")
+    raw = np.asarray(maps[image])
+    if raw.ndim != 2 or raw.size == 0 or max(raw.shape) > grid:
+        mend = f"give one (h, w) map an image, or a finer grid than {grid}"
+        raise DataError(f"the map of image {image} has shape {raw.shape}", mend=mend)
+    if not (np.isfinite(raw).all() and (raw >= 0).all()):
+        raise DataError(
+            f"the map of image {image} holds a value that is not finite or below 0", mend="give raw maps >= 0"
+        )
+    return raw
+
+
+def stretched(raw: NDArray[np.floating], grid: int) -> Floats:
+    """A map (h, w), neither above `grid`, on the grid: bilinear between cell centres, level beyond the outermost ones."""
+    down, across = (_weights(side, grid) for side in raw.shape)
+    return np.asarray(down @ raw.astype(np.float64) @ across.T)
+
+
+def _weights(cells: int, grid: int) -> Floats:
+    """(grid, cells): each pixel's share of the two nearest cells."""
+    at = np.clip((np.arange(grid) + 0.5) * cells / grid - 0.5, 0, cells - 1)
+    return np.asarray(np.maximum(1 - np.abs(at[:, None] - np.arange(cells)), 0))

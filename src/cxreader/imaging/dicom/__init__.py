@@ -1,0 +1,1 @@
+"""DICOM files: bytes to elements, elements to a picture."""

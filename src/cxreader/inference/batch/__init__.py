@@ -1,0 +1,1 @@
+"""Many files, resumable: chunks that processes claim, one answer a file."""

@@ -1,0 +1,133 @@
+"""Many files, resumable: a bad file is a row, never a crash; killed at any moment, the same call goes on."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cxreader.atomic import refuse_unwritable
+from cxreader.inference.batch.pipeline import read_shard
+from cxreader.inference.batch.shards import Work
+from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
+from cxreader.inference.reader import BATCH, DECODERS, Reader
+from cxreader.progress import Bar, Say, no_bar, silent
+
+Progress = Callable[[int, int], None]
+_PATIENCE = 0.2  # seconds between two looks at what other processes still hold
+
+
+@dataclass(slots=True)
+class Summary:
+    """Of how many files which acceptance and decision, and how many answers were `different` contents."""
+
+    files: int = 0
+    by_answer: Counter[str] = field(default_factory=Counter)
+    different: int = 0
+
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows as they come, counted on their way."""
+        for row in rows:
+            self.files += 1
+            self.by_answer[row["decision"] or row["acceptance"]] += 1
+            self.by_answer["warning"] += row["acceptance"] == "warning"
+            yield row
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether there were files and none could be read."""
+        return 0 < self.files == self.by_answer[NOT_READ]
+
+    def text(self) -> str:
+        """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
+        names = {
+            "abnormal": "abnormal",
+            "normal": "normal",
+            "refer": "referred",
+            "refused": "refused",
+            "not read": "not read",
+        }
+        counts = [
+            f"{self.by_answer[key]:,} {name}" for key, name in names.items() if key != "refer" or self.by_answer[key]
+        ]
+        warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
+        repeats = self.files - self.different
+        repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""
+        return f"{self.files:,} file{'s' * (self.files != 1)}: {', '.join(counts)}{warned}{repeated}"
+
+
+def read_files(
+    reader: Reader,
+    files: Sequence[str],
+    out: Path,
+    *,
+    sort: bool = False,
+    fresh: bool = False,
+    batch_size: int = BATCH,
+    decoders: int = DECODERS,
+    say: Say = silent,
+    bar: Bar = no_bar,
+) -> Summary | None:
+    """Read `files` into the table `out` (.csv, .json or .parquet), one row a file, in their order or the worklist's.
+
+    What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
+    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole.
+    None when another process wrote the table. Raises UsageError for another ending, or when the work folder is of other
+    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost,
+    and, before anything is read, for a place that cannot be written.
+    """
+    format_of(out)
+    refuse_unwritable(out)
+    with Work.open(out, reader, files, fresh=fresh) as work:
+        if work.found:
+            say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")
+        if out.exists():
+            say(f"{out}: will be replaced when all is read")
+        with bar("reading") as progress:
+            read_rest(reader, work, batch_size=batch_size, decoders=decoders, progress=progress)
+        with work.finishing() as ours:
+            if not ours:
+                say(f"{out}: written by another process")
+                return None
+            summary = Summary(different=work.journal.count()[1])
+            for left in out.parent.glob(f".{out.name}.*.tmp"):  # by a process killed while it wrote
+                left.unlink(missing_ok=True)
+            write_table(summary.counted(work.rows(sort=sort)), out, members=len(reader.members))
+    return summary
+
+
+@contextmanager
+def reading_aside(reader: Reader, files: Sequence[str]) -> Iterator[Work]:
+    """A work folder for a table that goes to no file, in a temporary place; read it with `read_rest`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cxreader-") as folder,
+        Work.open(Path(folder) / "t", reader, files) as work,
+    ):
+        yield work
+
+
+def read_rest(
+    reader: Reader,
+    work: Work,
+    *,
+    batch_size: int = BATCH,
+    decoders: int = DECODERS,
+    progress: Progress | None = None,
+) -> None:
+    """Read until every file of the work has its answer; shards that other processes hold are waited for, or taken over."""
+    while True:
+        if progress is not None:
+            progress(work.journal.count()[0], work.manifest.files)
+        for found in read_shard(
+            reader, work.todo(), known=work.journal.known, batch_size=batch_size, decoders=decoders
+        ):
+            work.commit(found)
+            if progress is not None:
+                progress(work.journal.count()[0], work.manifest.files)
+        if work.is_done():
+            return
+        time.sleep(_PATIENCE)

@@ -1,0 +1,1 @@
+"""Is this an image that the network may answer: header, picture, and out-of-distribution detection."""

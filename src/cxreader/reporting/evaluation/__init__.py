@@ -1,0 +1,1 @@
+"""The page, the figures, the tables and the model card of one evaluation."""

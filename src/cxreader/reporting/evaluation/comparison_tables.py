@@ -1,0 +1,203 @@
+"""The tables of the report: better than what, the worklist, the labels, looking where, and shortcuts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxreader.evaluation.comparison.paired import TESTED
+from cxreader.evaluation.comparison.second_reading import CELLS, PAIRS
+from cxreader.evaluation.statistics.metrics import METRIC_NAMES, METRIC_TITLES
+from cxreader.evaluation.worklist.queueing import MEASURES
+from cxreader.evaluation.worklist.reading_room import DAYS
+from cxreader.findings import FINDINGS
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    cell,
+    methods_of,
+    on,
+    p_words,
+    share_words,
+    told,
+    words,
+)
+
+if TYPE_CHECKING:
+    from cxreader.evaluation.comparison.paired import ModelPair, PairedComparison
+    from cxreader.evaluation.comparison.second_reading import LabelComparison
+    from cxreader.evaluation.evaluate import Evaluation
+    from cxreader.evaluation.shortcuts.records import Rival, ShortcutAudit
+    from cxreader.evaluation.worklist.queueing import Triage, Turnaround
+    from cxreader.evaluation.worklist.reading_room import Shift
+    from cxreader.explanation.localisation_report import LocalisationReport, Located
+    from cxreader.explanation.sanity_report import SanityReport
+
+_MEASURE_HEADS = {"mean": "Mean", "p95": "95th centile", "maximum": "Longest"}
+_LOCATED = ("iou", "iou_25", "pointing", "energy")
+
+
+def baselines_table(evaluation: Evaluation) -> Table:
+    """Each baseline's AUC on the same images, and what the model gains over it."""
+    rows = tuple(
+        Row(name, (cell(e), cell(evaluation.comparisons[f"auc minus {name}"], signed=True)))
+        for name, e in evaluation.baselines.items()
+    )
+    caption = f"Paired on the same patients: {methods_of(evaluation.comparisons)}. {on(evaluation.metrics['auc'])}."
+    return Table(("Baseline", "Its AUC", "AUC of the model minus it"), rows, caption)
+
+
+def models_table(models: PairedComparison) -> Table:
+    """Every model alone: AUC with DeLong's interval, the other metrics with percentile intervals."""
+    others = [name for name in METRIC_NAMES if name != "auc"]
+    rows = tuple(
+        Row(
+            name,
+            (cell(auc), *(cell(models.metrics[name][metric]) for metric in others)),
+            (f"abnormal from {models.thresholds[name]:.3f} on",),
+        )
+        for name, auc in models.auc.items()
+    )
+    first = next(iter(models.auc))
+    methods = methods_of({"auc": models.auc[first], "other": models.metrics[first]["brier"]})
+    heads = ("Model", "AUC", *(METRIC_TITLES[name].split(" (")[0] for name in others))
+    return Table(heads, rows, f"95 % intervals: {methods}. {on(models.auc[first])}.")
+
+
+def pairs_table(models: PairedComparison) -> Table:
+    """Every pair: differences with intervals, and the p-values of DeLong's and McNemar's tests adjusted by Holm."""
+    caption = (
+        "First minus second on the same images; above 0 the first is better. AUC: DeLong clustered by patient; the others: "
+        "bootstrap of the difference, p by McNemar clustered by patient. p-values are adjusted by Holm over the "
+        f"{len(models.pairs)} pair{'s' * (len(models.pairs) > 1)}. {on(models.pairs[0].auc)}."
+    )
+    heads = ("Pair", *(METRIC_TITLES[name].split(" (")[0] for name in TESTED))
+    return Table(heads, tuple(map(_pair_row, models.pairs)), caption)
+
+
+def _pair_row(pair: ModelPair) -> Row:
+    cells = []
+    for name in TESTED:
+        estimate, test = pair.auc if name == "auc" else pair.differences[name], pair.tests[name]
+        told = f"{p_words(pair.adjusted_p[name])}{f' ({test.reason})' if test.reason else ''}"
+        cells.append(cell(estimate, signed=True, note=told))
+    return Row(f"{pair.first} minus {pair.second}", tuple(cells))
+
+
+def triage_table(triage: Triage) -> Table:
+    """Minutes until read, abnormal and normal apart, and what changes against first come."""
+    heads = [*_MEASURE_HEADS.values()] * 2
+    caption = f"{room_words(triage)} Below each number its 95 % interval over replications, and the change against first come."
+    over = (("Abnormal images, minutes until read", 3), ("Normal images, minutes until read", 3))
+    return Table(("Read in the order", *heads), tuple(map(_triage_row, triage.results)), caption, over)
+
+
+def _triage_row(result: Turnaround) -> Row:
+    cells = []
+    for who in ("abnormal", "normal"):
+        for measure in MEASURES:
+            change = result.change[who][measure] if result.change else None
+            note = "" if change is None or np.isnan(change.value) else told(change, 0, signed=True)
+            cells.append(cell(result.times[who][measure], 0, note=note))
+    return Row(str(result.discipline), tuple(cells))
+
+
+def room_words(triage: Triage) -> str:
+    """The reading room that was simulated, in one or two sentences."""
+    when = "at recorded times" if triage.recorded else "at random"
+    day = "" if np.isnan(triage.images_a_day) else f", {triage.images_a_day:,.0f} a day"
+    how = "as recorded" if triage.reading is None else f"{triage.reading.kind} with mean {triage.reading.mean:g} min"
+    load = "" if np.isnan(triage.load) else f"; readers busy {share_words(triage.load)} of their time"
+    return (
+        f"Images arrive {when}{day}, {share_words(triage.prevalence)} abnormal; a reading takes {how}; readers: "
+        f"{', '.join(map(_shift, triage.shifts))}{load}. {triage.n_replications} replications of {triage.n_images:,} images, "
+        f"seed {triage.seed}; the predictions are held fixed, so the intervals tell how exact the simulation is."
+    )
+
+
+def _shift(shift: Shift) -> str:
+    days = "every day" if len(shift.days) == len(DAYS) else ", ".join(DAYS[k] for k in shift.days)
+    return f"{shift.readers} from {shift.start:g} to {shift.end:g} h {days}"
+
+
+def labels_tables(labels: LabelComparison) -> dict[str, Table]:
+    """The model against both readings, and how far the three agree; by title."""
+    scores = tuple(
+        Row(METRIC_TITLES[m], (cell(labels.first[m]), cell(labels.second[m]), cell(labels.change[m], signed=True)))
+        for m in METRIC_NAMES
+    )
+    pairs = tuple(Row(_sentence(pair), (cell(labels.kappa[pair]), cell(labels.agreement[pair]))) for pair in PAIRS)
+    counts = ", ".join(f"{labels.labels[name]:,} {name}" for name in CELLS)
+    twice = sum(labels.labels.values())
+    caption = f"{twice:,} images were read twice: {counts}. {labels.only_first:,} have no second label"
+    caption += f"; {labels.unknown:,} second labels have no prediction." if labels.unknown else "."
+    methods = methods_of({"auc": labels.first["auc"]})
+    return {
+        "The model against each reading": Table(
+            ("Metric", "First labels", "Second reading", "Change, paired"),
+            scores,
+            f"{caption} 95 % intervals: {methods}.",
+        ),
+        "Who agrees with whom": Table(
+            ("Pair", "Kappa", "Share alike"),
+            pairs,
+            f"Cohen's kappa: 1 is full agreement, 0 none beyond chance. {caption}",
+        ),
+    }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def localisation_table(report: LocalisationReport) -> Table:
+    """By finding: the model's maps, the fixed map, and the gain."""
+    from cxreader.explanation.map_scores import METRIC_TITLES as TITLES
+
+    parts = {"model": "the model's maps", "null": "a fixed map", "gain": "gain"}
+    shown = parts if report.all.model else {"null": parts["null"]}
+    caption = (
+        "Means over boxes, 95 % intervals by patient. The fixed map is the mean of other patients' boxes and looks at no image. "
+        + " ".join(report.notes)
+    )
+    rows = tuple(_located_row(group, part, title) for group in report.groups for part, title in shown.items())
+    return Table(("Finding", *(TITLES[metric] for metric in _LOCATED)), rows, caption)
+
+
+def _located_row(group: Located, part: str, title: str) -> Row:
+    display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
+    cells = tuple(cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
+    who = "patients not known" if group.patients is None else _number(group.patients, "patient")
+    rests_on = f"{_number(group.boxes, 'box', 'boxes')}, {_number(group.images, 'image')}; {who}"
+    return Row(f"{display}: {title}", cells, (rests_on,))
+
+
+def _number(n: int, one: str, several: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
+
+
+def sanity_table(report: SanityReport) -> Table:
+    """Likeness of the maps to the model's own, stage by stage."""
+    rows = tuple(Row(s.stage, (cell(s.rank_correlation), cell(s.ssim), Cell(f"{s.flat:,}"))) for s in report.stages)
+    caption = (
+        f"Weights made random from the head back to the stage named, {report.images:,} images, seed {report.seed}; the lower, "
+        "the more the maps depend on what was learnt. Flat maps have no rank correlation."
+    )
+    return Table(("Random from here to the head", "Rank correlation", "SSIM", "Flat maps"), rows, caption)
+
+
+def rivals_table(audit: ShortcutAudit) -> Table:
+    """The model beside what sees no disease, and the model itself on parts of the image."""
+    rows = tuple(_rival_row(rival, audit) for rival in (*audit.baselines, *audit.views))
+    caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
+    caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
+    return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
+
+
+def _rival_row(rival: Rival, audit: ShortcutAudit) -> Row:
+    says = rival.says(audit.limits) + (" (the best baseline)" if rival.name == audit.best else "")
+    if np.isnan(rival.auc.value):
+        return Row(rival.name, (words(""), words(""), words(says)), (rival.what,))
+    return Row(rival.name, (cell(rival.auc), cell(rival.gain, signed=True), words(says)), (rival.what,))

@@ -1,0 +1,45 @@
+"""The images whose label a model contradicts most surely, side by side: where a label is wrong, it is here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.evaluation.comparison.second_reading import Contradiction
+from cxreader.records import LABEL_NAMES
+from cxreader.reporting.evaluation.figures import INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIDE = 224
+"""Pixels of each picture."""
+_COLUMNS, _INCHES = 6, 1.5
+
+
+def draw_contact_sheet(images: Sequence[Contradiction], pixels: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """The contradicted images in their order, each with its label, the model's probability and a second label if known.
+
+    `pixels` by image, uint8 (H, W); an image without pixels is left out.
+    """
+    from matplotlib.figure import Figure
+
+    shown = [image for image in images if image.image in pixels]
+    rows = math.ceil(len(shown) / _COLUMNS)
+    figure = Figure(figsize=(_COLUMNS * _INCHES, rows * (_INCHES + 0.45)), layout="constrained", facecolor="white")
+    cells = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axes, image in zip(cells, shown, strict=False):
+        axes.imshow(pixels[image.image], cmap="gray", vmin=0, vmax=255)
+        second = "" if image.second is None else f", second {LABEL_NAMES[image.second]}"
+        axes.set_title(f"{image.probability:.2f}; label {LABEL_NAMES[image.label]}{second}", fontsize=6.5, color=INK)
+        axes.set_xlabel(shorten(image.image.rsplit("/", 1)[-1], 28, placeholder="..."), fontsize=5.5, color=MUTED)
+    for axes in cells:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,44 @@
+"""How many images a reader would refuse, as a table and in words, for the page, the card and the terminal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cxreader.evaluation.decisions.refusals import WHO, Refusals
+from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.reporting.tables import Cell, Row, Table, methods_of, on, share_words
+
+WHAT = (
+    "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
+    "frontal chest radiograph, each refusal is a false one."
+)
+
+
+def refusals_table(found: Refusals) -> Table:
+    """The share refused of all, of normal and of abnormal images."""
+    rows = tuple(
+        Row(WHO[name], (Cell(percent(share), (in_percent(share),)),), (on(share),))
+        for name, share in found.shares.items()
+    )
+    return Table(("Of", "Refused"), rows, f"95 % intervals: {methods_of(found.shares)}.")
+
+
+def refusal_words(found: Refusals) -> str:
+    """What a refusal is, the rate the artifact states, and the reasons met here with their counts."""
+    stated = "The artifact holds no rule fitted on its training images: headers and pictures alone were asked."
+    if found.stated is not None:
+        stated = f"The artifact states {share_words(found.stated)} for each of its checks, on images like its own."
+    why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
+    return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
+
+
+def percent(share: Estimate) -> str:
+    """`1.4 %`, or undefined."""
+    return "undefined" if np.isnan(share.value) else f"{100 * share.value:.1f} %"
+
+
+def in_percent(share: Estimate) -> str:
+    """The interval, `0.7 to 2.2 %`, or why there is none."""
+    if np.isnan(share.low):
+        return f"no interval: {share.reason}"
+    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"

@@ -1,0 +1,250 @@
+"""The tables of the report: how sure, at which threshold, how honest, for whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxreader.evaluation.calibration.line import BOUND
+from cxreader.evaluation.calibration.reliability import BRIER_TERMS
+from cxreader.evaluation.decisions.at_threshold import DEPLOYED, AtThreshold
+from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.statistics.metrics import METRIC_TITLES
+from cxreader.evaluation.subgroups.groupings import FINDING
+from cxreader.evaluation.subgroups.rates import METRICS
+from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    cell,
+    counted,
+    interval,
+    methods_of,
+    on,
+    p_words,
+    share_words,
+    words,
+)
+
+if TYPE_CHECKING:
+    from cxreader.evaluation.calibration.prior_shift import PriorShift
+    from cxreader.evaluation.calibration.report import CalibrationReport
+    from cxreader.evaluation.decisions.conformal import ConformalResult
+    from cxreader.evaluation.evidence import Evidence
+    from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
+    from cxreader.evaluation.subgroups.rates import Metric
+
+MEANINGS = {
+    "auc": "how often an abnormal image gets a higher probability than a normal one; 0.5 is chance",
+    "average_precision": "area under the precision-recall curve; the share of abnormal images is chance",
+    "accuracy": "share of all images that were called rightly",
+    "precision": "of the images called abnormal, the share that are",
+    "recall": "of the abnormal images, the share that were found",
+    "specificity": "of the normal images, the share that were left alone",
+    "f1": "harmonic mean of precision and recall",
+    "brier": "mean squared error of the probability; 0 is best",
+}
+BRIER_MEANINGS = {
+    "brier": "mean squared error of the probability; 0 is best",
+    "reliability": "part lost by dishonest probabilities; 0 is best, chance alone gives more",
+    "resolution": "part won by telling images apart; the more the better",
+    "uncertainty": "what the mix of labels alone gives",
+    "within_bin_variance": "spread of the probabilities inside the bins",
+    "within_bin_covariance": "part won inside the bins; may be negative",
+}
+LINE_MEANINGS = {
+    "slope": "1 is ideal; below 1 too bold, above 1 too timid",
+    "intercept": "log odds, with the slope held at 1; 0 is ideal, above 0 the probabilities are too low",
+    "intercept_at_slope": "log odds, of the line with the fitted slope",
+}
+_RATES = ("sensitivity", "specificity", "lr_positive", "lr_negative")
+_SHORT = {"sensitivity": "Sensitivity", "specificity": "Specificity", "lr_positive": "LR+", "lr_negative": "LR-"}
+_PREDICTIVE = {"ppv": "PPV", "npv": "NPV", "flagged": "Flagged"}
+_METRIC_HEADS = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+
+
+def sure_table(evaluation: Evaluation) -> Table:
+    """Every metric with its percentile interval, and BCa and DeLong where they were asked."""
+    evidence = evaluation.evidence
+    rows = []
+    for name, estimate in evaluation.metrics.items():
+        cells = [Cell(cell(estimate).value), words(interval(estimate))]
+        if evidence is not None:
+            cells.append(words(interval(evidence.bca[name])))
+        cells.append(words(rests_on(name, evaluation)))
+        rows.append(Row(METRIC_TITLES[name], tuple(cells), (MEANINGS[name],)))
+    if evidence is None:
+        brief = ("Metric", "Value", "95 % interval", "Images it rests on")
+        return Table(
+            brief, tuple(rows), f"95 % intervals: {methods_of(evaluation.metrics)}. {counted(evaluation.counts)}."
+        )
+    delong = evidence.auc_delong
+    own = (Cell(cell(delong).value), words(interval(delong)), words(""), words(rests_on("auc", evaluation)))
+    rows.insert(1, Row("AUC, DeLong", own, ("without resampling; images of one patient belong together",)))
+    methods = methods_of({**evaluation.metrics, **{f"bca {k}": e for k, e in evidence.bca.items()}, "delong": delong})
+    head = ("Metric", "Value", "95 %, percentile", "95 %, BCa", "Images it rests on")
+    return Table(head, tuple(rows), f"95 % intervals: {methods}. {counted(evaluation.counts)}.")
+
+
+def rests_on(metric: str, evaluation: Evaluation) -> str:
+    """The images a metric is computed from; a rate of few is less sure than a rate of many."""
+    c = evaluation.confusion
+    if metric == "recall":
+        return f"{evaluation.counts.abnormal:,} abnormal"
+    if metric == "specificity":
+        return f"{evaluation.counts.normal:,} normal"
+    if metric == "precision":
+        return f"{c['tp'] + c['fp']:,} called abnormal"
+    return f"{evaluation.counts.abnormal:,} abnormal, {evaluation.counts.normal:,} normal"
+
+
+def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
+    """Every operating point: rates, and predictive values at the sample's own and at the stated prevalence."""
+    counts, first = evaluation.counts, evidence.points[0]
+    own = f"As in this sample ({share_words(counts.abnormal / max(1, counts.images))} abnormal)"
+    over = [("Whatever the prevalence", len(_RATES)), (own, len(DEPLOYED))]
+    if first.prevalence is not None:
+        over.append((f"Were {share_words(first.prevalence)} abnormal", len(DEPLOYED)))
+    heads = [*_SHORT.values(), *(_PREDICTIVE[name] for _ in over[1:] for name in DEPLOYED)]
+    caption = (
+        f"95 % intervals: {methods_of(first.rates)}. {counted(counts)}. LR+: how many times as often a flag is met in the "
+        "abnormal as in the normal; LR-: the same of no flag. At another prevalence sensitivity and specificity are kept, which "
+        "holds if the abnormal images there are abnormal in the same ways."
+    )
+    if any(np.isinf(at.rates[name].high) for at in evidence.points for name in ("lr_positive", "lr_negative")):
+        caption += (
+            " Without a false alarm LR+ is infinite, without a normal image left alone LR- is; such resamples count."
+        )
+    return Table(("Operating point", *heads), tuple(map(_point_row, evidence.points)), caption, tuple(over))
+
+
+def _point_row(at: AtThreshold) -> Row:
+    point, c = at.point, at.confusion
+    fitted = (
+        f"{point.rule}; fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
+        if point.fitted_on == "calibrate"
+        else point.rule
+    )
+    rates = [cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
+    rates += [cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
+    did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} left alone"
+    return Row(f"{point.name}: from {point.threshold:.3f} on", tuple(rates), (fitted, did))
+
+
+def conformal_table(result: ConformalResult) -> Table:
+    """Of each class: whether its own label stayed possible, how many were referred, and what was answered."""
+    bound = share_words(1 - result.rule.alpha)
+    rows = []
+    for who in ("abnormal", "normal"):
+        n = result.counts[who]
+        cells = (
+            cell(result.measures[f"coverage_{who}"]),
+            cell(result.measures[f"referred_{who}"]),
+            *(Cell(f"{n[name]:,}") for name in ("abnormal", "normal", "both", "neither")),
+        )
+        rows.append(Row(f"Truly {who}", cells, (f"{sum(n.values()):,} images",)))
+    caption = (
+        f"Rule fitted on calibrate ({result.rule.n_positive:,} abnormal, {result.rule.n_negative:,} normal images): abnormal is "
+        f"possible from {result.rule.abnormal_from:.3f} on, normal up to {result.rule.normal_to:.3f}; referred where both or "
+        f"neither is possible. Coverage should reach {bound} in each class. Intervals: {methods_of(result.measures)}."
+    )
+    head = ("", "Coverage", "Referred", "Answered abnormal", "Answered normal", "Both possible", "Neither possible")
+    return Table(head, tuple(rows), caption)
+
+
+def calibration_table(report: CalibrationReport, prior: PriorShift | None = None) -> Table:
+    """ECE, the parts of the Brier score, slope and intercepts; how common abnormal images are, by label and by `prior`."""
+    reliability, line = report.reliability, report.line
+    chance = reliability.ece_if_calibrated
+    alone = "how far chance alone would part them is not defined here"
+    if not np.isnan(chance):
+        alone = f"chance alone would give {chance:.3f} in these bins; the interval lies too high, being biased upwards"
+    rows = [
+        Row(
+            "Calibration error (ECE)",
+            (cell(reliability.ece),),
+            (f"mean distance of probability and share of abnormal over {len(reliability.bins)} bins; {alone}",),
+        ),
+        *(Row(_title(name), (cell(getattr(line, name)),), (LINE_MEANINGS[name],)) for name in LINE_MEANINGS),
+        *(Row(_title(name), (cell(reliability.brier[name], 4),), (BRIER_MEANINGS[name],)) for name in BRIER_TERMS),
+        Row("Mean probability", (cell(reliability.mean_probability),), ("what the model makes the share of abnormal",)),
+        Row("Share of abnormal", (cell(reliability.prevalence),), ("what it is in this sample",)),
+    ]
+    if prior is not None:
+        told = "the likeliest share if only that changed since calibration; no label was looked at"
+        rows.append(Row("Share of abnormal, from the probabilities alone", (cell(prior.estimated),), (told,)))
+    rows = [Row(row.name, (Cell(row.cells[0].value), words(*row.cells[0].below)), row.notes) for row in rows]
+    caption = (
+        "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "
+        f"{methods_of({'ece': reliability.ece, **{n: getattr(line, n) for n in LINE_MEANINGS}})}. {on(reliability.ece)}."
+    )
+    if line.bounded:
+        beyond = f"{line.bounded:,} probabilit{'ies lie' if line.bounded > 1 else 'y lies'}"
+        caption += f" Slope and intercepts: {beyond} within {BOUND:g} of 0 or 1 and count as that far from it."
+    if prior is not None:
+        caption += f" Calibrated where {100 * prior.calibrated_at:.0f} % of the images were abnormal."
+    return Table(("Measure", "Value", "95 % interval"), tuple(rows), caption)
+
+
+def _title(name: str) -> str:
+    titles = {"brier": "Brier score", "slope": "Calibration slope", "intercept": "Calibration intercept"}
+    return titles.get(name, name.replace("_", " ").capitalize())
+
+
+def bins_table(report: CalibrationReport) -> Table:
+    """Every bin of the reliability diagram."""
+    rows = tuple(
+        Row(
+            f"{b.low:.3f} to {b.high:.3f}",
+            (
+                Cell(f"{b.mean_probability:.3f}"),
+                Cell(cell(b.observed).value),
+                words(interval(b.observed)),
+                words(on(b.observed)),
+            ),
+        )
+        for b in report.reliability.bins
+    )
+    head = ("Probabilities", "Mean probability", "Truly abnormal", "95 % interval", "Images and patients in the bin")
+    return Table(head, rows, "Bins of equal mass; images of one probability are never parted.")
+
+
+def subgroup_table(subgroups: Subgroups) -> Table:
+    """Every group with its metrics, and its gaps to the rest with their adjusted p-values."""
+    rows = tuple(_subgroup_row(group) for group in subgroups.groups)
+    first = subgroups.groups[0]
+    methods = methods_of(
+        {metric: first.metrics[metric] for metric in METRICS if not np.isnan(first.metrics[metric].low)}
+    )
+    caption = (
+        f"At {subgroups.point.name} (from {subgroups.point.threshold:.3f} on). Gap: the group minus the rest whose value is "
+        "known; of a finding, the other abnormal images against the same normal ones, so that its specificity is that of all. "
+        f"Flagged: p below 0.05 after Holm over {subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
+    )
+    head = ("Group", *(name for metric in METRICS for name in (_METRIC_HEADS[metric], "Gap")))
+    return Table(head, rows, caption)
+
+
+def _subgroup_row(group: Subgroup) -> Row:
+    from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
+
+    rests = group.metrics["auc"]
+    notes = [f"{DIMENSION_TITLES[group.dimension]}; {on(rests)}"]
+    if group.too_small is not None:
+        notes.append(f"too small to be tested: {group.too_small}, fewer than {FEW_PATIENTS}")
+    cells = [c for metric in METRICS for c in _subgroup_cells(group, metric)]
+    return Row(group.name, tuple(cells), tuple(notes))
+
+
+def _subgroup_cells(group: Subgroup, metric: Metric) -> tuple[Cell, Cell]:
+    if group.dimension == FINDING and metric == "specificity":  # told in the caption
+        return words(""), words("")
+    gap = group.gaps[metric]
+    own = cell(group.metrics[metric], 2)
+    if np.isnan(gap.estimate.value):
+        return own, words("")
+    tested = "not tested" if np.isnan(gap.p_holm) else f"{p_words(gap.p_holm)}{', flagged' if gap.flagged else ''}"
+    worse = gap.flagged and gap.estimate.value < 0
+    return own, cell(gap.estimate, 2, signed=True, alert=worse, note=tested)

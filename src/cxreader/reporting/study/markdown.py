@@ -1,0 +1,68 @@
+"""The table of a study as Markdown, for a document that shows a run and the command that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from cxreader.evaluation.comparison.records import RowResult
+from cxreader.reporting.study.figures import counts_of
+from cxreader.reporting.study.published import STUDY_DATA, STUDY_TITLE
+from cxreader.reporting.study.records import StudyReport, StudyRow
+
+_METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
+
+
+def table_markdown(report: StudyReport) -> str:
+    """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
+    comparison = report.comparison
+    seeds = max(len(row.trainings) for row in report.rows)
+    header = ("Model", "Weights", "Best tune accuracy", *_METRICS.values(), "Published accuracy, AUC")
+    lines = [
+        f"**{comparison.headline()}** {comparison.detail()}",
+        "",
+        _line(header),
+        _line("---" for _ in header),
+        *(_line(_cells(row, result)) for row, result in report.pairs),
+        "",
+        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
+        f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
+        f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
+        f"({STUDY_DATA}): not comparable number by number.",
+        "",
+        *(f"- {warning}" for warning in report.warnings),
+        "",
+        "```",
+        report.command,
+        "```",
+        "",
+        "; ".join(f"{name}: {value}" for name, value in report.provenance.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:
+    tune = [training.tune_accuracy for training in row.trainings]
+    published = "no such row"
+    if row.published is not None:
+        published = f"{row.published.words('accuracy')}, {row.published.words('auc')}"
+    metrics = (_cell(result, metric) for metric in _METRICS)
+    return (row.name, row.weights, f"{np.mean(tune):.3f} {_spread(tune)}, {row.n_tune:,} images", *metrics, published)
+
+
+def _cell(result: RowResult, metric: str) -> str:
+    estimate = result.metrics[metric]
+    if np.isnan(estimate.value):
+        return f"undefined ({estimate.reason})"
+    return f"{estimate.value:.3f} ({estimate.interval}) {_spread(result.by_seed[metric])}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    known = [value for value in values if not np.isnan(value)]
+    return f"[{min(known):.3f}-{max(known):.3f}]" if known else ""
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

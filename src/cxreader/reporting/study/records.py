@@ -1,0 +1,207 @@
+"""What a study of several networks shows: frozen records, filled by whoever trained them, and their numbers as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.errors import DataError
+from cxreader.evaluation.comparison.records import Comparison, RowResult
+from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.records import Label
+from cxreader.reporting.study.published import PublishedRow
+
+Picture = bytes | NDArray[np.uint8]
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CohortPart:
+    """One part of the split (train, tune, calibrate, test) in counts; `patients` None where no patient is known."""
+
+    name: str
+    images: int
+    patients: int | None
+    normal: int
+    abnormal: int
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image of the cohort, true boxes already drawn: PNG bytes, or pixels uint8 (H, W) or (H, W, 3)."""
+
+    image: Picture
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """On whom the study rests. `findings` and `views`: name -> images in each part, in the order of `parts`.
+
+    `leak` says in words whether a patient stands in two parts.
+    """
+
+    parts: tuple[CohortPart, ...]
+    leak: str
+    findings: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    views: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Mean cross-entropy on the training and the tune images, and the accuracy in [0, 1] on the tune images."""
+
+    train_loss: float
+    tune_loss: float
+    tune_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseCurve:
+    """One phase of a training; `best_epoch`, counted from 1, is the stopping point whose weights were kept."""
+
+    name: str
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One seed: its phases in order, the best accuracy on the tune images, and the seconds it took."""
+
+    seed: int
+    phases: tuple[PhaseCurve, ...]
+    tune_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network costs: weights in all and those that learn, multiply-adds doubled an image, images a second read.
+
+    None where it was not measured; `note` says on what, or why not.
+    """
+
+    parameters: int
+    learning_parameters: int
+    flops: float | None = None
+    images_per_second: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """One network of the study; `name` is its contender's. `weights` and `settings` in words.
+
+    `n_tune` images chose its best epochs. `published` is the study's own row, None where it has none.
+    """
+
+    name: str
+    model: str
+    weights: str
+    settings: str
+    trainings: tuple[Training, ...]
+    n_tune: int
+    cost: Cost
+    published: PublishedRow | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one network says of a panel's image: calibrated probability of abnormal, decision, heat map on the image."""
+
+    name: str
+    probability: float
+    decision: Label
+    overlay: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class StudyPanel:
+    """One image as all networks read it; `findings` names what is truly there."""
+
+    title: str
+    truth: Label
+    image: Picture
+    looks: tuple[Look, ...]
+    findings: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration of a search by its rank on the tune images."""
+
+    rank: int
+    parameters: Mapping[str, Value]
+    tune_accuracy: float
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A search, ranked on `n_tune` images; `optimism` is by how much its winner's own figure flatters it."""
+
+    trials: tuple[Trial, ...]
+    n_tune: int
+    optimism: Estimate | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """All that the page of a study shows. `rows` stand in the order of `comparison.rows`, with their names and seeds.
+
+    `panels` by group, such as "all right", "wrong", "networks disagree". `provenance` holds plain values (version, date,
+    git revision, machine, seeds, split digest), `command` repeats the study.
+    Raises DataError where rows and comparison do not belong together.
+    """
+
+    title: str
+    cohort: Cohort
+    rows: tuple[StudyRow, ...]
+    comparison: Comparison
+    panels: Mapping[str, tuple[StudyPanel, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Value] = field(default_factory=dict)
+    command: str = ""
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        told = [(row.name, tuple(t.seed for t in row.trainings)) for row in self.rows]
+        judged = [(row.name, row.seeds) for row in self.comparison.rows]
+        if told != judged:
+            raise DataError(f"the rows {told} are not those judged {judged}", mend="give one row a contender, in order")
+
+    @property
+    def pairs(self) -> tuple[tuple[StudyRow, RowResult], ...]:
+        """Each network as it was trained and as it was judged."""
+        return tuple(zip(self.rows, self.comparison.rows, strict=True))
+
+
+def numbers(report: StudyReport) -> dict[str, Any]:
+    """Everything the figures and tables show as plain values for strict JSON; pictures are left out, NaN is None."""
+    values: dict[str, Any] = {f.name: _plain(getattr(report, f.name)) for f in fields(report)}
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Estimate | Comparison):
+        return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        inside = {f.name: getattr(value, f.name) for f in fields(value)}
+        return {name: _plain(v) for name, v in inside.items() if not isinstance(v, bytes | np.ndarray)}
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not np.isfinite(value) else value

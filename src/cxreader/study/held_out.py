@@ -1,0 +1,65 @@
+"""The test part as a trained network reads it: once, from the pixel cache, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from cxreader.data.dataset import CachedImages
+from cxreader.evaluation.calibration.temperature import margin
+from cxreader.evaluation.predictions import read_predictions, write_predictions
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import load_artifact
+from cxreader.records import ImageRecord, PredictionTable
+from cxreader.runs import RunFolder, write_json
+from cxreader.training.cohort import Cohort
+
+TEST, TEST_OF, READINGS = "test.csv", "test_of.json", "test_part.json"
+_BATCH = 64
+
+
+def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
+    """The run's answers on the test part, and its threshold; read once from the pixel cache, then kept in `test.csv`.
+
+    Kept with the hash of what was read and by whom: other pixels, labels or images, or another artifact, are read anew.
+    """
+    artifact, part = load_artifact(run.artifact), cohort.parts["test"]
+    images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
+    asked = json.dumps([artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images])
+    digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+    path, sidecar = run.path / TEST, run.path / TEST_OF
+    if not path.exists() or not sidecar.exists() or json.loads(sidecar.read_text(encoding="utf-8"))["of"] != digest:
+        _read(run, part, [cohort.index.by_image[image] for image in images], path)
+        write_json(sidecar, {"of": digest})
+    return read_predictions(path), artifact.operating_point().threshold
+
+
+def _read(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], path: Path) -> None:
+    reader = Reader.load(run.path)
+    batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
+    normalise = reader.artifact.spec.normalise
+    logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
+    probability = reader.calibrator.apply(margin(logits))
+    known = any(record.patient is not None for record in records)
+    patient = np.array([record.group for record in records], np.str_) if known else None
+    images = np.array([record.image for record in records], np.str_)
+    write_predictions(path, PredictionTable(images, part.labels.astype(np.int8), probability, patient))
+
+
+def record_reading(folder: Path, artifacts: Mapping[str, str]) -> int:
+    """Note that these artifacts (name: id) are about to read the test part; answers how often others had done so before.
+
+    Kept in `test_part.json`. Reading it again by the same artifacts is no new reading: nothing was chosen in between.
+    """
+    path = folder / READINGS
+    readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if not readings or readings[-1]["artifacts"] != dict(artifacts):
+        readings.append({"date": datetime.now(UTC).isoformat(timespec="seconds"), "artifacts": dict(artifacts)})
+        write_json(path, readings)
+    return len(readings) - 1

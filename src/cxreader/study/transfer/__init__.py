@@ -1,0 +1,1 @@
+"""What pretrained weights gain, by number of patients."""

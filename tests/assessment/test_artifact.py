@@ -1,0 +1,155 @@
+"""Judging an artifact: on its own test part, on anybody's images, and never on who set it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cxreader.assessment.artifact import judge
+from cxreader.assessment.cohort import ask_run, ask_source, without_training_patients
+from cxreader.data.split import Split
+from cxreader.errors import DataError
+from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
+from cxreader.inference.reader import Reader
+from cxreader.progress import no_bar
+from cxreader.records import ImageRecord
+from cxreader.runs import RunFolder
+
+
+@pytest.fixture(scope="module")
+def reader(small_run: Path) -> Reader:
+    return Reader.load(small_run)
+
+
+@pytest.fixture(scope="module")
+def judged(reader: Reader, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
+    out = tmp_path_factory.mktemp("judged")
+    return judge(reader, ask_run(small_run), out, bar=no_bar), out
+
+
+def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small_run: Path) -> None:
+    evaluation, out = judged
+    table = read_predictions(out / "predictions.csv")
+    assert set(table.image.tolist()) == set(Split.load(RunFolder(small_run).split).parts["test"])
+    assert evaluation.metrics["auc"].value == pytest.approx(roc_auc_score(table.label, table.probability))
+    header = next(csv.reader((out / "predictions.csv").read_text().splitlines()))
+    assert header[:4] == ["image", "patient", "label", "probability"]
+    card = (out / "model_card.md").read_text()
+    assert "not told by the artifact" not in card
+    assert Reader.load(small_run).artifact.id in card
+    stored = json.loads((out / "evaluation.json").read_text())
+    assert stored["schema"] == 3
+    assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value
+    assert {"roc.png", "roc.svg", "confusion.png", "report.html"} <= {path.name for path in out.iterdir()}
+    assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings
+    assert list(evaluation.baselines) == ["16 x 16 thumbnail, logistic regression"]
+    difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, logistic regression"]
+    assert difference.value == pytest.approx(
+        evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value
+    )
+
+
+def test_on_the_whole_source_everybody_who_set_it_is_left_out_and_counted(
+    reader: Reader, small_run: Path, small_world: Path, judged: tuple[Evaluation, Path], tmp_path: Path
+) -> None:
+    """The whole source less train, tune and calibrate is the test part: the same figures, the others counted by part."""
+    evaluation = judge(reader, ask_source(str(small_world), name="world"), tmp_path, bar=no_bar)
+    split = Split.load(RunFolder(small_run).split)
+    surplus = sum(split.surplus.values())
+    assert surplus == 0
+    for part in ("train", "tune", "calibrate"):
+        assert evaluation.counts.excluded[f"the patient set this model ({part})"] == len(split.parts[part])
+    assert evaluation.metrics["auc"].value == judged[0].metrics["auc"].value
+
+
+def test_patients_are_recognised_in_an_unnamed_source_and_strangers_are_not(reader: Reader) -> None:
+    def record(source: str, patient: str) -> ImageRecord:
+        return ImageRecord("a.png", 1, patient=patient, source=source)
+
+    known = next(
+        p
+        for p in (f"p{i}" for i in range(60))
+        if not without_training_patients(reader.artifact, [record("world", p)])[0]
+    )
+    assert without_training_patients(reader.artifact, [record("", known)])[0] == ()
+    assert len(without_training_patients(reader.artifact, [record("other hospital", known)])[0]) == 1
+    assert len(without_training_patients(reader.artifact, [record("world", "p1000")])[0]) == 1
+    unnamed = replace(reader.artifact.patients, sources=("",))
+    assert (
+        len(without_training_patients(replace(reader.artifact, patients=unnamed), [record("world", "p1000")])[0]) == 1
+    )
+
+
+def test_nobody_left_is_an_error_that_says_why(
+    reader: Reader, small_run: Path, small_world: Path, tmp_path: Path
+) -> None:
+    question = ask_source(str(small_world), name="world", split=str(RunFolder(small_run).split), part="train")
+    with pytest.raises(DataError, match=r"no image is left to judge.*set this model \(train\)"):
+        judge(reader, question, tmp_path, bar=no_bar)
+
+
+def test_a_worklist_that_lacks_a_class_is_refused_before_an_image_is_read(
+    reader: Reader, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reader, "read_many", lambda *_args, **_options: pytest.fail("an image was read"))
+    question = ask_source(str(small_world), name="elsewhere")
+    ill = replace(question, records=tuple(record for record in question.records if record.label == 1))
+    times = Arrivals(np.arange(0.0, 600.0, 5.0))
+    asked = Asked(prevalence=0.1, room=ReadingRoom(ReadingTime("fixed", 4), recorded=times))
+    with pytest.raises(DataError, match="lack a class to draw from"):
+        judge(reader, ill, tmp_path, bar=no_bar, asked=asked)
+
+
+def test_an_unreadable_image_is_counted_and_listed(
+    reader: Reader, small_world: Path, small_run: Path, tmp_path: Path
+) -> None:
+    world = tmp_path / "world"
+    shutil.copytree(small_world, world)
+    bad = Split.load(RunFolder(small_run).split).parts["test"][0]
+    (world / bad).write_bytes(b"torn")
+    evaluation = judge(reader, ask_source(str(world), name="world"), tmp_path / "out", bar=no_bar)
+    assert evaluation.counts.excluded["the image cannot be read"] == 1
+    assert list(json.loads((tmp_path / "out/unread.json").read_text())) == [bad]
+
+
+def test_without_patients_every_report_says_so(reader: Reader, small_world: Path, tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    for name in ("normal", "abnormal"):
+        (world / name).mkdir(parents=True)
+    for path in sorted(small_world.glob("*.png"))[:40]:
+        label = ("normal", "abnormal")[int(path.stem[:3]) % 2]
+        shutil.copy(path, world / label / f"new-{path.name}")
+    evaluation = judge(reader, ask_source(str(world)), tmp_path / "out", bar=no_bar)
+    assert any("patient" in warning and "impossible" in warning for warning in evaluation.warnings)
+    assert evaluation.metrics["auc"].n_patients is None
+    assert "impossible" in (tmp_path / "out/report.html").read_text()
+
+
+def test_a_split_by_image_is_judged_with_its_leak_printed(small_world: Path, tmp_path: Path) -> None:
+    from tests.world import world_config
+
+    from cxreader.config import parse_config
+    from cxreader.training.train import train
+
+    values = world_config(small_world).model_dump()
+    values["split"]["kind"] = "image-random"
+    values["training"]["phases"] = ["head"]
+    values["training"]["head"]["epochs"] = 1
+    train(parse_config(values), tmp_path / "run", say=lambda _: None)
+    evaluation = judge(Reader.load(tmp_path / "run"), ask_run(tmp_path / "run"), tmp_path / "out", bar=no_bar)
+    split = Split.load(tmp_path / "run/split.json")
+    patients = {part: {image[:3] for image in images} for part, images in split.parts.items()}
+    shared = sum(image[:3] in patients["train"] for image in split.parts["test"])
+    assert shared > 0
+    assert any(f"{shared} of {len(split.parts['test'])} test images" in warning for warning in evaluation.warnings)
+    assert np.isfinite(evaluation.metrics["accuracy"].value)

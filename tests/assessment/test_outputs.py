@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.reporting.evaluation.world import PATIENT, beside, rich, table
+
+from cxreader.assessment.outputs import write_out
+from cxreader.evaluation.evaluate import Evaluation
+
+
+def test_everything_is_written_and_only_the_predictions_name_patients(tmp_path: Path) -> None:
+    looked = beside()
+    write_out(
+        rich(), table(), {"broken.png": "not an image"}, tmp_path,
+        shortcuts=looked.shortcuts, localisation=looked.localisation, sanity=looked.sanity, facts={"Network": "a net"},
+    )  # fmt: skip
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"evaluation.json", "report.html", "model_card.md", "predictions.csv", "unread.json"} <= names
+    assert {"shortcuts.json", "localisation.json", "sanity.json"} <= names
+    for figure in (
+        "roc",
+        "reliability",
+        "decision_curve",
+        "subgroups",
+        "triage",
+        "shortcuts",
+        "localisation",
+        "sanity",
+    ):
+        assert {f"{figure}.png", f"{figure}.svg"} <= names
+    assert Evaluation.load(tmp_path / "evaluation.json").to_json() == rich().to_json()
+    assert json.loads((tmp_path / "unread.json").read_text()) == {"broken.png": "not an image"}
+    assert "**Network**: a net" in (tmp_path / "model_card.md").read_text()
+    told = [path.name for path in tmp_path.iterdir() if PATIENT in path.read_bytes().decode("utf-8", "replace")]
+    assert told == ["predictions.csv"]

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from cxreader.errors import DataError, TableError, UsageError
+from cxreader.evaluation.worklist import queueing
+from cxreader.evaluation.worklist.policies import DISCIPLINES, FIRST_COME, Discipline, serve
+from cxreader.evaluation.worklist.queueing import Triage, Turnaround, simulate_triage
+from cxreader.evaluation.worklist.reading_room import (
+    ALWAYS,
+    DAY,
+    Arrivals,
+    ReadingRoom,
+    ReadingTime,
+    Shift,
+    read_arrivals,
+)
+from cxreader.records import OperatingPoint, PredictionTable
+
+HALF = OperatingPoint("half", 0.5, "r", 1, 1)
+# Waits at a load of 0.7 vary much from one replication to the next: so many bring the standard error near one percent.
+N_CHECKED = 500
+FLAGGED, BY_PROBABILITY = Discipline("flagged"), Discipline("probability")
+
+
+def _table(
+    sensitivity: float = 1.0, specificity: float = 1.0, n: int = 1000, prevalence: float = 0.3
+) -> PredictionTable:
+    """A reader who flags exactly these shares, with 0.9 or 0.1."""
+    n_abnormal = round(n * prevalence)
+    label = np.repeat([1, 0], [n_abnormal, n - n_abnormal])
+    hit, spared = round(n_abnormal * sensitivity), round((n - n_abnormal) * specificity)
+    flagged = np.concatenate([np.arange(n_abnormal) < hit, np.arange(n - n_abnormal) >= spared])
+    return PredictionTable(np.array([str(k) for k in range(n)]), label, np.where(flagged, 0.9, 0.1))
+
+
+def _mean(result: Turnaround, who: str, within: float, expected: float, measure: str = "mean") -> None:
+    """The closed form lies within one and a half half-widths (three standard errors), and these are narrow."""
+    estimate = result.times[who][measure]
+    half = (estimate.high - estimate.low) / 2
+    assert half < within * expected
+    assert abs(estimate.value - expected) < 1.5 * half, f"{estimate} is not {expected}"
+
+
+def _room(kind: str, mean: float, load: float, sd: float | None = None, readers: int = 1) -> ReadingRoom:
+    reading = ReadingTime(kind, mean, sd)  # type: ignore[arg-type]
+    return ReadingRoom(reading, rate=load * readers * DAY / mean, shifts=(Shift(0, 24, readers),))
+
+
+def test_one_reader_first_come_is_the_m_m_1_queue() -> None:
+    """The turnaround is exponential with the mean m / (1 - load): 95 of 100 are done within ln 20 means."""
+    room = _room("exponential", 6, 0.6)
+    assert room.load == pytest.approx(0.6)
+    (result,) = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=N_CHECKED).results
+    _mean(result, "all", 0.02, 6 / 0.4)
+    _mean(result, "abnormal", 0.02, 6 / 0.4)
+    _mean(result, "all", 0.03, 6 / 0.4 * np.log(20), "p95")
+
+
+@pytest.mark.parametrize(("sensitivity", "specificity"), [(1.0, 1.0), (0.8, 0.9)])
+def test_flagged_first_is_cobhams_priority_queue(sensitivity: float, specificity: float) -> None:
+    """Cobham 1954: waits W0 / (1 - high) and W0 / ((1 - high)(1 - load)), W0 = load x mean for exponential times."""
+    load, mean, prevalence = 0.7, 6.0, 0.3
+    table, room = _table(sensitivity, specificity, prevalence=prevalence), _room("exponential", mean, load)
+    _, result = simulate_triage(table, HALF, room, disciplines=[FLAGGED], n_replications=N_CHECKED).results
+    high = load * (prevalence * sensitivity + (1 - prevalence) * (1 - specificity))
+    first, last = (mean + load * mean / (1 - high) / slow for slow in (1, 1 - load))
+    _mean(result, "abnormal", 0.03, sensitivity * first + (1 - sensitivity) * last)
+    _mean(result, "normal", 0.03, (1 - specificity) * first + specificity * last)
+
+
+@pytest.mark.parametrize(("kind", "sd"), [("fixed", None), ("lognormal", 4.0)])
+def test_other_reading_times_are_the_m_g_1_queue(kind: str, sd: float | None) -> None:
+    """Pollaczek and Khinchine: the wait is rate x E[S^2] / (2 (1 - load))."""
+    mean, load = 6.0, 0.6
+    _, result = simulate_triage(
+        _table(), HALF, _room(kind, mean, load, sd), disciplines=[FLAGGED], n_replications=N_CHECKED
+    ).results
+    residual = load / mean * (mean**2 + (sd or 0) ** 2) / 2
+    _mean(result, "abnormal", 0.03, mean + residual / (1 - 0.3 * load))
+    _mean(result, "normal", 0.05, mean + residual / (1 - 0.3 * load) / (1 - load))
+
+
+def test_two_readers_are_the_m_m_2_queue() -> None:
+    """Erlang C for two: the turnaround is m / (1 - load^2)."""
+    (result,) = simulate_triage(
+        _table(), HALF, _room("exponential", 6, 0.7, readers=2), disciplines=[], n_replications=N_CHECKED
+    ).results
+    _mean(result, "all", 0.02, 6 / (1 - 0.7**2))
+
+
+def test_by_probability_is_the_queue_of_many_priorities() -> None:
+    """With a share s of images above one's own, the wait is W0 / (1 - load s)^2 (Cobham's classes made ever finer)."""
+    load, mean, n = 0.7, 6.0, 4000
+    rank = (np.arange(n) + 0.5) / n
+    label = (np.random.default_rng(0).random(n) < rank).astype(int)
+    table = PredictionTable(np.array([str(k) for k in range(n)]), label, rank)
+    _, result = simulate_triage(
+        table, HALF, _room("exponential", mean, load), disciplines=[BY_PROBABILITY], n_replications=N_CHECKED
+    ).results
+    wait = load * mean / (1 - load * (1 - rank)) ** 2
+    _mean(result, "abnormal", 0.03, mean + wait[label == 1].mean())
+    _mean(result, "normal", 0.04, mean + wait[label == 0].mean())
+
+
+def test_who_is_served_when_by_hand() -> None:
+    arrival, reading = np.array([0.0, 1, 2, 3]), np.full(4, 10.0)
+    urgency = np.array([0.5, 0.9, 0.9, 0.1])
+    assert serve(arrival, reading, np.zeros(4), ALWAYS).tolist() == [10, 20, 30, 40]
+    assert serve(arrival, reading, urgency, ALWAYS).tolist() == [10, 30, 40, 20]
+    # At 10 the second has waited 9 minutes, at 20 the third 18.
+    assert serve(arrival, reading, urgency, ALWAYS, 9).tolist() == [10, 20, 30, 40]
+    assert serve(arrival, reading, urgency, ALWAYS, 9.5).tolist() == [10, 30, 40, 20]
+    assert serve(arrival, reading, np.array([0, 3, 2, 1.0]), ALWAYS, 18).tolist() == [10, 30, 40, 20]
+    assert serve(arrival, reading, np.zeros(4), (Shift(0, 24, 2),)).tolist() == [10, 11, 20, 21]
+    assert serve(np.empty(0), np.empty(0), np.empty(0), ALWAYS).tolist() == []
+
+
+def test_a_wait_of_nothing_is_first_come_and_of_for_ever_is_no_limit() -> None:
+    generator = np.random.default_rng(0)
+    arrival, reading = np.cumsum(generator.exponential(1, 500)), generator.exponential(1.1, 500)
+    urgency = generator.random(500)
+    for shifts in (ALWAYS, (Shift(8, 17, 2), Shift(17, 23))):
+        first_come, by_urgency = (serve(arrival, reading, u, shifts) for u in (np.zeros(500), urgency))
+        assert not np.array_equal(first_come, by_urgency)
+        np.testing.assert_array_equal(serve(arrival, reading, urgency, shifts, 1e-9), first_come)
+        np.testing.assert_array_equal(serve(arrival, reading, urgency, shifts, 1e9), by_urgency)
+
+
+def test_readings_wait_for_the_shift_and_one_begun_is_finished() -> None:
+    hour = 60.0
+    shift = (Shift(8, 18),)
+    arrival = np.array([7.0, 17.9, 18.0, 20.0]) * hour
+    finish = serve(arrival, np.full(4, 30.0), np.zeros(4), shift)
+    assert finish.tolist() == [8.5 * hour, 18.4 * hour, 32.5 * hour, 33 * hour]
+    friday_evening = 4 * DAY + 20 * hour
+    weekdays = (Shift(8, 18, 1, (0, 1, 2, 3, 4)),)
+    assert serve(np.array([friday_evening]), np.array([5.0]), np.zeros(1), weekdays).tolist() == [
+        7 * DAY + 8 * hour + 5
+    ]
+    night = (Shift(22, 6, 1, (6,)),)  # Sunday night, into the next week
+    early = 7 * DAY + 3 * hour
+    assert serve(np.array([early]), np.array([5.0]), np.zeros(1), night).tolist() == [early + 5]
+    late = 7 * DAY + 6 * hour
+    assert serve(np.array([late]), np.array([5.0]), np.zeros(1), night).tolist() == [13 * DAY + 22 * hour + 5]
+
+
+def test_fixed_reading_times_leave_the_mean_of_all_alone_and_triage_only_moves_it() -> None:
+    table, room = _table(0.8, 0.9), _room("fixed", 5, 0.8)
+    first, *others = simulate_triage(table, HALF, room, n_images=300, margin=0, n_replications=10).results
+    assert first.change == {}
+    for result in others:
+        change = result.change["all"]["mean"]
+        assert change.value == pytest.approx(0, abs=1e-9)
+        assert result.change["abnormal"]["mean"].high < 0 < result.change["normal"]["mean"].low
+
+
+def test_intervals_are_students_and_changes_are_paired() -> None:
+    table, room = _table(0.8, 0.9), _room("exponential", 5, 0.8)
+    first, result = simulate_triage(
+        table, HALF, room, disciplines=[FLAGGED], n_images=200, n_replications=12, seed=3
+    ).results
+    means: list[list[float]] = []
+    for child in np.random.SeedSequence(3).spawn(12):
+        generator = np.random.default_rng(child)
+        arrival, reading = room.draw(generator, 240)
+        drawn = generator.integers(0, 1000, 240)
+        abnormal = table.label[drawn][20:220] == 1
+        orders = np.zeros(240), (table.probability[drawn] < 0.5).astype(float)
+        means.append([(serve(arrival, reading, u, ALWAYS) - arrival)[20:220][abnormal].mean() for u in orders])
+    each = np.array(means)
+    for found, values in (
+        (first.times["abnormal"]["mean"], each[:, 0]),
+        (result.times["abnormal"]["mean"], each[:, 1]),
+        (result.change["abnormal"]["mean"], each[:, 1] - each[:, 0]),
+    ):
+        low, high = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
+        assert (found.value, found.low, found.high) == pytest.approx((values.mean(), low, high))
+    assert "Student's t over 12 replications, paired with first come" in result.change["abnormal"]["mean"].method
+
+
+def test_a_stated_prevalence_is_drawn() -> None:
+    """Cobham's low class almost alone: the abnormal wait hardly behind their own kind."""
+    room = _room("exponential", 6, 0.7)
+    triage = simulate_triage(_table(), HALF, room, disciplines=[FLAGGED], prevalence=0.05, n_replications=N_CHECKED)
+    assert (triage.prevalence, triage.deployed) == (0.05, True)
+    _mean(triage.results[1], "abnormal", 0.04, 6 + 0.7 * 6 / (1 - 0.05 * 0.7))
+
+
+def test_same_seed_same_numbers_and_first_come_is_always_there() -> None:
+    table, room = _table(0.8, 0.9), _room("exponential", 5, 0.8)
+    one, other, third = (
+        simulate_triage(table, HALF, room, n_images=50, n_replications=3, seed=s).to_dict() for s in (1, 1, 2)
+    )
+    assert one == other != third
+    only = simulate_triage(table, HALF, room, disciplines=[FLAGGED, FLAGGED], n_images=50, n_replications=3)
+    assert [r.discipline for r in only.results] == [FIRST_COME, FLAGGED]
+    assert [r.discipline for r in Triage.from_dict(one).results] == list(DISCIPLINES)
+
+
+def test_readers_who_cannot_keep_up_are_said() -> None:
+    triage = simulate_triage(_table(), HALF, _room("fixed", 5, 1.25), n_images=20, n_replications=2)
+    assert triage.note is not None
+    assert "cannot keep up: 1.25 reading minutes" in triage.note
+    assert simulate_triage(_table(), HALF, _room("fixed", 5, 0.9), n_images=20, n_replications=2).note is None
+    # 120 images of 6 minutes against ten hours of two readers on five days of seven.
+    room = ReadingRoom(ReadingTime("exponential", 6), rate=120, shifts=(Shift.parse("8-18x2@mon-fri"),))
+    assert room.load == pytest.approx(120 * 6 * 7 / (5 * 2 * 600))
+
+
+def _recorded(days: tuple[int, ...]) -> Arrivals:
+    """A hundred arrivals on each of these days, all of them between 8 and 18."""
+    return Arrivals(np.concatenate([day * DAY + np.linspace(8 * 60, 18 * 60 - 1, 100) for day in days]))
+
+
+@pytest.mark.parametrize(
+    ("days", "shift", "a_day", "load"),
+    [
+        ((0, 1, 2, 3, 4), "8-18@mon-fri", 100, 400 / 600),
+        ((2,), "8-18", 100, 400 / 600),
+        ((2,), "8-18@wed", 100, 400 / 600),
+        ((0, 1, 2, 3, 4, 7, 8, 9, 10, 11), "8-18x2@mon-fri", 1000 / 12, 4000 / (10 * 2 * 600)),
+        ((3, 5), "20-8x1@fri-sat", 200 / 3, 800 / (16 * 60)),
+        ((5, 6), "8-18@mon-fri", 100, float("nan")),
+    ],
+)
+def test_recorded_times_ask_for_reading_on_the_days_they_cover(
+    days: tuple[int, ...], shift: str, a_day: float, load: float
+) -> None:
+    """Friday 20 to midnight and Saturday 0 to 8 and 20 to midnight are the 16 hours of Thursday to Saturday by night."""
+    room = ReadingRoom(ReadingTime("fixed", 4), recorded=_recorded(days), shifts=(Shift.parse(shift),))
+    assert room.images_a_day == pytest.approx(a_day)
+    assert room.load == pytest.approx(load, nan_ok=True)
+
+
+def test_a_large_record_has_fewer_replications_and_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (queueing.MOST_ARRIVALS, queueing.FEWEST_REPLICATIONS) == (2_000_000, 20)
+    monkeypatch.setattr(queueing, "MOST_ARRIVALS", 3000)
+    for days, asked, taken in (((0,), 200, 30), ((0, 1, 2), 200, 20), ((0,), 7, 7)):
+        room = ReadingRoom(ReadingTime("exponential", 4), recorded=_recorded(days))
+        triage = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=asked)
+        assert triage.n_replications == taken
+        assert f"over {taken} replications" in triage.results[0].times["all"]["mean"].method
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        (0, "such an image came in 0 of 3 replications"),
+        (1, "every replication gives the same value, which bounds nothing"),
+    ],
+)
+def test_undefined_is_said_and_everything_round_trips(label: int, reason: str) -> None:
+    table = PredictionTable(np.array(["a"]), np.array([label]), np.array([0.7]))
+    arrivals = Arrivals(np.array([0.0]), np.array([4.0]))
+    triage = simulate_triage(table, HALF, ReadingRoom(None, recorded=arrivals), n_replications=3)
+    estimate = triage.results[0].times["abnormal"]["mean"]
+    assert estimate.reason == reason
+    assert np.isnan(estimate.low)
+    assert np.isnan(triage.load)
+    assert triage.reading is None
+    text = json.dumps(triage.to_dict(), allow_nan=False)
+    assert json.dumps(Triage.from_dict(json.loads(text)).to_dict(), allow_nan=False) == text
+
+
+def test_round_trip() -> None:
+    room = ReadingRoom(ReadingTime("lognormal", 5, 3), rate=80, shifts=(Shift(8, 18, 2), Shift(20, 8, 1, (5, 6))))
+    asked = [*DISCIPLINES, Discipline("probability", 90.0)]
+    triage = simulate_triage(
+        _table(0.8, 0.9), HALF, room, disciplines=asked, prevalence=0.1, n_images=40, n_replications=3
+    )
+    again = Triage.from_dict(json.loads(json.dumps(triage.to_dict(), allow_nan=False)))
+    assert again.to_dict() == triage.to_dict()
+    assert (again.shifts, again.reading, again.point) == (room.shifts, room.reading, HALF)
+    assert str(again.results[-1].discipline) == "by probability, whoever waited 90 min before all"
+
+
+def _csv(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_real_times_are_read_from_a_csv(tmp_path: Path) -> None:
+    # 2024-03-01 was a Friday.
+    text = "arrival,reading_minutes,who\n2024-03-04T08:30,3,x\n2024-03-01 08:15,4.5,y\n2024-03-01T10:00:30,2,z\n"
+    arrivals = read_arrivals(_csv(tmp_path / "a.csv", text))
+    friday = 4 * DAY
+    assert arrivals.minutes.tolist() == [friday + 495, friday + 600.5, 7 * DAY + 510]
+    assert arrivals.reading is not None
+    assert arrivals.reading.tolist() == [4.5, 2, 3]
+    zones = "arrival\n2024-03-01T08:00+01:00\n2024-03-01T07:30Z\n"
+    in_zone = read_arrivals(_csv(tmp_path / "z.csv", zones))
+    assert in_zone.minutes.tolist() == [friday + 480, friday + 510]
+    assert in_zone.reading is None
+
+
+def test_real_times_are_served_as_they_stand(tmp_path: Path) -> None:
+    text = "arrival,reading_minutes\n2024-03-01T08:00,10\n2024-03-01T08:01,20\n2024-03-01T20:00,5\n"
+    room = ReadingRoom(None, recorded=read_arrivals(_csv(tmp_path / "a.csv", text)), shifts=(Shift(8, 18),))
+    triage = simulate_triage(_table(), HALF, room, disciplines=[], n_replications=5)
+    assert (triage.n_images, triage.recorded, triage.reading) == (3, True, None)
+    turnaround = [10.0, 29.0, 12 * 60 + 5.0]
+    assert triage.results[0].times["all"]["mean"].value == pytest.approx(np.mean(turnaround))
+    assert triage.results[0].times["all"]["maximum"].value == pytest.approx(725)
+    assert triage.images_a_day == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time\n2024-03-01T08:00\n", "has no column 'arrival'"),
+        ("arrival\n", "has no arrival"),
+        ("arrival\nyesterday\n", "row 1, column arrival: 'yesterday' is no time; write it as 2024-03-01T08:15"),
+        ("arrival\n2024-03-01T08:00\n2024-03-01T08:00Z\n", "row 2, column arrival: a time has an offset, another has"),
+        ("arrival,reading_minutes\n2024-03-01T08:00,0\n", "row 1, column reading_minutes: 0 minutes are not above 0"),
+        ("arrival,reading_minutes\n2024-03-01T08:00,\n", "column reading_minutes"),
+    ],
+)
+def test_a_damaged_table_of_times_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TableError) as error:
+        read_arrivals(_csv(tmp_path / "a.csv", text))
+    assert message in str(error.value)
+
+
+def test_shifts_are_read_from_words() -> None:
+    assert Shift.parse("8-18") == Shift(8, 18)
+    assert Shift.parse("7.5-20x3@sat") == Shift(7.5, 20, 3, (5,))
+    assert Shift.parse("20-8x1@SAT-mon") == Shift(20, 8, 1, (0, 5, 6))
+    for wrong in ("8 to 18", "8-25", "24-8", "8-18x0", "8-18x1001", "8-18x" + "9" * 5000, "8-18@Samstag", "1.2.3-4"):
+        with pytest.raises(UsageError):
+            Shift.parse(wrong)
+
+
+def test_reading_times_have_the_moments_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    for reading, sd in (
+        (ReadingTime("lognormal", 5, 3), 3),
+        (ReadingTime("exponential", 5), 5),
+        (ReadingTime("fixed", 5), 0),
+    ):
+        drawn: NDArray[np.float64] = reading.draw(generator, 200_000)
+        assert drawn.mean() == pytest.approx(5, rel=0.01)
+        assert drawn.std() == pytest.approx(sd, rel=0.02)
+
+
+def test_nonsense_is_refused() -> None:
+    reading, table = ReadingTime("fixed", 5), _table()
+    wrong_rooms = [
+        lambda: ReadingTime("normal", 5),  # type: ignore[arg-type]
+        lambda: ReadingTime("fixed", 5, 1),
+        lambda: ReadingTime("lognormal", 5),
+        lambda: ReadingTime("fixed", 0),
+        lambda: ReadingTime("lognormal", 5, float("nan")),
+        lambda: Shift(8, 18, 1, ()),
+        lambda: Shift(8, 18, 1001),
+        lambda: ReadingRoom(reading, rate=5, shifts=(Shift(8, 18, 600), Shift(18, 8, 600))),
+        lambda: ReadingRoom(reading),
+        lambda: ReadingRoom(reading, rate=5, recorded=Arrivals(np.zeros(1))),
+        lambda: ReadingRoom(reading, rate=0),
+        lambda: ReadingRoom(None, rate=5),
+        lambda: ReadingRoom(reading, rate=5, shifts=()),
+        lambda: Discipline("random"),  # type: ignore[arg-type]
+        lambda: Discipline("first-come", 5),
+        lambda: Discipline("flagged", 0),
+        lambda: Discipline("flagged", float("inf")),
+    ]
+    for make in wrong_rooms:
+        with pytest.raises(UsageError):
+            make()
+    room = ReadingRoom(reading, rate=5)
+    for options in ({"n_images": 0}, {"n_replications": 1}, {"margin": -1}):
+        with pytest.raises(UsageError, match="bound nothing"):
+            simulate_triage(table, HALF, room, **options)  # type: ignore[arg-type]
+    with pytest.raises(TableError, match="prevalence 0 lies not"):
+        simulate_triage(table, HALF, room, prevalence=0)
+    one_class = PredictionTable(np.array(["a"]), np.array([1]), np.array([0.7]))
+    with pytest.raises(DataError, match="lack a class to draw from"):
+        simulate_triage(one_class, HALF, room, prevalence=0.5)

@@ -1,0 +1,137 @@
+"""Readings as files, and names as lists of files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cxreader.errors import DataError, ImageError, UsageError
+from cxreader.imaging.read import read, read_header, size
+from cxreader.inference.batch.paths import listed
+from cxreader.inference.batch.table import COLUMNS, rows, write_csv, write_table
+from cxreader.records import OperatingPoint, Reading
+
+POINT = OperatingPoint("youden", 0.4, "largest J", 30, 40)
+READINGS = [
+    Reading(
+        *('odd, "name".png', "abc", POINT, "abnormal", 0.123456789012345),
+        interval=(0.1, 1 / 3),
+        conformal="refer",
+        acceptance="accepted",
+    ),
+    Reading("bad.png", "abc", POINT, reasons=("empty", "copy it again")),
+]
+
+
+def test_csv_json_and_parquet_say_the_same(tmp_path: Path) -> None:
+    for kind in ("csv", "json", "parquet"):
+        write_table(rows(READINGS), tmp_path / f"out.{kind}")
+    by_json = json.loads((tmp_path / "out.json").read_text())
+    by_csv = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    by_parquet = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert tuple(by_csv[0]) == tuple(by_json[0]) == tuple(by_parquet[0]) == COLUMNS
+    first = ("image", "acceptance", "decision", "probability", "probability_low", "probability_high", "conformal")
+    assert COLUMNS[:7] == first
+    assert by_json == by_parquet
+    assert (by_json[0]["probability_low"], by_json[0]["probability_high"]) == (0.1, 1 / 3)
+    assert (float(by_csv[0]["probability_low"]), float(by_csv[0]["probability_high"])) == (0.1, 1 / 3)
+    assert by_json[0]["conformal"] == by_csv[0]["conformal"] == "refer"
+    empty = ("probability", "probability_low", "probability_high", "conformal")
+    assert [by_json[1][name] for name in empty] == [None] * 4
+    assert [by_csv[1][name] for name in empty] == [""] * 4
+    assert float(by_csv[0]["probability"]) == by_json[0]["probability"] == 0.123456789012345
+    assert by_csv[0]["image"] == 'odd, "name".png'
+    assert (by_csv[1]["decision"], by_json[1]["decision"]) == ("", None)
+    assert by_json[1]["reasons"] == "empty; copy it again"
+    assert [row["acceptance"] for row in by_csv] == ["accepted", "not read"]
+    assert [row["rank"] for row in by_parquet] == [1, 2]
+    assert by_parquet[1]["reason_of_rank"] == "not read: a person must look"
+    text = io.StringIO()
+    write_csv(rows(READINGS), text)
+    assert text.getvalue() == (tmp_path / "out.csv").read_text()
+
+
+def test_another_ending_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="xlsx"):
+        write_table(rows(READINGS), tmp_path / "out.xlsx")
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (40, 40)).save(path, "PNG")
+
+
+def test_folders_are_walked_and_files_named_are_kept(tmp_path: Path) -> None:
+    for name in ("b.png", "deep/a.bin", ".hidden.png", ".hidden/c.png"):
+        picture(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("image,label\n")
+    (tmp_path / "scan.tiff").write_bytes(b"II*\0" + bytes(100))
+    (tmp_path / "torn.png").write_bytes(b"")
+    files, passed_over = listed([str(tmp_path)])
+    assert [Path(f).name for f in files] == ["b.png", "a.bin", "torn.png"]
+    assert passed_over == 2
+    assert listed(["absent.png"]) == (["absent.png"], 0)
+
+
+def test_linked_folders_are_walked_once_and_loops_end(tmp_path: Path) -> None:
+    picture(tmp_path / "other" / "a.png")
+    picture(tmp_path / "walked" / "deep" / "b.png")
+    (tmp_path / "walked" / "deep" / "again").symlink_to(tmp_path / "walked")
+    (tmp_path / "walked" / "a link").symlink_to(tmp_path / "walked" / "deep")
+    (tmp_path / "walked" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "walked" / "lost.png").symlink_to(tmp_path / "nowhere")
+    root = tmp_path / "walked"
+    assert listed([str(root)]) == ([str(root / n) for n in ("deep/b.png", "link/a.png", "lost.png")], 0)
+
+
+def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "closed" / "b.png")
+    scandir = os.scandir
+
+    def guarded(path: str) -> Any:  # whoever runs the tests as root may open every folder
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    closed = str(tmp_path / "closed")
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), closed], 0)
+    with pytest.raises(ImageError, match=r"is a folder that cannot be opened \(Permission denied\)"):
+        read(closed)
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    picture(tmp_path / "a.png")
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), str(tmp_path / "pipe.dcm")], 1)
+    for name in (tmp_path / "pipe", Path("/dev/zero")):
+        assert listed([str(name)]) == ([str(name)], 0)
+        for ask in (read, read_header, size):
+            with pytest.raises(ImageError, match="is no regular file"):
+                ask(name)
+
+
+@pytest.mark.parametrize("what", ["folder", "archive", "texts", "nothing"])
+def test_nothing_to_read_is_an_error(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    if what == "archive":
+        zipfile.ZipFile(path, "w").close()
+    else:
+        path.mkdir()
+    if what == "texts":
+        (path / "a.txt").write_text("text")
+    with pytest.raises(DataError, match="nothing to read" + (": 1 files" if what == "texts" else "")):
+        listed([] if what == "nothing" else [str(path)])

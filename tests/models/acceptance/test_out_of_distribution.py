@@ -1,0 +1,220 @@
+"""The rule that says which images a network knows: its distance, its eye for what stands upright, its promised rate."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import mahalanobis
+
+from cxreader.errors import ArtifactError
+from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
+from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
+from cxreader.models.acceptance.out_of_distribution import (
+    LEAST_IMAGES,
+    KnownImages,
+    accepted_of,
+    fit_known_images,
+    how_far,
+)
+from cxreader.models.acceptance.sharpness import sharpness
+
+SIDE = 64
+
+
+def _chests(random: np.random.Generator, count: int) -> np.ndarray:
+    """Pictures with an up, a left and a polarity: dark fields on a bright body, a bright patch low on the right side."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    found = np.empty((count, SIDE, SIDE), np.uint8)
+    for n in range(count):
+        shift, grey = random.integers(-3, 4, 2), random.uniform(0.8, 1.2)
+        picture = 170.0 * np.ones((SIDE, SIDE))
+        for centre in (20, 44):
+            picture[((x - centre - shift[0]) / 9) ** 2 + ((y - 28 - shift[1]) / 18) ** 2 < 1] = 60
+        picture[((x - 38) / 9) ** 2 + ((y - 42) / 8) ** 2 < 1] = 210
+        picture[:8] = 40
+        found[n] = np.clip(picture * grey + random.normal(0, 8, picture.shape), 0, 255)
+    return found
+
+
+def test_with_every_component_the_distance_is_scipys_mahalanobis() -> None:
+    random = np.random.default_rng(0)
+    train = random.normal(size=(400, 6)) @ random.normal(size=(6, 6)) + 3
+    fitted = fit_distance(train, components=6)
+    inverse = np.linalg.inv(np.cov(train.T))
+    for point in random.normal(size=(5, 6)) * 4:
+        expected = mahalanobis(point, train.mean(0), inverse) ** 2
+        assert fitted.apply(point[None])[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_direction_that_no_training_image_used_counts() -> None:
+    """Along the components the stranger is ordinary; across them it is far: the part a plain PCA distance passes over."""
+    random = np.random.default_rng(1)
+    train = np.zeros((300, 20))
+    train[:, :3] = random.normal(size=(300, 3)) * 10
+    train += random.normal(size=train.shape) * 0.1
+    fitted = fit_distance(train, components=3)
+    stranger = train[:1].copy()
+    stranger[0, 15] += 3
+    assert fitted.apply(stranger)[0] > 10 * fitted.apply(train).max()
+
+
+def test_features_that_never_vary_are_no_division_by_zero() -> None:
+    fitted = fit_distance(np.ones((30, 5)), 4)
+    assert fitted.apply(np.ones((1, 5)))[0] == 0
+    assert fitted.apply(np.zeros((1, 5)))[0] > 1e6
+
+
+def test_every_wrong_look_is_named_and_upright_ones_pass() -> None:
+    random = np.random.default_rng(2)
+    rule = fit_orientation(_chests(random, 80))
+    for look, shown in enumerate(turned(_chests(random, 20))):
+        assert set(rule.apply(thumbnails(shown)).argmax(1)) == {look}, LOOKS[look]
+
+
+def test_the_looks_are_what_their_names_say() -> None:
+    image = np.zeros((1, SIDE, SIDE), np.uint8)
+    image[0, :10, 20:40] = 255  # at the head
+    _, anticlockwise, half, clockwise, _ = turned(image)
+    assert anticlockwise[0, SIDE - 40 : SIDE - 20, :10].all()  # the head points left
+    assert half[0, -10:].any()
+    assert clockwise[0, 20:40, -10:].all()
+
+
+def test_inverting_leaves_the_black_bars_of_a_fitted_picture() -> None:
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    image[:, 10:50] = 200
+    found = inverted(image)
+    assert (found[:, :10] == 0).all()
+    assert (found[:, 10:50] == 55).all()
+    assert (inverted(np.zeros((4, 4), np.uint8)) == 0).all()
+
+
+def test_thumbnails_do_not_see_brightness_or_contrast() -> None:
+    picture = _chests(np.random.default_rng(3), 1)
+    softer = (picture.astype(float) * 0.5 + 40).astype(np.uint8)
+    np.testing.assert_allclose(thumbnails(picture), thumbnails(softer), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("n", "rate", "accepted"), [(999, 0.01, 990), (199, 0.005, 199), (188, 0.01, 187), (50, 0.005, 50), (99, 0.1, 90)]
+)
+def test_the_threshold_is_the_conformal_order_statistic(n: int, rate: float, accepted: int) -> None:
+    """By hand: the k nearest to (n + 1)(1 - rate), at most n; a further image falls beyond it with (n + 1 - k) / (n + 1)."""
+    assert accepted_of(n, rate) == accepted
+
+
+def test_the_stated_rate_is_kept_on_average_over_draws() -> None:
+    """Exchangeable images: the mean share refused by each check is the stated one, within three standard errors."""
+    random = np.random.default_rng(4)
+    train = random.normal(size=(200, 4))
+    shares = []
+    for _ in range(200):
+        fitted = fit_distance(train, components=2)
+        calibrate, new = random.normal(size=(59, 4)), random.normal(size=(200, 4))
+        kept = accepted_of(59, 0.05)
+        farthest = np.sort(fitted.apply(calibrate))[kept - 1]
+        shares.append((fitted.apply(new) > farthest).mean())
+    stated = 1 - kept / 60
+    assert stated == pytest.approx(0.05)
+    assert abs(np.mean(shares) - stated) < 3 * np.std(shares) / math.sqrt(len(shares))
+
+
+def test_strangers_are_refused_with_their_reason_and_others_accepted() -> None:
+    random = np.random.default_rng(5)
+    rule = fit_known_images(
+        (_chests(random, 100), random.normal(size=(100, 8))), (_chests(random, 60), random.normal(size=(60, 8))), 0.05
+    )
+    assert rule is not None
+    assert (rule.n_train, rule.n_calibrate) == (100, 60)
+    upright, half = _chests(random, 1), _chests(random, 1)[:, ::-1, ::-1]
+    fine, upside_down, far = rule.judge(
+        np.concatenate([upright, half, upright]), np.concatenate([np.zeros((2, 8)), np.full((1, 8), 20.0)])
+    )
+    assert (fine.verdict, fine.reasons) == ("accepted", ())
+    assert upside_down.verdict == far.verdict == "refused"
+    assert upside_down.reasons[-1].endswith("looks rotated by 180 degrees")
+    assert [reason.split(":")[0] for reason in far.reasons] == ["unlike the training images"]
+
+
+@pytest.mark.parametrize(
+    ("far", "said"),
+    [
+        (1.001, "hardly farther from them than"),
+        (1.0499, "hardly farther from them than"),
+        (1.051, "1.1 times as far from them as"),
+        (12.74, "12.7 times as far from them as"),
+    ],
+)
+def test_how_far_is_never_told_as_what_is_accepted_itself(far: float, said: str) -> None:
+    assert how_far(far) == said
+
+
+def test_too_few_calibration_images_give_no_rule() -> None:
+    random = np.random.default_rng(6)
+    few = (_chests(random, LEAST_IMAGES - 1), random.normal(size=(LEAST_IMAGES - 1, 3)))
+    assert fit_known_images((_chests(random, 30), random.normal(size=(30, 3))), few, 0.01) is None
+
+
+def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None:
+    random = np.random.default_rng(7)
+    pixels, features = _chests(random, 40), random.normal(size=(40, 5)).astype(np.float32)
+    rule = fit_known_images((pixels, features), (pixels, features), 0.1)
+    assert rule is not None
+    again = KnownImages.from_dict(json.loads(json.dumps(rule.to_dict())))
+    assert again.to_dict() == rule.to_dict()
+    np.testing.assert_array_equal(again.features.apply(features), rule.features.apply(features))
+    damages: list[dict[str, object]] = [{"farthest": None}, {"features": {}}, {"surplus": 1}]
+    for damage in damages:
+        plain = rule.to_dict() | damage
+        if damage == {"farthest": None}:
+            del plain["farthest"]
+        with pytest.raises(ArtifactError, match="cannot be read"):
+            KnownImages.from_dict(plain)
+    torn = rule.to_dict()
+    torn["orientation"]["bias"]["float32"] = "AAAA"
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        KnownImages.from_dict(torn)
+
+
+def test_sharpness_by_hand_and_blind_to_brightness_and_contrast() -> None:
+    """A checkerboard: every pixel lies one full step from its neighbours' mean, which is two deviations of the picture."""
+    board = (np.indices((32, 32)).sum(0) % 2 * 200).astype(np.uint8)[None]
+    assert sharpness(board)[0] == pytest.approx(2)
+    assert sharpness(board // 2 + 40)[0] == pytest.approx(2)
+    assert sharpness(np.full((1, 32, 32), 90, np.uint8))[0] == 0
+
+
+def test_a_blurred_picture_is_refused_and_a_slightly_soft_one_is_not() -> None:
+    random = np.random.default_rng(10)
+    features = random.normal(size=(160, 4))
+    rule = fit_known_images((_chests(random, 100), features[:100]), (_chests(random, 60), features[100:]), 0.02)
+    assert rule is not None
+    sharp = _chests(random, 1)
+    soft, blurred = (gaussian_filter(sharp.astype(float), (0, s, s)).astype(np.uint8) for s in (0.15, 2.0))
+    assert sharpness(blurred)[0] < rule.least_sharp < sharpness(soft)[0]
+    (verdict,) = rule.judge(blurred, np.zeros((1, 4)))
+    assert verdict.verdict == "refused"
+    assert any("blurred" in reason for reason in verdict.reasons)
+
+
+def test_distance_record_type() -> None:
+    fitted = fit_distance(np.random.default_rng(8).normal(size=(30, 4)), 2)
+    assert FeatureDistance.from_dict(fitted.to_dict()).rest == fitted.rest
+
+
+def test_an_image_that_looks_turned_is_refused_even_if_some_calibration_image_looks_worse() -> None:
+    """The stated rate then counts that calibration image: (1 + 1) / (60 + 1)."""
+    random = np.random.default_rng(9)
+    calibrate = _chests(random, 60)
+    calibrate[0] = calibrate[0, ::-1, ::-1]
+    features = random.normal(size=(60, 4))
+    rule = fit_known_images((_chests(random, 100), random.normal(size=(100, 4))), (calibrate, features), 0.005)
+    assert rule is not None
+    assert rule.least_upright == 0.5
+    assert rule.false_refusals == pytest.approx(2 / 61)
+    (verdict,) = rule.judge(_chests(random, 1)[:, ::-1, ::-1], np.zeros((1, 4)))
+    assert verdict.verdict == "refused"

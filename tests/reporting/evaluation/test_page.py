@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from jinja2 import TemplateNotFound
+
+from cxreader.evaluation.evaluate import Evaluation, evaluate
+from cxreader.records import PredictionTable
+from cxreader.reporting.evaluation.page import (
+    NextStep,
+    ReadingPanel,
+    _environment,
+    decision_line,
+    render_demo,
+    render_evaluation,
+    verdict,
+)
+
+HOSTILE = "<script>alert('x')</script>"
+VOID = {"meta", "img", "link", "br", "hr", "input", "rect", "line"}
+
+
+class _Page(HTMLParser):
+    """Collects tags and text, and refuses tags that do not close in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += " ".join(data.split()) + " "
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def _evaluation(patients: bool = True, one_class: bool = False) -> Evaluation:
+    n = 120
+    label = np.zeros(n, dtype=int) if one_class else np.arange(n) % 2
+    p = np.clip(np.random.default_rng(0).normal(0.35 + 0.3 * label, 0.2), 0, 1)
+    names = np.array([f"P{k // 2}" for k in range(n)]) if patients else None
+    table = PredictionTable(np.array([f"{k}" for k in range(n)]), label, p, names)
+    return evaluate(
+        table,
+        0.5,
+        n_resamples=60,
+        baselines={f"thumbnail {HOSTILE}": np.random.default_rng(1).random(n)},
+        excluded={f"in training {HOSTILE}": 4},
+        warnings=[f"leak {HOSTILE}"],
+        provenance={"source": HOSTILE, "commit": None},
+    )
+
+
+def _demo(evaluation: Evaluation) -> str:
+    pixels = np.zeros((8, 8), dtype=np.uint8)
+    right = ReadingPanel(f"Phantom {HOSTILE}", "abnormal", "abnormal", 0.93, pixels, pixels, "Mass", HOSTILE)
+    wrong = replace(right, title="Phantom 2", truth="normal", findings="", note="")
+    return render_demo(
+        evaluation,
+        [right, wrong],
+        summary={"Network": HOSTILE},
+        timings={"Train": 125.4, "Split": 0.24},
+        next_steps=[NextStep("Go on", f"cxreader train {HOSTILE}")],
+    )
+
+
+@pytest.mark.parametrize("name", ["evaluation", "demo"])
+def test_a_page_is_well_formed_escaped_self_contained_and_accessible(name: str) -> None:
+    source = render_evaluation(_evaluation(), title=HOSTILE) if name == "evaluation" else _demo(_evaluation())
+    page = _Page(source)
+    assert page.all("html") == [{"lang": "en"}]
+    assert page.all("script") == []
+    assert HOSTILE in page.text.replace("\xa0", " ")
+    for image in page.all("img"):
+        assert image["alt"]
+        assert (image["src"] or "").startswith("data:image/")
+    assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?!data:)\w|url\(|@import|https?://", source)
+    assert page.all("link") == []
+    assert all(cell.get("scope") in ("col", "row") for cell in page.all("th"))
+    assert len(page.all("h1")) == 1
+    assert "not a medical device" in page.text
+
+
+def test_the_verdict_and_the_numbers_are_those_of_the_evaluation() -> None:
+    evaluation = _evaluation()
+    auc, recall = evaluation.metrics["auc"], evaluation.metrics["recall"]
+    line = verdict(evaluation)
+    assert line == f"AUC {auc.value:.2f} ({auc.low:.2f}-{auc.high:.2f}) on 60 patients: 60 abnormal, 60 normal images"
+    text = _Page(render_evaluation(evaluation)).text
+    assert line in text
+    assert f"{recall.value:.3f} {recall.low:.3f}-{recall.high:.3f} 60 abnormal" in " ".join(text.split())
+    flagged = evaluation.confusion["tp"] + evaluation.confusion["fp"]
+    assert f"{flagged} called abnormal" in text
+    assert f"{100 * recall.value:.0f}\xa0% of the abnormal" in decision_line(evaluation)
+
+
+def test_undefined_is_said_in_words() -> None:
+    evaluation = _evaluation(one_class=True)
+    assert verdict(evaluation) == ("AUC undefined (no abnormal image) on 60 patients: 0 abnormal, 120 normal images")
+    text = _Page(render_evaluation(evaluation)).text
+    assert "nan" not in text.lower().replace("finance", "")
+    assert "There is no abnormal image" in text
+
+
+def test_unknown_patients_are_said_on_the_first_screen() -> None:
+    text = _Page(render_evaluation(_evaluation(patients=False))).text
+    assert "on images of unknown patients" in text
+    assert text.index("No patient is known") < text.index("How sure?")
+
+
+def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:
+    text = " ".join(_Page(_demo(_evaluation())).text.split())
+    assert text.index("These are phantoms") < text.index("readings of phantoms")
+    assert "no patient. No result here is clinical" in text
+    assert "on 60 phantom patients" in text
+    assert "✓ Found" in text
+    assert "✗ False alarm" in text
+    assert "Train 2 min 5 s" in text
+    assert "in 2 min 6 s" in text
+    assert "Split 0.2 s" in text
+
+
+@pytest.mark.parametrize(
+    ("truth", "decision", "outcome"),
+    [
+        ("abnormal", "abnormal", "Found"),
+        ("abnormal", "normal", "Missed"),
+        ("normal", "abnormal", "False alarm"),
+        ("normal", "normal", "Left alone"),
+    ],
+)
+def test_outcomes(truth: str, decision: str, outcome: str) -> None:
+    panel = ReadingPanel("t", "normal", "normal", 0.5, b"", b"")
+    assert replace(panel, truth=truth, decision=decision).outcome == outcome  # type: ignore[arg-type]
+
+
+def test_templates_come_with_the_package() -> None:
+    environment = _environment()
+    assert {"page.html.jinja", "evaluation.html.jinja", "demo.html.jinja", "page.css"} <= set(
+        environment.list_templates()
+    )
+    with pytest.raises(TemplateNotFound):
+        environment.get_template("none.html.jinja")

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from tests.reporting.study.world import NAMES, study_report
+
+from cxreader.reporting.study.markdown import table_markdown
+from cxreader.reporting.study.published import STUDY_TITLE
+
+
+def test_the_table_holds_mean_interval_and_spread_and_the_command() -> None:
+    report = study_report()
+    text = table_markdown(report)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    widths = {line.count(" | ") for line in rows}
+    assert len(widths) == 1  # a ragged table is no table
+    assert len(rows) == 2 + len(NAMES)
+    result = report.comparison.row(NAMES[1])
+    auc, seeds = result.metrics["auc"], result.by_seed["auc"]
+    assert f"{auc.value:.3f} ({auc.interval}) [{min(seeds):.3f}-{max(seeds):.3f}]" in rows[3]
+    assert report.comparison.headline() in text
+    assert STUDY_TITLE in text
+    assert report.command in text.splitlines()
+
+
+def test_what_is_undefined_says_why() -> None:
+    text = table_markdown(study_report(one_class=True))
+    assert "undefined (" in text
+    assert "nan" not in text.lower()
