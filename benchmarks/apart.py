@@ -43,10 +43,10 @@ def kept(program: str, **given: object) -> Iterator[Callable[[object], Any]]:
     with subprocess.Popen(_command(program, given), stdin=pipe, stdout=pipe, text=True, env=_environment()) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        asked, answers = process.stdin, process.stdout
+        options, answers = process.stdin, process.stdout
 
         def ask(question: object) -> Any:
-            print(json.dumps(question), file=asked, flush=True)
+            print(json.dumps(question), file=options, flush=True)
             return json.loads(answers.readline())
 
         yield ask

@@ -22,7 +22,7 @@ def make_artifact(folder: Path, model: str, size: int, files: Sequence[str] = ()
     from cxreader.imaging.preprocess import InputSpec
     from cxreader.imaging.read import read
     from cxreader.inference.export import export_onnx
-    from cxreader.models.acceptance.out_of_distribution import fit_known_images
+    from cxreader.models.acceptance.out_of_distribution import fit_ood_detector
     from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
     from cxreader.models.registry import create_model
     from cxreader.records import OperatingPoint
@@ -35,8 +35,8 @@ def make_artifact(folder: Path, model: str, size: int, files: Sequence[str] = ()
         network.eval()
         if files:
             pixels = np.stack([InputSpec(size).pixels(read(path)) for path in files])
-            _, features = network.seen(torch.from_numpy(InputSpec(size).normalise(pixels)), "last_block")
-            known = fit_known_images((pixels, features.numpy()), (pixels, features.numpy()), 0.01)
+            _, features = network.maps_and_features(torch.from_numpy(InputSpec(size).normalise(pixels)), "last_block")
+            known = fit_ood_detector((pixels, features.numpy()), (pixels, features.numpy()), 0.01)
     weights = bytes(save(network.state_dict()))
     artifact = Artifact(
         model=model,

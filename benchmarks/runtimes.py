@@ -108,7 +108,7 @@ def _torch(folder: str, network: str, size: int, seconds: float) -> Callable[[An
             return model(x).numpy()
 
     timed = _timed({count: partial(run, torch.from_numpy(_batch(count, size))) for count in BATCHES}, seconds)
-    return lambda asked: torch.get_num_threads() if asked == "threads" else timed(asked)
+    return lambda options: torch.get_num_threads() if options == "threads" else timed(options)
 
 
 def _batch(count: int, size: int) -> NDArray[np.float32]:

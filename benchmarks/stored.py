@@ -22,7 +22,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
 from cxreader.progress import no_bar
-from cxreader.training.activation_cache import Plan, build_prefixes
+from cxreader.training.activation_cache import ActivationPlan, build_activation_caches
 from cxreader.training.fit import Settings, fit_phase
 from cxreader.training.module import Recipe
 from cxreader.training.phases import Phase
@@ -75,8 +75,8 @@ class _Head:
         """Seconds of the first pass and of the whole; it never stops early."""
         model = _network(self.recipe.spec.size)
         start = time.perf_counter()
-        plan = Plan(self.recipe.spec, self.recipe.augmentation, self.recipe.seed, self.views)
-        prefix = build_prefixes(
+        plan = ActivationPlan(self.recipe.spec, self.recipe.augmentation, self.recipe.seed, self.views)
+        prefix = build_activation_caches(
             model, ["pool"], self.parts, plan, folder, accelerator="cpu", say=lambda _: None, bar=no_bar
         )["pool"]
         first = time.perf_counter() - start

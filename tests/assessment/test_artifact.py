@@ -13,11 +13,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from cxreader.assessment.artifact import judge
-from cxreader.assessment.cohort import ask_run, ask_source, without_training_patients
+from cxreader.assessment.cohort import cohort_of_run, cohort_of_source, without_training_patients
 from cxreader.data.split import Split
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
 from cxreader.inference.reader import Reader
@@ -34,7 +34,7 @@ def reader(small_run: Path) -> Reader:
 @pytest.fixture(scope="module")
 def judged(reader: Reader, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
     out = tmp_path_factory.mktemp("judged")
-    return judge(reader, ask_run(small_run), out, bar=no_bar), out
+    return judge(reader, cohort_of_run(small_run), out, bar=no_bar), out
 
 
 def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small_run: Path) -> None:
@@ -63,7 +63,7 @@ def test_on_the_whole_source_everybody_who_set_it_is_left_out_and_counted(
     reader: Reader, small_run: Path, small_world: Path, judged: tuple[Evaluation, Path], tmp_path: Path
 ) -> None:
     """The whole source less train, tune and calibrate is the test part: the same figures, the others counted by part."""
-    evaluation = judge(reader, ask_source(str(small_world), name="world"), tmp_path, bar=no_bar)
+    evaluation = judge(reader, cohort_of_source(str(small_world), name="world"), tmp_path, bar=no_bar)
     split = Split.load(RunFolder(small_run).split)
     surplus = sum(split.surplus.values())
     assert surplus == 0
@@ -93,21 +93,21 @@ def test_patients_are_recognised_in_an_unnamed_source_and_strangers_are_not(read
 def test_nobody_left_is_an_error_that_says_why(
     reader: Reader, small_run: Path, small_world: Path, tmp_path: Path
 ) -> None:
-    question = ask_source(str(small_world), name="world", split=str(RunFolder(small_run).split), part="train")
+    cohort = cohort_of_source(str(small_world), name="world", split=str(RunFolder(small_run).split), part="train")
     with pytest.raises(DataError, match=r"no image is left to judge.*set this model \(train\)"):
-        judge(reader, question, tmp_path, bar=no_bar)
+        judge(reader, cohort, tmp_path, bar=no_bar)
 
 
 def test_a_worklist_that_lacks_a_class_is_refused_before_an_image_is_read(
     reader: Reader, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Reader, "read_many", lambda *_args, **_options: pytest.fail("an image was read"))
-    question = ask_source(str(small_world), name="elsewhere")
-    ill = replace(question, records=tuple(record for record in question.records if record.label == 1))
+    cohort = cohort_of_source(str(small_world), name="elsewhere")
+    ill = replace(cohort, records=tuple(record for record in cohort.records if record.label == 1))
     times = Arrivals(np.arange(0.0, 600.0, 5.0))
-    asked = Asked(prevalence=0.1, room=ReadingRoom(ReadingTime("fixed", 4), recorded=times))
+    options = EvaluationOptions(prevalence=0.1, room=ReadingRoom(ReadingTime("fixed", 4), recorded=times))
     with pytest.raises(DataError, match="lack a class to draw from"):
-        judge(reader, ill, tmp_path, bar=no_bar, asked=asked)
+        judge(reader, ill, tmp_path, bar=no_bar, options=options)
 
 
 def test_an_unreadable_image_is_counted_and_listed(
@@ -117,7 +117,7 @@ def test_an_unreadable_image_is_counted_and_listed(
     shutil.copytree(small_world, world)
     bad = Split.load(RunFolder(small_run).split).parts["test"][0]
     (world / bad).write_bytes(b"torn")
-    evaluation = judge(reader, ask_source(str(world), name="world"), tmp_path / "out", bar=no_bar)
+    evaluation = judge(reader, cohort_of_source(str(world), name="world"), tmp_path / "out", bar=no_bar)
     assert evaluation.counts.excluded["the image cannot be read"] == 1
     assert list(json.loads((tmp_path / "out/unread.json").read_text())) == [bad]
 
@@ -129,7 +129,7 @@ def test_without_patients_every_report_says_so(reader: Reader, small_world: Path
     for path in sorted(small_world.glob("*.png"))[:40]:
         label = ("normal", "abnormal")[int(path.stem[:3]) % 2]
         shutil.copy(path, world / label / f"new-{path.name}")
-    evaluation = judge(reader, ask_source(str(world)), tmp_path / "out", bar=no_bar)
+    evaluation = judge(reader, cohort_of_source(str(world)), tmp_path / "out", bar=no_bar)
     assert any("patient" in warning and "impossible" in warning for warning in evaluation.warnings)
     assert evaluation.metrics["auc"].n_patients is None
     assert "impossible" in (tmp_path / "out/report.html").read_text()
@@ -146,7 +146,7 @@ def test_a_split_by_image_is_judged_with_its_leak_printed(small_world: Path, tmp
     values["training"]["phases"] = ["head"]
     values["training"]["head"]["epochs"] = 1
     train(parse_config(values), tmp_path / "run", say=lambda _: None)
-    evaluation = judge(Reader.load(tmp_path / "run"), ask_run(tmp_path / "run"), tmp_path / "out", bar=no_bar)
+    evaluation = judge(Reader.load(tmp_path / "run"), cohort_of_run(tmp_path / "run"), tmp_path / "out", bar=no_bar)
     split = Split.load(tmp_path / "run/split.json")
     patients = {part: {image[:3] for image in images} for part, images in split.parts.items()}
     shared = sum(image[:3] in patients["train"] for image in split.parts["test"])

@@ -3,15 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.reporting.evaluation.world import PATIENT, beside, rich, table
+from tests.reporting.evaluation.world import PATIENT, image_evidence, rich, table
 
-from cxreader.assessment.outputs import write_out
+from cxreader.assessment.outputs import write_evaluation
 from cxreader.evaluation.evaluate import Evaluation
 
 
 def test_everything_is_written_and_only_the_predictions_name_patients(tmp_path: Path) -> None:
-    looked = beside()
-    write_out(
+    looked = image_evidence()
+    write_evaluation(
         rich(), table(), {"broken.png": "not an image"}, tmp_path,
         shortcuts=looked.shortcuts, localisation=looked.localisation, sanity=looked.sanity, facts={"Network": "a net"},
     )  # fmt: skip

@@ -14,7 +14,7 @@ from tests.products import HEADER, Row, rows, write
 from cxreader.assessment.predictions import Fitting, judge_predictions
 from cxreader.errors import CxreaderError, DataError, TableError, UsageError
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.evidence import Asked
+from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_models, read_predictions
 from cxreader.progress import no_bar
 from cxreader.records import PredictionTable
@@ -22,7 +22,7 @@ from cxreader.records import PredictionTable
 
 def judged(files: str | list[str], out: Path, *, model: str | None = None, **fitting: Any) -> Evaluation:
     files = [files] if isinstance(files, str) else files
-    return judge_predictions(files, out, Fitting(**fitting), asked=Asked(), bar=no_bar, model=model)
+    return judge_predictions(files, out, Fitting(**fitting), options=EvaluationOptions(), bar=no_bar, model=model)
 
 
 def test_four_columns_are_enough(tmp_path: Path) -> None:

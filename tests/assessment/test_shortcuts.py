@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.assessment.shortcut_world import Corner, Patches, make_images, make_reader
 
-from cxreader.assessment.cohort import Question, ask_source
+from cxreader.assessment.cohort import EvaluationCohort, cohort_of_source
 from cxreader.assessment.shortcuts import audit_shortcuts, metadata, sources, write_audit
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import build_cache
@@ -20,9 +20,16 @@ from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError
 from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, labels_coincide
-from cxreader.evaluation.shortcuts.baselines import sightless_baselines
+from cxreader.evaluation.shortcuts.baselines import confounder_baselines
 from cxreader.evaluation.shortcuts.image_features import image_features
-from cxreader.evaluation.shortcuts.records import BORDER, IMAGE_STATISTICS, METADATA, THUMBNAIL, Rival, ShortcutAudit
+from cxreader.evaluation.shortcuts.records import (
+    BORDER,
+    IMAGE_STATISTICS,
+    METADATA,
+    THUMBNAIL,
+    BaselineComparison,
+    ShortcutAudit,
+)
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
@@ -50,11 +57,11 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def honest(clean: Path) -> ShortcutAudit:
-    return audit_shortcuts(make_reader(Patches()), ask_source(str(clean)), bar=no_bar, n_resamples=400)
+    return audit_shortcuts(make_reader(Patches()), cohort_of_source(str(clean)), bar=no_bar, n_resamples=400)
 
 
-def _of(audit: ShortcutAudit, name: str) -> Rival:
-    return next(rival for rival in (*audit.baselines, *audit.views) if rival.name == name)
+def _of(audit: ShortcutAudit, name: str) -> BaselineComparison:
+    return next(confounder for confounder in (*audit.baselines, *audit.views) if confounder.name == name)
 
 
 def test_where_there_is_no_shortcut_none_is_found(honest: ShortcutAudit) -> None:
@@ -75,14 +82,14 @@ def test_the_model_itself_is_read_on_the_border_and_on_the_centre_alone(honest: 
 
 
 def test_the_planted_marker_is_suspected_by_the_border_and_by_the_lead(marked: Path) -> None:
-    audit = audit_shortcuts(make_reader(Patches()), ask_source(str(marked)), bar=no_bar, n_resamples=400)
+    audit = audit_shortcuts(make_reader(Patches()), cohort_of_source(str(marked)), bar=no_bar, n_resamples=400)
     assert audit.verdict == "suspected"
     assert _of(audit, BORDER).auc.low > 0.8
     assert any(reason.startswith("border only: AUC 0.9") for reason in audit.reasons)
 
 
 def test_a_model_that_looks_at_the_marker_gives_itself_away(marked: Path) -> None:
-    audit = audit_shortcuts(make_reader(Corner()), ask_source(str(marked)), bar=no_bar, n_resamples=400)
+    audit = audit_shortcuts(make_reader(Corner()), cohort_of_source(str(marked)), bar=no_bar, n_resamples=400)
     view, centre = _of(audit, MODEL_BORDER), _of(audit, MODEL_CENTRE)
     assert view.auc.value == audit.model.value
     assert (centre.auc.value, centre.auc.low, centre.auc.high) == (0.5, 0.5, 0.5)
@@ -92,7 +99,7 @@ def test_a_model_that_looks_at_the_marker_gives_itself_away(marked: Path) -> Non
 
 def test_source_equal_to_label_is_suspected(tmp_path: Path) -> None:
     world = make_images(tmp_path / "ward", 30, ward=True)
-    audit = audit_shortcuts(make_reader(Patches()), ask_source(str(world)), bar=no_bar, n_resamples=100)
+    audit = audit_shortcuts(make_reader(Patches()), cohort_of_source(str(world)), bar=no_bar, n_resamples=100)
     assert audit.verdict == "suspected"
     assert audit.reasons[0].startswith("label and source coincide")
     assert _of(audit, METADATA).auc.value == 1.0
@@ -100,14 +107,14 @@ def test_source_equal_to_label_is_suspected(tmp_path: Path) -> None:
 
 def test_few_patients_cannot_say(tmp_path: Path) -> None:
     world = make_images(tmp_path / "few", 12, seed=3)
-    audit = audit_shortcuts(make_reader(Patches()), ask_source(str(world)), bar=no_bar, n_resamples=200)
+    audit = audit_shortcuts(make_reader(Patches()), cohort_of_source(str(world)), bar=no_bar, n_resamples=200)
     assert audit.verdict == "too few patients to say"
 
 
 def test_patients_who_set_the_model_are_measured_and_left_out(clean: Path, honest: ShortcutAudit) -> None:
     index = open_source(str(clean))
     train = tuple((record.source, str(record.patient)) for record in index.records[:100:2])
-    audit = audit_shortcuts(make_reader(Patches(), train), ask_source(str(clean)), bar=no_bar, n_resamples=50)
+    audit = audit_shortcuts(make_reader(Patches(), train), cohort_of_source(str(clean)), bar=no_bar, n_resamples=50)
     assert audit.counts.excluded == {"the patient set this model (train)": audit.leakage.met_images}
     assert audit.leakage.met_images == 840 - audit.counts.images
     assert audit.leakage.met_patients >= 50
@@ -118,13 +125,13 @@ def test_a_split_by_image_is_audited_with_its_leak_measured(clean: Path) -> None
     index = open_source(str(clean))
     split = make_split(index, kind="image-random")
     train = tuple((r.source, str(r.patient)) for r in split.records(index, "train"))
-    question = Question(index, split.records(index, "test"), "test", split, own=True)
-    audit = audit_shortcuts(make_reader(Patches(), train), question, bar=no_bar, n_resamples=50)
+    cohort = EvaluationCohort(index, split.records(index, "test"), "test", split, own=True)
+    audit = audit_shortcuts(make_reader(Patches(), train), cohort, bar=no_bar, n_resamples=50)
     in_train = set(train)
-    shared = sum((r.source, r.patient) in in_train for r in question.records)
+    shared = sum((r.source, r.patient) in in_train for r in cohort.records)
     found = audit.leakage
     assert (found.met_images, found.split_images, found.left_out) == (shared, shared, False)
-    assert audit.counts.images == len(question.records)
+    assert audit.counts.images == len(cohort.records)
     parts = {r.image: split.part_of[r.image] for part in split.parts for r in split.records(index, part)}
     twice: dict[tuple[str, str | None], set[str]] = {}
     for image, part in parts.items():
@@ -137,13 +144,13 @@ def test_a_split_by_image_is_audited_with_its_leak_measured(clean: Path) -> None
 def test_nobody_left_and_unreadable_images(clean: Path, tmp_path: Path) -> None:
     world = make_images(tmp_path / "torn", 20)
     (world / "0003_0.png").write_bytes(b"torn")
-    audit = audit_shortcuts(make_reader(Patches()), ask_source(str(world)), bar=no_bar, n_resamples=50)
+    audit = audit_shortcuts(make_reader(Patches()), cohort_of_source(str(world)), bar=no_bar, n_resamples=50)
     assert audit.counts.excluded == {"the image cannot be read": 1}
     assert audit.counts.images == 39
     index = open_source(str(world))
     everybody = tuple((record.source, str(record.patient)) for record in index.records)
     with pytest.raises(DataError, match="no image is left to judge"):
-        audit_shortcuts(make_reader(Patches(), everybody), ask_source(str(world)), bar=no_bar)
+        audit_shortcuts(make_reader(Patches(), everybody), cohort_of_source(str(world)), bar=no_bar)
 
 
 def test_without_patients_it_is_said(tmp_path: Path) -> None:
@@ -153,7 +160,9 @@ def test_without_patients_it_is_said(tmp_path: Path) -> None:
     for line in (world / "labels.csv").read_text().splitlines()[1:]:
         image, label = line.split(",")[:2]
         shutil.copy(world / image, tmp_path / "tree" / label / image)
-    audit = audit_shortcuts(make_reader(Patches()), ask_source(str(tmp_path / "tree")), bar=no_bar, n_resamples=50)
+    audit = audit_shortcuts(
+        make_reader(Patches()), cohort_of_source(str(tmp_path / "tree")), bar=no_bar, n_resamples=50
+    )
     assert audit.counts.patients is None
     assert any("40 of 40 images name no patient" in warning for warning in audit.warnings)
     assert not audit.coincide  # the folders bear the label's name, which is no source
@@ -163,10 +172,10 @@ def test_without_patients_it_is_said(tmp_path: Path) -> None:
 def test_the_cache_is_kept_where_it_is_wanted_and_nowhere_else(tmp_path: Path) -> None:
     world = make_images(tmp_path / "world", 20)
     before = set(tmp_path.iterdir())
-    question = ask_source(str(world))
-    one = audit_shortcuts(make_reader(Patches()), question, bar=no_bar, n_resamples=20)
+    cohort = cohort_of_source(str(world))
+    one = audit_shortcuts(make_reader(Patches()), cohort, bar=no_bar, n_resamples=20)
     assert set(tmp_path.iterdir()) == before
-    other = audit_shortcuts(make_reader(Patches()), question, bar=no_bar, cache=tmp_path / "cache", n_resamples=20)
+    other = audit_shortcuts(make_reader(Patches()), cohort, bar=no_bar, cache=tmp_path / "cache", n_resamples=20)
     assert (tmp_path / "cache").is_dir()
     assert one.model == other.model
 
@@ -236,6 +245,6 @@ def test_real_folders_give_their_baselines_away(
     sample = Sample(index.labels, np.unique([r.group for r in index.records], return_inverse=True)[1])
     source = sources(index, index.records)
     assert labels_coincide(sample, source) is coincide
-    found = {b.name: b.probability for b in sightless_baselines(sample, images=images)}
+    found = {b.name: b.probability for b in confounder_baselines(sample, images=images)}
     for baseline, (low, high) in expected.items():
         assert low < roc_auc_score(index.labels, found[baseline]) < high

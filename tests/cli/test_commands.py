@@ -83,9 +83,12 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
         *("prevalence", "metadata", "patient identity", "image statistics", "border only", "16 x 16 thumbnail")
     ]
     lines = {line.strip() for line in printed.out.splitlines()}
-    for rival in (*audit["baselines"], *audit["views"]):
-        auc = "-" if rival["auc"]["value"] is None else f"{rival['auc']['value']:.3f}"
-        assert any(line.startswith(rival["name"]) and line.split(rival["name"])[1].split()[0] == auc for line in lines)
+    for confounder in (*audit["baselines"], *audit["views"]):
+        auc = "-" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
+        assert any(
+            line.startswith(confounder["name"]) and line.split(confounder["name"])[1].split()[0] == auc
+            for line in lines
+        )
     assert (
         run(
             [

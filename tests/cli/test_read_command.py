@@ -305,5 +305,5 @@ def test_a_list_of_names_may_begin_with_a_byte_order_mark(
 
 
 def test_the_stated_false_refusals_are_told_with_the_number_of_checks() -> None:
-    ruled: Any = SimpleNamespace(known_images=SimpleNamespace(false_refusals=0.02))
+    ruled: Any = SimpleNamespace(ood_detector=SimpleNamespace(false_refusals=0.02))
     assert "each of its 3 checks falsely refuses at most 2.0 % of images" in answers._refusals(ruled)

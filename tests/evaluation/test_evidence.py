@@ -20,13 +20,13 @@ from cxreader.evaluation.decisions.at_threshold import at_thresholds
 from cxreader.evaluation.decisions.conformal import ConformalRule, judge_conformal
 from cxreader.evaluation.decisions.decision_curve import decision_curve
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked, Evidence, gather
+from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
-from cxreader.evaluation.worklist.policies import DISCIPLINES, Discipline
+from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
 from cxreader.evaluation.worklist.queueing import simulate_triage
 from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime
 from cxreader.records import OperatingPoint, PredictionTable
@@ -34,7 +34,7 @@ from cxreader.records import OperatingPoint, PredictionTable
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
 ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
-WORKLISTS = (*DISCIPLINES, Discipline("probability", 60.0))
+WORKLISTS = (*POLICIES, WorklistPolicy("probability", 60.0))
 SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
 
@@ -47,11 +47,11 @@ def _table(n: int = 200, seed: int = 0) -> PredictionTable:
     return PredictionTable(np.array([f"{k:03d}.png" for k in range(n)]), label, p, names, columns)
 
 
-def _asked(table: PredictionTable) -> Asked:
+def _asked(table: PredictionTable) -> EvaluationOptions:
     again = np.where(np.arange(len(table)) % 9 == 0, 1 - table.label, table.label)  # every ninth is read otherwise
     second = dict(zip(table.image.tolist(), again.tolist(), strict=True))
     other = replace(table, probability=np.sqrt(table.probability))
-    return Asked(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours", 0.5, 60.0)
+    return EvaluationOptions(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours", 0.5, 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def evidence(table: PredictionTable) -> Evidence:
     return gather(table, _asked(table), **SEED)
 
 
-Alone = Callable[[PredictionTable, Asked], Any]
+Alone = Callable[[PredictionTable, EvaluationOptions], Any]
 ALONE: dict[str, Alone] = {
     "auc_delong": lambda t, _: auc_delong(Sample.of(t), t.probability),
     "points": lambda t, a: at_thresholds(t, POINTS, prevalence=a.prevalence, **SEED),
@@ -75,7 +75,7 @@ ALONE: dict[str, Alone] = {
     "subgroups": lambda t, _: subgroups(t, POINTS[0], **SEED),
     "contradictions": lambda t, a: contradicted(t, POINTS[0], second=a.second),
     "conformal": lambda t, a: judge_conformal(RULE, Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),
-    "triage": lambda t, a: simulate_triage(t, POINTS[0], ROOM, disciplines=WORKLISTS, prevalence=a.prevalence, seed=3),
+    "triage": lambda t, a: simulate_triage(t, POINTS[0], ROOM, policies=WORKLISTS, prevalence=a.prevalence, seed=3),
     "labels": lambda t, a: compare_labels(t, a.second or {}, POINTS[0], **SEED),
     "models": lambda t, _: compare_models(
         Sample.of(t), {"ours": t.probability, "rival": np.sqrt(t.probability)}, 0.3, **SEED
@@ -104,15 +104,15 @@ def test_bca_is_of_the_metrics_at_the_first_point(table: PredictionTable, eviden
 
 
 def test_what_is_not_asked_is_not_answered(table: PredictionTable) -> None:
-    bare = gather(table, Asked(POINTS[:1]), **SEED)
+    bare = gather(table, EvaluationOptions(POINTS[:1]), **SEED)
     assert (bare.conformal, bare.triage, bare.labels, bare.models) == (None, None, None, None)
     assert bare.points[0].deployed == {}
     assert not bare.decision_curve.deployed
 
 
 def test_the_file_gives_the_same_record_back(table: PredictionTable, tmp_path: Path) -> None:
-    for asked in (_asked(table), Asked()):
-        evaluation = evaluate(table, POINTS[0], asked=asked, **SEED)
+    for options in (_asked(table), EvaluationOptions()):
+        evaluation = evaluate(table, POINTS[0], options=options, **SEED)
         path = evaluation.save(tmp_path / "evaluation.json")
         values = json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
         assert values["schema"] == 3
@@ -139,7 +139,7 @@ def test_the_record_is_read_field_by_field(evidence: Evidence) -> None:
 
 @pytest.mark.parametrize("table", [_table(0), _table(1), replace(_table(), label=np.zeros(200, dtype=int))])
 def test_too_little_gives_reasons_that_can_be_written(table: PredictionTable) -> None:
-    evaluation = evaluate(table, POINTS[0], asked=Asked(POINTS, conformal=RULE), **SEED)
+    evaluation = evaluate(table, POINTS[0], options=EvaluationOptions(POINTS, conformal=RULE), **SEED)
     assert evaluation.evidence is not None
     assert np.isnan(evaluation.evidence.auc_delong.value)
     assert evaluation.evidence.auc_delong.reason
@@ -147,7 +147,7 @@ def test_too_little_gives_reasons_that_can_be_written(table: PredictionTable) ->
 
 
 def test_without_points_the_one_that_decides_is_judged(table: PredictionTable) -> None:
-    evaluation = evaluate(table, 0.4, asked=Asked(), **SEED)
+    evaluation = evaluate(table, 0.4, options=EvaluationOptions(), **SEED)
     assert evaluation.evidence is not None
     (point,) = evaluation.evidence.points
     assert point.point == evaluation.operating_point
@@ -157,13 +157,13 @@ def test_without_points_the_one_that_decides_is_judged(table: PredictionTable) -
 def test_what_cannot_be_answered_is_refused(table: PredictionTable) -> None:
     for prevalence in (0.0, 1.0, float("nan")):
         with pytest.raises(UsageError, match="lies not between 0 and 1"):
-            Asked(prevalence=prevalence)
+            EvaluationOptions(prevalence=prevalence)
     with pytest.raises(TableError, match="share a name"):
-        gather(table, Asked((POINTS[0], POINTS[0])), **SEED)
+        gather(table, EvaluationOptions((POINTS[0], POINTS[0])), **SEED)
     with pytest.raises(DataError, match="none of the 1 images of the second reading"):
-        gather(table, Asked(POINTS, second={"x.png": 1}), **SEED)
+        gather(table, EvaluationOptions(POINTS, second={"x.png": 1}), **SEED)
     with pytest.raises(TableError, match=r"^rival: has other images"):
-        gather(table, Asked(POINTS, others={"rival": _table(199)}), **SEED)
+        gather(table, EvaluationOptions(POINTS, others={"rival": _table(199)}), **SEED)
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -176,8 +176,8 @@ def test_a_worklist_that_cannot_be_drawn_is_refused_before_any_resampling(
     monkeypatch.setattr("cxreader.evaluation.evidence.bootstrap_bca", heavy)
     monkeypatch.setattr("cxreader.evaluation.evaluate.resample", heavy)
     one_class = replace(table, label=np.full(len(table), label))
-    asked = Asked(POINTS, prevalence=0.1, room=ROOM)
+    options = EvaluationOptions(POINTS, prevalence=0.1, room=ROOM)
     with pytest.raises(DataError, match="lack a class to draw from"):
-        gather(one_class, asked, **SEED)
+        gather(one_class, options, **SEED)
     with pytest.raises(DataError, match="lack a class to draw from"):
-        evaluate(one_class, POINTS[0], asked=asked, **SEED)
+        evaluate(one_class, POINTS[0], options=options, **SEED)

@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from tests.conftest import PROJECT
 
 from cxreader import Reader, Reading
-from cxreader.assessment.cohort import ask_run
+from cxreader.assessment.cohort import cohort_of_run
 from cxreader.cli import run
 from cxreader.data.split import Split
 from cxreader.imaging.read import read
@@ -96,8 +96,8 @@ def test_a_colour_photograph_is_named_so(reader: Reader, tmp_path: Path) -> None
 
 def test_unseen_chests_are_accepted_and_turned_or_inverted_ones_refused(reader: Reader, trained: Path) -> None:
     """Patients not in training: false refusals at most 2 %; of each wrong look at least 98 % are refused."""
-    question = ask_run(trained)
-    records = question.records[::2]
+    cohort = cohort_of_run(trained)
+    records = cohort.records[::2]
     pixels = [read(record.path or "").pixels for record in records]
     assert len(pixels) > 150
     assert len({record.group for record in records}) > 100

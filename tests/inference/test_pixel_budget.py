@@ -20,7 +20,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.inference import reader as reader_module
 from cxreader.inference.batch.pipeline import read_shard
-from cxreader.inference.pixel_budget import PixelRoom
+from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.prepared import Prepared, prepare_or_reason
 
 
@@ -33,8 +33,8 @@ def _png(width: int, height: int, value: int = 0) -> bytes:
 def test_what_the_header_promises_is_told_once_and_before_it_is_decoded(tmp_path: Path) -> None:
     def told(source: object) -> list[int]:
         asked: list[int] = []
-        found = prepare_or_reason(source, [InputSpec(32)], admit=asked.append)  # type: ignore[arg-type]
-        return [*asked, -1] if found.seen is None else asked
+        found = prepare_or_reason(source, [InputSpec(32)], reserve=asked.append)  # type: ignore[arg-type]
+        return [*asked, -1] if found.intake is None else asked
 
     (tmp_path / "a.png").write_bytes(_png(70, 50))
     assert told(tmp_path / "a.png") == told(str(tmp_path / "a.png")) == told(_png(70, 50)) == [3500]
@@ -48,11 +48,11 @@ def test_what_the_header_promises_is_told_once_and_before_it_is_decoded(tmp_path
 
 
 def test_room_is_never_exceeded_and_who_is_larger_has_it_alone() -> None:
-    room, lock, inside, most = PixelRoom(8, most=4 * 64 * 64), threading.Lock(), [], []
+    room, lock, inside, most = PixelBudget(8, most=4 * 64 * 64), threading.Lock(), [], []
 
     def hold(side: int) -> None:
-        with room.place() as admit:
-            read(_png(side, side), admit=admit)
+        with pixel_budget.slot() as reserve:
+            read(_png(side, side), reserve=reserve)
             with lock:
                 inside.append(side * side)
                 most.append((sum(inside), len(inside)))
@@ -70,15 +70,15 @@ def test_room_is_never_exceeded_and_who_is_larger_has_it_alone() -> None:
 def test_a_run_over_files_decodes_within_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     lock, inside, together = threading.Lock(), [0], []
 
-    def slow(*arguments: object, admit: Callable[[int], None], **named: object) -> Prepared:
+    def slow(*arguments: object, reserve: Callable[[int], None], **named: object) -> Prepared:
         def admitted(pixels: int) -> None:
-            admit(pixels)
+            reserve(pixels)
             with lock:
                 inside[0] += 1
                 together.append(inside[0])
             time.sleep(0.005)
 
-        found = prepare_or_reason(*arguments, admit=admitted, **named)  # type: ignore[arg-type]
+        found = prepare_or_reason(*arguments, reserve=admitted, **named)  # type: ignore[arg-type]
         with lock:
             inside[0] -= 1
         return found
@@ -87,7 +87,7 @@ def test_a_run_over_files_decodes_within_the_room(tmp_path: Path, monkeypatch: p
     for n in range(24):
         (tmp_path / f"{n}.png").write_bytes(_png(64, 64, n))
     reader = make_reader(Watched())
-    reader.room = PixelRoom(4, most=most)
+    reader.room = PixelBudget(4, most=most)
     files = [(n, str(tmp_path / f"{n}.png")) for n in range(24)]
     assert sum(len(batch) for batch in read_shard(reader, files, decoders=4)) == 24
     assert (max(together) == 1) == (most == 64 * 64)

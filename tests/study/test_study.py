@@ -38,7 +38,7 @@ from cxreader.reporting.study.published import PUBLISHED
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
-from cxreader.study.prevalence import thinned
+from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.rows import default_rows, study_rows
 from cxreader.study.study import CHOICES, Trainings, _key, train_rows
@@ -308,7 +308,7 @@ def test_a_wrong_row_is_refused_with_the_nearest_name() -> None:
 def test_thinning_changes_the_share_and_leaves_the_test_part_alone(small_world: Path, share: float) -> None:
     index = open_source(str(small_world), name="world")
     split = make_split(index)
-    thin = thinned(split, index, share)
+    thin = subsample_to_prevalence(split, index, share)
     assert thin.parts["test"] == split.parts["test"]
     for part in PARTS[:3]:
         labels = [index.by_image[image].label for image in thin.parts[part]]
@@ -318,7 +318,7 @@ def test_thinning_changes_the_share_and_leaves_the_test_part_alone(small_world: 
         whole = [index.by_image[image].label for image in split.parts[part]]
         more = 0 if share < 0.5 else 1
         assert labels.count(more) == whole.count(more)
-    assert thinned(split, index, share).digest == thin.digest
+    assert subsample_to_prevalence(split, index, share).digest == thin.digest
 
 
 def test_weights_from_phantoms_stand_in_for_an_absent_file(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from cxreader.models.stages import Learn, StagedModel
 from cxreader.progress import no_bar
 from cxreader.runs import RunFolder
 from cxreader.training import activation_cache as prefix_module
-from cxreader.training.activation_cache import Plan, build_prefixes
+from cxreader.training.activation_cache import ActivationPlan, build_activation_caches
 from cxreader.training.cohort import prepare_cohort
 from cxreader.training.fit import Settings, fit_phase
 from cxreader.training.module import PhaseModule, Recipe
@@ -101,8 +101,8 @@ def test_stored_and_online_training_have_the_same_losses(
     model = _network(name).learn(what)
     stage = model.frozen_stage()
     assert stage is not None
-    stored = build_prefixes(
-        model, [stage], parts, Plan(SPEC, None, 9, dtype="float32"), tmp_path, say=_silent, bar=no_bar
+    stored = build_activation_caches(
+        model, [stage], parts, ActivationPlan(SPEC, None, 9, dtype="float32"), tmp_path, say=_silent, bar=no_bar
     )
     result = fit_phase(model, phase, recipe, parts, tmp_path / "stored", settings, prefix=stored[stage])
     assert len(expected) == 9
@@ -138,8 +138,8 @@ def test_what_cannot_be_traced_is_not_folded() -> None:
 def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
     """View v of image i, by hand: the augmentation drawn with the view's seed, through the network, in the stored place."""
     parts, model, augmentation = _parts(40, 24), _network("resnet18"), Augmentation()
-    plan = Plan(SPEC, augmentation, 5, views=3, dtype="float32")
-    found = build_prefixes(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
+    plan = ActivationPlan(SPEC, augmentation, 5, views=3, dtype="float32")
+    found = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
     assert (len(found.train), len(found.tune)) == (120, 24)
     positions = list(range(32, 40))  # the second batch of the pass
     x = augmentation(grey(parts["train"][positions][0]), derive_seed(5, "view", 2, 32))
@@ -158,7 +158,7 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
             seen.append(list(positions))
             return order(self, positions)
 
-    told = prefix_module.Prefix("pool", Told(found.train.values, found.train.labels), found.tune, 3)
+    told = prefix_module.ActivationCache("pool", Told(found.train.values, found.train.labels), found.tune, 3)
     phase, recipe = Phase("head", "head", 1e-3, epochs=4, patience=4), Recipe(5, SPEC, augmentation)
     settings = Settings(batch_size=40, monitor="loss", show_progress=False)
     fit_phase(model, phase, recipe, parts, tmp_path / "run", settings, prefix=told)
@@ -166,11 +166,13 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
 
 
 def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> None:
-    plan, parts, model = Plan(SPEC, None, 1), _parts(8, 4), _network("resnet18")
+    plan, parts, model = ActivationPlan(SPEC, None, 1), _parts(8, 4), _network("resnet18")
 
     def places(**change: Any) -> set[Path]:
         given = {"model": model, "parts": parts, "plan": plan, **change}
-        build_prefixes(given["model"], ["pool"], given["parts"], given["plan"], tmp_path, say=_silent, bar=no_bar)
+        build_activation_caches(
+            given["model"], ["pool"], given["parts"], given["plan"], tmp_path, say=_silent, bar=no_bar
+        )
         return {path.parent for path in tmp_path.rglob("prefix.json")}
 
     first = places()
@@ -178,7 +180,7 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
     with torch.no_grad():
         again.head.weight.zero_()  # behind the stage: does not matter
     assert places(model=again) == first
-    assert places(plan=Plan(SPEC, None, 2)) == first  # nothing is drawn from the seed
+    assert places(plan=ActivationPlan(SPEC, None, 2)) == first  # nothing is drawn from the seed
     changed = _parts(8, 4)
     changed["train"].pixels[changed["train"].rows[0], 0, 0] ^= 1
     other = _network("resnet18")
@@ -189,21 +191,21 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
         {"model": other},
         {"parts": changed},
         {"parts": reordered},
-        {"plan": Plan(InputSpec(size=64, mean=(0.5, 0.5, 0.5)), None, 1)},
-        {"plan": Plan(SPEC, Augmentation(), 1)},
-        {"plan": Plan(SPEC, Augmentation(), 2)},
-        {"plan": Plan(SPEC, Augmentation(rotation=3), 2)},
-        {"plan": Plan(SPEC, Augmentation(), 2, views=2)},
-        {"plan": Plan(SPEC, None, 1, dtype="float32")},
+        {"plan": ActivationPlan(InputSpec(size=64, mean=(0.5, 0.5, 0.5)), None, 1)},
+        {"plan": ActivationPlan(SPEC, Augmentation(), 1)},
+        {"plan": ActivationPlan(SPEC, Augmentation(), 2)},
+        {"plan": ActivationPlan(SPEC, Augmentation(rotation=3), 2)},
+        {"plan": ActivationPlan(SPEC, Augmentation(), 2, views=2)},
+        {"plan": ActivationPlan(SPEC, None, 1, dtype="float32")},
     ]
     for n, change in enumerate(changes, 2):
         assert len(places(**change)) == n, change
 
 
 def test_an_interrupted_pass_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts, model, plan = _parts(70, 40), _network("resnet18"), Plan(SPEC, Augmentation(), 1, views=2)
+    parts, model, plan = _parts(70, 40), _network("resnet18"), ActivationPlan(SPEC, Augmentation(), 1, views=2)
     monkeypatch.setattr(prefix_module, "_COMMIT_EVERY", 2)
-    whole = build_prefixes(model, ["layer3", "pool"], parts, plan, tmp_path / "a", say=_silent, bar=no_bar)
+    whole = build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "a", say=_silent, bar=no_bar)
     run, count = prefix_module._run, 0
 
     def dies(*args: Any, **options: Any) -> Any:
@@ -216,14 +218,14 @@ def test_an_interrupted_pass_goes_on_and_ends_the_same(tmp_path: Path, monkeypat
     monkeypatch.setattr(prefix_module, "_run", dies)
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        build_prefixes(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
+        build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     count = 10
-    resumed = build_prefixes(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
+    resumed = build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     assert count == 10 + 8 - 2  # of 3 + 3 + 2 batches the first two were committed
     for stage, prefix in whole.items():
         assert np.array_equal(prefix.train.values, resumed[stage].train.values)
         assert np.array_equal(prefix.tune.values, resumed[stage].tune.values)
-    build_prefixes(model, ["pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
+    build_activation_caches(model, ["pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     assert count == 16  # what is whole is not computed again
 
 
@@ -232,27 +234,27 @@ def test_the_size_is_told_first_and_refused_when_it_does_not_fit(
 ) -> None:
     parts, model = _parts(40, 24), _network("resnet18")
     said: list[str] = []
-    plan = Plan(SPEC, None, 1, dtype="float16")
-    build_prefixes(model, ["layer3"], parts, plan, tmp_path, say=said.append, bar=no_bar)
+    plan = ActivationPlan(SPEC, None, 1, dtype="float16")
+    build_activation_caches(model, ["layer3"], parts, plan, tmp_path, say=said.append, bar=no_bar)
     # 64 images x 256 channels x 4 x 4 x 2 bytes = 0.5 MiB
     assert said[0].startswith(
         "storing the outputs of layer3 for 40 training images and 24 tune images, float16: 0.5 MiB"
     )
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(StorageError, match=r"no room for outputs of pool.*training\.views"):
-        build_prefixes(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)
+        build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)
     assert [path.parent.name.split("-")[0] for path in tmp_path.rglob("*.bin")] == ["layer3", "layer3"]
 
 
 def test_a_file_of_values_that_is_gone_or_short_is_computed_again(tmp_path: Path) -> None:
-    parts, model, plan = _parts(), _network("resnet18"), Plan(SPEC, None, 1)
-    first = build_prefixes(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
+    parts, model, plan = _parts(), _network("resnet18"), ActivationPlan(SPEC, None, 1)
+    first = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
     expected = np.array(first.train.values)
     (file,) = tmp_path.rglob("train.bin")
     assert file.stat().st_blocks * 512 >= file.stat().st_size  # no hole that a full disk could not fill
     for damage in (file.unlink, lambda: file.write_bytes(b"short")):
         damage()
-        again = build_prefixes(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
+        again = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
         assert np.array_equal(again.train.values, expected)
 
 

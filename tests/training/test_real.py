@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.assessment.artifact import THUMBNAIL, judge
-from cxreader.assessment.cohort import ask_run
+from cxreader.assessment.cohort import cohort_of_run
 from cxreader.config import load_config
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
@@ -30,11 +30,11 @@ def test_kermany_is_learnt_and_read(images_root: Path, tmp_path: Path) -> None:
     config = load_config(PROJECT / "configs/kermany.toml", [f"data.root={images_root / 'kermany'}", *SMALL])
     train(config, tmp_path / "run", say=lambda _: None)
     reader = Reader.load(tmp_path / "run")
-    evaluation = judge(reader, ask_run(tmp_path / "run"), tmp_path / "evaluation", bar=no_bar)
+    evaluation = judge(reader, cohort_of_run(tmp_path / "run"), tmp_path / "evaluation", bar=no_bar)
     assert evaluation.counts.patients is not None
     assert evaluation.counts.patients > 40
     assert evaluation.metrics["auc"].low > 0.7
     assert f"auc minus {THUMBNAIL}" in evaluation.comparisons
-    image = next(iter(ask_run(tmp_path / "run").records)).path
+    image = next(iter(cohort_of_run(tmp_path / "run").records)).path
     assert image is not None
     assert reader.read(image).heat_map is not None

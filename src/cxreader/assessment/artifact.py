@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import Question, without_training_patients
-from cxreader.assessment.explanations import Looking, look
-from cxreader.assessment.outputs import write_out
+from cxreader.assessment.cohort import EvaluationCohort, without_training_patients
+from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
+from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
@@ -21,7 +21,7 @@ from cxreader.data.split import group_of, leak
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked, refuse_undrawable
+from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
@@ -43,42 +43,42 @@ THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
 def judge(
     reader: Reader,
-    question: Question,
+    cohort: EvaluationCohort,
     out: Path,
     *,
     bar: Bar,
-    asked: Asked | None = None,
+    options: EvaluationOptions | None = None,
     quick: bool = False,
     seed: int = 0,
 ) -> Evaluation:
     """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
 
     A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
-    large it is. `asked` says what the user wants to know besides; the artifact's own operating points and conformal rule
+    large it is. `options` says what the user wants to know besides; the artifact's own operating points and conformal rule
     are judged in any case. `quick` leaves out what looks at the images once more: baselines that see no disease, heat
     maps against boxes, the randomisation test.
     Raises DataError when nothing is left to judge and, before an image is read, for a worklist that lacks a class.
     """
     artifact = reader.artifact
-    records, excluded = question.records, Counter[str]()
-    leaky = question.own and question.split is not None and question.split.kind == "image-random"
+    records, excluded = cohort.records, Counter[str]()
+    leaky = cohort.own and cohort.split is not None and cohort.split.kind == "image-random"
     if not leaky:
         records, excluded = without_training_patients(artifact, records)
-    asked = asked or Asked()
+    options = options or EvaluationOptions()
     if records:
-        refuse_undrawable(np.array([record.label for record in records]), asked)
+        refuse_undrawable(np.array([record.label for record in records]), options)
     readings = _read(reader, records, bar)
     table, unread = prediction_table(records, readings, artifact.id)
     excluded["the image cannot be read"] += len(unread)
     if len(table) == 0:
         reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
-        raise DataError(f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images")
+        raise DataError(f"no image is left to judge ({reasons})", where=cohort.index.root, mend="give other images")
     refusals = _refusals(reader, records, readings, seed)
     baselines = {}
-    if question.own:
+    if cohort.own:
         with bar("thumbnail baseline"):
-            baselines[THUMBNAIL] = _thumbnail_baseline(question, artifact, table)
-    shortcuts = None if quick else audit_shortcuts(reader, question, bar=bar, seed=seed)
+            baselines[THUMBNAIL] = _thumbnail_baseline(cohort, artifact, table)
+    shortcuts = None if quick else audit_shortcuts(reader, cohort, bar=bar, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
@@ -86,10 +86,10 @@ def judge(
             seed=seed,
             baselines=baselines,
             excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=[*_warnings(artifact, question), *_suspicion(shortcuts), *_many_refused(refusals)],
-            provenance=_provenance(artifact, question),
-            asked=replace(
-                asked,
+            warnings=[*_warnings(artifact, cohort), *_suspicion(shortcuts), *_many_refused(refusals)],
+            provenance=_provenance(artifact, cohort),
+            options=replace(
+                options,
                 points=_points(reader),
                 conformal=reader.conformal,
                 calibrated_at=reader.calibrator.n_positive
@@ -98,8 +98,8 @@ def judge(
             refusals=refusals,
         )
     kept = [record for record in records if record.image not in unread]
-    looking = Looking(None, None) if quick else look(reader, kept, bar=bar, seed=seed)
-    write_out(
+    looking = ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, kept, bar=bar, seed=seed)
+    write_evaluation(
         evaluation,
         table,
         unread,
@@ -107,7 +107,7 @@ def judge(
         shortcuts=shortcuts,
         localisation=looking.localisation,
         sanity=looking.sanity,
-        further={} if quick else _contact_sheet(evaluation, question),
+        further={} if quick else _contact_sheet(evaluation, cohort),
         facts=facts_of(artifact),
     )
     return evaluation
@@ -121,7 +121,7 @@ def _refusals(reader: Reader, records: Sequence[ImageRecord], readings: Sequence
     groups = np.unique([group_of(record) for record, _ in read], return_inverse=True)[1]
     known = any(record.patient is not None for record, _ in read)
     refused = np.array([reading.acceptance == "refused" for _, reading in read])
-    rule = reader.only.known_images
+    rule = reader.only.ood_detector
     return count_refusals(
         refused,
         [reading.reasons if reading.acceptance == "refused" else () for _, reading in read],
@@ -152,12 +152,12 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     return [f"a shortcut is suspected: {first}{and_more}"]
 
 
-def _contact_sheet(evaluation: Evaluation, question: Question) -> dict[str, Figure]:
+def _contact_sheet(evaluation: Evaluation, cohort: EvaluationCohort) -> dict[str, Figure]:
     """The figure of the images whose label the model contradicts most surely; none when it contradicts none."""
     found = () if evaluation.evidence is None else evaluation.evidence.contradictions
     if not found:
         return {}
-    spec, by_image = InputSpec(SIDE), question.index.by_image
+    spec, by_image = InputSpec(SIDE), cohort.index.by_image
     records = [by_image[contradiction.image] for contradiction in found]
     pixels = {record.image: spec.pixels(read(record.path or record.image)) for record in records}
     return {"contact_sheet": draw_contact_sheet(found, pixels)}
@@ -215,14 +215,14 @@ def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Read
     return readings
 
 
-def _thumbnail_baseline(question: Question, artifact: Artifact, table: PredictionTable) -> NDArray[np.float64]:
+def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, table: PredictionTable) -> NDArray[np.float64]:
     """What thumbnails of the training images alone say of the judged ones: pixels from the run's cache."""
-    if question.split is None or question.cache is None:
+    if cohort.split is None or cohort.cache is None:
         raise UsageError("a baseline needs the run it belongs to")
-    by_image = question.index.by_image
-    train = question.split.records(question.index, "train")
+    by_image = cohort.index.by_image
+    train = cohort.split.records(cohort.index, "train")
     judged = [by_image[image] for image in table.image.tolist()]
-    cache = build_cache([*train, *judged], artifact.spec, question.cache)
+    cache = build_cache([*train, *judged], artifact.spec, cohort.cache)
     train = tuple(record for record in train if record.image in cache)
     labels = np.array([record.label for record in train])
     groups = np.unique([group_of(record) for record in train], return_inverse=True)[1]
@@ -230,29 +230,29 @@ def _thumbnail_baseline(question: Question, artifact: Artifact, table: Predictio
     return thumbnail_logistic(pixels[0], labels, groups, pixels[1])
 
 
-def _warnings(artifact: Artifact, question: Question) -> list[str]:
+def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
     found = []
-    if not question.index.n_patients:  # where some are known, the evaluation counts the others
+    if not cohort.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
         found.append("the model was trained without knowing patients: one of these may have been in its training")
-    if question.split is not None and question.split.kind == "image-random":
-        found.append(f"split at random by image: {leak(question.split, question.index)}")
+    if cohort.split is not None and cohort.split.kind == "image-random":
+        found.append(f"split at random by image: {leak(cohort.split, cohort.index)}")
     if artifact.transfer.startswith("no transfer"):
         found.append(artifact.transfer)
-    if question.index.name.startswith("phantom"):
+    if cohort.index.name.startswith("phantom"):
         found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
     return found
 
 
-def _provenance(artifact: Artifact, question: Question) -> dict[str, str | int | float | bool | None]:
-    split = question.split
+def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str | int | float | bool | None]:
+    split = cohort.split
     return {
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": question.index.name or Path(question.index.root).stem,
-        "part": question.part,
+        "data": cohort.index.name or Path(cohort.index.root).stem,
+        "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
     }

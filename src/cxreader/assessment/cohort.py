@@ -16,7 +16,7 @@ from cxreader.runs import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvaluationCohort:
     """What is to be judged: these images of a source, the split they come from, and where the training pixels lie.
 
     `own` is True when the split is the one the artifact was trained with.
@@ -30,17 +30,17 @@ class Question:
     cache: Path | None = None
 
 
-def ask_run(path: str | Path, part: str = "test") -> Question:
+def cohort_of_run(path: str | Path, part: str = "test") -> EvaluationCohort:
     """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
     run = RunFolder(Path(path))
     data = run.load_config().data
     index = open_data(data)
     split = Split.load(run.split)
     cache = run.cache if data.cache is None else Path(data.cache)
-    return Question(index, split.records(index, part), part, split, own=True, cache=cache)
+    return EvaluationCohort(index, split.records(index, part), part, split, own=True, cache=cache)
 
 
-def ask_source(
+def cohort_of_source(
     data: str,
     *,
     kind: str = "auto",
@@ -48,13 +48,13 @@ def ask_source(
     name: str | None = None,
     split: str | None = None,
     part: str = "test",
-) -> Question:
+) -> EvaluationCohort:
     """A labelled source, whole or one part of a split file."""
     index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
     if split is None:
-        return Question(index, index.records, "all")
+        return EvaluationCohort(index, index.records, "all")
     shared_out = Split.load(locate(split))
-    return Question(index, shared_out.records(index, part), part, shared_out)
+    return EvaluationCohort(index, shared_out.records(index, part), part, shared_out)
 
 
 def without_training_patients(

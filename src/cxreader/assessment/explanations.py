@@ -30,16 +30,18 @@ RANDOMISED = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class ExplanationEvaluation:
     """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn."""
 
     localisation: LocalisationReport | None
     sanity: SanityReport | None
 
 
-def look(reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, seed: int = 0) -> Looking:
+def evaluate_explanations(
+    reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, seed: int = 0
+) -> ExplanationEvaluation:
     """Judge the heat maps of these images, each with a readable file: those with boxes, and some for the randomisation."""
-    return Looking(_localisation(reader, records, bar, seed), _sanity(reader, records, bar, seed))
+    return ExplanationEvaluation(_localisation(reader, records, bar, seed), _sanity(reader, records, bar, seed))
 
 
 def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> LocalisationReport | None:

@@ -13,7 +13,7 @@ from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.sanity_report import SanityReport
 from cxreader.records import PredictionTable
 from cxreader.reporting.evaluation.figures import evaluation_figures, save_figure
-from cxreader.reporting.evaluation.image_evidence import Beside
+from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import render_evaluation
 from cxreader.runs import write_json, write_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions.csv"
 
 
-def write_out(
+def write_evaluation(
     evaluation: Evaluation,
     table: PredictionTable,
     unread: Mapping[str, str],
@@ -44,12 +44,12 @@ def write_out(
     """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS, table)
-    beside = Beside(shortcuts, localisation, sanity)
-    figures = {**evaluation_figures(evaluation, beside), **(further or {})}
+    image_evidence = ImageEvidence(shortcuts, localisation, sanity)
+    figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
     for name, figure in figures.items():
         save_figure(figure, out / name)
-    write_text(out / "report.html", render_evaluation(evaluation, figures=figures, beside=beside))
-    write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, beside=beside))
+    write_text(out / "report.html", render_evaluation(evaluation, figures=figures, image_evidence=image_evidence))
+    write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, image_evidence=image_evidence))
     for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
         if record is not None:
             write_json(out / f"{name}.json", record.to_dict())

@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from cxreader.assessment.outputs import PREDICTIONS, write_out
+from cxreader.assessment.outputs import PREDICTIONS, write_evaluation
 from cxreader.config import DEFAULT_POINTS
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked, refuse_undrawable
+from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
 from cxreader.evaluation.predictions import read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
 from cxreader.evaluation.statistics.intervals import Sample
@@ -53,7 +53,7 @@ def judge_predictions(
     out: Path,
     fitting: Fitting,
     *,
-    asked: Asked,
+    options: EvaluationOptions,
     bar: Bar,
     model: str | None = None,
     seed: int = 0,
@@ -64,7 +64,7 @@ def judge_predictions(
     read or for models that judge other images, UsageError for a model that is not there and for an `out` whose
     predictions are those to be judged, DataError when nothing can be fitted.
     """
-    from cxreader.evaluation.shortcuts.baselines import sightless_baselines  # brings scikit-learn
+    from cxreader.evaluation.shortcuts.baselines import confounder_baselines  # brings scikit-learn
 
     for file in files:
         if Path(file).resolve() == (out / PREDICTIONS).resolve():
@@ -74,7 +74,7 @@ def judge_predictions(
     table = _named(tables, subject, None)
     if len(table) == 0:
         raise DataError("holds no prediction", where=files[0], mend="give at least one row")
-    refuse_undrawable(table.label, asked)
+    refuse_undrawable(table.label, options)
     others = {name: other for name, other in tables.items() if name != subject}
     models = {} if fitting.calibrate is None else read_models(fitting.calibrate)
     points, conformal, warnings = _fitted(fitting, models, table, subject)
@@ -85,7 +85,7 @@ def judge_predictions(
     judged = ", ".join(Path(file).name for file in files)
     sample = Sample.of(table)
     with bar("baselines that see no image"):
-        sightless = sightless_baselines(sample, columns=table.columns, seed=seed)
+        sightless = confounder_baselines(sample, columns=table.columns, seed=seed)
     with bar("intervals"):
         evaluation = evaluate(
             table,
@@ -94,11 +94,11 @@ def judge_predictions(
             baselines={b.name: b.probability for b in sightless if b.probability is not None},
             warnings=[*warnings, *_one_label_a_source(sample, table)],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
-            asked=replace(
-                asked, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
+            options=replace(
+                options, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
             ),
         )
-    write_out(evaluation, table, {}, out)
+    write_evaluation(evaluation, table, {}, out)
     return evaluation
 
 

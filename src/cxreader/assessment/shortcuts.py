@@ -14,15 +14,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import Question, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, without_training_patients
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.salt import PARTS
 from cxreader.data.split import Split, group_of, leak
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Provenance
-from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, weigh_shortcuts
-from cxreader.evaluation.shortcuts.baselines import sightless_baselines
+from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
+from cxreader.evaluation.shortcuts.baselines import confounder_baselines
 from cxreader.evaluation.shortcuts.image_features import blanked, image_features, pieces
 from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
@@ -39,14 +39,14 @@ Floats = NDArray[np.float64]
 
 def audit_shortcuts(
     reader: Reader,
-    question: Question,
+    cohort: EvaluationCohort,
     *,
     bar: Bar,
     cache: Path | None = None,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> ShortcutAudit:
-    """Judge a model against what sees no disease, on the images of `question` less the patients who set the model.
+    """Judge a model against what sees no disease, on the images of `cohort` less the patients who set the model.
 
     `cache`: folder of pixel caches; the run's when left out, else one that lasts as long as the audit. All baselines
     are cross-fitted on the judged images themselves, at the size the model sees them. A split by image is audited with
@@ -54,27 +54,25 @@ def audit_shortcuts(
     Raises DataError when nothing is left to judge, StorageError when the disk has no room.
     """
     artifact = reader.artifact
-    records, excluded, leakage = met(artifact, question)
-    place = cache or question.cache
+    records, excluded, leakage = met(artifact, cohort)
+    place = cache or cohort.cache
     with TemporaryDirectory(prefix="cxreader-") if place is None else nullcontext(place) as folder:
         pixels, records, unread = _decoded(records, artifact, folder, bar)
         excluded["the image cannot be read"] += unread
         if not records:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
-            raise DataError(
-                f"no image is left to judge ({reasons})", where=question.index.root, mend="give other images"
-            )
+            raise DataError(f"no image is left to judge ({reasons})", where=cohort.index.root, mend="give other images")
         rows = pixels.rows(record.image for record in records)
         with bar("looking at borders and thumbnails") as progress:
             images = image_features(pixels.pixels, rows, progress=progress)
         probability, views = _read(reader, pixels.pixels, rows, bar)
-    sample, source = _sample(records), sources(question.index, records)
+    sample, source = _sample(records), sources(cohort.index, records)
     with bar("fitting baselines"):
-        baselines = sightless_baselines(
+        baselines = confounder_baselines(
             sample, columns=metadata(records, source), images=images, aspect=_aspects(records), seed=seed
         )
     with bar("intervals"):
-        return weigh_shortcuts(
+        return audit_confounding(
             sample,
             probability,
             baselines,
@@ -84,8 +82,8 @@ def audit_shortcuts(
             excluded={reason: count for reason, count in excluded.items() if count},
             seed=seed,
             n_resamples=n_resamples,
-            warnings=_warnings(question, records),
-            provenance=_provenance(artifact, question, seed, n_resamples),
+            warnings=_warnings(cohort, records),
+            provenance=_provenance(artifact, cohort, seed, n_resamples),
         )
 
 
@@ -95,25 +93,25 @@ def write_audit(audit: ShortcutAudit, out: Path) -> None:
     write_text(out / "shortcuts.html", render_shortcuts(audit))
 
 
-def met(artifact: Artifact, question: Question) -> tuple[tuple[ImageRecord, ...], Counter[str], Leakage]:
+def met(artifact: Artifact, cohort: EvaluationCohort) -> tuple[tuple[ImageRecord, ...], Counter[str], Leakage]:
     """The records to judge, how many were left out and why, and the leak as the artifact's own hashes measure it."""
-    kept, excluded = without_training_patients(artifact, question.records)
+    kept, excluded = without_training_patients(artifact, cohort.records)
     strangers = {record.image for record in kept}
-    known = [record for record in question.records if record.image not in strangers]
-    leaky = question.own and question.split is not None and question.split.kind == "image-random"
-    found = None if question.split is None else leak(question.split, question.index)
+    known = [record for record in cohort.records if record.image not in strangers]
+    leaky = cohort.own and cohort.split is not None and cohort.split.kind == "image-random"
+    found = None if cohort.split is None else leak(cohort.split, cohort.index)
     leakage = Leakage(
         known=artifact.patients.known,
-        asked=len(question.records),
+        asked=len(cohort.records),
         met_images=len(known),
         met_patients=len({group_of(record) for record in known}),
         left_out=not leaky,
-        split=None if question.split is None else question.split.kind,
-        split_patients=None if question.split is None else _in_several_parts(question.split, question.index),
+        split=None if cohort.split is None else cohort.split.kind,
+        split_patients=None if cohort.split is None else _in_several_parts(cohort.split, cohort.index),
         split_images=None if found is None else found.shared_images,
         test_images=None if found is None else found.test_images,
     )
-    return (question.records, Counter(), leakage) if leaky else (kept, excluded, leakage)
+    return (cohort.records, Counter(), leakage) if leaky else (kept, excluded, leakage)
 
 
 def sources(index: Index, records: Sequence[ImageRecord]) -> NDArray[np.str_]:
@@ -203,25 +201,25 @@ def _in_several_parts(split: Split, index: Index) -> int:
     return sum(len(found) > 1 for found in parts.values())
 
 
-def _warnings(question: Question, records: Sequence[ImageRecord]) -> list[str]:
+def _warnings(cohort: EvaluationCohort, records: Sequence[ImageRecord]) -> list[str]:
     found = []
     alone = sum(record.patient is None for record in records)
     if alone:
         whom = f"{alone:,} of {len(records):,} images name no patient"
         found.append(f"patients are not all known: {whom}, and each is taken for a patient of its own")
-    if question.index.name.startswith("phantom"):
+    if cohort.index.name.startswith("phantom"):
         found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
     return found
 
 
-def _provenance(artifact: Artifact, question: Question, seed: int, n_resamples: int) -> Provenance:
+def _provenance(artifact: Artifact, cohort: EvaluationCohort, seed: int, n_resamples: int) -> Provenance:
     return {
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": question.index.name,
-        "part": question.part,
-        "split": None if question.split is None else question.split.digest,
+        "data": cohort.index.name,
+        "part": cohort.part,
+        "split": None if cohort.split is None else cohort.split.digest,
         "cxreader": version("cxreader"),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seed": seed,

@@ -105,9 +105,9 @@ def _refusals(member: Member) -> str:
     """What its checks together refuse of good images, as the artifact states it."""
     from cxreader.models.acceptance.out_of_distribution import CHECKS
 
-    if member.known_images is None:
+    if member.ood_detector is None:
         return "; nothing is refused for what it looks like to the network"
-    stated = 100 * member.known_images.false_refusals
+    stated = 100 * member.ood_detector.false_refusals
     return f"; each of its {CHECKS} checks falsely refuses at most {stated:.1f} % of images like these, as fitted"
 
 

@@ -16,7 +16,7 @@ from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
     from cxreader.evaluation.evaluate import Evaluation
-    from cxreader.evaluation.evidence import Asked
+    from cxreader.evaluation.evidence import EvaluationOptions
     from cxreader.evaluation.worklist.reading_room import ReadingRoom
 
 
@@ -98,23 +98,25 @@ def evaluate(
         fitted |= {"point": point, "alpha": alpha}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     from cxreader.evaluation.comparison.second_reading import read_labels
-    from cxreader.evaluation.evidence import Asked
+    from cxreader.evaluation.evidence import EvaluationOptions
 
     if images_a_day is None and arrivals is None and (reading_minutes, shift, max_wait) != (None, None, None):
         raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
     room = _room(images_a_day, arrivals, reading_minutes, shift)
     second = None if second_reading is None else read_labels(second_reading)
-    asked = Asked(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
+    options = EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
     if predictions:
         from cxreader.assessment.predictions import Fitting, judge_predictions
         from cxreader.config import DEFAULT_POINTS
 
         fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS), _error_bound(alpha))
-        evaluation = judge_predictions(predictions, place, fitting, asked=asked, bar=progress, model=judged, seed=seed)
+        evaluation = judge_predictions(
+            predictions, place, fitting, options=options, bar=progress, model=judged, seed=seed
+        )
         title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
         evaluation, title = _artifact(
-            run, judged, data, asked, place, operating_point=operating_point, quick=quick, seed=seed,
+            run, judged, data, options, place, operating_point=operating_point, quick=quick, seed=seed,
             source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
         )  # fmt: skip
     show_evaluation(evaluation, title)
@@ -144,7 +146,7 @@ def _artifact(
     run: str | None,
     model: str | None,
     data: str | None,
-    asked: Asked,
+    options: EvaluationOptions,
     place: Path,
     *,
     operating_point: str | None,
@@ -161,21 +163,21 @@ def _artifact(
     )  # who is judged is whole: the weights beside the export that reads
     reader = load_reader(str(run or model), operating_point)
     from cxreader.assessment.artifact import judge
-    from cxreader.assessment.cohort import ask_run, ask_source
+    from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
 
     with waiting("reading the tables"):
-        question = ask_run(run, str(source["part"])) if run is not None else ask_source(str(data), **source)  # type: ignore[arg-type] # checked there
-    evaluation = judge(reader, question, place, bar=progress, asked=asked, quick=quick, seed=seed)
-    return evaluation, f"{question.index.name or Path(str(data)).stem}, part {question.part}"
+        cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
+    evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed)
+    return evaluation, f"{cohort.index.name or Path(str(data)).stem}, part {cohort.part}"
 
 
 def _show_shortcuts(place: Path) -> None:
     """What was audited beside the artifact, as it lies in the folder."""
-    from cxreader.cli.shortcuts import show_rivals
+    from cxreader.cli.shortcuts import show_confounders
     from cxreader.evaluation.shortcuts.records import ShortcutAudit
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
-    show_rivals(audit, f"Beside what sees no disease: {audit.line}")
+    show_confounders(audit, f"Beside what sees no disease: {audit.line}")
     console().print("\n".join(f"leak: {line}" for line in audit.leakage.lines), markup=False)
 
 

@@ -89,7 +89,7 @@ def _show_worklist(triage: Triage) -> None:
 
     whom = ("abnormal", "normal")
     rows = [
-        (str(result.discipline), *(figure_cell(result.times[who][measure], 0) for who in whom for measure in MEASURES))
+        (str(result.policy), *(figure_cell(result.times[who][measure], 0) for who in whom for measure in MEASURES))
         for result in triage.results
     ]
     load = "" if triage.load != triage.load else f", readers busy {share_words(triage.load)} of their time"

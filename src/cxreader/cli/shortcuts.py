@@ -43,17 +43,17 @@ def shortcuts(
     from cxreader.cli.reading import load_reader
 
     reader = load_reader(str(run or audited), None)
-    from cxreader.assessment.cohort import ask_run, ask_source
+    from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
     from cxreader.assessment.shortcuts import audit_shortcuts, write_audit
     from cxreader.evaluation.shortcuts.records import SUSPECTED
 
     with waiting("reading the tables"):
         if run is not None:
-            question = ask_run(run, part)
+            cohort = cohort_of_run(run, part)
         else:
-            question = ask_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
-    audit = audit_shortcuts(reader, question, bar=progress, cache=cache, seed=seed)
-    show_shortcuts(audit, f"{question.index.name or question.index.root}, part {question.part}")
+            cohort = cohort_of_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
+    audit = audit_shortcuts(reader, cohort, bar=progress, cache=cache, seed=seed)
+    show_shortcuts(audit, f"{cohort.index.name or cohort.index.root}, part {cohort.part}")
     if out is not None:
         write_audit(audit, out)
         say(f"report: {out / 'shortcuts.html'}")
@@ -63,7 +63,7 @@ def shortcuts(
 
 def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     """The model and its rivals as a table, then the leak and what was not tested, and the verdict with its reasons last."""
-    show_rivals(audit, title)
+    show_confounders(audit, title)
     counts = audit.counts
     patients = "patients unknown" if counts.patients is None else f"{counts.patients:,} patients"
     lines = [
@@ -77,13 +77,13 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     console().print("\n".join(lines), markup=False)
 
 
-def show_rivals(audit: ShortcutAudit, title: str) -> None:
+def show_confounders(audit: ShortcutAudit, title: str) -> None:
     """The model, the baselines that see no disease, and the model on parts of the image: a table."""
-    from cxreader.reporting.evaluation.shortcuts import METHOD, number, rival_cells
+    from cxreader.reporting.evaluation.shortcuts import METHOD, confounder_cells, number
 
     rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
-    for rival in (*audit.baselines, *audit.views):
-        cells = rival_cells(rival, audit)
+    for confounder in (*audit.baselines, *audit.views):
+        cells = confounder_cells(confounder, audit)
         rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))
     header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
     table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxreader.atomic import write_whole
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.refusals import Refusals
-from cxreader.evaluation.evidence import Asked, Evidence, gather, refuse_undrawable
+from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.predictions import n_without_patient
 from cxreader.evaluation.statistics.curves import (
     Histogram,
@@ -152,7 +152,7 @@ def evaluate(
     excluded: Mapping[str, int] | None = None,
     warnings: Sequence[str] = (),
     provenance: Provenance | None = None,
-    asked: Asked | None = None,
+    options: EvaluationOptions | None = None,
     refusals: Refusals | None = None,
 ) -> Evaluation:
     """Judge predictions at one operating point; every interval comes from the same resamples of patients.
@@ -160,13 +160,13 @@ def evaluate(
     `baselines` gives by name the probabilities (n,) of something simpler on the same images, in the table's order: its
     AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
     `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
-    user". What is `asked` besides is answered in `evidence`; `refusals` are kept as given.
+    user". What is `options` besides is answered in `evidence`; `refusals` are kept as given.
     Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1 and for a
     worklist that is asked for at a prevalence when a class is missing.
     """
     point = operating_point if isinstance(operating_point, OperatingPoint) else OperatingPoint.given(operating_point)
-    if asked is not None:
-        refuse_undrawable(table.label, asked)
+    if options is not None:
+        refuse_undrawable(table.label, options)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
@@ -194,14 +194,16 @@ def evaluate(
             "n_resamples": n_resamples,
             **(provenance or {}),
         },
-        evidence=None if asked is None else _evidence(table, asked, point, seed, n_resamples),
+        evidence=None if options is None else _evidence(table, options, point, seed, n_resamples),
         refusals=refusals,
     )
 
 
-def _evidence(table: PredictionTable, asked: Asked, point: OperatingPoint, seed: int, n_resamples: int) -> Evidence:
+def _evidence(
+    table: PredictionTable, options: EvaluationOptions, point: OperatingPoint, seed: int, n_resamples: int
+) -> Evidence:
     """The answers; where no operating points are asked for, at the one that decides."""
-    whole = replace(asked, points=asked.points or (point,))
+    whole = replace(options, points=options.points or (point,))
     return gather(table, whole, seed=seed, n_resamples=n_resamples)
 
 

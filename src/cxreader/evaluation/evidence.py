@@ -25,14 +25,14 @@ from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
-from cxreader.evaluation.worklist.policies import DISCIPLINES, Discipline
+from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
 from cxreader.evaluation.worklist.queueing import Triage, require_drawable, simulate_triage
 from cxreader.evaluation.worklist.reading_room import ReadingRoom
 from cxreader.records import OperatingPoint, PredictionTable
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class EvaluationOptions:
     """What the user wants to know besides. Raises UsageError for a prevalence that does not lie between 0 and 1.
 
     `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
@@ -119,61 +119,65 @@ class Evidence:
         )
 
 
-def refuse_undrawable(label: NDArray[np.integer], asked: Asked) -> None:
+def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) -> None:
     """Raises DataError for a worklist that images of labels (n,) cannot fill: at a prevalence when a class is missing.
 
     Labels are known before an image is read: ask first.
     """
-    if asked.room is not None:
-        require_drawable(label, asked.prevalence)
+    if options.room is not None:
+        require_drawable(label, options.prevalence)
 
 
-def gather(table: PredictionTable, asked: Asked, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Evidence:
+def gather(
+    table: PredictionTable, options: EvaluationOptions, *, seed: int = 0, n_resamples: int = N_RESAMPLES
+) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
-    `asked.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision curve
-    at another prevalence (see `Asked`). Raises TableError for points that share a name and for models of other images,
-    DataError for a second reading of other images and, before any interval, for what `refuse_undrawable` refuses.
+    `options.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision
+    curve at another prevalence (see `EvaluationOptions`). Raises TableError for points that share a name and for
+    models of other images, DataError for a second reading of other images and, before any interval, for what `refuse_undrawable` refuses.
     """
-    refuse_undrawable(table.label, asked)
-    sample, first = Sample.of(table), asked.points[0]
+    refuse_undrawable(table.label, options)
+    sample, first = Sample.of(table), options.points[0]
     same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     metrics = all_metrics(sample.label, table.probability, first.threshold)
     bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
     return Evidence(
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},
-        points=at_thresholds(table, asked.points, prevalence=asked.prevalence, **same),
+        points=at_thresholds(table, options.points, prevalence=options.prevalence, **same),
         decision_curve=decision_curve(
-            sample, _deployed(table, asked), prevalence=asked.prevalence, seed=seed, n_resamples=n_resamples
+            sample, _deployed(table, options), prevalence=options.prevalence, seed=seed, n_resamples=n_resamples
         ),
         calibration=calibration_report(
             sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
         ),
         subgroups=subgroups(table, first, **same),
-        contradictions=contradicted(table, first, second=asked.second),
+        contradictions=contradicted(table, first, second=options.second),
         conformal=None
-        if asked.conformal is None
-        else judge_conformal(asked.conformal, sample, table.probability, prevalence=asked.prevalence, **same),
+        if options.conformal is None
+        else judge_conformal(options.conformal, sample, table.probability, prevalence=options.prevalence, **same),
         triage=None
-        if asked.room is None
+        if options.room is None
         else simulate_triage(
-            table, first, asked.room, disciplines=_disciplines(asked), prevalence=asked.prevalence, seed=seed
+            table, first, options.room, policies=_policies(options), prevalence=options.prevalence, seed=seed
         ),
-        labels=None if asked.second is None else compare_labels(table, asked.second, first, **same),
-        models=_side_by_side(table, asked, **same) if asked.others else None,
-        prior=_prior(table, sample, asked, **same),
+        labels=None if options.second is None else compare_labels(table, options.second, first, **same),
+        models=_side_by_side(table, options, **same) if options.others else None,
+        prior=_prior(table, sample, options, **same),
     )
 
 
-def _disciplines(asked: Asked) -> tuple[Discipline, ...]:
-    waited = () if asked.max_wait is None else (Discipline("probability", asked.max_wait),)
-    return (*DISCIPLINES, *waited)
+def _policies(options: EvaluationOptions) -> tuple[WorklistPolicy, ...]:
+    waited = () if options.max_wait is None else (WorklistPolicy("probability", options.max_wait),)
+    return (*POLICIES, *waited)
 
 
-def _prior(table: PredictionTable, sample: Sample, asked: Asked, *, seed: int, n_resamples: int) -> PriorShift | None:
+def _prior(
+    table: PredictionTable, sample: Sample, options: EvaluationOptions, *, seed: int, n_resamples: int
+) -> PriorShift | None:
     """The share of abnormal images as the probabilities tell it, where it is known at which they were calibrated."""
-    fitted = asked.calibrated_at
+    fitted = options.calibrated_at
     if fitted is None:
         return None
     estimated = estimate_prevalence(
@@ -187,15 +191,17 @@ def _prior(table: PredictionTable, sample: Sample, asked: Asked, *, seed: int, n
     return PriorShift(fitted, estimated)
 
 
-def _deployed(table: PredictionTable, asked: Asked) -> NDArray[np.floating]:
+def _deployed(table: PredictionTable, options: EvaluationOptions) -> NDArray[np.floating]:
     """The probabilities (n,) as they would be shown at the stated prevalence."""
-    if asked.prevalence is None or asked.calibrated_at is None:
+    if options.prevalence is None or options.calibrated_at is None:
         return table.probability
-    return shift_prevalence(table.probability, asked.calibrated_at, asked.prevalence)
+    return shift_prevalence(table.probability, options.calibrated_at, options.prevalence)
 
 
-def _side_by_side(table: PredictionTable, asked: Asked, *, seed: int, n_resamples: int) -> PairedComparison:
+def _side_by_side(
+    table: PredictionTable, options: EvaluationOptions, *, seed: int, n_resamples: int
+) -> PairedComparison:
     """The judged model and the others on the same images, each at its own threshold, or at this model's if it has none."""
-    sample, probabilities = align({asked.name: table, **asked.others})
-    thresholds = dict.fromkeys(probabilities, asked.points[0].threshold) | dict(asked.thresholds)
+    sample, probabilities = align({options.name: table, **options.others})
+    thresholds = dict.fromkeys(probabilities, options.points[0].threshold) | dict(options.thresholds)
     return compare_models(sample, probabilities, thresholds, seed=seed, n_resamples=n_resamples)

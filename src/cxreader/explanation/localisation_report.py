@@ -18,7 +18,7 @@ _ESTIMATES = ("null", "model", "gain")
 
 
 @dataclass(frozen=True, eq=False)
-class Located:
+class LocalisationByFinding:
     """The boxes of one finding, or of all: `null`, `model` and `gain` (model minus null, paired) by the names of METRICS.
 
     Means over boxes; their intervals come from resampling patients, with folds and thresholds held fixed. An Estimate
@@ -55,7 +55,7 @@ class LocalisationReport:
     `notes` are for people.
     """
 
-    groups: tuple[Located, ...]
+    groups: tuple[LocalisationByFinding, ...]
     rule: ThresholdRule
     grid: int
     n_folds: int
@@ -67,7 +67,7 @@ class LocalisationReport:
     notes: tuple[str, ...] = ()
 
     @property
-    def all(self) -> Located:
+    def all(self) -> LocalisationByFinding:
         """All boxes together."""
         return self.groups[0]
 
@@ -96,7 +96,7 @@ class LocalisationReport:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, exactly."""
         rebuilt = {
-            "groups": tuple(Located.from_dict(group) for group in values["groups"]),
+            "groups": tuple(LocalisationByFinding.from_dict(group) for group in values["groups"]),
             "rule": ThresholdRule.from_dict(values["rule"]),
             "fold_seeds": tuple(values["fold_seeds"]),
             "null_shares": tuple(tuple(row) for row in values["null_shares"]),
@@ -144,7 +144,7 @@ def _located(
     model: BoxScores | None,
     n_resamples: int,
     seed: int,
-) -> Located:
+) -> LocalisationByFinding:
     parts = {"null": null.values[rows]}
     if model is not None:
         parts |= {"model": model.values[rows], "gain": model.values[rows] - null.values[rows]}
@@ -153,7 +153,7 @@ def _located(
     names = [f"{part} {metric}" for part in parts for metric in METRICS]
     found = _means(np.hstack(list(parts.values())), names, image.ravel(), sample, n_resamples, seed)
     told = {part: {metric: found[f"{part} {metric}"] for metric in METRICS} for part in parts}
-    return Located(
+    return LocalisationByFinding(
         name=name,
         boxes=int(rows.sum()),
         images=len(first),
@@ -178,7 +178,7 @@ def _means(
     return bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed)
 
 
-def _notes(boxes: BoxTable, everything: Located, rule: ThresholdRule) -> tuple[str, ...]:
+def _notes(boxes: BoxTable, everything: LocalisationByFinding, rule: ThresholdRule) -> tuple[str, ...]:
     found = ["Folds, thresholds and the fixed map are held as they are when patients are resampled."]
     if rule.fixed is None:
         found.append("Each fold's threshold has the highest mean IoU with the boxes of the other folds' patients.")

@@ -30,8 +30,11 @@ KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 
-def decode(data: bytes, kind: str, label: str, admit: Callable[[int], None] | None = None) -> Radiograph:
-    """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages, `admit` is `read`'s. Raises ImageError."""
+def decode(data: bytes, kind: str, label: str, reserve: Callable[[int], None] | None = None) -> Radiograph:
+    """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages, `reserve` is `read`'s.
+
+    Raises ImageError.
+    """
     if kind == "PNG":
         _refuse_many_chunks(data, label)
     else:
@@ -39,8 +42,8 @@ def decode(data: bytes, kind: str, label: str, admit: Callable[[int], None] | No
     image = _open(io.BytesIO(data), kind, label)
     if kind == "JPEG":  # in a PNG the same two bytes are chance
         refuse_many_scans(data, image.width * image.height, label)
-    if admit is not None:
-        admit(image.width * image.height)
+    if reserve is not None:
+        reserve(image.width * image.height)
     try:
         image.load()
         image = ImageOps.exif_transpose(image)

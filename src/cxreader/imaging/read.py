@@ -27,13 +27,13 @@ def read(
     *,
     name: str | None = None,
     window: int = 0,
-    admit: Callable[[int], None] | None = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Radiograph:
     """The radiograph in a file, in `bytes` or in a pydicom Dataset; `name` stands for the latter two in messages.
 
     Grey PNG (8 or 16 bits) and JPEG as they are; colour, palette and CMYK become grey, transparency is laid on black, an
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
-    among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `admit` is called
+    among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `reserve` is called
     with how many pixels the header promises before they are decoded: it may wait until there is room for them. Raises
     ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at
     most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
@@ -42,19 +42,19 @@ def read(
         label, data = _content(source, name)
         kind = sniff(data)
         if kind in png.KINDS:
-            return png.decode(data, kind, label, admit)
+            return png.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
         from cxreader.imaging.dicom import read as dicom
 
-        return dicom.decode(data, label, window=window, admit=admit)
+        return dicom.decode(data, label, window=window, reserve=reserve)
     from pydicom import Dataset
 
     from cxreader.imaging.dicom import read as dicom
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
-    return dicom.decode(source, name or "data set", window=window, admit=admit)
+    return dicom.decode(source, name or "data set", window=window, reserve=reserve)
 
 
 def read_header(

@@ -45,8 +45,8 @@ def explain_files(
         picture = None
         if reading.probability is not None:
             picture = out / f"{_free_name(reading.image, taken)}-heat.png"
-            with reader.room.place() as admit:
-                write_whole(picture, _png(_drawn(reader, reading, admit)))
+            with reader.pixel_budget.slot() as reserve:
+                write_whole(picture, _png(_drawn(reader, reading, reserve)))
             if raw:
                 _write_raw(reading, picture)
         results.append((reading, picture))
@@ -87,8 +87,8 @@ def _answer(reading: Reading) -> str:
     return f"{reading.decision}{shown}"
 
 
-def _drawn(reader: Reader, reading: Reading, admit: Callable[[int], None]) -> NDArray[np.uint8]:
-    image = read(reading.image, admit=admit)
+def _drawn(reader: Reader, reading: Reading, reserve: Callable[[int], None]) -> NDArray[np.uint8]:
+    image = read(reading.image, reserve=reserve)
     if reading.members:
         return side_by_side(image, reading, reader)
     return overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)

@@ -164,7 +164,7 @@ def compare(exported: OnnxBackend, model: StagedModel, stage: str, images: NDArr
     """How far `exported` is from `model`, whose last spatial stage is `stage`, on these images (N, 3, H, W)."""
     ours = exported.outputs(images)
     with torch.no_grad():
-        spatial, features = model.seen(torch.from_numpy(images), stage)
+        spatial, features = model.maps_and_features(torch.from_numpy(images), stage)
     logits, weights = mean_gradients(model, spatial, stage=stage)
     theirs = [tensor.numpy() for tensor in (logits, features, spatial, weights)]
     return Parity(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cxreader.errors import ModelError
-from cxreader.models.stages import StagedModel, middle, middle_means
+from cxreader.models.stages import StagedModel, central_average_pool, middle
 from cxreader.records import ABNORMAL
 
 
@@ -33,11 +33,11 @@ class ExportedNetwork(nn.Module):
 
 
 class _Windows(torch.autograd.Function):
-    """`middle_means` (N, C) as the last of 2 x 2 windows, (N, C, 2, 2): one ONNX pool, where slices would want maps reordered."""
+    """`central_average_pool` (N, C) as the last of 2 x 2 windows, (N, C, 2, 2): one ONNX pool, where slices would want maps reordered."""
 
     @staticmethod
     def forward(ctx: object, maps: Tensor, h: int, w: int) -> Tensor:  # noqa: ARG004
-        return middle_means(maps)[:, :, None, None].expand(-1, -1, 2, 2)
+        return central_average_pool(maps)[:, :, None, None].expand(-1, -1, 2, 2)
 
     @staticmethod
     def symbolic(graph: Any, maps: Any, h: int, w: int) -> Any:

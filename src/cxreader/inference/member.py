@@ -14,7 +14,7 @@ from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.inference.backend import Backend, load_backend, runtime_of
-from cxreader.models.acceptance.out_of_distribution import KnownImages
+from cxreader.models.acceptance.out_of_distribution import OODDetector
 from cxreader.models.artifact import Artifact, check_files, load_artifact
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
@@ -33,7 +33,7 @@ class Member:
         self.calibrator = calibrator_from_dict(artifact.calibration)
         self.venn_abers = None if artifact.venn_abers is None else VennAbers.from_dict(artifact.venn_abers)
         self.conformal = None if artifact.conformal is None else ConformalRule.from_dict(artifact.conformal)
-        self.known_images = None if artifact.acceptance is None else KnownImages.from_dict(artifact.acceptance)
+        self.ood_detector = None if artifact.acceptance is None else OODDetector.from_dict(artifact.acceptance)
         self.id = artifact.id
 
     @classmethod
@@ -60,15 +60,15 @@ class Member:
 
     def accept(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> list[Acceptance]:
         """What the artifact's own rule says of images (n, S, S) uint8 with the network's `features` (n, C)."""
-        if self.known_images is None:
+        if self.ood_detector is None:
             return [Acceptance()] * len(pixels)
-        return self.known_images.judge(pixels, features)
+        return self.ood_detector.judge(pixels, features)
 
     def readings(
         self,
         names: Sequence[str],
         pixels: NDArray[np.uint8],
-        seen: Sequence[Acceptance],
+        intake: Sequence[Acceptance],
         *,
         heat_map: bool,
         refuse: bool = True,
@@ -78,7 +78,7 @@ class Member:
         With `refuse` off a refused image is answered all the same, its verdict and reasons beside the answer.
         """
         output = self.backend.run(self.artifact.spec.normalise(pixels), maps=heat_map)
-        accepted = [a + b for a, b in zip(seen, self.accept(pixels, output.features), strict=True)]
+        accepted = [a + b for a, b in zip(intake, self.accept(pixels, output.features), strict=True)]
         score = margin(output.logits)
         probability = self.calibrator.apply(score)
         pairs = None if self.venn_abers is None else np.stack(self.venn_abers.apply(score), axis=1).tolist()

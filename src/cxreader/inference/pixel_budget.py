@@ -12,7 +12,7 @@ _EACH = 10_000_000
 """Pixels a thread: with fewer, usual detectors would keep cores waiting."""
 
 
-class PixelRoom:
+class PixelBudget:
     """Room for pictures of `most` pixels together; a larger one has it alone. Safe to use from several threads.
 
     `most`: left out, one picture of the largest size that is read, or ten million pixels a thread where that is more.
@@ -24,14 +24,14 @@ class PixelRoom:
         self._changed = threading.Condition()
 
     @contextmanager
-    def place(self) -> Iterator[Callable[[int], None]]:
-        """A place that is empty at first; called with a number of pixels, once, it waits until there is room for them.
+    def slot(self) -> Iterator[Callable[[int], None]]:
+        """A slot that is empty at first; called with a number of pixels, once, it waits until there is room for them.
 
-        They have it until the block ends. It is what `imaging.read.read` calls `admit`.
+        They have it until the block ends. It is what `imaging.read.read` calls `reserve`.
         """
         kept = 0
 
-        def admit(pixels: int) -> None:
+        def reserve(pixels: int) -> None:
             nonlocal kept
             with self._changed:
                 self._changed.wait_for(lambda: self._taken == 0 or self._taken + pixels <= self.most)
@@ -39,7 +39,7 @@ class PixelRoom:
                 kept = pixels
 
         try:
-            yield admit
+            yield reserve
         finally:
             with self._changed:
                 self._taken -= kept

@@ -33,7 +33,7 @@ class Prepared:
 
     name: str
     pixels: dict[str, NDArray[np.uint8]]
-    seen: Acceptance | None
+    intake: Acceptance | None
     reasons: tuple[str, ...] = ()
 
 
@@ -42,12 +42,12 @@ def prepare(
     specs: Sequence[InputSpec],
     *,
     name: str | None = None,
-    admit: Callable[[int], None] | None = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """Decode a source for each of `specs`; `admit` as in `imaging.read.read`. Raises ImageError."""
-    radiograph = as_radiograph(source, name, admit)
-    seen = judge_header(radiograph.header) + judge_picture(radiograph)
-    noted = seen + Acceptance(notes=radiograph.notes)
+    """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError."""
+    radiograph = as_radiograph(source, name, reserve)
+    intake = judge_header(radiograph.header) + judge_picture(radiograph)
+    noted = intake + Acceptance(notes=radiograph.notes)
     return Prepared(name or radiograph.source, {spec.pixel_key: spec.pixels(radiograph) for spec in specs}, noted)
 
 
@@ -56,17 +56,17 @@ def prepare_or_reason(
     specs: Sequence[InputSpec],
     *,
     name: str | None = None,
-    admit: Callable[[int], None] | None = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Prepared:
     """`prepare`, or what there is to say of a source that cannot be read."""
     try:
-        return prepare(source, specs, name=name, admit=admit)
+        return prepare(source, specs, name=name, reserve=reserve)
     except ImageError as error:
         reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
         return Prepared(name or name_of(source), {}, None, (reason,))
 
 
-def as_radiograph(source: Source, name: str | None = None, admit: Callable[[int], None] | None = None) -> Radiograph:
+def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[int], None] | None = None) -> Radiograph:
     """The picture in a path, the bytes of a file, a pydicom Dataset, or an array, or the Radiograph itself.
 
     An array is (H, W), bright = dense: uint8, uint16 (scaled as a PNG of 16 bits is), or floats in [0, 1]. Raises ImageError.
@@ -75,7 +75,7 @@ def as_radiograph(source: Source, name: str | None = None, admit: Callable[[int]
         return source
     if isinstance(source, np.ndarray):
         return _of_array(source, name or "array")
-    return read(source, name=name, admit=admit)
+    return read(source, name=name, reserve=reserve)
 
 
 def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:

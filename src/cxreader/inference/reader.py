@@ -19,7 +19,7 @@ from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.inference.backend import Backend
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
-from cxreader.inference.pixel_budget import PixelRoom
+from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
@@ -51,7 +51,7 @@ class Reader:
         self.operating_point = points[0] if len(points) == 1 else combined_point(points)
         self.disagreement = min(member.artifact.disagreement for member in members)
         """Probabilities further apart than this are referred: the smallest bound that the artifacts store."""
-        self.room = PixelRoom(DECODERS)
+        self.pixel_budget = PixelBudget(DECODERS)
         """Of the pictures that `prepare` decodes at the same time."""
 
     @classmethod
@@ -98,12 +98,14 @@ class Reader:
 
         Of large pictures one is decoded at a time, whatever the number of threads.
         """
-        with self.room.place() as admit:
-            return prepare_or_reason(source, self.specs, name=name, admit=admit)
+        with self.pixel_budget.slot() as reserve:
+            return prepare_or_reason(source, self.specs, name=name, reserve=reserve)
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
-        asked = [i for i, p in enumerate(batch) if p.seen is not None and not (refuse and p.seen.verdict == "refused")]
+        asked = [
+            i for i, p in enumerate(batch) if p.intake is not None and not (refuse and p.intake.verdict == "refused")
+        ]
         found = [self._of_member(member, batch, asked, heat_map=heat_map, refuse=refuse) for member in self.members]
         if len(self.members) == 1:
             return found[0]
@@ -171,12 +173,12 @@ class Reader:
             readings = member.readings(
                 [p.name for p in shown],
                 np.stack([p.pixels[member.artifact.spec.pixel_key] for p in shown]),
-                [p.seen for p in shown if p.seen is not None],
+                [p.intake for p in shown if p.intake is not None],
                 heat_map=heat_map,
                 refuse=refuse,
             )
             answered = dict(zip(asked, readings, strict=True))
-        return [answered.get(i) or member.unanswered(p.name, p.seen, p.reasons) for i, p in enumerate(batch)]
+        return [answered.get(i) or member.unanswered(p.name, p.intake, p.reasons) for i, p in enumerate(batch)]
 
 
 def _paths(given: object) -> list[str | os.PathLike[str]]:

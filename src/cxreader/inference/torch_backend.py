@@ -36,7 +36,7 @@ class TorchBackend:
         """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w)."""
         heat = None
         with torch.no_grad():
-            spatial, features = self.model.seen(self._given(batch), self.cam_stage)
+            spatial, features = self.model.maps_and_features(self._given(batch), self.cam_stage)
             if not maps:
                 logits = self.model.after(spatial, self.cam_stage)
         if maps:

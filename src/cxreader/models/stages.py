@@ -50,14 +50,14 @@ class StagedModel(nn.Sequential):
             x = self.get_submodule(name)(x)
             yield x
 
-    def seen(self, x: Tensor, stage: str) -> tuple[Tensor, Tensor]:
+    def maps_and_features(self, x: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         """What comes out of `stage`, and what every stage up to it saw there: features (N, D), channel by channel.
 
-        Each is a channel's mean over the middle of its map (see `middle_means`), stage after stage.
+        Each is a channel's mean over the middle of its map (see `central_average_pool`), stage after stage.
         """
         means = []
         for maps in self.each_until(x, stage):
-            means.append(middle_means(maps))
+            means.append(central_average_pool(maps))
         return maps, torch.cat(means, dim=1)
 
     def after(self, x: Tensor, stage: str) -> Tensor:
@@ -109,7 +109,7 @@ def middle(side: int) -> tuple[int, int]:
     return left_out * part, (side // part - left_out) * part
 
 
-def middle_means(maps: Tensor) -> Tensor:
+def central_average_pool(maps: Tensor) -> Tensor:
     """(N, C, h, w) to (N, C): the mean over the middle of each side, where the chest is; borders say nothing of it."""
     (top, bottom), (left, right) = (middle(int(side)) for side in maps.shape[2:])
     return maps[:, :, top:bottom, left:right].mean(dim=(2, 3))

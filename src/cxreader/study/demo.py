@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxreader.assessment.artifact import judge
-from cxreader.assessment.cohort import Question, ask_run
+from cxreader.assessment.cohort import EvaluationCohort, cohort_of_run
 from cxreader.config import Config, parse_config
 from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.evaluation.evaluate import Evaluation
@@ -54,15 +54,15 @@ def run_demo(out: Path, *, seed: int, say: Say, bar: Bar) -> tuple[Path, Evaluat
         trained = train(demo_config(out / "phantoms", seed), out / "run", resume=True, say=say, bar=bar)
         export_after_training(trained.folder, say)
     reader = Reader.load(out / "run")
-    question = ask_run(out / "run")
+    cohort = cohort_of_run(out / "run")
     with clock("evaluation"):
-        evaluation = judge(reader, question, out / "evaluation", bar=bar, seed=seed)
+        evaluation = judge(reader, cohort, out / "evaluation", bar=bar, seed=seed)
     with clock("six readings"):
-        panels = six_readings(reader, question)
+        panels = six_readings(reader, cohort)
     page = render_demo(
         evaluation,
         panels,
-        summary=_summary(trained, question),
+        summary=_summary(trained, cohort),
         timings=clock.steps,
         next_steps=_next_steps(out, panels),
     )
@@ -91,9 +91,9 @@ def demo_config(phantoms: Path, seed: int) -> Config:
     )
 
 
-def six_readings(reader: Reader, question: Question) -> list[ReadingPanel]:
+def six_readings(reader: Reader, cohort: EvaluationCohort) -> list[ReadingPanel]:
     """Six judged images: three abnormal ones found, one missed, a normal one left alone, a false alarm, as far as there are."""
-    records = question.records
+    records = cohort.records
     readings = list(reader.read_many([record.path or record.image for record in records]))
     pairs = [(record, reading) for record, reading in zip(records, readings, strict=True) if reading.decision]
     return [_panel(reader, record) for record, _ in _chosen(pairs)]
@@ -138,14 +138,14 @@ def _panel(reader: Reader, record: ImageRecord) -> ReadingPanel:
     )
 
 
-def _summary(trained: Trained, question: Question) -> dict[str, str]:
+def _summary(trained: Trained, cohort: EvaluationCohort) -> dict[str, str]:
     artifact, counts = trained.artifact, trained.artifact.provenance["counts"]
     epochs = sum(len(phase.history) for phase in trained.phases)
     return {
         "network": f"{artifact.model}, {artifact.spec.size} x {artifact.spec.size} px, {artifact.transfer}",
         "trained on": f"{sum(counts['train']):,} phantom images, {epochs} epochs",
         "stopped and calibrated on": f"{sum(counts['tune']):,} and {sum(counts['calibrate']):,} images of other phantom patients",
-        "judged on": f"{len(question.records):,} images of phantom patients it has never met",
+        "judged on": f"{len(cohort.records):,} images of phantom patients it has never met",
         "artifact": artifact.id,
     }
 

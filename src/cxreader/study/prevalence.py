@@ -11,7 +11,7 @@ from cxreader.records import ABNORMAL, ImageRecord
 _SALT = "cxreader-thinned"
 
 
-def thinned(split: Split, index: Index, abnormal_share: float) -> Split:
+def subsample_to_prevalence(split: Split, index: Index, abnormal_share: float) -> Split:
     """`split` with train, tune and calibrate cut down to `abnormal_share`, keeping all they can of the rarer kind.
 
     Images are left out whole patients first, in the order of a hash, so that every machine keeps the same ones.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cxreader.data.split import Split, leak
-from cxreader.evaluation.comparison.networks import Contender, compare
+from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
@@ -62,8 +62,8 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
                 progress(done, len(trainings.runs))
     sample = Sample.of(tables[0])
     by_row = [list(group) for _, group in groupby(range(len(tables)), key=lambda n: trainings.runs[n].row.name)]
-    contenders = [
-        Contender(
+    networks = [
+        NetworkRuns(
             trainings.runs[group[0]].row.name,
             tuple(trainings.runs[n].seed for n in group),
             np.stack([tables[n].probability for n in group]),
@@ -71,7 +71,7 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
         for group in by_row
     ]
     with bar("intervals"):
-        comparison = compare(sample, contenders)
+        comparison = compare(sample, networks)
     firsts = [trainings.runs[group[0]] for group in by_row]
     with bar("heat maps"):
         panels = read_panels(firsts, [tables[group[0]] for group in by_row], trainings.cohort)

@@ -21,7 +21,7 @@ from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, write_json
 from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
-from cxreader.study.prevalence import thinned
+from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.search import SearchResult, search
 from cxreader.study.search.space import read_space
@@ -151,7 +151,7 @@ def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
         return folder.split.resolve()
     path = folder.path / "splits" / f"abnormal-{row.abnormal_share:g}.json"
     if not path.exists():
-        thinned(cohort.split, cohort.index, row.abnormal_share).save(path)
+        subsample_to_prevalence(cohort.split, cohort.index, row.abnormal_share).save(path)
     return path.resolve()
 
 

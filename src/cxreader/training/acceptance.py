@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cxreader.data.dataset import CachedImages, derive_seed
-from cxreader.models.acceptance.out_of_distribution import LEAST_IMAGES, KnownImages, fit_known_images
+from cxreader.models.acceptance.out_of_distribution import LEAST_IMAGES, OODDetector, fit_ood_detector
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
 from cxreader.training.module import Recipe
@@ -26,7 +26,7 @@ def fit_acceptance(
     features: Tensor,
     rate: float,
     say: Say,
-) -> KnownImages | None:
+) -> OODDetector | None:
     """The rule, or None where the calibrate part is too small for one, which is said.
 
     `features` (n, C) are those of `calibrate`; a sample of `train`, drawn from the seed, is shown to the network here.
@@ -38,7 +38,7 @@ def fit_acceptance(
         return None
     sample = _sample(train, derive_seed(recipe.seed, "acceptance"))
     _, seen = predict_with_features(model, sample, recipe, stage)
-    rule = fit_known_images(
+    rule = fit_ood_detector(
         (_pixels(sample), seen.numpy()), (_pixels(calibrate), features.numpy()), rate, seed=recipe.seed
     )
     if rule is not None and rule.false_refusals > rate:

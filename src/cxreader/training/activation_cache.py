@@ -40,7 +40,7 @@ _COMMIT_EVERY = 16  # batches between two commits of a pass
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ActivationPlan:
     """What is computed: `views` augmented versions of each training image, drawn from `seed`; tune images as they are."""
 
     spec: InputSpec
@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class ActivationCache:
     """What comes out of `stage` for the images of train (view after view) and tune."""
 
     stage: str
@@ -98,17 +98,17 @@ class _Store:
         write_whole(self.folder / STATE, json.dumps({"rows": rows, **about}, indent=1).encode())
 
 
-def build_prefixes(
+def build_activation_caches(
     model: StagedModel,
     stages: Iterable[str],
     parts: Mapping[str, CachedImages],
-    plan: Plan,
+    plan: ActivationPlan,
     folder: Path,
     *,
     accelerator: str = "auto",
     say: Say,
     bar: Bar,
-) -> dict[str, Prefix]:
+) -> dict[str, ActivationCache]:
     """Outputs of each of `stages` for the images of train and tune, computed in one pass if they are not in `folder` yet.
 
     They are found by the hash of everything they depend on: the weights up to the stage, the InputSpec, augmentation, seed
@@ -129,16 +129,16 @@ def build_prefixes(
     return {stage: _open(stores[stage], parts, plan) for stage in ordered}
 
 
-def _open(store: _Store, parts: Mapping[str, CachedImages], plan: Plan) -> Prefix:
+def _open(store: _Store, parts: Mapping[str, CachedImages], plan: ActivationPlan) -> ActivationCache:
     train, tune = (StageOutputs(store.values(part), parts[part].labels) for part in PARTS)
-    return Prefix(store.stage, train, tune, plan.views)
+    return ActivationCache(store.stage, train, tune, plan.views)
 
 
 def _stores(
     model: StagedModel,
     stages: Sequence[str],
     parts: Mapping[str, CachedImages],
-    plan: Plan,
+    plan: ActivationPlan,
     folder: Path,
     device: torch.device,
 ) -> list[_Store]:
@@ -188,7 +188,9 @@ def _weights_digest(model: StagedModel, stage: str) -> str:
     return digest.hexdigest()
 
 
-def _reserve(stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: Plan, folder: Path, say: Say) -> None:
+def _reserve(
+    stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: ActivationPlan, folder: Path, say: Say
+) -> None:
     """Say what the disk will hold, refuse what it cannot, and take the room."""
     there = sum(_held(store.folder / f"{part}.bin") for store in stores for part in PARTS)
     needed = sum(store.nbytes() for store in stores) - there
@@ -235,7 +237,7 @@ def _compute(
     model: StagedModel,
     stores: Sequence[_Store],
     parts: Mapping[str, CachedImages],
-    plan: Plan,
+    plan: ActivationPlan,
     device: torch.device,
     progress: Any,
 ) -> None:
@@ -275,7 +277,7 @@ class _BatchAt:
     done: int
 
 
-def _batches(parts: Mapping[str, CachedImages], plan: Plan, size: int) -> Iterable[_BatchAt]:
+def _batches(parts: Mapping[str, CachedImages], plan: ActivationPlan, size: int) -> Iterable[_BatchAt]:
     done = 0
     for part, views in (("train", plan.views), ("tune", 1)):
         count = len(parts[part])

@@ -28,7 +28,7 @@ from cxreader.data.dataset import Batch, CachedImages, EpochOrder, loader
 from cxreader.errors import ModelError, StorageError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
-from cxreader.training.activation_cache import Prefix
+from cxreader.training.activation_cache import ActivationCache
 from cxreader.training.module import PhaseModule, Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult
 
@@ -56,7 +56,7 @@ def fit_phase(
     folder: Path,
     settings: Settings,
     *,
-    prefix: Prefix | None = None,
+    prefix: ActivationCache | None = None,
     watch: Watch | None = None,
 ) -> PhaseResult:
     """Train `model` in place until it stops improving on `tune`, and leave it with its best epoch's weights.
@@ -82,7 +82,7 @@ def state_bytes(model: StagedModel) -> bytes:
 
 
 def _batches(
-    module: PhaseModule, parts: Mapping[str, CachedImages], settings: Settings, prefix: Prefix | None
+    module: PhaseModule, parts: Mapping[str, CachedImages], settings: Settings, prefix: ActivationCache | None
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     """Train and tune, of pixels or of what the frozen stages made of them; a GPU has them gathered ahead by two workers."""
     size, images = settings.batch_size, len(parts["train"])

@@ -23,10 +23,10 @@ def predict_logits(model: StagedModel, images: CachedImages, recipe: Recipe) -> 
 def predict_with_features(
     model: StagedModel, images: CachedImages, recipe: Recipe, stage: str
 ) -> tuple[Tensor, Tensor]:
-    """Logits float32 (n, 2), and the features (n, D) of `StagedModel.seen` up to `stage`."""
+    """Logits float32 (n, 2), and the features (n, D) of `StagedModel.maps_and_features` up to `stage`."""
 
     def both(x: Tensor) -> tuple[Tensor, ...]:
-        spatial, seen = model.seen(x, stage)
+        spatial, seen = model.maps_and_features(x, stage)
         return model.after(spatial, stage), seen
 
     logits, features = _asked(model, images, recipe, both)

@@ -30,7 +30,7 @@ from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
-from cxreader.training.activation_cache import Plan, Prefix, build_prefixes
+from cxreader.training.activation_cache import ActivationCache, ActivationPlan, build_activation_caches
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
@@ -134,7 +134,7 @@ def frozen_outputs(
     *,
     say: Say,
     bar: Bar,
-) -> dict[str, Prefix]:
+) -> dict[str, ActivationCache]:
     """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored."""
     t = config.training
     stages = {stage for phase in phases if (stage := model.learn(phase.learn).frozen_stage()) is not None}
@@ -142,9 +142,9 @@ def frozen_outputs(
         return {}
     recipe = _recipe(config, parts)
     views = t.views or (1 if recipe.augmentation is None else DEFAULT_VIEWS)
-    plan = Plan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
+    plan = ActivationPlan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
-    return build_prefixes(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
+    return build_activation_caches(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
 
 
 def build_model(config: Config) -> tuple[StagedModel, Transfer]:

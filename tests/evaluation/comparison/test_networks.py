@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from cxreader.errors import TableError
-from cxreader.evaluation.comparison.networks import Contender, compare
+from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.comparison.records import Comparison
 from cxreader.evaluation.evaluate import evaluate
 from cxreader.evaluation.statistics.curves import GRID
@@ -28,9 +28,9 @@ def _sample(label: NDArray[np.int64] | None = None) -> Sample:
     return Sample(_label() if label is None else label, np.arange(N) % PATIENTS)
 
 
-def _contender(name: str, skill: float, k: int, seed: int) -> Contender:
+def _contender(name: str, skill: float, k: int, seed: int) -> NetworkRuns:
     noise = np.random.default_rng(seed).normal(size=(k, N))
-    return Contender(name, tuple(range(k)), 1 / (1 + np.exp(-(skill * (2 * _label() - 1) + noise))))
+    return NetworkRuns(name, tuple(range(k)), 1 / (1 + np.exp(-(skill * (2 * _label() - 1) + noise))))
 
 
 CONTENDERS = (_contender("strong", 1.0, 3, 1), _contender("middle", 1.0, 2, 2), _contender("coin", 0.0, 3, 3))
@@ -72,7 +72,7 @@ def test_one_training_gives_what_evaluate_gives() -> None:
     names = np.arange(N).astype(str)
     table = PredictionTable(names, sample.label, p[0], sample.groups.astype(str))
     alone = evaluate(table, 0.5, n_resamples=100)
-    row = compare(Sample.of(table), [Contender("m", (4,), p)], n_resamples=100).rows[0]
+    row = compare(Sample.of(table), [NetworkRuns("m", (4,), p)], n_resamples=100).rows[0]
     for name in METRIC_NAMES:
         expected = alone.metrics[name]
         assert replace(row.metrics[name], method="") == replace(expected, method="")
@@ -127,7 +127,7 @@ def test_the_adjusted_interval_covers_as_often_as_it_says() -> None:
     excluded = 0
     for seed in range(200):
         noise = np.random.default_rng(seed)
-        pair = [Contender(name, (0,), noise.random((1, 80))) for name in "ab"]
+        pair = [NetworkRuns(name, (0,), noise.random((1, 80))) for name in "ab"]
         sample = Sample(np.arange(80) % 2, np.arange(80))
         excluded += compare(sample, pair, n_resamples=60, seed=seed).of("auc")[0].better is not None
     assert excluded <= 20
@@ -185,7 +185,7 @@ def test_one_class_is_undefined_with_its_reason(value: int) -> None:
 
 
 def test_a_training_that_calls_nothing_abnormal_leaves_the_mean_precision_undefined() -> None:
-    silent = Contender("silent", (0, 1), np.stack([np.full(N, 0.2), CONTENDERS[0].probability[0]]))
+    silent = NetworkRuns("silent", (0, 1), np.stack([np.full(N, 0.2), CONTENDERS[0].probability[0]]))
     row = compare(_sample(), [silent], n_resamples=40).rows[0]
     assert np.isnan(row.metrics["precision"].value)
     assert row.metrics["precision"].reason == "no image was called abnormal in 1 of 2 trainings"
@@ -218,8 +218,8 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(TableError, match="twice"):
         compare(_sample(), [good, good])
     with pytest.raises(TableError, match="240 images"):
-        compare(_sample(), [Contender("short", (0,), np.full((1, 3), 0.5))])
+        compare(_sample(), [NetworkRuns("short", (0,), np.full((1, 3), 0.5))])
     with pytest.raises(TableError, match="3 seeds"):
-        Contender("x", (1, 2, 3), np.full((2, 4), 0.5))
+        NetworkRuns("x", (1, 2, 3), np.full((2, 4), 0.5))
     with pytest.raises(TableError, match="outside 0 to 1"):
-        Contender("x", (1,), np.array([[0.5, np.nan]]))
+        NetworkRuns("x", (1,), np.array([[0.5, np.nan]]))

@@ -15,10 +15,10 @@ from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.audit import (
     MODEL_BORDER,
     MODEL_CENTRE,
+    audit_confounding,
     decide,
     labels_coincide,
     separated_low,
-    weigh_shortcuts,
 )
 from cxreader.evaluation.shortcuts.baselines import Baseline
 from cxreader.evaluation.shortcuts.records import (
@@ -27,9 +27,9 @@ from cxreader.evaluation.shortcuts.records import (
     IMAGE_STATISTICS,
     METADATA,
     THUMBNAIL,
+    BaselineComparison,
     Leakage,
     Limits,
-    Rival,
     ShortcutAudit,
     SourceCount,
 )
@@ -45,17 +45,19 @@ def _estimate(low: float, high: float, value: float | None = None) -> Estimate:
     return Estimate((low + high) / 2 if value is None else value, low, high, 50, 50, 60, "by hand")
 
 
-def _rival(name: str, auc: tuple[float, float], gain: tuple[float, float] = (0.2, 0.26)) -> Rival:
+def _rival(name: str, auc: tuple[float, float], gain: tuple[float, float] = (0.2, 0.26)) -> BaselineComparison:
     shortcut = name in (METADATA, IMAGE_STATISTICS, BORDER, MODEL_BORDER)
-    return Rival(name, "", _estimate(*auc), _estimate(*gain), shortcut, name != IDENTITY, False)
+    return BaselineComparison(name, "", _estimate(*auc), _estimate(*gain), shortcut, name != IDENTITY, False)
 
 
 MODEL = _estimate(0.85, 0.9)
 HARMLESS = (_rival(BORDER, (0.48, 0.55)), _rival(METADATA, (0.47, 0.54)), _rival(IMAGE_STATISTICS, (0.5, 0.57)))
 
 
-def _verdict(*rivals: Rival, best: Rival | None = None, coinciding: tuple[SourceCount, ...] = ()) -> str:
-    return decide(MODEL, best or rivals[-1], rivals, coinciding, LIMITS)[0]
+def _verdict(
+    *confounders: BaselineComparison, best: BaselineComparison | None = None, coinciding: tuple[SourceCount, ...] = ()
+) -> str:
+    return decide(MODEL, best or confounders[-1], confounders, coinciding, LIMITS)[0]
 
 
 def test_nothing_found_is_not_absent_and_says_so() -> None:
@@ -124,7 +126,7 @@ def _audit(
     ]
     views = {MODEL_BORDER: np.full(len(label), 0.3), MODEL_CENTRE: model} if views is None else views
     source = np.full(len(label), "one") if source is None else source
-    return weigh_shortcuts(sample, model, baselines, views, source=source, leakage=leakage, n_resamples=300)
+    return audit_confounding(sample, model, baselines, views, source=source, leakage=leakage, n_resamples=300)
 
 
 def _scores(n: int, lift: float, seed: int) -> tuple[NDArray[np.int64], Floats]:
@@ -137,13 +139,13 @@ def test_every_number_is_an_auc_and_a_paired_difference_by_patient() -> None:
     border = _scores(400, 0.05, 1)[1]
     audit = _audit(label, model, {BORDER: border})
     assert audit.model.value == pytest.approx(roc_auc_score(label, model))
-    rival = audit.baselines[0]
-    assert rival.auc.value == pytest.approx(roc_auc_score(label, border))
+    confounder = audit.baselines[0]
+    assert confounder.auc.value == pytest.approx(roc_auc_score(label, border))
     sample = Sample(label, np.arange(400) // 2)
     one, other = all_metrics(label, model), all_metrics(label, border)
     expected = paired_difference(one, other, sample, n_resamples=300)["auc"]
-    assert (rival.gain.low, rival.gain.high) == pytest.approx((expected.low, expected.high))
-    assert rival.gain.n_patients == 200
+    assert (confounder.gain.low, confounder.gain.high) == pytest.approx((expected.low, expected.high))
+    assert confounder.gain.n_patients == 200
 
 
 def test_a_planted_border_is_suspected_and_without_it_nothing_is_found() -> None:
@@ -216,11 +218,11 @@ def test_a_complete_separation_has_clopper_and_pearsons_bound() -> None:
     bounds = [binomtest(n, n).proportion_ci(confidence_level=0.975, method="exact").low for n in (30, 50)]
     assert separated_low(sample) == pytest.approx(bounds[0] * bounds[1])
     audit = _audit(label, 0.1 + 0.8 * label, {METADATA: label * 1.0}, groups=np.arange(80))
-    rival = audit.baselines[0]
-    assert (rival.auc.value, rival.auc.high) == (1.0, 1.0)
-    assert rival.auc.low == pytest.approx(bounds[0] * bounds[1])
-    assert rival.gain.value == 0
-    assert rival.gain.low == pytest.approx(bounds[0] * bounds[1] - 1)
+    confounder = audit.baselines[0]
+    assert (confounder.auc.value, confounder.auc.high) == (1.0, 1.0)
+    assert confounder.auc.low == pytest.approx(bounds[0] * bounds[1])
+    assert confounder.gain.value == 0
+    assert confounder.gain.low == pytest.approx(bounds[0] * bounds[1] - 1)
     assert audit.verdict == "suspected"
 
 
@@ -231,20 +233,22 @@ def test_five_patients_a_class_separated_by_luck_are_not_enough() -> None:
     assert audit.verdict == "too few patients to say"
 
 
-def _six(model: tuple[float, float], rival: float) -> ShortcutAudit:
+def _six(model: tuple[float, float], confounder: float) -> ShortcutAudit:
     label = np.repeat([0, 1], 3)
-    others: dict[str, Floats | str] = {"prevalence": np.full(6, 0.5) if rival == 0.5 else np.abs(1 - rival - label)}
+    others: dict[str, Floats | str] = {
+        "prevalence": np.full(6, 0.5) if confounder == 0.5 else np.abs(1 - confounder - label)
+    }
     return _audit(label, np.where(label, *model[::-1]), others, groups=np.arange(6), views={})
 
 
 def test_a_perfect_model_of_three_patients_a_class_is_not_enough_to_beat_prevalence() -> None:
     audit = _six((0.1, 0.9), 0.5)
     bound = binomtest(3, 3).proportion_ci(confidence_level=0.975, method="exact").low ** 2
-    rival = audit.baselines[0]
-    assert (audit.model.value, rival.auc.value, rival.gain.value) == (1.0, 0.5, 0.5)
+    confounder = audit.baselines[0]
+    assert (audit.model.value, confounder.auc.value, confounder.gain.value) == (1.0, 0.5, 0.5)
     assert audit.model.low == pytest.approx(bound)
-    assert (rival.auc.low, rival.auc.high) == (0.5, 0.5)
-    assert (rival.gain.low, rival.gain.high) == pytest.approx((0.5 - (1 - bound), 0.5))
+    assert (confounder.auc.low, confounder.auc.high) == (0.5, 0.5)
+    assert (confounder.gain.low, confounder.gain.high) == pytest.approx((0.5 - (1 - bound), 0.5))
     assert audit.verdict == "too few patients to say"
 
 

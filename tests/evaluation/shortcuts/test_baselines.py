@@ -6,7 +6,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.shortcuts.baselines import BASELINES, patient_identity, sightless_baselines, thumbnail_logistic
+from cxreader.evaluation.shortcuts.baselines import (
+    BASELINES,
+    confounder_baselines,
+    patient_identity,
+    thumbnail_logistic,
+)
 from cxreader.evaluation.shortcuts.cross_fit import cross_fit
 from cxreader.evaluation.shortcuts.image_features import image_features
 from cxreader.evaluation.statistics.intervals import Sample
@@ -68,7 +73,7 @@ def test_all_baselines_are_cross_fitted_on_the_judged_images_and_say_what_they_s
     aspect = np.random.default_rng(0).normal(1, 0.1, 240)
     sample = Sample(label, groups)
     columns = {"age": np.where(label == 1, 60.0, 40.0), "findings": label.astype(np.str_)}
-    found = sightless_baselines(sample, columns=columns, images=images, aspect=aspect, seed=5)
+    found = confounder_baselines(sample, columns=columns, images=images, aspect=aspect, seed=5)
     assert tuple(b.name for b in found) == BASELINES
     by_name = {b.name: b.probability for b in found}
     assert np.ptp(by_name["prevalence"]) == 0  # type: ignore[arg-type]
@@ -82,15 +87,15 @@ def test_all_baselines_are_cross_fitted_on_the_judged_images_and_say_what_they_s
 
 def test_what_cannot_be_had_says_why() -> None:
     label = np.arange(40) % 2
-    found = {b.name: b for b in sightless_baselines(Sample(label, np.arange(40), False))}
+    found = {b.name: b for b in confounder_baselines(Sample(label, np.arange(40), False))}
     assert found["metadata"].reason == "the tables tell nothing that varies"
     assert found["border only"].reason == "no pixels at hand"
     assert found["patient identity"].reason == "no patient is known"
     ages = {"age": np.arange(40.0)}
-    one_class = sightless_baselines(Sample(np.zeros(40, int), np.arange(40)), columns=ages)
+    one_class = confounder_baselines(Sample(np.zeros(40, int), np.arange(40)), columns=ages)
     assert one_class[1].probability is None
     assert "no patient with abnormal images" in str(one_class[1].reason)
-    few = sightless_baselines(Sample(label, np.zeros(40, int)), columns=ages)
+    few = confounder_baselines(Sample(label, np.zeros(40, int)), columns=ages)
     assert "one patient" in str(few[1].reason)
     with pytest.raises(TableError, match="features of 39 images for 40 labels"):
-        sightless_baselines(Sample(label, np.arange(40)), images=image_features(_images(39, 0)[0]))
+        confounder_baselines(Sample(label, np.arange(40)), images=image_features(_images(39, 0)[0]))

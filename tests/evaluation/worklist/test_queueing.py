@@ -10,7 +10,7 @@ from scipy import stats
 
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.worklist import queueing
-from cxreader.evaluation.worklist.policies import DISCIPLINES, FIRST_COME, Discipline, serve
+from cxreader.evaluation.worklist.policies import FIRST_COME, POLICIES, WorklistPolicy, serve
 from cxreader.evaluation.worklist.queueing import Triage, Turnaround, simulate_triage
 from cxreader.evaluation.worklist.reading_room import (
     ALWAYS,
@@ -26,7 +26,7 @@ from cxreader.records import OperatingPoint, PredictionTable
 HALF = OperatingPoint("half", 0.5, "r", 1, 1)
 # Waits at a load of 0.7 vary much from one replication to the next: so many bring the standard error near one percent.
 N_CHECKED = 500
-FLAGGED, BY_PROBABILITY = Discipline("flagged"), Discipline("probability")
+FLAGGED, BY_PROBABILITY = WorklistPolicy("flagged"), WorklistPolicy("probability")
 
 
 def _table(
@@ -57,7 +57,7 @@ def test_one_reader_first_come_is_the_m_m_1_queue() -> None:
     """The turnaround is exponential with the mean m / (1 - load): 95 of 100 are done within ln 20 means."""
     room = _room("exponential", 6, 0.6)
     assert room.load == pytest.approx(0.6)
-    (result,) = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=N_CHECKED).results
+    (result,) = simulate_triage(_table(), HALF, room, policies=[FIRST_COME], n_replications=N_CHECKED).results
     _mean(result, "all", 0.02, 6 / 0.4)
     _mean(result, "abnormal", 0.02, 6 / 0.4)
     _mean(result, "all", 0.03, 6 / 0.4 * np.log(20), "p95")
@@ -68,7 +68,7 @@ def test_flagged_first_is_cobhams_priority_queue(sensitivity: float, specificity
     """Cobham 1954: waits W0 / (1 - high) and W0 / ((1 - high)(1 - load)), W0 = load x mean for exponential times."""
     load, mean, prevalence = 0.7, 6.0, 0.3
     table, room = _table(sensitivity, specificity, prevalence=prevalence), _room("exponential", mean, load)
-    _, result = simulate_triage(table, HALF, room, disciplines=[FLAGGED], n_replications=N_CHECKED).results
+    _, result = simulate_triage(table, HALF, room, policies=[FLAGGED], n_replications=N_CHECKED).results
     high = load * (prevalence * sensitivity + (1 - prevalence) * (1 - specificity))
     first, last = (mean + load * mean / (1 - high) / slow for slow in (1, 1 - load))
     _mean(result, "abnormal", 0.03, sensitivity * first + (1 - sensitivity) * last)
@@ -80,7 +80,7 @@ def test_other_reading_times_are_the_m_g_1_queue(kind: str, sd: float | None) ->
     """Pollaczek and Khinchine: the wait is rate x E[S^2] / (2 (1 - load))."""
     mean, load = 6.0, 0.6
     _, result = simulate_triage(
-        _table(), HALF, _room(kind, mean, load, sd), disciplines=[FLAGGED], n_replications=N_CHECKED
+        _table(), HALF, _room(kind, mean, load, sd), policies=[FLAGGED], n_replications=N_CHECKED
     ).results
     residual = load / mean * (mean**2 + (sd or 0) ** 2) / 2
     _mean(result, "abnormal", 0.03, mean + residual / (1 - 0.3 * load))
@@ -90,7 +90,7 @@ def test_other_reading_times_are_the_m_g_1_queue(kind: str, sd: float | None) ->
 def test_two_readers_are_the_m_m_2_queue() -> None:
     """Erlang C for two: the turnaround is m / (1 - load^2)."""
     (result,) = simulate_triage(
-        _table(), HALF, _room("exponential", 6, 0.7, readers=2), disciplines=[], n_replications=N_CHECKED
+        _table(), HALF, _room("exponential", 6, 0.7, readers=2), policies=[], n_replications=N_CHECKED
     ).results
     _mean(result, "all", 0.02, 6 / (1 - 0.7**2))
 
@@ -102,7 +102,7 @@ def test_by_probability_is_the_queue_of_many_priorities() -> None:
     label = (np.random.default_rng(0).random(n) < rank).astype(int)
     table = PredictionTable(np.array([str(k) for k in range(n)]), label, rank)
     _, result = simulate_triage(
-        table, HALF, _room("exponential", mean, load), disciplines=[BY_PROBABILITY], n_replications=N_CHECKED
+        table, HALF, _room("exponential", mean, load), policies=[BY_PROBABILITY], n_replications=N_CHECKED
     ).results
     wait = load * mean / (1 - load * (1 - rank)) ** 2
     _mean(result, "abnormal", 0.03, mean + wait[label == 1].mean())
@@ -164,7 +164,7 @@ def test_fixed_reading_times_leave_the_mean_of_all_alone_and_triage_only_moves_i
 def test_intervals_are_students_and_changes_are_paired() -> None:
     table, room = _table(0.8, 0.9), _room("exponential", 5, 0.8)
     first, result = simulate_triage(
-        table, HALF, room, disciplines=[FLAGGED], n_images=200, n_replications=12, seed=3
+        table, HALF, room, policies=[FLAGGED], n_images=200, n_replications=12, seed=3
     ).results
     means: list[list[float]] = []
     for child in np.random.SeedSequence(3).spawn(12):
@@ -188,7 +188,7 @@ def test_intervals_are_students_and_changes_are_paired() -> None:
 def test_a_stated_prevalence_is_drawn() -> None:
     """Cobham's low class almost alone: the abnormal wait hardly behind their own kind."""
     room = _room("exponential", 6, 0.7)
-    triage = simulate_triage(_table(), HALF, room, disciplines=[FLAGGED], prevalence=0.05, n_replications=N_CHECKED)
+    triage = simulate_triage(_table(), HALF, room, policies=[FLAGGED], prevalence=0.05, n_replications=N_CHECKED)
     assert (triage.prevalence, triage.deployed) == (0.05, True)
     _mean(triage.results[1], "abnormal", 0.04, 6 + 0.7 * 6 / (1 - 0.05 * 0.7))
 
@@ -199,9 +199,9 @@ def test_same_seed_same_numbers_and_first_come_is_always_there() -> None:
         simulate_triage(table, HALF, room, n_images=50, n_replications=3, seed=s).to_dict() for s in (1, 1, 2)
     )
     assert one == other != third
-    only = simulate_triage(table, HALF, room, disciplines=[FLAGGED, FLAGGED], n_images=50, n_replications=3)
-    assert [r.discipline for r in only.results] == [FIRST_COME, FLAGGED]
-    assert [r.discipline for r in Triage.from_dict(one).results] == list(DISCIPLINES)
+    only = simulate_triage(table, HALF, room, policies=[FLAGGED, FLAGGED], n_images=50, n_replications=3)
+    assert [r.policy for r in only.results] == [FIRST_COME, FLAGGED]
+    assert [r.policy for r in Triage.from_dict(one).results] == list(POLICIES)
 
 
 def test_readers_who_cannot_keep_up_are_said() -> None:
@@ -244,7 +244,7 @@ def test_a_large_record_has_fewer_replications_and_says_how_many(monkeypatch: py
     monkeypatch.setattr(queueing, "MOST_ARRIVALS", 3000)
     for days, asked, taken in (((0,), 200, 30), ((0, 1, 2), 200, 20), ((0,), 7, 7)):
         room = ReadingRoom(ReadingTime("exponential", 4), recorded=_recorded(days))
-        triage = simulate_triage(_table(), HALF, room, disciplines=[FIRST_COME], n_replications=asked)
+        triage = simulate_triage(_table(), HALF, room, policies=[FIRST_COME], n_replications=asked)
         assert triage.n_replications == taken
         assert f"over {taken} replications" in triage.results[0].times["all"]["mean"].method
 
@@ -271,14 +271,14 @@ def test_undefined_is_said_and_everything_round_trips(label: int, reason: str) -
 
 def test_round_trip() -> None:
     room = ReadingRoom(ReadingTime("lognormal", 5, 3), rate=80, shifts=(Shift(8, 18, 2), Shift(20, 8, 1, (5, 6))))
-    asked = [*DISCIPLINES, Discipline("probability", 90.0)]
+    asked = [*POLICIES, WorklistPolicy("probability", 90.0)]
     triage = simulate_triage(
-        _table(0.8, 0.9), HALF, room, disciplines=asked, prevalence=0.1, n_images=40, n_replications=3
+        _table(0.8, 0.9), HALF, room, policies=asked, prevalence=0.1, n_images=40, n_replications=3
     )
     again = Triage.from_dict(json.loads(json.dumps(triage.to_dict(), allow_nan=False)))
     assert again.to_dict() == triage.to_dict()
     assert (again.shifts, again.reading, again.point) == (room.shifts, room.reading, HALF)
-    assert str(again.results[-1].discipline) == "by probability, whoever waited 90 min before all"
+    assert str(again.results[-1].policy) == "by probability, whoever waited 90 min before all"
 
 
 def _csv(path: Path, text: str) -> Path:
@@ -303,7 +303,7 @@ def test_real_times_are_read_from_a_csv(tmp_path: Path) -> None:
 def test_real_times_are_served_as_they_stand(tmp_path: Path) -> None:
     text = "arrival,reading_minutes\n2024-03-01T08:00,10\n2024-03-01T08:01,20\n2024-03-01T20:00,5\n"
     room = ReadingRoom(None, recorded=read_arrivals(_csv(tmp_path / "a.csv", text)), shifts=(Shift(8, 18),))
-    triage = simulate_triage(_table(), HALF, room, disciplines=[], n_replications=5)
+    triage = simulate_triage(_table(), HALF, room, policies=[], n_replications=5)
     assert (triage.n_images, triage.recorded, triage.reading) == (3, True, None)
     turnaround = [10.0, 29.0, 12 * 60 + 5.0]
     assert triage.results[0].times["all"]["mean"].value == pytest.approx(np.mean(turnaround))
@@ -365,10 +365,10 @@ def test_nonsense_is_refused() -> None:
         lambda: ReadingRoom(reading, rate=0),
         lambda: ReadingRoom(None, rate=5),
         lambda: ReadingRoom(reading, rate=5, shifts=()),
-        lambda: Discipline("random"),  # type: ignore[arg-type]
-        lambda: Discipline("first-come", 5),
-        lambda: Discipline("flagged", 0),
-        lambda: Discipline("flagged", float("inf")),
+        lambda: WorklistPolicy("random"),  # type: ignore[arg-type]
+        lambda: WorklistPolicy("first-come", 5),
+        lambda: WorklistPolicy("flagged", 0),
+        lambda: WorklistPolicy("flagged", float("inf")),
     ]
     for make in wrong_rooms:
         with pytest.raises(UsageError):

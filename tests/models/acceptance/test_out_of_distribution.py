@@ -15,9 +15,9 @@ from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_dis
 from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
 from cxreader.models.acceptance.out_of_distribution import (
     LEAST_IMAGES,
-    KnownImages,
+    OODDetector,
     accepted_of,
-    fit_known_images,
+    fit_ood_detector,
     how_far,
 )
 from cxreader.models.acceptance.sharpness import sharpness
@@ -125,7 +125,7 @@ def test_the_stated_rate_is_kept_on_average_over_draws() -> None:
 
 def test_strangers_are_refused_with_their_reason_and_others_accepted() -> None:
     random = np.random.default_rng(5)
-    rule = fit_known_images(
+    rule = fit_ood_detector(
         (_chests(random, 100), random.normal(size=(100, 8))), (_chests(random, 60), random.normal(size=(60, 8))), 0.05
     )
     assert rule is not None
@@ -156,15 +156,15 @@ def test_how_far_is_never_told_as_what_is_accepted_itself(far: float, said: str)
 def test_too_few_calibration_images_give_no_rule() -> None:
     random = np.random.default_rng(6)
     few = (_chests(random, LEAST_IMAGES - 1), random.normal(size=(LEAST_IMAGES - 1, 3)))
-    assert fit_known_images((_chests(random, 30), random.normal(size=(30, 3))), few, 0.01) is None
+    assert fit_ood_detector((_chests(random, 30), random.normal(size=(30, 3))), few, 0.01) is None
 
 
 def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None:
     random = np.random.default_rng(7)
     pixels, features = _chests(random, 40), random.normal(size=(40, 5)).astype(np.float32)
-    rule = fit_known_images((pixels, features), (pixels, features), 0.1)
+    rule = fit_ood_detector((pixels, features), (pixels, features), 0.1)
     assert rule is not None
-    again = KnownImages.from_dict(json.loads(json.dumps(rule.to_dict())))
+    again = OODDetector.from_dict(json.loads(json.dumps(rule.to_dict())))
     assert again.to_dict() == rule.to_dict()
     np.testing.assert_array_equal(again.features.apply(features), rule.features.apply(features))
     damages: list[dict[str, object]] = [{"farthest": None}, {"features": {}}, {"surplus": 1}]
@@ -173,11 +173,11 @@ def test_the_record_goes_through_json_to_the_bit_and_damage_is_refused() -> None
         if damage == {"farthest": None}:
             del plain["farthest"]
         with pytest.raises(ArtifactError, match="cannot be read"):
-            KnownImages.from_dict(plain)
+            OODDetector.from_dict(plain)
     torn = rule.to_dict()
     torn["orientation"]["bias"]["float32"] = "AAAA"
     with pytest.raises(ArtifactError, match="cannot be read"):
-        KnownImages.from_dict(torn)
+        OODDetector.from_dict(torn)
 
 
 def test_sharpness_by_hand_and_blind_to_brightness_and_contrast() -> None:
@@ -191,7 +191,7 @@ def test_sharpness_by_hand_and_blind_to_brightness_and_contrast() -> None:
 def test_a_blurred_picture_is_refused_and_a_slightly_soft_one_is_not() -> None:
     random = np.random.default_rng(10)
     features = random.normal(size=(160, 4))
-    rule = fit_known_images((_chests(random, 100), features[:100]), (_chests(random, 60), features[100:]), 0.02)
+    rule = fit_ood_detector((_chests(random, 100), features[:100]), (_chests(random, 60), features[100:]), 0.02)
     assert rule is not None
     sharp = _chests(random, 1)
     soft, blurred = (gaussian_filter(sharp.astype(float), (0, s, s)).astype(np.uint8) for s in (0.15, 2.0))
@@ -212,7 +212,7 @@ def test_an_image_that_looks_turned_is_refused_even_if_some_calibration_image_lo
     calibrate = _chests(random, 60)
     calibrate[0] = calibrate[0, ::-1, ::-1]
     features = random.normal(size=(60, 4))
-    rule = fit_known_images((_chests(random, 100), random.normal(size=(100, 4))), (calibrate, features), 0.005)
+    rule = fit_ood_detector((_chests(random, 100), random.normal(size=(100, 4))), (calibrate, features), 0.005)
     assert rule is not None
     assert rule.least_upright == 0.5
     assert rule.false_refusals == pytest.approx(2 / 61)

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from tests.reporting.evaluation.world import bare, beside, evidence_of, rich
+from tests.reporting.evaluation.world import bare, evidence_of, image_evidence, rich
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.reporting.evaluation.evidence_figures import (
@@ -38,7 +38,7 @@ def _texts(figure: Figure) -> str:
 
 
 def test_all_figures_are_named_and_saved(tmp_path: Path) -> None:
-    figures = evaluation_figures(rich(), beside())
+    figures = evaluation_figures(rich(), image_evidence())
     assert list(figures) == [*NAMES, "shortcuts", "localisation", "sanity"]
     for name, figure in figures.items():
         png, svg = save_figure(figure, tmp_path / name)
@@ -99,7 +99,7 @@ def test_the_worklist_shows_each_discipline_with_its_minutes() -> None:
     assert triage is not None
     text = _texts(draw_triage(triage))
     for result in triage.results:
-        assert str(result.discipline) in text
+        assert str(result.policy) in text
         for who in ("abnormal", "normal"):
             for measure in ("mean", "p95"):
                 assert f"{result.times[who][measure].value:,.0f}" in text

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.reporting.evaluation.world import PATIENT, bare, beside, evidence_of, rich
+from tests.reporting.evaluation.world import PATIENT, bare, evidence_of, image_evidence, rich
 
 from cxreader.evaluation.decisions.refusals import count_refusals
 from cxreader.evaluation.evaluate import Evaluation
@@ -14,7 +14,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.models.registry import model_entry
 from cxreader.records import OperatingPoint
-from cxreader.reporting.evaluation.image_evidence import NOTHING
+from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE
 from cxreader.reporting.evaluation.model_card import NOT_TOLD, ONLY_PREDICTIONS, render_model_card
 from cxreader.reporting.evaluation.model_facts import FACTS, facts_of
 
@@ -63,9 +63,9 @@ def test_the_sections_stand_in_the_order_of_the_paper(evaluation: Evaluation) ->
     assert not re.search(r"\bnan\b", card, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("looked", [NOTHING, beside()])
+@pytest.mark.parametrize("looked", [NO_IMAGE_EVIDENCE, image_evidence()])
 def test_no_name_from_outside_becomes_markup_and_no_patient_is_told(looked: object) -> None:
-    card = render_model_card(rich(), beside=looked)  # type: ignore[arg-type]
+    card = render_model_card(rich(), image_evidence=looked)  # type: ignore[arg-type]
     assert "<script>" not in card
     assert "&lt;script&gt;" in card
     assert r"\|\*north\*" in card
@@ -103,11 +103,11 @@ def test_only_predictions_leave_the_model_unknown_and_say_so() -> None:
 
 
 def test_what_looked_at_the_images_stands_in_the_card() -> None:
-    looked = beside()
+    looked = image_evidence()
     refused = np.arange(100) < 3
     sample = Sample(np.arange(100) % 2, np.arange(100))
     refusals = count_refusals(refused, [("blurred: soft",) if r else () for r in refused], sample, stated=0.01)
-    card = render_model_card(replace(rich(), refusals=refusals), beside=looked)
+    card = render_model_card(replace(rich(), refusals=refusals), image_evidence=looked)
     assert "3.0 %" in card[card.index("### Refusals") :]
     assert "blurred (3)" in card
     assert looked.shortcuts is not None

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pytest
 from tests.reporting.evaluation.test_page import HOSTILE, _Page
-from tests.reporting.evaluation.world import FIRST, OTHER, PATIENT, bare, beside, evidence_of, rich, table
+from tests.reporting.evaluation.world import FIRST, OTHER, PATIENT, bare, evidence_of, image_evidence, rich, table
 
 from cxreader.cli.evaluating import evaluate as evaluate_command
 from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
-from cxreader.reporting.evaluation.image_evidence import NOTHING, Beside
+from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
 from cxreader.reporting.evaluation.tables import calibration_table, points_table, subgroup_table, sure_table
@@ -39,7 +39,7 @@ def _text(source: str) -> str:
 
 @pytest.mark.parametrize("with_images", [False, True])
 def test_the_page_is_well_formed_escaped_self_contained_and_names_no_patient(with_images: bool) -> None:
-    source = render_evaluation(rich(), beside=beside() if with_images else NOTHING)
+    source = render_evaluation(rich(), image_evidence=image_evidence() if with_images else NO_IMAGE_EVIDENCE)
     page = _Page(source)
     assert page.all("script") == page.all("link") == []
     assert HOSTILE in page.text
@@ -54,7 +54,7 @@ def test_the_page_is_well_formed_escaped_self_contained_and_names_no_patient(wit
 
 
 def test_every_link_of_the_answers_has_its_section_once() -> None:
-    page = _Page(render_evaluation(rich(), beside=beside()))
+    page = _Page(render_evaluation(rich(), image_evidence=image_evidence()))
     places = [section["id"] for section in page.all("section") if "id" in section]
     assert len(places) == len(set(places))
     assert {(link["href"] or "").removeprefix("#") for link in page.all("a")} <= set(places)
@@ -265,7 +265,7 @@ def test_honesty_in_words(stretch: float, shift: float, words: str) -> None:
 
 
 def test_what_looked_at_the_images_answers_its_questions() -> None:
-    looked = beside()
+    looked = image_evidence()
     assert looked.shortcuts is not None
     assert looked.localisation is not None
     assert looked.sanity is not None
@@ -274,12 +274,12 @@ def test_what_looked_at_the_images_answers_its_questions() -> None:
     assert found["shortcut"].alert == (looked.shortcuts.verdict == "suspected")
     assert looked.localisation.statement() in found["where"].text
     assert looked.sanity.statement() in found["where"].text
-    best = next(rival for rival in looked.shortcuts.baselines if rival.name == looked.shortcuts.best)
+    best = next(confounder for confounder in looked.shortcuts.baselines if confounder.name == looked.shortcuts.best)
     assert _in(best.gain, found["better"].text, 3, plus=True)
-    text = _text(render_evaluation(rich(), beside=looked))
+    text = _text(render_evaluation(rich(), image_evidence=looked))
     assert all(" ".join(reason.split()) in text for reason in looked.shortcuts.reasons)
     assert "Do the maps depend on what was learnt" in text
-    only_sanity = {a.anchor: a for a in answers(rich(), Beside(sanity=looked.sanity))}["where"]
+    only_sanity = {a.anchor: a for a in answers(rich(), ImageEvidence(sanity=looked.sanity))}["where"]
     assert only_sanity.text == looked.sanity.statement()
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tests.reporting.evaluation.test_page import HOSTILE, _Page
 
-from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, weigh_shortcuts
+from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
 from cxreader.evaluation.shortcuts.baselines import Baseline
 from cxreader.evaluation.shortcuts.records import BORDER, METADATA, THUMBNAIL, Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
-from cxreader.reporting.evaluation.shortcuts import draw_rivals, render_shortcuts
+from cxreader.reporting.evaluation.shortcuts import draw_confounders, render_shortcuts
 
 
 def _audit(*, one_class: bool = False, source: str = HOSTILE) -> ShortcutAudit:
@@ -22,7 +22,7 @@ def _audit(*, one_class: bool = False, source: str = HOSTILE) -> ShortcutAudit:
         Baseline(BORDER, "the border", np.clip(random.normal(0.4 + 0.15 * label, 0.1), 0, 1)),
         Baseline(THUMBNAIL, "a thumbnail", random.random(200)),
     )
-    return weigh_shortcuts(
+    return audit_confounding(
         Sample(label, np.arange(200) // 2),
         model,
         baselines,
@@ -66,6 +66,6 @@ def test_verdict_reasons_numbers_and_leak_stand_on_the_page() -> None:
 
 
 def test_the_picture_has_a_row_for_each_number_there_is() -> None:
-    labels = [tick.get_text() for tick in draw_rivals(_audit()).axes[0].get_yticklabels()]
+    labels = [tick.get_text() for tick in draw_confounders(_audit()).axes[0].get_yticklabels()]
     assert labels == ["the model", BORDER, THUMBNAIL, MODEL_BORDER, MODEL_CENTRE]
-    assert len(draw_rivals(_audit(one_class=True)).axes[0].get_yticklabels()) == 1
+    assert len(draw_confounders(_audit(one_class=True)).axes[0].get_yticklabels()) == 1

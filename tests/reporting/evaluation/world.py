@@ -11,10 +11,10 @@ from tests.reporting.evaluation.test_shortcuts import _audit
 
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import Asked, Evidence
+from cxreader.evaluation.evidence import EvaluationOptions, Evidence
 from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime, Shift
 from cxreader.records import OperatingPoint, PredictionTable
-from cxreader.reporting.evaluation.image_evidence import Beside
+from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 
 PATIENT = "PATIENT-"
 HOSPITAL = f"|*north* $\\frac{HOSTILE}"
@@ -64,7 +64,7 @@ def rich() -> Evaluation:
         excluded={f"in training {HOSTILE}": 4},
         warnings=[f"leak {HOSTILE}"],
         provenance={"predictions": f"{HOSTILE}.csv", "model": "subject"},
-        asked=Asked(
+        options=EvaluationOptions(
             points=(FIRST, SECOND),
             prevalence=0.1,
             conformal=ConformalRule(0.1, 0.3, 0.6, 40, 50),
@@ -77,11 +77,11 @@ def rich() -> Evaluation:
 
 
 @cache
-def bare(*, one_class: bool = False, asked: bool = True) -> Evaluation:
-    """Four columns and nothing else, or one class alone; without `asked` no evidence at all."""
+def bare(*, one_class: bool = False, options: bool = True) -> Evaluation:
+    """Four columns and nothing else, or one class alone; without `options` no evidence at all."""
     whole = table(80, one_class=one_class)
     judged = PredictionTable(whole.image, whole.label, whole.probability, whole.patient)
-    return evaluate(judged, FIRST, n_resamples=60, asked=Asked(points=(FIRST,)) if asked else None)
+    return evaluate(judged, FIRST, n_resamples=60, options=EvaluationOptions(points=(FIRST,)) if options else None)
 
 
 def evidence_of(evaluation: Evaluation) -> Evidence:
@@ -91,6 +91,6 @@ def evidence_of(evaluation: Evaluation) -> Evidence:
 
 
 @cache
-def beside() -> Beside:
+def image_evidence() -> ImageEvidence:
     """All that looks at images."""
-    return Beside(_audit(), _localised(), _sanity())
+    return ImageEvidence(_audit(), _localised(), _sanity())

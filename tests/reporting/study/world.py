@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cxreader.evaluation.comparison.networks import Contender, compare
+from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.study.published import CUSTOM_CNN, RESNET18
 from cxreader.reporting.study.records import (
@@ -41,7 +41,7 @@ def study_report(one_class: bool = False, networks: int = 3, hostile: bool = Fal
     noise = np.random.default_rng(0).normal(size=(3, 2, n))
     probability = 1 / (1 + np.exp(-(np.array([0.0, 1.0, 0.9])[:, None, None] * (2 * (np.arange(n) % 2) - 1) + noise)))
     probability[0] = 0.4
-    contenders = [Contender(name, (0, 1), p) for name, p in zip(NAMES, probability, strict=True)][:networks]
+    runs = [NetworkRuns(name, (0, 1), p) for name, p in zip(NAMES, probability, strict=True)][:networks]
     published = (CUSTOM_CNN, RESNET18, None)
     rows = tuple(
         StudyRow(
@@ -63,7 +63,7 @@ def study_report(one_class: bool = False, networks: int = 3, hostile: bool = Fal
             (Example(pixels, word),),
         ),
         rows=rows,
-        comparison=compare(Sample(label, np.arange(n) // 2), contenders, n_resamples=80),
+        comparison=compare(Sample(label, np.arange(n) // 2), runs, n_resamples=80),
         panels={"all right": (), "wrong": (StudyPanel(word, "abnormal", pixels, looks, word, word),)},
         warnings=(f"Made up {word}",),
         provenance={"cxreader": "0.1.0", "date": "2026-01-01T00:00:00Z", "source": word, "none": None},

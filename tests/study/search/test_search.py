@@ -374,14 +374,14 @@ def test_a_point_that_kills_its_workers_is_given_up(world: Path, tmp_path: Path)
                 claim = store.claim()
                 assert claim is not None
             claim.trial.set_user_attr("worker", [os.getpid(), -1])  # this number, started at another time: dead
-            standing = store.settle()[0]
+            standing = store.reclaim_dead()[0]
             assert standing.state == ("failed" if death == DEATHS else "waiting")
-        assert [s.state for s in store.settle()] == ["failed", "waiting", "waiting", "waiting"]
+        assert [s.state for s in store.reclaim_dead()] == ["failed", "waiting", "waiting", "waiting"]
         search_worker.record_deaths(config, store)
         (place,) = (tmp_path / "trials").iterdir()
         assert "died 3 times" in (read_trial(place).reason or "")
         store.begin()
-        assert store.settle()[0].state == "waiting"
+        assert store.reclaim_dead()[0].state == "waiting"
 
 
 def test_claims_are_distinct_and_end(world: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ _CURVES = ("roc", "precision_recall")
 
 
 @dataclass(frozen=True, eq=False)
-class Contender:
+class NetworkRuns:
     """One network, trained k times: `probability` (k, n) float64, calibrated, of abnormal, in [0, 1]; `seeds` (k,).
 
     Raises TableError for another shape, for no training, and for a value outside 0 to 1.
@@ -68,7 +68,7 @@ class Contender:
 
 def compare(
     sample: Sample,
-    contenders: Sequence[Contender],
+    networks: Sequence[NetworkRuns],
     *,
     threshold: float = 0.5,
     prevalence: float = 0.2,
@@ -82,14 +82,14 @@ def compare(
     Raises TableError for no contender, a name given twice, another number of images than the sample's, and a
     prevalence that does not lie between 0 and 1.
     """
-    _check(sample, contenders)
-    statistic = _everything(sample, contenders, threshold, prevalence)
+    _check(sample, networks)
+    statistic = _everything(sample, networks, threshold, prevalence)
     points = statistic(np.ones((1, len(sample.label))))
     draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
-    found = estimates(points, draws, sample, reasons=_reasons(sample, contenders, threshold))
-    pairs = list(combinations(contenders, 2))
+    found = estimates(points, draws, sample, reasons=_reasons(sample, networks, threshold))
+    pairs = list(combinations(networks, 2))
     level = 1 - (1 - LEVEL) / max(1, len(pairs))
-    rows = tuple(_row(c, sample, threshold, points, draws, found) for c in contenders)
+    rows = tuple(_row(c, sample, threshold, points, draws, found) for c in networks)
     return Comparison(
         rows=rows,
         differences=tuple(
@@ -107,22 +107,22 @@ def compare(
     )
 
 
-def _check(sample: Sample, contenders: Sequence[Contender]) -> None:
-    if not contenders:
+def _check(sample: Sample, networks: Sequence[NetworkRuns]) -> None:
+    if not networks:
         raise TableError("no network to compare", mend="give at least one contender")
-    names = [c.name for c in contenders]
+    names = [c.name for c in networks]
     if len(set(names)) < len(names):
         raise TableError(f"a name is given twice: {', '.join(names)}", mend="give every contender its own name")
-    for c in contenders:
+    for c in networks:
         if c.probability.shape[1] != len(sample.label):
             what = f"{c.name!r} has {c.probability.shape[1]} probabilities a training for {len(sample.label)} images"
             raise TableError(what, mend="give one an image, in the sample's order")
 
 
-def _everything(sample: Sample, contenders: Sequence[Contender], threshold: float, prevalence: float) -> Statistic:
+def _everything(sample: Sample, networks: Sequence[NetworkRuns], threshold: float, prevalence: float) -> Statistic:
     """All that is estimated as one statistic, so that everything shares its resamples."""
-    rows = {c.name: _mean_over_seeds(sample.label, c.probability, threshold, prevalence) for c in contenders}
-    alike = agreements({c.name: c.probability >= threshold for c in contenders})
+    rows = {c.name: _mean_over_seeds(sample.label, c.probability, threshold, prevalence) for c in networks}
+    alike = agreements({c.name: c.probability >= threshold for c in networks})
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values = alike(weight)
@@ -153,12 +153,12 @@ def _mean_over_seeds(label: NDArray[np.integer], probability: Floats, threshold:
     return statistic
 
 
-def _reasons(sample: Sample, contenders: Sequence[Contender], threshold: float) -> dict[str, str]:
+def _reasons(sample: Sample, networks: Sequence[NetworkRuns], threshold: float) -> dict[str, str]:
     """Why a number is undefined on the whole sample, by the statistic's names."""
     reasons = undefined_reasons(sample.label)
     told: dict[str, str] = {"all_agree": "no image"}
     two_classes = len(np.unique(sample.label)) == 2
-    for c in contenders:
+    for c in networks:
         silent = int(np.count_nonzero(~(c.probability >= threshold).any(axis=1)))
         own = dict(reasons)
         if len(sample.label):
@@ -166,28 +166,28 @@ def _reasons(sample: Sample, contenders: Sequence[Contender], threshold: float) 
         told |= {f"{metric} of {c.name}": reason for metric, reason in own.items()}
         for name in PREVALENCE_METRICS:
             told[f"{name} at prevalence of {c.name}"] = own["precision"] if two_classes else reasons["auc"]
-    for a, b in combinations(contenders, 2):
+    for a, b in combinations(networks, 2):
         told |= {f"{metric} {a.name} minus {b.name}": reasons.get(metric, "no image") for metric in COMPARED}
         told[f"kappa {a.name} and {b.name}"] = "both call every image the same"
     return told
 
 
 def _row(
-    contender: Contender,
+    network: NetworkRuns,
     sample: Sample,
     threshold: float,
     points: Mapping[str, Floats],
     draws: Mapping[str, Floats],
     found: Mapping[str, Estimate],
 ) -> RowResult:
-    name, label = contender.name, sample.label
-    alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in contender.probability]
-    outcomes = [confusion(label, p >= threshold) for p in contender.probability]
+    name, label = network.name, sample.label
+    alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
+    outcomes = [confusion(label, p >= threshold) for p in network.probability]
     curves = {what: _curve(f"{what} of {name}", points, draws) for what in _CURVES}
-    mean = f"mean of {len(contender.seeds)} training{'s' * (len(contender.seeds) > 1)}"
+    mean = f"mean of {len(network.seeds)} training{'s' * (len(network.seeds) > 1)}"
     return RowResult(
         name=name,
-        seeds=contender.seeds,
+        seeds=network.seeds,
         metrics={m: _told(found[f"{m} of {name}"], mean) for m in METRIC_NAMES},
         by_seed={m: tuple(float(values[m][0]) for values in alone) for m in METRIC_NAMES},
         confusion=tuple({outcome: int(count[0]) for outcome, count in vars(c).items()} for c in outcomes),
@@ -235,7 +235,7 @@ def _adjusted(estimate: Estimate, draws: Floats, level: float, n_pairs: int) -> 
     return replace(estimate, low=low, high=high, method=method.replace(" percentile,", ""))
 
 
-def _agreement(a: Contender, b: Contender, found: Mapping[str, Estimate]) -> PairAgreement:
+def _agreement(a: NetworkRuns, b: NetworkRuns, found: Mapping[str, Estimate]) -> PairAgreement:
     n_paired = min(len(a.seeds), len(b.seeds))
     told = f"mean of {n_paired} pair{'s' * (n_paired > 1)} of trainings"
     kappa, agreement = (_told(found[f"{what} {a.name} and {b.name}"], told) for what in ("kappa", "agreement"))

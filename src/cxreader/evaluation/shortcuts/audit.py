@@ -32,9 +32,9 @@ from cxreader.evaluation.shortcuts.records import (
     NOT_FOUND,
     SUSPECTED,
     TOO_FEW,
+    BaselineComparison,
     Leakage,
     Limits,
-    Rival,
     ShortcutAudit,
     SourceCount,
     Verdict,
@@ -66,7 +66,7 @@ _CHANCE = 0.001
 _SAME = 1e-12
 
 
-def weigh_shortcuts(
+def audit_confounding(
     sample: Sample,
     probability: Floats,
     baselines: Sequence[Baseline],
@@ -83,25 +83,25 @@ def weigh_shortcuts(
 ) -> ShortcutAudit:
     """The audit of a model that gave `probability` (n,) to the images of `sample`, in its order.
 
-    `baselines` as `sightless_baselines` gives them; `views`: what the model itself says (n,) of the border alone and of
+    `baselines` as `confounder_baselines` gives them; `views`: what the model itself says (n,) of the border alone and of
     the centre alone, by the names in `VIEWS`; `source` (n,): where each image comes from. The best baseline is the one of
     the largest AUC; patient identity counts among them only when `leakage` says that judged patients set the model, for
     otherwise the model cannot know them. Every interval comes from the same resamples of patients.
     Raises TableError for anything of another length.
     """
     limits = limits or Limits()
-    model, rivals = _rivals(sample, probability, baselines, views, leakage, seed, n_resamples)
-    tested, shown = rivals[: len(baselines)], rivals[len(baselines) :]
+    model, confounders = _rivals(sample, probability, baselines, views, leakage, seed, n_resamples)
+    tested, shown = confounders[: len(baselines)], confounders[len(baselines) :]
     best = max((r for r in tested if r.counts and not isnan(r.auc.value)), key=lambda r: r.auc.value, default=None)
     sources = _sources(sample, source)
     coincide = labels_coincide(sample, source)
-    verdict, reasons = decide(model, best, rivals, sources if coincide else (), limits)
+    verdict, reasons = decide(model, best, confounders, sources if coincide else (), limits)
     n_abnormal = int(np.count_nonzero(sample.label == 1))
     n = len(sample.label)
     return ShortcutAudit(
         verdict=verdict,
         reasons=reasons,
-        cautions=_cautions(rivals, sources, leakage),
+        cautions=_cautions(confounders, sources, leakage),
         model=model,
         baselines=tested,
         views=shown,
@@ -118,7 +118,11 @@ def weigh_shortcuts(
 
 
 def decide(
-    model: Estimate, best: Rival | None, rivals: Sequence[Rival], coinciding: Sequence[SourceCount], limits: Limits
+    model: Estimate,
+    best: BaselineComparison | None,
+    confounders: Sequence[BaselineComparison],
+    coinciding: Sequence[SourceCount],
+    limits: Limits,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict and its reasons, each with its number; of several open shortcuts the widest comes first.
 
@@ -130,7 +134,7 @@ def decide(
             f"label and source coincide ({_listed(coinciding)}): nothing can be tested inside a label, and every "
             "difference between the sources tells the label"
         )
-    open_ones = [r for r in rivals if r.shortcut and r.auc.low > limits.shortcut_auc]
+    open_ones = [r for r in confounders if r.shortcut and r.auc.low > limits.shortcut_auc]
     open_ones.sort(key=lambda r: -r.auc.value)
     shown += [f"{r.name}: AUC {_told(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones]
     if best is not None and _shown_small(best.gain, limits):
@@ -140,7 +144,7 @@ def decide(
         return SUSPECTED, tuple(shown)
     if best is None:
         return TOO_FEW, (f"the model's AUC is undefined: {model.reason}",)
-    needed = {r.name: r.auc for r in rivals if r.shortcut and not isnan(r.auc.value)}
+    needed = {r.name: r.auc for r in confounders if r.shortcut and not isnan(r.auc.value)}
     needed[f"the model minus {best.name}"] = best.gain
     wide = {name: e for name, e in needed.items() if half_width(e) > limits.half_width}
     if wide:
@@ -185,7 +189,7 @@ def _rivals(
     leakage: Leakage,
     seed: int,
     n_resamples: int,
-) -> tuple[Estimate, tuple[Rival, ...]]:
+) -> tuple[Estimate, tuple[BaselineComparison, ...]]:
     """The model's AUC, then baselines and views with theirs and with what the model gains over each."""
     others = {b.name: b.probability for b in baselines if b.probability is not None} | dict(views)
     statistic = _areas(sample, probability, others)
@@ -199,7 +203,7 @@ def _rivals(
     absent = {b.name: b.reason or "" for b in baselines if b.probability is None}
     told = {b.name: b.what for b in baselines} | {name: VIEWS[name] for name in views}
     return found["model"], tuple(
-        Rival(
+        BaselineComparison(
             name=name,
             what=what,
             auc=_untested(found["model"], absent[name]) if name in absent else found[name],
@@ -235,9 +239,9 @@ def _settled(name: str, found: Mapping[str, Estimate], sample: Sample) -> Estima
     A complete separation (AUC 1, or 0 the other way round) has its bound, and so has a difference of which it is a part,
     on the side to which it may move; one answer for every image has AUC 0.5, whoever is drawn.
     """
-    estimate, rival = found[name], name.removeprefix("model minus ")
-    gain = rival != name
-    up, down = (found["model"].value, found[rival].value) if gain else (estimate.value, float("nan"))
+    estimate, confounder = found[name], name.removeprefix("model minus ")
+    gain = confounder != name
+    up, down = (found["model"].value, found[confounder].value) if gain else (estimate.value, float("nan"))
     falls = (up > 1 - _SAME) + (down < _SAME)
     rises = (up < _SAME) + (down > 1 - _SAME)
     left, method = 0.0, "the same whoever is drawn"
@@ -267,8 +271,10 @@ def _sources(sample: Sample, source: NDArray[np.str_]) -> tuple[SourceCount, ...
     return tuple(SourceCount(str(names[k]), int(images[k] - abnormal[k]), int(abnormal[k])) for k in largest)
 
 
-def _cautions(rivals: Sequence[Rival], sources: Sequence[SourceCount], leakage: Leakage) -> tuple[str, ...]:
-    told = [f"{r.name} was not tested: {r.auc.reason}" for r in rivals if isnan(r.auc.value)]
+def _cautions(
+    confounders: Sequence[BaselineComparison], sources: Sequence[SourceCount], leakage: Leakage
+) -> tuple[str, ...]:
+    told = [f"{r.name} was not tested: {r.auc.reason}" for r in confounders if isnan(r.auc.value)]
     if len(sources) < 2:
         told.append("all images come from one source: whether the model tells sources apart was not tested")
     if leakage.judged_met:

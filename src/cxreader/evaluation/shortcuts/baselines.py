@@ -38,7 +38,7 @@ class Baseline:
     reason: str | None = None
 
 
-def sightless_baselines(
+def confounder_baselines(
     sample: Sample,
     *,
     columns: Mapping[str, NDArray[np.generic]] | None = None,

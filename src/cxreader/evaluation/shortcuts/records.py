@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class BaselineComparison:
     """Something that sees no disease, beside the model on the same images.
 
     `what` it sees; its `auc`; `gain`: the model's AUC minus this one, paired. `shortcut` is True where a high AUC alone is
@@ -144,8 +144,8 @@ class ShortcutAudit:
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
     model: Estimate
-    baselines: tuple[Rival, ...]
-    views: tuple[Rival, ...]
+    baselines: tuple[BaselineComparison, ...]
+    views: tuple[BaselineComparison, ...]
     best: str | None
     sources: tuple[SourceCount, ...]
     n_sources: int
@@ -175,8 +175,8 @@ class ShortcutAudit:
             "reasons": list(self.reasons),
             "cautions": list(self.cautions),
             "model": self.model.to_dict(),
-            "baselines": [rival.to_dict() for rival in self.baselines],
-            "views": [rival.to_dict() for rival in self.views],
+            "baselines": [confounder.to_dict() for confounder in self.baselines],
+            "views": [confounder.to_dict() for confounder in self.views],
             "best": self.best,
             "sources": [asdict(source) for source in self.sources],
             "n_sources": self.n_sources,
@@ -199,7 +199,7 @@ class ShortcutAudit:
                 **{
                     **values,
                     **{name: tuple(values[name]) for name in ("reasons", "cautions", "warnings")},
-                    **{name: tuple(map(Rival.from_dict, values[name])) for name in ("baselines", "views")},
+                    **{name: tuple(map(BaselineComparison.from_dict, values[name])) for name in ("baselines", "views")},
                     "model": Estimate.from_dict(values["model"]),
                     "sources": tuple(SourceCount(**source) for source in values["sources"]),
                     "leakage": Leakage(**values["leakage"]),

@@ -25,15 +25,15 @@ def varies(
     """Whether enough patients of a side are answered rightly, and enough wrongly, for the bootstrap to know the spread.
 
     A group of which every image is called rightly has no spread of its own, and its gap would seem sure. An AUC has no
-    right and wrong answers: there patients count as far as they pull at it (`pulling`).
+    right and wrong answers: there patients count as far as they pull at it (`effective_patients`).
     """
     if metric == "auc":
-        return pulling(sample, probability, side) >= FEW_ANSWERS
+        return effective_patients(sample, probability, side) >= FEW_ANSWERS
     own = side & (sample.label == (1 if metric == "sensitivity" else 0))
     return all(len(np.unique(sample.groups[own & way])) >= FEW_ANSWERS for way in (flag, ~flag))
 
 
-def pulling(sample: Sample, probability: NDArray[np.floating], side: NDArray[np.bool_]) -> float:
+def effective_patients(sample: Sample, probability: NDArray[np.floating], side: NDArray[np.bool_]) -> float:
     """How many patients, were they to pull alike, make up DeLong's variance of a side's AUC.
 
     With d the pull of each, (sum d^2)^2 / sum d^4: k where k patients pull alike and the others not at all. Of a rate

@@ -20,7 +20,7 @@ Order = Literal["first-come", "flagged", "probability"]
 
 
 @dataclass(frozen=True, slots=True)
-class Discipline:
+class WorklistPolicy:
     """Which image is read next: `first-come`, the `flagged` ones first, or the one of highest `probability`.
 
     Images alike are read in the order of arrival. With `max_wait` in minutes those that have waited so long are read
@@ -43,8 +43,8 @@ class Discipline:
         return name if self.max_wait is None else f"{name}, whoever waited {self.max_wait:g} min before all"
 
 
-FIRST_COME = Discipline("first-come")
-DISCIPLINES = (FIRST_COME, Discipline("flagged"), Discipline("probability"))
+FIRST_COME = WorklistPolicy("first-come")
+POLICIES = (FIRST_COME, WorklistPolicy("flagged"), WorklistPolicy("probability"))
 
 
 def serve(

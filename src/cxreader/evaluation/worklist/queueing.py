@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.statistics.intervals import LEVEL, Estimate
-from cxreader.evaluation.worklist.policies import DISCIPLINES, FIRST_COME, Discipline, serve
+from cxreader.evaluation.worklist.policies import FIRST_COME, POLICIES, WorklistPolicy, serve
 from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime, Shift
 from cxreader.records import ABNORMAL, NORMAL, OperatingPoint, PredictionTable
 
@@ -40,20 +40,20 @@ class Turnaround:
     first-come itself.
     """
 
-    discipline: Discipline
+    policy: WorklistPolicy
     times: dict[str, dict[str, Estimate]]
     change: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
         both = {name: _each(getattr(self, name), Estimate.to_dict) for name in ("times", "change")}
-        return {"discipline": asdict(self.discipline), **both}
+        return {"discipline": asdict(self.policy), **both}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Turnaround:
         """The inverse of `to_dict`, exactly."""
         both = {name: _each(values[name], Estimate.from_dict) for name in ("times", "change")}
-        return cls(Discipline(**values["discipline"]), **both)
+        return cls(WorklistPolicy(**values["discipline"]), **both)
 
 
 def _each(table: Mapping[str, Mapping[str, T]], convert: Callable[[T], U]) -> dict[str, dict[str, U]]:
@@ -114,7 +114,7 @@ def simulate_triage(
     point: OperatingPoint,
     room: ReadingRoom,
     *,
-    disciplines: Sequence[Discipline] = DISCIPLINES,
+    policies: Sequence[WorklistPolicy] = POLICIES,
     prevalence: float | None = None,
     n_images: int = N_IMAGES,
     n_replications: int = N_REPLICATIONS,
@@ -134,7 +134,7 @@ def simulate_triage(
     if n_images < 1 or n_replications < 2 or (margin or 0) < 0:
         what = f"{n_images} images with a margin of {margin or 0} in {n_replications} replications bound nothing"
         raise UsageError(what, mend="take one image and two replications at least")
-    asked = (FIRST_COME, *(d for d in dict.fromkeys(disciplines) if d != FIRST_COME))
+    asked = (FIRST_COME, *(d for d in dict.fromkeys(policies) if d != FIRST_COME))
     draw = _Draws.of(table, point, prevalence)
     if room.recorded is not None:
         n_images, margin = len(room.recorded.minutes), 0
@@ -146,11 +146,11 @@ def simulate_triage(
         arrival, reading = room.draw(generator, n_images + 2 * margin)
         images = draw(generator, len(arrival))
         counted = slice(margin, margin + n_images)
-        for d, discipline in enumerate(asked):
-            finish = serve(arrival, reading, images.urgency(discipline), room.shifts, discipline.max_wait)
+        for d, policy in enumerate(asked):
+            finish = serve(arrival, reading, images.urgency(policy), room.shifts, policy.max_wait)
             measured[d, r] = _measure((finish - arrival)[counted], images.label[counted])
     return Triage(
-        results=tuple(_turnaround(discipline, measured[d], measured[0], table) for d, discipline in enumerate(asked)),
+        results=tuple(_turnaround(policy, measured[d], measured[0], table) for d, policy in enumerate(asked)),
         point=point,
         prevalence=float(np.mean(table.label)) if prevalence is None else prevalence,
         deployed=prevalence is not None,
@@ -186,11 +186,11 @@ class _Images:
     probability: Floats
     flagged: NDArray[np.bool_]
 
-    def urgency(self, discipline: Discipline) -> Floats:
+    def urgency(self, policy: WorklistPolicy) -> Floats:
         """(n,): the lowest is read next."""
-        if discipline.order == "probability":
+        if policy.order == "probability":
             return -self.probability
-        return np.where(self.flagged & (discipline.order == "flagged"), 0.0, 1.0)
+        return np.where(self.flagged & (policy.order == "flagged"), 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,15 +225,15 @@ def _measure(minutes: Floats, label: NDArray[np.integer]) -> Floats:
     return rows
 
 
-def _turnaround(discipline: Discipline, own: Floats, first_come: Floats, table: PredictionTable) -> Turnaround:
+def _turnaround(policy: WorklistPolicy, own: Floats, first_come: Floats, table: PredictionTable) -> Turnaround:
     def told(values: Floats, how: str) -> dict[str, dict[str, Estimate]]:
         return {
             who: {measure: _estimate(values[:, i, j], how, table) for j, measure in enumerate(MEASURES)}
             for i, who in enumerate(WHO)
         }
 
-    change = {} if discipline == FIRST_COME else told(own - first_come, "paired with first come")
-    return Turnaround(discipline, told(own, "predictions held fixed"), change)
+    change = {} if policy == FIRST_COME else told(own - first_come, "paired with first come")
+    return Turnaround(policy, told(own, "predictions held fixed"), change)
 
 
 def _estimate(values: Floats, how: str, table: PredictionTable) -> Estimate:

@@ -35,11 +35,11 @@ _AGAIN = "copy the file again from its source"
 _UNREADABLE = "give the picture itself, as the device or the archive exports it"
 
 
-Words = NDArray[np.uint8] | NDArray[np.uint16]
+StoredPixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ImagePixelModule:
     """How the pixels of a file are stored: the header's image pixel module, checked.
 
     `allocated` and `stored` bits, `high` the highest of the stored ones; `signed` two's complement. `samples` 1 or 3 a
@@ -62,14 +62,14 @@ class Layout:
         return 1 << self.stored
 
 
-def layout(parsed: Parsed, label: str) -> Layout:
+def layout(parsed: Parsed, label: str) -> ImagePixelModule:
     """The image pixel module. Raises ImageError when it is incomplete, impossible, or describes no single picture."""
     e = parsed.elements
     frames = e.integer("NumberOfFrames", 1)
     if frames > 1:
         raise ImageError(f"the file holds {frames} frames", where=label, mend="give one image a file")
     rows, columns = e.integer("Rows", 0), e.integer("Columns", 0)
-    if parsed.cut:
+    if parsed.truncated:
         raise ImageError("the file is cut short within its header", where=label, mend=_AGAIN)
     if rows < 1 or columns < 1:
         what = "a DICOM file without a picture (no rows and columns)"
@@ -87,7 +87,7 @@ def layout(parsed: Parsed, label: str) -> Layout:
     if photometric not in PHOTOMETRIC:
         mend = "correct it: MONOCHROME1 and MONOCHROME2, RGB, YBR and palettes are read"
         raise ImageError("the photometric interpretation is no known term", where=label, mend=mend)
-    found = Layout(
+    found = ImagePixelModule(
         rows, columns, samples, photometric, allocated, stored,
         high if stored - 1 <= high < allocated else stored - 1,
         e.integer("PixelRepresentation", 0) == 1, e.integer("PlanarConfiguration", 0) == 1,
@@ -105,7 +105,7 @@ def layout(parsed: Parsed, label: str) -> Layout:
     return found
 
 
-def stored_values(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
+def stored_values(parsed: Parsed, form: ImagePixelModule, label: str) -> tuple[StoredPixels, str]:
     """Raw words of the picture and their photometric interpretation, which a decoder may have changed.
 
     uint8 or uint16, (H, W) or (H, W, 3), as stored: neither shifted, masked nor given a sign. Raises ImageError for pixels
@@ -121,7 +121,7 @@ def stored_values(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]
     return _compressed(parsed, form, label)
 
 
-def _native(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
+def _native(parsed: Parsed, form: ImagePixelModule, label: str) -> tuple[StoredPixels, str]:
     data, count = parsed.pixels, form.rows * form.columns * form.samples
     assert data is not None  # noqa: S101 - stored_values has looked
     halved = form.photometric == "YBR_FULL_422"  # two pixels share their colour
@@ -150,7 +150,7 @@ def _pairs(pairs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return full.reshape(pairs.shape[0], -1, 3)
 
 
-def _shaped(flat: NDArray[Any], form: Layout) -> NDArray[Any]:
+def _shaped(flat: NDArray[Any], form: ImagePixelModule) -> NDArray[Any]:
     if form.samples == 1:
         return flat.reshape(form.rows, form.columns)
     if form.planar:
@@ -158,7 +158,7 @@ def _shaped(flat: NDArray[Any], form: Layout) -> NDArray[Any]:
     return flat.reshape(form.rows, form.columns, 3)
 
 
-def _compressed(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
+def _compressed(parsed: Parsed, form: ImagePixelModule, label: str) -> tuple[StoredPixels, str]:
     syntax = parsed.transfer_syntax
     if not _known(syntax):
         raise ImageError(f"the transfer syntax {_uid(syntax)} is not read", where=label, mend=_UNREADABLE)
@@ -180,7 +180,7 @@ def _compressed(parsed: Parsed, form: Layout, label: str) -> tuple[Words, str]:
     return _decoded(syntax, frame, precision, form, label)
 
 
-def _decoded(syntax: str, frame: bytes, precision: int, form: Layout, label: str) -> tuple[Words, str]:
+def _decoded(syntax: str, frame: bytes, precision: int, form: ImagePixelModule, label: str) -> tuple[StoredPixels, str]:
     from pydicom.pixels.decoders.base import get_decoder  # imports every decoder that is installed
 
     decoder = get_decoder(syntax)
@@ -206,7 +206,7 @@ def _decoded(syntax: str, frame: bytes, precision: int, form: Layout, label: str
     except Exception as error:  # noqa: BLE001 - a decoder raises whatever it likes, and may quote what it read
         what = f"damaged pixels ({plugin} cannot decode them: {type(error).__name__})"
         raise ImageError(what, where=label, mend=_AGAIN) from None
-    words: Words = np.asarray(array).view(np.uint8) if form.allocated == 8 else np.asarray(array).view(np.uint16)
+    words: StoredPixels = np.asarray(array).view(np.uint8) if form.allocated == 8 else np.asarray(array).view(np.uint16)
     return words, str(about["photometric_interpretation"])
 
 

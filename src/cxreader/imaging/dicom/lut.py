@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging.dicom.codecs import Layout
+from cxreader.imaging.dicom.codecs import ImagePixelModule
 from cxreader.imaging.dicom.elements import Elements
 
 LOW, HIGH = 0.005, 0.995
@@ -39,7 +39,7 @@ class Lut:
         return np.asarray(self.entries[at], np.float64)
 
 
-def modality(elements: Elements, form: Layout, label: str) -> tuple[Values, bool]:
+def modality(elements: Elements, form: ImagePixelModule, label: str) -> tuple[Values, bool]:
     """float64 (codes,): what each code measures; and whether a table said so, and not a slope (C.11.1). Raises ImageError."""
     codes = np.arange(form.codes, dtype=np.float64)
     values = np.where(codes >= form.codes // 2, codes - form.codes, codes) if form.signed else codes
@@ -125,12 +125,12 @@ def full_range(values: Values) -> Values:
     return (values - low) / ((high - low) or 1.0)
 
 
-def inverted(elements: Elements, form: Layout) -> bool:
+def inverted(elements: Elements, form: ImagePixelModule) -> bool:
     """True when the greatest value is meant black: MONOCHROME1 or a presentation LUT shape INVERSE, which say the same thing."""
     return form.photometric in _INVERSE or elements.code("PresentationLUTShape") in _INVERSE
 
 
-def padding(elements: Elements, form: Layout) -> tuple[int, int] | None:
+def padding(elements: Elements, form: ImagePixelModule) -> tuple[int, int] | None:
     """The least and greatest stored value that is padding, in the picture's sign; None when the header has none (C.7.5.1.1.2)."""
     value, limit = elements.number("PixelPaddingValue"), elements.number("PixelPaddingRangeLimit")
     if value is None:
@@ -139,7 +139,7 @@ def padding(elements: Elements, form: Layout) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def _in_sign(value: int, form: Layout) -> int:
+def _in_sign(value: int, form: ImagePixelModule) -> int:
     """A padding value may be written as US where SS was meant, or the other way round."""
     word = value % (1 << form.allocated)
     return word - (1 << form.allocated) if form.signed and word >> (form.allocated - 1) else word

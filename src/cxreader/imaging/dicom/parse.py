@@ -89,7 +89,7 @@ class Parsed:
 
     `transfer_syntax` is a UID, empty when the file does not say. `pixels` is the value of Pixel Data (encapsulated when
     `encapsulated`), None when the file has none or only its header was read. `swapped`: 8-bit pixels whose bytes stand
-    pairwise reversed (OW in big endian). `cut`: the file ends within an element of its header.
+    pairwise reversed (OW in big endian). `truncated`: the file ends within an element of its header.
     """
 
     elements: Elements
@@ -98,7 +98,7 @@ class Parsed:
     encapsulated: bool = False
     little_endian: bool = True
     swapped: bool = False
-    cut: bool = False
+    truncated: bool = False
 
 
 def is_dicom(data: bytes) -> bool:
@@ -106,14 +106,14 @@ def is_dicom(data: bytes) -> bool:
     return data[PREAMBLE : PREAMBLE + 4] == b"DICM" or _bare(data)
 
 
-class _Guarded(io.RawIOBase):
+class _BoundedFile(io.RawIOBase):
     """A file that is asked no more often than a header needs, and never for more than it has."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
         self._file, self._label, self._left = file, label, MAX_READS
         self._end = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self.cut = False
+        self.truncated = False
         """True when an element was met that goes on behind the file's end."""
 
     def read(self, size: int = -1) -> bytes:
@@ -123,12 +123,12 @@ class _Guarded(io.RawIOBase):
             raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
         room = max(0, self._end - self._file.tell())
         found = self._file.read(room if size < 0 else min(size, room))
-        self.cut |= len(found) < size and (bool(found) or size != _NEXT)
+        self.truncated |= len(found) < size and (bool(found) or size != _NEXT)
         return found
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         at = self._file.seek(offset, whence)
-        self.cut |= at > self._end
+        self.truncated |= at > self._end
         return at
 
     def tell(self) -> int:
@@ -137,20 +137,20 @@ class _Guarded(io.RawIOBase):
 
 def parse(data: bytes, label: str) -> Parsed:
     """The file in `data`, its pixels not decoded. Raises ImageError when it is damaged; pydicom may raise anything."""
-    file = _Guarded(io.BytesIO(data), label)
+    file = _BoundedFile(io.BytesIO(data), label)
     syntax = _transfer_syntax(file, data)
     if syntax == DEFLATED:
         data = _inflated(data, file.tell(), label)
-        file = _Guarded(io.BytesIO(data), label)
+        file = _BoundedFile(io.BytesIO(data), label)
     return _body(file, syntax, data)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
     """The file less its pixels, reading no further than needed. Raises as `parse`."""
-    guarded = _Guarded(file, label)
+    guarded = _BoundedFile(file, label)
     syntax = _transfer_syntax(guarded, guarded.read(PREAMBLE + 4))
     if syntax == DEFLATED:
-        guarded = _Guarded(io.BytesIO(_inflated(guarded.read(MAX_BYTES), 0, label)), label)
+        guarded = _BoundedFile(io.BytesIO(_inflated(guarded.read(MAX_BYTES), 0, label)), label)
     return _body(guarded, syntax, None)
 
 
@@ -182,7 +182,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
-def _body(file: _Guarded, syntax: str, data: bytes | None) -> Parsed:
+def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
     """The data set at the file's position; with `data`, all bytes of the file, its pixels are found too."""
     from pydicom.filereader import read_dataset
     from pydicom.tag import BaseTag
@@ -202,25 +202,25 @@ def _body(file: _Guarded, syntax: str, data: bytes | None) -> Parsed:
     dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
-        return Parsed(elements, syntax, little_endian=little, cut=file.cut and not found)
+        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated and not found)
     vr, length, start = _pixel_element(data, file.tell(), implicit=implicit, little=little)
     endless = length == _UNDEFINED
     pixels = memoryview(data)[start:] if endless else memoryview(data)[start : start + length]
     return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB")
 
 
-def _transfer_syntax(file: _Guarded, start: bytes) -> str:
+def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
     """The UID that the file's meta information tells, empty when it has none; the file then stands at its data set."""
     from pydicom.filereader import read_dataset
 
     quiet()
-    file.cut = False  # the first look may have asked a short file for more than it has
+    file.truncated = False  # the first look may have asked a short file for more than it has
     file.seek(PREAMBLE + 4 if start[PREAMBLE : PREAMBLE + 4] == b"DICM" else 0)
     meta = read_dataset(cast("BinaryIO", file), False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""
 
 
-def _guessed(file: _Guarded) -> tuple[bool, bool]:
+def _guessed(file: _BoundedFile) -> tuple[bool, bool]:
     """Implicit value representations, little endian: by the first element, where no transfer syntax is told."""
     at = file.tell()
     first = file.read(6)

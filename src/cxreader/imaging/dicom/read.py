@@ -12,7 +12,7 @@ from PIL import Image
 
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom import lut as luts
-from cxreader.imaging.dicom.codecs import Layout, Words, layout, stored_values
+from cxreader.imaging.dicom.codecs import ImagePixelModule, StoredPixels, layout, stored_values
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import DicomHeader, header_of
 from cxreader.imaging.dicom.parse import Parsed, parse, parse_dataset, parse_header
@@ -35,16 +35,16 @@ _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
 
 def decode(
-    source: bytes | Dataset, label: str, *, window: int = 0, admit: Callable[[int], None] | None = None
+    source: bytes | Dataset, label: str, *, window: int = 0, reserve: Callable[[int], None] | None = None
 ) -> Radiograph:
-    """The picture of a DICOM file or data set; `label` names it in messages, `window` and `admit` are those of `read.read`.
+    """The picture of a DICOM file or data set; `label` names it in messages, `window` and `reserve` are those of `read.read`.
 
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
     try:
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
-        return _radiograph(parsed, label, window, admit)
+        return _radiograph(parsed, label, window, reserve)
     except CxreaderError:
         raise
     except Exception as error:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
@@ -74,7 +74,7 @@ def header_size(source: bytes | BinaryIO, label: str) -> tuple[int, int]:
         raise _damaged(label, error) from None
 
 
-def _radiograph(parsed: Parsed, label: str, window: int, admit: Callable[[int], None] | None) -> Radiograph:
+def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int], None] | None) -> Radiograph:
     told = header_of(parsed)
     if (
         parsed.elements.text("MediaStorageSOPClassUID") == _DIRECTORY_CLASS
@@ -85,8 +85,8 @@ def _radiograph(parsed: Parsed, label: str, window: int, admit: Callable[[int], 
         )
     form = layout(parsed, label)
     aspect = _aspect(parsed.elements, told, label)
-    if admit is not None:
-        admit(math.prod(_square_size(form, aspect)))
+    if reserve is not None:
+        reserve(math.prod(_square_size(form, aspect)))
     stored, photometric = stored_values(parsed, form, label)
     notes: tuple[str, ...] = ()
     colour = 0.0
@@ -105,27 +105,27 @@ def _radiograph(parsed: Parsed, label: str, window: int, admit: Callable[[int], 
 
 
 def _grey(
-    stored: Words, elements: Elements, form: Layout, *, window: int, label: str
+    stored: StoredPixels, elements: Elements, form: ImagePixelModule, *, window: int, label: str
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """float32 (H, W) in [0, 1] of one sample a pixel, and notes."""
-    codes, apart = _codes(stored, elements, form)
+    codes, padding_mask = _codes(stored, elements, form)
     measured = luts.modality(elements, form, label)
     shown, notes = luts.voi(elements, measured, window=window, label=label)
     pad = _padding_codes(elements, form)
     if shown is None:
-        shown, note = _without_window(codes, apart, measured, pad, form)
+        shown, note = _without_window(codes, padding_mask, measured, pad, form)
         notes = (*notes, note if notes else f"no window in the header: {note}")
     if luts.inverted(elements, form):
         shown = 1 - shown
     if pad is not None:
         shown[pad] = 0
     pixels = _looked_up(shown, codes)
-    if apart is not None:
-        pixels[apart] = 0
+    if padding_mask is not None:
+        pixels[padding_mask] = 0
     return pixels, notes
 
 
-def _looked_up(table: luts.Values, codes: Words) -> NDArray[np.float32]:
+def _looked_up(table: luts.Values, codes: StoredPixels) -> NDArray[np.float32]:
     """The table's entry of each code, a few rows at a time: NumPy widens indices to 8 bytes each, and fresh memory is slow."""
     entries = table.astype(np.float32)
     found = np.empty(codes.shape, np.float32)
@@ -135,7 +135,7 @@ def _looked_up(table: luts.Values, codes: Words) -> NDArray[np.float32]:
     return found
 
 
-def _counted(codes: Words, size: int) -> NDArray[np.int64]:
+def _counted(codes: StoredPixels, size: int) -> NDArray[np.int64]:
     """(size,) how often each code stands there, counted in stretches too."""
     flat = codes.ravel()
     found = np.zeros(size, np.int64)
@@ -144,30 +144,32 @@ def _counted(codes: Words, size: int) -> NDArray[np.int64]:
     return found
 
 
-def _codes(stored: Words, elements: Elements, form: Layout) -> tuple[Words, NDArray[np.bool_] | None]:
+def _codes(
+    stored: StoredPixels, elements: Elements, form: ImagePixelModule
+) -> tuple[StoredPixels, NDArray[np.bool_] | None]:
     """The stored bits alone; and where a padding value stands that needs more bits than are stored."""
     shift = form.high + 1 - form.stored
-    apart = None
+    padding_mask = None
     ends = luts.padding(elements, form)
     if ends is not None and shift == 0 and form.stored < form.allocated and not _fits(ends, form):
         words: NDArray[np.integer] = stored
         if form.signed:
             words = stored.view(np.int8) if form.allocated == 8 else stored.view(np.int16)
-        apart = (words >= ends[0]) & (words <= ends[1])
-    found: Words = stored
+        padding_mask = (words >= ends[0]) & (words <= ends[1])
+    found: StoredPixels = stored
     if shift:
         found = np.right_shift(found, found.dtype.type(shift))
     if form.stored < form.allocated and int(found.max()) >= form.codes:  # rarely: looking is quicker than a copy
         found = np.bitwise_and(found, found.dtype.type(form.codes - 1))
-    return found, apart
+    return found, padding_mask
 
 
-def _fits(ends: tuple[int, int], form: Layout) -> bool:
+def _fits(ends: tuple[int, int], form: ImagePixelModule) -> bool:
     low, high = (-form.codes // 2, form.codes // 2 - 1) if form.signed else (0, form.codes - 1)
     return low <= ends[0] and ends[1] <= high
 
 
-def _padding_codes(elements: Elements, form: Layout) -> NDArray[np.intp] | None:
+def _padding_codes(elements: Elements, form: ImagePixelModule) -> NDArray[np.intp] | None:
     ends = luts.padding(elements, form)
     if ends is None or not _fits(ends, form):
         return None
@@ -175,24 +177,24 @@ def _padding_codes(elements: Elements, form: Layout) -> NDArray[np.intp] | None:
 
 
 def _without_window(
-    codes: Words,
-    apart: NDArray[np.bool_] | None,
+    codes: StoredPixels,
+    padding_mask: NDArray[np.bool_] | None,
     measured: tuple[luts.Values, bool],
     pad: NDArray[np.intp] | None,
-    form: Layout,
+    form: ImagePixelModule,
 ) -> tuple[luts.Values, str]:
     """8-bit values were made to be shown as they are; deeper ones need a range, and the picture's own is taken."""
     values, by_table = measured
     if form.stored <= 8 and not by_table:
         return luts.full_range(values), "8-bit values are shown as they are"
-    counts = _counted(codes if apart is None else codes[~apart], form.codes)
+    counts = _counted(codes if padding_mask is None else codes[~padding_mask], form.codes)
     if pad is not None:
         counts[pad] = 0
     shown, (low, high) = luts.by_percentiles(values, counts)
     return shown, f"values from {low:g} to {high:g} are shown (percentiles 0.5 and 99.5)"
 
 
-def _grey_of_colour(stored: Words, photometric: str, label: str) -> tuple[NDArray[np.float32], float]:
+def _grey_of_colour(stored: StoredPixels, photometric: str, label: str) -> tuple[NDArray[np.float32], float]:
     """float32 (H, W) of 3 x 8 bits, weighted as a PNG's colours are; and how colourful it is."""
     octets = np.ascontiguousarray(stored, np.uint8)
     if photometric in ("YBR_FULL", "YBR_FULL_422"):
@@ -207,7 +209,9 @@ def _grey_of_colour(stored: Words, photometric: str, label: str) -> tuple[NDArra
     return grey, colourfulness(image)
 
 
-def _grey_of_palette(stored: Words, elements: Elements, form: Layout, label: str) -> tuple[NDArray[np.float32], float]:
+def _grey_of_palette(
+    stored: StoredPixels, elements: Elements, form: ImagePixelModule, label: str
+) -> tuple[NDArray[np.float32], float]:
     """Each code's colour by the three tables (C.7.6.3.1.5), as grey; and how colourful the picture is."""
     codes, _ = _codes(stored, elements, form)
     values = np.arange(form.codes, dtype=np.float64)
@@ -236,7 +240,7 @@ def _aspect(elements: Elements, told: DicomHeader, label: str) -> float:
     return aspect
 
 
-def _square_size(form: Layout, aspect: float) -> tuple[int, int]:
+def _square_size(form: ImagePixelModule, aspect: float) -> tuple[int, int]:
     """Width and height with square pixels: the longer side of a pixel is cut, so that nothing is lost while there is room."""
     width, height = form.columns * max(1.0, 1 / aspect), form.rows * max(1.0, aspect)
     shrink = min(1.0, (_MAX_SQUARE / (width * height)) ** 0.5)
@@ -244,7 +248,7 @@ def _square_size(form: Layout, aspect: float) -> tuple[int, int]:
 
 
 def _squared(
-    pixels: NDArray[np.float32], form: Layout, aspect: float, spacing: tuple[float, float] | None
+    pixels: NDArray[np.float32], form: ImagePixelModule, aspect: float, spacing: tuple[float, float] | None
 ) -> tuple[NDArray[np.float32], tuple[float, float] | None, tuple[str, ...]]:
     """The picture with square pixels, their spacing, and a note when they were not."""
     if aspect == 1:

@@ -45,7 +45,7 @@ which it never is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KnownImages:
+class OODDetector:
     """The rule. `false_refusals`: the share of images like those of `calibrate` that each check refuses at most, as fitted.
 
     `n_train` and `n_calibrate` count the images behind it.
@@ -64,7 +64,7 @@ class KnownImages:
     def judge(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> list[Acceptance]:
         """What the rule says of images (n, S, S) uint8, as `InputSpec.pixels` gives them, and their features (n, D)."""
         small = thumbnails(pixels)
-        far = _strangeness(self.features, self.picture, features, small) / self.farthest
+        far = _ood_score(self.features, self.picture, features, small) / self.farthest
         looks = self.orientation.apply(small)
         blurred = sharpness(pixels) < self.least_sharp
         return [self._verdict(float(f), look, bool(b)) for f, look, b in zip(far, looks, blurred, strict=True)]
@@ -100,13 +100,13 @@ class KnownImages:
             raise ArtifactError(what, mend="use the cxreader that wrote it") from None
 
 
-def fit_known_images(
+def fit_ood_detector(
     train: tuple[NDArray[np.uint8], NDArray[np.floating]],
     calibrate: tuple[NDArray[np.uint8], NDArray[np.floating]],
     false_refusals: float,
     *,
     seed: int = 0,
-) -> KnownImages | None:
+) -> OODDetector | None:
     """The rule from images (n, S, S) and features (n, D) of both parts; None where `calibrate` holds too few images.
 
     `false_refusals`: the wanted rate of each check; 1/(n+1) where the n calibration images allow no smaller one.
@@ -118,13 +118,13 @@ def fit_known_images(
     picture = fit_distance(thumbnails(train[0]), PICTURE_COMPONENTS)
     orientation = fit_orientation(train[0], seed)
     small = thumbnails(calibrate[0])
-    far = np.sort(_strangeness(features, picture, calibrate[1], small))
+    far = np.sort(_ood_score(features, picture, calibrate[1], small))
     upright = np.sort(orientation.apply(small)[:, 0])
     kept = accepted_of(n, false_refusals)
     least_upright = float(np.clip(upright[n - kept], *UPRIGHT))
     detail = np.sort(sharpness(calibrate[0]))
     refused = max(n - kept, int((upright < least_upright).sum()))
-    return KnownImages(
+    return OODDetector(
         features=features,
         picture=picture,
         orientation=orientation,
@@ -137,7 +137,7 @@ def fit_known_images(
     )
 
 
-def _strangeness(
+def _ood_score(
     features: FeatureDistance, picture: FeatureDistance, seen: NDArray[np.floating], small: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Geometric means (n,) of the two distances."""

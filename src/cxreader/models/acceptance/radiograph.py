@@ -1,6 +1,6 @@
 """Is this a readable frontal chest radiograph? What its header and the picture itself say; no network is asked here.
 
-What the network asks, whether the image is of the kind it was trained on, is `known_images`.
+What the network asks, whether the image is of the kind it was trained on, is `ood_detector`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.shortcuts.records import THUMBNAIL
-from cxreader.reporting.evaluation.image_evidence import NOTHING, Beside
+from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.refusals import in_percent, percent
 from cxreader.reporting.tables import counted, interval, on, p_words, share_words, told, value
 
@@ -50,7 +50,7 @@ class Answer:
         return not self.command and self.figure != NONE
 
 
-def answers(evaluation: Evaluation, beside: Beside = NOTHING) -> tuple[Answer, ...]:
+def answers(evaluation: Evaluation, image_evidence: ImageEvidence = NO_IMAGE_EVIDENCE) -> tuple[Answer, ...]:
     """How sure, at which threshold, how honest, for whom, better than what, looking where, shortcuts, worklist, refusals."""
     evidence = evaluation.evidence
     return (
@@ -58,9 +58,9 @@ def answers(evaluation: Evaluation, beside: Beside = NOTHING) -> tuple[Answer, .
         _threshold(evaluation),
         _how_honest(evaluation, None if evidence is None else evidence.calibration),
         _for_whom(None if evidence is None else evidence.subgroups),
-        _better_than(evaluation, None if evidence is None else evidence.models, beside),
-        _looking_where(beside),
-        _shortcut(beside),
+        _better_than(evaluation, None if evidence is None else evidence.models, image_evidence),
+        _looking_where(image_evidence),
+        _shortcut(image_evidence),
         _worklist(None if evidence is None else evidence.triage),
         _refused(evaluation.refusals),
     )
@@ -189,10 +189,10 @@ def _worse(group: Subgroup) -> str:
     )
 
 
-def _better_than(evaluation: Evaluation, models: PairedComparison | None, beside: Beside) -> Answer:
+def _better_than(evaluation: Evaluation, models: PairedComparison | None, image_evidence: ImageEvidence) -> Answer:
     """Against the strongest thing that sees no disease; against other models where there are any."""
     ask, anchor = "Better than what?", "better"
-    audit = beside.shortcuts
+    audit = image_evidence.shortcuts
     best = None if audit is None else next((r for r in audit.baselines if r.name == audit.best), None)
     gains = {name.removeprefix("auc minus "): gain for name, gain in evaluation.comparisons.items()}
     known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value)}
@@ -232,25 +232,27 @@ def _against_models(models: PairedComparison) -> str:
     return f"{'; '.join(shown[:2])}{more}."
 
 
-def _looking_where(beside: Beside) -> Answer:
-    ask, anchor, found = "Looking where?", "where", beside.localisation
-    sanity = "" if beside.sanity is None else f" {beside.sanity.statement()}"
+def _looking_where(image_evidence: ImageEvidence) -> Answer:
+    ask, anchor, found = "Looking where?", "where", image_evidence.localisation
+    sanity = "" if image_evidence.sanity is None else f" {image_evidence.sanity.statement()}"
     if found is None:
-        if sanity and beside.sanity is not None:
-            return Answer(ask, anchor, beside.sanity.verdict, sanity.strip(), f"{beside.sanity.images} images")
+        if sanity and image_evidence.sanity is not None:
+            return Answer(
+                ask, anchor, image_evidence.sanity.verdict, sanity.strip(), f"{image_evidence.sanity.images} images"
+            )
         text = "Not measured: it needs the model, the images, and boxes around the findings:"
         return _open(ask, anchor, text, f"{AGAIN} --model ARTIFACT --data SOURCE")
     whole = found.all
     figure = f"IoU {value((whole.model or whole.null)['iou'], 2)}"
     rests = f"{whole.boxes:,} boxes in {whole.images:,} images; "
     rests += "patients not known" if whole.patients is None else f"{whole.patients:,} patients"
-    rests += "" if beside.sanity is None else f"; with random weights {beside.sanity.images} images"
+    rests += "" if image_evidence.sanity is None else f"; with random weights {image_evidence.sanity.images} images"
     alert = not (whole.gain and whole.gain["iou"].low > 0)
     return Answer(ask, anchor, figure, f"{found.statement()}{sanity}", rests, alert=alert)
 
 
-def _shortcut(beside: Beside) -> Answer:
-    ask, anchor, audit = "Is it a shortcut?", "shortcut", beside.shortcuts
+def _shortcut(image_evidence: ImageEvidence) -> Answer:
+    ask, anchor, audit = "Is it a shortcut?", "shortcut", image_evidence.shortcuts
     if audit is None:
         text = "Not looked for: predictions do not show what the model sees. It needs the images:"
         return _open(ask, anchor, text, AUDIT)
@@ -285,7 +287,7 @@ def _worklist(triage: Triage | None) -> Answer:
     if abnormal is None or normal is None or np.isnan(abnormal.value):
         return Answer(ask, anchor, NONE, "Undefined: no abnormal image came.", alert=True)
     text = (
-        f"Read {then.discipline}, an abnormal image is done {then.times['abnormal']['mean'].value:,.0f} min after arrival on "
+        f"Read {then.policy}, an abnormal image is done {then.times['abnormal']['mean'].value:,.0f} min after arrival on "
         f"average instead of {first.times['abnormal']['mean'].value:,.0f}: {told(abnormal, 0, signed=True)} min. A normal one "
         f"{then.times['normal']['mean'].value:,.0f} instead of {first.times['normal']['mean'].value:,.0f}: "
         f"{told(normal, 0, signed=True)} min."

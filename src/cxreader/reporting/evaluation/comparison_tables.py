@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from cxreader.evaluation.comparison.paired import ModelPair, PairedComparison
     from cxreader.evaluation.comparison.second_reading import LabelComparison
     from cxreader.evaluation.evaluate import Evaluation
-    from cxreader.evaluation.shortcuts.records import Rival, ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import BaselineComparison, ShortcutAudit
     from cxreader.evaluation.worklist.queueing import Triage, Turnaround
     from cxreader.evaluation.worklist.reading_room import Shift
-    from cxreader.explanation.localisation_report import LocalisationReport, Located
+    from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
     from cxreader.explanation.sanity_report import SanityReport
 
 _MEASURE_HEADS = {"mean": "Mean", "p95": "95th centile", "maximum": "Longest"}
@@ -101,7 +101,7 @@ def _triage_row(result: Turnaround) -> Row:
             change = result.change[who][measure] if result.change else None
             note = "" if change is None or np.isnan(change.value) else told(change, 0, signed=True)
             cells.append(cell(result.times[who][measure], 0, note=note))
-    return Row(str(result.discipline), tuple(cells))
+    return Row(str(result.policy), tuple(cells))
 
 
 def room_words(triage: Triage) -> str:
@@ -166,7 +166,7 @@ def localisation_table(report: LocalisationReport) -> Table:
     return Table(("Finding", *(TITLES[metric] for metric in _LOCATED)), rows, caption)
 
 
-def _located_row(group: Located, part: str, title: str) -> Row:
+def _located_row(group: LocalisationByFinding, part: str, title: str) -> Row:
     display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
     cells = tuple(cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
     who = "patients not known" if group.patients is None else _number(group.patients, "patient")
@@ -188,16 +188,18 @@ def sanity_table(report: SanityReport) -> Table:
     return Table(("Random from here to the head", "Rank correlation", "SSIM", "Flat maps"), rows, caption)
 
 
-def rivals_table(audit: ShortcutAudit) -> Table:
+def confounders_table(audit: ShortcutAudit) -> Table:
     """The model beside what sees no disease, and the model itself on parts of the image."""
-    rows = tuple(_rival_row(rival, audit) for rival in (*audit.baselines, *audit.views))
+    rows = tuple(_rival_row(confounder, audit) for confounder in (*audit.baselines, *audit.views))
     caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
     caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 
-def _rival_row(rival: Rival, audit: ShortcutAudit) -> Row:
-    says = rival.says(audit.limits) + (" (the best baseline)" if rival.name == audit.best else "")
-    if np.isnan(rival.auc.value):
-        return Row(rival.name, (words(""), words(""), words(says)), (rival.what,))
-    return Row(rival.name, (cell(rival.auc), cell(rival.gain, signed=True), words(says)), (rival.what,))
+def _rival_row(confounder: BaselineComparison, audit: ShortcutAudit) -> Row:
+    says = confounder.says(audit.limits) + (" (the best baseline)" if confounder.name == audit.best else "")
+    if np.isnan(confounder.auc.value):
+        return Row(confounder.name, (words(""), words(""), words(says)), (confounder.what,))
+    return Row(
+        confounder.name, (cell(confounder.auc), cell(confounder.gain, signed=True), words(says)), (confounder.what,)
+    )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
     from cxreader.evaluation.subgroups.rates import Metric
     from cxreader.evaluation.worklist.queueing import Triage
-    from cxreader.reporting.evaluation.image_evidence import Beside
+    from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 
 _IDEAL: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2.5)), "zorder": 1}
 _SHOWN: dict[Metric, tuple[str, str]] = {
@@ -60,18 +60,18 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
     return figures
 
 
-def beside_figures(beside: Beside) -> dict[str, Figure]:
+def image_evidence_figures(image_evidence: ImageEvidence) -> dict[str, Figure]:
     """The figures of what was found from the images, by name: shortcuts, localisation and sanity."""
     from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
-    from cxreader.reporting.evaluation.shortcuts import draw_rivals
+    from cxreader.reporting.evaluation.shortcuts import draw_confounders
 
     figures = {}
-    if beside.shortcuts is not None:
-        figures["shortcuts"] = draw_rivals(beside.shortcuts)
-    if beside.localisation is not None:
-        figures["localisation"] = draw_localisation(beside.localisation)
-    if beside.sanity is not None:
-        figures["sanity"] = draw_sanity(beside.sanity)
+    if image_evidence.shortcuts is not None:
+        figures["shortcuts"] = draw_confounders(image_evidence.shortcuts)
+    if image_evidence.localisation is not None:
+        figures["localisation"] = draw_localisation(image_evidence.localisation)
+    if image_evidence.sanity is not None:
+        figures["sanity"] = draw_sanity(image_evidence.sanity)
     return figures
 
 
@@ -251,7 +251,7 @@ def draw_triage(triage: Triage) -> Figure:
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
         _clean(axes)
         axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(results)), [str(result.discipline) for result in results])
+    panels[0].set_yticks(range(len(results)), [str(result.policy) for result in results])
     panels[0].set_ylim(len(results) - 0.45, -0.55)
     handles = [Patch(color=colour, label=f"{who} images") for who, colour in WHO.items()]
     style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False}

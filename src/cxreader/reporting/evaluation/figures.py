@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cxreader.reporting.evaluation.image_evidence import Beside
+    from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 
 Picture = bytes | NDArray[np.uint8]
 BLUE, VERMILION, INK, MUTED, FAINT = "#0072B2", "#D55E00", "#1b1f24", "#5b6570", "#d9dee3"
@@ -33,12 +33,12 @@ _BAND = "95 % band, pointwise"
 _CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2.5)), "zorder": 1}
 
 
-def evaluation_figures(evaluation: Evaluation, beside: Beside | None = None) -> dict[str, Figure]:
+def evaluation_figures(evaluation: Evaluation, image_evidence: ImageEvidence | None = None) -> dict[str, Figure]:
     """All figures of an evaluation by name: roc, precision_recall, confusion, probabilities, and those of its evidence.
 
-    `beside` adds `shortcuts`, `localisation` and `sanity` where the images were looked at.
+    `image_evidence` adds `shortcuts`, `localisation` and `sanity` where the images were looked at.
     """
-    from cxreader.reporting.evaluation.evidence_figures import beside_figures, evidence_figures
+    from cxreader.reporting.evaluation.evidence_figures import evidence_figures, image_evidence_figures
 
     return {
         "roc": draw_roc(evaluation),
@@ -46,7 +46,7 @@ def evaluation_figures(evaluation: Evaluation, beside: Beside | None = None) -> 
         "confusion": draw_confusion(evaluation),
         "probabilities": draw_probabilities(evaluation),
         **evidence_figures(evaluation),
-        **({} if beside is None else beside_figures(beside)),
+        **({} if image_evidence is None else image_evidence_figures(image_evidence)),
     }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Beside:
+class ImageEvidence:
     """What was found from the images that the predictions belong to; None where nobody looked."""
 
     shortcuts: ShortcutAudit | None = None
@@ -20,4 +20,4 @@ class Beside:
     sanity: SanityReport | None = None
 
 
-NOTHING = Beside()
+NO_IMAGE_EVIDENCE = ImageEvidence()

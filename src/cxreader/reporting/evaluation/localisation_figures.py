@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cxreader.explanation.localisation_report import LocalisationReport, Located
+    from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
     from cxreader.explanation.sanity_report import SanityReport
 
 _SHOWN = ("iou", "iou_25", "pointing")
@@ -63,7 +63,7 @@ def _bars(axes: Axes, estimates: Sequence[Estimate], shift: float, colour: str) 
         axes.annotate(f"{estimate.value:.2f}", (end, place + shift), (4, 0), **style)
 
 
-def _named(group: Located) -> str:
+def _named(group: LocalisationByFinding) -> str:
     display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
     return f"{display}\n{group.boxes:,} box{'es' * (group.boxes > 1)}"
 

@@ -10,9 +10,9 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import Evidence
 from cxreader.evaluation.subgroups.groupings import DIMENSIONS
 from cxreader.reporting.evaluation.answers import Answer, answers, honesty, worse_off
-from cxreader.reporting.evaluation.comparison_tables import baselines_table, models_table, rivals_table
+from cxreader.reporting.evaluation.comparison_tables import baselines_table, confounders_table, models_table
 from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
-from cxreader.reporting.evaluation.image_evidence import NOTHING, Beside
+from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
 from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
@@ -29,13 +29,13 @@ def render_model_card(
     evaluation: Evaluation,
     *,
     facts: Mapping[str, str] | None = None,
-    beside: Beside = NOTHING,
+    image_evidence: ImageEvidence = NO_IMAGE_EVIDENCE,
     title: str | None = None,
 ) -> str:
     """The card: what it is for, who it was trained and judged on, how good, for whom worse, which shortcuts, its limits.
 
-    `facts` of the model by the names of `model_facts.FACTS`, None where only predictions were given; `beside`: what looked
-    at the images. Every name from outside is escaped: nothing in it becomes Markdown or HTML.
+    `facts` of the model by the names of `model_facts.FACTS`, None where only predictions were given; `image_evidence`: what
+    looked at the images. Every name from outside is escaped: nothing in it becomes Markdown or HTML.
     """
     name = title or str(evaluation.provenance.get("model") or "a model of unknown name")
     made = f"cxreader {evaluation.provenance.get('cxreader', '')}, {evaluation.provenance.get('date', '')}"
@@ -49,9 +49,9 @@ def render_model_card(
         _evaluation_data(evaluation),
         _facts(TRAINING_DATA, evaluation, facts),
         _facts(TRAINING, evaluation, facts, level="###"),
-        _quantitative(evaluation, beside),
+        _quantitative(evaluation, image_evidence),
         _ethics(evaluation.evidence),
-        _caveats(evaluation, beside),
+        _caveats(evaluation, image_evidence),
     ]
     return _SECTION.join(parts) + "\n"
 
@@ -135,9 +135,9 @@ def _evaluation_data(evaluation: Evaluation) -> str:
     )
 
 
-def _quantitative(evaluation: Evaluation, beside: Beside) -> str:
+def _quantitative(evaluation: Evaluation, image_evidence: ImageEvidence) -> str:
     evidence = evaluation.evidence
-    found = {answer.anchor: answer for answer in answers(evaluation, beside)}
+    found = {answer.anchor: answer for answer in answers(evaluation, image_evidence)}
     parts = [_section("How good, and how sure", _table(sure_table(evaluation)), level="###")]
     if evidence is not None:
         conformal = "" if evidence.conformal is None else conformal_words(evidence.conformal)
@@ -157,7 +157,7 @@ def _quantitative(evaluation: Evaluation, beside: Beside) -> str:
     models = "" if evidence is None or evidence.models is None else _table(models_table(evidence.models))
     parts.append(_section("Better than what", _answer(found["better"]), baselines, models, level="###"))
     parts.append(_section("Looking where", _answer(found["where"]), level="###"))
-    parts.append(_section("Shortcuts", *_shortcuts(found["shortcut"], beside), level="###"))
+    parts.append(_section("Shortcuts", *_shortcuts(found["shortcut"], image_evidence), level="###"))
     parts.append(_section("Worklist", _answer(found["worklist"]), level="###"))
     if evaluation.refusals is not None:
         words, table = _md(refusal_words(evaluation.refusals)), _table(refusals_table(evaluation.refusals))
@@ -165,12 +165,12 @@ def _quantitative(evaluation: Evaluation, beside: Beside) -> str:
     return _section("Quantitative analyses", *parts)
 
 
-def _shortcuts(answer: Answer, beside: Beside) -> list[str]:
-    audit = beside.shortcuts
+def _shortcuts(answer: Answer, image_evidence: ImageEvidence) -> list[str]:
+    audit = image_evidence.shortcuts
     if audit is None:
         return [_answer(answer)]
     told = [*audit.reasons, *(f"could not be tested: {caution}" for caution in audit.cautions)]
-    return [f"**{_md(audit.line)}.**", _bullets(map(_md, told)), _table(rivals_table(audit))]
+    return [f"**{_md(audit.line)}.**", _bullets(map(_md, told)), _table(confounders_table(audit))]
 
 
 def _answer(answer: Answer) -> str:
@@ -192,8 +192,8 @@ def _ethics(evidence: Evidence | None) -> str:
     return _section("Ethical considerations", _bullets(lines))
 
 
-def _caveats(evaluation: Evaluation, beside: Beside) -> str:
-    unasked = [answer.question for answer in answers(evaluation, beside) if not answer.asked]
+def _caveats(evaluation: Evaluation, image_evidence: ImageEvidence) -> str:
+    unasked = [answer.question for answer in answers(evaluation, image_evidence) if not answer.asked]
     lines = [_md(warning) for warning in evaluation.warnings]
     lines.append(
         "The intervals say how far the numbers would move with other patients of the same kind, and nothing of other hospitals."

@@ -13,7 +13,7 @@ from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.records import Decision, Label
 from cxreader.reporting.evaluation.figures import Picture, evaluation_figures, to_data_uri
-from cxreader.reporting.evaluation.image_evidence import NOTHING, Beside
+from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.sections import sections
 from cxreader.reporting.evaluation.tables import MEANINGS, rests_on
 
@@ -86,14 +86,14 @@ def render_evaluation(
     *,
     title: str = "Evaluation",
     figures: Mapping[str, Figure] | None = None,
-    beside: Beside = NOTHING,
+    image_evidence: ImageEvidence = NO_IMAGE_EVIDENCE,
 ) -> str:
     """The report of an evaluation as one HTML file: the verdict, what each question's answer is, and a section for each.
 
-    `beside`: what other commands found of the same model from images. `figures` by the names of `evaluation_figures`,
+    `image_evidence`: what other commands found of the same model from images. `figures` by the names of `evaluation_figures`,
     which draws them when left out.
     """
-    drawn = evaluation_figures(evaluation, beside) if figures is None else figures
+    drawn = evaluation_figures(evaluation, image_evidence) if figures is None else figures
     page = _environment().get_template("evaluation.html.jinja")
     return page.render(
         title=title,
@@ -103,7 +103,7 @@ def render_evaluation(
         decision_line=decision_line(evaluation),
         pictures={name: to_data_uri(figure) for name, figure in drawn.items()},
         alternatives=_alternatives(evaluation),
-        **sections(evaluation, beside),
+        **sections(evaluation, image_evidence),
     )
 
 

@@ -12,16 +12,16 @@ from cxreader.records import LABEL_NAMES
 from cxreader.reporting.evaluation.answers import answers, honesty
 from cxreader.reporting.evaluation.comparison_tables import (
     baselines_table,
+    confounders_table,
     labels_tables,
     localisation_table,
     models_table,
     pairs_table,
-    rivals_table,
     sanity_table,
     triage_table,
 )
 from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
-from cxreader.reporting.evaluation.image_evidence import Beside
+from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
 from cxreader.reporting.evaluation.tables import (
     bins_table,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from cxreader.records import OperatingPoint
 
 
-def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
+def sections(evaluation: Evaluation, image_evidence: ImageEvidence) -> dict[str, Any]:
     """Everything the template names besides verdict and figures; None or empty where there is nothing to show."""
-    found = answers(evaluation, beside)
+    found = answers(evaluation, image_evidence)
     return {
         "answers": found,
         "answer": {answer.anchor: answer for answer in found},
@@ -54,7 +54,7 @@ def sections(evaluation: Evaluation, beside: Beside) -> dict[str, Any]:
         "refusals": None if evaluation.refusals is None else refusals_table(evaluation.refusals),
         "refusal_words": "" if evaluation.refusals is None else refusal_words(evaluation.refusals),
         **_of_evidence(evaluation, evaluation.evidence),
-        **_of_images(beside),
+        **_of_images(image_evidence),
     }
 
 
@@ -83,11 +83,11 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
     }
 
 
-def _of_images(beside: Beside) -> dict[str, Any]:
-    audit, located, sanity = beside.shortcuts, beside.localisation, beside.sanity
+def _of_images(image_evidence: ImageEvidence) -> dict[str, Any]:
+    audit, located, sanity = image_evidence.shortcuts, image_evidence.localisation, image_evidence.sanity
     return {
         "audit": audit,
-        "rivals": None if audit is None else rivals_table(audit),
+        "rivals": None if audit is None else confounders_table(audit),
         "localisation": None if located is None else localisation_table(located),
         "localisation_words": "" if located is None else located.statement(),
         "pointing_words": "" if located is None else located.statement("pointing"),

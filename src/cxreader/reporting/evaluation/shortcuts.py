@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isnan
 from typing import TYPE_CHECKING
 
-from cxreader.evaluation.shortcuts.records import Rival, ShortcutAudit
+from cxreader.evaluation.shortcuts.records import BaselineComparison, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean, _figure, to_data_uri
 from cxreader.reporting.evaluation.page import _environment
@@ -22,7 +22,7 @@ METHOD = (
 
 
 def render_shortcuts(audit: ShortcutAudit, *, figure: Figure | None = None) -> str:
-    """The audit as one HTML file; `figure` as `draw_rivals` gives it, which is drawn when left out."""
+    """The audit as one HTML file; `figure` as `draw_confounders` gives it, which is drawn when left out."""
     page = _environment().get_template("shortcuts.html.jinja")
     return page.render(
         title="Audit for shortcuts",
@@ -30,14 +30,14 @@ def render_shortcuts(audit: ShortcutAudit, *, figure: Figure | None = None) -> s
         audit=audit,
         provenance=audit.provenance,
         model=f"{number(audit.model)} ({audit.model.interval})",
-        rows=[rival_cells(rival, audit) for rival in (*audit.baselines, *audit.views)],
+        rows=[confounder_cells(confounder, audit) for confounder in (*audit.baselines, *audit.views)],
         methods="; or ".join(dict.fromkeys(r.auc.method for r in audit.baselines if not isnan(r.auc.value))),
         method=METHOD,
-        picture=to_data_uri(draw_rivals(audit) if figure is None else figure),
+        picture=to_data_uri(draw_confounders(audit) if figure is None else figure),
     )
 
 
-def draw_rivals(audit: ShortcutAudit) -> Figure:
+def draw_confounders(audit: ShortcutAudit) -> Figure:
     """AUC with its interval of the model, of each baseline, and of the model on parts of the image; the limit as a line."""
     rows: list[tuple[str, Estimate, str]] = [("the model", audit.model, BLUE)]
     rows += [
@@ -66,18 +66,18 @@ def draw_rivals(audit: ShortcutAudit) -> Figure:
     return figure
 
 
-def rival_cells(rival: Rival, audit: ShortcutAudit) -> Mapping[str, str]:
+def confounder_cells(confounder: BaselineComparison, audit: ShortcutAudit) -> Mapping[str, str]:
     """One row of the table, in words: name, what it sees, AUC and gain with their intervals, and what they mean."""
-    tested = not isnan(rival.auc.value)
-    says = rival.says(audit.limits)
+    tested = not isnan(confounder.auc.value)
+    says = confounder.says(audit.limits)
     return {
-        "name": rival.name,
-        "what": rival.what,
-        "auc": number(rival.auc) if tested else "-",
-        "interval": rival.auc.interval if tested else "",
-        "gain": number(rival.gain) if tested else "-",
-        "gain_interval": rival.gain.interval if tested else "",
-        "says": f"{says} (the best baseline)" if rival.name == audit.best else says,
+        "name": confounder.name,
+        "what": confounder.what,
+        "auc": number(confounder.auc) if tested else "-",
+        "interval": confounder.auc.interval if tested else "",
+        "gain": number(confounder.gain) if tested else "-",
+        "gain_interval": confounder.gain.interval if tested else "",
+        "says": f"{says} (the best baseline)" if confounder.name == audit.best else says,
     }
 
 

@@ -9,7 +9,7 @@ from multiprocessing.context import SpawnProcess
 
 from cxreader.errors import CxreaderError
 from cxreader.study.search.record import Trial, read_trial, trial_folder
-from cxreader.study.search.store import FINISHED, SearchStore, Standing
+from cxreader.study.search.store import FINISHED, SearchStore, TrialStatus
 from cxreader.study.search.worker import Task, record_deaths, spawned
 
 _LOOK = 1.0  # seconds between two looks at the storage
@@ -51,5 +51,5 @@ def _start(task: Task) -> SpawnProcess:
     return process
 
 
-def _finished(task: Task, store: SearchStore) -> list[Standing]:
+def _finished(task: Task, store: SearchStore) -> list[TrialStatus]:
     return [standing for standing in record_deaths(task.config, store) if standing.state in FINISHED]

@@ -39,7 +39,7 @@ FINISHED = ("complete", "pruned", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class TrialLease:
     """A point that belongs to one worker: `place` is the point's own number from 0, `attempt` counts from 1."""
 
     trial: Trial
@@ -49,7 +49,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TrialStatus:
     """How a point stands: waiting, running, complete, pruned, or failed; `died` when its workers' deaths ended it."""
 
     place: int
@@ -96,7 +96,7 @@ class SearchStore:
             self._settle()
         return session
 
-    def claim(self) -> Claim | None:
+    def claim(self) -> TrialLease | None:
         """A point for this process; None when no point waits and none is to be drawn."""
         with self.alone():
             self._settle()
@@ -113,20 +113,20 @@ class SearchStore:
             attempt = 1 + sum(other.user_attrs.get("place") == place for other in trials if other.number < trial.number)
             trial.set_user_attr("session", self.session)
             trial.set_user_attr("worker", Process.own().to_list())
-            return Claim(trial, place, point, attempt)
+            return TrialLease(trial, place, point, attempt)
 
-    def complete(self, claim: Claim, score: float) -> None:
+    def complete(self, claim: TrialLease, score: float) -> None:
         """The claim's score is final."""
         with self.alone():
             self.study.tell(claim.trial, score)
 
-    def end(self, claim: Claim, state: str) -> None:
+    def end(self, claim: TrialLease, state: str) -> None:
         """The claim ends without a score: `pruned`, `failed`, or `released` for another worker to take."""
         with self.alone():
             claim.trial.set_user_attr("ended", state)
             self.study.tell(claim.trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
 
-    def settle(self) -> list[Standing]:
+    def reclaim_dead(self) -> list[TrialStatus]:
         """Give dead workers' points back, and tell how every point stands, in their order."""
         with self.alone():
             return self._settle()
@@ -170,7 +170,7 @@ class SearchStore:
         left = [point for point in self.space.points() if key_of(point) not in drawn]
         return left[derive_seed(self.seed, "undrawn", trials) % len(left)]
 
-    def _settle(self) -> list[Standing]:
+    def _settle(self) -> list[TrialStatus]:
         """Whatever moment a process was killed at, this brings order; doing it twice changes nothing."""
         for trial in self._trials():
             if trial.state == TrialState.RUNNING and not _alive(trial):
@@ -184,21 +184,21 @@ class SearchStore:
             standing = self._standing(place, point, found.get(place, []))
             if standing.state == "open":
                 self.study.enqueue_trial(dict(point), user_attrs={"place": place})
-                standing = Standing(place, point, "waiting")
+                standing = TrialStatus(place, point, "waiting")
             standings.append(standing)
         return standings
 
-    def _standing(self, place: int, point: Point, trials: list[FrozenTrial]) -> Standing:
+    def _standing(self, place: int, point: Point, trials: list[FrozenTrial]) -> TrialStatus:
         """`open` for a point that nobody has finished, has given up, or waits for."""
         for state in (*_DONE, *_OPEN):
             if any(trial.state == state for trial in trials):
-                return Standing(place, point, state.name.lower())
+                return TrialStatus(place, point, state.name.lower())
         ends = [trial.user_attrs.get("ended") for trial in trials if trial.user_attrs.get("session") == self.session]
         if "failed" in ends:
-            return Standing(place, point, "failed")
+            return TrialStatus(place, point, "failed")
         if ends.count("stale") >= DEATHS:
-            return Standing(place, point, "failed", died=True)
-        return Standing(place, point, "open")
+            return TrialStatus(place, point, "failed", died=True)
+        return TrialStatus(place, point, "open")
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.assessment.artifact import judge
-from cxreader.assessment.cohort import ask_run
+from cxreader.assessment.cohort import cohort_of_run
 from cxreader.atomic import write_whole
 from cxreader.config import Config
 from cxreader.data.split import group_of
@@ -74,7 +74,9 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     labels = cohort.parts["tune"].labels
     tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), _sample(cohort, "tune"))
     earlier = record_reading(result.folder, {FOLDER: artifact.weights_sha256})
-    evaluation = judge(Reader.load(run.path), ask_run(run.path), run.evaluation, bar=bar, quick=True, seed=config.seed)
+    evaluation = judge(
+        Reader.load(run.path), cohort_of_run(run.path), run.evaluation, bar=bar, quick=True, seed=config.seed
+    )
     table = read_predictions(run.evaluation / "predictions.csv")
     test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), Sample.of(table))
     return Winner(run.path, artifact, evaluation, *optimism(tune, test, seed=config.seed), earlier)

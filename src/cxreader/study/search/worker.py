@@ -40,7 +40,7 @@ from cxreader.study.search.record import (
     write_table,
 )
 from cxreader.study.search.space import Point, read_space
-from cxreader.study.search.store import DIED, Claim, SearchStore, Standing
+from cxreader.study.search.store import DIED, SearchStore, TrialLease, TrialStatus
 from cxreader.training.cohort import Cohort, input_spec
 from cxreader.training.module import Watch
 from cxreader.training.phases import PhaseResult, planned_phases
@@ -106,9 +106,9 @@ def spawned(task: Task) -> None:
     work(task)
 
 
-def record_deaths(config: Config, store: SearchStore) -> list[Standing]:
+def record_deaths(config: Config, store: SearchStore) -> list[TrialStatus]:
     """How every point stands; those given up because their workers died have their record, which nobody else writes."""
-    standings = store.settle()
+    standings = store.reclaim_dead()
     for standing in (standing for standing in standings if standing.died):
         place = trial_folder(store.folder, standing.place, standing.point)
         if not ((place / RECORD).exists() and read_trial(place).reason == DIED):
@@ -124,7 +124,7 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def _try(task: Task, store: SearchStore, claim: Claim, parts: Mapping[str, CachedImages]) -> Trial:
+def _try(task: Task, store: SearchStore, claim: TrialLease, parts: Mapping[str, CachedImages]) -> Trial:
     """Train one point to its end, and write its record before the storage knows that it is complete."""
     config = with_values(task.config, claim.point)
     run = RunFolder(trial_folder(task.folder, claim.place, claim.point))
@@ -170,7 +170,7 @@ def best_of(learnt: Learnt) -> dict[str, Any]:
 
 def _learn(
     task: Task,
-    claim: Claim,
+    claim: TrialLease,
     run: RunFolder,
     parts: Mapping[str, CachedImages],
     seen: dict[str, list[Mapping[str, Any]]],
@@ -186,7 +186,7 @@ def _learn(
 
 def _watch(
     config: Config,
-    claim: Claim,
+    claim: TrialLease,
     offsets: Mapping[str, int],
     seen: dict[str, list[Mapping[str, Any]]],
 ) -> Watch:
