@@ -48,10 +48,10 @@ def test_what_the_header_promises_is_told_once_and_before_it_is_decoded(tmp_path
 
 
 def test_room_is_never_exceeded_and_who_is_larger_has_it_alone() -> None:
-    room, lock, inside, most = PixelBudget(8, most=4 * 64 * 64), threading.Lock(), [], []
+    budget, lock, inside, most = PixelBudget(8, most=4 * 64 * 64), threading.Lock(), [], []
 
     def hold(side: int) -> None:
-        with pixel_budget.slot() as reserve:
+        with budget.slot() as reserve:
             read(_png(side, side), reserve=reserve)
             with lock:
                 inside.append(side * side)
@@ -87,7 +87,7 @@ def test_a_run_over_files_decodes_within_the_room(tmp_path: Path, monkeypatch: p
     for n in range(24):
         (tmp_path / f"{n}.png").write_bytes(_png(64, 64, n))
     reader = make_reader(Watched())
-    reader.room = PixelBudget(4, most=most)
+    reader.pixel_budget = PixelBudget(4, most=most)
     files = [(n, str(tmp_path / f"{n}.png")) for n in range(24)]
     assert sum(len(batch) for batch in read_shard(reader, files, decoders=4)) == 24
     assert (max(together) == 1) == (most == 64 * 64)

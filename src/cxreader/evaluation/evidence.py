@@ -135,7 +135,8 @@ def gather(
 
     `options.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision
     curve at another prevalence (see `EvaluationOptions`). Raises TableError for points that share a name and for
-    models of other images, DataError for a second reading of other images and, before any interval, for what `refuse_undrawable` refuses.
+    models of other images; DataError for a second reading of other images and, before any interval, for what
+    `refuse_undrawable` refuses.
     """
     refuse_undrawable(table.label, options)
     sample, first = Sample.of(table), options.points[0]

@@ -33,7 +33,7 @@ class ExportedNetwork(nn.Module):
 
 
 class _Windows(torch.autograd.Function):
-    """`central_average_pool` (N, C) as the last of 2 x 2 windows, (N, C, 2, 2): one ONNX pool, where slices would want maps reordered."""
+    """`central_average_pool` (N, C) as the last of 2 x 2 windows, (N, C, 2, 2), in one ONNX pool: slices would reorder maps."""
 
     @staticmethod
     def forward(ctx: object, maps: Tensor, h: int, w: int) -> Tensor:  # noqa: ARG004
