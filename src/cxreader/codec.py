@@ -86,7 +86,7 @@ def from_plain(kind: Any, value: Any) -> Any:
         return math.nan if value is None else float(value) if isinstance(value, str) else value
     if isinstance(kind, type) and issubclass(kind, Plain):
         return kind.from_dict(value)
-    if is_dataclass(kind) and isinstance(kind, type):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _record(kind, value)
     return value if origin is not Literal or value in inner else _refuse(kind, value)
 
