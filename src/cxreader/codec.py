@@ -92,12 +92,12 @@ def from_plain(kind: Any, value: Any) -> Any:
 
 
 def _values(record: Any) -> dict[str, Any]:
-    return {_key(f): to_plain(getattr(record, f.name)) for f in _fields(type(record))}
+    return {_key(f): to_plain(getattr(record, f.name)) for f in fields(record)}
 
 
 def _record(kind: Any, values: Mapping[str, Any]) -> Any:
     wanted, given, found = _types(kind), dict(values), {}
-    for f in _fields(kind):
+    for f in fields(kind):
         if _key(f) in given:
             found[f.name] = from_plain(wanted[f.name], given.pop(_key(f)))
         elif f.default is MISSING and f.default_factory is MISSING:
@@ -130,10 +130,5 @@ def _key(f: Field[Any]) -> str:
 
 
 @cache
-def _fields(cls: Any) -> tuple[Field[Any], ...]:
-    return fields(cls)
-
-
-@cache
-def _types(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
+def _types(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
