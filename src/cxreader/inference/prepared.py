@@ -15,7 +15,8 @@ from cxreader.imaging.png import sixteen_bit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
-from cxreader.models.acceptance.radiograph import judge_header, judge_picture
+from cxreader.models.acceptance.header import judge_header
+from cxreader.models.acceptance.picture import judge_picture
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:

@@ -1,31 +1,32 @@
-"""How far vectors of an image lie from those of the training images, such as what a network's stages saw of it.
+"""The distance of an image's vector from those of the training images, such as a network's features.
 
-Each number is taken in units of its own spread. Along the first principal components the distance is Mahalanobis's; what the
-components leave over is measured by its mean square (Jackson & Mudholkar, Technometrics 1979: T2 and Q together). So strange
-directions count that no training image used, which a distance inside the components alone would pass over.
+Each number is taken in units of its own spread. Along the first principal components the distance is Mahalanobis's (Lee et al.,
+NeurIPS 2018, for out-of-distribution detection); what the components leave over is measured by its mean square (Jackson &
+Mudholkar, Technometrics 1979: T2 and Q together), so that directions count which no training image used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.models.acceptance.plain_arrays import from_plain, to_plain
+from cxreader.models.acceptance.packed import PackedRecord
 
 _LEAST = 1e-6
 """Share of the whole variance below which a direction counts as unused."""
 _LEAST_SPREAD = 1e-3
 """Share of the mean spread that every number is given at least: one that hardly varied in training must not decide."""
-_ARRAYS = ("mean", "spread", "components", "variances")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FeatureDistance:
-    """`mean` and `spread` (D,), `components` (k, D) orthonormal rows, `variances` (k,), `rest`: of each direction left over."""
+class FeatureDistance(PackedRecord):
+    """A Mahalanobis distance of low rank, in units of each number's own spread.
+
+    `mean` and `spread` (D,), `components` (k, D) orthonormal rows, `variances` (k,) along them, `rest`: the variance of each of
+    the D - k directions left over.
+    """
 
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
@@ -34,25 +35,15 @@ class FeatureDistance:
     rest: float
 
     def apply(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Squared distances (n,) of vectors (n, D), in units of the training images' own spread: about D on average there."""
+        """Squared distances (n,) of vectors (n, D), at least 0 and without unit: the training images' mean is about D."""
         centred = (np.asarray(features, np.float64) - self.mean) / self.spread
         along = centred @ self.components.T.astype(np.float64)
         left = np.maximum((centred**2).sum(1) - (along**2).sum(1), 0)
         return np.asarray((along**2 / self.variances).sum(1) + left / self.rest)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        arrays = {name: to_plain(getattr(self, name)) for name in _ARRAYS}
-        return {**arrays, "rest": self.rest}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, to the bit."""
-        return cls(**{name: from_plain(values[name]) for name in _ARRAYS}, rest=float(values["rest"]))
-
 
 def fit_distance(features: NDArray[np.floating], components: int) -> FeatureDistance:
-    """Fit on the training images' vectors (n, D), n of 2 or more, with at most so many components."""
+    """Fit on the training images' vectors (n, D), n at least 2, with at most `components` of them."""
     given = np.asarray(features, np.float64)
     mean, spread = given.mean(0), given.std(0, ddof=1)
     tiny = float(np.finfo(np.float32).tiny)

@@ -6,15 +6,13 @@ them: that is a heart on the right as well, and no error to be refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxreader.models.acceptance.plain_arrays import from_plain, to_plain
+from cxreader.models.acceptance.packed import PackedRecord
 
 SIDE = 16
 LOOKS = (
@@ -27,7 +25,7 @@ LOOKS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Orientation:
+class Orientation(PackedRecord):
     """A multinomial logistic regression: `weights` (5, 256) and `bias` (5,) for thumbnails, classes as in `LOOKS`."""
 
     weights: NDArray[np.float32]
@@ -38,15 +36,6 @@ class Orientation:
         scores = small @ self.weights.T.astype(np.float64) + self.bias
         odds = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"weights": to_plain(self.weights), "bias": to_plain(self.bias)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, to the bit."""
-        return cls(from_plain(values["weights"]), from_plain(values["bias"]))
 
 
 def fit_orientation(pixels: NDArray[np.uint8], seed: int = 0) -> Orientation:

@@ -1,70 +1,80 @@
-"""Is an image of the kind the network was trained on? Checks fitted on the training images, held to a false-refusal rate.
+"""Out-of-distribution detection: whether an image is of the kind the network was trained on.
 
-One asks how it stands (`orientation`), one whether it is blurred (`sharpness`), and one how far it is from the training images:
-in what the network's stages saw and in its thumbnail, of which the geometric mean counts, since an image may be strange in
-texture or in shape.
+Three checks, fitted on the training images: how the chest stands (`orientation`), whether the picture is blurred (`sharpness`),
+and the out-of-distribution score, the geometric mean of two Mahalanobis distances from the training images (`feature_distance`;
+Lee et al., NeurIPS 2018): in the features of the network's stages and in the thumbnail, since an image may be out of
+distribution in texture or in shape.
 
-Each check gives a score that is large for strange images, and refuses above a threshold taken from the `calibrate` part: the
-order statistic that an exchangeable image exceeds with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic
-Learning in a Random World, 2005: inductive conformal prediction). Images of another hospital are not exchangeable with it;
-how many of them are refused is measured by `cxreader evaluate`, not promised.
+Each check refuses beyond a threshold taken from the `calibrate` part: the order statistic that an exchangeable image exceeds
+with nearly the stated probability (Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005: inductive conformal
+prediction; for out-of-distribution detection Bates et al., Annals of Statistics 2023). Images of another hospital are not
+exchangeable with it; how many of them are refused is measured by `cxreader evaluate`, not promised.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain, key
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
 from cxreader.models.acceptance.orientation import LOOKS, Orientation, fit_orientation, thumbnails
 from cxreader.models.acceptance.sharpness import sharpness
 from cxreader.records import Acceptance
 
-_PARTS: dict[str, type[FeatureDistance] | type[Orientation]] = {
-    "features": FeatureDistance,
-    "picture": FeatureDistance,
-    "orientation": Orientation,
-}
 CHECKS = 3
 """How it stands, how sharp it is, how far it is from the training images."""
 SHARP_ENOUGH = 0.8
 """Of the sharpness that nearly all calibration images have: one a little softer is no reason to refuse it."""
 LEAST_IMAGES = 20
 """Calibration images below which no threshold is taken: its false-refusal rate would be above one in twenty."""
-
-
 FEATURE_COMPONENTS, PICTURE_COMPONENTS = 32, 16
 UPRIGHT = (0.5, 0.8)
 """Probability of standing upright below which an image is refused in any case, since another look is then as likely, and above
 which it never is."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OODDetector:
-    """The rule. `false_refusals`: the share of images like those of `calibrate` that each check refuses at most, as fitted.
+@dataclass(frozen=True, eq=False)
+class OODDetector(Plain):
+    """The fitted checks with their thresholds.
 
-    `n_train` and `n_calibrate` count the images behind it.
+    An image is refused when its `ood_score` is above `ood_threshold` (> 0), its probability of standing upright below
+    `least_upright` (in [0, 1]) or its `sharpness` below `least_sharp` (>= 0). `false_refusals`: the share, in (0, 1], of images
+    exchangeable with those of `calibrate` that each check refuses at most. `n_train` and `n_calibrate` count the images that
+    it was fitted on. Raises ArtifactError for a threshold that is not finite.
     """
 
     features: FeatureDistance
     picture: FeatureDistance
     orientation: Orientation
-    farthest: float
+    ood_threshold: float = field(metadata=key("farthest"))
     least_upright: float
     least_sharp: float
     false_refusals: float
     n_train: int
     n_calibrate: int
 
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.ood_threshold, self.least_upright, self.least_sharp))):
+            raise ArtifactError("a threshold of the acceptance rule is not finite", mend="train the artifact again")
+
+    def ood_score(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Out-of-distribution scores (n,), at least 0 and without unit; the larger, the less like the training images.
+
+        `pixels` (n, S, S) uint8, as `InputSpec.pixels` gives them; `features` (n, D), as `StagedModel.maps_and_features` does.
+        """
+        return _score(self.features, self.picture, features, thumbnails(pixels))
+
     def judge(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> list[Acceptance]:
-        """What the rule says of images (n, S, S) uint8, as `InputSpec.pixels` gives them, and their features (n, D)."""
+        """One verdict an image, accepted or refused with the reasons in plain words; arguments as in `ood_score`."""
         small = thumbnails(pixels)
-        far = _ood_score(self.features, self.picture, features, small) / self.farthest
+        far = _score(self.features, self.picture, features, small) / self.ood_threshold
         looks = self.orientation.apply(small)
         blurred = sharpness(pixels) < self.least_sharp
         return [self._verdict(float(f), look, bool(b)) for f, look, b in zip(far, looks, blurred, strict=True)]
@@ -81,20 +91,11 @@ class OODDetector:
             reasons.append("blurred: less fine detail than the training images have")
         return Acceptance("refused", tuple(reasons)) if reasons else Acceptance()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            name: value.to_dict() if name in _PARTS else value
-            for name in self.__slots__
-            for value in [getattr(self, name)]
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, to the bit. Raises ArtifactError when a field is missing or wrong."""
         try:
-            parts = {name: kind.from_dict(values[name]) for name, kind in _PARTS.items()}
-            return cls(**{**values, **parts})
+            return super().from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
             what = f"the acceptance rule cannot be read ({error})"
             raise ArtifactError(what, mend="use the cxreader that wrote it") from None
@@ -107,9 +108,10 @@ def fit_ood_detector(
     *,
     seed: int = 0,
 ) -> OODDetector | None:
-    """The rule from images (n, S, S) and features (n, D) of both parts; None where `calibrate` holds too few images.
+    """Fit the checks on `train` and their thresholds on `calibrate`: each images (n, S, S) uint8 and features (n, D).
 
-    `false_refusals`: the wanted rate of each check; 1/(n+1) where the n calibration images allow no smaller one.
+    `false_refusals`, in (0, 1): the wanted rate of each check; 1/(n+1) where the n calibration images allow no smaller one.
+    `seed`: of the orientation's solver. None for fewer than `LEAST_IMAGES` calibration images.
     """
     n = len(calibrate[0])
     if n < LEAST_IMAGES:
@@ -118,9 +120,9 @@ def fit_ood_detector(
     picture = fit_distance(thumbnails(train[0]), PICTURE_COMPONENTS)
     orientation = fit_orientation(train[0], seed)
     small = thumbnails(calibrate[0])
-    far = np.sort(_ood_score(features, picture, calibrate[1], small))
+    score = np.sort(_score(features, picture, calibrate[1], small))
     upright = np.sort(orientation.apply(small)[:, 0])
-    kept = accepted_of(n, false_refusals)
+    kept = conformal_rank(n, false_refusals)
     least_upright = float(np.clip(upright[n - kept], *UPRIGHT))
     detail = np.sort(sharpness(calibrate[0]))
     refused = max(n - kept, int((upright < least_upright).sum()))
@@ -128,7 +130,7 @@ def fit_ood_detector(
         features=features,
         picture=picture,
         orientation=orientation,
-        farthest=max(float(far[kept - 1]), float(np.finfo(np.float32).tiny)),
+        ood_threshold=max(float(score[kept - 1]), float(np.finfo(np.float32).tiny)),
         least_upright=least_upright,
         least_sharp=SHARP_ENOUGH * float(detail[n - kept]),
         false_refusals=(refused + 1) / (n + 1),
@@ -137,21 +139,21 @@ def fit_ood_detector(
     )
 
 
-def _ood_score(
+def _score(
     features: FeatureDistance, picture: FeatureDistance, seen: NDArray[np.floating], small: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Geometric means (n,) of the two distances."""
     return np.asarray(np.sqrt(features.apply(seen) * picture.apply(small)))
 
 
-def accepted_of(n: int, rate: float) -> int:
-    """Of n calibration images sorted by strangeness, the one (from 1) beyond which a further one falls with `rate`, nearly.
+def conformal_rank(n: int, rate: float) -> int:
+    """The rank k (from 1) among n sorted scores beyond which an exchangeable image's score falls with nearly `rate`.
 
-    Beyond the k-th falls an exchangeable image with (n + 1 - k) / (n + 1): the k nearest to the rate, the last where n is small.
+    Beyond the k-th it falls with probability (n + 1 - k) / (n + 1): the k nearest to the rate, and n where that is too small.
     """
     return min(n, round((n + 1) * (1 - rate)))
 
 
 def how_far(far: float) -> str:
-    """In words, how many times as far from the training images as what is accepted: above 1, and never told as 1.0."""
+    """In words, a score that is `far` (> 1) times the threshold; never told as 1.0."""
     return f"{far:.1f} times as far from them as" if far >= 1.05 else "hardly farther from them than"

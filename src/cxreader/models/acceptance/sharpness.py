@@ -1,4 +1,4 @@
-"""How much fine detail a picture has in the network's size: one number, the same at every brightness and contrast."""
+"""Sharpness of a picture in the network's size: its fine detail, the same at every brightness and contrast."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLAT = 1e-3
-"""Deviation of a picture in which nothing can be seen, in [0, 1]."""
+"""Standard deviation, of pixels in [0, 1], that a picture is given at least: a constant one has no detail."""
 
 
 def sharpness(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(n,) of images (n, S, S): the deviation of each pixel from its four neighbours' mean, by that of the picture.
+    """(n,), at least 0 and without unit, of images (n, S, S), S at least 4.
 
-    Of the middle three quarters of each side: the edges of a collimated or padded picture are sharp in any case.
+    The standard deviation of each pixel's difference from its four neighbours' mean, by that of the pixels; over the middle three
+    quarters of each side, since the edges of a collimated or padded picture are sharp in any case.
     """
     return np.array([_sharpness(image) for image in pixels])
 
