@@ -58,6 +58,7 @@ class Patches:
     """A backend that sees whether the patches stand side by side or one above the other: the disease of this world."""
 
     name = "patches"
+    has_maps = True
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
         logits = self.logits(batch)

@@ -13,7 +13,7 @@ from cxreader import torch_setup  # noqa: F401
 import torch
 from torch import Tensor, nn
 
-from cxreader.errors import DataError, ModelError
+from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.explanation.sanity import randomisation_test
@@ -192,20 +192,32 @@ def test_a_map_made_by_the_weights_passes() -> None:
     assert [r.verdict for r in reports] == ["sensitive"] * 3
 
 
-class _Odd(nn.Module):
+class _Bare(nn.Module):
+    """A head whose weights no reset_parameters() draws."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(2, 3))
+        self.weight = nn.Parameter(torch.arange(8.0).reshape(2, 4) - 3)
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.weight.T
 
 
-def test_a_layer_that_cannot_draw_new_weights_is_named() -> None:
+def test_bare_parameters_keep_their_values_in_another_order() -> None:
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    model = StagedModel([("last_block", nn.AvgPool2d(8)), ("pool", pool), ("drop", nn.Dropout(0.0)), ("head", _Odd())])
-    with pytest.raises(ModelError, match="_Odd of stage 'head'"):
-        randomisation_test(model, _images(), _sample(6))
+    conv = nn.Conv2d(3, 4, 8, stride=8)
+    model = StagedModel([("last_block", conv), ("pool", pool), ("drop", nn.Dropout(0.0)), ("head", _Bare())])
+    heads: list[Tensor] = []
+    model.head.register_forward_hook(lambda head, *_: heads.append(head.weight.detach().clone()))
+    drawn = torch.get_rng_state()
+    found = randomisation_test(model, _images(), _sample(6), n_resamples=20)
+    assert [stage.stage for stage in found.stages] == ["head", "last_block"]
+    own, first, *rest = heads
+    assert torch.equal(own, model.head.weight)
+    assert not torch.equal(first, own)
+    assert torch.equal(first.flatten().sort().values, own.flatten().sort().values)
+    assert all(torch.equal(head, first) for head in rest)
+    assert torch.equal(torch.get_rng_state(), drawn)
 
 
 def test_the_report_comes_back_from_json_exactly() -> None:

@@ -266,7 +266,7 @@ def test_every_image_has_its_answer_whatever_cores_there_are(monkeypatch: pytest
     x = np.random.default_rng(0).standard_normal((13, 3, 8, 8)).astype(np.float32)
     one_by_one = [plain.run(OUTPUTS, {"images": image[None]}) for image in x]
     for count in range(1, 14):
-        for name, found, *wanted in zip(OUTPUTS, backend.outputs(x[:count]), *one_by_one[:count], strict=True):
+        for name, found, *wanted in zip(OUTPUTS, backend.outputs(x[:count], OUTPUTS), *one_by_one[:count], strict=True):
             np.testing.assert_allclose(found, np.concatenate(wanted), rtol=0, atol=1e-6, err_msg=f"{name} of {count}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.data.split import group_of
+from cxreader.errors import MissingDependencyError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation import localise
@@ -46,11 +47,11 @@ def evaluate_explanations(
 
 def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> LocalisationReport | None:
     boxed = [record for record in records if record.boxes]
-    if len({group_of(record) for record in boxed}) < 2:
+    if len({group_of(record) for record in boxed}) < 2 or (drawing := _with_maps(reader)) is None:
         return None
     spec, maps, boxes = reader.artifact.spec, {}, {}
     with bar("heat maps of images with boxes") as progress:
-        readings = reader.read_many([r.path or r.image for r in boxed], heat_map=True, refuse=False)
+        readings = drawing.read_many([r.path or r.image for r in boxed], heat_map=True, refuse=False)
         for done, (record, reading) in enumerate(zip(boxed, readings, strict=True), 1):
             if reading.heat_map is not None:
                 maps[record.image] = reading.heat_map
@@ -80,6 +81,14 @@ def _sanity(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int)
         return randomisation_test(
             backend.model, x.to(backend.device), sample, stage=backend.cam_stage, seed=seed, progress=progress
         )
+
+
+def _with_maps(reader: Reader) -> Reader | None:
+    """The reader, by torch where its export holds no heat maps; None where torch is missing then."""
+    try:
+        return reader.with_maps()
+    except MissingDependencyError:
+        return None
 
 
 def _torch_backend(member: Member) -> TorchBackend | None:

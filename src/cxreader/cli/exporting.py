@@ -31,6 +31,8 @@ def export(model: OneModel = None) -> None:
         ("opset", made["opset"]),
         *(
             (f"{what} differ by", f"{parity[name]:.1e}, allowed {LIMITS[name]:.0e} {of}")
+            if parity[name] is not None
+            else (what, "not in the export: they need --backend torch")
             for name, what, of in (
                 ("logits", "logits", ""),
                 ("maps", "heat maps", "of their maximum"),

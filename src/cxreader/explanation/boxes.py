@@ -1,4 +1,4 @@
-"""Boxes to be found, on a grid of pixels."""
+"""Radiologists' boxes as columns, and as pixels of a grid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GRID = 256
 
 @dataclass(frozen=True, eq=False)
 class BoxTable:
-    """Boxes to be found, in columns of one length n, one row a box.
+    """Boxes in columns of one length n, one row a box.
 
     `image` and `finding` (n,) str; `edges` (n, 4) float64: left, top, right and bottom as shares of the width and height
     that the image's map covers; `patient` (n,) str, or None when unknown. Raises TableError for no box, columns of
@@ -79,7 +79,7 @@ class BoxTable:
 
     @cached_property
     def groups(self) -> Ints:
-        """(n,): who is resampled and folded as one, numbered from 0: the patient, or the image where none is known."""
+        """(n,) numbers from 0: what is resampled and folded as one, a patient's boxes or, where none is known, an image's."""
         return np.unique(self.image if self.patient is None else self.patient, return_inverse=True)[1].ravel()
 
     def rectangles(self, grid: int = GRID) -> Ints:

@@ -1,7 +1,7 @@
-"""Where a model looked, against radiologists' boxes: pointing game, IoU and energy of its maps, beside a fixed map.
+"""Localisation: a model's heat maps against radiologists' boxes by pointing game, IoU and energy, beside a location prior.
 
-No torch: raw maps are handed in. A map is stretched bilinearly to a common grid; its threshold is fixed without the
-boxes of the patients who are judged; what it gains over a map that looks at no image is told with its interval.
+No torch: raw maps are handed in. A map is stretched bilinearly to a common grid; its threshold is chosen without the
+boxes of the patients who are judged; its gain over the prior, a map that looks at no image, has an interval.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def localise(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
-    """Judge raw maps by image, each (h, w) >= 0, at most `grid` wide and high, against the boxes; per box, then by finding.
+    """Scores of raw maps by image, each (h, w) >= 0, at most `grid` wide and high, against the boxes: over all and by finding.
 
-    Model and fixed map share rule, folds and fold seeds, so that they are compared box by box. A flat map misses. Raises
+    Model and location prior share rule, folds and fold seeds, and so are paired by box. A flat map misses every box. Raises
     DataError for an image without its map and a map that is not finite, >= 0 or small enough; TableError for boxes of
     one patient.
     """
@@ -55,8 +55,11 @@ def map_scores(
     fold_seeds: Sequence[int] = FOLD_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
-    """What each box gets from its image's map, at the threshold that is best for the other folds' boxes. As `localise`."""
-    iou, pointing, energy, flat = _looks(maps, boxes, rule, grid, progress)
+    """Scores of each box by its image's map, at the threshold with the highest mean IoU on the other folds' boxes.
+
+    Arguments and errors as `localise`.
+    """
+    iou, pointing, energy, flat = _image_scores(maps, boxes, rule, grid, progress)
     total = np.zeros((len(boxes), 5))
     shares: list[tuple[float, ...]] = []
     for seed in fold_seeds:
@@ -70,7 +73,7 @@ def map_scores(
     return BoxScores(total / len(fold_seeds), tuple(shares), flat)
 
 
-def _looks(
+def _image_scores(
     maps: Maps, boxes: BoxTable, rule: ThresholdRule, grid: int, progress: Callable[[int, int], None] | None
 ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
     """Of each of n boxes: IoU (n, k) at each share of the rule, pointing, energy, and whether its image's map is flat."""

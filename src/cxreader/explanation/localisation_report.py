@@ -1,29 +1,29 @@
-"""What is said of where a model looked: frozen records with intervals by patient, and how they come from boxes' scores."""
+"""Localisation of findings by a model's heat maps: means over boxes with intervals by patient, as frozen records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.explanation.boxes import BoxTable, Floats
 from cxreader.explanation.map_scores import METRIC_TITLES, METRICS, BoxScores, ThresholdRule
 
 ALL = "all"
-_ESTIMATES = ("null", "model", "gain")
 
 
 @dataclass(frozen=True, eq=False)
-class LocalisationByFinding:
-    """The boxes of one finding, or of all: `null`, `model` and `gain` (model minus null, paired) by the names of METRICS.
+class LocalisationByFinding(Plain):
+    """The boxes of one finding, or of all (`name` is `ALL`): their number, that of their images and patients, and mean scores.
 
-    Means over boxes; their intervals come from resampling patients, with folds and thresholds held fixed. An Estimate
-    counts images: all that have a box, so none is normal. `flat` counts the boxes whose map was flat, which are
-    misses. Without a model, `model` and `gain` are empty. `patients` is None where no patient is known.
+    `null`, `model` and `gain` (model minus null, paired) are by the names of `METRICS`: means over boxes, in [0, 1] (the gain
+    in [-1, 1]), with intervals from resampling patients while folds and thresholds stay. An Estimate counts images, of which all
+    have a box and none is normal. Without a model, `model` and `gain` are empty. `flat`: the boxes whose map has one
+    value everywhere, which count as missed. `patients` is None where no patient is known.
     """
 
     name: str
@@ -35,24 +35,14 @@ class LocalisationByFinding:
     gain: dict[str, Estimate]
     flat: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return vars(self) | {part: {k: e.to_dict() for k, e in getattr(self, part).items()} for part in _ESTIMATES}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        parts = {part: {k: Estimate.from_dict(e) for k, e in values[part].items()} for part in _ESTIMATES}
-        return cls(**{**values, **parts})
-
 
 @dataclass(frozen=True, eq=False)
-class LocalisationReport:
-    """Where a model looked, beside a fixed map of where findings usually are.
+class LocalisationReport(Plain):
+    """Localisation by a model's heat maps beside that by a location prior, the same map for every image.
 
     `groups`: all boxes first, then each finding. `rule` made the masks, on a grid of `grid` x `grid` pixels;
-    `null_shares` and `model_shares` are the thresholds of each of `n_folds` folds by patient, one row a fold seed.
-    `notes` are for people.
+    `null_shares` and `model_shares` are the thresholds of each of `n_folds` folds by patient, one row a fold seed, as shares in
+    (0, 1]. `n_resamples` and `seed`: of the bootstrap. `notes`: sentences for people.
     """
 
     groups: tuple[LocalisationByFinding, ...]
@@ -72,38 +62,14 @@ class LocalisationReport:
         return self.groups[0]
 
     def statement(self, metric: str = "iou") -> str:
-        """One sentence: whether the model is shown to look better than a fixed map does, by the interval of its gain."""
-        null = f"a map that looks at no image reaches {_told(self.all.null[metric])}"
+        """One sentence for people: whether the model's `metric` exceeds the location prior's, by the interval of the gain."""
+        null = f"a map that looks at no image reaches {_format_estimate(self.all.null[metric])}"
         if not self.all.model:
             return f"{METRIC_TITLES[metric]}: {null}."
         gain = self.all.gain[metric]
         verdict = "more" if gain.low > 0 else "less" if gain.high < 0 else "no difference shown"
-        model, told = _told(self.all.model[metric]), _told(gain)
-        return f"{METRIC_TITLES[metric]}: the model reaches {model}, {null}; the gain is {told}: {verdict}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; `from_dict` gives the same record back exactly."""
-        return vars(self) | {
-            "groups": [group.to_dict() for group in self.groups],
-            "rule": self.rule.to_dict(),
-            "fold_seeds": list(self.fold_seeds),
-            "null_shares": [list(row) for row in self.null_shares],
-            "model_shares": [list(row) for row in self.model_shares],
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        rebuilt = {
-            "groups": tuple(LocalisationByFinding.from_dict(group) for group in values["groups"]),
-            "rule": ThresholdRule.from_dict(values["rule"]),
-            "fold_seeds": tuple(values["fold_seeds"]),
-            "null_shares": tuple(tuple(row) for row in values["null_shares"]),
-            "model_shares": tuple(tuple(row) for row in values["model_shares"]),
-            "notes": tuple(values["notes"]),
-        }
-        return cls(**{**values, **rebuilt})
+        model, more = _format_estimate(self.all.model[metric]), _format_estimate(gain)
+        return f"{METRIC_TITLES[metric]}: the model reaches {model}, {null}; the gain is {more}: {verdict}."
 
 
 def report(
@@ -117,11 +83,11 @@ def report(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> LocalisationReport:
-    """The record of what the boxes got, over all and by finding."""
+    """Mean scores of the boxes, over all and by finding, with intervals; `null` and `model` have a row a box of `boxes`."""
     chosen = {ALL: np.ones(len(boxes), bool)} | {
         name: boxes.finding == name for name in np.unique(boxes.finding).tolist()
     }
-    groups = tuple(_located(name, boxes, rows, null, model, n_resamples, seed) for name, rows in chosen.items())
+    groups = tuple(_by_finding(name, boxes, rows, null, model, n_resamples, seed) for name, rows in chosen.items())
     return LocalisationReport(
         groups=groups,
         rule=rule,
@@ -136,7 +102,7 @@ def report(
     )
 
 
-def _located(
+def _by_finding(
     name: str,
     boxes: BoxTable,
     rows: NDArray[np.bool_],
@@ -152,15 +118,15 @@ def _located(
     sample = Sample(np.ones(len(first), np.int64), boxes.groups[rows][first], boxes.patient is not None)
     names = [f"{part} {metric}" for part in parts for metric in METRICS]
     found = _means(np.hstack(list(parts.values())), names, image.ravel(), sample, n_resamples, seed)
-    told = {part: {metric: found[f"{part} {metric}"] for metric in METRICS} for part in parts}
+    means = {part: {metric: found[f"{part} {metric}"] for metric in METRICS} for part in parts}
     return LocalisationByFinding(
         name=name,
         boxes=int(rows.sum()),
         images=len(first),
         patients=sample.n_patients,
-        null=told["null"],
-        model=told.get("model", {}),
-        gain=told.get("gain", {}),
+        null=means["null"],
+        model=means.get("model", {}),
+        gain=means.get("gain", {}),
         flat=0 if model is None else int(model.flat[rows].sum()),
     )
 
@@ -190,5 +156,5 @@ def _notes(boxes: BoxTable, everything: LocalisationByFinding, rule: ThresholdRu
     return tuple(found)
 
 
-def _told(estimate: Estimate) -> str:
+def _format_estimate(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({estimate.interval})"

@@ -1,7 +1,7 @@
-"""The null of every localisation: where findings usually are, told without looking at the image.
+"""The location prior, the null of every localisation: where findings usually are, whatever the image shows.
 
 The map is the mean of other patients' box masks, the same for every image of a fold; it becomes a mask as a model's map
-does. A model that does not beat it has not been shown to look anywhere in particular.
+does. A model that does not exceed it has not been shown to localise anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def location_prior(
     n_resamples: int = N_RESAMPLES,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
-    """What the fixed map reaches on a `BBox_List_2017.csv` alone: no image, no model; patients by the file names.
+    """Scores of the location prior on a `BBox_List_2017.csv` alone: no image, no model; patients by the file names.
 
     Raises TableError for a list that cannot be read, a file name without its patient, a box outside the 1024 frame, and
     boxes of one patient.
@@ -57,9 +57,9 @@ def prior_scores(
     fold_seeds: Sequence[int] = FOLD_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
-    """What each box gets from the mean of the masks of the other folds' boxes, all findings together.
+    """Scores of each box by the mean of the masks of the other folds' boxes, all findings together.
 
-    The threshold is chosen on the boxes that made the map. Raises TableError for boxes of one patient.
+    The threshold has the highest mean IoU on the boxes that made the map. Raises TableError for boxes of one patient.
     """
     rectangles, total = boxes.rectangles(grid), np.zeros((len(boxes), 5))
     shares: list[tuple[float, ...]] = []

@@ -1,14 +1,14 @@
-"""What a map says of a box: overlap with the map's mask, its peak, its mass. One rule makes masks of all maps."""
+"""Scores of a heat map against a box: IoU of the map's mask, pointing game, energy. One threshold rule makes all masks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError
 from cxreader.explanation.boxes import Floats, Ints, areas
 
@@ -26,7 +26,7 @@ _SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdRule:
+class ThresholdRule(Plain):
     """How a map becomes a mask; a pixel of value 0 is never in it.
 
     `share_of_maximum`: the pixels of at least this share of the map's maximum. `top_area`: the highest pixels that make
@@ -56,15 +56,6 @@ class ThresholdRule:
             count = np.maximum(np.rint(self.shares * heat.size), 1).astype(np.intp)
             thresholds = np.sort(heat, axis=None)[::-1][count - 1]
         return np.where(heat > 0, np.searchsorted(thresholds, heat, side="right"), 0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**values)
 
 
 def overlaps(levels: Ints, n_shares: int, rectangles: Ints) -> Floats:
@@ -97,13 +88,13 @@ def is_flat(heat: NDArray[np.floating]) -> bool:
 
 
 def score_columns(iou: Floats, pointing: Floats, energy: Floats) -> Floats:
-    """(n, 5): the columns of METRICS, from what each box got."""
+    """(n, 5): the columns of `METRICS`, from n boxes' IoU, pointing and energy, each (n,) in [0, 1]."""
     return np.stack([iou, *(iou > hit for hit in _HITS), pointing, energy], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class BoxScores:
-    """What each of n boxes got: `values` (n, 5) float64 in [0, 1], the columns of METRICS, means over the fold seeds.
+    """Scores of n boxes: `values` (n, 5) float64 in [0, 1], the columns of `METRICS`, means over the fold seeds.
 
     `shares` are the threshold's, of each fold, one row a seed. `flat` (n,) bool: the map has one value everywhere, and
     the box counts as missed.

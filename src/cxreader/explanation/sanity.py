@@ -1,4 +1,4 @@
-"""The randomisation test: whether heat maps depend on what the network learnt (Adebayo et al., NeurIPS 2018).
+"""The cascading randomisation test: whether heat maps depend on what the network learnt (Adebayo et al., NeurIPS 2018).
 
 Stages get new random weights one after the other, from the head to the first. A method whose maps stay as they were
 shows the image's edges, not the model's reasons.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import ModelError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
 from cxreader.explanation.sanity_report import SSIM_SIDE, SanityReport, sanity_report
 from cxreader.records import ABNORMAL
@@ -41,9 +40,9 @@ def randomisation_test(
     """Grad-CAM of `target` at `stage` on images `x` (N, 3, H, W), for the model and after each stage became random.
 
     `sample` has a row an image. A stage's layers draw their weights as when they were made (`reset_parameters`), from
-    `seed`, on the CPU; statistics of BatchNorm go back to 0 and 1; a stage without weights is passed over. The model is
-    left alone: a copy is randomised. Raises ModelError for a layer with weights that it cannot draw anew, and as
-    `sanity_report`.
+    `seed`, on the CPU; statistics of BatchNorm go back to 0 and 1. Parameters of a module without `reset_parameters`, such as a
+    class token or position embeddings, have their own values put in random order. A stage without weights is passed over. The
+    model stays as it is: a copy is randomised. Raises as `sanity_report`.
     """
     from cxreader import torch_setup  # noqa: F401 - before anything of torch
 
@@ -52,7 +51,7 @@ def randomisation_test(
     names = [name for name in reversed(model.names) if any(True for _ in model.get_submodule(name).parameters())]
     randomised = []
     for done, name in enumerate(names, 1):
-        _randomise(copy.get_submodule(name), seed + done, name)
+        _randomise(copy.get_submodule(name), seed + done)
         randomised.append((name, _maps(copy, x, stage, target)))
         if progress is not None:
             progress(done, len(names))
@@ -68,19 +67,19 @@ def _maps(model: StagedModel, x: Tensor, stage: str, target: int) -> NDArray[np.
     return np.concatenate(parts)
 
 
-def _randomise(stage: nn.Module, seed: int, name: str) -> None:
-    """New weights for every layer of a stage; the global generator of torch is left as it was."""
+def _randomise(stage: nn.Module, seed: int) -> None:
+    """New weights for every module of a stage; the global generator of torch is left as it was."""
     import torch
 
     device = next(stage.parameters()).device
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         stage.cpu()
-        for layer in stage.modules():
-            reset = getattr(layer, "reset_parameters", None)
+        for module in stage.modules():
+            reset = getattr(module, "reset_parameters", None)
             if reset is not None:
                 reset()
-            elif next(layer.parameters(recurse=False), None) is not None:
-                what = f"a {type(layer).__name__} of stage {name!r} cannot draw its weights anew"
-                raise ModelError(what, mend="give the layer a reset_parameters()")
+                continue
+            for bare in module.parameters(recurse=False):
+                bare.copy_(bare.flatten()[torch.randperm(bare.numel())].view_as(bare))
         stage.to(device)

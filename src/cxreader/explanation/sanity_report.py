@@ -1,15 +1,16 @@
-"""How alike two heat maps are, and what the randomisation test says of a model's maps. No torch."""
+"""Likeness of two heat maps (rank correlation, SSIM), and the record of the randomisation test. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.explanation.boxes import Floats
@@ -20,7 +21,7 @@ SIGMA, RADIUS = 1.5, 5
 """The window of SSIM: a Gaussian, 11 pixels wide."""
 _C1, _C2 = 0.01**2, 0.03**2
 INSENSITIVE = 0.5
-"""Mean rank correlation from which on maps of wholly random weights are called too like the model's own: our choice."""
+"""Mean rank correlation, from which on maps of wholly random weights count as too like the model's own: our choice."""
 SSIM_SIDE = 64
 """Side in pixels to which maps are stretched for SSIM."""
 
@@ -55,10 +56,10 @@ def ssim(one: Floats, other: Floats) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class SanityStage:
-    """The maps when `stage` and all behind it are random: means over images of their likeness to the model's own.
+class SanityStage(Plain):
+    """Likeness of the maps to the model's own when `stage` and all behind it are random: means over images, in [-1, 1].
 
-    `flat` counts images whose map is flat now. They have no rank correlation; their SSIM is that of a map of zeros.
+    `flat` counts images whose map has one value everywhere now: they have no rank correlation, and their SSIM is a zero map's.
     """
 
     stage: str
@@ -68,7 +69,7 @@ class SanityStage:
 
 
 @dataclass(frozen=True, eq=False)
-class SanityReport:
+class SanityReport(Plain):
     """The randomisation test (Adebayo et al., NeurIPS 2018): `stages` from the head to the first, each adding to the last.
 
     `images` were given; on `flat` of them the model's own map is flat, and they are left out. `side`: of the maps for
@@ -83,7 +84,10 @@ class SanityReport:
 
     @property
     def verdict(self) -> Literal["sensitive", "insensitive", "undefined"]:
-        """`insensitive` when maps of wholly random weights rank pixels much as the model's do (INSENSITIVE or more)."""
+        """`insensitive` when the mean rank correlation at wholly random weights is `INSENSITIVE` or more.
+
+        `undefined` when the model's own map is flat in every image.
+        """
         last = self.stages[-1]
         if np.isnan(last.ssim.value):
             return "undefined"
@@ -91,9 +95,9 @@ class SanityReport:
         return "insensitive" if last.rank_correlation.value >= INSENSITIVE else "sensitive"
 
     def statement(self) -> str:
-        """One sentence for people."""
+        """The verdict in one sentence for people."""
         last = self.stages[-1].rank_correlation
-        told = (
+        correlation = (
             "undefined, as a map of each pair is flat"
             if np.isnan(last.value)
             else f"{last.value:.2f} ({last.interval})"
@@ -103,23 +107,7 @@ class SanityReport:
             "insensitive": "the maps hardly depend on what the model learnt: do not read them as its reasons",
             "undefined": "nothing can be said, the model's own maps are flat",
         }[self.verdict]
-        return f"With all weights random, the maps' rank correlation with the model's own is {told}: {means}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; `from_dict` gives the same record back exactly."""
-        return vars(self) | {
-            "stages": [
-                vars(s) | {"rank_correlation": s.rank_correlation.to_dict(), "ssim": s.ssim.to_dict()}
-                for s in self.stages
-            ]
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        likeness = ("rank_correlation", "ssim")
-        stages = (s | {name: Estimate.from_dict(s[name]) for name in likeness} for s in values["stages"])
-        return cls(**{**values, "stages": tuple(SanityStage(**s) for s in stages)})
+        return f"With all weights random, the maps' rank correlation with the model's own is {correlation}: {means}."
 
 
 def sanity_report(

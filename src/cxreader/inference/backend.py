@@ -1,4 +1,4 @@
-"""What a runtime must give, and the table of runtimes: a new one is one file here."""
+"""The contract of a runtime, and the table of runtimes: a new one is one file here and one line in the table."""
 
 from __future__ import annotations
 
@@ -12,20 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError, MissingDependencyError, UsageError, nearest
-from cxreader.models.artifact import Artifact
+from cxreader.models.artifact import Artifact, check_files
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How a runtime is loaded.
+
+    `backend`: `module:class`, called as class(artifact, folder) and giving a Backend. `recipe`: the line that installs what it
+    needs. `reads`: the exported file that it reads, a key of `Artifact.exports`; None for the weights.
+    """
+
+    backend: str
+    recipe: str
+    reads: str | None = None
+
 
 BACKENDS = {
-    "onnx": ("cxreader.inference.onnx_backend:OnnxBackend", "pip install onnxruntime"),
-    "torch": ("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
+    "onnx": Runtime("cxreader.inference.onnx_backend:OnnxBackend", "pip install onnxruntime", reads="onnx"),
+    "torch": Runtime("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """What a network says of N images.
+    """A network's outputs for N images, all float32.
 
-    `logits` (N, 2): normal, abnormal. `features` (N, D): what each stage saw in the middle. `maps` (N, h, w):
-    raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for. All float32.
+    `logits` (N, 2): normal, abnormal. `features` (N, D): as `StagedModel.maps_and_features` gives them. `maps` (N, h, w):
+    raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for.
     """
 
     logits: NDArray[np.float32]
@@ -38,9 +52,11 @@ class Backend(Protocol):
 
     name: str
     """The runtime: a key of `BACKENDS`."""
+    has_maps: bool
+    """Whether `run` can give maps of this network."""
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
-        """(N, 3, H, W), as `InputSpec.normalise` gives it, with N of 1 or more -> the Output."""
+        """(N, 3, H, W), as `InputSpec.normalise` gives it, with N at least 1 -> the Output; as `require_maps` where `maps`."""
         ...
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,36 +64,47 @@ class Backend(Protocol):
         ...
 
 
-def runtime_of(name: str, artifact: Artifact, folder: Path) -> str:
-    """The runtime `name`; for `auto` one that the artifact was exported for, else torch.
+def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
+    """The runtime `name` with the artifact's network in it, its file checked.
 
-    Raises UsageError for an unknown name, ArtifactError when nothing at hand can run the artifact.
+    For `auto` the first that the artifact was exported for, else torch; the backend's `name` tells which. Raises UsageError for
+    an unknown name, ArtifactError when the artifact lacks the file or it is damaged, or nothing at hand can run it,
+    MissingDependencyError with the line that installs what the named runtime lacks.
     """
-    if name == "auto":
-        return _chosen(artifact, folder)
+    name = _chosen(artifact, folder) if name == "auto" else name
     if name not in BACKENDS:
         raise UsageError(f"no backend is named {name!r}", mend=nearest(str(name), ["auto", *BACKENDS]))
-    return name
-
-
-def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
-    """The runtime `name` (as `runtime_of` has it), with the artifact's network in it; the backend's `name` tells which.
-
-    Raises as `runtime_of`, ArtifactError when the artifact lacks what the runtime reads, MissingDependencyError with the line
-    that installs what the named runtime lacks.
-    """
-    name = runtime_of(name, artifact, folder)
-    target, recipe = BACKENDS[name]
-    module, _, kind = target.partition(":")
+    runtime = BACKENDS[name]
+    if runtime.reads is not None:
+        exported_file(artifact, folder, runtime.reads)
+    check_files(artifact, folder, runtime.reads or name)
+    module, _, kind = runtime.backend.partition(":")
     try:
         backend: Backend = getattr(importlib.import_module(module), kind)(artifact, folder)
     except ModuleNotFoundError as error:
-        raise MissingDependencyError(f"the {name} backend needs {error.name}", mend=recipe) from None
+        raise MissingDependencyError(f"the {name} backend needs {error.name}", mend=runtime.recipe) from None
     return backend
 
 
+def exported_file(artifact: Artifact, folder: Path, kind: str) -> Path:
+    """The file of this kind, a key of `Artifact.exports`, in the artifact's folder. Raises ArtifactError when there is none."""
+    if kind not in artifact.exports:
+        mend = f"run `cxreader export --model {folder.name}` on a machine with cxreader[train]"
+        raise ArtifactError(f"the artifact holds no {kind.upper()} export", where=folder, mend=mend)
+    return folder / str(artifact.exports[kind]["file"])
+
+
+def require_maps(backend: Backend) -> None:
+    """Raise UsageError when the runtime cannot give heat maps of its network."""
+    if not backend.has_maps:
+        raise UsageError(
+            f"this network's {backend.name} export holds no heat maps; they need torch",
+            mend='read with --backend torch (in Python: backend="torch"), or without heat maps',
+        )
+
+
 def _chosen(artifact: Artifact, folder: Path) -> str:
-    exported = [name for name in BACKENDS if name in artifact.exports]
+    exported = [name for name, runtime in BACKENDS.items() if runtime.reads in artifact.exports]
     if exported:
         return exported[0]
     if importlib.util.find_spec("torch") is None:

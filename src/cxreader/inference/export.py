@@ -43,20 +43,20 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest differences of an export from torch, as `LIMITS` measures them, on so many images."""
+    """The largest differences of an export from torch, as `LIMITS` measures them, on so many images; no `maps`: it holds none."""
 
     logits: float
-    maps: float
+    maps: float | None
     features: float
     images: int
 
     def check(self) -> None:
         """Raise ModelError, with every figure, when one is over its limit or no number."""
-        over = [name for name, limit in LIMITS.items() if not getattr(self, name) <= limit]
+        found = {name: getattr(self, name) for name in LIMITS if getattr(self, name) is not None}
+        over = [f"{n} by {v:.1e} (allowed {LIMITS[n]:.0e})" for n, v in found.items() if not v <= LIMITS[n]]
         if over:
-            told = ", ".join(f"{name} by {getattr(self, name):.1e} (allowed {LIMITS[name]:.0e})" for name in over)
             raise ModelError(
-                f"the exported network does not answer as torch does: {told}; nothing was written",
+                f"the exported network does not answer as torch does: {', '.join(over)}; nothing was written",
                 mend="read with the torch backend, or export with another version of onnxruntime or torch",
             )
 
@@ -65,14 +65,16 @@ def export_onnx(folder: str | Path) -> Artifact:
     """Write the network of the artifact in `folder` as ONNX beside its weights, and note it in `artifact.json`.
 
     The file is named after its content and the manifest is written last, so that an export that is killed leaves the artifact
-    as it was; an earlier export is replaced. Returns the artifact with its export. Raises ArtifactError for a damaged
-    artifact, ModelError for a network that cannot be exported or whose export answers otherwise than torch (see
-    `LIMITS`), MissingDependencyError without the package onnx, StorageError.
+    as it was; an earlier export is replaced. A network whose heat maps have no closed form (`ModelEntry.closed_form_maps`) is
+    exported without them. Returns the artifact with its export. Raises ArtifactError for a damaged artifact, ModelError for a
+    network that cannot be exported or whose export answers otherwise than torch (see `LIMITS`), MissingDependencyError
+    without the package onnx, StorageError.
     """
     folder = Path(folder)
     artifact = load_artifact(folder, exports=False)
-    model, stage = load_network(artifact, folder), model_entry(artifact.model).cam_stage
-    graph = onnx_bytes(model, stage, artifact.spec.size)
+    model, entry = load_network(artifact, folder), model_entry(artifact.model)
+    stage = entry.cam_stage
+    graph = onnx_bytes(model, stage, artifact.spec.size, maps=entry.closed_form_maps)
     parity = compare(OnnxBackend.of(graph), model, stage, parity_images(artifact.spec))
     parity.check()
     digest = sha256(graph)
@@ -105,19 +107,20 @@ def export_after_training(folder: str | Path, say: Say) -> Artifact | None:
         say(f"not exported to ONNX, so it is read with torch: {error.what}")
         return None
     export = artifact.exports[ONNX]
-    say(
-        f"exported to ONNX: {export['file']}, {export['bytes'] / 2**20:.1f} MiB, as torch within {export['parity']['logits']:.0e}"
-    )
+    size, parity = f"{export['bytes'] / 2**20:.1f} MiB", export["parity"]
+    without = "; heat maps need torch" if parity["maps"] is None else ""
+    say(f"exported to ONNX: {export['file']}, {size}, as torch within {parity['logits']:.0e}{without}")
     return artifact
 
 
-def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
-    """The network as an ONNX file with `OUTPUTS`, for batches of any length of `size` x `size` images; the same bytes again.
+def onnx_bytes(model: StagedModel, stage: str, size: int, *, maps: bool = True) -> bytes:
+    """The network as an ONNX file for batches of any length of `size` x `size` images; the same bytes again.
 
-    `stage` is the last spatial one. Raises ModelError when the gradient behind it has no form that can be written down,
-    MissingDependencyError without the package onnx.
+    With all of `OUTPUTS`, or without `maps` the first two. `stage` is the CAM stage. Raises ModelError when the gradient behind
+    it has no closed form but `maps` are wanted, MissingDependencyError without the package onnx.
     """
-    network = ExportedNetwork(model, stage, size).eval()
+    network = ExportedNetwork(model, stage, size, maps=maps).eval()
+    outputs = OUTPUTS if maps else OUTPUTS[:2]
     with TemporaryDirectory(prefix="cxreader-export-") as scratch, warnings.catch_warnings():
         # torch's tracing exporter is called old; its newer one gives the same graph and takes ten times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -133,8 +136,8 @@ def onnx_bytes(model: StagedModel, stage: str, size: int) -> bytes:
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["images"],
-                output_names=list(OUTPUTS),
-                dynamic_axes={name: {0: "n"} for name in ("images", *OUTPUTS)},
+                output_names=list(outputs),
+                dynamic_axes={name: {0: "n"} for name in ("images", *outputs)},
             )
         except torch.onnx.OnnxExporterError as error:
             if "not installed" in str(error):
@@ -161,16 +164,16 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
 
 
 def compare(exported: OnnxBackend, model: StagedModel, stage: str, images: NDArray[np.float32]) -> Parity:
-    """How far `exported` is from `model`, whose last spatial stage is `stage`, on these images (N, 3, H, W)."""
-    ours = exported.outputs(images)
+    """How far `exported` is from `model`, whose CAM stage is `stage`, on these images (N, 3, H, W)."""
+    logits, features, *ours = exported.outputs(images, OUTPUTS if exported.has_maps else OUTPUTS[:2])
     with torch.no_grad():
-        spatial, features = model.maps_and_features(torch.from_numpy(images), stage)
-    logits, weights = mean_gradients(model, spatial, stage=stage)
-    theirs = [tensor.numpy() for tensor in (logits, features, spatial, weights)]
+        output, torch_features = model.maps_and_features(torch.from_numpy(images), stage)
+    torch_logits, weights = mean_gradients(model, output, stage=stage)
+    theirs = model.to_maps(output).numpy(), weights.numpy()
     return Parity(
-        logits=float(np.abs(ours[0] - theirs[0]).max()),
-        maps=_share(_signed_map(*ours[2:]), _signed_map(*theirs[2:])),
-        features=_share(ours[1], theirs[1]),
+        logits=float(np.abs(logits - torch_logits.numpy()).max()),
+        maps=_share(_signed_map(*ours), _signed_map(*theirs)) if ours else None,
+        features=_share(features, torch_features.numpy()),
         images=len(images),
     )
 

@@ -1,4 +1,4 @@
-"""What is exported: a network with what its stages saw, its last map, and that map's mean gradients in closed form."""
+"""What is exported: a network with its features and, where Grad-CAM has a closed form, its map and that map's mean gradients."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from cxreader.records import ABNORMAL
 
 
 class ExportedNetwork(nn.Module):
-    """A network with what its stages saw, its last spatial map and, by channel, the mean gradient of the abnormal logit there."""
+    """A network that also gives its features and, with `maps`, what a heat map is made of without a gradient.
 
-    def __init__(self, model: StagedModel, stage: str, size: int) -> None:
+    `stage` is the CAM stage and `size` the input's side in pixels. Raises ModelError as `channel_weights` where `maps`.
+    """
+
+    def __init__(self, model: StagedModel, stage: str, size: int, *, maps: bool = True) -> None:
         super().__init__()
-        with torch.no_grad():
-            h, w = model.until(torch.zeros(1, 3, size, size), stage).shape[2:]
-        self.model, self.stage = model, stage
-        self.weights = channel_weights(model, stage, h * w)
+        self.model, self.stage, self.weights = model, stage, None
+        if maps:
+            with torch.no_grad():
+                h, w = model.to_maps(model.until(torch.zeros(1, 3, size, size), stage)).shape[2:]
+            self.weights = channel_weights(model, stage, h * w)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 3, S, S) -> logits (N, 2), features (N, D), the last map (N, C, h, w) and its channels' mean gradients (N, C)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, S, S) -> logits (N, 2), features (N, D); with maps that of the CAM stage (N, C, h, w), mean gradients (N, C)."""
         windows = []
-        for spatial in self.model.each_until(images, self.stage):
-            windows.append(_Windows.apply(spatial, *(int(side) for side in spatial.shape[2:])))  # type: ignore[no-untyped-call]
+        for output in self.model.each_until(images, self.stage):
+            maps = self.model.to_maps(output)
+            windows.append(_Windows.apply(maps, *(int(side) for side in maps.shape[2:])))  # type: ignore[no-untyped-call]
         features = torch.cat(windows, dim=1).flatten(2)[:, :, -1]
-        vectors: Tensor = self.model.get_submodule("pool")(spatial)
-        return self.model.get_submodule("head")(vectors), features, spatial, self.weights(vectors)
+        if self.weights is None:
+            return self.model.after(output, self.stage), features
+        vectors: Tensor = self.model.get_submodule("pool")(output)
+        return self.model.get_submodule("head")(vectors), features, maps, self.weights(vectors)
 
 
 class _Windows(torch.autograd.Function):
@@ -58,12 +65,12 @@ def window(side: int) -> tuple[int, int, int, int]:
 
 
 def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
-    """The one place that knows which tails can be exported: a module from what `pool` gives (N, D) to the mean gradients.
+    """Grad-CAM's channel weights in closed form: a module from what `pool` gives (N, D) to the mean gradients (N, C).
 
-    Those are of the abnormal logit by the `positions` of each channel of what comes out of `stage`: (N, C).
-    Average pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening,
-    one hidden layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises
-    ModelError for any other tail.
+    Those are of the abnormal logit by each channel of what comes out of `stage`, the mean over its `positions`. Average
+    pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening, one hidden
+    layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises ModelError for any
+    other tail.
     """
     tail, head = list(model.get_submodule("pool").children()), model.get_submodule("head")
     if stage == model.names[-4] and isinstance(head, nn.Linear):
@@ -73,10 +80,11 @@ def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module
                 return _Constant(row / positions)
             case [nn.Flatten(), nn.Linear(weight=hidden), nn.ReLU()]:
                 return _Paths(row[:, None] * hidden.detach().reshape(len(hidden), -1, positions).mean(dim=2))
-    told = ", ".join(type(module).__name__ for module in (*tail, head))
+    layers = ", ".join(type(module).__name__ for module in (*tail, head))
     raise ModelError(
-        f"a network in which {told} follow {stage!r} cannot be exported with its heat map",
-        mend="known: average pooling and one linear layer; flattening, one hidden layer with ReLU and one linear layer",
+        f"a network in which {layers} follow {stage!r} cannot be exported with its heat map",
+        mend="known: average pooling and one linear layer; flattening, one hidden layer with ReLU and one linear layer; "
+        "register another with closed_form_maps=False: it is exported without",
     )
 
 

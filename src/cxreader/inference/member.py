@@ -13,9 +13,9 @@ from cxreader.evaluation.calibration.calibrators import calibrator_from_dict
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
-from cxreader.inference.backend import Backend, load_backend, runtime_of
+from cxreader.inference.backend import Backend, load_backend
 from cxreader.models.acceptance.out_of_distribution import OODDetector
-from cxreader.models.artifact import Artifact, check_files, load_artifact
+from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
 
@@ -44,11 +44,15 @@ class Member:
         """
         folder = artifact_folder(path)
         artifact = load_artifact(folder, weights=False, exports=False)
-        runtime = runtime_of(backend, artifact, folder)
-        if runtime == "torch" or runtime in artifact.exports:
-            check_files(artifact, folder, runtime)
         point = artifact.operating_point(operating_point)
-        return cls(artifact, load_backend(runtime, artifact, folder), point, folder)
+        return cls(artifact, load_backend(backend, artifact, folder), point, folder)
+
+    def with_maps(self) -> Self:
+        """The same model, with torch as its runtime where its export holds no heat maps. Raises as `load_backend`."""
+        if self.backend.has_maps or self.folder is None:
+            return self
+        backend = load_backend("torch", self.artifact, self.folder)
+        return type(self)(self.artifact, backend, self.operating_point, self.folder)
 
     def probabilities(self, pixels: NDArray[np.uint8], batch_size: int) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, whether or not they would be accepted."""

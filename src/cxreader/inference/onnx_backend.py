@@ -13,13 +13,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError, ModelError
-from cxreader.inference.backend import Output
+from cxreader.inference.backend import Output, exported_file, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
 LOGITS, FEATURES, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "features", "spatial", "channel_weights")
-"""What an exported network gives: (N, 2); what its stages saw (N, D); the last spatial map (N, C, h, w); the mean gradient of
-the abnormal logit by each of its channels (N, C)."""
+"""An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the map of the CAM stage
+(N, C, h, w) and the mean gradient of the abnormal logit by each of its channels (N, C)."""
 PIECE = 2
 """Images at a time on a core: what lies between the layers of more falls out of its cache."""
 CPU = "CPUExecutionProvider"
@@ -40,10 +40,7 @@ class OnnxBackend:
     name = "onnx"
 
     def __init__(self, artifact: Artifact, folder: Path) -> None:
-        if self.name not in artifact.exports:
-            mend = f"run `cxreader export --model {folder.name}` on a machine with cxreader[train]"
-            raise ArtifactError("the artifact holds no ONNX export", where=folder, mend=mend)
-        self._open(folder / artifact.exports[self.name]["file"])
+        self._open(exported_file(artifact, folder, "onnx"))
 
     @classmethod
     def of(cls, graph: bytes) -> Self:
@@ -55,8 +52,10 @@ class OnnxBackend:
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
         """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w).
 
-        Raises ModelError when ONNX Runtime does.
+        Raises ModelError when ONNX Runtime does, and as `require_maps`.
         """
+        if maps:
+            require_maps(self)
         logits, features, *rest = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
         if not maps:
             return Output(logits, features, None)
@@ -64,7 +63,7 @@ class OnnxBackend:
         heat = weights[:, None] @ spatial.reshape(*spatial.shape[:2], -1)
         return Output(logits, features, np.maximum(heat, 0).reshape(len(spatial), *spatial.shape[2:]))
 
-    def outputs(self, batch: NDArray[np.float32], names: Sequence[str] = OUTPUTS) -> list[NDArray[np.float32]]:
+    def outputs(self, batch: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
         """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
         images = np.ascontiguousarray(batch, np.float32)
         try:
@@ -112,6 +111,7 @@ class OnnxBackend:
                 mend="export it again with this version, or read with the torch backend",
             ) from None
         self._input = self._session.get_inputs()[0].name
+        self.has_maps = CHANNEL_WEIGHTS in [output.name for output in self._session.get_outputs()]
         self._all_cores_free = Lock()
 
 

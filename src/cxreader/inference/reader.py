@@ -16,7 +16,7 @@ from cxreader.errors import UsageError
 from cxreader.evaluation.calibration.calibrators import Calibrator
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
-from cxreader.inference.backend import Backend
+from cxreader.inference.backend import Backend, require_maps
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
 from cxreader.inference.pixel_budget import PixelBudget
@@ -77,8 +77,10 @@ class Reader:
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
         """The Reading of one image: a path, the bytes of a file, a pydicom Dataset, an array (H, W), or a Radiograph.
 
-        Raises ImageError when it cannot be read; `read_many` gives a Reading with its reason instead.
+        Raises ImageError when it cannot be read; `read_many` gives a Reading with its reason instead. Raises UsageError for a
+        heat map that a model's export does not hold.
         """
+        self._require_maps(heat_map=heat_map)
         return self.answer([prepare(source, self.specs)], heat_map=heat_map)[0]
 
     def read_many(
@@ -88,10 +90,16 @@ class Reader:
 
         A source that cannot be read gives a Reading without decision whose `reasons` say why; nothing is raised for it.
         With `refuse` off an image that would be refused is answered all the same, its verdict beside the answer: for
-        measuring, never for reading. Raises UsageError, before anything is read, for a `batch_size` below 1.
+        measuring, never for reading. Raises UsageError, before anything is read, for a `batch_size` below 1 and for heat maps
+        that a model's export does not hold.
         """
         _refuse_no_batch(batch_size)
+        self._require_maps(heat_map=heat_map)
         return self._in_batches(sources, batch_size, heat_map=heat_map, refuse=refuse)
+
+    def with_maps(self) -> Self:
+        """The same models, with torch as the runtime of each whose export holds no heat maps. Raises as `load`."""
+        return type(self)([member.with_maps() for member in self.members])
 
     def prepare(self, source: Source, *, name: str | None = None) -> Prepared:
         """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives.
@@ -151,6 +159,10 @@ class Reader:
     def conformal(self) -> ConformalRule | None:
         """The one model's conformal rule. Raises UsageError when there are several."""
         return self.only.conformal
+
+    def _require_maps(self, *, heat_map: bool) -> None:
+        for member in self.members if heat_map else ():
+            require_maps(member.backend)
 
     def _in_batches(
         self, sources: Iterable[Source], batch_size: int, *, heat_map: bool, refuse: bool

@@ -25,6 +25,7 @@ class TorchBackend:
     """The artifact's network in evaluation mode. Raises ArtifactError when the weights are another network's."""
 
     name = "torch"
+    has_maps = True
 
     def __init__(self, artifact: Artifact, folder: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -36,11 +37,11 @@ class TorchBackend:
         """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w)."""
         heat = None
         with torch.no_grad():
-            spatial, features = self.model.maps_and_features(self._given(batch), self.cam_stage)
+            output, features = self.model.maps_and_features(self._given(batch), self.cam_stage)
             if not maps:
-                logits = self.model.after(spatial, self.cam_stage)
+                logits = self.model.after(output, self.cam_stage)
         if maps:
-            logits, heat = cam_of(self.model, spatial, stage=self.cam_stage)
+            logits, heat = cam_of(self.model, output, stage=self.cam_stage)
         return Output(_array(logits), _array(features), None if heat is None else _array(heat))
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,10 +1,10 @@
-"""Every network by name: one dict of entries. No torch: builders are imported when a network is created."""
+"""Every network by name: one dict of entries. No torch: builders and map functions are imported when a network is created."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ModelError, nearest
 
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """All there is to know of a network before it is built.
+    """A network before it is built.
 
-    `build`: `module:function`, called as function(dropout=..., size=...) and returning a StagedModel. `last_block`: the
-    first stage that learns in fine-tuning. `cam_stage`: the last spatial stage. `pretrained`: timm's tag of the pinned
-    ImageNet weights, None when there are none. `licence`: of those weights. `reference`: the paper.
+    `build`: `module:function`, called as function(dropout=..., size=...) and returning a StagedModel. `cam_stage`: the stage
+    whose output Grad-CAM weighs; features are those of every stage up to it. `maps`: `module:function` from the output of
+    any of these stages to a spatial map (N, C, h, w): `spatial_maps` for what is one already, `token_maps` for tokens
+    (N, T, C). `closed_form_maps`: whether an export can hold the gradient behind `cam_stage` (see
+    `exported_network.channel_weights`); one that cannot holds logits and features, and heat maps need torch. `pretrained`:
+    timm's tag of the pinned ImageNet weights, None when there are none. `licence`: of those weights. `reference`: the paper.
     """
 
     name: str
     build: str
     reference: str
-    last_block: str = "last_block"
     cam_stage: str = "last_block"
+    maps: str = "cxreader.models.stages:spatial_maps"
+    closed_form_maps: bool = True
     pretrained: str | None = None
     licence: str | None = None
 
@@ -58,9 +62,15 @@ def create_model(name: str, *, dropout: float = 0.2, size: int = 224) -> StagedM
 
     Raises ModelError for an unknown name.
     """
-    module, _, function = model_entry(name).build.partition(":")
-    model: StagedModel = getattr(importlib.import_module(module), function)(dropout=dropout, size=size)
+    entry = model_entry(name)
+    model: StagedModel = _imported(entry.build)(dropout=dropout, size=size)
+    model.to_maps = _imported(entry.maps)
     return model
+
+
+def _imported(target: str) -> Any:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 for _entry in (

@@ -6,8 +6,9 @@ needs hooks, name patterns or special cases.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Self
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from cxreader.errors import ModelError, nearest
 
 TAIL = ("last_block", "pool", "drop", "head")
-"""How every network ends: the last learning block (spatial), vectors, dropout, the linear classifier."""
+"""How every network ends: the last block that learns in fine-tuning, vectors, dropout, the linear classifier."""
 
 Learn = Literal["head", "last_block", "all"]
 
@@ -25,8 +26,9 @@ class StagedModel(nn.Sequential):
     """Named stages in order, (N, 3, H, W) float32 in, (N, 2) logits out (normal, abnormal).
 
     `cut` is the first stage that learns: everything before it is frozen, parameters and BatchNorm statistics alike.
-    `published_names`: this state dict's keys -> those of the published network's files, where the two differ. Raises
-    ModelError when the stages do not end in last_block, pool, drop, head, or `drop` is no Dropout.
+    `to_maps`: from what comes out of a stage before the vectors to a spatial map (N, C, h, w). `published_names`: this state
+    dict's keys -> those of the published network's files, where the two differ. Raises ModelError when the stages do not end
+    in last_block, pool, drop, head, or `drop` is no Dropout.
     """
 
     def __init__(self, stages: Iterable[tuple[str, nn.Module]]) -> None:
@@ -34,6 +36,7 @@ class StagedModel(nn.Sequential):
         super().__init__(ordered)
         self.names = tuple(ordered)
         self.cut = self.names[0]
+        self.to_maps: Callable[[Tensor], Tensor] = spatial_maps
         self.published_names: dict[str, str] = {}
         if self.names[-len(TAIL) :] != TAIL:
             raise ModelError(f"stages end in {self.names[-len(TAIL) :]}", mend=f"end them in {', '.join(TAIL)}")
@@ -51,14 +54,15 @@ class StagedModel(nn.Sequential):
             yield x
 
     def maps_and_features(self, x: Tensor, stage: str) -> tuple[Tensor, Tensor]:
-        """What comes out of `stage`, and what every stage up to it saw there: features (N, D), channel by channel.
+        """What comes out of `stage`, spatial or tokens, and features (N, D) of every stage up to it.
 
-        Each is a channel's mean over the middle of its map (see `central_average_pool`), stage after stage.
+        The features are the means of each stage's channels over the middle of its map (`central_average_pool` of `to_maps`),
+        stage after stage; D is the number of channels of all of them.
         """
         means = []
-        for maps in self.each_until(x, stage):
-            means.append(central_average_pool(maps))
-        return maps, torch.cat(means, dim=1)
+        for output in self.each_until(x, stage):
+            means.append(central_average_pool(self.to_maps(output)))
+        return output, torch.cat(means, dim=1)
 
     def after(self, x: Tensor, stage: str) -> Tensor:
         """The logits, given what came out of `stage`: x runs through everything behind it."""
@@ -66,9 +70,13 @@ class StagedModel(nn.Sequential):
             x = self.get_submodule(name)(x)
         return x
 
-    def frozen_stage(self) -> str | None:
-        """The last frozen stage, None when every stage learns."""
-        position = self._position(self.cut)
+    def cut_of(self, learn: Learn) -> str:
+        """Where `learn` puts the cut: `head` freezes all up to the vectors, `last_block` all before it, `all` nothing."""
+        return {"head": "drop", "last_block": "last_block", "all": self.names[0]}[learn]
+
+    def frozen_stage(self, learn: Learn | None = None) -> str | None:
+        """The last frozen stage, None when every stage learns; with `learn` the one that would be the last there."""
+        position = self._position(self.cut if learn is None else self.cut_of(learn))
         return self.names[position - 1] if position else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,8 +89,8 @@ class StagedModel(nn.Sequential):
         return self.after(x, frozen)
 
     def learn(self, what: Learn) -> Self:
-        """Move the cut: `head` freezes all up to the vectors, `last_block` all before it, `all` nothing."""
-        self.cut = {"head": "drop", "last_block": "last_block", "all": self.names[0]}[what]
+        """Move the cut to `cut_of(what)`: what stands before it has no gradient and stays in evaluation mode."""
+        self.cut = self.cut_of(what)
         position = self._position(self.cut)
         for i, stage in enumerate(self):
             stage.requires_grad_(i >= position)
@@ -102,14 +110,31 @@ class StagedModel(nn.Sequential):
         return self.names.index(stage)
 
 
+def spatial_maps(output: Tensor) -> Tensor:
+    """The output of a stage that gives maps (N, C, h, w), as it is."""
+    return output
+
+
+def token_maps(output: Tensor) -> Tensor:
+    """Tokens (N, T, C) as the map (N, C, h, h) of a square image's patches, row by row; a map (N, C, h, w) as it is.
+
+    The patches are the last h * h tokens, of the largest such square that fits; class and register tokens stand before them.
+    """
+    if output.ndim == 4:
+        return output
+    side = math.isqrt(int(output.shape[1]))
+    patches = output[:, int(output.shape[1]) - side * side :]
+    return patches.transpose(1, 2).reshape(-1, int(output.shape[2]), side, side)
+
+
 def middle(side: int) -> tuple[int, int]:
-    """Where the middle half of `side` positions begins and ends: four equal parts or a few more, less the outer quarters."""
+    """Begin and end (excluded) of the middle half of `side` positions: of four equal parts or a few more, the inner ones."""
     part = max(1, side // 4)
     left_out = side // part // 4
     return left_out * part, (side // part - left_out) * part
 
 
 def central_average_pool(maps: Tensor) -> Tensor:
-    """(N, C, h, w) to (N, C): the mean over the middle of each side, where the chest is; borders say nothing of it."""
+    """The mean of maps (N, C, h, w) over the `middle` of both sides, where a chest radiograph shows the chest: (N, C)."""
     (top, bottom), (left, right) = (middle(int(side)) for side in maps.shape[2:])
     return maps[:, :, top:bottom, left:right].mean(dim=(2, 3))

@@ -97,7 +97,7 @@ def _rates(config: Config, phases: list[tuple[str, Learn]], device: torch.device
     batch = config.training.batch_size
     x = torch.rand(batch, 3, config.input.size, config.input.size, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
-    stages = [stage for _, learn in phases if (stage := model.learn(learn).frozen_stage()) is not None]
+    stages = [stage for _, learn in phases if (stage := model.frozen_stage(learn)) is not None]
     deepest = max(stages, key=model.names.index, default=None)
     frozen = math.inf if deepest is None else _per_second(lambda: _through(model, x, deepest), batch)
     learning = {}

@@ -31,7 +31,7 @@ def read_panels(
     """
     decided = np.stack([table.probability >= 0.5 for table in tables])
     right = (decided == (np.asarray(tables[0].label) == 1)[None]).sum(axis=0)
-    images, readers = tables[0].image.tolist(), [Reader.load(run.folder.path) for run in runs]
+    images, readers = tables[0].image.tolist(), [Reader.load(run.folder.path).with_maps() for run in runs]
     records = [cohort.index.by_image[image] for image in images]
     return {
         group: tuple(_panel(records[n], [(r, reader) for r, reader in zip(runs, readers, strict=True)]) for n in chosen)

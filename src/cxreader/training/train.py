@@ -109,7 +109,7 @@ def learn(
         ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
         prefixes = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
         say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
-        prefix = prefixes.get(model.learn(phase.learn).frozen_stage() or "")
+        prefix = prefixes.get(model.frozen_stage(phase.learn) or "")
         result = fit_phase(model, phase, recipe, parts, run.phase(phase.name), settings, prefix=prefix, watch=watch)
         results.append(result)
         score = f"tune {config.training.monitor} {result.best_score:.4f}"
@@ -121,7 +121,7 @@ def learn(
 
 def _unchanged(model: StagedModel, phases: Sequence[Phase]) -> list[Phase]:
     """The first of `phases`, and of the others those whose frozen stages no phase before them changes."""
-    first_learning = [model.names.index(model.learn(phase.learn).cut) for phase in phases]
+    first_learning = [model.names.index(model.cut_of(phase.learn)) for phase in phases]
     return [phase for n, phase in enumerate(phases) if min(first_learning[:n], default=math.inf) >= first_learning[n]]
 
 
@@ -137,7 +137,7 @@ def frozen_outputs(
 ) -> dict[str, ActivationCache]:
     """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored."""
     t = config.training
-    stages = {stage for phase in phases if (stage := model.learn(phase.learn).frozen_stage()) is not None}
+    stages = {stage for phase in phases if (stage := model.frozen_stage(phase.learn)) is not None}
     if not t.prefix_cache or not stages:
         return {}
     recipe = _recipe(config, parts)
