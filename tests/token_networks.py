@@ -24,7 +24,7 @@ class Patches(nn.Module):
         self.positions = nn.Parameter(torch.randn(1, (size // PATCH) ** 2 + class_token, WIDTH))
 
     def forward(self, images: Tensor) -> Tensor:
-        tokens = self.project(images).flatten(2).transpose(1, 2)
+        tokens: Tensor = self.project(images).flatten(2).transpose(1, 2)
         if self.class_token is not None:
             tokens = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         return tokens + self.positions
@@ -41,7 +41,8 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm(tokens)).chunk(3, dim=2)
         seen = torch.softmax(q @ k.transpose(1, 2) / WIDTH**0.5, dim=2) @ v
-        return tokens + self.scale * seen
+        after: Tensor = tokens + self.scale * seen
+        return after
 
 
 class ClassToken(nn.Module):

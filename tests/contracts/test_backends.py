@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from tests.artifacts import hand_made
 
+from cxreader import Reader
+from cxreader.errors import ArtifactError, MissingDependencyError, UsageError
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.inference.backend import BACKENDS, Backend, load_backend
+from cxreader.inference.backend import BACKENDS, Backend, Runtime, load_backend
 from cxreader.inference.export import export_onnx
 from cxreader.models.artifact import Artifact
-from cxreader.models.registry import create_model, list_models
+from cxreader.models.registry import create_model, list_models, model_entry
 from cxreader.models.stages import StagedModel
 
 NETWORKS = [entry.name for entry in list_models()]
@@ -60,12 +62,12 @@ def loaded(request: pytest.FixtureRequest, artifacts: dict[str, tuple[Artifact, 
     return network, load_backend(backend, *artifacts[network])
 
 
-def _seen_by_hand(model: StagedModel, x: np.ndarray) -> np.ndarray:
-    """Of each spatial stage: cells of a quarter of the side each, means of the cells that are not in an outer quarter."""
+def _features_by_hand(model: StagedModel, x: np.ndarray, cam_stage: str) -> np.ndarray:
+    """Of each stage up to the CAM stage: cells of a quarter of the side, means of the cells that are not in an outer quarter."""
     means = []
-    for stage in model.names[: model.names.index("last_block") + 1]:
+    for stage in model.names[: model.names.index(cam_stage) + 1]:
         with torch.no_grad():
-            maps = model.until(torch.from_numpy(x), stage).numpy().astype(np.float64)
+            maps = model.to_maps(model.until(torch.from_numpy(x), stage)).numpy().astype(np.float64)
         side = maps.shape[2]
         cell = max(1, side // 4)
         cells = side // cell
@@ -79,23 +81,28 @@ def _seen_by_hand(model: StagedModel, x: np.ndarray) -> np.ndarray:
 
 def test_logits_features_and_maps_are_those_of_the_network(loaded: tuple[str, Backend]) -> None:
     network, backend = loaded
-    model, x = trained(network), images(3)
-    out = backend.run(x, maps=True)
-    logits, maps = grad_cam(model, torch.from_numpy(x))
-    features = _seen_by_hand(model, x)
-    assert out.maps is not None
+    model, x, stage = trained(network), images(3), model_entry(network).cam_stage
+    out = backend.run(x, maps=backend.has_maps)
+    logits, maps = grad_cam(model, torch.from_numpy(x), stage=stage)
+    features = _features_by_hand(model, x, stage)
     assert maps.max() > 0
-    assert {array.dtype for array in (out.logits, out.features, out.maps)} == {np.dtype(np.float32)}
-    assert out.maps.min() >= 0
+    assert {array.dtype for array in (out.logits, out.features)} == {np.dtype(np.float32)}
     np.testing.assert_allclose(out.logits, logits, rtol=0, atol=1e-4)
     np.testing.assert_allclose(out.features, features, rtol=0, atol=1e-4 * float(np.abs(features).max()))
+    if not backend.has_maps:
+        with pytest.raises(UsageError, match="they need torch"):
+            backend.run(x, maps=True)
+        return
+    assert out.maps is not None
+    assert out.maps.dtype == np.float32
+    assert out.maps.min() >= 0
     np.testing.assert_allclose(out.maps, maps, rtol=0, atol=1e-3 * float(maps.max()))
 
 
 def test_maps_come_when_asked_for_and_change_nothing_else(loaded: tuple[str, Backend]) -> None:
     _, backend = loaded
     x = images(2)
-    without, with_maps = backend.run(x), backend.run(x, maps=True)
+    without, with_maps = backend.run(x), backend.run(x, maps=backend.has_maps)
     assert without.maps is None
     np.testing.assert_allclose(without.logits, with_maps.logits, rtol=0, atol=1e-5)
     np.testing.assert_allclose(without.features, with_maps.features, rtol=0, atol=1e-5)
@@ -118,15 +125,60 @@ def _probabilities(backend: Backend, x: NDArray[np.float32]) -> NDArray[np.float
 def test_threads_share_it(loaded: tuple[str, Backend]) -> None:
     _, backend = loaded
     batches = [images(4)[i : i + 1] for i in range(4)] * 2 + [images(5)] * 3  # alone, and dealt out to the cores
-    ask = functools.partial(backend.run, maps=True)
+    ask = functools.partial(backend.run, maps=backend.has_maps)
     expected = [ask(one) for one in batches]
     with ThreadPoolExecutor(4) as pool:
         for found, wanted in zip(pool.map(ask, batches), expected, strict=True):
+            np.testing.assert_allclose(found.logits, wanted.logits, rtol=0, atol=1e-6)
+            if not backend.has_maps:
+                continue
             assert found.maps is not None
             assert wanted.maps is not None
-            np.testing.assert_allclose(found.logits, wanted.logits, rtol=0, atol=1e-6)
             np.testing.assert_allclose(found.maps, wanted.maps, rtol=0, atol=1e-6 + 1e-5 * float(wanted.maps.max()))
 
 
 def test_it_says_its_name(loaded: tuple[str, Backend]) -> None:
     assert loaded[1].name in BACKENDS
+
+
+def _registered(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    monkeypatch.setitem(BACKENDS, "reference", Runtime(backend, "pip install reference", reads="onnx"))
+
+
+def test_a_second_runtime_on_the_same_file_is_one_file_and_one_line(
+    artifacts: dict[str, tuple[Artifact, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, folder = artifacts["chestxray_cnn"]
+    _registered(monkeypatch, "tests.reference_runtime:ReferenceBackend")
+    reader = Reader.load(folder, backend="reference")
+    assert (reader.backend.name, reader.backend.has_maps) == ("reference", True)
+    x = images(2)
+    ours, onnxs = reader.backend.run(x, maps=True), load_backend("onnx", artifact, folder).run(x, maps=True)
+    assert ours.maps is not None
+    assert onnxs.maps is not None
+    np.testing.assert_allclose(ours.logits, onnxs.logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.features, onnxs.features, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.maps, onnxs.maps, rtol=0, atol=1e-5 * float(onnxs.maps.max()))
+    assert load_backend("auto", artifact, folder).name == "onnx"  # the first of the table
+
+
+def test_the_file_that_a_runtime_reads_is_asked_for_and_checked_by_the_table_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_made(tmp_path, "chestxray_cnn", trained("chestxray_cnn").state_dict(), SIZE)
+    _registered(monkeypatch, "tests.no_such_module:Backend")
+    with pytest.raises(ArtifactError, match="the artifact holds no ONNX export; run `cxreader export"):
+        Reader.load(tmp_path, backend="reference")
+    artifact = export_onnx(tmp_path)
+    with pytest.raises(
+        MissingDependencyError, match=r"the reference backend needs tests.no_such_module; pip install ref"
+    ):
+        Reader.load(tmp_path, backend="reference")
+    (tmp_path / artifact.exports["onnx"]["file"]).write_bytes(b"")
+    with pytest.raises(ArtifactError, match="not the onnx export"):
+        Reader.load(tmp_path, backend="reference")
+
+
+def test_what_a_runtime_says_of_maps_is_what_it_gives(loaded: tuple[str, Backend]) -> None:
+    network, backend = loaded
+    assert backend.has_maps == (backend.name == "torch" or model_entry(network).closed_form_maps)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cxreader.models.registry import create_model, list_models, model_entry
-from cxreader.models.stages import TAIL, StagedModel
+from cxreader.models.stages import TAIL, Learn, StagedModel
 
 NAMES = [entry.name for entry in list_models()]
 SIZE = 64
@@ -42,7 +42,7 @@ def test_gives_two_logits_and_stages_compose_to_the_whole(name: str) -> None:
 def test_ends_in_the_common_tail_with_spatial_maps_then_vectors(name: str) -> None:
     model = _model(name).eval()
     assert model.names[-4:] == TAIL
-    maps = model.until(_images(), model_entry(name).cam_stage)
+    maps = model.to_maps(model.until(_images(), model_entry(name).cam_stage))
     assert maps.ndim == 4
     assert min(maps.shape[2:]) > 1
     assert model.until(_images(), "pool").ndim == 2
@@ -77,6 +77,21 @@ def test_the_cut_freezes_exactly_what_stands_before_it(name: str, what: str) -> 
     changed = {k.split(".")[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
     has_tensors = {k.split(".")[0] for k in before}
     assert changed == {stage for stage in learning if stage in has_tensors}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asking_where_the_cut_would_be_moves_nothing(name: str) -> None:
+    model = _model(name).learn("last_block").train()
+    state = [(p.requires_grad, m.training) for m in model.modules() for p in m.parameters()]
+    last_frozen = model.names[model.names.index("last_block") - 1]
+    learns: tuple[Learn, ...] = ("head", "last_block", "all")
+    asked = {learn: (model.cut_of(learn), model.frozen_stage(learn)) for learn in learns}
+    assert asked == {"head": ("drop", "pool"), "last_block": ("last_block", last_frozen), "all": (model.names[0], None)}
+    assert (model.cut, model.frozen_stage()) == ("last_block", last_frozen)
+    assert [(p.requires_grad, m.training) for m in model.modules() for p in m.parameters()] == state
+    for learn, answer in asked.items():
+        model.learn(learn)
+        assert (model.cut, model.frozen_stage()) == answer
 
 
 @pytest.mark.parametrize("name", NAMES)

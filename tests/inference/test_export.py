@@ -193,10 +193,10 @@ def test_what_does_not_answer_as_torch_does_is_not_written(folder: Path, monkeyp
         with pytest.raises(ModelError, match=r"maps by 2.0e-03 \(allowed 1e-03\); nothing was written"):
             export_onnx(folder)
 
-    def biased(model: StagedModel, stage: str, size: int) -> bytes:
+    def biased(model: StagedModel, stage: str, size: int, *, maps: bool) -> bytes:
         with torch.no_grad():
             model.head.bias[1] += 2e-4
-        data = onnx_bytes(model, stage, size)
+        data = onnx_bytes(model, stage, size, maps=maps)
         with torch.no_grad():
             model.head.bias[1] -= 2e-4
         return data
