@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from cxreader.errors import DataError
-from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.explanation.sanity import randomisation_test
-from cxreader.explanation.sanity_report import SanityReport, rank_correlation, sanity_report, ssim
+from cxreader.explanation.sanity_report import SanityReport, SanityStage, rank_correlation, sanity_report, ssim
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
 
@@ -87,6 +87,16 @@ def test_flat_maps_are_counted_and_left_out_of_the_mean() -> None:
     assert vanished.verdict == "sensitive"
     assert np.isnan(vanished.stages[0].rank_correlation.value)
     assert vanished.stages[0].ssim.value < 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(0.5, "insensitive"), (0.499, "sensitive"), (float("nan"), "sensitive")]
+)
+def test_the_verdict_changes_at_one_half(value: float, verdict: str) -> None:
+    """Half itself is too like; a map that is flat for random weights in every image has changed as much as it can."""
+    estimate = Estimate(value, 0.0, 1.0, 2, 2, 4, "by hand")
+    alike = Estimate(0.9, 0.0, 1.0, 2, 2, 4, "by hand")
+    assert SanityReport((SanityStage("stem", estimate, alike, 0),), 4, 0, 64, 0).verdict == verdict
 
 
 def test_maps_that_do_not_fit_are_refused() -> None:

@@ -31,7 +31,7 @@ from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.inference import export, exported_network, onnx_backend
 from cxreader.inference.backend import load_backend
-from cxreader.inference.export import OPSET, export_after_training, export_onnx, onnx_bytes, parity_images
+from cxreader.inference.export import OPSET, Parity, export_after_training, export_onnx, onnx_bytes, parity_images
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
 from cxreader.models.artifact import MANIFEST, load_artifact, sha256
 from cxreader.models.registry import create_model
@@ -209,6 +209,14 @@ def test_what_does_not_answer_as_torch_does_is_not_written(folder: Path, monkeyp
     assert export_after_training(folder, news.append) is None
     assert len(news) == 1
     assert "not exported" in news[0]
+
+
+def test_a_difference_that_is_no_number_is_over_its_limit() -> None:
+    nan = float("nan")
+    Parity(logits=1e-4, maps=None, features=0.0, images=8).check()
+    for parity, name in ((Parity(nan, None, 0.0, 8), "logits"), (Parity(0.0, nan, 0.0, 8), "maps")):
+        with pytest.raises(ModelError, match=f"torch does: {name} by nan"):
+            parity.check()
 
 
 def test_after_training_one_line_says_what_was_written(folder: Path) -> None:

@@ -51,15 +51,31 @@ def test_with_every_component_the_distance_is_scipys_mahalanobis() -> None:
 
 
 def test_a_direction_that_no_training_image_used_counts() -> None:
-    """Along the components the stranger is ordinary; across them it is far: the part a plain PCA distance passes over."""
+    """Along the components the stranger is as the first training image; across them it is far."""
     random = np.random.default_rng(1)
-    train = np.zeros((300, 20))
-    train[:, :3] = random.normal(size=(300, 3)) * 10
-    train += random.normal(size=train.shape) * 0.1
+    train = random.normal(size=(300, 3)) @ random.normal(size=(3, 20)) + random.normal(size=(300, 20)) * 0.01
     fitted = fit_distance(train, components=3)
-    stranger = train[:1].copy()
-    stranger[0, 15] += 3
+    across = random.normal(size=20)
+    across -= across @ fitted.components.T @ fitted.components
+    stranger = train[:1] + 3 * fitted.spread * across / np.linalg.norm(across)
     assert fitted.apply(stranger)[0] > 10 * fitted.apply(train).max()
+
+
+def test_the_distance_by_hand() -> None:
+    """4 / 4 along the one component, and (9 + 16) / 0.25 across it."""
+    zeros, ones = np.zeros(3, np.float32), np.ones(3, np.float32)
+    component, variance = np.array([[1, 0, 0]], np.float32), np.array([4], np.float32)
+    distance = FeatureDistance(zeros, ones, component, variance, 0.25)
+    assert distance.apply(np.array([[2.0, 3.0, 4.0]]))[0] == pytest.approx(101)
+
+
+def test_the_variances_are_eigenvalues_of_the_correlations_and_the_rest_is_their_mean() -> None:
+    random = np.random.default_rng(12)
+    train = random.normal(size=(200, 6)) @ random.normal(size=(6, 6)) * 7 + 3
+    fitted = fit_distance(train, components=2)
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(train.T))[::-1]
+    np.testing.assert_allclose(fitted.variances, eigenvalues[:2], rtol=1e-5)
+    assert fitted.rest == pytest.approx(eigenvalues[2:].mean())
 
 
 def test_features_that_never_vary_are_no_division_by_zero() -> None:
@@ -140,7 +156,8 @@ def _noise(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndar
     return random.integers(0, 256, (count, 16, 16)).astype(np.uint8), random.normal(size=(count, 4))
 
 
-def test_the_score_is_the_geometric_mean_of_both_distances_in_units_of_the_threshold() -> None:
+def test_the_score_is_the_geometric_mean_of_both_distances_and_thresholds_are_order_statistics() -> None:
+    """With 30 calibration images and a rate of 0.1 the 28th accepted is the last: (31 - 28) / 31 is nearest to the rate."""
     random = np.random.default_rng(11)
     train, calibrate, (pixels, features) = _noise(random, 40), _noise(random, 30), _noise(random, 5)
     rule = fit_ood_detector(train, calibrate, 0.1)
@@ -149,7 +166,11 @@ def test_the_score_is_the_geometric_mean_of_both_distances_in_units_of_the_thres
     by_hand = np.sqrt(far.apply(features) * wide.apply(thumbnails(pixels)))
     np.testing.assert_allclose(rule.ood_score(pixels, features), by_hand, rtol=1e-12)
     of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(thumbnails(calibrate[0])))
-    assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])  # 28 of 30: (31 - 28) / 31 is nearest to 0.1
+    assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])
+    assert rule.least_sharp == pytest.approx(0.8 * np.sort(sharpness(calibrate[0]))[2])
+    assert rule.least_upright == np.clip(np.sort(rule.orientation.apply(thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8)
+    far = [v.reasons and v.reasons[0].startswith("unlike") for v in rule.judge(*calibrate)]
+    assert sum(map(bool, far)) == 2  # the image on the threshold itself is accepted
 
 
 def test_strangers_are_refused_with_their_reason_and_others_accepted() -> None:
