@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import EvaluationCohort, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
+from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.split import group_of, leak
-from cxreader.errors import DataError, UsageError
+from cxreader.errors import UsageError
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
@@ -26,7 +27,6 @@ from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
-from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
@@ -67,65 +67,67 @@ def judge(
     options = options or EvaluationOptions()
     if records:
         refuse_undrawable(np.array([record.label for record in records]), options)
-    readings = _read(reader, records, bar)
-    table, unread = prediction_table(records, readings, artifact.id)
-    excluded["the image cannot be read"] += len(unread)
-    if len(table) == 0:
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
-        raise DataError(f"no image is left to judge ({reasons})", where=cohort.index.root, mend="give other images")
-    refusals = _refusals(reader, records, readings, seed)
-    baselines = {}
-    if cohort.own:
-        with bar("thumbnail baseline"):
-            baselines[THUMBNAIL] = _thumbnail_baseline(cohort, artifact, table)
-    shortcuts = None if quick else audit_shortcuts(reader, cohort, bar=bar, seed=seed)
-    with bar("intervals"):
-        evaluation = evaluate(
-            table,
-            reader.operating_point,
-            seed=seed,
-            baselines=baselines,
-            excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=[*_warnings(artifact, cohort), *_suspicion(shortcuts), *_many_refused(refusals)],
-            provenance=_provenance(artifact, cohort),
-            options=replace(
-                options,
-                points=_points(reader),
-                conformal=reader.conformal,
-                calibrated_at=reader.calibrator.n_positive
-                / (reader.calibrator.n_positive + reader.calibrator.n_negative),
-            ),
-            refusals=refusals,
+    with read_once(reader, records, bar=bar, display=None if quick else InputSpec(SIDE)) as images:
+        table, unread = prediction_table(records, images.readings, artifact.id)
+        excluded["the image cannot be read"] += len(unread)
+        require_some(images.records, excluded, cohort)
+        refusals = _refusals(reader, images, seed)
+        baselines = {}
+        if cohort.own:
+            with bar("thumbnail baseline"):
+                baselines[THUMBNAIL] = _thumbnail_baseline(cohort, artifact, images)
+        shortcuts = None if quick else audit_shortcuts(reader, cohort, images=images, bar=bar, seed=seed)
+        with bar("intervals"):
+            evaluation = evaluate(
+                table,
+                reader.operating_point,
+                seed=seed,
+                baselines=baselines,
+                excluded={reason: count for reason, count in excluded.items() if count},
+                warnings=[*_warnings(artifact, cohort), *_suspicion(shortcuts), *_many_refused(refusals)],
+                provenance=_provenance(artifact, cohort),
+                options=_of_artifact(reader, options),
+                refusals=refusals,
+            )
+        looking = (
+            ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, images, bar=bar, seed=seed)
         )
-    kept = [record for record in records if record.image not in unread]
-    looking = ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, kept, bar=bar, seed=seed)
-    write_evaluation(
-        evaluation,
-        table,
-        unread,
-        out,
-        shortcuts=shortcuts,
-        localisation=looking.localisation,
-        sanity=looking.sanity,
-        further={} if quick else _contact_sheet(evaluation, cohort),
-        facts=facts_of(artifact),
-    )
+        write_evaluation(
+            evaluation,
+            table,
+            unread,
+            out,
+            shortcuts=shortcuts,
+            localisation=looking.localisation,
+            sanity=looking.sanity,
+            further=_contact_sheet(evaluation, images),
+            facts=facts_of(artifact),
+        )
     return evaluation
 
 
-def _refusals(reader: Reader, records: Sequence[ImageRecord], readings: Sequence[Reading], seed: int) -> Refusals:
+def _of_artifact(reader: Reader, options: EvaluationOptions) -> EvaluationOptions:
+    """The options, with the artifact's operating points, its conformal rule and the prevalence it was calibrated at."""
+    n_positive, n_negative = reader.calibrator.n_positive, reader.calibrator.n_negative
+    return replace(
+        options,
+        points=_points(reader),
+        conformal=reader.conformal,
+        calibrated_at=n_positive / (n_positive + n_negative),
+    )
+
+
+def _refusals(reader: Reader, images: ReadImages, seed: int) -> Refusals:
     """How many of the images that can be read the reader would refuse; they are judged all the same."""
-    read = [
-        (record, reading) for record, reading in zip(records, readings, strict=True) if reading.acceptance is not None
-    ]
-    groups = np.unique([group_of(record) for record, _ in read], return_inverse=True)[1]
-    known = any(record.patient is not None for record, _ in read)
-    refused = np.array([reading.acceptance == "refused" for _, reading in read])
+    readings = [reading for reading in images.readings if reading.acceptance is not None]
+    groups = np.unique([group_of(record) for record in images.records], return_inverse=True)[1]
+    known = any(record.patient is not None for record in images.records)
+    refused = np.array([reading.acceptance == "refused" for reading in readings])
     rule = reader.only.ood_detector
     return count_refusals(
         refused,
-        [reading.reasons if reading.acceptance == "refused" else () for _, reading in read],
-        Sample(np.array([record.label for record, _ in read], np.int64), groups, known),
+        [reading.reasons if reading.acceptance == "refused" else () for reading in readings],
+        Sample(np.array([record.label for record in images.records], np.int64), groups, known),
         stated=None if rule is None else rule.false_refusals,
         seed=seed,
     )
@@ -152,15 +154,12 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     return [f"a shortcut is suspected: {first}{and_more}"]
 
 
-def _contact_sheet(evaluation: Evaluation, cohort: EvaluationCohort) -> dict[str, Figure]:
-    """The figure of the images whose label the model contradicts most surely; none when it contradicts none."""
+def _contact_sheet(evaluation: Evaluation, images: ReadImages) -> dict[str, Figure]:
+    """The figure of the images whose label the model contradicts most surely; none when it contradicts none, or none was kept."""
     found = () if evaluation.evidence is None else evaluation.evidence.contradictions
-    if not found:
+    if not found or not images.contradicted:
         return {}
-    spec, by_image = InputSpec(SIDE), cohort.index.by_image
-    records = [by_image[contradiction.image] for contradiction in found]
-    pixels = {record.image: spec.pixels(read(record.path or record.image)) for record in records}
-    return {"contact_sheet": draw_contact_sheet(found, pixels)}
+    return {"contact_sheet": draw_contact_sheet(found, images.contradicted)}
 
 
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
@@ -204,30 +203,16 @@ def prediction_table(
     return table, unread
 
 
-def _read(reader: Reader, records: Sequence[ImageRecord], bar: Bar) -> list[Reading]:
-    readings = []
-    with bar("reading") as progress:
-        files = [record.path or record.image for record in records]
-        for done, reading in enumerate(reader.read_many(files, refuse=False), 1):
-            readings.append(reading)
-            if progress is not None:
-                progress(done, len(records))
-    return readings
-
-
-def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, table: PredictionTable) -> NDArray[np.float64]:
-    """What thumbnails of the training images alone say of the judged ones: pixels from the run's cache."""
+def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, images: ReadImages) -> NDArray[np.float64]:
+    """What thumbnails of the training images alone, from the run's pixel cache, say of the judged ones."""
     if cohort.split is None or cohort.cache is None:
         raise UsageError("a baseline needs the run it belongs to")
-    by_image = cohort.index.by_image
     train = cohort.split.records(cohort.index, "train")
-    judged = [by_image[image] for image in table.image.tolist()]
-    cache = build_cache([*train, *judged], artifact.spec, cohort.cache)
+    cache = build_cache(train, artifact.spec, cohort.cache)
     train = tuple(record for record in train if record.image in cache)
     labels = np.array([record.label for record in train])
     groups = np.unique([group_of(record) for record in train], return_inverse=True)[1]
-    pixels = [cache.pixels[cache.rows(record.image for record in records)] for records in (train, judged)]
-    return thumbnail_logistic(pixels[0], labels, groups, pixels[1])
+    return thumbnail_logistic(cache.pixels[cache.rows(r.image for r in train)], labels, groups, images.pixels)
 
 
 def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxreader.data.index import Index
 from cxreader.data.sources import locate, open_data, open_source
 from cxreader.data.split import Split, patient_hash
+from cxreader.errors import DataError
 from cxreader.models.artifact import Artifact
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
@@ -55,6 +56,13 @@ def cohort_of_source(
         return EvaluationCohort(index, index.records, "all")
     shared_out = Split.load(locate(split))
     return EvaluationCohort(index, shared_out.records(index, part), part, shared_out)
+
+
+def require_some(records: Sequence[ImageRecord], excluded: Counter[str], cohort: EvaluationCohort) -> None:
+    """Raises DataError, with the reason of each that was left out, when no image is left to judge."""
+    if not records:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
+        raise DataError(f"no image is left to judge ({reasons})", where=cohort.index.root, mend="give other images")
 
 
 def without_training_patients(

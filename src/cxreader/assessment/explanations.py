@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.assessment.images import ReadImages
 from cxreader.data.split import group_of
 from cxreader.errors import MissingDependencyError
 from cxreader.evaluation.statistics.intervals import Sample
@@ -17,10 +17,10 @@ from cxreader.explanation.localisation import localise
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.sanity import randomisation_test
 from cxreader.explanation.sanity_report import SanityReport
-from cxreader.imaging.read import read, size
-from cxreader.inference.reader import Reader
+from cxreader.imaging.read import size
+from cxreader.inference.reader import BATCH, Reader
 from cxreader.progress import Bar
-from cxreader.records import ABNORMAL, ImageRecord
+from cxreader.records import ABNORMAL
 
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
@@ -38,42 +38,40 @@ class ExplanationEvaluation:
     sanity: SanityReport | None
 
 
-def evaluate_explanations(
-    reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, seed: int = 0
-) -> ExplanationEvaluation:
-    """Judge the heat maps of these images, each with a readable file: those with boxes, and some for the randomisation."""
-    return ExplanationEvaluation(_localisation(reader, records, bar, seed), _sanity(reader, records, bar, seed))
+def evaluate_explanations(reader: Reader, images: ReadImages, *, bar: Bar, seed: int = 0) -> ExplanationEvaluation:
+    """Judge the heat maps of the images that could be read: those with boxes, and some for the randomisation."""
+    return ExplanationEvaluation(_localisation(reader, images, bar, seed), _sanity(reader, images, bar, seed))
 
 
-def _localisation(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> LocalisationReport | None:
-    boxed = [record for record in records if record.boxes]
+def _localisation(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> LocalisationReport | None:
+    boxed = [record for record in images.records if record.boxes]
     if len({group_of(record) for record in boxed}) < 2 or (drawing := _with_maps(reader)) is None:
         return None
     spec, maps, boxes = reader.artifact.spec, {}, {}
     with bar("heat maps of images with boxes") as progress:
-        readings = drawing.read_many([r.path or r.image for r in boxed], heat_map=True, refuse=False)
-        for done, (record, reading) in enumerate(zip(boxed, readings, strict=True), 1):
-            if reading.heat_map is not None:
-                maps[record.image] = reading.heat_map
+        for start in range(0, len(boxed), BATCH):
+            some = boxed[start : start + BATCH]
+            found = drawing.backend.run(spec.normalise(images.of(some)), maps=True).maps
+            for record, heat_map in zip(some, () if found is None else found, strict=False):
+                maps[record.image] = heat_map
                 boxes[record.image] = spec.place(record.boxes, *size(record.path or record.image))
             if progress is not None:
-                progress(done, len(boxed))
+                progress(start + len(some), len(boxed))
     patients = {record.image: group_of(record) for record in boxed}
     table = BoxTable.of(boxes, (spec.size, spec.size), patients)
     with bar("boxes") as progress:
         return localise(maps, table, seed=seed, progress=progress)
 
 
-def _sanity(reader: Reader, records: Sequence[ImageRecord], bar: Bar, seed: int) -> SanityReport | None:
+def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityReport | None:
     """The abnormal images first: their maps are the ones that are looked at."""
     backend = _torch_backend(reader.only)
-    if backend is None or not records:
+    if backend is None or not images.records:
         return None
     import torch
 
-    chosen = sorted(records, key=lambda record: record.label != ABNORMAL)[:RANDOMISED]
-    spec = reader.artifact.spec
-    x = torch.from_numpy(np.stack([spec.apply(read(record.path or record.image)) for record in chosen]))
+    chosen = sorted(images.records, key=lambda record: record.label != ABNORMAL)[:RANDOMISED]
+    x = torch.from_numpy(reader.artifact.spec.normalise(images.of(chosen)))
     known = any(record.patient is not None for record in chosen)
     groups = np.unique([group_of(record) for record in chosen], return_inverse=True)[1]
     sample = Sample(np.array([record.label for record in chosen]), groups, known)

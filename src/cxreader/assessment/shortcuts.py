@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import EvaluationCohort, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
+from cxreader.assessment.images import ReadImages
 from cxreader.data.index import Index
-from cxreader.data.pixel_cache.cache import PixelCache, build_cache
+from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.salt import PARTS
 from cxreader.data.split import Split, group_of, leak
-from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Provenance
 from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
 from cxreader.evaluation.shortcuts.baselines import confounder_baselines
@@ -42,34 +42,33 @@ def audit_shortcuts(
     cohort: EvaluationCohort,
     *,
     bar: Bar,
+    images: ReadImages | None = None,
     cache: Path | None = None,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> ShortcutAudit:
     """Judge a model against what sees no disease, on the images of `cohort` less the patients who set the model.
 
-    `cache`: folder of pixel caches; the run's when left out, else one that lasts as long as the audit. All baselines
-    are cross-fitted on the judged images themselves, at the size the model sees them. A split by image is audited with
-    its leak, as `judge` does.
+    `images`: those of the cohort, where they were read already. Else they are decoded into `cache`, a folder of pixel
+    caches; the run's when left out, or one that lasts as long as the audit. All baselines are cross-fitted on the judged
+    images themselves, at the size the model sees them. A split by image is audited with its leak, as `judge` does.
     Raises DataError when nothing is left to judge, StorageError when the disk has no room.
     """
     artifact = reader.artifact
     records, excluded, leakage = met(artifact, cohort)
     place = cache or cohort.cache
     with TemporaryDirectory(prefix="cxreader-") if place is None else nullcontext(place) as folder:
-        pixels, records, unread = _decoded(records, artifact, folder, bar)
-        excluded["the image cannot be read"] += unread
-        if not records:
-            reasons = "; ".join(f"{count}: {reason}" for reason, count in excluded.items() if count)
-            raise DataError(f"no image is left to judge ({reasons})", where=cohort.index.root, mend="give other images")
-        rows = pixels.rows(record.image for record in records)
+        pixels, rows, readable = _decoded(records, artifact, folder, bar) if images is None else _read_before(images)
+        excluded["the image cannot be read"] += len(records) - len(readable)
+        records = readable
+        require_some(records, excluded, cohort)
         with bar("looking at borders and thumbnails") as progress:
-            images = image_features(pixels.pixels, rows, progress=progress)
-        probability, views = _read(reader, pixels.pixels, rows, bar)
+            features = image_features(pixels, rows, progress=progress)
+        probability, views = _read(reader, pixels, rows, bar)
     sample, source = _sample(records), sources(cohort.index, records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
-            sample, columns=metadata(records, source), images=images, aspect=_aspects(records), seed=seed
+            sample, columns=metadata(records, source), images=features, aspect=_aspects(records), seed=seed
         )
     with bar("intervals"):
         return audit_confounding(
@@ -148,14 +147,19 @@ def metadata(records: Sequence[ImageRecord], source: NDArray[np.str_]) -> dict[s
     }
 
 
-def _decoded(
-    records: Sequence[ImageRecord], artifact: Artifact, folder: str | Path, bar: Bar
-) -> tuple[PixelCache, tuple[ImageRecord, ...], int]:
-    """The pixels as the model sees them, the records that could be read, and how many could not."""
+Rows = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[ImageRecord, ...]]
+"""Pixels (N, S, S) as the model sees them, the rows (m,) of the records that could be read, and these records."""
+
+
+def _decoded(records: Sequence[ImageRecord], artifact: Artifact, folder: str | Path, bar: Bar) -> Rows:
     with bar("decoding") as progress:
         cache = build_cache(records, artifact.spec, folder, progress=progress)
-    read = tuple(record for record in records if record.image in cache)
-    return cache, read, len(records) - len(read)
+    readable = tuple(record for record in records if record.image in cache)
+    return cache.pixels, cache.rows(record.image for record in readable), readable
+
+
+def _read_before(images: ReadImages) -> Rows:
+    return images.pixels, np.arange(len(images.records)), images.records
 
 
 def _read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -26,6 +26,7 @@ from cxreader.models.artifact import Artifact
 from cxreader.records import Reading
 
 if TYPE_CHECKING:
+    from cxreader.imaging.preprocess import InputSpec
     from cxreader.inference.prepared import Source
 
 DECODERS = max(2, cores())
@@ -101,13 +102,31 @@ class Reader:
         """The same models, with torch as the runtime of each whose export holds no heat maps. Raises as `load`."""
         return type(self)([member.with_maps() for member in self.members])
 
-    def prepare(self, source: Source, *, name: str | None = None) -> Prepared:
+    def prepare(self, source: Source, *, name: str | None = None, further: Sequence[InputSpec] = ()) -> Prepared:
         """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives.
 
-        Of large pictures one is decoded at a time, whatever the number of threads.
+        `further`: other sizes in which its pixels are wanted too. Of large pictures one is decoded at a time, whatever the
+        number of threads.
         """
         with self.pixel_budget.slot() as reserve:
-            return prepare_or_reason(source, self.specs, name=name, reserve=reserve)
+            return prepare_or_reason(source, (*self.specs, *further), name=name, reserve=reserve)
+
+    def prepared(
+        self, sources: Iterable[Source], *, batch_size: int = BATCH, further: Sequence[InputSpec] = ()
+    ) -> Iterator[list[Prepared]]:
+        """Batches of `prepare`, in the order of the sources; the next one is decoded while the caller works on this one."""
+        _refuse_no_batch(batch_size)
+        waiting = iter(sources)
+        with ThreadPoolExecutor(DECODERS) as pool:
+
+            def submit() -> list[Future[Prepared]]:
+                return [pool.submit(self.prepare, s, further=further) for s in islice(waiting, batch_size)]
+
+            ahead = submit()
+            while ahead:
+                batch = [job.result() for job in ahead]
+                ahead = submit()
+                yield batch
 
     def answer(self, batch: Sequence[Prepared], *, heat_map: bool = False, refuse: bool = True) -> list[Reading]:
         """One Reading for each of `batch`, in their order; the networks see those that can be read and are not refused."""
@@ -167,13 +186,8 @@ class Reader:
     def _in_batches(
         self, sources: Iterable[Source], batch_size: int, *, heat_map: bool, refuse: bool
     ) -> Iterator[Reading]:
-        waiting = iter(sources)
-        with ThreadPoolExecutor(DECODERS) as pool:
-            ahead = [pool.submit(self.prepare, s) for s in islice(waiting, batch_size)]
-            while ahead:
-                batch = [job.result() for job in ahead]
-                ahead = [pool.submit(self.prepare, s) for s in islice(waiting, batch_size)]
-                yield from self.answer(batch, heat_map=heat_map, refuse=refuse)
+        for batch in self.prepared(sources, batch_size=batch_size):
+            yield from self.answer(batch, heat_map=heat_map, refuse=refuse)
 
     def _of_member(
         self, member: Member, batch: Sequence[Prepared], asked: Sequence[int], *, heat_map: bool, refuse: bool

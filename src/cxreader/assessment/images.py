@@ -1,0 +1,75 @@
+"""Every judged image decoded once: what the reader answers, and the pixels that all later questions share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.atomic import storage_error
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.reader import Reader
+from cxreader.progress import Bar
+from cxreader.records import LABEL_NAMES, ImageRecord, Reading
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImages:
+    """The images of a cohort after one decoding.
+
+    `readings`: one a record, in their order, of refused images too; one that could not be read has no `acceptance`.
+    `records` are the m records that could be read; `pixels` (m, S, S) uint8, memory-mapped, is what the network was shown of
+    them, by `InputSpec.pixels`. `contradicted`: uint8 (D, D) for the eye, by image, of those whose decision is not their label.
+    """
+
+    readings: tuple[Reading, ...]
+    records: tuple[ImageRecord, ...]
+    pixels: NDArray[np.uint8]
+    contradicted: dict[str, NDArray[np.uint8]]
+
+    def of(self, records: Iterable[ImageRecord]) -> NDArray[np.uint8]:
+        """(k, S, S) uint8 of some of `records`. Raises KeyError for an image that could not be read."""
+        row_of = {record.image: row for row, record in enumerate(self.records)}
+        return np.asarray(self.pixels[[row_of[record.image] for record in records]])
+
+
+@contextmanager
+def read_once(
+    reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, display: InputSpec | None = None
+) -> Iterator[ReadImages]:
+    """Read the images for a reader of one model; the pixels last as long as the block.
+
+    `display` gives the pixels of `contradicted`; without it there are none. Raises StorageError when the pixels, S x S bytes an
+    image, find no room in the temporary folder.
+    """
+    spec = reader.artifact.spec
+    with TemporaryDirectory(prefix="cxreader-") as folder:
+        place = Path(folder) / "pixels.u8"
+        readings: list[Reading] = []
+        found: list[ImageRecord] = []
+        contradicted: dict[str, NDArray[np.uint8]] = {}
+        try:
+            with place.open("wb") as file, bar("reading") as progress:
+                files = [record.path or record.image for record in records]
+                for batch in reader.prepared(files, further=() if display is None else (display,)):
+                    answers = reader.answer(batch, refuse=False)
+                    for record, one, reading in zip(records[len(readings) :], batch, answers, strict=False):
+                        if reading.acceptance is None:
+                            continue
+                        found.append(record)
+                        file.write(one.pixels[spec.pixel_key].tobytes())
+                        if display is not None and reading.decision != LABEL_NAMES[record.label]:
+                            contradicted[record.image] = one.pixels[display.pixel_key]
+                    readings += answers
+                    if progress is not None:
+                        progress(len(readings), len(records))
+        except OSError as error:
+            raise storage_error(error, place, len(records) * spec.size**2) from None
+        shape = (len(found), spec.size, spec.size)
+        pixels = np.memmap(place, np.uint8, "r", shape=shape) if found else np.empty(shape, np.uint8)
+        yield ReadImages(tuple(readings), tuple(found), pixels, contradicted)
