@@ -29,7 +29,7 @@ from cxreader.training.train import build_model, frozen_outputs, learn
 from measure import Row, Spread
 from noise import noise
 
-GRID = Path(__file__).parents[1] / "configs" / "grid.toml"
+GRID = Path(__file__).parents[1] / "src" / "cxreader" / "configs" / "grid.toml"
 LEARN, BATCH = "training.fine_tune.learn", "training.batch_size"
 MEASURED = (("head", 32), ("last_block", 16), ("last_block", 32))
 """What is measured online: (what learns, batch size). The head at batch 16 is taken to cost what it does at 32."""

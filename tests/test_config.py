@@ -83,7 +83,7 @@ def test_sections_are_frozen_and_survive_json() -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
-@pytest.mark.parametrize("path", sorted((PROJECT / "configs").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((PROJECT / "src/cxreader/configs").glob("*.toml")), ids=lambda p: p.stem)
 def test_every_committed_config_is_valid_and_says_what_it_costs(path: Path) -> None:
     load_config(path)
     assert path.read_text().startswith("#")

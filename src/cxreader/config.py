@@ -255,7 +255,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError("no such file", where=path, mend="give a TOML file, such as configs/kermany.toml") from None
+        raise ConfigError("no such file", where=path, mend="give a TOML file; examples: cxreader configs") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"not a readable TOML file ({error})", where=path, mend="mend the line named") from None
     for override in overrides:

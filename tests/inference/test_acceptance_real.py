@@ -29,7 +29,7 @@ SHORT = ("split.size=2400", "augment=none", 'training.phases=["head"]', "trainin
 def trained(images_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reader") / "run"
     changes = [word for change in SHORT for word in ("--set", change)]
-    assert run(["-q", "train", str(PROJECT / "configs" / "reader.toml"), "--out", str(out), *changes]) == 0
+    assert run(["-q", "train", str(PROJECT / "src/cxreader/configs/reader.toml"), "--out", str(out), *changes]) == 0
     return out
 
 

@@ -44,7 +44,9 @@ def both(images_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _config(name: str, root: Path, tables: Path) -> Config:
     """The configuration as it is committed, but for the network, its input and where the images lie."""
     changes = {"data.root": str(root), "data.tables": str(tables), "input.size": 64}
-    return with_values(load_config(PROJECT / "configs" / name), {**changes, "study.rows": [ROW], "study.seeds": 1})
+    return with_values(
+        load_config(PROJECT / "src/cxreader/configs" / name), {**changes, "study.rows": [ROW], "study.seeds": 1}
+    )
 
 
 def _report(config: Config, out: Path) -> StudyReport:

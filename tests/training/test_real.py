@@ -27,7 +27,9 @@ SMALL = (
 @pytest.mark.slow
 def test_kermany_is_learnt_and_read(images_root: Path, tmp_path: Path) -> None:
     """Chance is excluded by far; how good it gets in earnest is the README's run of the same configuration."""
-    config = load_config(PROJECT / "configs/kermany.toml", [f"data.root={images_root / 'kermany'}", *SMALL])
+    config = load_config(
+        PROJECT / "src/cxreader/configs/kermany.toml", [f"data.root={images_root / 'kermany'}", *SMALL]
+    )
     train(config, tmp_path / "run", say=lambda _: None)
     reader = Reader.load(tmp_path / "run")
     evaluation = judge(reader, cohort_of_run(tmp_path / "run"), tmp_path / "evaluation", bar=no_bar)

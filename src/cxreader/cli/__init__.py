@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, data, evaluating, exporting, reading, study, training
+from cxreader.cli import audit, configs, data, evaluating, exporting, reading, study, training
 from cxreader.cli.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError
 
@@ -51,7 +51,7 @@ def options(
 
 for _command in (
     *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export),
-    *(training.models, training.demo),
+    *(training.models, training.demo, configs.configs),
 ):
     app.command()(_command)
 app.add_typer(data.app, name="data")

@@ -258,7 +258,7 @@ def test_the_frozen_outputs_of_one_network_are_prepared_in_one_pass(world: Path)
 
 
 def test_the_shipped_grid_is_the_studys_sixteen() -> None:
-    config = load_config(PROJECT / "configs" / "grid.toml")
+    config = load_config(PROJECT / "src/cxreader/configs/grid.toml")
     space = read_space(config)
     assert space.size() == 16
     assert (config.model.name, config.seed, config.training.optimizer) == ("efficientnet_b0", 42, "adam")

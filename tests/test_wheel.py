@@ -1,4 +1,4 @@
-"""The core alone, in an environment of its own: it reads PNG and DICOM with heat maps as torch does, and is small."""
+"""The wheel: what it holds; and installed alone, in bare environments, what it reads and judges, and how small that is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +21,13 @@ from cxreader import torch_setup  # noqa: F401
 
 # isort: split
 import torch
-from tests.artifacts import hand_made
 
 from cxreader import Reader
 from cxreader.inference.export import export_onnx
 from cxreader.models.registry import create_model
+from tests.artifacts import hand_made
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 SIZE = 64
 SIZES = """
 import json, re, sys
@@ -55,18 +56,42 @@ print(json.dumps([sum(p.stat().st_size for p in paths if p.is_file()), len(seen)
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 
+def _pythons() -> list[Path]:
+    """The interpreters of this machine that the package is for: that of the tests, and other versions where they are."""
+    found = {sys.version_info[:2]: Path(sys.executable)}
+    for minor in (11, 12, 13):
+        kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
+        named = shutil.which(f"python3.{minor}")
+        for place in (*kept, *([] if named is None else [Path(named)])):
+            if (
+                subprocess.run([place, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
+                == 0
+            ):
+                found.setdefault((3, minor), place)
+    return [found[version] for version in sorted(found)]
+
+
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The Python of an environment with the core alone, installed from a copy of the sources."""
-    folder = tmp_path_factory.mktemp("fresh")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
     for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
         source = PROJECT / name
         ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
         shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    subprocess.run([sys.executable, "-m", "build", "--wheel", str(folder)], check=True, capture_output=True)
+    (made,) = (folder / "dist").iterdir()
+    return made
+
+
+@pytest.fixture(scope="module", params=_pythons(), ids=lambda place: "-".join(place.parts[-3:]))
+def core(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Python of a bare environment with the wheel and what it needs, nothing else."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([request.param, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
-    subprocess.run([*pip, "--constraint", str(PROJECT / "constraints.txt"), str(folder)], check=True)
+    subprocess.run([*pip, "--constraint", str(PROJECT / "constraints.txt"), str(wheel)], check=True)
     yield python
     shutil.rmtree(folder)
 
@@ -138,6 +163,43 @@ def test_the_core_reads_png_and_dicom_with_heat_maps_as_torch_does(
         assert theirs is not None
         assert theirs.max() > 0
         assert min(np.abs(ours - theirs).max() for ours in maps) <= 1e-3 * theirs.max()
+
+
+def test_the_wheel_holds_the_package_its_templates_and_its_configurations_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        about = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
+    tracked = subprocess.run(["git", "ls-files", "src"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert held == {name.removeprefix("src/") for name in tracked.stdout.split()}
+    assert {Path(name).suffix for name in held} == {".py", ".typed", ".toml", ".jinja", ".css"}
+    for minor in (11, 12, 13):
+        assert f"Classifier: Programming Language :: Python :: 3.{minor}\n" in about
+    assert 'Requires-Dist: torch<2.14,>=2.6; extra == "train"\n' in about
+
+
+def test_the_core_judges_a_table_and_writes_the_example_configurations(core: Path, tmp_path: Path) -> None:
+    program = core.with_name("cxreader")
+    rows = [f"i{n},p{n // 2},{n % 2},{0.3 + 0.4 * (n % 2) + 0.01 * (n % 7)}" for n in range(80)]
+    (tmp_path / "scores.csv").write_text("\n".join(["image,patient,label,probability", *rows]) + "\n")
+    given = [
+        "evaluate",
+        "--predictions",
+        str(tmp_path / "scores.csv"),
+        "--threshold",
+        "0.5",
+        "--out",
+        str(tmp_path / "report"),
+    ]
+    _said(program, "-q", *given)
+    found = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+    assert found["metrics"]["auc"]["value"] == 1.0
+    assert found["confusion"] == {"tp": 40, "fp": 0, "tn": 40, "fn": 0}
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "80" in page
+    assert "<svg" in page or "data:image/svg" in page
+    _said(program, "-q", "configs", str(tmp_path / "configs"))
+    written = {path.name: path.read_bytes() for path in (tmp_path / "configs").iterdir()}
+    assert written == {path.name: path.read_bytes() for path in (PROJECT / "src/cxreader/configs").glob("*.toml")}
 
 
 def test_the_core_is_a_fraction_of_the_whole(core: Path) -> None:
