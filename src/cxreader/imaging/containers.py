@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging import files
 from cxreader.imaging import zip_directory as zips
-from cxreader.imaging.radiograph import MAX_BYTES
+from cxreader.imaging.limits import HEAD, MAX_BYTES
 from cxreader.imaging.zip_directory import ZIP
 
 SEPARATOR = "!/"
@@ -86,7 +86,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
             continue
         name = f"{label}{SEPARATOR}{info.filename}"
         try:
-            yield name, _inflated(label, info, name, most=4096)
+            yield name, _inflated(label, info, name, most=HEAD)
         except ImageError:
             yield name, b""
 
@@ -130,7 +130,7 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
 def is_dicomdir(path: str | os.PathLike[str]) -> bool:
     """True for a DICOMDIR, by its content."""
     try:
-        return holds_directory(files.first_bytes(path, 4096))
+        return holds_directory(files.first_bytes(path, HEAD))
     except ImageError:
         return False
 

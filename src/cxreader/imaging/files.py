@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cxreader.errors import ImageError
-from cxreader.imaging.radiograph import MAX_BYTES
+from cxreader.imaging.limits import MAX_BYTES
 
 
 def opened(path: str | os.PathLike[str]) -> BinaryIO:

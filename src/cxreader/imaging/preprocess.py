@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxreader.errors import ArtifactError, ConfigError
-from cxreader.imaging.radiograph import MIN_SIDE, Radiograph
+from cxreader.imaging.limits import MIN_SIDE
+from cxreader.imaging.radiograph import Radiograph
 from cxreader.records import Box
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

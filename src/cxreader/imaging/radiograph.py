@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
-
-if TYPE_CHECKING:
-    from cxreader.imaging.dicom.header import DicomHeader
-
-MIN_SIDE = 32
-"""Pixels; below this nothing of a chest can be seen, and such files are icons or mistakes."""
-MAX_PIXELS = 50_000_000
-"""The largest detectors give about 20 million; a header that promises more than this is a bomb or a mistake."""
-MAX_BYTES = 256 * 1024 * 1024
-"""No file of one radiograph is larger: 50 million pixels of 16 bits are 100 MB. A larger one is refused before it is loaded."""
+from cxreader.imaging.header import DicomHeader
+from cxreader.imaging.limits import MIN_SIDE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

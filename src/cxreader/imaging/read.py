@@ -7,19 +7,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging import containers, files, png
+from cxreader.imaging import containers, files, raster
+from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from cxreader.imaging.dicom.header import DicomHeader
+    from cxreader.imaging.header import DicomHeader
 
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 """Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
-HEAD = 4096
-"""Bytes by which a file is known: DICOM without a preamble is known by its first two elements."""
 
 
 def read(
@@ -41,8 +40,8 @@ def read(
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
         kind = sniff(data)
-        if kind in png.KINDS:
-            return png.decode(data, kind, label, reserve)
+        if kind in raster.KINDS:
+            return raster.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
         from cxreader.imaging.dicom import read as dicom
@@ -110,8 +109,8 @@ def _size(file: BinaryIO, label: str) -> tuple[int, int]:
     file.seek(0)
     if kind is None:
         raise ImageError("not a PNG, JPEG or DICOM image (by its content)", where=label)
-    if kind in png.KINDS:
-        return png.header_size(file, kind, label)
+    if kind in raster.KINDS:
+        return raster.header_size(file, kind, label)
     from cxreader.imaging.dicom import read as dicom
 
     return dicom.header_size(file, label)

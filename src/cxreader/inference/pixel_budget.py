@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cxreader.imaging.radiograph import MAX_PIXELS
+from cxreader.imaging.limits import MAX_PIXELS
 
 _EACH = 10_000_000
 """Pixels a thread: with fewer, usual detectors would keep cores waiting."""

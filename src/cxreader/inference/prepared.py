@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
-from cxreader.imaging.png import sixteen_bit
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.raster import sixteen_bit
 from cxreader.imaging.read import read
 from cxreader.models.acceptance.header import judge_header
 from cxreader.models.acceptance.picture import judge_picture

@@ -15,8 +15,8 @@ from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.data.salt import patient_hash
 from cxreader.errors import CxreaderError, ImageError
-from cxreader.imaging.dicom.header import OTHER, DicomHeader
 from cxreader.imaging.dicom.parse import WANTED
+from cxreader.imaging.header import OTHER, DicomHeader
 from cxreader.imaging.read import read, read_header, size
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cxreader.imaging.dicom.header import DicomHeader
+from cxreader.imaging.header import DicomHeader
 from cxreader.models.acceptance.header import judge_header
 
 FRONTAL_CHEST = DicomHeader(modality="DX", body_part="CHEST", view_position="PA")

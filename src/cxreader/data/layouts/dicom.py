@@ -16,9 +16,10 @@ from cxreader.data.index import Index, patient_notes, refuse_duplicates, require
 from cxreader.data.layouts.table import LABELS, MAX_AGE, read_rows
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import parse_findings
-from cxreader.imaging.dicom.header import OTHER, DicomHeader
 from cxreader.imaging.files import below, first_bytes
-from cxreader.imaging.read import HEAD, read_header, sniff
+from cxreader.imaging.header import OTHER, DicomHeader
+from cxreader.imaging.limits import HEAD
+from cxreader.imaging.read import read_header, sniff
 from cxreader.records import NORMAL, ImageRecord
 
 TABLE = "labels.csv"

@@ -17,9 +17,9 @@ from cxreader.errors import ImageError, MissingDecoderError
 from cxreader.imaging.dicom import codestreams
 from cxreader.imaging.dicom.lossless import rewritten
 from cxreader.imaging.dicom.parse import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, Parsed
-from cxreader.imaging.dicom.terms import PHOTOMETRIC
-from cxreader.imaging.png import refuse_many_scans
-from cxreader.imaging.radiograph import MAX_PIXELS
+from cxreader.imaging.jpeg import refuse_many_scans
+from cxreader.imaging.limits import MAX_PIXELS
+from cxreader.imaging.terms import PHOTOMETRIC
 
 RLE = "1.2.840.10008.1.2.5"
 _JPEG = "1.2.840.10008.1.2.4."

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cxreader.errors import ImageError
-from cxreader.imaging.png import jpeg_frame
+from cxreader.imaging import jpeg
+from cxreader.imaging.limits import MAX_PARTS
 
 MAX_TILES = 16_384
 MAX_BLOCKS = 4_000_000
 """Precincts and code-blocks of a JPEG 2000 picture; OpenJPEG holds a record of each, however empty they are."""
 
-MAX_PARTS = 65_536
-"""Fragments, tiles' headers, boxes: a picture has a handful."""
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _KINDS = {"DCT": (0xC0, 0xC1, 0xC2), "lossless": (0xC3,), "JPEG-LS": (0xF7,)}
 _AGAIN = "copy the file again from its source"
@@ -56,7 +55,7 @@ def check_jpeg(data: bytes, kind: str, promised: tuple[int, int, int], label: st
 
     `kind` is DCT, lossless or JPEG-LS. Raises ImageError when it is another one, or has another size.
     """
-    marker, precision, height, width, components = jpeg_frame(data, label)
+    marker, precision, height, width, components = jpeg.frame_header(data, label)
     if marker not in _KINDS[kind]:
         what = f"the picture is compressed in another way than the header says (marker {marker:#04x}, not {kind})"
         raise ImageError(what, where=label, mend="export it again")

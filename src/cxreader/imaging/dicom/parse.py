@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
 from cxreader.imaging.dicom.elements import Elements
-from cxreader.imaging.radiograph import MAX_BYTES
+from cxreader.imaging.limits import MAX_BYTES
 
 if TYPE_CHECKING:
     from pydicom import Dataset

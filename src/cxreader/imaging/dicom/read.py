@@ -14,10 +14,12 @@ from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom import lut as luts
 from cxreader.imaging.dicom.codecs import ImagePixelModule, StoredPixels, layout, stored_values
 from cxreader.imaging.dicom.elements import Elements
-from cxreader.imaging.dicom.header import DicomHeader, header_of
+from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import Parsed, parse, parse_dataset, parse_header
-from cxreader.imaging.png import colourfulness
-from cxreader.imaging.radiograph import MAX_PIXELS, Radiograph
+from cxreader.imaging.header import DicomHeader
+from cxreader.imaging.limits import MAX_PIXELS
+from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.raster import colourfulness
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -9,7 +9,8 @@ from pathlib import Path
 from cxreader.errors import DataError, ImageError
 from cxreader.imaging.containers import holds_directory, is_archive, is_dicomdir, is_inner_archive, members, referenced
 from cxreader.imaging.files import below, first_bytes
-from cxreader.imaging.read import HEAD, sniff
+from cxreader.imaging.limits import HEAD
+from cxreader.imaging.read import sniff
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 

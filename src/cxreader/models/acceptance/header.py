@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxreader.imaging.dicom.header import OTHER
+from cxreader.imaging.header import OTHER
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
-    from cxreader.imaging.dicom.header import DicomHeader
+    from cxreader.imaging.header import DicomHeader
 
 MODALITIES = frozenset({"CR", "DX", "RG", "RF"})
 """Computed, digital and film radiography, and fluoroscopy's still images (PS3.3 C.7.3.1.1.1)."""

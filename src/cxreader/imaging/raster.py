@@ -15,15 +15,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from cxreader.errors import ImageError
-from cxreader.imaging.radiograph import MAX_PIXELS, Radiograph
+from cxreader.imaging import jpeg
+from cxreader.imaging.limits import MAX_PARTS, MAX_PIXELS
+from cxreader.imaging.radiograph import Radiograph
 
-MAX_SCANNED = 1_000_000_000
-"""Pixels times scans of a progressive JPEG: some ten scans are usual."""
-MAX_PARTS = 65_536
-"""Chunks of a PNG, segments of a JPEG's header."""
 DEPTHS = (10, 12, 14)
 """Bits of a detector's values that are stored in 16."""
-_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _AGAIN = "copy the file again from its source"
 KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 # What Pillow is known to raise on damaged files of these two kinds, besides its own UnidentifiedImageError (an OSError).
@@ -38,10 +35,10 @@ def decode(data: bytes, kind: str, label: str, reserve: Callable[[int], None] | 
     if kind == "PNG":
         _refuse_many_chunks(data, label)
     else:
-        jpeg_frame(data, label)
+        jpeg.frame_header(data, label)
     image = _open(io.BytesIO(data), kind, label)
     if kind == "JPEG":  # in a PNG the same two bytes are chance
-        refuse_many_scans(data, image.width * image.height, label)
+        jpeg.refuse_many_scans(data, image.width * image.height, label)
     if reserve is not None:
         reserve(image.width * image.height)
     try:
@@ -52,29 +49,6 @@ def decode(data: bytes, kind: str, label: str, reserve: Callable[[int], None] | 
     except _DAMAGE as error:
         raise _damaged(kind, label, error) from None
     return Radiograph(pixels, source=label, notes=notes, colour=colour)
-
-
-def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:
-    """Raise ImageError for a JPEG whose many scans each pass over all its pixels: a few bytes would cost minutes."""
-    scans = data.count(b"\xff\xda")
-    if scans > 1 and scans * pixels > MAX_SCANNED:
-        raise ImageError(f"a JPEG of {scans:,} scans", where=label, mend="such a file is a bomb")
-
-
-def jpeg_frame(data: bytes, label: str) -> tuple[int, int, int, int, int]:
-    """Marker, precision, height, width and components of a JPEG's first frame header (ITU-T T.81 B.2.2). Raises ImageError."""
-    at = 2 if data[:2] == b"\xff\xd8" else len(data)
-    for _ in range(MAX_PARTS):
-        if at + 4 > len(data) or data[at] != 0xFF:
-            break
-        marker = data[at + 1]
-        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD7:  # fill bytes, and markers that stand alone
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker in _FRAMES and at + 10 <= len(data):
-            return marker, *struct.unpack_from(">BHHB", data, at + 4)
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    raise ImageError("damaged JPEG (no frame header)", where=label, mend=_AGAIN)
 
 
 def _refuse_many_chunks(data: bytes, label: str) -> None:
