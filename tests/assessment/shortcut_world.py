@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxreader.data.salt import patient_hash
+from cxreader.imaging.header import patient_hash
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import Output
 from cxreader.inference.member import Member

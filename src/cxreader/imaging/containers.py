@@ -17,13 +17,14 @@ from pathlib import Path, PurePosixPath
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging import files
 from cxreader.imaging import zip_directory as zips
+from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, parse
 from cxreader.imaging.limits import HEAD, MAX_BYTES
 from cxreader.imaging.zip_directory import ZIP
 
 SEPARATOR = "!/"
 _DOCUMENTS = ("[Content_Types].xml", "mimetype")
 """The members by which documents of office programs are known (OPC, OpenDocument, EPUB)."""
-_MEDIA_CLASS, _DIRECTORY_CLASS = b"\x02\x00\x02\x00UI", b"1.2.840.10008.1.3.10"
+_MEDIA_CLASS = b"\x02\x00\x02\x00UI"
 _LOCAL = struct.Struct("<4s22xHH")
 _RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
 _NOT_WHOLE = (
@@ -112,13 +113,11 @@ def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
 
     A name that leads elsewhere is refused.
     """
-    from cxreader.imaging.dicom import parse as parsing
-
     label = os.fspath(dicomdir)
     folder = Path(label).parent
     try:
         data = files.load(label)
-        items = parsing.parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS, most=MAX_BYTES)
+        items = parse(data, label).elements.items("DirectoryRecordSequence", _RECORDS, most=MAX_BYTES)
         names = [item.texts("ReferencedFileID") for item in items]
     except CxreaderError:
         raise
@@ -138,7 +137,7 @@ def is_dicomdir(path: str | os.PathLike[str]) -> bool:
 def holds_directory(head: bytes) -> bool:
     """True for the first bytes of a DICOMDIR: by its Media Storage SOP Class UID, whatever it is called."""
     at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
-    return at >= 0 and head[at + 8 :].startswith(_DIRECTORY_CLASS)
+    return at >= 0 and head[at + 8 :].startswith(DIRECTORY_CLASS.encode())
 
 
 def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:

@@ -11,6 +11,9 @@ from typing import BinaryIO
 from cxreader.errors import ImageError
 from cxreader.imaging.limits import MAX_BYTES
 
+COPY_AGAIN = "copy the file again from its source"
+"""The mend of a damaged file."""
+
 
 def opened(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, open for reading. Raises ImageError: opening a pipe would wait, and a device may never end."""

@@ -5,24 +5,28 @@ No name, birth date, accession number or free text is on it. A patient is a salt
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
 from cxreader.imaging import terms
 
 OTHER = "OTHER"
-"""Stands for a value that is no known term: whatever it was, it stays in the file."""
+"""Stands for a value that is no known term, and may be anything, a name too."""
+AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+"""Years in each unit of an age (VR AS, PS3.5 6.2), and without one."""
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DicomHeader:
-    r"""What a DICOM header tells of a picture, and nothing else of it; None where it is silent.
+    r"""What is known of a picture from its DICOM header; a field is None when the header lacks it or its value is unreadable.
 
-    Codes are terms of `dicom_terms`, upper case; what is no known term is OTHER. `rows` and `columns` as stored, `spacing` of
-    the stored pixels in mm (x, y). `age` in years as written. `patient_orientation`: the directions of rows and columns, such
-    as `L\F`. `patient`: 16 hex digits, when a salt was given and the file names one.
+    Codes are terms of `imaging.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a stored
+    pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`: directions
+    of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
+    `patient`: `patient_hash` of the issuer and Patient ID, only when a salt was given.
     """
 
     modality: str | None = None
@@ -45,9 +49,9 @@ class DicomHeader:
 
     @property
     def view(self) -> str | None:
-        """View Position; where it is silent, a view in Patient Position. None when that tells how the patient lay, or nothing.
+        """The view of View Position, or, where that is missing, one in Patient Position, where some devices write it.
 
-        OTHER when it tells neither.
+        None when both are missing, and when Patient Position is a posture; OTHER when it is neither a posture nor a view.
         """
         if self.view_position is not None:
             return self.view_position
@@ -57,15 +61,23 @@ class DicomHeader:
 
     @property
     def lateral(self) -> bool:
-        """True when the rows run from back to front or front to back: Patient Orientation is that of a lateral view."""
+        """True when the rows run between front and back of the patient: Patient Orientation is that of a lateral view."""
         return self.patient_orientation is not None and self.patient_orientation.startswith(("A", "P"))
 
     @property
     def for_processing(self) -> bool:
-        """True for raw detector values, by the presentation intent or by the SOP class."""
+        """True for raw detector values, by Presentation Intent Type or by the SOP class."""
         return self.presentation_intent == "FOR PROCESSING" or self.sop_class in _PROCESSING_CLASSES
 
     @property
     def aspect(self) -> float | None:
-        """Height of a stored pixel by its width, by the spacing; None when that is not told."""
+        """Height of a stored pixel divided by its width, by `spacing`."""
         return None if self.spacing is None else self.spacing[1] / self.spacing[0]
+
+
+def patient_hash(salt: str, source: str, patient: str) -> str:
+    """16 hex digits (BLAKE2b) by which a patient is recognised without being named.
+
+    `source`: who gave the identifier `patient`: the issuer of a DICOM header, the source of a data set.
+    """
+    return hashlib.blake2b("\x1f".join((salt, source, patient)).encode(), digest_size=8).hexdigest()

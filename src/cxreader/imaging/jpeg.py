@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from cxreader.errors import ImageError
+from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.limits import MAX_PARTS
 
 MAX_SCANNED = 1_000_000_000
@@ -29,7 +30,7 @@ def frame_header(data: bytes, label: str) -> tuple[int, int, int, int, int]:
         if marker in _FRAMES and at + 10 <= len(data):
             return marker, *struct.unpack_from(">BHHB", data, at + 4)
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    raise ImageError("damaged JPEG (no frame header)", where=label, mend="copy the file again from its source")
+    raise ImageError("damaged JPEG (no frame header)", where=label, mend=COPY_AGAIN)
 
 
 def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:

@@ -16,12 +16,12 @@ from PIL.PngImagePlugin import PngImageFile
 
 from cxreader.errors import ImageError
 from cxreader.imaging import jpeg
+from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.limits import MAX_PARTS, MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 
 DEPTHS = (10, 12, 14)
 """Bits of a detector's values that are stored in 16."""
-_AGAIN = "copy the file again from its source"
 KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 # What Pillow is known to raise on damaged files of these two kinds, besides its own UnidentifiedImageError (an OSError).
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -95,7 +95,7 @@ def _open(file: BinaryIO, kind: str, label: str) -> Image.Image:
 
 
 def _damaged(kind: str, label: str, error: Exception) -> ImageError:
-    return ImageError(f"damaged {kind} ({error})", where=label, mend=_AGAIN)
+    return ImageError(f"damaged {kind} ({error})", where=label, mend=COPY_AGAIN)
 
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:

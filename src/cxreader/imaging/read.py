@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
 from cxreader.imaging import containers, files, raster
+from cxreader.imaging.dicom import read as dicom
+from cxreader.imaging.dicom.sniff import is_dicom
+from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-    from cxreader.imaging.header import DicomHeader
 
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 """Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
@@ -44,12 +46,8 @@ def read(
             return raster.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
-        from cxreader.imaging.dicom import read as dicom
-
         return dicom.decode(data, label, window=window, reserve=reserve)
     from pydicom import Dataset
-
-    from cxreader.imaging.dicom import read as dicom
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
@@ -63,19 +61,12 @@ def read_header(
 
     With `salt` the patient comes as a salted hash. Raises ImageError for a file that is no DICOM, or damaged.
     """
-    from cxreader.imaging.dicom import read as dicom
-
-    if isinstance(source, bytes) or _is_member(source):
-        label, data = _content(source, name)
-        if sniff(data) != "DICOM":
-            raise ImageError("not a DICOM file (by its content)", where=label)
-        return dicom.header(data, label, salt=salt)
-    label = os.fspath(source)
-    with files.opened(source) as file:
+    file, label = _opened(source, name)
+    with file:
         if sniff(file.read(HEAD)) != "DICOM":
             raise ImageError("not a DICOM file (by its content)", where=label)
         file.seek(0)
-        return dicom.header(file, label, salt=salt)
+        return dicom.read_header(file, label, salt=salt)
 
 
 def load(source: str | os.PathLike[str]) -> bytes:
@@ -85,39 +76,33 @@ def load(source: str | os.PathLike[str]) -> bytes:
 
 def size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Width and height in pixels of a file's picture, from its header alone (before any EXIF rotation). Raises as `read`."""
-    label = os.fspath(path)
-    if _is_member(path):
-        import io
-
-        return _size(io.BytesIO(_content(path, None)[1]), label)
-    with files.opened(path) as file:
-        return _size(file, label)
+    file, label = _opened(path, None)
+    with file:
+        kind = sniff(file.read(HEAD))
+        file.seek(0)
+        if kind is None:
+            raise ImageError("not a PNG, JPEG or DICOM image (by its content)", where=label)
+        return raster.header_size(file, kind, label) if kind in raster.KINDS else dicom.picture_size(file, label)
 
 
 def sniff(data: bytes) -> str | None:
     """PNG, JPEG or DICOM by the first bytes (`HEAD` of them are enough), None for anything else."""
     found = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
     if found is None and len(data) > 8:
-        from cxreader.imaging.dicom.parse import is_dicom
-
         return "DICOM" if is_dicom(data) else None
     return found
 
 
-def _size(file: BinaryIO, label: str) -> tuple[int, int]:
-    kind = sniff(file.read(HEAD))
-    file.seek(0)
-    if kind is None:
-        raise ImageError("not a PNG, JPEG or DICOM image (by its content)", where=label)
-    if kind in raster.KINDS:
-        return raster.header_size(file, kind, label)
-    from cxreader.imaging.dicom import read as dicom
-
-    return dicom.header_size(file, label)
+def _opened(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[BinaryIO, str]:
+    """A source to read from, of a file no more than is read; and its name in messages."""
+    if isinstance(source, bytes) or _is_member(source):
+        label, data = _content(source, name)
+        return io.BytesIO(data), label
+    return files.opened(source), os.fspath(source)
 
 
 def _content(source: str | os.PathLike[str] | bytes, name: str | None) -> tuple[str, bytes]:
-    """What stands for a file in messages, and its bytes."""
+    """The source's name in messages, and all its bytes."""
     if isinstance(source, bytes):
         return name or "bytes", source
     label = os.fspath(source)

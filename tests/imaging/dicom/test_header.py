@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -13,7 +14,6 @@ from pydicom import config
 from pydicom.dataset import Dataset
 from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 
-from cxreader.data.salt import patient_hash
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom.parse import WANTED
 from cxreader.imaging.header import OTHER, DicomHeader
@@ -171,12 +171,17 @@ def test_uids_are_uids() -> None:
     assert read_header(encoded(made)).sop_instance_uid is None
 
 
+def pseudonym(salt: str, issuer: str, patient: str) -> str:
+    """The formula in the open: 8 bytes of BLAKE2b over the three, a unit separator between them."""
+    return hashlib.blake2b(f"{salt}\x1f{issuer}\x1f{patient}".encode(), digest_size=8).hexdigest()
+
+
 def test_a_patient_is_a_salted_hash_and_only_when_asked_for() -> None:
     data = encoded(dataset(picture(), PatientID="4711", IssuerOfPatientID="Ward 3"))
     assert read_header(data).patient is None
-    assert read_header(data, salt="salt").patient == patient_hash("salt", "Ward 3", "4711")
+    assert read_header(data, salt="salt").patient == pseudonym("salt", "Ward 3", "4711")
     assert read_header(data, salt="other").patient != read_header(data, salt="salt").patient
-    assert read_header(encoded(dataset(picture())), salt="salt").patient == patient_hash("salt", "", "4711")
+    assert read_header(encoded(dataset(picture())), salt="salt").patient == pseudonym("salt", "", "4711")
     assert read_header(encoded(dataset(picture(), PatientID="")), salt="salt").patient is None
 
 

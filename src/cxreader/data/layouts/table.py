@@ -13,13 +13,13 @@ from typing import Literal
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
 from cxreader.errors import TableError
 from cxreader.findings import parse_findings, told
+from cxreader.imaging.header import AGE_UNITS
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
 REQUIRED = ("image", "label")
 OPTIONAL = ("patient", "age", "sex", "view", "source", "findings", "subtype")
 LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
 MAX_AGE = 120.0
-_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _AGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
 _SILENT = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F"}
@@ -84,7 +84,7 @@ def parse_age(text: str, where: str) -> tuple[float | None, bool]:
     match = _AGE.fullmatch(text)
     if match is None:
         raise TableError(f"the age {text!r} is no number", where=where, mend="give years, or leave it empty")
-    age = float(match[1]) * _YEARS[match[2].upper()]
+    age = float(match[1]) * AGE_UNITS[match[2].upper()]
     return age, 0 <= age <= MAX_AGE
 
 

@@ -1,4 +1,4 @@
-"""What a compressed picture promises, read before a decoder is given it: size, precision, components, and what it would cost.
+"""What a compressed picture promises, checked before a decoder is given it: size, precision, components, and its cost.
 
 JPEG: ITU-T T.81 B.2; JPEG-LS: T.87 C.2; JPEG 2000: T.800 A.5-A.6; RLE: PS3.5 annex G.
 """
@@ -11,30 +11,33 @@ from itertools import islice
 
 from cxreader.errors import ImageError
 from cxreader.imaging import jpeg
+from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.limits import MAX_PARTS
 
 MAX_TILES = 16_384
 MAX_BLOCKS = 4_000_000
 """Precincts and code-blocks of a JPEG 2000 picture; OpenJPEG holds a record of each, however empty they are."""
-
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _KINDS = {"DCT": (0xC0, 0xC1, 0xC2), "lossless": (0xC3,), "JPEG-LS": (0xF7,)}
-_AGAIN = "copy the file again from its source"
 
 
 def frame(pixels: memoryview | None, label: str) -> bytes:
-    """The one frame of encapsulated Pixel Data, its fragments joined (PS3.5 A.4). Raises ImageError when cut short or several."""
+    """The one frame of encapsulated Pixel Data, its fragments joined (PS3.5 A.4).
+
+    Raises ImageError when it is cut short, in more than MAX_PARTS fragments, or one of several.
+    """
     items = list(islice(_items(pixels if pixels is not None else memoryview(b""), label), MAX_PARTS))
     if len(items) == MAX_PARTS:
-        raise ImageError("the compressed pixels lie in too many pieces", where=label, mend=_AGAIN)
+        raise ImageError("the compressed pixels lie in too many pieces", where=label, mend=COPY_AGAIN)
     if len(items) < 2:
-        raise ImageError("compressed pixels without a picture", where=label, mend=_AGAIN)
+        raise ImageError("compressed pixels without a picture", where=label, mend=COPY_AGAIN)
     if len(items[0]) > 4:
         raise ImageError(f"the file holds {len(items[0]) // 4} frames", where=label, mend="give one image a file")
     return b"".join(items[1:])
 
 
 def _items(data: memoryview, label: str) -> Iterator[memoryview]:
+    """The Basic Offset Table, then each fragment (PS3.5 table A.4-1)."""
     at = 0
     while at + 8 <= len(data):
         group, element, length = struct.unpack_from("<HHL", data, at)
@@ -47,30 +50,34 @@ def _items(data: memoryview, label: str) -> Iterator[memoryview]:
         at += length
     if at == len(data) > 0:  # a data set in memory has no end marker
         return
-    raise ImageError("the compressed pixels are cut short or damaged", where=label, mend=_AGAIN)
+    raise ImageError("the compressed pixels are cut short or damaged", where=label, mend=COPY_AGAIN)
 
 
 def check_jpeg(data: bytes, kind: str, promised: tuple[int, int, int], label: str) -> int:
-    """Precision in bits of a JPEG or JPEG-LS picture of `kind` that is `promised` wide, high and deep.
+    """Precision in bits of a JPEG or JPEG-LS picture, 2 to 16.
 
-    `kind` is DCT, lossless or JPEG-LS. Raises ImageError when it is another one, or has another size.
+    `kind`: DCT, lossless or JPEG-LS, as the transfer syntax says. `promised`: columns, rows and samples of the header. Raises
+    ImageError when the picture is of another kind or size, has no end, or too few bytes for its pixels.
     """
     marker, precision, height, width, components = jpeg.frame_header(data, label)
     if marker not in _KINDS[kind]:
         what = f"the picture is compressed in another way than the header says (marker {marker:#04x}, not {kind})"
         raise ImageError(what, where=label, mend="export it again")
-    _same((width, height, components), promised, label)
+    _check_size((width, height, components), promised, label)
     if not 2 <= precision <= 16:
         raise ImageError(f"samples of {precision} bits", where=label, mend="at most 16 are read")
-    _ends(data, label)
+    _check_end(data, label)
     least = 1 / 512 if kind == "DCT" else 1 / 8  # a bit for each block of 64, or for each value
     if kind != "JPEG-LS" and len(data) < least * width * height * components:
-        raise ImageError("the compressed pixels are cut short", where=label, mend=_AGAIN)
+        raise ImageError("the compressed pixels are cut short", where=label, mend=COPY_AGAIN)
     return precision
 
 
 def codestream(data: bytes, label: str) -> bytes:
-    """The JPEG 2000 codestream itself, where somebody put a whole JP2 file into the pixels."""
+    """The JPEG 2000 codestream: `data` itself, or what is in the box of a JP2 file (T.800 I.5.4), which some writers put there.
+
+    Raises ImageError for a JP2 file without one.
+    """
     if not data.startswith(b"\0\0\0\x0cjP  "):
         return data
     at = 0
@@ -83,25 +90,29 @@ def codestream(data: bytes, label: str) -> bytes:
         if length < 8:
             break
         at += length
-    raise ImageError("a JP2 file without its codestream", where=label, mend=_AGAIN)
+    raise ImageError("a JP2 file without its codestream", where=label, mend=COPY_AGAIN)
 
 
 def check_jpeg_2000(data: bytes, promised: tuple[int, int, int], label: str) -> int:
-    """Precision in bits of a JPEG 2000 picture that is `promised` wide, high and deep; and what it costs is bounded."""
+    """Precision in bits of a JPEG 2000 picture, the greatest of its components (T.800 A.5.1), at most 16.
+
+    `promised`: columns, rows and samples of the header. Raises ImageError when the picture has another size, is subsampled or
+    cut short, or has more than MAX_TILES tiles or MAX_BLOCKS precincts and code-blocks.
+    """
     if data[:4] != b"\xff\x4f\xff\x51" or len(data) < 42:
-        raise ImageError("the compressed picture has no header", where=label, mend=_AGAIN)
+        raise ImageError("the compressed picture has no header", where=label, mend=COPY_AGAIN)
     x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0, components = struct.unpack_from(">8LH", data, 8)
-    _same((x - x0, y - y0, components), promised, label)
+    _check_size((x - x0, y - y0, components), promised, label)
     parts = data[42 : 42 + 3 * components]
     if len(parts) < 3 * components or any(step != 1 for step in (*parts[1::3], *parts[2::3])):
         raise ImageError("a subsampled JPEG 2000 picture", where=label, mend="export it in full resolution")
     if not tile_x or not tile_y or tile_x0 > x0 or tile_y0 > y0:
-        raise ImageError("the compressed picture has impossible tiles", where=label, mend=_AGAIN)
+        raise ImageError("the compressed picture has impossible tiles", where=label, mend=COPY_AGAIN)
     tiles = -(-(x - tile_x0) // tile_x) * -(-(y - tile_y0) // tile_y)
     blocks = _blocks(data, min(tile_x, x - x0), min(tile_y, y - y0)) * tiles * components
     if tiles > MAX_TILES or blocks > MAX_BLOCKS:
         raise ImageError("a JPEG 2000 picture cut into too many parts", where=label, mend="such a file is a bomb")
-    _ends(data, label)
+    _check_end(data, label)
     precision = max((part & 0x7F) + 1 for part in parts[::3])
     if precision > 16:
         raise ImageError(f"samples of {precision} bits", where=label, mend="at most 16 are read")
@@ -109,7 +120,10 @@ def check_jpeg_2000(data: bytes, promised: tuple[int, int, int], label: str) -> 
 
 
 def _blocks(data: bytes, width: int, height: int) -> int:
-    """About how many precincts and code-blocks a tile of this size has, by the costliest coding style of any header."""
+    """About how many precincts and code-blocks a component of a tile of this size has, by the costliest coding style.
+
+    `width`, `height`: pixels of the tile. Styles are those of the COD and COC segments of all headers (T.800 A.6.1, A.6.2).
+    """
     most = 0
     for marker, body in islice(_headers(data), MAX_PARTS):
         if marker == 0x52 and len(body) >= 10:  # COD
@@ -134,13 +148,16 @@ def _headers(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + length
 
 
-def _style_blocks(style: bytes, told: bool, width: int, height: int) -> int:
-    """`style`: levels, code-block exponents, two flags, and the precinct exponents of each level when `told`."""
+def _style_blocks(style: bytes, has_precincts: bool, width: int, height: int) -> int:
+    """Precincts and code-blocks by one coding style (T.800 tables A.15, A.20).
+
+    `style`: levels, code-block exponents, two flags; behind them the precinct exponents of each level if `has_precincts`.
+    """
     levels, block_x, block_y = min(style[0], 32), (style[1] & 15) + 2, (style[2] & 15) + 2
     found = 0
     for level in range(levels + 1):
         w, h = max(1, width >> (levels - level)), max(1, height >> (levels - level))
-        size = style[5 + level] if told and len(style) > 5 + level else 0xFF
+        size = style[5 + level] if has_precincts and len(style) > 5 + level else 0xFF
         precinct_x, precinct_y = size & 15, size >> 4
         found += -(-w >> precinct_x) * -(-h >> precinct_y)
         found += -(-w >> min(block_x, precinct_x)) * -(-h >> min(block_y, precinct_y))
@@ -148,20 +165,20 @@ def _style_blocks(style: bytes, told: bool, width: int, height: int) -> int:
 
 
 def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:
-    """Raises ImageError unless there are so many segments, each of which unpacks to `pixels` bytes.
+    """Raise ImageError unless the RLE frame (PS3.5 G.5) has `segments` segments, each of which unpacks to `pixels` bytes.
 
-    They are counted before they are unpacked: one decoder would otherwise write beyond its memory, another fill all of it.
+    The bytes are counted before they are unpacked: one decoder would otherwise write beyond its memory, another fill all of it.
     """
     offsets = struct.unpack_from("<16L", data) if len(data) >= 64 else (0,) * 16
     if offsets[0] != segments:
         what = f"the RLE pixels have {offsets[0]} segments, {segments} are needed"
-        raise ImageError(what, where=label, mend=_AGAIN)
+        raise ImageError(what, where=label, mend=COPY_AGAIN)
     ends = (*offsets[2 : segments + 1], len(data))
     for start, end in zip(offsets[1 : segments + 1], ends, strict=True):
         if not 64 <= start < end <= len(data):
-            raise ImageError("the RLE pixels are cut short or damaged", where=label, mend=_AGAIN)
+            raise ImageError("the RLE pixels are cut short or damaged", where=label, mend=COPY_AGAIN)
         if _unpacked_length(data, start, end, pixels) != pixels:
-            raise ImageError("the RLE pixels unpack to more or less than the picture", where=label, mend=_AGAIN)
+            raise ImageError("the RLE pixels unpack to more or less than the picture", where=label, mend=COPY_AGAIN)
 
 
 def _unpacked_length(data: bytes, at: int, end: int, most: int) -> int:
@@ -182,14 +199,14 @@ def _unpacked_length(data: bytes, at: int, end: int, most: int) -> int:
     return found
 
 
-def _same(found: tuple[int, int, int], promised: tuple[int, int, int], label: str) -> None:
+def _check_size(found: tuple[int, int, int], promised: tuple[int, int, int], label: str) -> None:
     if found != promised:
         (w, h, c), (pw, ph, pc) = found, promised
         what = f"the compressed picture is {w} x {h} with {c} components, the header says {pw} x {ph} with {pc}"
         raise ImageError(what, where=label, mend="export it again: one of them is wrong")
 
 
-def _ends(data: bytes, label: str) -> None:
-    """A picture that was cut short has lost its end marker; some decoders would fill what is missing with grey."""
+def _check_end(data: bytes, label: str) -> None:
+    """Raise ImageError for a picture without its end marker: it was cut short, and some decoders would fill it with grey."""
     if b"\xff\xd9" not in data[-32:]:
-        raise ImageError("the compressed pixels are cut short", where=label, mend=_AGAIN)
+        raise ImageError("the compressed pixels are cut short", where=label, mend=COPY_AGAIN)

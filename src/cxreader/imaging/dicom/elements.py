@@ -1,4 +1,7 @@
-"""Values of DICOM elements as plain numbers and texts, straight from their bytes; whatever is not one is None."""
+"""Values of DICOM elements as plain numbers and texts, straight from their bytes (PS3.5 6.2).
+
+pydicom's own conversion would warn of damaged values and quote them: here they count as missing.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ _TEXT = 4096
 
 
 class Elements:
-    """The elements of one data set, by the keywords of `tags`.
+    """The elements of one data set, by the keywords of `tags` (PS3.6).
 
-    An element may be raw, as it was read, or converted, as in a data set that was made in memory. A value of a kind that
-    was not asked for, empty or unreadable, counts as not told.
+    An element may be raw, as it was read, or converted, as in a data set that was made in memory. An element that is absent,
+    empty, unreadable or of another kind than was asked for counts as missing.
     """
 
     __slots__ = ("_dataset", "_tags")
@@ -38,7 +41,7 @@ class Elements:
         return self._tags[keyword] in self._dataset
 
     def texts(self, keyword: str) -> tuple[str, ...]:
-        """Every value of a text, stripped; letters outside ASCII are kept as single bytes."""
+        """Every value of a text (VM 1-n), stripped, empty ones too; letters outside ASCII are decoded as Latin-1."""
         value = self._value(keyword)[0]
         if isinstance(value, bytes):
             text = value[:_TEXT].decode("latin-1")
@@ -47,20 +50,20 @@ class Elements:
         return tuple(str(part)[:_TEXT].strip(" \0\t\r\n") for part in many)
 
     def text(self, keyword: str) -> str | None:
-        """The first value of a text, stripped; None when it is not told or empty."""
+        """The first value of a text that is not empty; None when it is missing."""
         return next((text for text in self.texts(keyword) if text), None)
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
-        """Finite numbers, of text or binary; none at all when one of them is no number."""
+        """All numbers, of text (DS, IS) or binary; none at all when one of them is no finite number."""
         found = self._finite(keyword)
         return () if None in found else tuple(v for v in found if v is not None)
 
     def first_numbers(self, keyword: str) -> tuple[float, ...]:
-        """The finite numbers before the first value that is none."""
+        """The finite numbers before the first value that is not one."""
         return tuple(v for v in takewhile(lambda v: v is not None, self._finite(keyword)) if v is not None)
 
     def code(self, keyword: str) -> str | None:
-        """The first value of a code, in upper case: some devices write it in lower."""
+        """The first value of a code (CS), in upper case: some devices write it in lower."""
         found = self.text(keyword)
         return None if found is None else found.upper()
 
@@ -74,17 +77,17 @@ class Elements:
         return [_number(v) for v in (value if hasattr(value, "append") else [value])]
 
     def number(self, keyword: str) -> float | None:
-        """The first number."""
+        """The first of `numbers`; None when it is missing."""
         found = self.numbers(keyword)
         return found[0] if found else None
 
     def integer(self, keyword: str, default: int) -> int:
-        """The first number, when it is a whole one."""
+        """The first of `numbers` when it is a whole one, else `default`."""
         found = self.number(keyword)
         return default if found is None or not found.is_integer() else int(found)
 
     def words(self, keyword: str) -> NDArray[np.uint16]:
-        """A lookup table's data as 16-bit words (n,), in this machine's order; a copy."""
+        """A lookup table's data (OW or US) as 16-bit words (n,), in this machine's order; a copy, empty when it is missing."""
         value, _, order = self._value(keyword)
         if isinstance(value, bytes):
             return np.frombuffer(value[: len(value) // 2 * 2], f"{order}u2").astype(np.uint16)
@@ -94,14 +97,14 @@ class Elements:
         return np.asarray(many, np.int64).astype(np.uint16)
 
     def octets(self, keyword: str) -> int:
-        """Bytes that a value takes; 2 each for a list of words."""
+        """How many bytes a value has; 2 for each of a list of words."""
         value = self._value(keyword)[0]
         return len(value) if isinstance(value, bytes) else 2 * len(value) if hasattr(value, "append") else 0
 
     def items(self, keyword: str, tags: Mapping[str, int], *, most: int = MAX_SEQUENCE) -> list[Elements]:
-        """The items of a sequence; none of one longer than `most` bytes.
+        """The items of a sequence, whose elements have the keywords of `tags`; none of a sequence of more than `most` bytes.
 
-        pydicom parses it now, and may raise anything on a damaged one.
+        pydicom parses it only now, and may raise any exception for a damaged one.
         """
         if keyword not in self or self.octets(keyword) > most:
             return []
@@ -109,7 +112,7 @@ class Elements:
         return [Elements(item, tags) for item in value or ()]
 
     def _value(self, keyword: str) -> tuple[Any, str, str]:
-        """The value, raw bytes where it was read; its VR; the order of its bytes."""
+        """The value (bytes where it is still raw, None when absent), its VR, and the order of its bytes, `<` or `>`."""
         element: Any = self._dataset.get_item(self._tags[keyword])
         if element is None:
             return None, "UN", "<"
@@ -119,14 +122,14 @@ class Elements:
 
 
 def _dictionary_vr(tag: int) -> str:
-    """What the standard says an element is, where the file does not (implicit, or unknown to who wrote it)."""
+    """The VR of PS3.6, where the file has none: in implicit VR, or as UN."""
     from pydicom.datadict import dictionary_VR
 
     return str(dictionary_VR(tag))
 
 
 def _unpacked(value: bytes, vr: str, order: str) -> Sequence[float | bytes]:
-    """Values of bytes: binary numbers by their VR ("US or SS" as unsigned), parts of text by anything else."""
+    """The values in raw bytes: numbers of a binary VR ("US or SS" as unsigned), of any other VR the parts between backslashes."""
     code = _SHORT.get(vr[:2])
     if code is not None:
         size = struct.calcsize(code)

@@ -1,25 +1,20 @@
-"""What may leave a DICOM header: a closed list of fields, each cut to known terms, numbers and UIDs.
-
-No name, birth date, accession number or free text is on it. A patient is a salted hash, and only when somebody asks.
-"""
+"""The elements of a DICOM file become a DicomHeader: known terms, numbers and UIDs, and nothing else of them."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from cxreader.imaging import terms
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.parse import Parsed
-from cxreader.imaging.header import OTHER, DicomHeader
+from cxreader.imaging.header import AGE_UNITS, OTHER, DicomHeader, patient_hash
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
-_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
 def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
-    """The header of a parsed file; with `salt` its patient as a hash."""
+    """What may leave the header of a parsed file; its patient as a hash, and only with `salt`."""
     e = parsed.elements
     sex = (e.text("PatientSex") or "").upper()
     return DicomHeader(
@@ -44,11 +39,6 @@ def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
     )
 
 
-def patient_hash(salt: str, issuer: str, patient: str) -> str:
-    """16 hex digits (BLAKE2b) that stand for a patient of an issuer of identifiers."""
-    return hashlib.blake2b("\x1f".join((salt, issuer, patient)).encode(), digest_size=8).hexdigest()
-
-
 def _patient(e: Elements, salt: str) -> str | None:
     patient = e.text("PatientID")
     return None if patient is None else patient_hash(salt, e.text("IssuerOfPatientID") or "", patient)
@@ -61,10 +51,10 @@ def _term(value: str | None, known: frozenset[str]) -> str | None:
 
 
 def _orientation(e: Elements) -> str | None:
-    told = [value.upper() for value in e.texts("PatientOrientation")]
-    if not any(told):
+    directions = [value.upper() for value in e.texts("PatientOrientation")]
+    if not any(directions):
         return None
-    return "\\".join(told) if len(told) == 2 and terms.DIRECTIONS.issuperset(told) else OTHER
+    return "\\".join(directions) if len(directions) == 2 and terms.DIRECTIONS.issuperset(directions) else OTHER
 
 
 def _uid(value: str | None) -> str | None:
@@ -73,11 +63,11 @@ def _uid(value: str | None) -> str | None:
 
 def _age(text: str | None) -> float | None:
     match = None if text is None else _AGE.fullmatch(text.upper())
-    return None if match is None else int(match[1]) * _YEARS[match[2]]
+    return None if match is None else int(match[1]) * AGE_UNITS[match[2]]
 
 
 def _spacing(e: Elements) -> tuple[float, float] | None:
-    """Mm a pixel, x and y; the header gives rows, so y, first."""
+    """Mm a pixel, x and y (PS3.3 10.7.1.3: the header gives the spacing of rows, so y, first)."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         found = e.numbers(keyword)
         if len(found) == 2 and all(0 < v < 1000 for v in found):

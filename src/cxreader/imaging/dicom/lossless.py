@@ -1,7 +1,7 @@
 """JPEG Lossless, checked and written anew for GDCM, which ends the whole process at a header it does not expect.
 
-What is kept is what a lossless picture needs: Huffman tables, frame, restart interval, scans (ITU-T T.81 B.2, H). Comments and
-application data are dropped. Damage in the compressed values themselves is GDCM's to meet; it does so without harm.
+Kept are the Huffman tables, the frame, the restart interval and the scans (ITU-T T.81 B.2, H.1). Comments, application data and
+quantisation tables are dropped. Damage in the compressed values themselves is GDCM's to meet; it does so without harm.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import re
 import struct
 
 from cxreader.errors import ImageError
+from cxreader.imaging.files import COPY_AGAIN
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _TABLES, _SCAN, _RESTART, _END = 0xC3, 0xC4, 0xDA, 0xDD, 0xD9
 _SEGMENTS, _FILL = 1000, 64
+"""Marker segments of a picture, and bytes of fill before a marker: an ordinary picture has some ten, and none."""
 _DROPPED = frozenset((0xDB, 0xFE, *range(0xE0, 0xF0)))
 """Quantisation tables, which a lossless picture has no use for; comments; application data."""
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
@@ -21,12 +23,15 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 
 
 def rewritten(data: bytes, label: str) -> bytes:
-    """The same picture with the markers that it needs, all of them checked. Raises ImageError."""
+    """The same picture, of the marker segments that it needs alone, each of them checked. Raises ImageError.
+
+    `data`: a JPEG interchange format of process 14 (T.81 annex H); the compressed values are copied as they are.
+    """
     try:
         return b"".join(_segments(data))
     except (ValueError, struct.error, IndexError) as error:
         what = f"damaged JPEG Lossless picture ({error})"
-        raise ImageError(what, where=label, mend="copy the file again from its source") from None
+        raise ImageError(what, where=label, mend=COPY_AGAIN) from None
 
 
 def _segments(data: bytes) -> list[bytes]:
@@ -76,7 +81,7 @@ def _next(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _frame(body: bytes) -> dict[int, int]:
-    """The components of a frame header: each in full resolution."""
+    """Sampling factors by component identifier, of a frame header (T.81 B.2.2): 1 to 3 components, all in full resolution."""
     count = body[5]
     if len(body) != 6 + 3 * count or not 1 <= count <= 3:
         raise ValueError("a frame that makes no sense")
@@ -87,7 +92,10 @@ def _frame(body: bytes) -> dict[int, int]:
 
 
 def _tables(body: bytes) -> set[int]:
-    """The Huffman tables of a segment: each a code that can be decoded, of at most 17 differences."""
+    """Destinations (0 to 3) of the Huffman tables of a segment (T.81 B.2.4.2).
+
+    Each is a prefix code (the lengths fulfil Kraft's inequality) for some of the 17 categories of differences, each once.
+    """
     found, at = set(), 0
     while at < len(body):
         place, counts = body[at], body[at + 1 : at + 17]
@@ -107,7 +115,7 @@ def _tables(body: bytes) -> set[int]:
 
 
 def _scan(body: bytes, components: dict[int, int], tables: set[int], scanned: set[int]) -> set[int]:
-    """The components of a scan header, each with its table, none of them scanned before."""
+    """Identifiers of the components of a scan header (T.81 B.2.3): each in the frame, with a table, and not `scanned` before."""
     count = body[0]
     if len(body) != 4 + 2 * count or not 1 <= count <= 4:
         raise ValueError("a scan that makes no sense")

@@ -1,7 +1,7 @@
 """Stored values become grey: modality LUT, then VOI LUT, then inversion, all in one table (PS3.3 C.11, PS3.4 N.2).
 
-A stored value of n bits is one of 2**n codes (as unsigned; a negative one is its two's complement). What the header asks
-for is worked out once for each code, so that a picture of any size is one look into the table.
+A code is the unsigned number in the n stored bits of a pixel; a negative stored value is there as its two's complement. The
+header's transformations are computed once for each of the 2**n codes; a picture of any size is then looked up in one table.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging.dicom.codecs import ImagePixelModule
 from cxreader.imaging.dicom.elements import Elements
+from cxreader.imaging.dicom.pixel_module import ImagePixelModule
 
 LOW, HIGH = 0.005, 0.995
 """The shares of pixels between which a picture without a window is shown; beyond them lie letters, borders, dead pixels."""
@@ -23,29 +23,37 @@ _FULL = 65_536
 _INVERSE = ("MONOCHROME1", "INVERSE")
 
 Values = NDArray[np.float64]
+"""(codes,): one value for each code a pixel can have, `ImagePixelModule.codes` of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lut:
-    """A lookup table: what `first` and lower map to, then one entry a value, the last for all above; `top` is its full scale."""
+    """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first` on;
+    inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale.
+    """
 
     first: int
     entries: NDArray[np.uint16]
     top: int
 
     def apply(self, values: Values) -> Values:
-        """The entries of values, float64 as given."""
+        """The entry for each of `values`, rounded to the nearest input; of the same shape, 0 to `top`."""
         at = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1).astype(np.intp)
         return np.asarray(self.entries[at], np.float64)
 
 
-def modality(elements: Elements, form: ImagePixelModule, label: str) -> tuple[Values, bool]:
-    """float64 (codes,): what each code measures; and whether a table said so, and not a slope (C.11.1). Raises ImageError."""
-    codes = np.arange(form.codes, dtype=np.float64)
-    values = np.where(codes >= form.codes // 2, codes - form.codes, codes) if form.signed else codes
+def modality(elements: Elements, module: ImagePixelModule, label: str) -> tuple[Values, bool]:
+    """The output of the Modality LUT for each code (C.11.1), and whether it was a table rather than slope and intercept.
+
+    Raises ImageError for a damaged table, and for a slope and intercept that lead beyond the finite numbers.
+    """
+    codes = np.arange(module.codes, dtype=np.float64)
+    values = np.where(codes >= module.codes // 2, codes - module.codes, codes) if module.signed else codes
     items = elements.items("ModalityLUTSequence", _TABLE)
     if items:
-        return lut(items[0], form.signed, label).apply(values), True
+        return lut(items[0], module.signed, label).apply(values), True
     slope, intercept = elements.number("RescaleSlope"), elements.number("RescaleIntercept")
     with np.errstate(all="ignore"):
         values = values * (1.0 if slope in (None, 0.0) else slope) + (intercept or 0.0)
@@ -57,9 +65,10 @@ def modality(elements: Elements, form: ImagePixelModule, label: str) -> tuple[Va
 def voi(
     elements: Elements, measured: tuple[Values, bool], *, window: int, label: str
 ) -> tuple[Values | None, tuple[str, ...]]:
-    """float64 (codes,) in [0, 1] by the `window`-th VOI LUT or window of the header, and notes; None when none is usable.
+    """Grey in [0, 1] of each code by the `window`-th VOI LUT or window of the header (C.11.2), and notes for the reader.
 
-    The tables of a VOI LUT sequence count first, then the windows (C.11.2). None without a note: the header has none. Raises
+    `measured` is what `modality` gave. `window` counts from 0: the tables of the VOI LUT Sequence first, then the windows. Grey
+    is None when the header has no usable window, with a note that says why, and without one when it has none at all. Raises
     UsageError for a negative `window`, ImageError when the header has not so many, or a table is damaged.
     """
     if window < 0:
@@ -75,8 +84,8 @@ def voi(
         table = lut(tables[window], not by_table and bool(values.min() < 0), label)
         return np.minimum(table.apply(values) / table.top, 1.0), ()
     if not count:
-        told = elements.text("WindowCenter") or elements.text("WindowWidth")
-        return None, ("the header's window cannot be read",) if told else ()
+        unreadable = elements.text("WindowCenter") or elements.text("WindowWidth")
+        return None, ("the header's window cannot be read",) if unreadable else ()
     center, width = centers[window - len(tables)], widths[window - len(tables)]
     function = elements.code("VOILUTFunction") or "LINEAR"
     known = function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -87,25 +96,21 @@ def voi(
 
 
 def windowed(values: Values, center: float, width: float, function: str = "LINEAR") -> Values:
-    """Values through a window, in [0, 1] (C.11.2.1.2, C.11.2.1.3)."""
+    """Values through a window, in [0, 1]; any `function` but SIGMOID and LINEAR_EXACT is LINEAR (C.11.2.1.2, C.11.2.1.3)."""
     with np.errstate(all="ignore"):
-        return _windowed(values, center, width, function)
-
-
-def _windowed(values: Values, center: float, width: float, function: str) -> Values:
-    if function == "SIGMOID":
-        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700))))
-    if function == "LINEAR_EXACT":
-        return np.clip((values - center) / width + 0.5, 0, 1)
-    if width == 1:
-        return (values > center - 0.5).astype(np.float64)
-    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+        if function == "SIGMOID":
+            return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700))))
+        if function == "LINEAR_EXACT":
+            return np.clip((values - center) / width + 0.5, 0, 1)
+        if width == 1:
+            return (values > center - 0.5).astype(np.float64)
+        return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
 def by_percentiles(values: Values, counts: NDArray[np.int64]) -> tuple[Values, tuple[float, float]]:
-    """float64 (codes,) in [0, 1] between two percentiles of a picture, and the values there.
+    """Grey of each code in [0, 1], stretched between two percentiles of a picture (LOW, HIGH), and the values at them.
 
-    `counts`: (codes,) pixels of each code, padding left out. A picture of one value is black.
+    `counts`: (codes,) how many pixels have each code, padding left out. A picture of one value is black.
     """
     order = np.argsort(values, kind="stable")
     below = np.cumsum(counts[order])
@@ -114,46 +119,54 @@ def by_percentiles(values: Values, counts: NDArray[np.int64]) -> tuple[Values, t
         return np.zeros_like(values), (0.0, 0.0)
     low, high = (float(values[order[np.searchsorted(below, max(1.0, share * total))]]) for share in (LOW, HIGH))
     if high <= low:  # nearly all pixels are alike: show what there is
-        there = values[counts > 0]
-        low, high = float(there.min()), float(there.max())
+        present = values[counts > 0]
+        low, high = float(present.min()), float(present.max())
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1), (low, high)
 
 
 def full_range(values: Values) -> Values:
-    """float64 (codes,) in [0, 1] from the least to the greatest value that can be stored."""
+    """Grey of each code in [0, 1], from the least to the greatest value that can be stored."""
     low, high = float(values.min()), float(values.max())
     return (values - low) / ((high - low) or 1.0)
 
 
-def inverted(elements: Elements, form: ImagePixelModule) -> bool:
-    """True when the greatest value is meant black: MONOCHROME1 or a presentation LUT shape INVERSE, which say the same thing."""
-    return form.photometric in _INVERSE or elements.code("PresentationLUTShape") in _INVERSE
+def inverted(elements: Elements, module: ImagePixelModule) -> bool:
+    """True when the greatest value is meant black: MONOCHROME1, or Presentation LUT Shape INVERSE (C.7.6.3.1.2, C.11.6).
+
+    A header that has both is inverted once: they say the same.
+    """
+    return module.photometric in _INVERSE or elements.code("PresentationLUTShape") in _INVERSE
 
 
-def padding(elements: Elements, form: ImagePixelModule) -> tuple[int, int] | None:
-    """The least and greatest stored value that is padding, in the picture's sign; None when the header has none (C.7.5.1.1.2)."""
+def padding(elements: Elements, module: ImagePixelModule) -> tuple[int, int] | None:
+    """The least and greatest stored value that is padding (Pixel Padding Value and Range Limit, C.7.5.1.1.2), both included.
+
+    Signed where the pixels are. None when the header names none.
+    """
     value, limit = elements.number("PixelPaddingValue"), elements.number("PixelPaddingRangeLimit")
     if value is None:
         return None
-    ends = [_in_sign(int(value), form), _in_sign(int(value if limit is None else limit), form)]
+    ends = [_in_sign(int(value), module), _in_sign(int(value if limit is None else limit), module)]
     return min(ends), max(ends)
 
 
-def _in_sign(value: int, form: ImagePixelModule) -> int:
-    """A padding value may be written as US where SS was meant, or the other way round."""
-    word = value % (1 << form.allocated)
-    return word - (1 << form.allocated) if form.signed and word >> (form.allocated - 1) else word
+def _in_sign(value: int, module: ImagePixelModule) -> int:
+    """A padding value in the pixels' sign, though it was written as US where SS was meant, or the other way round."""
+    cell = value % (1 << module.allocated)
+    return cell - (1 << module.allocated) if module.signed and cell >> (module.allocated - 1) else cell
 
 
 def lut(item: Elements, signed: bool, label: str, *, names: tuple[str, str] = ("LUTDescriptor", "LUTData")) -> Lut:
-    """A table of the header (C.11.1.1); `signed`: a first value told without a sign may mean a negative one.
+    """The table of a LUT Descriptor and LUT Data (C.11.1.1), called `names`.
 
-    Entries may be packed as bytes, and the depth told wrong. Raises ImageError.
+    `signed`: a first input of 32768 or more is a negative one, written without its sign. Entries may be packed as bytes. Where
+    one exceeds the described depth, the depth is the least that holds it. Raises ImageError for a table without a description,
+    or with fewer entries than it says.
     """
-    told = item.numbers(names[0])
-    if len(told) < 3:
+    descriptor = item.numbers(names[0])
+    if len(descriptor) < 3:
         raise ImageError("a lookup table without a description", where=label, mend="export the image again")
-    length, first, bits = int(told[0]) % _FULL or _FULL, int(told[1]), int(told[2])
+    length, first, bits = int(descriptor[0]) % _FULL or _FULL, int(descriptor[1]), int(descriptor[2])
     entries = item.words(names[1])
     if len(entries) < length:
         if item.octets(names[1]) < length:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
 from cxreader.imaging.dicom.elements import Elements
+from cxreader.imaging.dicom.sniff import PREAMBLE
 from cxreader.imaging.limits import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-PREAMBLE = 128
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+"""Media Storage SOP Class of a DICOMDIR."""
 MAX_READS = 100_000
 """Pieces that a header is read in, two or so an element; a second of work. Ordinary headers have some hundred elements."""
 PIXELS = 0x7FE00010
@@ -80,16 +82,17 @@ WANTED = {
     "VOILUTSequence": 0x00283010,
     "PresentationLUTShape": 0x20500020,
 }
-"""The tags that are looked at. The identifier of a patient is hashed, and never leaves (`dicom_header`)."""
+"""Keywords and tags (PS3.6) that are looked at. The identifier of a patient is hashed, and never leaves (`header_of`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A DICOM file less its pixels.
+    """A DICOM file, its pixels not decoded.
 
-    `transfer_syntax` is a UID, empty when the file does not say. `pixels` is the value of Pixel Data (encapsulated when
-    `encapsulated`), None when the file has none or only its header was read. `swapped`: 8-bit pixels whose bytes stand
-    pairwise reversed (OW in big endian). `truncated`: the file ends within an element of its header.
+    `elements`: those of WANTED. `transfer_syntax`: its UID, empty when the file has none. `pixels`: the value of Pixel Data,
+    in fragments (PS3.5 A.4) when `encapsulated`; None when the file has none, or only its header was read. `little_endian`:
+    the order of bytes in native pixels of 16 bits. `swapped`: 8-bit pixels in words of 16 bits, big endian, so that each pair
+    is reversed. `truncated`: the file ends within an element of its header.
     """
 
     elements: Elements
@@ -101,20 +104,15 @@ class Parsed:
     truncated: bool = False
 
 
-def is_dicom(data: bytes) -> bool:
-    """True for the first bytes (132 or more) of a DICOM file, with or without its preamble."""
-    return data[PREAMBLE : PREAMBLE + 4] == b"DICM" or _bare(data)
-
-
 class _BoundedFile(io.RawIOBase):
-    """A file that is asked no more often than a header needs, and never for more than it has."""
+    """A file that is read at most MAX_READS times (ImageError), and never for more bytes than it has."""
 
     def __init__(self, file: BinaryIO, label: str) -> None:
         self._file, self._label, self._left = file, label, MAX_READS
         self._end = file.seek(0, io.SEEK_END)
         file.seek(0)
         self.truncated = False
-        """True when an element was met that goes on behind the file's end."""
+        """True when an element goes on behind the file's end."""
 
     def read(self, size: int = -1) -> bytes:
         self._left -= 1
@@ -136,27 +134,27 @@ class _BoundedFile(io.RawIOBase):
 
 
 def parse(data: bytes, label: str) -> Parsed:
-    """The file in `data`, its pixels not decoded. Raises ImageError when it is damaged; pydicom may raise anything."""
+    """The file in `data`. Raises ImageError for a bomb; pydicom may raise any exception for a damaged file."""
     file = _BoundedFile(io.BytesIO(data), label)
     syntax = _transfer_syntax(file, data)
     if syntax == DEFLATED:
-        data = _inflated(data, file.tell(), label)
+        data = _inflate(data, file.tell(), label)
         file = _BoundedFile(io.BytesIO(data), label)
     return _body(file, syntax, data)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
-    """The file less its pixels, reading no further than needed. Raises as `parse`."""
-    guarded = _BoundedFile(file, label)
-    syntax = _transfer_syntax(guarded, guarded.read(PREAMBLE + 4))
+    """The file, read up to its pixels and without them. Raises as `parse`."""
+    bounded = _BoundedFile(file, label)
+    syntax = _transfer_syntax(bounded, bounded.read(PREAMBLE + 4))
     if syntax == DEFLATED:
-        guarded = _BoundedFile(io.BytesIO(_inflated(guarded.read(MAX_BYTES), 0, label)), label)
-    return _body(guarded, syntax, None)
+        bounded = _BoundedFile(io.BytesIO(_inflate(bounded.read(MAX_BYTES), 0, label)), label)
+    return _body(bounded, syntax, None)
 
 
 def parse_dataset(dataset: Dataset) -> Parsed:
-    """A data set in memory, as one that came over a network is. Raises as `parse`."""
-    quiet()
+    """A data set in memory, such as one that came over a network. Raises as `parse`."""
+    silence_pydicom()
     meta = getattr(dataset, "file_meta", None)
     syntax = str((meta or {}).get("TransferSyntaxUID", "") or "")
     implicit, little = dataset.original_encoding
@@ -171,8 +169,8 @@ def parse_dataset(dataset: Dataset) -> Parsed:
     return Parsed(Elements(dataset, WANTED), syntax, pixels, encapsulated, not big, swapped)
 
 
-def quiet() -> None:
-    """Nothing that pydicom warns of or logs leaves: it may quote values of a header. Done again when somebody undid it."""
+def silence_pydicom() -> None:
+    """Keep pydicom from warning and logging: it quotes values of headers. Called before each use, in case somebody undid it."""
     logger = logging.getLogger("pydicom")
     if logger.level <= logging.CRITICAL:
         logger.setLevel(logging.CRITICAL + 1)
@@ -183,14 +181,14 @@ def quiet() -> None:
 
 
 def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
-    """The data set at the file's position; with `data`, all bytes of the file, its pixels are found too."""
+    """The data set at the file's position; `data`, all bytes of the file, gives its pixels too."""
     from pydicom.filereader import read_dataset
     from pydicom.tag import BaseTag
 
-    quiet()
+    silence_pydicom()
     implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
     if not syntax:
-        implicit, little = _guessed(file)
+        implicit, little = _guess_encoding(file)
     found: list[int] = []
 
     def at_pixels(tag: BaseTag, *_: object) -> bool:
@@ -210,18 +208,18 @@ def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
 
 
 def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
-    """The UID that the file's meta information tells, empty when it has none; the file then stands at its data set."""
+    """The UID in the File Meta Information (PS3.10 7.1), empty without one; leaves the file's position at its data set."""
     from pydicom.filereader import read_dataset
 
-    quiet()
+    silence_pydicom()
     file.truncated = False  # the first look may have asked a short file for more than it has
     file.seek(PREAMBLE + 4 if start[PREAMBLE : PREAMBLE + 4] == b"DICM" else 0)
     meta = read_dataset(cast("BinaryIO", file), False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""
 
 
-def _guessed(file: _BoundedFile) -> tuple[bool, bool]:
-    """Implicit value representations, little endian: by the first element, where no transfer syntax is told."""
+def _guess_encoding(file: _BoundedFile) -> tuple[bool, bool]:
+    """Whether VRs are implicit, and the order little endian, by the first element of a file without a transfer syntax."""
     at = file.tell()
     first = file.read(6)
     file.seek(at)
@@ -230,7 +228,7 @@ def _guessed(file: _BoundedFile) -> tuple[bool, bool]:
 
 
 def _pixel_element(data: bytes, at: int, *, implicit: bool, little: bool) -> tuple[bytes, int, int]:
-    """VR, length and start of the value of the element at `at`."""
+    """VR, length and start of the value of the Pixel Data element at `at` (PS3.5 7.1)."""
     order = "<" if little else ">"
     if implicit:
         return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
@@ -240,48 +238,11 @@ def _pixel_element(data: bytes, at: int, *, implicit: bool, little: bool) -> tup
     return vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
 
 
-def _inflated(data: bytes, start: int, label: str) -> bytes:
-    """A deflated data set, and no more than MAX_BYTES of it."""
+def _inflate(data: bytes, start: int, label: str) -> bytes:
+    """The deflated data set from `start` on (PS3.5 A.5). Raises ImageError for one of more than MAX_BYTES."""
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     found = engine.decompress(memoryview(data)[start:], MAX_BYTES)
     if engine.unconsumed_tail:
         what = f"the deflated data set has more than {MAX_BYTES // 2**20} MiB"
         raise ImageError(what, where=label, mend="such a file is a bomb or a mistake")
     return found
-
-
-def _bare(data: bytes) -> bool:
-    """True when the bytes start with the elements of a DICOM file that has no preamble.
-
-    Two elements in a row must make sense: the first of group 2 or 8, the second behind it.
-    """
-    for order, explicit in (("<", True), ("<", False), (">", True)):
-        try:
-            first, next_at = _element(data, 0, order, explicit=explicit)
-            second, _ = _element(data, next_at, order, explicit=explicit)
-        except (struct.error, ValueError):
-            continue
-        if first >> 16 in (2, 8) and first & 0xFFFF <= 0x0070 and first < second and second >> 16 <= 0x0010:
-            return True
-    return False
-
-
-_KNOWN_VR = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US OB SQ UT UC UR".split())
-
-
-def _element(data: bytes, at: int, order: str, *, explicit: bool) -> tuple[int, int]:
-    """Tag of the element at `at`, and where the next one starts. Raises ValueError when it is none, struct.error at the end."""
-    group, element = struct.unpack_from(f"{order}HH", data, at)
-    if not explicit:
-        (length,) = struct.unpack_from("<L", data, at + 4)
-        after = at + 8 + length
-    else:
-        vr = bytes(data[at + 4 : at + 6])
-        if vr not in _KNOWN_VR:
-            raise ValueError("no value representation")
-        long = vr in (b"OB", b"SQ", b"UT", b"UC", b"UR")
-        (length,) = struct.unpack_from(f"{order}{'L' if long else 'H'}", data, at + (8 if long else 6))
-        after = at + (12 if long else 8) + length
-    if length > 1024:
-        raise ValueError("too long for a first element")
-    return group << 16 | element, after

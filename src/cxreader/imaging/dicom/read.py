@@ -1,9 +1,10 @@
-"""A DICOM file becomes a Radiograph: stored values, modality LUT, VOI LUT, inversion; square pixels."""
+"""A DICOM file becomes a Radiograph: stored values, Modality LUT, VOI LUT, inversion (PS3.4 N.2); square pixels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -12,10 +13,12 @@ from PIL import Image
 
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom import lut as luts
-from cxreader.imaging.dicom.codecs import ImagePixelModule, StoredPixels, layout, stored_values
+from cxreader.imaging.dicom.codecs import StoredPixels, stored_values
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import header_of
-from cxreader.imaging.dicom.parse import Parsed, parse, parse_dataset, parse_header
+from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
+from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
+from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
@@ -33,7 +36,6 @@ _LOOKED_UP, _COUNTED = 2**15, 2**17
 """Pixels that are looked up, and counted, at once."""
 _MAX_SQUARE = MAX_PIXELS // 2
 """Pixels that a picture may grow to when it is made square."""
-_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
 
 def decode(
@@ -44,83 +46,82 @@ def decode(
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
-    try:
+    with _refusing_damage(label):
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
         return _radiograph(parsed, label, window, reserve)
-    except CxreaderError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
-        raise _damaged(label, error) from None
 
 
-def header(source: bytes | BinaryIO, label: str, *, salt: str | None = None) -> DicomHeader:
-    """What may leave the header of a file, its pixels not read. Raises ImageError."""
+def read_header(file: BinaryIO, label: str, *, salt: str | None = None) -> DicomHeader:
+    """What may leave the header of a DICOM file, its pixels not read. Raises ImageError for a damaged one."""
+    with _refusing_damage(label):
+        return header_of(parse_header(file, label), salt=salt)
+
+
+def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
+    """Width and height in pixels of the picture that `decode` gives, from the header alone. Raises ImageError."""
+    with _refusing_damage(label):
+        parsed = parse_header(file, label)
+        module = image_pixel_module(parsed, label)
+        return _square_size(module, _aspect(parsed.elements, header_of(parsed), label))
+
+
+@contextmanager
+def _refusing_damage(label: str) -> Iterator[None]:
+    """Any exception becomes an ImageError: pydicom's for damaged files are open-ended, and their texts may quote the header."""
     try:
-        parsed = parse(source, label) if isinstance(source, bytes) else parse_header(source, label)
-        return header_of(parsed, salt=salt)
+        yield
     except CxreaderError:
         raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _damaged(label, error) from None
-
-
-def header_size(source: bytes | BinaryIO, label: str) -> tuple[int, int]:
-    """Width and height of the picture that `decode` gives, from the header alone. Raises ImageError."""
-    try:
-        parsed = parse(source, label) if isinstance(source, bytes) else parse_header(source, label)
-        form = layout(parsed, label)
-        return _square_size(form, _aspect(parsed.elements, header_of(parsed), label))
-    except CxreaderError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        raise _damaged(label, error) from None
+    except Exception as error:  # noqa: BLE001 - see above
+        raise ImageError(f"damaged DICOM ({type(error).__name__})", where=label, mend=COPY_AGAIN) from None
 
 
 def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int], None] | None) -> Radiograph:
-    told = header_of(parsed)
+    header = header_of(parsed)
     if (
-        parsed.elements.text("MediaStorageSOPClassUID") == _DIRECTORY_CLASS
+        parsed.elements.text("MediaStorageSOPClassUID") == DIRECTORY_CLASS
         or "DirectoryRecordSequence" in parsed.elements
     ):
         raise ImageError(
             "is a DICOMDIR, not an image", where=label, mend="give it to `cxreader read`, which reads its files"
         )
-    form = layout(parsed, label)
-    aspect = _aspect(parsed.elements, told, label)
+    module = image_pixel_module(parsed, label)
+    aspect = _aspect(parsed.elements, header, label)
     if reserve is not None:
-        reserve(math.prod(_square_size(form, aspect)))
-    stored, photometric = stored_values(parsed, form, label)
+        reserve(math.prod(_square_size(module, aspect)))
+    stored, photometric = stored_values(parsed, module, label)
     notes: tuple[str, ...] = ()
     colour = 0.0
-    if form.samples == 3:
+    if module.samples == 3:
         pixels, colour = _grey_of_colour(stored, photometric, label)
-    elif form.photometric == "PALETTE COLOR":
-        pixels, colour = _grey_of_palette(stored, parsed.elements, form, label)
+    elif module.photometric == "PALETTE COLOR":
+        pixels, colour = _grey_of_palette(stored, parsed.elements, module, label)
     else:
-        pixels, notes = _grey(stored, parsed.elements, form, window=window, label=label)
-    if told.for_processing:
+        pixels, notes = _grey(stored, parsed.elements, module, window=window, label=label)
+    if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
     if parsed.elements.text("PhotometricInterpretation") is None:
         notes = (NO_PHOTOMETRIC, *notes)
-    pixels, spacing, more = _squared(pixels, form, aspect, told.spacing)
-    return Radiograph(pixels, label, told.view, spacing, notes + more, header=told, colour=colour)
+    pixels, spacing, more = _squared(pixels, module, aspect, header.spacing)
+    return Radiograph(pixels, label, header.view, spacing, notes + more, header=header, colour=colour)
 
 
 def _grey(
-    stored: StoredPixels, elements: Elements, form: ImagePixelModule, *, window: int, label: str
+    stored: StoredPixels, elements: Elements, module: ImagePixelModule, *, window: int, label: str
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """float32 (H, W) in [0, 1] of one sample a pixel, and notes."""
-    codes, padding_mask = _codes(stored, elements, form)
-    measured = luts.modality(elements, form, label)
+    """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2)."""
+    padding = luts.padding(elements, module)
+    codes, padding_mask = _codes(stored, module), _padding_mask(stored, padding, module)
+    padding_codes = _padding_codes(padding, module)
+    measured = luts.modality(elements, module, label)
     shown, notes = luts.voi(elements, measured, window=window, label=label)
-    pad = _padding_codes(elements, form)
     if shown is None:
-        shown, note = _without_window(codes, padding_mask, measured, pad, form)
+        counted = codes if padding_mask is None else codes[~padding_mask]
+        shown, note = _without_window(counted, measured, padding_codes, module)
         notes = (*notes, note if notes else f"no window in the header: {note}")
-    if luts.inverted(elements, form):
+    if luts.inverted(elements, module):
         shown = 1 - shown
-    if pad is not None:
-        shown[pad] = 0
+    shown[padding_codes] = 0
     pixels = _looked_up(shown, codes)
     if padding_mask is not None:
         pixels[padding_mask] = 0
@@ -138,7 +139,7 @@ def _looked_up(table: luts.Values, codes: StoredPixels) -> NDArray[np.float32]:
 
 
 def _counted(codes: StoredPixels, size: int) -> NDArray[np.int64]:
-    """(size,) how often each code stands there, counted in stretches too."""
+    """(size,) how many pixels have each code, counted some at a time too."""
     flat = codes.ravel()
     found = np.zeros(size, np.int64)
     for at in range(0, flat.size, _COUNTED):
@@ -146,52 +147,49 @@ def _counted(codes: StoredPixels, size: int) -> NDArray[np.int64]:
     return found
 
 
-def _codes(
-    stored: StoredPixels, elements: Elements, form: ImagePixelModule
-) -> tuple[StoredPixels, NDArray[np.bool_] | None]:
-    """The stored bits alone; and where a padding value stands that needs more bits than are stored."""
-    shift = form.high + 1 - form.stored
-    padding_mask = None
-    ends = luts.padding(elements, form)
-    if ends is not None and shift == 0 and form.stored < form.allocated and not _fits(ends, form):
-        words: NDArray[np.integer] = stored
-        if form.signed:
-            words = stored.view(np.int8) if form.allocated == 8 else stored.view(np.int16)
-        padding_mask = (words >= ends[0]) & (words <= ends[1])
-    found: StoredPixels = stored
-    if shift:
-        found = np.right_shift(found, found.dtype.type(shift))
-    if form.stored < form.allocated and int(found.max()) >= form.codes:  # rarely: looking is quicker than a copy
-        found = np.bitwise_and(found, found.dtype.type(form.codes - 1))
-    return found, padding_mask
+def _codes(stored: StoredPixels, module: ImagePixelModule) -> StoredPixels:
+    """The stored bits of each pixel cell as an unsigned number (PS3.5 8.1.1): shifted down, other bits masked."""
+    shift = module.high + 1 - module.stored
+    found: StoredPixels = np.right_shift(stored, stored.dtype.type(shift)) if shift else stored
+    if module.stored < module.allocated and int(found.max()) >= module.codes:  # rarely: looking is quicker than a copy
+        found = np.bitwise_and(found, found.dtype.type(module.codes - 1))
+    return found
 
 
-def _fits(ends: tuple[int, int], form: ImagePixelModule) -> bool:
-    low, high = (-form.codes // 2, form.codes // 2 - 1) if form.signed else (0, form.codes - 1)
-    return low <= ends[0] and ends[1] <= high
-
-
-def _padding_codes(elements: Elements, form: ImagePixelModule) -> NDArray[np.intp] | None:
-    ends = luts.padding(elements, form)
-    if ends is None or not _fits(ends, form):
+def _padding_mask(
+    stored: StoredPixels, padding: tuple[int, int] | None, module: ImagePixelModule
+) -> NDArray[np.bool_] | None:
+    """(H, W), True where a pixel is padding that needs more bits than are stored, so that no code stands for it; else None."""
+    cut = module.high + 1 == module.stored < module.allocated
+    if padding is None or not cut or _fits(padding, module):
         return None
-    return np.arange(ends[0], ends[1] + 1) % form.codes
+    cells: NDArray[np.integer] = stored
+    if module.signed:
+        cells = stored.view(np.int8) if module.allocated == 8 else stored.view(np.int16)
+    return (cells >= padding[0]) & (cells <= padding[1])
+
+
+def _fits(padding: tuple[int, int], module: ImagePixelModule) -> bool:
+    low, high = (-module.codes // 2, module.codes // 2 - 1) if module.signed else (0, module.codes - 1)
+    return low <= padding[0] and padding[1] <= high
+
+
+def _padding_codes(padding: tuple[int, int] | None, module: ImagePixelModule) -> NDArray[np.intp]:
+    """(n,) the codes that stand for padding; none when it has no code."""
+    if padding is None or not _fits(padding, module):
+        return np.empty(0, np.intp)
+    return np.arange(padding[0], padding[1] + 1) % module.codes
 
 
 def _without_window(
-    codes: StoredPixels,
-    padding_mask: NDArray[np.bool_] | None,
-    measured: tuple[luts.Values, bool],
-    pad: NDArray[np.intp] | None,
-    form: ImagePixelModule,
+    codes: StoredPixels, measured: tuple[luts.Values, bool], padding_codes: NDArray[np.intp], module: ImagePixelModule
 ) -> tuple[luts.Values, str]:
     """8-bit values were made to be shown as they are; deeper ones need a range, and the picture's own is taken."""
     values, by_table = measured
-    if form.stored <= 8 and not by_table:
+    if module.stored <= 8 and not by_table:
         return luts.full_range(values), "8-bit values are shown as they are"
-    counts = _counted(codes if padding_mask is None else codes[~padding_mask], form.codes)
-    if pad is not None:
-        counts[pad] = 0
+    counts = _counted(codes, module.codes)
+    counts[padding_codes] = 0
     shown, (low, high) = luts.by_percentiles(values, counts)
     return shown, f"values from {low:g} to {high:g} are shown (percentiles 0.5 and 99.5)"
 
@@ -204,7 +202,7 @@ def _grey_of_colour(stored: StoredPixels, photometric: str, label: str) -> tuple
         luma /= 255
         return luma, colourfulness(Image.fromarray(octets, "YCbCr"))
     if photometric not in ("RGB", "YBR_ICT", "YBR_RCT"):  # the decoder has undone the latter two
-        raise ImageError(f"colours told as {photometric}", where=label, mend="RGB, YBR and palettes are read")
+        raise ImageError(f"colours stored as {photometric}", where=label, mend="RGB, YBR and palettes are read")
     image = Image.fromarray(octets, "RGB")
     grey = np.asarray(image.convert("L")).astype(np.float32)
     grey /= 255
@@ -212,26 +210,29 @@ def _grey_of_colour(stored: StoredPixels, photometric: str, label: str) -> tuple
 
 
 def _grey_of_palette(
-    stored: StoredPixels, elements: Elements, form: ImagePixelModule, label: str
+    stored: StoredPixels, elements: Elements, module: ImagePixelModule, label: str
 ) -> tuple[NDArray[np.float32], float]:
-    """Each code's colour by the three tables (C.7.6.3.1.5), as grey; and how colourful the picture is."""
-    codes, _ = _codes(stored, elements, form)
-    values = np.arange(form.codes, dtype=np.float64)
+    """float32 (H, W) of each code's colour by the three palette tables (C.7.9), weighted as a PNG's; and how colourful it is."""
+    codes = _codes(stored, module)
+    values = np.arange(module.codes, dtype=np.float64)
     bands = []
     for band in ("Red", "Green", "Blue"):
         names = (f"{band}PaletteColorLookupTableDescriptor", f"{band}PaletteColorLookupTableData")
         table = luts.lut(elements, False, label, names=names)
         bands.append(table.apply(values) / table.top)
     colours = np.stack(bands, axis=1)
-    counts = _counted(codes, form.codes)
+    counts = _counted(codes, module.codes)
     colour = float((colours.max(1) - colours.min(1)) @ counts / counts.sum())
     weights = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as for a PNG
     return _looked_up(np.clip(colours @ weights, 0, 1), codes), colour
 
 
-def _aspect(elements: Elements, told: DicomHeader, label: str) -> float:
-    """Height of a stored pixel by its width: by its spacing, else by Pixel Aspect Ratio (C.7.6.3.1.7). Raises ImageError."""
-    aspect = told.aspect
+def _aspect(elements: Elements, header: DicomHeader, label: str) -> float:
+    """Height of a stored pixel divided by its width: by its spacing, else by Pixel Aspect Ratio (C.7.6.3.1.7), else 1.
+
+    Raises ImageError for one outside 1/4 to 4.
+    """
+    aspect = header.aspect
     ratio = elements.numbers("PixelAspectRatio")
     if aspect is None and len(ratio) == 2 and min(ratio) > 0:
         aspect = ratio[0] / ratio[1]
@@ -242,28 +243,22 @@ def _aspect(elements: Elements, told: DicomHeader, label: str) -> float:
     return aspect
 
 
-def _square_size(form: ImagePixelModule, aspect: float) -> tuple[int, int]:
-    """Width and height with square pixels: the longer side of a pixel is cut, so that nothing is lost while there is room."""
-    width, height = form.columns * max(1.0, 1 / aspect), form.rows * max(1.0, aspect)
+def _square_size(module: ImagePixelModule, aspect: float) -> tuple[int, int]:
+    """Width and height in square pixels: the shorter side of a stored pixel, or larger ones where that exceeds _MAX_SQUARE."""
+    width, height = module.columns * max(1.0, 1 / aspect), module.rows * max(1.0, aspect)
     shrink = min(1.0, (_MAX_SQUARE / (width * height)) ** 0.5)
     return max(1, round(width * shrink)), max(1, round(height * shrink))
 
 
 def _squared(
-    pixels: NDArray[np.float32], form: ImagePixelModule, aspect: float, spacing: tuple[float, float] | None
+    pixels: NDArray[np.float32], module: ImagePixelModule, aspect: float, spacing: tuple[float, float] | None
 ) -> tuple[NDArray[np.float32], tuple[float, float] | None, tuple[str, ...]]:
     """The picture with square pixels, their spacing, and a note when they were not."""
     if aspect == 1:
         return pixels, spacing, ()
-    size = _square_size(form, aspect)
+    size = _square_size(module, aspect)
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
     if spacing is not None:
-        spacing = (spacing[0] * form.columns / size[0], spacing[1] * form.rows / size[1])
+        spacing = (spacing[0] * module.columns / size[0], spacing[1] * module.rows / size[1])
     note = f"pixels {aspect:.3g} times as high as wide: made square"
     return np.clip(np.asarray(image), 0, 1), spacing, (note,)
-
-
-def _damaged(label: str, error: Exception) -> ImageError:
-    """The kind of the error and not its text, which may quote the header."""
-    what = f"damaged DICOM ({type(error).__name__})"
-    return ImageError(what, where=label, mend="copy the file again from its source")
