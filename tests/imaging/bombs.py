@@ -50,10 +50,10 @@ def file(*elements: bytes, syntax: str = "1.2.840.10008.1.2.1") -> bytes:
 
 def image(side: int, pixels: bytes, *, syntax: str = "1.2.840.10008.1.2.1", bits: int = 16) -> bytes:
     """A file that promises a square picture."""
-    shorts = [(0x00280002, 1), (0x00280010, side), (0x00280011, side), (0x00280100, bits), (0x00280101, bits)]
-    words = [element(tag, b"US", struct.pack("<H", value)) for tag, value in shorts]
-    words.insert(1, element(0x00280004, b"CS", b"MONOCHROME2 "))
-    return file(*words, pixels, syntax=syntax)
+    module = {0x00280002: 1, 0x00280010: side, 0x00280011: side, 0x00280100: bits, 0x00280101: bits, 0x00280103: 0}
+    elements = [element(tag, b"US", struct.pack("<H", value)) for tag, value in module.items()]
+    elements.insert(1, element(0x00280004, b"CS", b"MONOCHROME2 "))
+    return file(*elements, pixels, syntax=syntax)
 
 
 def encapsulated(frame: bytes) -> bytes:
@@ -94,6 +94,11 @@ def j2k(side: int, *, tile: int = 0, cod: bytes = b"\x00\x00\x00\x01\x00\x05\x04
     part = b"\xff\x90" + struct.pack(">HHLBB", 10, 0, 14, 0, 1) + b"\xff\x93"
     head = b"\xff\x4f\xff\x51" + struct.pack(">H", len(size) + 2) + size
     return head + b"\xff\x52" + struct.pack(">H", len(cod) + 2) + cod + quantisation + part + b"\xff\xd9"
+
+
+def items(tag: int, value: bytes) -> bytes:
+    """A sequence without a length."""
+    return element(tag, b"SQ", value, 0xFFFFFFFF)
 
 
 def nested(depth: int, *, endless: bool, tag: int = 0x00283010) -> bytes:
@@ -144,68 +149,118 @@ def with_elements(*more: bytes, width: int = 64) -> bytes:
     return image(width, b"".join((*more, pixels)), bits=16)
 
 
-BOMBS: dict[str, Callable[[], bytes]] = {
-    "deflated zeros": lambda: deflated(300 * 2**20),
-    "nested sequences without an end": lambda: file(nested(50_000, endless=True)),
-    "nested sequences": lambda: file(nested(2_000, endless=False)),
-    "nested sequences nobody asked for": lambda: file(nested(50_000, endless=True, tag=0x00081115)),
-    "65535 x 65535 without pixels": lambda: image(65535, b""),
-    "65535 x 65535": lambda: image(65535, element(0x7FE00010, b"OW", bytes(100))),
-    "2 million elements": lambda: file(element(0x00080005, b"CS", b"") * 2_000_000),
-    "2 million items": lambda: file(element(0x00081115, b"SQ", ITEM * 2_000_000, 0xFFFFFFFF)),
-    "a long lookup table sequence": lambda: file(element(0x00283010, b"SQ", ITEM * 2_000_000)),
-    "an element longer than the file": lambda: file(element(0x00100010, b"UT", b"x", 0xFFFFFFF0)),
-    "pixels longer than the file": lambda: image(64, element(0x7FE00010, b"OW", b"x" * 10, 0xFFFFFFF0)),
-    "pixels without an end, native": lambda: image(64, element(0x7FE00010, b"OW", bytes(8192), 0xFFFFFFFF)),
-    "a fragment longer than the file": lambda: image(64, encapsulated(b"x" * 50)[:-40], syntax=UIDS["90"]),
-    "no fragment": lambda: fragments(ITEM + END),
-    "a million fragments": lambda: fragments(ITEM * 10**6 + END),
-    "private transfer syntax": lambda: image(64, encapsulated(bytes(100)), syntax="1.3.46.670589.33.1.4.1"),
-    "no transfer syntax": lambda: image(64, encapsulated(bytes(100)), syntax=""),
-    "JPEG of nothing": lambda: compressed("50", BIG, jpeg(0xC0, 8, BIG, huffman() + scan() + b"\xff\xd9"), bits=8),
-    "12-bit JPEG of nothing": lambda: compressed(
-        "51", BIG, jpeg(0xC1, 12, BIG, huffman() + huffman(1) + scan() + b"\xff\xd9")
+DAMAGED, CUT = "damaged DICOM (RecursionError)", "the compressed pixels are cut short"
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "deflated zeros": (lambda: deflated(300 * 2**20), "the deflated data set has more than 256 MiB"),
+    "nested sequences without an end": (lambda: file(nested(50_000, endless=True)), DAMAGED),
+    "nested sequences": (lambda: with_elements(nested(2_000, endless=False)), "a lookup table without a description"),
+    "nested sequences nobody asked for": (lambda: file(nested(50_000, endless=True, tag=0x00081115)), DAMAGED),
+    "65535 x 65535 without pixels": (lambda: image(65535, b""), "promises 65535 x 65535 pixels"),
+    "65535 x 65535": (
+        lambda: image(65535, element(0x7FE00010, b"OW", bytes(100))),
+        "promises 65535 x 65535 pixels",
     ),
-    "lossless JPEG of nothing": lambda: compressed(
-        "70", BIG, jpeg(0xC3, 16, BIG, huffman() + scan(b"\1\0\0") + b"\xff\xd9")
+    "2 million elements": (lambda: file(element(0x00080005, b"CS", b"") * 2_000_000), "too many elements"),
+    "2 million items": (lambda: with_elements(items(0x00283010, ITEM * 2_000_000 + END)), "too many elements"),
+    "2 million items nobody asked for": (lambda: file(items(0x00081115, ITEM * 2_000_000 + END)), "too many elements"),
+    "a long lookup table sequence": (lambda: with_elements(element(0x00283010, b"SQ", ITEM * 2_000_000)), "read"),
+    "an element longer than the file": (
+        lambda: file(element(0x00100010, b"UT", b"x", 0xFFFFFFF0)),
+        "cut short within its header",
     ),
-    "JPEG-LS of nothing": lambda: compressed("80", BIG, jpeg(0xF7, 16, BIG, scan() + b"\xff\xd9")),
-    "JPEG 2000 of nothing": lambda: compressed("90", BIG, j2k(BIG)),
-    "JPEG 2000 of tiles": lambda: compressed("90", BIG, j2k(BIG, tile=1)),
-    "JPEG 2000 of blocks": lambda: compressed("90", BIG, j2k(BIG, cod=b"\x00\x00\x00\x01\x00\x05\x00\x00\x00\x00")),
-    "JPEG 2000 of precincts": lambda: compressed(
-        "90", BIG, j2k(BIG, cod=b"\x01\x00\x00\x01\x00\x05\x04\x04\x00\x00" + b"\x11" * 6)
+    "pixels longer than the file": (
+        lambda: image(64, element(0x7FE00010, b"OW", b"x" * 10, 0xFFFFFFF0)),
+        "the pixels are cut short: 10 bytes of 8,192",
     ),
-    "a JP2 box of no length": lambda: compressed(
-        "90", 64, b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(4) + b"free" + bytes(50)
+    "pixels without an end, native": (
+        lambda: image(64, element(0x7FE00010, b"OW", bytes(8192), 0xFFFFFFFF)),
+        "compressed pixels, and a header that does not say how",
     ),
-    "RLE runs": lambda: compressed(
-        "RLE", BIG, struct.pack("<16L", 2, 64, 64 + 2 * 10**7, *[0] * 13) + b"\x81\0" * (2 * 10**7)
+    "a fragment longer than the file": (lambda: image(64, encapsulated(b"x" * 50)[:-40], syntax=UIDS["90"]), CUT),
+    "no fragment": (lambda: fragments(ITEM + END), "compressed pixels without a picture"),
+    "a million fragments": (lambda: fragments(ITEM * 10**6 + END), "lie in too many pieces"),
+    "private transfer syntax": (
+        lambda: image(64, encapsulated(bytes(100)), syntax="1.3.46.670589.33.1.4.1"),
+        "the transfer syntax 1.3.46.670589.33.1.4.1 is not read",
     ),
-    "PNG of nothing": lambda: png(BIG),
-    "a PNG too large": lambda: png(60_000),
-    "progressive scans": lambda: progressive(4000, 2000),
-    "progressive scans in DICOM": lambda: compressed("50", 2000, progressive(2000, 2000), bits=8),
-    "an empty lookup table": lambda: with_elements(lut((100, 0, 16), 0)),
-    "a lookup table of odd depth": lambda: with_elements(lut((4, 65535, 99), 8)),
-    "numbers that are none": lambda: with_elements(
-        element(0x00281050, b"DS", b"nan "), element(0x00281051, b"DS", b"1e999 ")
+    "no transfer syntax": (
+        lambda: image(64, encapsulated(bytes(100)), syntax=""),
+        "compressed pixels, and a header that does not say how",
     ),
-    "a slope of infinity": lambda: with_elements(
-        element(0x00281052, b"DS", b"1e308 "), element(0x00281053, b"DS", b"1e308 ")
+    "JPEG of nothing": (
+        lambda: compressed("50", BIG, jpeg(0xC0, 8, BIG, huffman() + scan() + b"\xff\xd9"), bits=8),
+        CUT,
     ),
-    "a window beyond all numbers": lambda: with_elements(
-        element(0x00281050, b"DS", b"1e308 "), element(0x00281051, b"DS", b"1e-308")
+    "12-bit JPEG of nothing": (
+        lambda: compressed("51", BIG, jpeg(0xC1, 12, BIG, huffman() + huffman(1) + scan() + b"\xff\xd9")),
+        CUT,
     ),
-    "an aspect of nothing": lambda: with_elements(element(0x00280034, b"IS", b"0\\0 ")),
-    "an aspect of 4 at the largest": lambda: image(
-        6900, element(0x00280034, b"IS", b"3\\1 ") + element(0x7FE00010, b"OB", bytes(6900 * 6900)), bits=8
+    "lossless JPEG of nothing": (
+        lambda: compressed("70", BIG, jpeg(0xC3, 16, BIG, huffman() + scan(b"\1\0\0") + b"\xff\xd9")),
+        CUT,
     ),
-    "the largest, 16 bits": lambda: image(BIG, element(0x7FE00010, b"OW", bytes(BIG * BIG * 2))),
-    "DICM and nothing": lambda: bytes(128) + b"DICM",
-    "DICM and noise": lambda: bytes(128) + b"DICM" + np.random.default_rng(0).bytes(100_000),
-    "JPEG 2000 cut short": lambda: jpeg_2000(dataset(picture()))[:-3000],
+    "JPEG-LS of nothing": (
+        lambda: compressed("80", BIG, jpeg(0xF7, 16, BIG, scan() + b"\xff\xd9")),
+        "damaged pixels (pyjpegls cannot decode them: RuntimeError)",
+    ),
+    "JPEG 2000 of nothing": (
+        lambda: compressed("90", BIG, j2k(BIG)),
+        "damaged pixels (pylibjpeg cannot decode them: RuntimeError)",
+    ),
+    "JPEG 2000 of tiles": (lambda: compressed("90", BIG, j2k(BIG, tile=1)), "cut into too many parts"),
+    "JPEG 2000 of blocks": (
+        lambda: compressed("90", BIG, j2k(BIG, cod=b"\x00\x00\x00\x01\x00\x05\x00\x00\x00\x00")),
+        "cut into too many parts",
+    ),
+    "JPEG 2000 of precincts": (
+        lambda: compressed("90", BIG, j2k(BIG, cod=b"\x01\x00\x00\x01\x00\x05\x04\x04\x00\x00" + b"\x11" * 6)),
+        "cut into too many parts",
+    ),
+    "a JP2 box of no length": (
+        lambda: compressed("90", 64, b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(4) + b"free" + bytes(50)),
+        "a JP2 file without its codestream",
+    ),
+    "RLE runs": (
+        lambda: compressed("RLE", BIG, struct.pack("<16L", 2, 64, 64 + 2 * 10**7, *[0] * 13) + b"\x81\0" * (2 * 10**7)),
+        "the RLE pixels unpack to more or less than the picture",
+    ),
+    "PNG of nothing": (lambda: png(BIG), "damaged PNG (image file is truncated"),
+    "a PNG too large": (lambda: png(60_000), "promises 60000 x 60000 pixels"),
+    "progressive scans": (lambda: progressive(4000, 2000), "a JPEG of 2,006 scans"),
+    "progressive scans in DICOM": (
+        lambda: compressed("50", 2000, progressive(2000, 2000), bits=8),
+        "a JPEG of 2,006 scans",
+    ),
+    "an empty lookup table": (lambda: with_elements(lut((100, 0, 16), 0)), "a lookup table that is cut short"),
+    "a lookup table of odd depth": (lambda: with_elements(lut((4, 65535, 99), 8)), "read"),
+    "numbers that are none": (
+        lambda: with_elements(element(0x00281050, b"DS", b"nan "), element(0x00281051, b"DS", b"1e999 ")),
+        "read",
+    ),
+    "a slope of infinity": (
+        lambda: with_elements(element(0x00281052, b"DS", b"1e308 "), element(0x00281053, b"DS", b"1e308 ")),
+        "slope and intercept lead beyond all numbers",
+    ),
+    "a window beyond all numbers": (
+        lambda: with_elements(element(0x00281050, b"DS", b"1e308 "), element(0x00281051, b"DS", b"1e-308")),
+        "read",
+    ),
+    "an aspect of nothing": (lambda: with_elements(element(0x00280034, b"IS", b"0\\0 ")), "read"),
+    "an aspect of 3 at the largest": (
+        lambda: image(
+            6900, element(0x00280034, b"IS", b"3\\1 ") + element(0x7FE00010, b"OB", bytes(6900 * 6900)), bits=8
+        ),
+        "read",
+    ),
+    "the largest, 16 bits": (lambda: image(BIG, element(0x7FE00010, b"OW", bytes(BIG * BIG * 2))), "read"),
+    "DICM and nothing": (lambda: bytes(128) + b"DICM", "cut short within its header"),
+    "DICM and noise": (
+        lambda: bytes(128) + b"DICM" + np.random.default_rng(0).bytes(100_000),
+        "without a picture",
+    ),
+    "JPEG 2000 cut short": (lambda: jpeg_2000(dataset(picture()))[:-3000], CUT),
 }
+"""How each is made, and what its refusal says: the reason for which it stands here. `read`: odd, and yet a picture."""
 
 
 def main(folder: Path) -> None:

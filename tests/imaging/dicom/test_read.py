@@ -339,7 +339,7 @@ BAD: dict[str, tuple[Dataset, str]] = {
     "no bits": (twelve(BitsAllocated=None), "does not say how many bits"),
     "32 bits": (twelve(BitsAllocated=32, BitsStored=32), "pixels of 32 bits"),
     "four samples": (twelve(SamplesPerPixel=4), "4 samples"),
-    "strange colours": (dataset(colours(), bits=8, PhotometricInterpretation="HSV"), "colours told as HSV"),
+    "strange colours": (dataset(colours(), bits=8, PhotometricInterpretation="HSV"), "colours stored as HSV"),
     "oblong": (twelve(PixelSpacing=[1, 0.01]), "100 times as high as wide"),
     "cut table": (twelve(VOILUTSequence=[table(CURVE[:10], 0, 12)]), ""),
 }

@@ -47,7 +47,7 @@ def _segments(data: bytes) -> list[bytes]:
             break
         (length,) = struct.unpack_from(">H", data, at)
         body, at = data[at + 2 : at + length], at + length
-        if length < 2 or len(body) != length - 2:
+        if len(body) != length - 2:  # so for a length below 2 too
             raise ValueError("cut short")
         whole = struct.pack(">BBH", 0xFF, marker, length) + body
         if marker == _FRAME and not components:
@@ -105,7 +105,7 @@ def _tables(body: bytes) -> set[int]:
             room = 2 * room - count
             if room < 0:
                 raise ValueError("a Huffman table that is no code")
-        if place > 3 or len(counts) != 16 or len(symbols) != sum(counts) or not symbols or max(symbols) > 16:
+        if place > 3 or not symbols or len(symbols) != sum(counts) or max(symbols) > 16:
             raise ValueError("a Huffman table that makes no sense")
         if len(set(symbols)) != len(symbols):
             raise ValueError("a Huffman table with a difference twice")
@@ -117,13 +117,13 @@ def _tables(body: bytes) -> set[int]:
 def _scan(body: bytes, components: dict[int, int], tables: set[int], scanned: set[int]) -> set[int]:
     """Identifiers of the components of a scan header (T.81 B.2.3): each in the frame, with a table, and not `scanned` before."""
     count = body[0]
-    if len(body) != 4 + 2 * count or not 1 <= count <= 4:
+    if not count or len(body) != 4 + 2 * count:
         raise ValueError("a scan that makes no sense")
     found = {body[1 + 2 * n] for n in range(count)}
     used = {body[2 + 2 * n] >> 4 for n in range(count)}
     predictor, end, transform = body[-3:]
     if len(found) != count or not found <= set(components) or found & scanned or not used <= tables:
         raise ValueError("a scan of what is not there")
-    if not 1 <= predictor <= 7 or end != 0 or transform >> 4 or transform > 15:
+    if not 1 <= predictor <= 7 or end != 0 or transform > 15:
         raise ValueError("a scan with an unknown predictor")
     return found

@@ -73,6 +73,8 @@ def _refusing_damage(label: str) -> Iterator[None]:
     except CxreaderError:
         raise
     except Exception as error:  # noqa: BLE001 - see above
+        if isinstance(error.__context__, CxreaderError):  # of the bounded file; pydicom hides it behind its own
+            raise error.__context__ from None
         raise ImageError(f"damaged DICOM ({type(error).__name__})", where=label, mend=COPY_AGAIN) from None
 
 
