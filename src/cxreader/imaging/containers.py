@@ -1,4 +1,4 @@
-"""What holds several images: zip archives, whose members are read as bytes, and DICOMDIRs, which name files beside them.
+"""Files that hold several images: zip archives, whose members are read as bytes, and DICOMDIRs, which name files beside them.
 
 A member is named `archive.zip!/inner/name.dcm`. Nothing is ever unpacked to the disk, a member's size is bounded before it
 is inflated, and names that lead out of an archive or a folder are refused.
@@ -46,17 +46,17 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
 
 
 def is_inner_archive(head: bytes) -> bool:
-    """True for the first bytes of a zip archive that is no document: of one that lies in another."""
+    """True for the first bytes (HEAD) of a zip archive that is no office document, as it may lie in another archive."""
     return head.startswith(ZIP) and not any(name.encode() in head for name in _DOCUMENTS)
 
 
 def is_member(name: str | os.PathLike[str]) -> bool:
-    """True for the name of a member of an archive that is there."""
+    """True for `archive!/member` where the archive exists; whether it has the member is not looked at."""
     return SEPARATOR in os.fspath(name) and _split(os.fspath(name)) is not None
 
 
 def refuse(path: str | os.PathLike[str]) -> None:
-    """Raise ImageError: a container is no image. It says what is wrong with the container first, where something is."""
+    """Raise ImageError for a container in an image's place: what it is, and where it is damaged or too large, that."""
     label = os.fspath(path)
     if _starts(path, ZIP) and _is_document(label):
         what, mend = "is a document, not an image", "give the radiograph as DICOM, PNG or JPEG"
@@ -76,7 +76,7 @@ def refuse(path: str | os.PathLike[str]) -> None:
 
 
 def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
-    """Name and first bytes of each file in an archive, hidden ones left out; no bytes where it cannot be read.
+    """Name and first HEAD bytes of each file in an archive, hidden ones left out; no bytes of one that cannot be read.
 
     Raises ImageError for an archive that is damaged, or holds too much.
     """
@@ -109,9 +109,9 @@ def read_member(name: str) -> bytes:
 
 
 def referenced(dicomdir: str | os.PathLike[str]) -> list[str]:
-    """The files that a DICOMDIR names, in its order, below its own folder (PS3.3 F). Raises ImageError for a damaged one.
+    """Paths of the files that a DICOMDIR names, in its order (PS3.3 F.3, Referenced File ID).
 
-    A name that leads elsewhere is refused.
+    Raises ImageError for a damaged one, and for a name that leads out of the DICOMDIR's folder.
     """
     label = os.fspath(dicomdir)
     folder = Path(label).parent
@@ -135,7 +135,7 @@ def is_dicomdir(path: str | os.PathLike[str]) -> bool:
 
 
 def holds_directory(head: bytes) -> bool:
-    """True for the first bytes of a DICOMDIR: by its Media Storage SOP Class UID, whatever it is called."""
+    """True for the first bytes (HEAD) of a DICOMDIR: by its Media Storage SOP Class UID, whatever the file is called."""
     at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
     return at >= 0 and head[at + 8 :].startswith(DIRECTORY_CLASS.encode())
 
@@ -151,7 +151,7 @@ def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:
 
 
 def _split(name: str) -> tuple[str, str] | None:
-    """Archive and member, at the first separator before which a file stands."""
+    """Archive and member, at the first separator whose left side is an archive; None without one."""
     at = name.find(SEPARATOR)
     while at >= 0:
         if is_archive(name[:at]):

@@ -1,4 +1,4 @@
-"""Files are opened, and folders walked, so that nothing waits, fills memory or vanishes: regular files alone, of bounded size."""
+"""Opening files and walking folders: regular files alone, of bounded size, so that nothing waits, fills memory or vanishes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COPY_AGAIN = "copy the file again from its source"
 
 
 def opened(path: str | os.PathLike[str]) -> BinaryIO:
-    """A regular file, open for reading. Raises ImageError: opening a pipe would wait, and a device may never end."""
+    """A regular file, open for reading. Raises ImageError for anything else: a pipe would wait, a device may never end."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):  # noqa: PTH112, PTH116 - any name
             what = "is no regular file, but a pipe or a device"
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str]) -> bytes:
 
 
 def below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Everything below `folder` that is no folder, in order, hidden names left out; and the folders that cannot be opened.
+    """All below `folder` that is no folder, sorted, hidden names left out; and, sorted, the folders that cannot be opened.
 
     Linked folders are walked too, each folder once, by its own name rather than by a link's.
     """

@@ -17,11 +17,11 @@ class Radiograph:
     """A grey picture of the chest as a radiologist sees it.
 
     `pixels`: float32 (H, W) in [0, 1], bright = dense (bone white, air black), row 0 at the patient's head, the patient's
-    left on the image's right. `view`: PA, AP or None when the file does not say. `spacing`: mm a pixel (x, y) or None.
-    `source`: what was read, for messages (a file's path, or `bytes`). `notes`: what a reader should know, such as an
-    unusual bit depth. `header`: what may leave a DICOM header, None for other files. `colour`: how colourful the picture
-    was, 0 (grey, whatever it was stored as) to 1: the mean of greatest less least channel. Raises ImageError for another
-    shape or type, values outside [0, 1], or a side under 32 pixels.
+    left on the image's right. `source`: what was read, for messages (a file's path, or `bytes`). `view`: `DicomHeader.view`.
+    `spacing`: mm a pixel (x, y), None when the file does not say. `notes`: lines for the reader, such as an unusual bit depth.
+    `header`: what may leave a DICOM header, None for other files. `colour`: mean over pixels of the greatest less the least
+    channel, 0 (grey, whatever it was stored as) to 1. Raises ImageError for another shape or type, values outside [0, 1],
+    or a side under MIN_SIDE pixels.
     """
 
     pixels: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""PNG and JPEG bytes become grey float arrays. Pillow decodes; the checks before and after it are ours."""
+"""PNG and JPEG files become Radiographs. Pillow decodes; the checks before and after it are ours."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 
 def decode(data: bytes, kind: str, label: str, reserve: Callable[[int], None] | None = None) -> Radiograph:
-    """The grey picture in `data`, of `kind` PNG or JPEG; `label` names it in messages, `reserve` is `read`'s.
+    """The radiograph in `data`, the bytes of a file of `kind` PNG or JPEG; `label` names it in messages.
 
-    Raises ImageError.
+    `reserve` is called with the number of pixels before they are decoded (see `read.read`). Raises ImageError for a file that is
+    damaged, holds several frames, or would cost too much.
     """
     if kind == "PNG":
         _refuse_many_chunks(data, label)
@@ -68,7 +69,10 @@ def header_size(file: BinaryIO, kind: str, label: str) -> tuple[int, int]:
 
 
 def colourfulness(image: Image.Image) -> float:
-    """The mean over pixels of greatest less least channel, in [0, 1], at no more than 64 x 64 of them; 0 for grey."""
+    """Mean over pixels of the greatest less the least channel of red, green and blue, in [0, 1]; 0 for grey.
+
+    Sampled at no more than 64 x 64 pixels.
+    """
     if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;"):
         return 0.0
     small = image.resize((min(64, image.width), min(64, image.height)), Image.Resampling.NEAREST)
@@ -77,7 +81,7 @@ def colourfulness(image: Image.Image) -> float:
 
 
 def _open(file: BinaryIO, kind: str, label: str) -> Image.Image:
-    """Only the header is parsed. The decoder's class is called, not Image.open, whose own bomb check only warns."""
+    """The picture, its header parsed alone. The decoder's class is called: the bomb check of Image.open only warns."""
     try:
         image = KINDS[kind](file)
     except _DAMAGE as error:
@@ -99,6 +103,7 @@ def _damaged(kind: str, label: str, error: Exception) -> ImageError:
 
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """float32 (H, W) in [0, 1] and notes; colours weighted by ITU-R BT.601, transparency laid on black."""
     if image.mode in ("I;16", "I;16B", "I"):
         return sixteen_bit(np.asarray(image))
     if image.mode == "P" or "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBa"):
@@ -112,9 +117,9 @@ def _grey(image: Image.Image) -> tuple[NDArray[np.float32], tuple[str, ...]]:
 
 
 def sixteen_bit(stored: NDArray[np.generic]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Values of 16 bits as float32 in [0, 1], and a note when fewer were used.
+    """Stored values of 16 bits, of any shape, as float32 in [0, 1], and a note when fewer bits were used.
 
-    Detectors of 10, 12 and 14 bits write 16: full scale is that of the fewest of these bits that hold the greatest value.
+    Detectors of 10, 12 and 14 bits write 16: full scale is that of the least of DEPTHS that holds the greatest value, or 16.
     """
     top = int(stored.max()) if stored.size else 0
     bits = next((bits for bits in DEPTHS if top < 1 << bits), 16) if top else 16

@@ -1,4 +1,4 @@
-"""The directory of a zip archive, read once, and bounded before zipfile makes an object of each member."""
+"""The central directory of a zip archive (PKWARE APPNOTE 4.3.12), read once, bounded before zipfile makes objects of it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,15 @@ class Directory:
 
 @lru_cache(maxsize=8)
 def listed(archive: str, size: int, changed: int) -> Directory:  # noqa: ARG001 - parts of the key
-    """What is in an archive, read once and not for each member. Raises ImageError for too much, and what zipfile raises."""
+    """What is in an archive, read once and not for each member.
+
+    `size` in bytes and `changed`, the time of change, are the file's: another file of the name is read anew. Raises ImageError
+    for more than MAX_MEMBERS members or MAX_TOTAL bytes, and what zipfile raises for a damaged archive.
+    """
     with files.opened(archive) as opened:
-        told = _count(opened, size)
-        if told > MAX_MEMBERS:
-            what = f"the archive holds {told:,} files"
+        count = _count(opened, size)
+        if count > MAX_MEMBERS:
+            what = f"the archive holds {count:,} files"
             raise ImageError(what, where=archive, mend=f"at most {MAX_MEMBERS:,} are read")
         with zipfile.ZipFile(opened) as file:
             infos = file.infolist()
@@ -46,12 +50,12 @@ def listed(archive: str, size: int, changed: int) -> Directory:  # noqa: ARG001 
         what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
         raise ImageError(what, where=archive, mend=f"at most {MAX_TOTAL // 2**30} GiB together are read")
     names = Counter(info.filename for info in infos)
-    twice = frozenset(name for name, count in names.items() if count > 1)
+    twice = frozenset(name for name, times in names.items() if times > 1)
     return Directory({info.filename: info for info in infos}, twice, len(infos))
 
 
 def _count(file: BinaryIO, size: int) -> int:
-    """How many members an archive's directory lists, before zipfile makes an object of each; 0 when it has no end record.
+    """How many members the directory of an archive of `size` bytes lists; 0 when it has no end record.
 
     The end record may lie about the number (PKWARE APPNOTE 4.3.16), so that the directory's own headers count too.
     """
@@ -60,16 +64,16 @@ def _count(file: BinaryIO, size: int) -> int:
     at = len(tail) - _END.size if tail[-_END.size :][:4] == ZIP[1] else tail.rfind(ZIP[1])
     if at < 0 or at + _END.size > len(tail):
         return 0
-    _, told, length = _END.unpack_from(tail, at)
+    _, count, length = _END.unpack_from(tail, at)
     end = size - len(tail) + at
     file.seek(max(0, end - _END_64.size - _LOCATOR))
     record = file.read(_END_64.size + _LOCATOR)
     if record.startswith(b"PK\x06\x06") and record[_END_64.size :].startswith(b"PK\x06\x07"):  # zip64
-        _, told, length = _END_64.unpack_from(record)
+        _, count, length = _END_64.unpack_from(record)
         end -= _END_64.size + _LOCATOR
-    if told > MAX_MEMBERS or length > end:  # zipfile refuses the latter
-        return int(told)
+    if count > MAX_MEMBERS or length > end:  # zipfile refuses the latter
+        return int(count)
     if length > MAX_DIRECTORY:
         return int(length) // _HEADER
     file.seek(end - length)
-    return max(int(told), file.read(length).count(b"PK\x01\x02"))
+    return max(int(count), file.read(length).count(b"PK\x01\x02"))

@@ -231,6 +231,15 @@ def test_without_a_window_robust_percentiles_are_shown_and_it_says_so() -> None:
     )
 
 
+def test_eight_bits_behind_a_modality_lut_are_shown_between_percentiles_too() -> None:
+    curve = np.rint(CURVE[::16] * 60000)
+    values = curve[picture(8)]
+    low, high = np.quantile(values, [0.005, 0.995], method="inverted_cdf")
+    radiograph = read(encoded(eight(ModalityLUTSequence=[table(curve, 0, 16)])))
+    np.testing.assert_allclose(radiograph.pixels, np.clip((values - low) / (high - low), 0, 1), atol=1e-6)
+    assert radiograph.notes[0].startswith(f"no window in the header: values from {low:g} to {high:g}")
+
+
 def test_percentiles_are_of_what_the_modality_lut_gives() -> None:
     values = picture(signed=True)
     made = dataset(values, signed=True, RescaleSlope=-2, RescaleIntercept=1000)
@@ -278,6 +287,28 @@ def test_padding_that_needs_more_bits_than_are_stored() -> None:
     np.testing.assert_array_equal(pixels[:, 30:], read(encoded(twelve())).pixels[:, 30:])
 
 
+def test_padding_beyond_the_stored_bits_counts_for_nothing_either() -> None:
+    values = picture()
+    padded = values.copy()
+    padded[:, :30] = 0xF830
+    made = dataset(padded, bits=16, BitsStored=12, HighBit=11)
+    made.add_new(0x00280120, "US", 0xF830)
+    low, high = np.quantile(values[:, 30:], [0.005, 0.995], method="inverted_cdf")
+    expected = np.clip((values[:, 30:] - low) / (high - low), 0, 1)
+    np.testing.assert_allclose(read(encoded(made)).pixels[:, 30:], expected, atol=1e-6)
+
+
+def test_a_padding_value_of_too_many_bits_means_no_cell_of_pixels_in_the_high_bits() -> None:
+    values = picture()
+    values[0, :5] = 0xF83  # in the high bits it reads 0xF830, and is a pixel all the same
+    high = {"bits": 16, "BitsStored": 12, "HighBit": 15, **WINDOW}
+    made = dataset(values << 4, **high)
+    made.add_new(0x00280120, "US", 0xF830)
+    pixels = read(encoded(made)).pixels
+    np.testing.assert_array_equal(pixels, read(encoded(dataset(values << 4, **high))).pixels)
+    assert pixels[0, 0] == 1
+
+
 def test_a_for_processing_image_is_named_in_the_notes() -> None:
     assert FOR_PROCESSING in read(encoded(twelve(PresentationIntentType="FOR PROCESSING"))).notes
     assert FOR_PROCESSING in read(encoded(twelve(SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1.1"))).notes
@@ -305,6 +336,24 @@ def test_pixels_that_are_not_square_are_made_square(
     np.testing.assert_allclose(radiograph.pixels, peer, atol=1 / 255)
     (tmp_path / "a").write_bytes(encoded(twelve(**more)))
     assert size(tmp_path / "a") == shape[::-1]
+
+
+@pytest.mark.parametrize("ratio", [[4, 1], [1, 4]])
+def test_pixels_up_to_four_times_as_long_as_wide_are_read_and_longer_ones_refused(ratio: list[int]) -> None:
+    assert read(encoded(twelve(PixelAspectRatio=ratio))).pixels.size == 4 * HEIGHT * WIDTH
+    with pytest.raises(ImageError, match=r"pixels (4\.1|0\.243902) times as high as wide"):
+        read(encoded(twelve(PixelAspectRatio=[10 * side + (side == 4) for side in ratio])))
+
+
+@pytest.mark.parametrize("high", [None, 3, 10, 16, 200])
+def test_a_high_bit_that_cannot_be_is_the_highest_of_the_stored_ones(high: int | None) -> None:
+    np.testing.assert_array_equal(read(encoded(twelve(HighBit=high))).pixels, read(encoded(twelve())).pixels)
+
+
+def test_bits_that_are_not_said_to_be_stored_are_those_allocated() -> None:
+    more = {"bits": 16, "WindowCenter": 30000, "WindowWidth": 40000}
+    silent = read(encoded(dataset(picture(16), BitsStored=None, HighBit=None, **more)))
+    np.testing.assert_array_equal(silent.pixels, read(encoded(dataset(picture(16), **more))).pixels)
 
 
 def test_window_selection_and_its_mistakes() -> None:
@@ -340,6 +389,10 @@ BAD: dict[str, tuple[Dataset, str]] = {
     "32 bits": (twelve(BitsAllocated=32, BitsStored=32), "pixels of 32 bits"),
     "four samples": (twelve(SamplesPerPixel=4), "4 samples"),
     "strange colours": (dataset(colours(), bits=8, PhotometricInterpretation="HSV"), "colours stored as HSV"),
+    "odd pairs": (
+        dataset(ybr()[:, 1:], bits=8, PhotometricInterpretation="YBR_FULL_422"),
+        "YBR_FULL_422 with an odd number of columns",
+    ),
     "oblong": (twelve(PixelSpacing=[1, 0.01]), "100 times as high as wide"),
     "cut table": (twelve(VOILUTSequence=[table(CURVE[:10], 0, 12)]), ""),
 }

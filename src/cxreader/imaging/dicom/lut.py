@@ -82,7 +82,7 @@ def voi(
         raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
         table = lut(tables[window], not by_table and bool(values.min() < 0), label)
-        return np.minimum(table.apply(values) / table.top, 1.0), ()
+        return table.apply(values) / table.top, ()
     if not count:
         unreadable = elements.text("WindowCenter") or elements.text("WindowWidth")
         return None, ("the header's window cannot be read",) if unreadable else ()
