@@ -85,6 +85,7 @@ HOSTILE = {
     "method": ("other.dcm", "compressed by method 12"),
     "large": ("large.dcm", "at most 256 are read"),
     "lies": ("lies.dcm", "damaged zip archive"),
+    "lies well": ("lies.dcm", "damaged zip archive"),
     "sum": ("sum.dcm", "damaged zip archive"),
 }
 
@@ -98,14 +99,16 @@ def hostile(path: Path, kind: str) -> str:
     if kind == "link":
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr(info, bytes(50_000_000) if kind == "lies" else DICOM)
+        file.writestr(info, bytes(50_000_000) if "lies" in kind else DICOM)
     data = bytearray(path.read_bytes())
     central = data.index(b"PK\x01\x02")
     if kind == "encrypted":
         data[central + 8] |= 1
     if kind == "large":
         data[central + 24 : central + 28] = (300 * 2**20).to_bytes(4, "little")
-    if kind == "lies":
+    if kind == "lies well":  # the sum is that of as many bytes as are unpacked of it
+        data[central + 16 : central + 20] = zlib.crc32(bytes(1001)).to_bytes(4, "little")
+    if "lies" in kind:
         data[central + 24 : central + 28] = (1000).to_bytes(4, "little")
     if kind == "sum":
         data[central + 16 : central + 20] = zlib.crc32(b"other").to_bytes(4, "little")
@@ -128,6 +131,18 @@ def test_a_member_that_must_not_be_read_is_one_row(kind: str, tmp_path: Path) ->
     assert "\n" not in str(caught.value)
 
 
+def test_a_member_without_its_own_header_is_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.dcm", DICOM)
+        file.writestr("b.dcm", DICOM)
+    data = (tmp_path / "a.zip").read_bytes()
+    at = data.rindex(b"PK\x03\x04")
+    (tmp_path / "a.zip").write_bytes(data[:at] + b"PKxx" + data[at + 4 :])
+    np.testing.assert_array_equal(read(f"{tmp_path}/a.zip!/a.dcm").pixels, read(DICOM).pixels)
+    with pytest.raises(ImageError, match="damaged zip archive"):
+        read(f"{tmp_path}/a.zip!/b.dcm")
+
+
 def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zip_directory.listed.cache_clear()
     monkeypatch.setattr(zip_directory, "MAX_TOTAL", 1000)
@@ -138,6 +153,10 @@ def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatc
     monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 3)
     with pytest.raises(ImageError, match="at most 3 "):
         read(f"{archive}!/series/IM0001")
+    monkeypatch.setattr(zip_directory, "MAX_MEMBERS", 7)
+    monkeypatch.setattr(zip_directory, "MAX_DIRECTORY", 100)  # not read to be counted: 46 bytes a member at least
+    with pytest.raises(ImageError, match="holds 8 files; at most 7 are read"):
+        read(archive)
 
 
 @pytest.mark.parametrize("zip64", [False, True])
@@ -255,6 +274,16 @@ def test_a_dicomdir_stands_for_the_files_it_names(media: Path) -> None:
         read(media / "DICOMDIR")
     with pytest.raises(ImageError, match="is a DICOMDIR, not an image"):
         read((media / "DICOMDIR").read_bytes())
+
+
+def test_names_in_capitals_are_found_in_lower_case(media: Path) -> None:
+    before = listed([str(media / "DICOMDIR")])[0]
+    for path in sorted(media.rglob("*"), reverse=True):
+        if path.name != "DICOMDIR":
+            path.rename(path.with_name(path.name.lower()))
+    files, _ = listed([str(media / "DICOMDIR")])
+    assert [Path(name) for name in files] == [media / str(Path(name).relative_to(media)).lower() for name in before]
+    assert {read(name).pixels.shape for name in files} == {(HEIGHT, WIDTH)}
 
 
 def test_a_dicomdir_is_known_by_its_content(media: Path, tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_boxes_are_drawn_on_their_edges() -> None:
     assert tuple(drawn[30, 25]) == (100, 100, 100)
 
 
+def test_a_boxs_line_is_a_200th_of_the_image_wide() -> None:
+    drawn = overlay(np.full((600, 800), 100, np.uint8), boxes=[Box("Mass", 100, 100, 300, 200)])
+    coloured = (drawn[:, 250] == BOX_COLOUR).all(axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(coloured), [100, 101, 102, 298, 299, 300])
+
+
 def test_floats_and_bytes_draw_alike() -> None:
     np.testing.assert_array_equal(overlay(GREY.astype(np.float32) / 255), overlay(GREY))
 

@@ -39,6 +39,8 @@ def test_pad_keeps_the_aspect_and_centres_on_black() -> None:
     assert spec.content(200, 100) == (0, 16, 64, 32)
     assert pixels[16:48].min() == 255
     assert pixels[:16].max() == pixels[48:].max() == 0
+    assert spec.content(200, 133) == (0, 10, 64, 43)  # 42.56 rows, 21 left to share: the lesser half above
+    assert spec.content(32, 6400) == (31, 0, 1, 64)  # 0.32 columns, and yet a picture
 
 
 @given(

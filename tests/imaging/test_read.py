@@ -78,6 +78,8 @@ def test_transparency_is_laid_on_black() -> None:
     pixels = read(_encoded(rgba)).pixels
     assert pixels[:, :32].max() == 0
     np.testing.assert_allclose(pixels[:, 32:], 200 / 255, atol=1 / 255)
+    grey = read(_encoded(Image.fromarray(RAMP), transparency=255)).pixels  # one value of grey is transparent
+    np.testing.assert_allclose(grey, np.where(RAMP == 255, 0, RAMP / 255), atol=1e-6)
 
 
 def test_a_palette_with_transparency_is_read() -> None:
@@ -125,6 +127,21 @@ def test_bad_content_is_one_line_with_what_where_and_the_mend(name: str, tmp_pat
     assert message.startswith(str(path))
     assert caught.value.mend
     assert "\n" not in message
+
+
+def test_fifty_million_pixels_are_read_and_no_more() -> None:
+    with pytest.raises(ImageError, match="damaged PNG"):  # decoded, and found empty
+        read(_png_header(10_000, 5_000))
+    with pytest.raises(ImageError, match="promises 10000 x 5001 pixels; at most 50 million are read"):
+        read(_png_header(10_000, 5_001))
+
+
+def test_a_png_of_too_many_chunks_is_a_bomb() -> None:
+    data = _encoded(Image.fromarray(RAMP))
+    chunk = bytes(4) + b"prVt" + struct.pack(">I", zlib.crc32(b"prVt"))
+    assert read(data[:33] + chunk * 1000 + data[33:]).width == 64  # behind IHDR
+    with pytest.raises(ImageError, match="a PNG of too many chunks; such a file is a bomb"):
+        read(data[:33] + chunk * 65_536 + data[33:])
 
 
 def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:

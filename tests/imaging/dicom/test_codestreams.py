@@ -73,21 +73,20 @@ def test_a_jpeg_that_lies(data: bytes, kind: str, what: str) -> None:
 
 def test_fill_bytes_and_bare_markers_stand_before_a_frame() -> None:
     data = dct(8)
-    assert codestreams.check_jpeg(data[:2] + b"\xff\xff\xff\x01\xff\xd3" + data[2:], "DCT", SIZE, "a") == 8
+    assert codestreams.check_jpeg(data[:2] + b"\xff\xff\x01\xff\xd3" + data[2:], "DCT", SIZE, "a") == 8
 
 
-@pytest.mark.parametrize("kind", ["lossless", "JPEG-LS"])
-def test_a_lossless_picture_has_a_bit_for_each_value(kind: str) -> None:
-    """64 x 64 values are 512 bytes at least; a JPEG-LS run has no such bound."""
-    marker = 0xC3 if kind == "lossless" else 0xF7
-    head = jpeg(marker, 12, 64, b"")
-    short, enough = (head + bytes(n - len(head) - 2) + EOI for n in (511, 512))
-    assert codestreams.check_jpeg(enough, kind, SIZE, "a") == 12
-    if kind == "JPEG-LS":
-        assert codestreams.check_jpeg(short, kind, SIZE, "a") == 12
-    else:
-        with pytest.raises(ImageError, match="the compressed pixels are cut short"):
-            codestreams.check_jpeg(short, kind, SIZE, "a")
+@pytest.mark.parametrize(("marker", "kind", "least"), [(0xC3, "lossless", 131_072), (0xC1, "DCT", 2048)])
+def test_a_jpeg_has_a_bit_for_each_value_or_for_each_block_of_64(marker: int, kind: str, least: int) -> None:
+    head, size = jpeg(marker, 12, 1024, b""), (1024, 1024, 1)
+    short, enough = (head + bytes(n - len(head) - 2) + EOI for n in (least - 1, least))
+    assert codestreams.check_jpeg(enough, kind, size, "a") == 12
+    with pytest.raises(ImageError, match="the compressed pixels are cut short"):
+        codestreams.check_jpeg(short, kind, size, "a")
+
+
+def test_a_run_of_jpeg_ls_may_be_shorter() -> None:
+    assert codestreams.check_jpeg(jpeg(0xF7, 12, 64, bytes(40) + EOI), "JPEG-LS", SIZE, "a") == 12
 
 
 def with_fields(data: bytes, **fields: int) -> bytes:
@@ -164,6 +163,7 @@ def test_a_segment_of_four_bytes(segment: bytes) -> None:
         (rle(b"\x03abc"), "unpack to more or less"),  # a literal that goes on behind the end
         (rle(b"\xfd"), "unpack to more or less"),  # a run of nothing
         (rle(b"\xfca"), "unpack to more or less"),
+        (rle(b"\x80" * 65_539 + b"\x03abcd"), "unpack to more or less"),  # no more packets are counted than may be
     ],
 )
 def test_rle_that_is_not_the_picture(data: bytes, what: str) -> None:

@@ -158,6 +158,21 @@ def test_the_patient_orientation_is_of_letters_an_axis(told: list[str], orientat
     assert (found.patient_orientation, found.lateral) == (orientation, lateral)
 
 
+@pytest.mark.parametrize(
+    ("spacing", "expected"),
+    [("0.2\\0.1", (0.1, 0.2)), ("0.2\\x\\0.1", None), ("0.2", None), ("0\\0.1", None), ("0.2\\1000", None)],
+)
+def test_a_spacing_is_two_numbers_of_mm(spacing: str, expected: tuple[float, float] | None) -> None:
+    made = dataset(picture())
+    made.add_new(0x00280030, "LO", spacing)
+    assert read_header(encoded(made)).spacing == expected
+
+
+def test_the_spacing_at_the_detector_stands_in_for_that_of_the_patient() -> None:
+    assert header(ImagerPixelSpacing=[0.4, 0.3]).spacing == (0.3, 0.4)
+    assert header(ImagerPixelSpacing=[0.4, 0.3], PixelSpacing=[0.2, 0.1]).spacing == (0.1, 0.2)
+
+
 def test_a_body_part_is_one_whoever_is_called_so() -> None:
     assert header(PatientName="Chest^Phantom", PatientID="CHEST").body_part == "CHEST"
     assert header(BodyPartExamined="ribcage").body_part == "RIBCAGE"
@@ -276,6 +291,10 @@ def test_a_header_is_read_without_its_pixels(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
     with pytest.raises(ImageError, match="not a DICOM file"):
         read_header(tmp_path / "a.png")
+    (tmp_path / "short").write_bytes(b"\x08\0\x16\0UI\x04\x001.2\0\x08\0\x18\0UI\x04\x001.3\0")  # less than a preamble
+    assert read_header(tmp_path / "short").sop_instance_uid == "1.3"
+    with pytest.raises(ImageError, match="without a picture"):
+        size(tmp_path / "short")
 
 
 @pytest.mark.real

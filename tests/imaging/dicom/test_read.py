@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +423,22 @@ def test_path_bytes_and_data_set_give_the_same(tmp_path: Path) -> None:
         read(3)  # type: ignore[arg-type]
 
 
+def test_pixels_without_a_vr_in_an_explicit_file_are_found() -> None:
+    data = encoded(twelve())
+    at = data.rindex(b"\xe0\x7f\x10\0OW\0\0")
+    implicit = data[: at + 4] + data[at + 8 :]  # tag, length and value: no VR, and no two bytes behind it
+    np.testing.assert_array_equal(read(implicit).pixels, read(data).pixels)
+
+
+@pytest.mark.parametrize("vr", ["OB", "OW"])
+def test_eight_bits_in_big_endian_words_are_swapped_in_a_data_set_too(vr: str) -> None:
+    made, expected = eight(), read(encoded(eight())).pixels
+    made.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.2")
+    octets = np.frombuffer(made.PixelData, np.uint8)
+    made.add_new(0x7FE00010, vr, octets.tobytes() if vr == "OB" else octets.reshape(-1, 2)[:, ::-1].tobytes())
+    np.testing.assert_array_equal(read(made).pixels, expected)
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("syntax", ["+te", "+ti", "+tb"])
 @pytest.mark.parametrize("form", ["whole", "no preamble", "no meta information"])
@@ -443,6 +460,14 @@ def test_files_without_preamble_or_meta_information(syntax: str, form: str, dcmt
         bytes(4096),
         b"\x02\0\0\0UL" + b"\xff" * 200,
         b"II*\0" + bytes(200),
+        struct.pack("<HHL", 8, 5, 2000)
+        + bytes(2000)
+        + struct.pack("<HHL", 8, 8, 4)
+        + bytes(200),  # too long for a first
+        struct.pack("<HHL", 8, 0x1030, 4)
+        + bytes(4)
+        + struct.pack("<HHL", 8, 0x1032, 4)
+        + bytes(200),  # no first element
     ],
 )
 def test_what_only_begins_like_dicom_is_none(data: bytes) -> None:

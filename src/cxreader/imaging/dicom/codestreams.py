@@ -44,7 +44,7 @@ def _items(data: memoryview, label: str) -> Iterator[memoryview]:
         tag, at = group << 16 | element, at + 8
         if tag == _END:
             return
-        if tag != _ITEM or at + length > len(data):
+        if tag != _ITEM:
             break
         yield data[at : at + length]
         at += length

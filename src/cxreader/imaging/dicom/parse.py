@@ -200,7 +200,7 @@ def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
     dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
-        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated and not found)
+        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated)
     vr, length, start = _pixel_element(data, file.tell(), implicit=implicit, little=little)
     endless = length == _UNDEFINED
     pixels = memoryview(data)[start:] if endless else memoryview(data)[start : start + length]
