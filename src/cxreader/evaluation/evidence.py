@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import UsageError
 from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
 from cxreader.evaluation.calibration.report import CalibrationReport, calibration_report
@@ -61,7 +62,7 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(Plain):
     """The answers; None where it was not asked, or where the artifact holds no such rule.
 
     `auc_delong`: clustered by patient (Obuchowski 1997). `bca`: the metrics of METRIC_NAMES with BCa intervals.
@@ -80,43 +81,6 @@ class Evidence:
     labels: LabelComparison | None = None
     models: PairedComparison | None = None
     prior: PriorShift | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "auc_delong": self.auc_delong.to_dict(),
-            "bca": {name: e.to_dict() for name, e in self.bca.items()},
-            "points": [point.to_dict() for point in self.points],
-            "decision_curve": self.decision_curve.to_dict(),
-            "calibration": self.calibration.to_dict(),
-            "subgroups": self.subgroups.to_dict(),
-            "contradictions": [image.to_dict() for image in self.contradictions],
-            "conformal": None if self.conformal is None else self.conformal.to_dict(),
-            "triage": None if self.triage is None else self.triage.to_dict(),
-            "labels": None if self.labels is None else self.labels.to_dict(),
-            "models": None if self.models is None else self.models.to_dict(),
-            "prior": None if self.prior is None else self.prior.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Evidence:
-        """The inverse of `to_dict`, exactly."""
-        conformal, triage, labels, models = (values[name] for name in ("conformal", "triage", "labels", "models"))
-        prior = values["prior"]
-        return cls(
-            auc_delong=Estimate.from_dict(values["auc_delong"]),
-            bca={name: Estimate.from_dict(e) for name, e in values["bca"].items()},
-            points=tuple(AtThreshold.from_dict(point) for point in values["points"]),
-            decision_curve=DecisionCurve.from_dict(values["decision_curve"]),
-            calibration=CalibrationReport.from_dict(values["calibration"]),
-            subgroups=Subgroups.from_dict(values["subgroups"]),
-            contradictions=tuple(Contradiction.from_dict(image) for image in values["contradictions"]),
-            conformal=None if conformal is None else ConformalResult.from_dict(conformal),
-            triage=None if triage is None else Triage.from_dict(triage),
-            labels=None if labels is None else LabelComparison.from_dict(labels),
-            models=None if models is None else PairedComparison.from_dict(models),
-            prior=None if prior is None else PriorShift.from_dict(prior),
-        )
 
 
 def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) -> None:

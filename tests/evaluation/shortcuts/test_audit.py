@@ -47,7 +47,7 @@ def _estimate(low: float, high: float, value: float | None = None) -> Estimate:
 
 def _rival(name: str, auc: tuple[float, float], gain: tuple[float, float] = (0.2, 0.26)) -> BaselineComparison:
     shortcut = name in (METADATA, IMAGE_STATISTICS, BORDER, MODEL_BORDER)
-    return BaselineComparison(name, "", _estimate(*auc), _estimate(*gain), shortcut, name != IDENTITY, False)
+    return BaselineComparison(name, "", shortcut, name != IDENTITY, False, _estimate(*auc), _estimate(*gain))
 
 
 MODEL = _estimate(0.85, 0.9)

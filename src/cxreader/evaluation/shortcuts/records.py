@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final, Literal, Self
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.statistics.intervals import Estimate
@@ -36,7 +37,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineComparison:
+class BaselineComparison(Plain):
     """Something that sees no disease, beside the model on the same images.
 
     `what` it sees; its `auc`; `gain`: the model's AUC minus this one, paired. `shortcut` is True where a high AUC alone is
@@ -46,11 +47,11 @@ class BaselineComparison:
 
     name: str
     what: str
-    auc: Estimate
-    gain: Estimate
     shortcut: bool
     counts: bool
     view: bool
+    auc: Estimate
+    gain: Estimate
 
     def says(self, limits: Limits) -> str:
         """In words, what the two numbers mean."""
@@ -58,19 +59,6 @@ class BaselineComparison:
             return f"not tested: {self.auc.reason}"
         found = [_shortcut_words(self.auc, limits)] if self.shortcut else []
         return "; ".join([*found, _view_words(self.gain) if self.view else _gain_words(self.gain, limits)])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {**{k: getattr(self, k) for k in _PLAIN}, "auc": self.auc.to_dict(), "gain": self.gain.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        numbers = {name: Estimate.from_dict(values[name]) for name in ("auc", "gain")}
-        return cls(**{**values, **numbers})
-
-
-_PLAIN = ("name", "what", "shortcut", "counts", "view")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +118,8 @@ class Leakage:
         return tuple(told)
 
 
-@dataclass(frozen=True, eq=False)
-class ShortcutAudit:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShortcutAudit(Plain):
     """The verdict and what it rests on; schema 1 of `shortcuts.json`.
 
     `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` by the order of
@@ -140,6 +128,7 @@ class ShortcutAudit:
     one label alone.
     """
 
+    schema: int = SCHEMA
     verdict: Verdict
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
@@ -155,7 +144,6 @@ class ShortcutAudit:
     limits: Limits = Limits()
     warnings: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=dict)
-    schema: int = SCHEMA
 
     @property
     def line(self) -> str:
@@ -167,27 +155,6 @@ class ShortcutAudit:
         }
         return found[self.verdict]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON (no NaN); `from_dict` gives the same record back exactly."""
-        return {
-            "schema": self.schema,
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "cautions": list(self.cautions),
-            "model": self.model.to_dict(),
-            "baselines": [confounder.to_dict() for confounder in self.baselines],
-            "views": [confounder.to_dict() for confounder in self.views],
-            "best": self.best,
-            "sources": [asdict(source) for source in self.sources],
-            "n_sources": self.n_sources,
-            "coincide": self.coincide,
-            "leakage": asdict(self.leakage),
-            "counts": asdict(self.counts),
-            "limits": asdict(self.limits),
-            "warnings": list(self.warnings),
-            "provenance": dict(self.provenance),
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The audit that `to_dict` wrote. Raises DataError for another schema, and when a field is missing or wrong."""
@@ -195,18 +162,7 @@ class ShortcutAudit:
         if values.get("schema") != SCHEMA:
             raise DataError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}", mend=mend)
         try:
-            return cls(
-                **{
-                    **values,
-                    **{name: tuple(values[name]) for name in ("reasons", "cautions", "warnings")},
-                    **{name: tuple(map(BaselineComparison.from_dict, values[name])) for name in ("baselines", "views")},
-                    "model": Estimate.from_dict(values["model"]),
-                    "sources": tuple(SourceCount(**source) for source in values["sources"]),
-                    "leakage": Leakage(**values["leakage"]),
-                    "counts": Counts(**values["counts"]),
-                    "limits": Limits(**values["limits"]),
-                }
-            )
+            return super().from_dict(values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"is no audit for shortcuts ({error!r})", mend=mend) from error
 

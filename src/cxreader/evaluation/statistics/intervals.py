@@ -9,12 +9,13 @@ sorted arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.records import PredictionTable
 
@@ -30,7 +31,7 @@ BLOCK_ELEMENTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Plain):
     """A number with its interval and with what it rests on.
 
     `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `high` is infinite, with its
@@ -64,20 +65,6 @@ class Estimate:
             return f"from {self.low:.3f} on, no upper end: {self.reason}"
         joint = "-" if self.low >= 0 else " to "
         return f"{self.low:.3f}{joint}{self.high:.3f}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None, infinity the text "inf"."""
-        return {k: _plain(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Estimate:
-        """The inverse of `to_dict`, exactly."""
-        numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("value", "low", "high")}
-        return cls(**{**values, **numbers})
-
-
-def _plain(number: float) -> float | str | None:
-    return None if np.isnan(number) else str(number) if np.isinf(number) else number
 
 
 @dataclass(frozen=True, eq=False)

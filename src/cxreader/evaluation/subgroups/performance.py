@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.hypothesis_tests import holm
 from cxreader.evaluation.statistics.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
 from cxreader.evaluation.subgroups.groupings import FINDING, Grouping, groupings
@@ -28,7 +28,7 @@ SAME_NORMALS = "every finding is judged against the same normal images"
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Plain):
     """A group's metric minus the rest's, with its interval; `p` two-sided and `p_holm` adjusted, NaN where not tested.
 
     `flagged`: the adjusted p-value is below 0.05. A negative `estimate` means that the group is worse off.
@@ -39,20 +39,9 @@ class Gap:
     p_holm: float
     flagged: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        p, p_holm = (None if np.isnan(v) else v for v in (self.p, self.p_holm))
-        return {"estimate": self.estimate.to_dict(), "p": p, "p_holm": p_holm, "flagged": self.flagged}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Gap:
-        """The inverse of `to_dict`, exactly."""
-        p, p_holm = (float("nan") if values[k] is None else float(values[k]) for k in ("p", "p_holm"))
-        return cls(Estimate.from_dict(values["estimate"]), p, p_holm, values["flagged"])
-
 
 @dataclass(frozen=True, eq=False)
-class Subgroup:
+class Subgroup(Plain):
     """One group of a `dimension` (one of groups.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
 
     The rest is all other images whose value is known; of a finding all other abnormal images, against the same normal
@@ -71,26 +60,9 @@ class Subgroup:
         """The metrics whose gap is flagged."""
         return tuple(metric for metric, gap in self.gaps.items() if gap.flagged)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "dimension": self.dimension,
-            "name": self.name,
-            "metrics": {name: e.to_dict() for name, e in self.metrics.items()},
-            "gaps": {name: gap.to_dict() for name, gap in self.gaps.items()},
-            "too_small": self.too_small,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Subgroup:
-        """The inverse of `to_dict`, exactly."""
-        metrics = {name: Estimate.from_dict(e) for name, e in values["metrics"].items()}
-        gaps = {name: Gap.from_dict(gap) for name, gap in values["gaps"].items()}
-        return cls(values["dimension"], values["name"], metrics, gaps, values["too_small"])
-
 
 @dataclass(frozen=True, eq=False)
-class Subgroups:
+class Subgroups(Plain):
     """Every group in the order of groups.DIMENSIONS, judged at one operating point.
 
     `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for;
@@ -106,25 +78,6 @@ class Subgroups:
     def flagged(self) -> tuple[Subgroup, ...]:
         """The groups with a flagged gap."""
         return tuple(group for group in self.groups if group.flagged)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "point": self.point.to_dict(),
-            "groups": [group.to_dict() for group in self.groups],
-            "notes": dict(self.notes),
-            "n_tests": self.n_tests,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Subgroups:
-        """The inverse of `to_dict`, exactly."""
-        return cls(
-            point=OperatingPoint.from_dict(values["point"]),
-            groups=tuple(Subgroup.from_dict(group) for group in values["groups"]),
-            notes=dict(values["notes"]),
-            n_tests=values["n_tests"],
-        )
 
 
 def subgroups(

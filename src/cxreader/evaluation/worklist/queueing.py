@@ -8,14 +8,14 @@ and one reader the means are those of A. Cobham (Operations Research 2, 1954, 70
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from cxreader.codec import Plain, key
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.statistics.intervals import LEVEL, Estimate
 from cxreader.evaluation.worklist.policies import FIRST_COME, POLICIES, WorklistPolicy, serve
@@ -23,8 +23,6 @@ from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime, 
 from cxreader.records import ABNORMAL, NORMAL, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
-T = TypeVar("T")
-U = TypeVar("U")
 N_IMAGES, N_REPLICATIONS = 2000, 200
 MOST_ARRIVALS, FEWEST_REPLICATIONS = 2_000_000, 20
 """Of recorded times no more arrivals are simulated over all replications, but for so few replications."""
@@ -33,35 +31,20 @@ MEASURES = ("mean", "p95", "maximum")
 
 
 @dataclass(frozen=True, eq=False)
-class Turnaround:
+class Turnaround(Plain):
     """Minutes from arrival to the end of the reading under one discipline: `times[who][measure]` of WHO and MEASURES.
 
     `maximum` is the mean over replications of the longest. `change` is the same minus first-come, paired; empty for
     first-come itself.
     """
 
-    policy: WorklistPolicy
+    policy: WorklistPolicy = field(metadata=key("discipline"))
     times: dict[str, dict[str, Estimate]]
     change: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        both = {name: _each(getattr(self, name), Estimate.to_dict) for name in ("times", "change")}
-        return {"discipline": asdict(self.policy), **both}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Turnaround:
-        """The inverse of `to_dict`, exactly."""
-        both = {name: _each(values[name], Estimate.from_dict) for name in ("times", "change")}
-        return cls(WorklistPolicy(**values["discipline"]), **both)
-
-
-def _each(table: Mapping[str, Mapping[str, T]], convert: Callable[[T], U]) -> dict[str, dict[str, U]]:
-    return {who: {measure: convert(value) for measure, value in row.items()} for who, row in table.items()}
-
 
 @dataclass(frozen=True, eq=False)
-class Triage:
+class Triage(Plain):
     """A worklist simulated under several disciplines, first-come first.
 
     `images_a_day` and `load` (reading minutes asked for over minutes that readers are there) describe the room, NaN where
@@ -83,30 +66,6 @@ class Triage:
     n_replications: int
     seed: int
     note: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        numbers = {name: None if np.isnan(values[name]) else values[name] for name in ("images_a_day", "load")}
-        return values | {
-            **numbers,
-            "results": [result.to_dict() for result in self.results],
-            "point": self.point.to_dict(),
-            "reading": None if self.reading is None else asdict(self.reading),
-            "shifts": [asdict(shift) | {"days": list(shift.days)} for shift in self.shifts],
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Triage:
-        """The inverse of `to_dict`, exactly."""
-        records = {
-            "results": tuple(Turnaround.from_dict(result) for result in values["results"]),
-            "point": OperatingPoint.from_dict(values["point"]),
-            "reading": None if values["reading"] is None else ReadingTime(**values["reading"]),
-            "shifts": tuple(Shift(**{**shift, "days": tuple(shift["days"])}) for shift in values["shifts"]),
-        }
-        numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("images_a_day", "load")}
-        return cls(**{**values, **records, **numbers})
 
 
 def simulate_triage(
