@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
@@ -23,7 +24,7 @@ from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
-from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_weights
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
@@ -103,6 +104,30 @@ def test_bca_is_of_the_metrics_at_the_first_point(table: PredictionTable, eviden
     assert {*ALONE, "bca"} == {field.name for field in fields(Evidence)}  # nothing is left untested
 
 
+def test_the_metrics_are_resampled_once_where_the_first_point_decides(
+    table: PredictionTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def counted(groups: NDArray[np.integer], n_resamples: int, seed: int) -> Iterator[Weights]:
+        begun.append(n_resamples)
+        return bootstrap_weights(groups, n_resamples, seed)
+
+    monkeypatch.setattr("cxreader.evaluation.statistics.intervals.bootstrap_weights", counted)
+    numbers = []
+    for points in (POINTS, POINTS[::-1]):
+        begun.clear()
+        evidence = evaluate(
+            table, POINTS[0], options=EvaluationOptions(points), baselines={"b": table.probability}, **SEED
+        ).evidence
+        assert evidence is not None
+        numbers.append(len(begun))
+        sample = Sample.of(table)
+        alone = bootstrap_bca(all_metrics(sample.label, table.probability, points[0].threshold), sample, **SEED)
+        assert evidence.bca == {name: alone[name] for name in METRIC_NAMES}
+    assert numbers[1] == numbers[0] + 1
+
+
 def test_what_is_not_asked_is_not_answered(table: PredictionTable) -> None:
     bare = gather(table, EvaluationOptions(POINTS[:1]), **SEED)
     assert (bare.conformal, bare.triage, bare.labels, bare.models) == (None, None, None, None)
@@ -173,8 +198,7 @@ def test_a_worklist_that_cannot_be_drawn_is_refused_before_any_resampling(
     def heavy(*_: Any, **__: Any) -> None:
         pytest.fail("resampled before it refused")
 
-    monkeypatch.setattr("cxreader.evaluation.evidence.bootstrap_bca", heavy)
-    monkeypatch.setattr("cxreader.evaluation.evaluate.resample", heavy)
+    monkeypatch.setattr("cxreader.evaluation.statistics.intervals.bootstrap_weights", heavy)
     one_class = replace(table, label=np.full(len(table), label))
     options = EvaluationOptions(POINTS, prevalence=0.1, room=ROOM)
     with pytest.raises(DataError, match="lack a class to draw from"):

@@ -31,6 +31,7 @@ from cxreader.evaluation.statistics.curves import (
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
     Estimate,
+    Resampled,
     Sample,
     Statistic,
     Weights,
@@ -141,8 +142,7 @@ def evaluate(
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
-    points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
     outcomes = confusion(label, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
@@ -165,17 +165,24 @@ def evaluate(
             "n_resamples": n_resamples,
             **(provenance or {}),
         },
-        evidence=None if options is None else _evidence(table, options, point, seed, n_resamples),
+        evidence=None if options is None else _evidence(table, options, point, drawn, seed, n_resamples),
         refusals=refusals,
     )
 
 
 def _evidence(
-    table: PredictionTable, options: EvaluationOptions, point: OperatingPoint, seed: int, n_resamples: int
+    table: PredictionTable,
+    options: EvaluationOptions,
+    point: OperatingPoint,
+    drawn: Resampled,
+    seed: int,
+    n_resamples: int,
 ) -> Evidence:
     """The answers; where no operating points are asked for, at the one that decides."""
     whole = replace(options, points=options.points or (point,))
-    return gather(table, whole, seed=seed, n_resamples=n_resamples)
+    same = whole.points[0].threshold == point.threshold
+    metrics = drawn.only(METRIC_NAMES) if same else None
+    return gather(table, whole, seed=seed, n_resamples=n_resamples, metrics=metrics)
 
 
 def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]]) -> Statistic:

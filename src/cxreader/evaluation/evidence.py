@@ -23,7 +23,7 @@ from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRu
 from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resampled, Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
@@ -93,20 +93,26 @@ def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) ->
 
 
 def gather(
-    table: PredictionTable, options: EvaluationOptions, *, seed: int = 0, n_resamples: int = N_RESAMPLES
+    table: PredictionTable,
+    options: EvaluationOptions,
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    metrics: Resampled | None = None,
 ) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
     `options.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision
-    curve at another prevalence (see `EvaluationOptions`). Raises TableError for points that share a name and for
+    curve at another prevalence (see `EvaluationOptions`). `metrics`: what `all_metrics` at the first point gave on the
+    table and on these resamples, where it was asked before. Raises TableError for points that share a name and for
     models of other images; DataError for a second reading of other images and, before any interval, for what
     `refuse_undrawable` refuses.
     """
     refuse_undrawable(table.label, options)
     sample, first = Sample.of(table), options.points[0]
     same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
-    metrics = all_metrics(sample.label, table.probability, first.threshold)
-    bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
+    statistic = all_metrics(sample.label, table.probability, first.threshold)
+    bca = bootstrap_bca(statistic, sample, reasons=undefined_reasons(sample.label), drawn=metrics, **same)
     return Evidence(
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},

@@ -88,8 +88,7 @@ def reliability(
     """
     bins = equal_mass_bins(probability, n_bins)
     statistic = reliability_statistic(sample.label, probability, bins)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     return reliability_from(points, draws, sample, probability, bins, n_bins)
 
 

@@ -48,8 +48,7 @@ def calibration_report(
     p = np.asarray(probability, dtype=np.float64)
     bins = equal_mass_bins(p, n_bins)
     statistic = _both(reliability_statistic(sample.label, p, bins), line_statistic(sample.label, p))
-    points = statistic(np.ones((1, len(p))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     reasons = line_reasons(sample.label, p)
     line = estimates({name: points[name] for name in reasons}, draws, sample, reasons=reasons)
     return CalibrationReport(

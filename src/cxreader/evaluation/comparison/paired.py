@@ -19,8 +19,9 @@ from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.delong import Placements
 from cxreader.evaluation.statistics.hypothesis_tests import HypothesisTest, holm, mcnemar
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, estimates, resample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
+from cxreader.evaluation.statistics.side_by_side import side_by_side, value_name
 from cxreader.records import PredictionTable
 
 Floats = NDArray[np.float64]
@@ -118,13 +119,15 @@ def compare_models(
     adjusted = {what: holm([test[what].p_value for test in tests]) for what in TESTED}
     return PairedComparison(
         auc={name: placements.estimate(k) for k, name in enumerate(names)},
-        metrics={name: {metric: found[f"{metric} {k}"] for metric in METRIC_NAMES} for k, name in enumerate(names)},
+        metrics={
+            name: {metric: found[value_name(metric, k)] for metric in METRIC_NAMES} for k, name in enumerate(names)
+        },
         pairs=tuple(
             ModelPair(
                 first=names[i],
                 second=names[j],
                 auc=areas[at][0],
-                differences={metric: found[f"{metric} {i} {j}"] for metric in METRIC_NAMES},
+                differences={metric: found[value_name(metric, i, j)] for metric in METRIC_NAMES},
                 tests=tests[at],
                 adjusted_p={what: float(values[at]) for what, values in adjusted.items()},
             )
@@ -155,19 +158,11 @@ def _bootstrap(
     n_resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """`METRIC i` of each model and `METRIC i j`, model i minus model j, of each pair, from the same resamples."""
+    """Every metric of each model and of each pair, named by `value_name`, from the same resamples."""
     models = [all_metrics(sample.label, p, t) for p, t in zip(columns, thresholds, strict=True)]
-
-    def statistic(weight: Weights) -> dict[str, Floats]:
-        rows = [model(weight) for model in models]
-        values = {f"{metric} {i}": row[metric] for i, row in enumerate(rows) for metric in METRIC_NAMES}
-        return values | {
-            f"{metric} {i} {j}": rows[i][metric] - rows[j][metric] for i, j in pairs for metric in METRIC_NAMES
-        }
-
+    statistic = side_by_side(models, pairs, METRIC_NAMES)
     reasons = undefined_reasons(sample.label)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     return estimates(points, draws, sample, reasons={name: reasons.get(name.split()[0], "no image") for name in points})
 
 

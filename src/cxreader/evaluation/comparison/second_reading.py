@@ -104,8 +104,7 @@ def compare_labels(
     before = Sample(whole.label[twice], whole.groups[twice], whole.patients_known)
     after = Sample(own[twice], whole.groups[twice], whole.patients_known)
     statistic = _everything(before.label, after.label, table.probability[twice], point.threshold)
-    points = statistic(np.ones((1, len(before.label))))
-    draws = resample(statistic, before.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, before, n_resamples=n_resamples, seed=seed)
     reasons = _reasons(before.label, after.label, points)
     old, new = (estimates(points, draws, sample, reasons=reasons) for sample in (before, after))
     one, other = before.label == 1, after.label == 1

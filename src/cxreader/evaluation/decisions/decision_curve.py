@@ -86,8 +86,7 @@ def decision_curve(
     if len(thresholds) == 0 or not ((thresholds > 0) & (thresholds < 1)).all():
         raise TableError("a threshold probability lies not between 0 and 1", mend="leave 0 and 1 themselves out")
     statistic = _net_benefit(sample.label, probability, thresholds, prevalence)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     nowhere = np.full((2, len(thresholds)), np.nan)
     low, high = band(draws["model"]) if draws else nowhere
     advantage_low, advantage_high = band(draws["advantage"]) if draws else nowhere

@@ -193,8 +193,7 @@ def _rivals(
     """The model's AUC, then baselines and views with theirs and with what the model gains over each."""
     others = {b.name: b.probability for b in baselines if b.probability is not None} | dict(views)
     statistic = _areas(sample, probability, others)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=dict.fromkeys(points, undefined_reasons(sample.label)["auc"]))
     for name, values in draws.items():
         undefined = np.isnan(values)

@@ -20,6 +20,7 @@ from cxreader.evaluation.statistics.intervals import (
     LEVEL,
     N_RESAMPLES,
     Estimate,
+    Resampled,
     Sample,
     Statistic,
     Weights,
@@ -95,10 +96,13 @@ def bootstrap_bca(
     seed: int = 0,
     level: float = LEVEL,
     reasons: Mapping[str, str] | None = None,
+    drawn: Resampled | None = None,
 ) -> dict[str, Estimate]:
-    """As `intervals.bootstrap` from the same resamples, with BCa in place of percentile intervals."""
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    """As `intervals.bootstrap` from the same resamples, with BCa in place of percentile intervals.
+
+    `drawn`: what `intervals.resample` gave of this statistic, sample, number and seed, where it was called before.
+    """
+    points, draws = drawn or resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, level=level, reasons=reasons)
     return bca(found, draws, jackknife(statistic, sample.groups, seed=seed) if draws else {}, level=level)
 

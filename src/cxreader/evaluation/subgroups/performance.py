@@ -16,7 +16,16 @@ from scipy.stats import norm
 
 from cxreader.codec import Plain
 from cxreader.evaluation.statistics.hypothesis_tests import holm
-from cxreader.evaluation.statistics.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
+from cxreader.evaluation.statistics.intervals import (
+    LEVEL,
+    N_RESAMPLES,
+    Estimate,
+    Resampled,
+    Sample,
+    Weights,
+    estimates,
+    resample,
+)
 from cxreader.evaluation.subgroups.groupings import FINDING, Grouping, groupings
 from cxreader.evaluation.subgroups.rates import METRICS, FindingRates, Metric, PartitionRates
 from cxreader.evaluation.subgroups.spread import NEARLY_ALL, NEARLY_PARTED, varies
@@ -100,8 +109,7 @@ def subgroups(
     def statistic(weight: Weights) -> dict[str, Floats]:
         return {f"{name}/{what}": v for name, each in rates.items() for what, v in each(weight).items()}
 
-    points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if rates else {}
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed) if rates else Resampled({}, {})
     judged, questions = [], []
     for grouping in found:
         head = f"{grouping.dimension}/"
