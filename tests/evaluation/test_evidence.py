@@ -28,8 +28,8 @@ from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
-from cxreader.evaluation.worklist.queueing import simulate_triage
 from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime
+from cxreader.evaluation.worklist.triage import simulate_triage
 from cxreader.records import OperatingPoint, PredictionTable
 
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))

@@ -27,21 +27,21 @@ from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resa
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
-from cxreader.evaluation.worklist.queueing import Triage, require_drawable, simulate_triage
 from cxreader.evaluation.worklist.reading_room import ReadingRoom
+from cxreader.evaluation.worklist.triage import Triage, require_drawable, simulate_triage
 from cxreader.records import OperatingPoint, PredictionTable
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationOptions:
-    """What the user wants to know besides. Raises UsageError for a prevalence that does not lie between 0 and 1.
+    """What is asked beyond the metrics. Raises UsageError for a prevalence that does not lie between 0 and 1.
 
-    `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
-    `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
-    its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
-    reading room whose worklist is simulated, `max_wait` in minutes after which an image goes before all others. `second`:
-    a second reading, image -> 0 or 1. `others`: further models on the same images, by name, `thresholds`
-    theirs where they were fitted, and `name` what to call this one beside them.
+    `points`: operating points to judge, the first decides; empty for the one the evaluation is made at. `prevalence`:
+    share of abnormal images, in (0, 1), where the model would work; `calibrated_at`: that of the part that calibrated its
+    probabilities. Where both are known, probabilities are shifted before net benefit is computed. `conformal`: the rule
+    fitted on `calibrate`. `room`: the reading room whose worklist is simulated; `max_wait`: minutes after which an image
+    goes before all others. `second`: a second reading, image -> 0 or 1. `others`: further models on the same images by
+    name, `thresholds`: theirs where they were fitted, `name`: what this model is called beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
@@ -63,10 +63,12 @@ class EvaluationOptions:
 
 @dataclass(frozen=True, eq=False)
 class Evidence(Plain):
-    """The answers; None where it was not asked, or where the artifact holds no such rule.
+    """What follows from a table of predictions beyond its metrics; every bootstrap interval is by patient.
 
-    `auc_delong`: clustered by patient (Obuchowski 1997). `bca`: the metrics of METRIC_NAMES with BCa intervals.
-    `points`: every operating point on test. `contradictions`: the images whose label the model contradicts most surely.
+    `auc_delong`: the AUC with DeLong's interval, clustered by patient (Obuchowski 1997). `bca`: the metrics of
+    METRIC_NAMES at the first operating point, with BCa intervals (Efron 1987). `points`: every operating point on test.
+    `contradictions`: the images whose label the model contradicts most surely. `conformal`, `triage`, `labels`, `models`
+    and `prior` are None where `EvaluationOptions` did not ask for them.
     """
 
     auc_delong: Estimate

@@ -55,9 +55,9 @@ class Reliability(Plain):
     upwards, because chance alone parts the two in every bin; a resample adds its own chance once more, so both ends
     of the percentile interval lie too high too, and where calibration is good `low` may exceed `value`. Read `high` as
     a careful upper bound, and take no `low` above 0 for a proof of miscalibration: `ece_if_calibrated` is the mean ECE
-    that chance alone would give in these bins (exact in bins of at most `EXACT_UP_TO` strangers, normal theory above; images
-    of one patient count together; NaN for one patient), and only an ECE well above it speaks. The term `reliability` below
-    is biased alike.
+    that chance alone would give in these bins (exact in bins of at most `EXACT_UP_TO` images, normal theory above; widened
+    by the design effect where patients have several images; NaN for one patient), and only an ECE well above it is
+    evidence. The term `reliability` below is biased alike.
 
     `brier` by the names of `BRIER_TERMS`: Brier score = reliability - resolution + uncertainty (Murphy, Journal of
     Applied Meteorology 12, 1973, 595-600) + within_bin_variance - within_bin_covariance (Stephenson, Coelho & Jolliffe,
@@ -195,7 +195,7 @@ def _chance(sample: Sample, probability: NDArray[np.floating], bins: NDArray[np.
     """The mean of |gap| over the bins, were the answers calibrated: `expected_gap`, widened for images of one patient.
 
     It is widened by the square root of the design effect: how much more the deviations of one patient's images in a bin
-    add up than those of strangers would.
+    add up than those of independent images would.
     """
     if len(bins) == 0 or sample.n_groups < 2:
         return float("nan")

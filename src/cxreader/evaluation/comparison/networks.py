@@ -1,7 +1,7 @@
 """Several networks judged side by side on the same images, each trained several times.
 
 A network's number is the mean over its trainings, its interval comes from resampling patients with those trainings held
-fixed, and the spread over trainings is told beside it. All numbers share their resamples, so that a difference of two
+fixed, and each training's own value stands beside it. All numbers share their resamples, so that a difference of two
 networks is paired. With many pairs some interval excludes 0 by luck: only the intervals adjusted for all pairs at once
 (C. E. Bonferroni's inequality; O. J. Dunn, Journal of the American Statistical Association 56, 1961, 52-64) may carry the
 claim that one network is better.
@@ -76,11 +76,11 @@ def compare(
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> Comparison:
-    """Judge all contenders on the images of `sample`, in its order.
+    """Judge all networks on the images of `sample`, in its order.
 
     An image is called abnormal from `threshold` on; 0.5 decides as the larger of two logits does. `prevalence` is the
     share of abnormal images to reweight to. What is undefined (a test part of one class) is NaN with its reason.
-    Raises TableError for no contender, a name given twice, another number of images than the sample's, and a
+    Raises TableError for no network, a name given twice, another number of images than the sample's, and a
     prevalence that does not lie between 0 and 1.
     """
     _check(sample, networks)
@@ -107,10 +107,10 @@ def compare(
 
 def _check(sample: Sample, networks: Sequence[NetworkRuns]) -> None:
     if not networks:
-        raise TableError("no network to compare", mend="give at least one contender")
+        raise TableError("no network to compare", mend="give at least one network")
     names = [c.name for c in networks]
     if len(set(names)) < len(names):
-        raise TableError(f"a name is given twice: {', '.join(names)}", mend="give every contender its own name")
+        raise TableError(f"a name is given twice: {', '.join(names)}", mend="give every network its own name")
     for c in networks:
         if c.probability.shape[1] != len(sample.label):
             what = f"{c.name!r} has {c.probability.shape[1]} probabilities a training for {len(sample.label)} images"

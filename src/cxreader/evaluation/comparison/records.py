@@ -168,9 +168,9 @@ class Comparison(Plain):
         behind = {d.worse for d in held if d.better == first.name}
         open_ = [row.name for row in self.rows if row.name != first.name and row.name not in behind]
         estimate, others = first.metrics[metric], len(self.rows) - 1
-        told = f"{estimate.value:.3f} ({estimate.interval})"
+        value = f"{estimate.value:.3f} ({estimate.interval})"
         over = f"over {'; '.join(open_)}" if len(open_) <= 2 else f"over {len(open_)} of the {others} others"
-        return f"The highest {_title(metric)} is {told}, {first.name}; its lead does not hold {over}."
+        return f"The highest {_title(metric)} is {value}, {first.name}; its lead does not hold {over}."
 
     def statement(self, metric: ComparedMetric = "auc") -> str:
         """Two or three sentences: what holds after adjustment, or that nothing does and nobody is the winner."""

@@ -60,7 +60,7 @@ def count_refusals(
     absent = {name: f"there is no {name} image" for name in ("normal", "abnormal")}
     found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=absent)
     shares = {name: _counted(found[name], members[name] > 0, sample) for name in WHO}
-    kinds = Counter(kind for told in reasons for kind in {reason.split(":")[0] for reason in told})
+    kinds = Counter(kind for own in reasons for kind in {reason.split(":")[0] for reason in own})
     return Refusals(shares, dict(kinds.most_common()), stated)
 
 

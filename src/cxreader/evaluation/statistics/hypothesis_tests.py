@@ -52,8 +52,7 @@ class HypothesisTest(Plain):
         """The answer of a test on this sample, whose images and patients are counted here."""
         positive = int(np.count_nonzero(sample.label == 1))
         negative = len(sample.label) - positive
-        told = dict(counts or {})
-        return cls(name, statistic, p_value, method, positive, negative, sample.n_patients, told, reason)
+        return cls(name, statistic, p_value, method, positive, negative, sample.n_patients, dict(counts or {}), reason)
 
     def __str__(self) -> str:
         if np.isnan(self.p_value):

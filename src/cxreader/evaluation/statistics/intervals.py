@@ -34,8 +34,8 @@ BLOCK_ELEMENTS = 1 << 17
 class Estimate(Plain):
     """A number with its interval and with what it rests on.
 
-    `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `high` is infinite, with its
-    reason, where so many resamples are that the interval has no upper end. `n_positive` and
+    `value`, `low` and `high` are NaN where undefined, and then `reason` says why. `high` is infinite, with its reason,
+    where more resamples are infinite than the interval leaves out above. `n_positive` and
     `n_negative` count abnormal and normal images; `n_patients` is None where no patient is known. `method` names the
     interval.
     """
@@ -69,7 +69,7 @@ class Estimate(Plain):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Who is resampled and counted: `label` (n,) 0 or 1, `groups` (n,) integers numbered from 0 (one a patient).
+    """The images of an estimate and how they cluster: `label` (n,) 0 or 1, `groups` (n,) integers from 0, one a patient.
 
     `patients_known` is False when each image stands for itself because no patient is known.
     Raises TableError when the lengths differ.

@@ -26,9 +26,9 @@ from cxreader.evaluation.statistics.intervals import (
     estimates,
     resample,
 )
+from cxreader.evaluation.subgroups.effective_sample_size import NEARLY_ALL, NEARLY_PARTED, varies
 from cxreader.evaluation.subgroups.groupings import FINDING, Grouping, groupings
 from cxreader.evaluation.subgroups.rates import METRICS, FindingRates, Metric, PartitionRates
-from cxreader.evaluation.subgroups.spread import NEARLY_ALL, NEARLY_PARTED, varies
 from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Gap(Plain):
 
 @dataclass(frozen=True, eq=False)
 class Subgroup(Plain):
-    """One group of a `dimension` (one of groups.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
+    """One group of a `dimension` (one of groupings.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
 
     The rest is all other images whose value is known; of a finding all other abnormal images, against the same normal
     ones. A finding has no specificity of its own. `too_small` counts the patients (images, where patients are not known) of a
@@ -72,7 +72,7 @@ class Subgroup(Plain):
 
 @dataclass(frozen=True, eq=False)
 class Subgroups(Plain):
-    """Every group in the order of groups.DIMENSIONS, judged at one operating point.
+    """Every group in the order of groupings.DIMENSIONS, judged at one operating point.
 
     `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for;
     a gap and the same one seen from the other side, as of women and of men, count once.
@@ -92,7 +92,7 @@ class Subgroups(Plain):
 def subgroups(
     table: PredictionTable, point: OperatingPoint, *, seed: int = 0, n_resamples: int = N_RESAMPLES
 ) -> Subgroups:
-    """Judge every group that the table's columns give (`groups.groupings`), all from the same resamples of patients.
+    """Judge every group that the table's columns give (`groupings.groupings`), all from the same resamples of patients.
 
     Raises TableError for an age or a follow-up that is no number.
     """
@@ -189,26 +189,26 @@ def _too_small(sample: Sample, images: NDArray[np.bool_], who: str) -> str | Non
 
 def _reasons(inside: NDArray[np.integer], rest: NDArray[np.integer], is_finding: bool) -> dict[str, str]:
     """Why a metric or a gap would be undefined on the whole sample."""
-    told: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for metric, classes in (("auc", (1, 0)), ("sensitivity", (1,)), ("specificity", (0,))):
         for what, images, whose in ((metric, inside, "in this group"), (f"gap {metric}", rest, "in the rest")):
             lacking = next((LABEL_NAMES[value] for value in classes if not np.any(images == value)), None)
-            told[what] = f"no {lacking} image {whose}" if lacking else told.get(metric, "undefined here")
-        if told[metric] != "undefined here":
-            told[f"gap {metric}"] = told[metric]
-    return told | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
+            reasons[what] = f"no {lacking} image {whose}" if lacking else reasons.get(metric, "undefined here")
+        if reasons[metric] != "undefined here":
+            reasons[f"gap {metric}"] = reasons[metric]
+    return reasons | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
 
 
 def _corrected(
     point: OperatingPoint, judged: list[Subgroup], questions: list[frozenset[bytes]], notes: dict[str, str]
 ) -> Subgroups:
     """Holm's adjustment over every gap that was tested; a gap and its mirror are one hypothesis."""
-    told: dict[tuple[frozenset[bytes], Metric], float] = {}
+    p_by_hypothesis: dict[tuple[frozenset[bytes], Metric], float] = {}
     for group, question in zip(judged, questions, strict=True):
         for metric, gap in group.gaps.items():
-            told.setdefault((question, metric), gap.p)
-    p_values = np.array(list(told.values()))
-    adjusted = dict(zip(told, holm(p_values).tolist(), strict=True))
+            p_by_hypothesis.setdefault((question, metric), gap.p)
+    p_values = np.array(list(p_by_hypothesis.values()))
+    adjusted = dict(zip(p_by_hypothesis, holm(p_values).tolist(), strict=True))
     corrected = []
     for group, question in zip(judged, questions, strict=True):
         gaps = {}
