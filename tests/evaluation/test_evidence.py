@@ -28,13 +28,14 @@ from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
-from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime
+from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
 from cxreader.evaluation.worklist.triage import simulate_triage
 from cxreader.records import OperatingPoint, PredictionTable
 
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
-ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
+# Few arrivals: what is tested is that the worklist is asked for, not what queueing does.
+ROOM = ReadingRoom(ReadingTime("exponential", 5.0), recorded=Arrivals(np.linspace(0, 240, 50)))
 WORKLISTS = (*POLICIES, WorklistPolicy("probability", 60.0))
 SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
