@@ -206,3 +206,13 @@ def test_lengths_and_bins_are_checked() -> None:
         reliability(Sample(np.zeros(3, dtype=int), np.arange(3)), np.zeros(2))
     with pytest.raises(TableError, match="0 bins"):
         equal_mass_bins(np.zeros(2), 0)
+
+
+def test_opposite_images_of_a_patient_do_not_make_chance_smaller() -> None:
+    """One abnormal and one normal image of each patient cancel out; chance is still that of as many independent images."""
+    label, p = np.tile([0, 1], 30), np.full(60, 0.5)
+    paired, apart = (
+        reliability(Sample(label, groups), p, n_resamples=0) for groups in (np.arange(60) // 2, np.arange(60))
+    )
+    assert paired.ece_if_calibrated == pytest.approx(apart.ece_if_calibrated)
+    assert apart.ece_if_calibrated == pytest.approx(binom(60, 0.5).expect(lambda k: abs(k - 30)) / 60)
