@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apart import answer, apart
-from cxreader.evaluation.statistics.intervals import Statistic, bootstrap_weights, resample
+from cxreader.evaluation.statistics.intervals import Sample, Statistic, bootstrap_weights, resample
 from cxreader.evaluation.statistics.metrics import all_metrics
 from cxreader.machine import keep_pages
 from measure import Row, Spread, peak_mib, ratios, take_turns
@@ -80,9 +80,9 @@ class _Readings:
     def statistic(self) -> Statistic:
         return all_metrics(self.label, self.probability, THRESHOLD)
 
-    def ours(self, resamples: int) -> dict[str, NDArray[np.float64]]:
+    def ours(self, resamples: int) -> Mapping[str, NDArray[np.float64]]:
         """Everything from the table to the resampled values, the ranking included."""
-        return resample(self.statistic(), self.groups, n_resamples=resamples)
+        return resample(self.statistic(), Sample(self.label, self.groups), n_resamples=resamples).draws
 
     def peer(self, resamples: int) -> Callable[[], object]:
         """The loop as it is usually written; which images a patient has is looked up before it."""

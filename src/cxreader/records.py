@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 
 NORMAL, ABNORMAL = 0, 1
@@ -79,7 +79,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class OperatingPoint(Plain):
     """A named threshold and where it comes from: an image is flagged abnormal when its probability >= `threshold`.
 
     `rule` says in words how it was chosen; `n_positive` and `n_negative` count the images it was fitted on. A threshold
@@ -104,15 +104,6 @@ class OperatingPoint:
     def given(cls, threshold: float) -> OperatingPoint:
         """The point of a threshold that a user typed."""
         return cls("given", float(threshold), "given by the user", 0, 0, "given")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cxreader.atomic import write_whole
 from cxreader.errors import DataError, StorageError, TableError
 from cxreader.evaluation.decisions.operating_points import youden
 from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
+from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES
 from cxreader.records import OperatingPoint, PredictionTable
@@ -113,6 +114,7 @@ def test_a_baseline_of_another_length_is_refused() -> None:
 
 def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     values = json.loads(evaluate(_table(), 0.5, n_resamples=5).to_json())
+    full = json.loads(evaluate(_table(), 0.5, n_resamples=5, options=EvaluationOptions()).to_json())
     with pytest.raises(DataError, match="schema 7 is not 3"):
         Evaluation.from_json(json.dumps(values | {"schema": 7}))
     (tmp_path / "e.json").write_text("{", encoding="utf-8")
@@ -122,6 +124,11 @@ def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
         Evaluation.load(tmp_path / "none.json")
     with pytest.raises(DataError, match="is no evaluation"):
         Evaluation.from_json("[]")
+    with pytest.raises(DataError, match=r"e\.json: is no evaluation \(TypeError\(\"Counts has no 'videos'\"\)\)"):
+        Evaluation.from_json(json.dumps(values | {"counts": values["counts"] | {"videos": 1}}), where="e.json")
+    damaged = full["evidence"] | {"calibration": {"line": full["evidence"]["calibration"]["line"]}}
+    with pytest.raises(DataError, match=r"e\.json: is no evaluation \(KeyError\('reliability'\)\)"):
+        Evaluation.from_json(json.dumps(full | {"evidence": damaged}), where="e.json")
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
@@ -23,17 +24,18 @@ from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
-from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_weights
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
-from cxreader.evaluation.worklist.queueing import simulate_triage
-from cxreader.evaluation.worklist.reading_room import ReadingRoom, ReadingTime
+from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
+from cxreader.evaluation.worklist.triage import simulate_triage
 from cxreader.records import OperatingPoint, PredictionTable
 
 POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in", 0.7, "r", 50, 50))
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
-ROOM = ReadingRoom(ReadingTime("exponential", 5.0), rate=150.0)
+# Few arrivals: what is tested is that the worklist is asked for, not what queueing does.
+ROOM = ReadingRoom(ReadingTime("exponential", 5.0), recorded=Arrivals(np.linspace(0, 240, 50)))
 WORKLISTS = (*POLICIES, WorklistPolicy("probability", 60.0))
 SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
@@ -101,6 +103,30 @@ def test_bca_is_of_the_metrics_at_the_first_point(table: PredictionTable, eviden
     assert evidence.bca == {name: alone[name] for name in METRIC_NAMES}
     assert evidence.bca["recall"].value == evidence.points[0].rates["sensitivity"].value
     assert {*ALONE, "bca"} == {field.name for field in fields(Evidence)}  # nothing is left untested
+
+
+def test_the_metrics_are_resampled_once_where_the_first_point_decides(
+    table: PredictionTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def counted(groups: NDArray[np.integer], n_resamples: int, seed: int) -> Iterator[Weights]:
+        begun.append(n_resamples)
+        return bootstrap_weights(groups, n_resamples, seed)
+
+    monkeypatch.setattr("cxreader.evaluation.statistics.intervals.bootstrap_weights", counted)
+    numbers = []
+    for points in (POINTS, POINTS[::-1]):
+        begun.clear()
+        evidence = evaluate(
+            table, POINTS[0], options=EvaluationOptions(points), baselines={"b": table.probability}, **SEED
+        ).evidence
+        assert evidence is not None
+        numbers.append(len(begun))
+        sample = Sample.of(table)
+        alone = bootstrap_bca(all_metrics(sample.label, table.probability, points[0].threshold), sample, **SEED)
+        assert evidence.bca == {name: alone[name] for name in METRIC_NAMES}
+    assert numbers[1] == numbers[0] + 1
 
 
 def test_what_is_not_asked_is_not_answered(table: PredictionTable) -> None:
@@ -173,8 +199,7 @@ def test_a_worklist_that_cannot_be_drawn_is_refused_before_any_resampling(
     def heavy(*_: Any, **__: Any) -> None:
         pytest.fail("resampled before it refused")
 
-    monkeypatch.setattr("cxreader.evaluation.evidence.bootstrap_bca", heavy)
-    monkeypatch.setattr("cxreader.evaluation.evaluate.resample", heavy)
+    monkeypatch.setattr("cxreader.evaluation.statistics.intervals.bootstrap_weights", heavy)
     one_class = replace(table, label=np.full(len(table), label))
     options = EvaluationOptions(POINTS, prevalence=0.1, room=ROOM)
     with pytest.raises(DataError, match="lack a class to draw from"):

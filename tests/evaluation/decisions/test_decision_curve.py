@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,13 @@ def test_bands_resample_patients_and_hold_the_curve() -> None:
     worth = np.where(probability >= 0.5, np.where(sample.label == 1, 1, -1), 0)
     half = 1.96 * worth.std() / np.sqrt(300)
     assert plain.high[49] - plain.low[49] == pytest.approx(2 * half, rel=0.08)
+
+
+def test_a_single_threshold_above_is_no_useful_stretch() -> None:
+    sample, probability = _sample()
+    curve = decision_curve(sample, probability, thresholds=np.linspace(0.1, 0.7, 7), n_resamples=0)
+    above = replace(curve, advantage_low=np.array([0.1, 0, 0.1, 0.2, -0.1, np.nan, 0.1]))
+    assert above.useful == ((curve.threshold[2], curve.threshold[3]),)
 
 
 def test_useful_stretches_are_where_the_advantage_is_sure() -> None:

@@ -33,7 +33,7 @@ from cxreader.evaluation.shortcuts.records import (
     ShortcutAudit,
     SourceCount,
 )
-from cxreader.evaluation.statistics.intervals import Estimate, Sample, paired_difference
+from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ def _estimate(low: float, high: float, value: float | None = None) -> Estimate:
 
 def _rival(name: str, auc: tuple[float, float], gain: tuple[float, float] = (0.2, 0.26)) -> BaselineComparison:
     shortcut = name in (METADATA, IMAGE_STATISTICS, BORDER, MODEL_BORDER)
-    return BaselineComparison(name, "", _estimate(*auc), _estimate(*gain), shortcut, name != IDENTITY, False)
+    return BaselineComparison(name, "", shortcut, name != IDENTITY, False, _estimate(*auc), _estimate(*gain))
 
 
 MODEL = _estimate(0.85, 0.9)
@@ -143,7 +143,7 @@ def test_every_number_is_an_auc_and_a_paired_difference_by_patient() -> None:
     assert confounder.auc.value == pytest.approx(roc_auc_score(label, border))
     sample = Sample(label, np.arange(400) // 2)
     one, other = all_metrics(label, model), all_metrics(label, border)
-    expected = paired_difference(one, other, sample, n_resamples=300)["auc"]
+    expected = bootstrap(lambda w: {"auc": one(w)["auc"] - other(w)["auc"]}, sample, n_resamples=300)["auc"]
     assert (confounder.gain.low, confounder.gain.high) == pytest.approx((expected.low, expected.high))
     assert confounder.gain.n_patients == 200
 

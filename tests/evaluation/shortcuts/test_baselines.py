@@ -66,7 +66,10 @@ def test_patient_identity_needs_patients_with_two_images() -> None:
     assert patient_identity(Sample(np.array([0, 1]), np.arange(2), False)).reason == "no patient is known"
 
 
-def test_all_baselines_are_cross_fitted_on_the_judged_images_and_say_what_they_see() -> None:
+def test_all_baselines_are_cross_fitted_on_the_judged_images_and_say_what_they_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cxreader.evaluation.shortcuts.cross_fit.STRENGTHS", (1e-3, 1e-2))
     pixels, label = _images(240, 3)
     groups = np.arange(240) // 2
     images = image_features(pixels)

@@ -52,20 +52,20 @@ def test_all_alike_counts_images_on_which_nobody_differs() -> None:
 def test_pairs_of_trainings_are_averaged_in_order_and_the_rest_stays_out() -> None:
     generator = np.random.default_rng(3)
     a, b, c = generator.random((3, 30)) < 0.5, generator.random((2, 30)) < 0.5, generator.random((1, 30)) < 0.5
-    values = agreements({"a": a, "b": b, "c": c})(np.ones((1, 30)))
+    values = agreements([a, b, c])(np.ones((1, 30)))
     assert next(iter(values)) == "all_agree"
-    assert values["kappa a and b"][0] == pytest.approx(np.mean([cohen_kappa_score(a[i], b[i]) for i in (0, 1)]))
-    assert values["kappa b and c"][0] == pytest.approx(cohen_kappa_score(b[0], c[0]))
-    assert values["agreement a and c"][0] == pytest.approx(np.mean(a[0] == c[0]))
+    assert values["kappa 0 1"][0] == pytest.approx(np.mean([cohen_kappa_score(a[i], b[i]) for i in (0, 1)]))
+    assert values["kappa 1 2"][0] == pytest.approx(cohen_kappa_score(b[0], c[0]))
+    assert values["agreement 0 2"][0] == pytest.approx(np.mean(a[0] == c[0]))
     assert values["all_agree"][0] == pytest.approx(np.mean((a[0] == b[0]) & (b[0] == c[0])))
 
 
 def test_one_network_agrees_with_itself() -> None:
-    assert agreements({"a": np.zeros((2, 4), dtype=bool)})(np.ones((1, 4))) == {"all_agree": np.ones(1)}
+    assert agreements([np.zeros((2, 4), dtype=bool)])(np.ones((1, 4))) == {"all_agree": np.ones(1)}
 
 
 def test_unequal_numbers_of_images_are_refused() -> None:
     with pytest.raises(TableError, match="same images"):
         cohen_kappa(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
     with pytest.raises(TableError, match="same images"):
-        agreements({"a": np.ones((1, 3), dtype=bool), "b": np.ones((1, 4), dtype=bool)})
+        agreements([np.ones((1, 3), dtype=bool), np.ones((1, 4), dtype=bool)])

@@ -45,7 +45,7 @@ def _scipy(data: tuple[Floats, ...], statistic: object, draws: Floats) -> tuple[
 def test_a_skewed_mean_has_the_interval_of_scipy(seed: int) -> None:
     values = np.random.default_rng(seed).exponential(size=45)
     statistic, sample = _mean_of(values), _sample(45)
-    draws = resample(statistic, sample.groups, n_resamples=999, seed=seed)["mean"]
+    draws = resample(statistic, sample, n_resamples=999, seed=seed).draws["mean"]
     found = bootstrap_bca(statistic, sample, n_resamples=999, seed=seed)["mean"]
     assert (found.low, found.high) == pytest.approx(_scipy((values,), np.mean, draws), abs=1e-12)
     percentile = bootstrap(statistic, sample, n_resamples=999, seed=seed)["mean"]
@@ -57,7 +57,7 @@ def test_resamples_that_equal_the_value_count_one_half() -> None:
     """A share of 150 takes few values, so that many resamples tie with it."""
     values = (np.arange(150) % 5 == 0).astype(np.float64)
     for seed in range(5):
-        draws = resample(_mean_of(values), np.arange(150), n_resamples=500, seed=seed)["mean"]
+        draws = resample(_mean_of(values), _sample(150), n_resamples=500, seed=seed).draws["mean"]
         assert np.mean(draws == values.mean()) > 0.05
         found = bootstrap_bca(_mean_of(values), _sample(150), n_resamples=500, seed=seed)["mean"]
         assert (found.low, found.high) == pytest.approx(_scipy((values,), np.mean, draws), abs=1e-12)
@@ -67,7 +67,7 @@ def test_resamples_that_equal_the_value_count_one_half() -> None:
 def test_ranking_metrics_have_the_interval_of_scipy(name: str, peer: object) -> None:
     label, p = _readings(1, 80)
     statistic, sample = all_metrics(label, p), Sample(label, np.arange(80))
-    draws = resample(statistic, sample.groups, n_resamples=500, seed=2)[name]
+    draws = resample(statistic, sample, n_resamples=500, seed=2).draws[name]
     found = bootstrap_bca(statistic, sample, n_resamples=500, seed=2)[name]
     expected = _scipy((label.astype(np.float64), p), peer, draws)
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
@@ -76,11 +76,11 @@ def test_ranking_metrics_have_the_interval_of_scipy(name: str, peer: object) -> 
 def test_every_metric_at_once_from_the_draws_of_the_percentile_intervals() -> None:
     label, p = _readings(5, 120)
     statistic, sample = all_metrics(label, p, 0.5), Sample(label, np.arange(120) // 2)
-    draws = resample(statistic, sample.groups, n_resamples=300, seed=1)
-    points = statistic(np.ones((1, 120)))
-    found = estimates(points, draws, sample)
-    corrected = bca(found, draws, jackknife(statistic, sample.groups))
+    drawn = resample(statistic, sample, n_resamples=300, seed=1)
+    found = estimates(*drawn, sample)
+    corrected = bca(found, drawn.draws, jackknife(statistic, sample.groups))
     assert corrected == bootstrap_bca(statistic, sample, n_resamples=300, seed=1)
+    assert corrected == bootstrap_bca(statistic, sample, n_resamples=300, seed=1, drawn=drawn)
     for name, estimate in corrected.items():
         assert estimate.value == found[name].value
         assert estimate.low < estimate.value < estimate.high

@@ -20,7 +20,7 @@ from cxreader.evaluation.statistics.curves import (
     precision_recall_curve,
     roc_curve,
 )
-from cxreader.evaluation.statistics.intervals import resample
+from cxreader.evaluation.statistics.intervals import Sample, resample
 
 
 def _sample(seed: int, n: int, levels: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -80,7 +80,7 @@ def test_band_points_lie_on_the_curve_of_the_same_weights() -> None:
 
 def test_band_holds_the_curve_and_needs_both_classes() -> None:
     label, p = _sample(1, 300, 10**6)
-    draws = resample(curve_draws(label, p), np.arange(300), n_resamples=200)
+    draws = resample(curve_draws(label, p), Sample(label, np.arange(300)), n_resamples=200).draws
     low, high = band(draws["roc"])
     here = curve_draws(label, p)(np.ones((1, 300)))["roc"][0]
     inside = (low <= here + 1e-9) & (here <= high + 1e-9)
@@ -103,7 +103,7 @@ def test_one_class_gives_an_empty_curve(label: list[int]) -> None:
 
 def test_json_round_trip() -> None:
     label, p = _sample(2, 50, 20)
-    limits = band(resample(curve_draws(label, p), np.arange(50), n_resamples=20)["roc"])
+    limits = band(resample(curve_draws(label, p), Sample(label, np.arange(50)), n_resamples=20).draws["roc"])
     roc = roc_curve(label, p, limits)
     back = RocCurve.from_dict(json.loads(json.dumps(roc.to_dict(), allow_nan=False)))
     for name, values in vars(roc).items():

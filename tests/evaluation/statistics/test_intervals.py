@@ -16,7 +16,6 @@ from cxreader.evaluation.statistics.intervals import (
     Weights,
     bootstrap,
     bootstrap_weights,
-    paired_difference,
     resample,
 )
 from cxreader.evaluation.statistics.metrics import all_metrics
@@ -107,21 +106,6 @@ def test_coverage_of_the_auc_by_patient() -> None:
     assert hit_image / 120 < 0.75
 
 
-def test_paired_difference_is_narrower_than_two_intervals_and_zero_for_the_same() -> None:
-    label, p, groups = _clustered(8, 150, 2)
-    worse = np.clip(p + np.random.default_rng(0).normal(0, 0.02, 300), 0, 1)
-    sample = Sample(label, groups)
-    difference = paired_difference(all_metrics(label, p), all_metrics(label, worse), sample, n_resamples=300)["auc"]
-    alone = bootstrap(all_metrics(label, p), sample, n_resamples=300)["auc"]
-    assert difference.low <= difference.value <= difference.high
-    assert difference.high - difference.low < 0.5 * (alone.high - alone.low)
-    same = paired_difference(all_metrics(label, p), all_metrics(label, p), sample, n_resamples=20)["auc"]
-    assert same.value == 0.0
-    assert same.reason == "every resample gives the same value, which bounds nothing"
-    turned = paired_difference(all_metrics(label, worse), all_metrics(label, p), sample, n_resamples=300)["auc"]
-    assert (turned.low, turned.high) == pytest.approx((-difference.high, -difference.low))
-
-
 def test_one_patient_has_a_value_and_no_interval() -> None:
     label = np.array([0, 1, 1])
     found = bootstrap(all_metrics(label, np.array([0.1, 0.9, 0.8]), 0.5), Sample(label, np.zeros(3, dtype=int)))
@@ -158,7 +142,8 @@ def test_resample_keeps_further_dimensions_and_order() -> None:
     def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
         return {"rows": weight[:, :2], "sum": weight.sum(axis=1)}
 
-    draws = resample(statistic, np.arange(5), n_resamples=7, seed=0)
+    points, draws = resample(statistic, Sample(np.zeros(5, dtype=int), np.arange(5)), n_resamples=7, seed=0)
+    assert points["rows"].tolist() == [[1, 1]]
     assert draws["rows"].shape == (7, 2)
     np.testing.assert_array_equal(draws["sum"], 5.0)
 

@@ -168,6 +168,15 @@ def test_too_small_a_group_is_said_and_not_tested() -> None:
     assert men.metrics["auc"].value > 0
 
 
+@pytest.mark.parametrize(("n", "too_small"), [(19, "19 abnormal images"), (20, None)])
+def test_twenty_of_a_class_are_enough(n: int, too_small: str | None) -> None:
+    label = np.concatenate([np.ones(n), np.zeros(20), np.ones(20), np.zeros(20)]).astype(int)
+    source: dict[str, NDArray[np.generic]] = {"source": np.repeat(["x", "y"], [n + 20, 40])}
+    probability = np.random.default_rng(0).random(len(label))
+    table = PredictionTable(np.arange(len(label)).astype(np.str_), label, probability, None, source)
+    assert _of(subgroups(table, HALF, n_resamples=20), "source", "x").too_small == too_small
+
+
 def test_a_group_of_one_class_is_said() -> None:
     label = np.repeat([1, 0], 40)
     source: dict[str, NDArray[np.generic]] = {"source": np.repeat(["x", "y"], 40)}

@@ -7,12 +7,13 @@ score, so it never reverses two images; all but the isotonic one keep them apart
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError, nearest
 from cxreader.evaluation.calibration.temperature import apply_temperature, fit_temperature, refuse_one_class, sigmoid
 from cxreader.evaluation.statistics.logistic import fit_logistic
@@ -44,7 +45,7 @@ class Calibrator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Temperature:
+class Temperature(Plain):
     """sigmoid(score / `temperature`): Guo et al., ICML 2017."""
 
     temperature: float
@@ -61,13 +62,9 @@ class Temperature:
         """See `Calibrator.apply`."""
         return apply_temperature(_as_logits(checked_scores(score)), self.temperature)
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `Calibrator.to_dict`."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Platt:
+class Platt(Plain):
     """sigmoid(`intercept` + `slope` * score).
 
     J. Platt, Probabilistic outputs for support vector machines, in Advances in Large Margin Classifiers, 1999; his A is
@@ -106,13 +103,9 @@ class Platt:
         """See `Calibrator.apply`."""
         return sigmoid(self.intercept + self.slope * checked_scores(score))
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `Calibrator.to_dict`."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Isotonic:
+class Isotonic(Plain):
     """The rising map nearest to the labels, straight between `scores` (k,), flat outside, with `probabilities` (k,).
 
     Zadrozny & Elkan, KDD 2002; pool adjacent violators. Raises DataError unless the scores rise strictly and the
@@ -145,10 +138,6 @@ class Isotonic:
         """See `Calibrator.apply`."""
         return np.asarray(np.interp(checked_scores(score), self.scores, self.probabilities), dtype=np.float64)
 
-    def to_dict(self) -> dict[str, Any]:
-        """See `Calibrator.to_dict`."""
-        return {**asdict(self), "scores": list(self.scores), "probabilities": list(self.probabilities)}
-
 
 _KINDS: dict[str, type[Temperature] | type[Platt] | type[Isotonic]] = {
     "temperature": Temperature,
@@ -176,8 +165,7 @@ def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
     """The inverse of a calibrator's `to_dict`, exactly. Raises DataError for an unknown method or fields that do not fit."""
     try:
         kind = _kind(str(values["method"]))
-        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return kind(**plain)
+        return kind.from_dict(values)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"is no calibration ({error})", mend=_MEND) from None
 

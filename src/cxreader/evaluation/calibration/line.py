@@ -6,14 +6,13 @@ regression, Biometrika 45, 1958, 562-565; E. W. Steyerberg, Clinical Prediction 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
 from cxreader.evaluation.statistics.logistic import fit_logistic
@@ -25,7 +24,7 @@ BOUND = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationLine:
+class CalibrationLine(Plain):
     """The regression of the label on the log odds of the probability; natural logarithms throughout.
 
     `slope`: 1 is ideal, below 1 the probabilities are too extreme, above 1 too timid, below 0 they point the wrong way.
@@ -40,16 +39,6 @@ class CalibrationLine:
     intercept: Estimate
     intercept_at_slope: Estimate
     bounded: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {name: getattr(self, name).to_dict() for name in LINE_NAMES} | {"bounded": self.bounded}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> CalibrationLine:
-        """The inverse of `to_dict`, exactly."""
-        estimates = {name: Estimate.from_dict(values[name]) for name in LINE_NAMES}
-        return cls(**estimates, bounded=values.get("bounded", 0))
 
 
 def calibration_line(

@@ -8,13 +8,12 @@ Computation 14, 2002, 21-41.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
 
@@ -25,7 +24,7 @@ _MAX_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class PriorShift:
+class PriorShift(Plain):
     """Whether probabilities meet another share of abnormal images than they were calibrated at.
 
     `calibrated_at` in (0, 1): the share in `calibrate`. `estimated`: the share here as the probabilities alone tell it.
@@ -33,15 +32,6 @@ class PriorShift:
 
     calibrated_at: float
     estimated: Estimate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {"calibrated_at": self.calibrated_at, "estimated": self.estimated.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> PriorShift:
-        """The inverse of `to_dict`, exactly."""
-        return cls(values["calibrated_at"], Estimate.from_dict(values["estimated"]))
 
 
 def shift_prevalence(probability: NDArray[np.floating], fitted: float, deployed: float) -> Floats:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
@@ -32,7 +32,7 @@ BRIER_TERMS = ("brier", "reliability", "resolution", "uncertainty", "within_bin_
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityBin:
+class ReliabilityBin(Plain):
     """One bin: its images have probabilities from `low` to `high`, both found, with the mean `mean_probability`.
 
     `observed`: the share that is abnormal, with its band by patient; it counts the images and patients of this bin.
@@ -43,23 +43,9 @@ class ReliabilityBin:
     mean_probability: float
     observed: Estimate
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "low": self.low,
-            "high": self.high,
-            "mean_probability": self.mean_probability,
-            "observed": self.observed.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ReliabilityBin:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**{**values, "observed": Estimate.from_dict(values["observed"])})
-
 
 @dataclass(frozen=True, eq=False)
-class Reliability:
+class Reliability(Plain):
     """The reliability diagram and what is computed from its bins; all in [0, 1].
 
     `bins` in rising probability: `n_bins_asked` or fewer, for images of one probability are never parted. `prevalence`
@@ -69,9 +55,9 @@ class Reliability:
     upwards, because chance alone parts the two in every bin; a resample adds its own chance once more, so both ends
     of the percentile interval lie too high too, and where calibration is good `low` may exceed `value`. Read `high` as
     a careful upper bound, and take no `low` above 0 for a proof of miscalibration: `ece_if_calibrated` is the mean ECE
-    that chance alone would give in these bins (exact in bins of at most `EXACT_UP_TO` strangers, normal theory above; images
-    of one patient count together; NaN for one patient), and only an ECE well above it speaks. The term `reliability` below
-    is biased alike.
+    that chance alone would give in these bins (exact in bins of at most `EXACT_UP_TO` images, normal theory above; widened
+    by the design effect where patients have several images; NaN for one patient), and only an ECE well above it is
+    evidence. The term `reliability` below is biased alike.
 
     `brier` by the names of `BRIER_TERMS`: Brier score = reliability - resolution + uncertainty (Murphy, Journal of
     Applied Meteorology 12, 1973, 595-600) + within_bin_variance - within_bin_covariance (Stephenson, Coelho & Jolliffe,
@@ -86,32 +72,6 @@ class Reliability:
     ece: Estimate
     ece_if_calibrated: float
     brier: dict[str, Estimate]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        return {
-            "bins": [b.to_dict() for b in self.bins],
-            "n_bins_asked": self.n_bins_asked,
-            "prevalence": self.prevalence.to_dict(),
-            "mean_probability": self.mean_probability.to_dict(),
-            "ece": self.ece.to_dict(),
-            "ece_if_calibrated": None if np.isnan(self.ece_if_calibrated) else self.ece_if_calibrated,
-            "brier": {name: estimate.to_dict() for name, estimate in self.brier.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Reliability:
-        """The inverse of `to_dict`, exactly."""
-        chance = values["ece_if_calibrated"]
-        return cls(
-            bins=tuple(ReliabilityBin.from_dict(b) for b in values["bins"]),
-            n_bins_asked=values["n_bins_asked"],
-            prevalence=Estimate.from_dict(values["prevalence"]),
-            mean_probability=Estimate.from_dict(values["mean_probability"]),
-            ece=Estimate.from_dict(values["ece"]),
-            ece_if_calibrated=float("nan") if chance is None else float(chance),
-            brier={name: Estimate.from_dict(e) for name, e in values["brier"].items()},
-        )
 
 
 def reliability(
@@ -128,8 +88,7 @@ def reliability(
     """
     bins = equal_mass_bins(probability, n_bins)
     statistic = reliability_statistic(sample.label, probability, bins)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     return reliability_from(points, draws, sample, probability, bins, n_bins)
 
 
@@ -236,7 +195,7 @@ def _chance(sample: Sample, probability: NDArray[np.floating], bins: NDArray[np.
     """The mean of |gap| over the bins, were the answers calibrated: `expected_gap`, widened for images of one patient.
 
     It is widened by the square root of the design effect: how much more the deviations of one patient's images in a bin
-    add up than those of strangers would.
+    add up than those of independent images would.
     """
     if len(bins) == 0 or sample.n_groups < 2:
         return float("nan")

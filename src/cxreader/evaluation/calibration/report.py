@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import DataError
+from cxreader.codec import Plain
 from cxreader.evaluation.calibration.line import CalibrationLine, line_reasons, line_statistic, n_bounded
 from cxreader.evaluation.calibration.reliability import (
     N_BINS,
@@ -24,23 +22,11 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class CalibrationReport:
+class CalibrationReport(Plain):
     """The reliability diagram with ECE and the Brier score apart, and the calibration slope and intercept."""
 
     reliability: Reliability
     line: CalibrationLine
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {"reliability": self.reliability.to_dict(), "line": self.line.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> CalibrationReport:
-        """The inverse of `to_dict`, exactly. Raises DataError for what is none."""
-        try:
-            return cls(Reliability.from_dict(values["reliability"]), CalibrationLine.from_dict(values["line"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"is no calibration report ({error!r})", mend="write it again") from error
 
 
 def calibration_report(
@@ -62,8 +48,7 @@ def calibration_report(
     p = np.asarray(probability, dtype=np.float64)
     bins = equal_mass_bins(p, n_bins)
     statistic = _both(reliability_statistic(sample.label, p, bins), line_statistic(sample.label, p))
-    points = statistic(np.ones((1, len(p))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     reasons = line_reasons(sample.label, p)
     line = estimates({name: points[name] for name in reasons}, draws, sample, reasons=reasons)
     return CalibrationReport(

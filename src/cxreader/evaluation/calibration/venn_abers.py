@@ -11,13 +11,14 @@ many images of like scores.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.calibration.calibrators import checked_scores
 from cxreader.evaluation.calibration.temperature import refuse_one_class
@@ -27,8 +28,8 @@ Point = tuple[int, int]
 _MEND = "fit it again on the calibrate part"
 
 
-@dataclass(frozen=True, slots=True)
-class VennAbers:
+@dataclass(frozen=True)
+class VennAbers(Plain):
     """The pair as two rising step functions of the score, which hold only their distinct steps.
 
     `p0[i]` holds from `p0_from[i - 1]` (included) up to `p0_from[i]`; `p1[i]` above `p1_to[i - 1]` up to `p1_to[i]`
@@ -58,17 +59,12 @@ class VennAbers:
         upper = np.asarray(self.p1)[np.searchsorted(self.p1_to, scores, side="left")]
         return lower, upper
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> VennAbers:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, exactly. Raises DataError for fields that do not fit."""
         try:
-            plain: dict[str, Any] = {k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in values.items()}
-            return cls(**plain)
-        except (TypeError, ValueError) as error:
+            return super().from_dict(values)
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"is no Venn-Abers record ({error})", mend=_MEND) from None
 
 

@@ -1,7 +1,7 @@
 """Several networks judged side by side on the same images, each trained several times.
 
 A network's number is the mean over its trainings, its interval comes from resampling patients with those trainings held
-fixed, and the spread over trainings is told beside it. All numbers share their resamples, so that a difference of two
+fixed, and each training's own value stands beside it. All numbers share their resamples, so that a difference of two
 networks is paired. With many pairs some interval excludes 0 by luck: only the intervals adjusted for all pairs at once
 (C. E. Bonferroni's inequality; O. J. Dunn, Journal of the American Statistical Association 56, 1961, 52-64) may carry the
 claim that one network is better.
@@ -33,6 +33,7 @@ from cxreader.evaluation.statistics.intervals import (
     LEVEL,
     N_RESAMPLES,
     Estimate,
+    Resampled,
     Sample,
     Statistic,
     Weights,
@@ -41,9 +42,9 @@ from cxreader.evaluation.statistics.intervals import (
 )
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
 from cxreader.evaluation.statistics.prevalence import PREVALENCE_METRICS, at_prevalence
+from cxreader.evaluation.statistics.side_by_side import mean_of, side_by_side, value_name
 
 Floats = NDArray[np.float64]
-_CURVES = ("roc", "precision_recall")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,29 +76,26 @@ def compare(
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> Comparison:
-    """Judge all contenders on the images of `sample`, in its order.
+    """Judge all networks on the images of `sample`, in its order.
 
     An image is called abnormal from `threshold` on; 0.5 decides as the larger of two logits does. `prevalence` is the
     share of abnormal images to reweight to. What is undefined (a test part of one class) is NaN with its reason.
-    Raises TableError for no contender, a name given twice, another number of images than the sample's, and a
+    Raises TableError for no network, a name given twice, another number of images than the sample's, and a
     prevalence that does not lie between 0 and 1.
     """
     _check(sample, networks)
     statistic = _everything(sample, networks, threshold, prevalence)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
-    found = estimates(points, draws, sample, reasons=_reasons(sample, networks, threshold))
-    pairs = list(combinations(networks, 2))
+    drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
+    found = estimates(*drawn, sample, reasons=_reasons(sample, networks, threshold))
+    pairs = list(combinations(range(len(networks)), 2))
     level = 1 - (1 - LEVEL) / max(1, len(pairs))
-    rows = tuple(_row(c, sample, threshold, points, draws, found) for c in networks)
+    rows = tuple(_row(k, network, sample, threshold, drawn, found) for k, network in enumerate(networks))
     return Comparison(
         rows=rows,
         differences=tuple(
-            _difference(metric, one, other, found, draws, level, len(pairs))
-            for metric in COMPARED
-            for one, other in combinations(rows, 2)
+            _difference(metric, pair, rows, drawn, found, level) for metric in COMPARED for pair in pairs
         ),
-        agreements=tuple(_agreement(a, b, found) for a, b in pairs),
+        agreements=tuple(_agreement(pair, networks, found) for pair in pairs),
         all_agree=replace(found["all_agree"], method=f"{found['all_agree'].method}; first training of each network"),
         threshold=threshold,
         prevalence=prevalence,
@@ -109,10 +107,10 @@ def compare(
 
 def _check(sample: Sample, networks: Sequence[NetworkRuns]) -> None:
     if not networks:
-        raise TableError("no network to compare", mend="give at least one contender")
+        raise TableError("no network to compare", mend="give at least one network")
     names = [c.name for c in networks]
     if len(set(names)) < len(names):
-        raise TableError(f"a name is given twice: {', '.join(names)}", mend="give every contender its own name")
+        raise TableError(f"a name is given twice: {', '.join(names)}", mend="give every network its own name")
     for c in networks:
         if c.probability.shape[1] != len(sample.label):
             what = f"{c.name!r} has {c.probability.shape[1]} probabilities a training for {len(sample.label)} images"
@@ -121,104 +119,84 @@ def _check(sample: Sample, networks: Sequence[NetworkRuns]) -> None:
 
 def _everything(sample: Sample, networks: Sequence[NetworkRuns], threshold: float, prevalence: float) -> Statistic:
     """All that is estimated as one statistic, so that everything shares its resamples."""
-    rows = {c.name: _mean_over_seeds(sample.label, c.probability, threshold, prevalence) for c in networks}
-    alike = agreements({c.name: c.probability >= threshold for c in networks})
+    rows = [mean_of([_training(sample.label, p, threshold, prevalence) for p in c.probability]) for c in networks]
+    alone = side_by_side(rows, list(combinations(range(len(rows)), 2)), COMPARED)
+    alike = agreements([c.probability >= threshold for c in networks])
+    return lambda weight: alone(weight) | alike(weight)
+
+
+def _training(label: NDArray[np.integer], probability: Floats, threshold: float, prevalence: float) -> Statistic:
+    """Metrics, curves and what they become at a prevalence, of one training (n,)."""
+    metrics, curves = all_metrics(label, probability, threshold), curve_draws(label, probability)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
-        values = alike(weight)
-        for name, row in rows.items():
-            values |= {f"{what} of {name}": value for what, value in row(weight).items()}
-        for a, b in combinations(rows, 2):
-            for metric in COMPARED:
-                values[f"{metric} {a} minus {b}"] = values[f"{metric} of {a}"] - values[f"{metric} of {b}"]
-        return values
-
-    return statistic
-
-
-def _mean_over_seeds(label: NDArray[np.integer], probability: Floats, threshold: float, prevalence: float) -> Statistic:
-    """Metrics, curves and what they become at a prevalence, averaged over trainings (k, n); undefined if one is."""
-    trainings = [(all_metrics(label, p, threshold), curve_draws(label, p)) for p in probability]
-
-    def statistic(weight: Weights) -> dict[str, Floats]:
-        total: dict[str, Floats] = {}
-        for metrics, curves in trainings:
-            values = metrics(weight)
-            shifted = at_prevalence(values["recall"], values["specificity"], prevalence)
-            values |= {f"{name} at prevalence": value for name, value in shifted.items()}
-            for name, value in (values | curves(weight)).items():
-                total[name] = total[name] + value if name in total else value
-        return {name: value / len(trainings) for name, value in total.items()}
+        values = metrics(weight)
+        shifted = at_prevalence(values["recall"], values["specificity"], prevalence)
+        return values | {f"{name} at prevalence": value for name, value in shifted.items()} | curves(weight)
 
     return statistic
 
 
 def _reasons(sample: Sample, networks: Sequence[NetworkRuns], threshold: float) -> dict[str, str]:
     """Why a number is undefined on the whole sample, by the statistic's names."""
-    reasons = undefined_reasons(sample.label)
-    told: dict[str, str] = {"all_agree": "no image"}
+    of_label = undefined_reasons(sample.label)
+    reasons: dict[str, str] = {"all_agree": "no image"}
     two_classes = len(np.unique(sample.label)) == 2
-    for c in networks:
+    for k, c in enumerate(networks):
         silent = int(np.count_nonzero(~(c.probability >= threshold).any(axis=1)))
-        own = dict(reasons)
+        own = dict(of_label)
         if len(sample.label):
             own["precision"] = f"no image was called abnormal in {silent} of {len(c.seeds)} trainings"
-        told |= {f"{metric} of {c.name}": reason for metric, reason in own.items()}
+        reasons |= {value_name(metric, k): reason for metric, reason in own.items()}
         for name in PREVALENCE_METRICS:
-            told[f"{name} at prevalence of {c.name}"] = own["precision"] if two_classes else reasons["auc"]
-    for a, b in combinations(networks, 2):
-        told |= {f"{metric} {a.name} minus {b.name}": reasons.get(metric, "no image") for metric in COMPARED}
-        told[f"kappa {a.name} and {b.name}"] = "both call every image the same"
-    return told
+            reasons[value_name(f"{name} at prevalence", k)] = own["precision"] if two_classes else of_label["auc"]
+    for pair in combinations(range(len(networks)), 2):
+        reasons |= {value_name(metric, *pair): of_label.get(metric, "no image") for metric in COMPARED}
+        reasons[value_name("kappa", *pair)] = "both call every image the same"
+    return reasons
 
 
 def _row(
-    network: NetworkRuns,
-    sample: Sample,
-    threshold: float,
-    points: Mapping[str, Floats],
-    draws: Mapping[str, Floats],
-    found: Mapping[str, Estimate],
+    k: int, network: NetworkRuns, sample: Sample, threshold: float, drawn: Resampled, found: Mapping[str, Estimate]
 ) -> RowResult:
-    name, label = network.name, sample.label
+    label = sample.label
     alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
     outcomes = [confusion(label, p >= threshold) for p in network.probability]
-    curves = {what: _curve(f"{what} of {name}", points, draws) for what in _CURVES}
     mean = f"mean of {len(network.seeds)} training{'s' * (len(network.seeds) > 1)}"
     return RowResult(
-        name=name,
+        name=network.name,
         seeds=network.seeds,
-        metrics={m: _told(found[f"{m} of {name}"], mean) for m in METRIC_NAMES},
+        metrics={m: _with_method(found[value_name(m, k)], mean) for m in METRIC_NAMES},
         by_seed={m: tuple(float(values[m][0]) for values in alone) for m in METRIC_NAMES},
         confusion=tuple({outcome: int(count[0]) for outcome, count in vars(c).items()} for c in outcomes),
-        at_prevalence={m: _told(found[f"{m} at prevalence of {name}"], mean) for m in PREVALENCE_METRICS},
-        **curves,
+        roc=_curve(value_name("roc", k), drawn),
+        precision_recall=_curve(value_name("precision_recall", k), drawn),
+        at_prevalence={m: _with_method(found[value_name(f"{m} at prevalence", k)], mean) for m in PREVALENCE_METRICS},
     )
 
 
-def _told(estimate: Estimate, more: str) -> Estimate:
+def _with_method(estimate: Estimate, more: str) -> Estimate:
     return replace(estimate, method=f"{estimate.method}; {more}")
 
 
-def _curve(name: str, points: Mapping[str, Floats], draws: Mapping[str, Floats]) -> MeanCurve:
-    low, high = band(draws[name]) if name in draws else np.full((2, len(GRID)), np.nan)
-    return MeanCurve(GRID, points[name][0], low, high)
+def _curve(name: str, drawn: Resampled) -> MeanCurve:
+    low, high = band(drawn.draws[name]) if name in drawn.draws else np.full((2, len(GRID)), np.nan)
+    return MeanCurve(GRID, drawn.points[name][0], low, high)
 
 
 def _difference(
     metric: ComparedMetric,
-    one: RowResult,
-    other: RowResult,
+    pair: tuple[int, int],
+    rows: Sequence[RowResult],
+    drawn: Resampled,
     found: Mapping[str, Estimate],
-    draws: Mapping[str, Floats],
     level: float,
-    n_pairs: int,
 ) -> Difference:
-    name = f"{metric} {one.name} minus {other.name}"
-    estimate = found[name]
-    adjusted = _adjusted(estimate, draws.get(name, np.empty(0)), level, n_pairs)
+    name, (one, other) = value_name(metric, *pair), (rows[k] for k in pair)
+    n_pairs = len(rows) * (len(rows) - 1) // 2
+    adjusted = _adjusted(found[name], drawn.draws.get(name, np.empty(0)), level, n_pairs)
     paired = zip(one.by_seed[metric], other.by_seed[metric], strict=False)  # as many as the one with fewer has
-    return Difference(metric, one.name, other.name, estimate, adjusted, tuple(a - b for a, b in paired))
+    return Difference(metric, one.name, other.name, found[name], adjusted, tuple(a - b for a, b in paired))
 
 
 def _adjusted(estimate: Estimate, draws: Floats, level: float, n_pairs: int) -> Estimate:
@@ -235,8 +213,9 @@ def _adjusted(estimate: Estimate, draws: Floats, level: float, n_pairs: int) -> 
     return replace(estimate, low=low, high=high, method=method.replace(" percentile,", ""))
 
 
-def _agreement(a: NetworkRuns, b: NetworkRuns, found: Mapping[str, Estimate]) -> PairAgreement:
-    n_paired = min(len(a.seeds), len(b.seeds))
-    told = f"mean of {n_paired} pair{'s' * (n_paired > 1)} of trainings"
-    kappa, agreement = (_told(found[f"{what} {a.name} and {b.name}"], told) for what in ("kappa", "agreement"))
-    return PairAgreement(a.name, b.name, kappa, agreement, n_paired)
+def _agreement(pair: tuple[int, int], networks: Sequence[NetworkRuns], found: Mapping[str, Estimate]) -> PairAgreement:
+    one, other = (networks[k] for k in pair)
+    n_paired = min(len(one.seeds), len(other.seeds))
+    mean = f"mean of {n_paired} pair{'s' * (n_paired > 1)} of trainings"
+    kappa, agreement = (_with_method(found[value_name(what, *pair)], mean) for what in ("kappa", "agreement"))
+    return PairAgreement(one.name, other.name, kappa, agreement, n_paired)

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.delong import Placements
 from cxreader.evaluation.statistics.hypothesis_tests import HypothesisTest, holm, mcnemar
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, estimates, resample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
+from cxreader.evaluation.statistics.side_by_side import side_by_side, value_name
 from cxreader.records import PredictionTable
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ TESTED = ("auc", "accuracy", "recall", "specificity")
 
 
 @dataclass(frozen=True, eq=False)
-class ModelPair:
+class ModelPair(Plain):
     """`first` minus `second` on the same patients.
 
     `auc` by DeLong; `differences` by the names of METRIC_NAMES, percentile bootstrap. `tests` by the names of `TESTED`:
@@ -43,32 +44,9 @@ class ModelPair:
     tests: dict[str, HypothesisTest]
     adjusted_p: dict[str, float]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "auc": self.auc.to_dict(),
-            "differences": {name: e.to_dict() for name, e in self.differences.items()},
-            "tests": {name: t.to_dict() for name, t in self.tests.items()},
-            "adjusted_p": {name: None if np.isnan(p) else p for name, p in self.adjusted_p.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ModelPair:
-        """The inverse of `to_dict`, exactly."""
-        return cls(
-            first=values["first"],
-            second=values["second"],
-            auc=Estimate.from_dict(values["auc"]),
-            differences={name: Estimate.from_dict(e) for name, e in values["differences"].items()},
-            tests={name: HypothesisTest.from_dict(t) for name, t in values["tests"].items()},
-            adjusted_p={name: float("nan") if p is None else p for name, p in values["adjusted_p"].items()},
-        )
-
 
 @dataclass(frozen=True, eq=False)
-class PairedComparison:
+class PairedComparison(Plain):
     """Several models on the same patients, each alone and every pair; all bootstrap intervals share their resamples.
 
     By model: `auc` with DeLong's interval, `metrics` by the names of METRIC_NAMES with percentile intervals,
@@ -81,30 +59,6 @@ class PairedComparison:
     thresholds: dict[str, float]
     n_resamples: int
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        return {
-            "auc": {model: e.to_dict() for model, e in self.auc.items()},
-            "metrics": {model: {k: e.to_dict() for k, e in row.items()} for model, row in self.metrics.items()},
-            "pairs": [pair.to_dict() for pair in self.pairs],
-            "thresholds": self.thresholds,
-            "n_resamples": self.n_resamples,
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> PairedComparison:
-        """The inverse of `to_dict`, exactly."""
-        metrics = {m: {k: Estimate.from_dict(e) for k, e in row.items()} for m, row in values["metrics"].items()}
-        return cls(
-            auc={model: Estimate.from_dict(e) for model, e in values["auc"].items()},
-            metrics=metrics,
-            pairs=tuple(ModelPair.from_dict(pair) for pair in values["pairs"]),
-            thresholds=dict(values["thresholds"]),
-            n_resamples=values["n_resamples"],
-            seed=values["seed"],
-        )
 
 
 def align(tables: Mapping[str, PredictionTable]) -> tuple[Sample, dict[str, Floats]]:
@@ -165,13 +119,15 @@ def compare_models(
     adjusted = {what: holm([test[what].p_value for test in tests]) for what in TESTED}
     return PairedComparison(
         auc={name: placements.estimate(k) for k, name in enumerate(names)},
-        metrics={name: {metric: found[f"{metric} {k}"] for metric in METRIC_NAMES} for k, name in enumerate(names)},
+        metrics={
+            name: {metric: found[value_name(metric, k)] for metric in METRIC_NAMES} for k, name in enumerate(names)
+        },
         pairs=tuple(
             ModelPair(
                 first=names[i],
                 second=names[j],
                 auc=areas[at][0],
-                differences={metric: found[f"{metric} {i} {j}"] for metric in METRIC_NAMES},
+                differences={metric: found[value_name(metric, i, j)] for metric in METRIC_NAMES},
                 tests=tests[at],
                 adjusted_p={what: float(values[at]) for what, values in adjusted.items()},
             )
@@ -202,19 +158,11 @@ def _bootstrap(
     n_resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """`METRIC i` of each model and `METRIC i j`, model i minus model j, of each pair, from the same resamples."""
+    """Every metric of each model and of each pair, named by `value_name`, from the same resamples."""
     models = [all_metrics(sample.label, p, t) for p, t in zip(columns, thresholds, strict=True)]
-
-    def statistic(weight: Weights) -> dict[str, Floats]:
-        rows = [model(weight) for model in models]
-        values = {f"{metric} {i}": row[metric] for i, row in enumerate(rows) for metric in METRIC_NAMES}
-        return values | {
-            f"{metric} {i} {j}": rows[i][metric] - rows[j][metric] for i, j in pairs for metric in METRIC_NAMES
-        }
-
+    statistic = side_by_side(models, pairs, METRIC_NAMES)
     reasons = undefined_reasons(sample.label)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     return estimates(points, draws, sample, reasons={name: reasons.get(name.split()[0], "no image") for name in points})
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import Estimate
 
 Floats = NDArray[np.float64]
@@ -93,7 +94,7 @@ class PairAgreement:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Plain):
     """Several networks on the same images; every interval comes from the same resamples of patients.
 
     `differences` holds every pair in AUC, then every pair in accuracy; `adjusted_level` is the level of their adjusted
@@ -167,9 +168,9 @@ class Comparison:
         behind = {d.worse for d in held if d.better == first.name}
         open_ = [row.name for row in self.rows if row.name != first.name and row.name not in behind]
         estimate, others = first.metrics[metric], len(self.rows) - 1
-        told = f"{estimate.value:.3f} ({estimate.interval})"
+        value = f"{estimate.value:.3f} ({estimate.interval})"
         over = f"over {'; '.join(open_)}" if len(open_) <= 2 else f"over {len(open_)} of the {others} others"
-        return f"The highest {_title(metric)} is {told}, {first.name}; its lead does not hold {over}."
+        return f"The highest {_title(metric)} is {value}, {first.name}; its lead does not hold {over}."
 
     def statement(self, metric: ComparedMetric = "auc") -> str:
         """Two or three sentences: what holds after adjustment, or that nothing does and nobody is the winner."""
@@ -184,27 +185,9 @@ class Comparison:
         return "the other" if len(self.rows) == 2 else f"each of the {len(self.rows) - 1} others"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None. The statement stands beside the numbers it rests on."""
-        values: dict[str, Any] = _plain({name: getattr(self, name) for name in self.__dataclass_fields__})
-        return values | {"statement": {metric: self.statement(metric) for metric in COMPARED}}
+        """Plain values for strict JSON, and the `statement` in words of each metric beside the numbers it rests on."""
+        return super().to_dict() | {"statement": {metric: self.statement(metric) for metric in COMPARED}}
 
 
 def _title(metric: ComparedMetric) -> str:
     return "AUC" if metric == "auc" else "accuracy"
-
-
-def _plain(value: Any) -> Any:
-    """Lists, dicts and numbers for strict JSON."""
-    if isinstance(value, Estimate):
-        return value.to_dict()
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return None if np.isnan(value) else value
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    return value

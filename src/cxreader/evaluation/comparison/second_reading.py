@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.predictions import read_csv, read_label, read_text
 from cxreader.evaluation.statistics.agreement import agreement, cohen_kappa
@@ -32,7 +32,7 @@ N_CONTRADICTED = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
+class Contradiction(Plain):
     """An image whose first `label` (0, 1) the model contradicts, and its `second` label where there is one."""
 
     image: str
@@ -40,18 +40,9 @@ class Contradiction:
     probability: float
     second: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Contradiction:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**values)
-
 
 @dataclass(frozen=True, eq=False)
-class LabelComparison:
+class LabelComparison(Plain):
     """The model on the images that were read twice.
 
     `labels` counts the images by CELLS (who called them abnormal). `agreement` and `kappa` (Cohen) by PAIRS, the model
@@ -68,21 +59,6 @@ class LabelComparison:
     first: dict[str, Estimate]
     second: dict[str, Estimate]
     change: dict[str, Estimate]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        tables = {part: {name: e.to_dict() for name, e in getattr(self, part).items()} for part in _TABLES}
-        counts = {"labels": dict(self.labels), "only_first": self.only_first, "unknown": self.unknown}
-        return {"point": self.point.to_dict(), **counts, **tables}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> LabelComparison:
-        """The inverse of `to_dict`, exactly."""
-        tables = {part: {name: Estimate.from_dict(e) for name, e in values[part].items()} for part in _TABLES}
-        return cls(**{**values, **tables, "point": OperatingPoint.from_dict(values["point"])})
-
-
-_TABLES = ("agreement", "kappa", "first", "second", "change")
 
 
 def read_labels(path: str | os.PathLike[str]) -> dict[str, int]:
@@ -128,8 +104,7 @@ def compare_labels(
     before = Sample(whole.label[twice], whole.groups[twice], whole.patients_known)
     after = Sample(own[twice], whole.groups[twice], whole.patients_known)
     statistic = _everything(before.label, after.label, table.probability[twice], point.threshold)
-    points = statistic(np.ones((1, len(before.label))))
-    draws = resample(statistic, before.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, before, n_resamples=n_resamples, seed=seed)
     reasons = _reasons(before.label, after.label, points)
     old, new = (estimates(points, draws, sample, reasons=reasons) for sample in (before, after))
     one, other = before.label == 1, after.label == 1

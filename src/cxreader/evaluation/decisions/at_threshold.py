@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import Confusion, confusion, precision, ratio, recall, specificity
@@ -18,19 +18,10 @@ from cxreader.records import OperatingPoint, PredictionTable
 Floats = NDArray[np.float64]
 RATES = ("sensitivity", "specificity", "ppv", "npv", "lr_positive", "lr_negative", "flagged")
 DEPLOYED = ("ppv", "npv", "flagged")
-RATE_TITLES = {
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "lr_positive": "Likelihood ratio of a flag (LR+)",
-    "lr_negative": "Likelihood ratio of no flag (LR-)",
-    "flagged": "Share flagged",
-}
 
 
 @dataclass(frozen=True, eq=False)
-class AtThreshold:
+class AtThreshold(Plain):
     """One operating point on test.
 
     `confusion` counts tp, fp, tn, fn. `rates` by the names of RATES at the sample's own prevalence; `deployed` by those
@@ -42,27 +33,6 @@ class AtThreshold:
     rates: dict[str, Estimate]
     prevalence: float | None = None
     deployed: dict[str, Estimate] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "point": self.point.to_dict(),
-            "confusion": dict(self.confusion),
-            "rates": {name: e.to_dict() for name, e in self.rates.items()},
-            "prevalence": self.prevalence,
-            "deployed": {name: e.to_dict() for name, e in self.deployed.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> AtThreshold:
-        """The inverse of `to_dict`, exactly."""
-        return cls(
-            point=OperatingPoint.from_dict(values["point"]),
-            confusion=dict(values["confusion"]),
-            rates={name: Estimate.from_dict(e) for name, e in values["rates"].items()},
-            prevalence=values["prevalence"],
-            deployed={name: Estimate.from_dict(e) for name, e in values["deployed"].items()},
-        )
 
 
 def at_thresholds(

@@ -10,14 +10,14 @@ Several images of one patient are not drawn independently, so the bound is measu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.calibration.temperature import refuse_one_class
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
@@ -35,7 +35,7 @@ REFER_REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ConformalRule:
+class ConformalRule(Plain):
     """Two thresholds: abnormal is possible from `abnormal_from` on, normal up to `normal_to` (both inclusive).
 
     `alpha` in (0, 1) bounds the share of each class whose own label is ruled out. `n_positive` and `n_negative` count
@@ -63,15 +63,6 @@ class ConformalRule:
         """(n,) of `normal`, `abnormal` and `refer`; where a label set is `both` or `neither`, REFER_REASONS says why."""
         possible = self.label_set(probability)
         return np.where(np.isin(possible, LABEL_NAMES), possible, REFER)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ConformalRule:
-        """The inverse of `to_dict`, exactly."""
-        return cls(**values)
 
 
 def fit_conformal(label: NDArray[np.integer], probability: NDArray[np.floating], alpha: float = 0.1) -> ConformalRule:
@@ -126,7 +117,7 @@ MEASURES = (
 
 
 @dataclass(frozen=True, eq=False)
-class ConformalResult:
+class ConformalResult(Plain):
     """What a rule does on test.
 
     `counts` has by class, `normal` and `abnormal`, how many images got each of LABEL_SETS. `measures` by the names of
@@ -140,29 +131,6 @@ class ConformalResult:
     measures: dict[str, Estimate]
     prevalence: float | None = None
     referred_deployed: Estimate | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        deployed = self.referred_deployed
-        return {
-            "rule": self.rule.to_dict(),
-            "counts": {name: dict(count) for name, count in self.counts.items()},
-            "measures": {name: e.to_dict() for name, e in self.measures.items()},
-            "prevalence": self.prevalence,
-            "referred_deployed": None if deployed is None else deployed.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ConformalResult:
-        """The inverse of `to_dict`, exactly."""
-        deployed = values["referred_deployed"]
-        return cls(
-            rule=ConformalRule.from_dict(values["rule"]),
-            counts={name: dict(count) for name, count in values["counts"].items()},
-            measures={name: Estimate.from_dict(e) for name, e in values["measures"].items()},
-            prevalence=values["prevalence"],
-            referred_deployed=None if deployed is None else Estimate.from_dict(deployed),
-        )
 
 
 def judge_conformal(

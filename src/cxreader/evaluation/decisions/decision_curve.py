@@ -7,13 +7,12 @@ Medical Decision Making 26, 2006, 565-574).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.curves import band
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample, Statistic, Weights, method_name, resample
@@ -21,14 +20,10 @@ from cxreader.evaluation.statistics.metrics import ratio
 
 Floats = NDArray[np.float64]
 THRESHOLDS: Floats = np.arange(1, 100) / 100
-_ARRAYS = (
-    *("threshold", "net_benefit", "low", "high", "treat_all"),
-    *("advantage", "advantage_low", "advantage_high"),
-)
 
 
 @dataclass(frozen=True, eq=False)
-class DecisionCurve:
+class DecisionCurve(Plain):
     """Net benefit an image at threshold probabilities, each (k,), with pointwise 95 % bands by patient.
 
     `threshold` in (0, 1). `net_benefit` of flagging from the threshold on, between `low` and `high`; `treat_all` that of
@@ -67,26 +62,6 @@ class DecisionCurve:
             if b - a > 1
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Lists and plain values for strict JSON; NaN becomes None."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values |= {name: [_plain(float(v)) for v in values[name]] for name in _ARRAYS}
-        return values | {"prevalence": _plain(self.prevalence)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> DecisionCurve:
-        """The inverse of `to_dict`, exactly."""
-        arrays = {name: np.array([_number(v) for v in values[name]], dtype=np.float64) for name in _ARRAYS}
-        return cls(**{**values, **arrays, "prevalence": _number(values["prevalence"])})
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
-
 
 def decision_curve(
     sample: Sample,
@@ -111,8 +86,7 @@ def decision_curve(
     if len(thresholds) == 0 or not ((thresholds > 0) & (thresholds < 1)).all():
         raise TableError("a threshold probability lies not between 0 and 1", mend="leave 0 and 1 themselves out")
     statistic = _net_benefit(sample.label, probability, thresholds, prevalence)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     nowhere = np.full((2, len(thresholds)), np.nan)
     low, high = band(draws["model"]) if draws else nowhere
     advantage_low, advantage_high = band(draws["advantage"]) if draws else nowhere

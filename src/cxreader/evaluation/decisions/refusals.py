@@ -6,13 +6,13 @@ Whether a refusal is false is not known from the image: where all images judged 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import ratio
 
@@ -22,7 +22,7 @@ WHO = {"all": "all images", "normal": "normal images", "abnormal": "abnormal ima
 
 
 @dataclass(frozen=True, eq=False)
-class Refusals:
+class Refusals(Plain):
     """Shares refused, by the names of `WHO`; `reasons` counts the images refused for each, a picture may have several.
 
     `stated`: the rate of each fitted check of the artifact on images like those it was calibrated on; None where it
@@ -32,17 +32,6 @@ class Refusals:
     shares: dict[str, Estimate]
     reasons: dict[str, int]
     stated: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        shares = {name: share.to_dict() for name, share in self.shares.items()}
-        return {"shares": shares, "reasons": self.reasons, "stated": self.stated}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Refusals:
-        """The inverse of `to_dict`, exactly."""
-        shares = {name: Estimate.from_dict(share) for name, share in values["shares"].items()}
-        return cls(shares, dict(values["reasons"]), values["stated"])
 
 
 def count_refusals(
@@ -71,7 +60,7 @@ def count_refusals(
     absent = {name: f"there is no {name} image" for name in ("normal", "abnormal")}
     found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=absent)
     shares = {name: _counted(found[name], members[name] > 0, sample) for name in WHO}
-    kinds = Counter(kind for told in reasons for kind in {reason.split(":")[0] for reason in told})
+    kinds = Counter(kind for own in reasons for kind in {reason.split(":")[0] for reason in own})
     return Refusals(shares, dict(kinds.most_common()), stated)
 
 

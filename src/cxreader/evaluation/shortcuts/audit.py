@@ -90,7 +90,7 @@ def audit_confounding(
     Raises TableError for anything of another length.
     """
     limits = limits or Limits()
-    model, confounders = _rivals(sample, probability, baselines, views, leakage, seed, n_resamples)
+    model, confounders = _comparisons(sample, probability, baselines, views, leakage, seed, n_resamples)
     tested, shown = confounders[: len(baselines)], confounders[len(baselines) :]
     best = max((r for r in tested if r.counts and not isnan(r.auc.value)), key=lambda r: r.auc.value, default=None)
     sources = _sources(sample, source)
@@ -136,9 +136,11 @@ def decide(
         )
     open_ones = [r for r in confounders if r.shortcut and r.auc.low > limits.shortcut_auc]
     open_ones.sort(key=lambda r: -r.auc.value)
-    shown += [f"{r.name}: AUC {_told(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones]
+    shown += [
+        f"{r.name}: AUC {_with_interval(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones
+    ]
     if best is not None and _shown_small(best.gain, limits):
-        what = f"the model's AUC minus that of the best baseline ({best.name}) is {_told(best.gain)}"
+        what = f"the model's AUC minus that of the best baseline ({best.name}) is {_with_interval(best.gain)}"
         shown.append(f"{what}: its lower bound is at most {limits.gain:.2f}")
     if shown:
         return SUSPECTED, tuple(shown)
@@ -151,7 +153,8 @@ def decide(
         return TOO_FEW, tuple(_wide(name, e, limits) for name, e in wide.items())
     return NOT_FOUND, (
         "label and source do not coincide, no shortcut that was tested reaches the label, and the model sees more than the "
-        f"best baseline ({best.name}) by {_told(best.gain)}: a shortcut that none of these tests sees would still be there",
+        f"best baseline ({best.name}) by {_with_interval(best.gain)}: a shortcut that none of these tests sees would still "
+        "be there",
     )
 
 
@@ -181,7 +184,7 @@ def separated_low(sample: Sample, level: float = LEVEL) -> float:
     return float(((1 - level) / 4) ** (1 / n[0] + 1 / n[1])) if min(n) else float("nan")
 
 
-def _rivals(
+def _comparisons(
     sample: Sample,
     probability: Floats,
     baselines: Sequence[Baseline],
@@ -193,15 +196,14 @@ def _rivals(
     """The model's AUC, then baselines and views with theirs and with what the model gains over each."""
     others = {b.name: b.probability for b in baselines if b.probability is not None} | dict(views)
     statistic = _areas(sample, probability, others)
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=dict.fromkeys(points, undefined_reasons(sample.label)["auc"]))
     for name, values in draws.items():
         undefined = np.isnan(values)
         if undefined.mean() <= 1 - LEVEL and np.ptp(values[~undefined]) <= _SAME:
             found[name] = _settled(name, found, sample)
     absent = {b.name: b.reason or "" for b in baselines if b.probability is None}
-    told = {b.name: b.what for b in baselines} | {name: VIEWS[name] for name in views}
+    inputs = {b.name: b.what for b in baselines} | {name: VIEWS[name] for name in views}
     return found["model"], tuple(
         BaselineComparison(
             name=name,
@@ -212,7 +214,7 @@ def _rivals(
             counts=name not in views and (name != IDENTITY or leakage.judged_met),
             view=name in views,
         )
-        for name, what in told.items()
+        for name, what in inputs.items()
     )
 
 
@@ -274,25 +276,25 @@ def _sources(sample: Sample, source: NDArray[np.str_]) -> tuple[SourceCount, ...
 def _cautions(
     confounders: Sequence[BaselineComparison], sources: Sequence[SourceCount], leakage: Leakage
 ) -> tuple[str, ...]:
-    told = [f"{r.name} was not tested: {r.auc.reason}" for r in confounders if isnan(r.auc.value)]
+    cautions = [f"{r.name} was not tested: {r.auc.reason}" for r in confounders if isnan(r.auc.value)]
     if len(sources) < 2:
-        told.append("all images come from one source: whether the model tells sources apart was not tested")
+        cautions.append("all images come from one source: whether the model tells sources apart was not tested")
     if leakage.judged_met:
-        told.append(f"{leakage.met_images:,} judged images show patients who set the model: it may know them")
-    return tuple(told)
+        cautions.append(f"{leakage.met_images:,} judged images show patients who set the model: it may know them")
+    return tuple(cautions)
 
 
 def _wide(name: str, estimate: Estimate, limits: Limits) -> str:
     if isnan(estimate.low):
         return f"{name} has no interval: {estimate.reason}"
     width = f"half-width {half_width(estimate):.2f} is above {limits.half_width:.2f}"
-    return f"{name}: {_told(estimate)}, whose {width}"
+    return f"{name}: {_with_interval(estimate)}, whose {width}"
 
 
-def _told(estimate: Estimate) -> str:
+def _with_interval(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
 def _listed(sources: Sequence[SourceCount]) -> str:
-    told = [f"{s.name}: {s.abnormal or s.normal:,} {'abnormal' if s.abnormal else 'normal'}" for s in sources[:4]]
-    return "; ".join([*told, *([f"and {len(sources) - 4} more"] if len(sources) > 4 else [])])
+    counts = [f"{s.name}: {s.abnormal or s.normal:,} {'abnormal' if s.abnormal else 'normal'}" for s in sources[:4]]
+    return "; ".join([*counts, *([f"and {len(sources) - 4} more"] if len(sources) > 4 else [])])

@@ -1,4 +1,4 @@
-"""Baselines: what can be had without looking closely. A network that does not beat them has learnt no disease."""
+"""Baselines that see no disease, only what is confounded with it. A network that does not beat them has learnt no disease."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SEEN = {
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """One baseline on n images: `probability` (n,) of abnormal, None where it could not be had, for which `reason` tells.
+    """One baseline on n images: `probability` (n,) of abnormal in [0, 1], and `what` is its input, in words.
 
-    `what` says in words what it sees.
+    `probability` is None where its input is missing or cannot be learnt from; then `reason` says why.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""What can be seen of an image without seeing disease: its grey values as a whole, its border, a thumbnail.
+"""Features of pixels that cannot show a finding: statistics of the grey values, means of the border, a 16 x 16 thumbnail.
 
-Handed uint8 arrays, memory maps welcome: images are read in small pieces, once for all three.
+Images are uint8 arrays or memory maps; they are read in small pieces, once for all three.
 """
 
 from __future__ import annotations

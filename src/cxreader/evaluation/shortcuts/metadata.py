@@ -1,4 +1,4 @@
-"""What a table says of an image before anybody looks at it, as features."""
+"""Features of an image from the columns of its table alone: age, sex, view, size, source. No pixel is read."""
 
 from __future__ import annotations
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final, Literal, Self
 
+from cxreader.codec import Plain
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.statistics.intervals import Estimate
 
 PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
 IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
-"""Baselines that see no disease, as every table names them."""
+"""The names of the baselines that see no disease, as tables show them."""
 
 SCHEMA = 1
 Verdict = Literal["suspected", "too few patients to say", "not found"]
@@ -24,10 +25,11 @@ NOT_FOUND: Final = "not found"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where an audit draws its lines.
+    """The thresholds of an audit, all of them differences or values of an AUC.
 
-    `shortcut_auc`: a shortcut whose AUC has its lower bound above this is open. `gain`: a model whose lead over the best
-    baseline has its lower bound at or below this is suspected. `half_width`: wider intervals say too little.
+    `shortcut_auc`: a confounder whose AUC has its lower bound above this predicts the label. `gain`: a shortcut is
+    suspected where the model's AUC minus that of the best baseline has its lower bound at or below this. `half_width`:
+    an interval wider than twice this is too wide for a verdict.
     """
 
     shortcut_auc: float = 0.60
@@ -36,21 +38,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineComparison:
-    """Something that sees no disease, beside the model on the same images.
+class BaselineComparison(Plain):
+    """A predictor that sees no disease, or the model on a part of the image, beside the model on the same images.
 
-    `what` it sees; its `auc`; `gain`: the model's AUC minus this one, paired. `shortcut` is True where a high AUC alone is
-    suspicious, `counts` where it counts when the best baseline is looked for, `view` where it is the model itself on a
-    part of the image.
+    `what` names its input in words. `auc` is its own, `gain` the model's AUC minus it, paired by patient. `shortcut`: a
+    high `auc` alone is suspicious. `counts`: it may be the best baseline that the model must beat. `view`: it is the
+    model itself, shown a part of the image.
     """
 
     name: str
     what: str
-    auc: Estimate
-    gain: Estimate
     shortcut: bool
     counts: bool
     view: bool
+    auc: Estimate
+    gain: Estimate
 
     def says(self, limits: Limits) -> str:
         """In words, what the two numbers mean."""
@@ -58,19 +60,6 @@ class BaselineComparison:
             return f"not tested: {self.auc.reason}"
         found = [_shortcut_words(self.auc, limits)] if self.shortcut else []
         return "; ".join([*found, _view_words(self.gain) if self.view else _gain_words(self.gain, limits)])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {**{k: getattr(self, k) for k in _PLAIN}, "auc": self.auc.to_dict(), "gain": self.gain.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, exactly."""
-        numbers = {name: Estimate.from_dict(values[name]) for name in ("auc", "gain")}
-        return cls(**{**values, **numbers})
-
-
-_PLAIN = ("name", "what", "shortcut", "counts", "view")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +73,13 @@ class SourceCount:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """Whether the model has met these patients: measured from its own hashes and the split, not believed.
+    """Whether the model has met the judged patients, counted from the artifact's hashes and from the split.
 
-    Of `asked` images, `met_images` show one of `met_patients` who set the model (images stand for patients where none is
-    known); `left_out` says whether they were taken away before anything was judged. Of a split: `split` names its kind,
-    `split_patients` stand in more than one of its parts, and `split_images` of its `test_images` (with a known patient)
-    show a patient of its train part. None where there is no split. `known` is False when the model was trained without
-    knowing patients, so that nothing can be measured but the images themselves.
+    Of `asked` images, `met_images` show one of `met_patients` whose images trained, tuned or calibrated the model (images
+    count for patients where no patient is known); `left_out`: they were removed before anything was judged. `split` names
+    the kind of split: `split_patients` are in more than one of its parts, and `split_images` of its `test_images` (with a
+    known patient) show a patient of its train part; all four are None without a split. `known` is False for a model that
+    was trained without patients: then only its own images can be recognised.
     """
 
     known: bool
@@ -115,23 +104,23 @@ class Leakage:
             "left out" if self.left_out else "judged all the same, since to show its leak is what this split is for"
         )
         met = f"{self.met_images:,} of {self.asked:,} images are of patients who set the model ({self.met_patients:,})"
-        told = [
+        lines = [
             f"{met}: {outcome}"
             if self.met_images
             else f"none of {self.asked:,} images is of a patient who set the model"
         ]
         if not self.known:
-            told.append("the model was trained without knowing patients: only its own images could be recognised")
+            lines.append("the model was trained without knowing patients: only its own images could be recognised")
         if self.split is not None:
-            told.append(
+            lines.append(
                 f"split by {self.split}: patients in more than one part: {self.split_patients:,}; test images of a "
                 f"training patient: {self.split_images:,} of {self.test_images:,}"
             )
-        return tuple(told)
+        return tuple(lines)
 
 
-@dataclass(frozen=True, eq=False)
-class ShortcutAudit:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShortcutAudit(Plain):
     """The verdict and what it rests on; schema 1 of `shortcuts.json`.
 
     `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` by the order of
@@ -140,6 +129,7 @@ class ShortcutAudit:
     one label alone.
     """
 
+    schema: int = SCHEMA
     verdict: Verdict
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
@@ -155,7 +145,6 @@ class ShortcutAudit:
     limits: Limits = Limits()
     warnings: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=dict)
-    schema: int = SCHEMA
 
     @property
     def line(self) -> str:
@@ -167,27 +156,6 @@ class ShortcutAudit:
         }
         return found[self.verdict]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON (no NaN); `from_dict` gives the same record back exactly."""
-        return {
-            "schema": self.schema,
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "cautions": list(self.cautions),
-            "model": self.model.to_dict(),
-            "baselines": [confounder.to_dict() for confounder in self.baselines],
-            "views": [confounder.to_dict() for confounder in self.views],
-            "best": self.best,
-            "sources": [asdict(source) for source in self.sources],
-            "n_sources": self.n_sources,
-            "coincide": self.coincide,
-            "leakage": asdict(self.leakage),
-            "counts": asdict(self.counts),
-            "limits": asdict(self.limits),
-            "warnings": list(self.warnings),
-            "provenance": dict(self.provenance),
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The audit that `to_dict` wrote. Raises DataError for another schema, and when a field is missing or wrong."""
@@ -195,18 +163,7 @@ class ShortcutAudit:
         if values.get("schema") != SCHEMA:
             raise DataError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}", mend=mend)
         try:
-            return cls(
-                **{
-                    **values,
-                    **{name: tuple(values[name]) for name in ("reasons", "cautions", "warnings")},
-                    **{name: tuple(map(BaselineComparison.from_dict, values[name])) for name in ("baselines", "views")},
-                    "model": Estimate.from_dict(values["model"]),
-                    "sources": tuple(SourceCount(**source) for source in values["sources"]),
-                    "leakage": Leakage(**values["leakage"]),
-                    "counts": Counts(**values["counts"]),
-                    "limits": Limits(**values["limits"]),
-                }
-            )
+            return super().from_dict(values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"is no audit for shortcuts ({error!r})", mend=mend) from error
 

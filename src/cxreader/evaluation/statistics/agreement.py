@@ -8,7 +8,7 @@ so the agreement itself belongs beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import Statistic, Weights
 from cxreader.evaluation.statistics.metrics import ratio
+from cxreader.evaluation.statistics.side_by_side import value_name
 
 Floats = NDArray[np.float64]
 Decisions = NDArray[np.bool_]
@@ -78,23 +79,24 @@ def _share(rows: Weights, columns: Floats) -> Floats:
     return ratio(rows @ columns, rows.sum(axis=1, keepdims=True))
 
 
-def agreements(decisions: Mapping[str, Decisions]) -> Statistic:
+def agreements(decisions: Sequence[Decisions]) -> Statistic:
     """The statistic of several networks, each trained k times and deciding (k, n).
 
-    It gives `all_agree` and, for every two networks by name, `kappa A and B` and `agreement A and B`. A pair's numbers
-    are means over its trainings paired in order, the first with the first; where one network has more trainings than the
-    other, those left over stay out. `all_agree` takes the first training of each.
+    It gives `all_agree` and, for every two networks by their places, `kappa` and `agreement` (named by
+    `side_by_side.value_name`). A pair's numbers are means over its trainings paired in order, the first with the first;
+    where one network has more trainings than the other, those left over stay out. `all_agree` takes the first training
+    of each.
     Raises TableError when the numbers of images differ.
     """
-    pairs = list(combinations(decisions, 2))
+    pairs = list(combinations(range(len(decisions)), 2))
     sizes = [min(len(decisions[a]), len(decisions[b])) for a, b in pairs]
-    if len({d.shape[1] for d in decisions.values()}) > 1:
+    if len({d.shape[1] for d in decisions}) > 1:
         raise TableError("the networks decided on different numbers of images", mend="give all the same images")
     firsts = [decisions[a][:k] for (a, _), k in zip(pairs, sizes, strict=True)]
     seconds = [decisions[b][:k] for (_, b), k in zip(pairs, sizes, strict=True)]
     columns = _Pairs.of(np.concatenate(firsts), np.concatenate(seconds)) if pairs else None
     starts = np.cumsum([0, *sizes[:-1]])
-    leading = [d[0] for d in decisions.values()]
+    leading = [d[0] for d in decisions]
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values = {"all_agree": all_alike(leading, weight)}
@@ -102,7 +104,7 @@ def agreements(decisions: Mapping[str, Decisions]) -> Statistic:
             return values
         for name, rates in zip(("agreement", "kappa"), columns.rates(weight), strict=True):
             means = np.add.reduceat(rates, starts, axis=1) / np.asarray(sizes)
-            values |= {f"{name} {a} and {b}": means[:, i] for i, (a, b) in enumerate(pairs)}
+            values |= {value_name(name, *pair): means[:, k] for k, pair in enumerate(pairs)}
         return values
 
     return statistic

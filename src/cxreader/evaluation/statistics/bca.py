@@ -2,8 +2,8 @@
 
 B. Efron, Better bootstrap confidence intervals, Journal of the American Statistical Association 82, 1987, 171-185. The
 resamples are those of `intervals`; what is added is a jackknife by patient, which measures the acceleration. Of more than
-2,000 patients, groups of patients are left out in turn: the cubes and the squares of their pulls add up to what those of
-single patients do, so that the acceleration stays the same but for noise of about 0.6 over the number of groups.
+2,000 patients, groups of patients are left out in turn: the cubes and the squares of their influence values add up to what
+those of single patients do, so that the acceleration stays the same but for noise of about 0.6 over the number of groups.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cxreader.evaluation.statistics.intervals import (
     LEVEL,
     N_RESAMPLES,
     Estimate,
+    Resampled,
     Sample,
     Statistic,
     Weights,
@@ -63,12 +64,12 @@ def jackknife(
 
 
 def acceleration(left_out: Floats) -> float:
-    """Efron's acceleration from jackknife values (g,): a sixth of the skewness of their pulls; NaN where undefined."""
-    pull = left_out.mean() - left_out if len(left_out) else np.empty(0)
-    squares = float(np.square(pull).sum())
-    if not squares > len(pull) * _ROUNDING**2:  # NaN among them too
+    """Efron's acceleration from jackknife values (g,): a sixth of the skewness of the influence values; NaN without spread."""
+    influence = left_out.mean() - left_out if len(left_out) else np.empty(0)
+    squares = float(np.square(influence).sum())
+    if not squares > len(influence) * _ROUNDING**2:  # NaN among them too
         return float("nan")
-    return float(np.power(pull, 3).sum() / (6 * squares**1.5))
+    return float(np.power(influence, 3).sum() / (6 * squares**1.5))
 
 
 def bca(
@@ -95,10 +96,13 @@ def bootstrap_bca(
     seed: int = 0,
     level: float = LEVEL,
     reasons: Mapping[str, str] | None = None,
+    drawn: Resampled | None = None,
 ) -> dict[str, Estimate]:
-    """As `intervals.bootstrap` from the same resamples, with BCa in place of percentile intervals."""
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    """As `intervals.bootstrap` from the same resamples, with BCa in place of percentile intervals.
+
+    `drawn`: what `intervals.resample` gave of this statistic, sample, number and seed, where it was called before.
+    """
+    points, draws = drawn or resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, level=level, reasons=reasons)
     return bca(found, draws, jackknife(statistic, sample.groups, seed=seed) if draws else {}, level=level)
 

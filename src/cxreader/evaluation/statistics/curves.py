@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import LEVEL, Statistic, Weights
 
 Floats = NDArray[np.float64]
@@ -18,7 +19,7 @@ MAX_POINTS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class RocCurve:
+class RocCurve(Plain):
     """Corners of a ROC curve, joined by straight lines, with a pointwise band.
 
     `false_positive_rate`, `true_positive_rate` and `threshold` (k,), from (0, 0) at threshold +inf to (1, 1). `grid`
@@ -34,17 +35,18 @@ class RocCurve:
     high: Floats
 
     def to_dict(self) -> dict[str, Any]:
-        """Lists for strict JSON; NaN and infinity become None."""
-        return {name: _plain(values) for name, values in vars(self).items()}
+        """As `Plain.to_dict`, but for the threshold +inf of the first corner, which is None."""
+        return super().to_dict() | {"threshold": [None if np.isinf(t) else t for t in self.threshold.tolist()]}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RocCurve:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`, exactly."""
-        return cls(**{k: _array(v, missing=np.inf if k == "threshold" else np.nan) for k, v in values.items()})
+        curve = super().from_dict(values)
+        return replace(curve, threshold=np.where(np.isnan(curve.threshold), np.inf, curve.threshold))
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionRecallCurve:
+class PrecisionRecallCurve(Plain):
     """Steps of a precision-recall curve, with a pointwise band.
 
     Between `recall[i - 1]` and `recall[i]` the precision is `precision[i]`; `threshold` (k,) is the probability from
@@ -61,21 +63,9 @@ class PrecisionRecallCurve:
     high: Floats
     prevalence: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Lists for strict JSON; NaN becomes None."""
-        return {k: _plain(v) if isinstance(v, np.ndarray) else _plain([v])[0] for k, v in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> PrecisionRecallCurve:
-        """The inverse of `to_dict`, exactly."""
-        arrays = {
-            k: _array(v, missing=np.inf if k == "threshold" else np.nan) for k, v in values.items() if k != "prevalence"
-        }
-        return cls(**arrays, prevalence=float(_array([values["prevalence"]])[0]))
-
 
 @dataclass(frozen=True, eq=False)
-class Histogram:
+class Histogram(Plain):
     """How many images of each class have which probability: `edges` (k + 1,), `normal` and `abnormal` (k,) counts."""
 
     edges: Floats
@@ -88,27 +78,6 @@ class Histogram:
         edges = np.linspace(0.0, 1.0, bins + 1)
         normal, abnormal = (np.histogram(probability[label == k], edges)[0] for k in (0, 1))
         return cls(edges, normal.astype(np.int64), abnormal.astype(np.int64))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Lists for JSON."""
-        return {name: values.tolist() for name, values in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Histogram:
-        """The inverse of `to_dict`, exactly."""
-        return cls(
-            np.asarray(values["edges"], dtype=np.float64),
-            np.asarray(values["normal"], dtype=np.int64),
-            np.asarray(values["abnormal"], dtype=np.int64),
-        )
-
-
-def _plain(values: NDArray[np.floating] | list[float]) -> list[float | None]:
-    return [float(v) if np.isfinite(v) else None for v in values]
-
-
-def _array(values: list[float | None], missing: float = np.nan) -> Floats:
-    return np.array([missing if v is None else v for v in values], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

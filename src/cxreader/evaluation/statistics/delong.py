@@ -27,9 +27,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Placements:
-    """The AUCs of k models on one sample, and how each of its g patients pulls at them.
+    """The AUCs of k models on one sample, and the structural components of its g patients (DeLong et al. 1988).
 
-    `auc` (k,), NaN without both classes. `positive` and `negative` (g, k): a patient's sum, over its abnormal and over
+    `auc` (k,) in [0, 1], NaN without both classes. `positive` and `negative` (g, k): a patient's sum, over its abnormal and over
     its normal images, of placement less AUC, divided by the images of that class in the sample. Without patients each
     image is its own.
     """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import Sample, numbered
 
@@ -19,7 +19,7 @@ EXACT_BELOW = 25
 
 
 @dataclass(frozen=True, slots=True)
-class HypothesisTest:
+class HypothesisTest(Plain):
     """One test's answer.
 
     `p_value` is two-sided, in [0, 1]; it and `statistic` are NaN where undefined, and then `reason` says why. `method`
@@ -52,23 +52,12 @@ class HypothesisTest:
         """The answer of a test on this sample, whose images and patients are counted here."""
         positive = int(np.count_nonzero(sample.label == 1))
         negative = len(sample.label) - positive
-        told = dict(counts or {})
-        return cls(name, statistic, p_value, method, positive, negative, sample.n_patients, told, reason)
+        return cls(name, statistic, p_value, method, positive, negative, sample.n_patients, dict(counts or {}), reason)
 
     def __str__(self) -> str:
         if np.isnan(self.p_value):
             return f"{self.name}: no p-value ({self.reason})"
         return f"{self.name}: p {'< 0.001' if self.p_value < 0.001 else f'= {self.p_value:.3f}'} ({self.method})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> HypothesisTest:
-        """The inverse of `to_dict`, exactly."""
-        numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("statistic", "p_value")}
-        return cls(**{**values, **numbers})
 
 
 def mcnemar(

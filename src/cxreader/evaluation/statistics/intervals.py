@@ -8,13 +8,14 @@ sorted arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import Plain
 from cxreader.errors import TableError
 from cxreader.records import PredictionTable
 
@@ -30,11 +31,11 @@ BLOCK_ELEMENTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Plain):
     """A number with its interval and with what it rests on.
 
-    `value`, `low` and `high` are NaN where they are undefined, and then `reason` says why. `high` is infinite, with its
-    reason, where so many resamples are that the interval has no upper end. `n_positive` and
+    `value`, `low` and `high` are NaN where undefined, and then `reason` says why. `high` is infinite, with its reason,
+    where more resamples are infinite than the interval leaves out above. `n_positive` and
     `n_negative` count abnormal and normal images; `n_patients` is None where no patient is known. `method` names the
     interval.
     """
@@ -65,24 +66,10 @@ class Estimate:
         joint = "-" if self.low >= 0 else " to "
         return f"{self.low:.3f}{joint}{self.high:.3f}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None, infinity the text "inf"."""
-        return {k: _plain(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Estimate:
-        """The inverse of `to_dict`, exactly."""
-        numbers = {k: float("nan") if values[k] is None else float(values[k]) for k in ("value", "low", "high")}
-        return cls(**{**values, **numbers})
-
-
-def _plain(number: float) -> float | str | None:
-    return None if np.isnan(number) else str(number) if np.isinf(number) else number
-
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Who is resampled and counted: `label` (n,) 0 or 1, `groups` (n,) integers numbered from 0 (one a patient).
+    """The images of an estimate and how they cluster: `label` (n,) 0 or 1, `groups` (n,) integers from 0, one a patient.
 
     `patients_known` is False when each image stands for itself because no patient is known.
     Raises TableError when the lengths differ.
@@ -137,17 +124,28 @@ def numbered(groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], int]:
     return np.asarray(index, dtype=np.intp).ravel(), len(names)
 
 
-def resample(
-    statistic: Statistic, groups: NDArray[np.integer], *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> dict[str, NDArray[np.float64]]:
-    """Every statistic over the SAME resamples: name -> (n_resamples,) or (n_resamples, k).
+class Resampled(NamedTuple):
+    """What a statistic gives on the whole sample, `points` (1,) or (1, k), and on resamples of it, by name.
 
-    Nothing for fewer than two groups: of one there is nothing to resample.
+    `draws` (n_resamples,) or (n_resamples, k); empty for fewer than two groups: of one there is nothing to resample.
     """
-    if len(np.unique(groups)) < 2:
-        return {}
-    parts = [statistic(weight) for weight in bootstrap_weights(groups, n_resamples, seed)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+    points: Mapping[str, NDArray[np.float64]]
+    draws: Mapping[str, NDArray[np.float64]]
+
+    def only(self, names: Collection[str]) -> Resampled:
+        """The same of these names alone."""
+        return Resampled(*({name: v for name, v in part.items() if name in names} for part in self))
+
+
+def resample(statistic: Statistic, sample: Sample, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Resampled:
+    """Everything that `statistic` computes, on the whole sample and all on the same resamples of its groups."""
+    points = statistic(np.ones((1, len(sample.label))))
+    if sample.n_groups < 2:
+        return Resampled(points, {})
+    parts = [statistic(weight) for weight in bootstrap_weights(sample.groups, n_resamples, seed)]
+    draws = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    return Resampled(points, draws)
 
 
 def bootstrap(
@@ -164,8 +162,7 @@ def bootstrap(
     `reasons` says by name why a statistic is undefined on the whole sample. A sample that cannot be resampled (one
     patient), or too many resamples that leave a statistic undefined, give a NaN interval with its reason.
     """
-    points = statistic(np.ones((1, len(sample.label))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed)
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     return estimates(points, draws, sample, level=level, reasons=reasons)
 
 
@@ -224,29 +221,3 @@ def method_name(patients_known: bool, n_resamples: int, n_undefined: int = 0) ->
     who = "bootstrap by patient" if patients_known else "bootstrap by image: no patient known"
     left_out = f", {n_undefined} undefined left out" if n_undefined else ""
     return f"{who}; percentile, {n_resamples} resamples{left_out}"
-
-
-def difference(first: Statistic, second: Statistic) -> Statistic:
-    """The statistic `first - second` for every name that both compute, on the same resamples."""
-
-    def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
-        one, other = first(weight), second(weight)
-        return {name: one[name] - other[name] for name in one if name in other}
-
-    return statistic
-
-
-def paired_difference(
-    first: Statistic,
-    second: Statistic,
-    sample: Sample,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
-    reasons: Mapping[str, str] | None = None,
-) -> dict[str, Estimate]:
-    """Difference `first - second` of each statistic on the same images, patients resampled once for both."""
-    return bootstrap(
-        difference(first, second), sample, n_resamples=n_resamples, seed=seed, level=level, reasons=reasons
-    )

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from cxreader.codec import Plain
 from cxreader.evaluation.statistics.hypothesis_tests import holm
-from cxreader.evaluation.statistics.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, estimates, resample
+from cxreader.evaluation.statistics.intervals import (
+    LEVEL,
+    N_RESAMPLES,
+    Estimate,
+    Resampled,
+    Sample,
+    Weights,
+    estimates,
+    resample,
+)
+from cxreader.evaluation.subgroups.effective_sample_size import NEARLY_ALL, NEARLY_PARTED, varies
 from cxreader.evaluation.subgroups.groupings import FINDING, Grouping, groupings
 from cxreader.evaluation.subgroups.rates import METRICS, FindingRates, Metric, PartitionRates
-from cxreader.evaluation.subgroups.spread import NEARLY_ALL, NEARLY_PARTED, varies
 from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 
 Floats = NDArray[np.float64]
@@ -28,7 +37,7 @@ SAME_NORMALS = "every finding is judged against the same normal images"
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Plain):
     """A group's metric minus the rest's, with its interval; `p` two-sided and `p_holm` adjusted, NaN where not tested.
 
     `flagged`: the adjusted p-value is below 0.05. A negative `estimate` means that the group is worse off.
@@ -39,21 +48,10 @@ class Gap:
     p_holm: float
     flagged: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON; NaN becomes None."""
-        p, p_holm = (None if np.isnan(v) else v for v in (self.p, self.p_holm))
-        return {"estimate": self.estimate.to_dict(), "p": p, "p_holm": p_holm, "flagged": self.flagged}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Gap:
-        """The inverse of `to_dict`, exactly."""
-        p, p_holm = (float("nan") if values[k] is None else float(values[k]) for k in ("p", "p_holm"))
-        return cls(Estimate.from_dict(values["estimate"]), p, p_holm, values["flagged"])
-
 
 @dataclass(frozen=True, eq=False)
-class Subgroup:
-    """One group of a `dimension` (one of groups.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
+class Subgroup(Plain):
+    """One group of a `dimension` (one of groupings.DIMENSIONS): its metrics, and its gaps to the rest, by METRICS.
 
     The rest is all other images whose value is known; of a finding all other abnormal images, against the same normal
     ones. A finding has no specificity of its own. `too_small` counts the patients (images, where patients are not known) of a
@@ -71,27 +69,10 @@ class Subgroup:
         """The metrics whose gap is flagged."""
         return tuple(metric for metric, gap in self.gaps.items() if gap.flagged)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "dimension": self.dimension,
-            "name": self.name,
-            "metrics": {name: e.to_dict() for name, e in self.metrics.items()},
-            "gaps": {name: gap.to_dict() for name, gap in self.gaps.items()},
-            "too_small": self.too_small,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Subgroup:
-        """The inverse of `to_dict`, exactly."""
-        metrics = {name: Estimate.from_dict(e) for name, e in values["metrics"].items()}
-        gaps = {name: Gap.from_dict(gap) for name, gap in values["gaps"].items()}
-        return cls(values["dimension"], values["name"], metrics, gaps, values["too_small"])
-
 
 @dataclass(frozen=True, eq=False)
-class Subgroups:
-    """Every group in the order of groups.DIMENSIONS, judged at one operating point.
+class Subgroups(Plain):
+    """Every group in the order of groupings.DIMENSIONS, judged at one operating point.
 
     `notes` says by dimension what could not be grouped and why. `n_tests` is how many gaps the p-values are adjusted for;
     a gap and the same one seen from the other side, as of women and of men, count once.
@@ -107,30 +88,11 @@ class Subgroups:
         """The groups with a flagged gap."""
         return tuple(group for group in self.groups if group.flagged)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for strict JSON."""
-        return {
-            "point": self.point.to_dict(),
-            "groups": [group.to_dict() for group in self.groups],
-            "notes": dict(self.notes),
-            "n_tests": self.n_tests,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Subgroups:
-        """The inverse of `to_dict`, exactly."""
-        return cls(
-            point=OperatingPoint.from_dict(values["point"]),
-            groups=tuple(Subgroup.from_dict(group) for group in values["groups"]),
-            notes=dict(values["notes"]),
-            n_tests=values["n_tests"],
-        )
-
 
 def subgroups(
     table: PredictionTable, point: OperatingPoint, *, seed: int = 0, n_resamples: int = N_RESAMPLES
 ) -> Subgroups:
-    """Judge every group that the table's columns give (`groups.groupings`), all from the same resamples of patients.
+    """Judge every group that the table's columns give (`groupings.groupings`), all from the same resamples of patients.
 
     Raises TableError for an age or a follow-up that is no number.
     """
@@ -147,8 +109,7 @@ def subgroups(
     def statistic(weight: Weights) -> dict[str, Floats]:
         return {f"{name}/{what}": v for name, each in rates.items() for what, v in each(weight).items()}
 
-    points = statistic(np.ones((1, len(table))))
-    draws = resample(statistic, sample.groups, n_resamples=n_resamples, seed=seed) if rates else {}
+    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed) if rates else Resampled({}, {})
     judged, questions = [], []
     for grouping in found:
         head = f"{grouping.dimension}/"
@@ -228,26 +189,26 @@ def _too_small(sample: Sample, images: NDArray[np.bool_], who: str) -> str | Non
 
 def _reasons(inside: NDArray[np.integer], rest: NDArray[np.integer], is_finding: bool) -> dict[str, str]:
     """Why a metric or a gap would be undefined on the whole sample."""
-    told: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for metric, classes in (("auc", (1, 0)), ("sensitivity", (1,)), ("specificity", (0,))):
         for what, images, whose in ((metric, inside, "in this group"), (f"gap {metric}", rest, "in the rest")):
             lacking = next((LABEL_NAMES[value] for value in classes if not np.any(images == value)), None)
-            told[what] = f"no {lacking} image {whose}" if lacking else told.get(metric, "undefined here")
-        if told[metric] != "undefined here":
-            told[f"gap {metric}"] = told[metric]
-    return told | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
+            reasons[what] = f"no {lacking} image {whose}" if lacking else reasons.get(metric, "undefined here")
+        if reasons[metric] != "undefined here":
+            reasons[f"gap {metric}"] = reasons[metric]
+    return reasons | ({"specificity": SAME_NORMALS, "gap specificity": SAME_NORMALS} if is_finding else {})
 
 
 def _corrected(
     point: OperatingPoint, judged: list[Subgroup], questions: list[frozenset[bytes]], notes: dict[str, str]
 ) -> Subgroups:
     """Holm's adjustment over every gap that was tested; a gap and its mirror are one hypothesis."""
-    told: dict[tuple[frozenset[bytes], Metric], float] = {}
+    p_by_hypothesis: dict[tuple[frozenset[bytes], Metric], float] = {}
     for group, question in zip(judged, questions, strict=True):
         for metric, gap in group.gaps.items():
-            told.setdefault((question, metric), gap.p)
-    p_values = np.array(list(told.values()))
-    adjusted = dict(zip(told, holm(p_values).tolist(), strict=True))
+            p_by_hypothesis.setdefault((question, metric), gap.p)
+    p_values = np.array(list(p_by_hypothesis.values()))
+    adjusted = dict(zip(p_by_hypothesis, holm(p_values).tolist(), strict=True))
     corrected = []
     for group, question in zip(judged, questions, strict=True):
         gaps = {}

@@ -52,7 +52,7 @@ class PartitionRates:
         within = self._within(weight) @ self._member[self._within.winners]
         over, under = self._over(weight), self._under(weight)
         touching = over @ self._member[self._over.winners] + under @ self._member[self._under.winners]
-        return _told(own, within, rest, over.sum(axis=1, keepdims=True) - touching + within)
+        return _metrics_and_gaps(own, within, rest, over.sum(axis=1, keepdims=True) - touching + within)
 
 
 class FindingRates:
@@ -82,7 +82,7 @@ class FindingRates:
         with_it = won @ self._member[self._wins.winners]
         own = _Cells(own.abnormal, normal, own.found, np.full_like(normal, np.nan))
         rest = _Cells(rest.abnormal, normal, rest.found, np.full_like(normal, np.nan))
-        return _told(own, with_it, rest, won.sum(axis=1, keepdims=True) - with_it)
+        return _metrics_and_gaps(own, with_it, rest, won.sum(axis=1, keepdims=True) - with_it)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class _Wins:
         return won
 
 
-def _told(own: _Cells, own_wins: Floats, rest: _Cells, rest_wins: Floats) -> dict[str, Floats]:
+def _metrics_and_gaps(own: _Cells, own_wins: Floats, rest: _Cells, rest_wins: Floats) -> dict[str, Floats]:
     values: dict[str, Floats] = {}
     sides = [
         (ratio(wins, c.abnormal * c.normal), ratio(c.found, c.abnormal), ratio(c.spared, c.normal))

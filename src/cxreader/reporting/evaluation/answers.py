@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.comparison.paired import PairedComparison
     from cxreader.evaluation.decisions.refusals import Refusals
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
-    from cxreader.evaluation.worklist.queueing import Triage
+    from cxreader.evaluation.worklist.triage import Triage
 
 AUDIT = "cxreader audit shortcuts --model ARTIFACT --data SOURCE"
 AGAIN = "cxreader evaluate"

@@ -9,8 +9,8 @@ import numpy as np
 from cxreader.evaluation.comparison.paired import TESTED
 from cxreader.evaluation.comparison.second_reading import CELLS, PAIRS
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, METRIC_TITLES
-from cxreader.evaluation.worklist.queueing import MEASURES
 from cxreader.evaluation.worklist.reading_room import DAYS
+from cxreader.evaluation.worklist.triage import MEASURES
 from cxreader.findings import FINDINGS
 from cxreader.reporting.tables import (
     Cell,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cxreader.evaluation.comparison.second_reading import LabelComparison
     from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.shortcuts.records import BaselineComparison, ShortcutAudit
-    from cxreader.evaluation.worklist.queueing import Triage, Turnaround
     from cxreader.evaluation.worklist.reading_room import Shift
+    from cxreader.evaluation.worklist.triage import Triage, Turnaround
     from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
     from cxreader.explanation.sanity_report import SanityReport
 

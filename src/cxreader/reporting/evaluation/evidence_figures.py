@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.evidence import Evidence
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
     from cxreader.evaluation.subgroups.rates import Metric
-    from cxreader.evaluation.worklist.queueing import Triage
+    from cxreader.evaluation.worklist.triage import Triage
     from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 
 _IDEAL: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2.5)), "zorder": 1}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
+from cxreader.evaluation.statistics.side_by_side import mean_of, side_by_side, value_name
 from cxreader.reporting.study.learning_curve import ARMS, Arm, ArmResult
 
 CHANGE = "auc change"
@@ -23,25 +24,26 @@ def compare(sample: Sample, answers: Answers, *, seed: int = 0, n_resamples: int
 
     `CHANGE` is the gain in AUC at the smallest share minus that at the largest; it is missing when there is one share.
     """
-    shares = sorted({share for share, _ in answers})
-    metrics = {key: [all_metrics(sample.label, p, t) for p, t in seeds] for key, seeds in answers.items()}
+    keys, shares = list(answers), sorted({share for share, _ in answers})
+    rows = [mean_of([all_metrics(sample.label, p, t) for p, t in seeds]) for seeds in answers.values()]
+    scratch, pretrained = ([keys.index((share, arm)) for share in shares] for arm in ARMS)
+    gains = list(zip(pretrained, scratch, strict=True))
+    alone = side_by_side(rows, gains, METRICS)
 
     def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
-        values: dict[str, NDArray[np.float64]] = {}
-        for (share, arm), seeds in metrics.items():
-            each = [one(weight) for one in seeds]
-            values |= {name_of(metric, share, arm): np.mean([v[metric] for v in each], axis=0) for metric in METRICS}
-        for share in shares:
-            for metric in METRICS:
-                scratch, pretrained = (values[name_of(metric, share, arm)] for arm in ARMS)
-                values[name_of(metric, share)] = pretrained - scratch
-        if len(shares) > 1:
-            values[CHANGE] = values[name_of("auc", shares[0])] - values[name_of("auc", shares[-1])]
-        return values
+        values = alone(weight)
+        first, last = (values[value_name("auc", *gains[at])] for at in (0, -1))
+        return values | {CHANGE: first - last}
 
-    why = undefined_reasons(sample.label)
-    reasons = {name_of("auc", share, arm): why["auc"] for share in shares for arm in (*ARMS, None)}
-    return bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons={**reasons, CHANGE: why["auc"]})
+    names = {value_name(m, k): name_of(m, *key) for k, key in enumerate(keys) for m in METRICS}
+    names |= {
+        value_name(m, *pair): name_of(m, share) for share, pair in zip(shares, gains, strict=True) for m in METRICS
+    }
+    names |= {CHANGE: CHANGE} if len(shares) > 1 else {}
+    why = undefined_reasons(sample.label)["auc"]
+    reasons = {name: why for name in names if name.startswith("auc")}
+    found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=reasons)
+    return {title: found[name] for name, title in names.items()}
 
 
 def name_of(metric: str, share: float, arm: Arm | None = None) -> str:

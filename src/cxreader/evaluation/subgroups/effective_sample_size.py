@@ -1,4 +1,4 @@
-"""Whether the patients of a side vary enough for the bootstrap to know how its rate or its AUC would vary."""
+"""Whether a side of a comparison has enough effective patients for the bootstrap to measure its spread."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def varies(
     flag: NDArray[np.bool_],
     side: NDArray[np.bool_],
 ) -> bool:
-    """Whether enough patients of a side are answered rightly, and enough wrongly, for the bootstrap to know the spread.
+    """Whether a metric on the images `side` (n,) varies enough over patients for the bootstrap to measure its spread.
 
-    A group of which every image is called rightly has no spread of its own, and its gap would seem sure. An AUC has no
-    right and wrong answers: there patients count as far as they pull at it (`effective_patients`).
+    Sensitivity and specificity need `FEW_ANSWERS` patients with correctly and as many with wrongly classified images of
+    their class: where all are alike, resampling gives no spread and any gap would look certain. An AUC has no right and
+    wrong answers; it needs as many effective patients (`effective_patients`).
     """
     if metric == "auc":
         return effective_patients(sample, probability, side) >= FEW_ANSWERS
@@ -34,10 +35,10 @@ def varies(
 
 
 def effective_patients(sample: Sample, probability: NDArray[np.floating], side: NDArray[np.bool_]) -> float:
-    """How many patients, were they to pull alike, make up DeLong's variance of a side's AUC.
+    """The effective number of patients behind DeLong's variance of the AUC on the images `side` (n,); 0 without spread.
 
-    With d the pull of each, (sum d^2)^2 / sum d^4: k where k patients pull alike and the others not at all. Of a rate
-    it is about the number of the rarer answers.
+    (sum d^2)^2 / sum d^4 over the patients' structural components d (L. Kish's effective sample size, Survey Sampling,
+    1965, of weights d^2): k where k patients contribute alike and all others nothing.
     """
     own = Sample(sample.label[side], sample.groups[side], sample.patients_known)
     placements = Placements.of(own, probability[side])
