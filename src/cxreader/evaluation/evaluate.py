@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -41,6 +41,8 @@ from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, co
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By each earlier schema that is still read, the step that makes its values those of the next schema."""
 FEW_PATIENTS = 20
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -107,8 +109,11 @@ class Evaluation:
         mend = "write it again with: cxreader evaluate"
         try:
             v = json.loads(text)
-            if v["schema"] != SCHEMA:
-                raise DataError(f"schema {v['schema']!r} is not {SCHEMA}, the one known here", where=where, mend=mend)
+            while v["schema"] != SCHEMA:
+                if v["schema"] not in UPGRADES:
+                    known = ", ".join(map(str, (*UPGRADES, SCHEMA)))
+                    raise DataError(f"schema {v['schema']!r}, this version reads {known}", where=where, mend=mend)
+                v = {**UPGRADES[v["schema"]](v), "schema": v["schema"] + 1}
             return cls(
                 metrics={k: Estimate.from_dict(e) for k, e in v["metrics"].items()},
                 confusion=v["confusion"],
