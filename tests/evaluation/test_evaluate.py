@@ -113,7 +113,7 @@ def test_a_baseline_of_another_length_is_refused() -> None:
 
 def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     values = json.loads(evaluate(_table(), 0.5, n_resamples=5).to_json())
-    with pytest.raises(DataError, match="schema 7 is not 3"):
+    with pytest.raises(DataError, match="schema 7, this version reads 3;"):
         Evaluation.from_json(json.dumps(values | {"schema": 7}))
     (tmp_path / "e.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"e\.json: is no evaluation"):

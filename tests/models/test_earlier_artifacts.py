@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.models.data import TINY
 
+from cxreader.errors import ArtifactError
 from cxreader.inference.export import export_onnx
 from cxreader.inference.reader import Reader
 from cxreader.models import registry
@@ -22,8 +24,7 @@ NAMES = {2: "b3e222c7785a", 3: "cc7623b2ab67"}
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their network, known while these tests run."""
-    entry = registry.ModelEntry("tiny", build="tests.models.data.tiny:tiny", reference="two blocks of 4 and 8 channels")
-    monkeypatch.setitem(registry._MODELS, "tiny", entry)
+    monkeypatch.setitem(registry._MODELS, TINY.name, TINY)
 
 
 @pytest.fixture
@@ -78,8 +79,6 @@ def test_what_is_added_to_it_changes_the_schema_and_not_the_name(folder: Path, s
 
 @pytest.mark.parametrize("schema", NAMES)
 def test_a_changed_number_is_refused_as_it_was(folder: Path, schema: int) -> None:
-    from cxreader.errors import ArtifactError
-
     (folder / MANIFEST).write_text(json.dumps({**_stored(folder), "dropout": 0.3}))
     with pytest.raises(ArtifactError, match="the digest does not fit the content"):
         load_artifact(folder)
