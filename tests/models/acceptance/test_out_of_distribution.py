@@ -170,7 +170,9 @@ def test_the_score_is_the_geometric_mean_of_both_distances_and_thresholds_are_or
     assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])
     assert rule.least_sharp == pytest.approx(0.8 * np.sort(sharpness(calibrate[0]))[2])
     assert rule.least_upright == np.clip(np.sort(rule.orientation.apply(thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8)
-    unlike = [any(r.startswith("unlike") for r in v.reasons) for v in rule.judge(*calibrate)]
+    verdicts, scores = rule.judge(*calibrate)
+    assert np.sort(scores)[27] == 1.0
+    unlike = [any(r.startswith("unlike") for r in v.reasons) for v in verdicts]
     assert sum(unlike) == 2  # the image on the threshold itself is accepted
 
 
