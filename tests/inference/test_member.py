@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_who_was_shown_to_no_network_or_has_no_detector_has_no_score(reader: Rea
 
 def test_a_dicom_file_keeps_its_instance_also_when_it_is_refused(reader: Reader) -> None:
     pixels = np.rint(_chest().pixels * 4095).astype(np.int64)
-    shown = {"SOPInstanceUID": UID, "WindowCenter": "2048", "WindowWidth": "4096"}
+    shown: dict[str, Any] = {"SOPInstanceUID": UID, "WindowCenter": "2048", "WindowWidth": "4096"}
     frontal, lateral = dataset(pixels, **shown), dataset(pixels, **shown, ViewPosition="LL")
     nameless = dataset(pixels, **{**shown, "SOPInstanceUID": None})
     a, b, c, d = reader.read_many([encoded(frontal), encoded(lateral), nameless, DATA / "036_0.png"])
