@@ -139,9 +139,16 @@ class Reading:
     a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no answer. Both are None where
     the artifact holds none.
 
+    `ood_score`: the out-of-distribution score, >= 0, in multiples of the artifact's threshold: an image above 1 is refused as
+    unlike the training images (one at or below 1 may still be refused for another reason). None where the artifact has no
+    detector, and for an image that no network was shown: one that its header or its look refused, or that could not be read.
+    `sop_class` and `sop_instance_uid`: UIDs of the DICOM file (PS3.3 C.12.1), None for other files, for what the header lacks and
+    for a file that could not be read. An instance's UID can lead to a patient: it belongs in results, never in a message or log.
+
     Of several models, `members` holds each one's Reading in their order and `artifact` their ids joined by "+". Then
     `probability` is the mean of theirs, `agreement` 1 less the distance between the smallest and the largest, and
-    `decision` is refer where that distance is beyond the bound the artifacts store; heat maps are the members' alone.
+    `decision` is refer where that distance is beyond the bound the artifacts store; `ood_score` is the largest of theirs, since
+    one model's refusal refuses the image; heat maps are the members' alone.
     """
 
     image: str
@@ -157,6 +164,9 @@ class Reading:
     acceptance: Verdict | None = None
     agreement: float | None = None
     members: tuple[Reading, ...] = ()
+    ood_score: float | None = None
+    sop_class: str | None = None
+    sop_instance_uid: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,20 +21,27 @@ from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
 from cxreader.inference.reader import Reader
+from cxreader.models.artifact import MANIFEST
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
 
 
 @pytest.fixture(scope="module")
-def reader(small_run: Path) -> Reader:
-    return Reader.load(small_run)
+def own_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small run, to be written to: who judges it stores that in its artifact."""
+    return shutil.copytree(small_run, tmp_path_factory.mktemp("own") / "run")
 
 
 @pytest.fixture(scope="module")
-def judged(reader: Reader, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
+def reader(own_run: Path) -> Reader:
+    return Reader.load(own_run)
+
+
+@pytest.fixture(scope="module")
+def judged(reader: Reader, own_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
     out = tmp_path_factory.mktemp("judged")
-    return judge(reader, cohort_of_run(small_run), out, bar=no_bar), out
+    return judge(reader, cohort_of_run(own_run), out, bar=no_bar), out
 
 
 def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small_run: Path) -> None:
@@ -63,7 +70,11 @@ def test_on_the_whole_source_everybody_who_set_it_is_left_out_and_counted(
     reader: Reader, small_run: Path, small_world: Path, judged: tuple[Evaluation, Path], tmp_path: Path
 ) -> None:
     """The whole source less train, tune and calibrate is the test part: the same figures, the others counted by part."""
+    manifest = reader.only.folder / MANIFEST if reader.only.folder else tmp_path
+    before = manifest.read_bytes()
     evaluation = judge(reader, cohort_of_source(str(small_world), name="world"), tmp_path, bar=no_bar)
+    assert manifest.read_bytes() == before, "other images than the run's own test part leave the artifact as it is"
+    assert b'"split_kind"' in before
     split = Split.load(RunFolder(small_run).split)
     surplus = sum(split.surplus.values())
     assert surplus == 0

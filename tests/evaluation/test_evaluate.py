@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from cxreader.atomic import write_whole
 from cxreader.errors import DataError, StorageError, TableError
 from cxreader.evaluation.decisions.operating_points import youden
-from cxreader.evaluation.evaluate import SCHEMA, Evaluation, evaluate
+from cxreader.evaluation.evaluate import SCHEMA, UPGRADES, Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES
@@ -115,7 +115,7 @@ def test_a_baseline_of_another_length_is_refused() -> None:
 def test_another_schema_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     values = json.loads(evaluate(_table(), 0.5, n_resamples=5).to_json())
     full = json.loads(evaluate(_table(), 0.5, n_resamples=5, options=EvaluationOptions()).to_json())
-    with pytest.raises(DataError, match="schema 7 is not 3"):
+    with pytest.raises(DataError, match="schema 7, this version reads 3;"):
         Evaluation.from_json(json.dumps(values | {"schema": 7}))
     (tmp_path / "e.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"e\.json: is no evaluation"):
@@ -148,3 +148,20 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         write_whole(tmp_path / "file" / "a.json", b"")
+
+
+def test_yesterdays_file_opens_and_one_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(__file__).parent / "data" / "schema3.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    evaluation = Evaluation.load(path)
+    assert json.loads(evaluation.to_json()) == stored
+    assert evaluation.metrics["auc"].value == stored["metrics"]["auc"]["value"] == 0.9453125
+    # When the number rises, a step makes of the old values what the new reader wants.
+    later: dict[str, object] = {"warnings": ["one more"]}
+    monkeypatch.setattr("cxreader.evaluation.evaluate.SCHEMA", 5)
+    monkeypatch.setitem(UPGRADES, 3, lambda values: values | later)
+    monkeypatch.setitem(UPGRADES, 4, lambda values: {**values, "warnings": [*values["warnings"], "and another"]})
+    assert Evaluation.load(path).warnings == ("one more", "and another")
+    for schema in (2, 6, "3"):
+        with pytest.raises(DataError, match=f"schema {schema!r}, this version reads 3, 4, 5"):
+            Evaluation.from_json(json.dumps({**stored, "schema": schema}))

@@ -53,7 +53,12 @@ def test_who_is_refused_by_one_is_refused_and_who_cannot_be_read_is_not_read() -
         assert [getattr(own, name) for name in ("decision", "probability", "interval", "conformal", "heat_map")] == [
             None
         ] * 5
-    assert answer_of(found)["members"][0] == {"artifact": "id0.9", "probability": None, "decision": None}
+    assert answer_of(found)["members"][0] == {
+        "artifact": "id0.9",
+        "probability": None,
+        "decision": None,
+        "ood_score": None,
+    }
     assert combine([refusal, refusal], POINT, 0.25).reasons == ("looks rotated by 180 degrees",)
     unread = _reading(None, acceptance=None, reasons=("the file is empty",))
     found = combine([unread, unread], POINT, 0.25)
@@ -68,6 +73,23 @@ def test_intervals_span_all_and_conformal_answers_must_be_one() -> None:
     assert combine([a, replace(b, conformal="normal")], POINT, 0.25).conformal == "refer"
     without = combine([a, replace(b, interval=None, conformal=None)], POINT, 0.25)
     assert (without.interval, without.conformal) == (None, None)
+
+
+def test_the_ood_score_is_the_largest_whoever_refuses_and_the_instance_is_the_files() -> None:
+    uids = {"sop_class": "1.2.840.10008.5.1.4.1.1.1.1", "sop_instance_uid": "1.2.3"}
+    a, b = _reading(0.5, ood_score=0.25, **uids), _reading(0.6, ood_score=0.75, **uids)
+    far = _reading(None, acceptance="refused", reasons=("unlike",), ood_score=1.5, **uids)
+    for readings, score in (
+        ((a, b), 0.75),
+        ((b, a), 0.75),
+        ((a, far, b), 1.5),
+        ((a, replace(b, ood_score=None)), 0.25),
+    ):
+        found = combine(readings, POINT, 0.25)
+        assert found.ood_score == score
+        assert (found.sop_class, found.sop_instance_uid) == tuple(uids.values())
+        assert [member.ood_score for member in found.members] == [reading.ood_score for reading in readings]
+    assert combine([replace(a, ood_score=None)] * 2, POINT, 0.25).ood_score is None
 
 
 def test_the_combined_point_is_the_mean_and_rests_on_the_least() -> None:

@@ -32,6 +32,7 @@ from cxreader.models.artifact import (
     save_manifest,
     sha256,
 )
+from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import create_model
 from cxreader.records import OperatingPoint
 
@@ -123,66 +124,34 @@ def _content(data: bytes) -> object:
     return content
 
 
-SCHEMA_2 = {
-    "schema": 2,
-    "model": "resnet18",
-    "dropout": 0.2,
-    "spec": {"size": 64, "fit": "pad", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
-    "calibration": TEMPERATURE,
-    "operating_points": [
-        {
-            "name": "youden",
-            "threshold": 0.4,
-            "rule": "largest J",
-            "n_positive": 30,
-            "n_negative": 40,
-            "fitted_on": "calibrate",
-        }
-    ],
-    "transfer": "no transfer: weights absent",
-    "patients": {
-        "salt": "salt",
-        "parts": {"train": ["00ff"], "tune": [], "calibrate": ["ab12"]},
-        "sources": ["nih"],
-        "known": True,
-    },
-    "weights_sha256": "4b6a3458bf9e256ce81d46ed123f0053a926f972519a89c96e56683887ea7ccb",
-    "venn_abers": None,
-    "conformal": None,
-    "labels": ["normal", "abnormal"],
-    "provenance": {"seed": 42},
-}
-SCHEMA_2_DIGEST = "b9404155871a5e26bd8d437c9016e5a4cf1c132c7bfdcaad2a4029cd023229ef"
-"""As version 0.1.0 before schema 3 wrote it, with the four floats 0, 1, 2, 3 for weights."""
-
-
-def test_schema_2_is_read_and_keeps_its_name_also_when_it_is_exported(tmp_path: Path) -> None:
-    (tmp_path / WEIGHTS).write_bytes(save({"w": torch.arange(4.0)}))
-    manifest = {"id": SCHEMA_2_DIGEST[:12], "digest": SCHEMA_2_DIGEST, **SCHEMA_2}
-    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
-    old = load_artifact(tmp_path)
-    assert (old.id, old.acceptance, old.exports) == (SCHEMA_2_DIGEST[:12], None, {})
-    export = _exported(tmp_path, b"graph")
-    save_manifest(replace(old, exports={"onnx": export}), tmp_path)
-    new = json.loads((tmp_path / MANIFEST).read_text())
-    assert (new["schema"], new["id"], new["exports"]) == (3, old.id, {"onnx": export})
-    assert load_artifact(tmp_path).id == old.id
-
-
 def _exported(folder: Path, data: bytes) -> dict[str, object]:
     (folder / "model.onnx").write_bytes(data)
     return {"file": "model.onnx", "sha256": sha256(data), "bytes": len(data)}
 
 
-def test_an_acceptance_rule_is_another_reader_and_an_export_is_not(tmp_path: Path) -> None:
+def test_what_sets_the_answers_names_the_reader_and_what_comes_later_does_not(tmp_path: Path) -> None:
     artifact = _saved(tmp_path)
-    exported = replace(artifact, exports={"onnx": _exported(tmp_path, b"graph")})
+    later = [
+        replace(artifact, exports={"onnx": _exported(tmp_path, b"graph")}),
+        replace(artifact, evaluation={"part": "test", "maps": None}),
+    ]
     ruled = [replace(artifact, acceptance={"limit": limit}) for limit in (3.0, 4.0)]
-    assert exported.id == artifact.id
-    assert len({artifact.id, *(one.id for one in ruled)}) == 3
-    for one in (exported, *ruled):
+    scores = [ReferenceScores.of(np.array([0, 1]), np.array([0.25, p]), None) for p in (0.5, 0.75)]
+    watched = [replace(artifact, reference_scores=known) for known in scores]
+    assert {one.id for one in later} == {artifact.id}
+    assert len({artifact.id, *(one.id for one in (*ruled, *watched))}) == 5
+    for one in (*later, *ruled, *watched):
         save_manifest(one, tmp_path)
         assert load_artifact(tmp_path) == one
+
+
+@pytest.mark.parametrize("name", ["exports", "evaluation", "reference_scores"])
+def test_the_digest_covers_what_the_name_does_not(tmp_path: Path, name: str) -> None:
+    save_manifest(replace(_saved(tmp_path), evaluation={"points": [{"ppv": 0.5}]}), tmp_path)
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**manifest, name: {"points": [{"ppv": 0.9}]}}))
+    with pytest.raises(ArtifactError, match="the digest does not fit the content"):
+        load_artifact(tmp_path)
 
 
 def test_a_damaged_or_missing_export_is_refused_and_can_be_replaced(tmp_path: Path) -> None:
@@ -237,7 +206,7 @@ def test_another_schema_and_an_unknown_network_are_refused(tmp_path: Path) -> No
     _saved(tmp_path, model="resnet18")
     manifest = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps({**manifest, "schema": 99}))
-    with pytest.raises(ArtifactError, match="schema 99"):
+    with pytest.raises(ArtifactError, match="schema 99, this version reads 2, 3, 4"):
         load_artifact(tmp_path)
     artifact = _saved(tmp_path)
     save_artifact(replace(artifact, model="resnet19"), (tmp_path / WEIGHTS).read_bytes(), tmp_path)

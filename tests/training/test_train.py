@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from cxreader.evaluation.calibration.temperature import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
 from cxreader.models.weights import NO_TRANSFER
+from cxreader.records import Reading
 from cxreader.runs import RunFolder, only_process
 from cxreader.training import fit
 from cxreader.training.fit import best_epoch, ended
@@ -125,6 +127,28 @@ def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
     logits = reader.backend.logits(cached[None])
     expected = apply_temperature(logits, reader.artifact.calibration["temperature"])[0]
     assert reader.read(small_world / image).probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_artifact_keeps_how_its_scores_lie_on_calibrate(trained: tuple[Config, Path], small_world: Path) -> None:
+    """As a reader that decodes the files finds them, counted here."""
+    reader, split = Reader.load(trained[1]), Split.load(RunFolder(trained[1]).split)
+    stored = reader.artifact.reference_scores
+    assert stored is not None
+    images = split.parts["calibrate"]
+    labels = dict(line.split(",")[:2] for line in (small_world / "labels.csv").read_text().split())
+    found = list(reader.read_many([small_world / image for image in images], refuse=False))
+    classes: dict[str, list[Reading]] = {"all": found, "normal": [], "abnormal": []}
+    for image, reading in zip(images, found, strict=True):
+        classes[labels[image]].append(reading)
+    assert (stored.n_positive, stored.n_negative) == (len(classes["abnormal"]), len(classes["normal"]))
+    assert (reader.only.ood_detector is None) == (stored.ood_score is None)
+    kinds = ["probability"] if stored.ood_score is None else ["probability", "ood_score"]
+    for kind in kinds:
+        for name, readings in classes.items():
+            scores = sorted(getattr(reading, kind) for reading in readings)
+            ranks = [max(1, math.ceil(round(level * len(scores), 9))) for level in stored.levels]
+            expected = [scores[rank - 1] for rank in ranks]
+            assert getattr(getattr(stored, kind), name) == pytest.approx(expected, rel=1e-4, abs=1e-6), (kind, name)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(trained: tuple[Config, Path], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_exp
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.shortcuts import audit_shortcuts
+from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.split import group_of, leak
@@ -29,7 +30,7 @@ from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
-from cxreader.progress import Bar
+from cxreader.progress import Bar, Say, silent
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.evaluation.model_facts import facts_of
@@ -50,8 +51,11 @@ def judge(
     options: EvaluationOptions | None = None,
     quick: bool = False,
     seed: int = 0,
+    say: Say = silent,
 ) -> Evaluation:
     """Read the images, leave out the patients who set the model, and write predictions, figures, JSON and report to `out`.
+
+    The artifact itself keeps a summary where the images are the test part of its own run, judged at its first operating point.
 
     A split by image is judged as it is, leak and all, since showing that is what it is for; every report then says how
     large it is. `options` says what the user wants to know besides; the artifact's own operating points and conformal rule
@@ -103,6 +107,8 @@ def judge(
             further=_contact_sheet(evaluation, images),
             facts=facts_of(artifact),
         )
+    if is_own_test(reader, cohort):
+        store_summary(reader, EvaluationSummary.of(evaluation, looking.localisation), say)
     return evaluation
 
 

@@ -167,7 +167,7 @@ def _artifact(
 
     with waiting("reading the tables"):
         cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
-    evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed)
+    evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
     return evaluation, f"{cohort.index.name or Path(str(data)).stem}, part {cohort.part}"
 
 

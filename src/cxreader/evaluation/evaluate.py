@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,6 +42,8 @@ from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, co
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By each earlier schema that is still read, the step that makes its values those of the next schema."""
 FEW_PATIENTS = 20
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -92,9 +94,11 @@ class Evaluation(Plain):
         mend = "write it again with: cxreader evaluate"
         try:
             values = json.loads(text)
-            if values["schema"] != SCHEMA:
-                what = f"schema {values['schema']!r} is not {SCHEMA}, the one known here"
-                raise DataError(what, where=where, mend=mend)
+            while values["schema"] != SCHEMA:
+                if values["schema"] not in UPGRADES:
+                    known = ", ".join(map(str, (*UPGRADES, SCHEMA)))
+                    raise DataError(f"schema {values['schema']!r}, this version reads {known}", where=where, mend=mend)
+                values = {**UPGRADES[values["schema"]](values), "schema": values["schema"] + 1}
             return cls.from_dict(values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error

@@ -34,51 +34,52 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
     The image is refused when one of them refuses it, with a reason that names the model unless all give it; then no member
     keeps an answer either. Else `probability` is the mean, `agreement` 1 less the distance
     between the smallest and the largest probability, `interval` from the lowest to the highest end of theirs, `conformal`
-    what all say, or refer; `decision` is refer when the distance is larger than `bound`.
+    what all say, or refer; `decision` is refer when the distance is larger than `bound`. `ood_score` is in any case the
+    largest of those that a member has.
     """
     first = readings[0]
-    artifact = "+".join(reading.artifact for reading in readings)
-    verdicts = [Acceptance(r.acceptance, r.reasons, r.notes) for r in readings if r.acceptance is not None]
-    if not verdicts:
-        return Reading(first.image, artifact, point, reasons=first.reasons, members=tuple(readings))
-    probabilities = [r.probability for r in readings if r.probability is not None]
-    if len(probabilities) < len(readings):
-        refused = sum(_told_apart(readings, verdicts), Acceptance())
-        return Reading(
-            first.image,
-            artifact,
-            point,
-            reasons=refused.reasons,
-            notes=refused.notes,
-            acceptance=refused.verdict,
-            members=tuple(_without_answer(reading) for reading in readings),
-        )
-    accepted = sum(verdicts, Acceptance())
-    low, high = min(probabilities), max(probabilities)
-    mean = float(np.mean(probabilities))
-    reasons = accepted.reasons
-    if high - low > bound:
-        apart = f"the models disagree: probabilities from {low:.3f} to {high:.3f}, more than {bound:g} apart"
-        reasons = (*reasons, apart)
-    pairs = [reading.interval for reading in readings if reading.interval is not None]
-    modes = {reading.conformal for reading in readings}
-    return Reading(
-        image=first.image,
-        artifact=artifact,
+    bare = replace(
+        _without_answer(first),
+        artifact="+".join(reading.artifact for reading in readings),
         operating_point=point,
-        decision="refer" if high - low > bound else LABEL_NAMES[int(mean >= point.threshold)],
-        probability=mean,
-        reasons=reasons,
-        notes=accepted.notes,
-        interval=(min(p[0] for p in pairs), max(p[1] for p in pairs)) if len(pairs) == len(readings) else None,
-        conformal=None if None in modes else modes.pop() if len(modes) == 1 else "refer",
-        acceptance=accepted.verdict,
-        agreement=1 - (high - low),
+        ood_score=max((r.ood_score for r in readings if r.ood_score is not None), default=None),
         members=tuple(readings),
     )
+    verdicts = [Acceptance(r.acceptance, r.reasons, r.notes) for r in readings if r.acceptance is not None]
+    if not verdicts:
+        return bare
+    probabilities = [r.probability for r in readings if r.probability is not None]
+    if len(probabilities) < len(readings):
+        refused = sum(_naming_models(readings, verdicts), Acceptance())
+        return replace(_with(bare, refused), members=tuple(map(_without_answer, readings)))
+    low, high = min(probabilities), max(probabilities)
+    mean = float(np.mean(probabilities))
+    pairs = [reading.interval for reading in readings if reading.interval is not None]
+    modes = {reading.conformal for reading in readings}
+    answered = replace(
+        _with(bare, sum(verdicts, Acceptance())),
+        decision=LABEL_NAMES[int(mean >= point.threshold)],
+        probability=mean,
+        interval=(min(p[0] for p in pairs), max(p[1] for p in pairs)) if len(pairs) == len(readings) else None,
+        conformal=None if None in modes else modes.pop() if len(modes) == 1 else "refer",
+        agreement=1 - (high - low),
+    )
+    if high - low <= bound:
+        return answered
+    disagree = f"the models disagree: probabilities from {low:.3f} to {high:.3f}, more than {bound:g} apart"
+    return replace(answered, decision="refer", reasons=(*answered.reasons, disagree))
 
 
-def _told_apart(readings: Sequence[Reading], verdicts: Sequence[Acceptance]) -> list[Acceptance]:
+def _without_answer(reading: Reading) -> Reading:
+    """What is left of a Reading where another model refused the image."""
+    return replace(reading, decision=None, probability=None, interval=None, conformal=None, heat_map=None)
+
+
+def _with(reading: Reading, accepted: Acceptance) -> Reading:
+    return replace(reading, acceptance=accepted.verdict, reasons=accepted.reasons, notes=accepted.notes)
+
+
+def _naming_models(readings: Sequence[Reading], verdicts: Sequence[Acceptance]) -> list[Acceptance]:
     """The verdicts, with the model before a refusal's reasons that not all models give."""
     shared = set.intersection(*(set(verdict.reasons) for verdict in verdicts))
     found = []
@@ -87,8 +88,3 @@ def _told_apart(readings: Sequence[Reading], verdicts: Sequence[Acceptance]) -> 
         reasons = tuple(reason if reason in shared else who + reason for reason in verdict.reasons)
         found.append(replace(verdict, reasons=reasons))
     return found
-
-
-def _without_answer(reading: Reading) -> Reading:
-    """What is left of one model's Reading where another refused the image."""
-    return replace(reading, decision=None, probability=None, interval=None, conformal=None, heat_map=None)

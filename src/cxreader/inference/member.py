@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.inference.backend import Backend, load_backend
+from cxreader.inference.prepared import Prepared
 from cxreader.models.acceptance.out_of_distribution import OODDetector
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
@@ -62,53 +64,58 @@ class Member:
             found.append(self.calibrator.apply(margin(logits)))
         return np.concatenate(found)
 
-    def accept(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> list[Acceptance]:
-        """What the artifact's own rule says of images (n, S, S) uint8 with the network's `features` (n, C)."""
-        if self.ood_detector is None:
-            return [Acceptance()] * len(pixels)
-        return self.ood_detector.judge(pixels, features)
+    def accept(
+        self, pixels: NDArray[np.uint8], features: NDArray[np.float32]
+    ) -> tuple[list[Acceptance], list[float | None]]:
+        """The artifact's own verdict on images (n, S, S) uint8 with the network's `features` (n, D), and their `ood_score`.
 
-    def readings(
-        self,
-        names: Sequence[str],
-        pixels: NDArray[np.uint8],
-        intake: Sequence[Acceptance],
-        *,
-        heat_map: bool,
-        refuse: bool = True,
-    ) -> list[Reading]:
-        """One Reading an image of `pixels` (n, S, S) uint8; `seen` says what its header and its picture gave.
+        Without a detector every image is accepted and no score is known.
+        """
+        if self.ood_detector is None:
+            return [Acceptance()] * len(pixels), [None] * len(pixels)
+        verdicts, scores = self.ood_detector.judge(pixels, features)
+        return verdicts, scores.tolist()
+
+    def readings(self, shown: Sequence[Prepared], *, heat_map: bool, refuse: bool = True) -> list[Reading]:
+        """One Reading for each image of `shown`, all of which could be read.
 
         With `refuse` off a refused image is answered all the same, its verdict and reasons beside the answer.
         """
+        pixels = np.stack([image.pixels[self.artifact.spec.pixel_key] for image in shown])
         output = self.backend.run(self.artifact.spec.normalise(pixels), maps=heat_map)
-        accepted = [a + b for a, b in zip(intake, self.accept(pixels, output.features), strict=True)]
+        verdicts, ood_scores = self.accept(pixels, output.features)
         score = margin(output.logits)
         probability = self.calibrator.apply(score)
         pairs = None if self.venn_abers is None else np.stack(self.venn_abers.apply(score), axis=1).tolist()
         modes = None if self.conformal is None else self.conformal.predict(probability).tolist()
+        bare = [self.unanswered(*each) for each in zip(shown, verdicts, ood_scores, strict=True)]
         return [
-            self.unanswered(name, acceptance)
-            if refuse and acceptance.verdict == "refused"
-            else Reading(
-                image=name,
-                artifact=self.id,
-                operating_point=self.operating_point,
+            reading
+            if refuse and reading.acceptance == "refused"
+            else replace(
+                reading,
                 decision=LABEL_NAMES[int(p >= self.operating_point.threshold)],
                 probability=float(p),
                 heat_map=None if output.maps is None else output.maps[i],
-                reasons=acceptance.reasons,
-                notes=acceptance.notes,
                 interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
                 conformal=None if modes is None else modes[i],
-                acceptance=acceptance.verdict,
             )
-            for i, (name, p, acceptance) in enumerate(zip(names, probability, accepted, strict=True))
+            for i, (reading, p) in enumerate(zip(bare, probability, strict=True))
         ]
 
-    def unanswered(self, name: str, acceptance: Acceptance | None, reasons: tuple[str, ...] = ()) -> Reading:
-        """The Reading of an image that is refused, or (`acceptance` None, for `reasons`) could not be read."""
-        if acceptance is None:
-            return Reading(name, self.id, self.operating_point, reasons=reasons)
-        verdict, reasons, notes = acceptance.verdict, acceptance.reasons, acceptance.notes
-        return Reading(name, self.id, self.operating_point, reasons=reasons, notes=notes, acceptance=verdict)
+    def unanswered(self, image: Prepared, verdict: Acceptance | None = None, ood_score: float | None = None) -> Reading:
+        """The Reading without an answer: why an image could not be read, or what its intake and `verdict` say of it."""
+        if image.intake is None:
+            return Reading(image.name, self.id, self.operating_point, reasons=image.reasons)
+        accepted = image.intake if verdict is None else image.intake + verdict
+        return Reading(
+            image=image.name,
+            artifact=self.id,
+            operating_point=self.operating_point,
+            reasons=accepted.reasons,
+            notes=accepted.notes,
+            acceptance=accepted.verdict,
+            ood_score=ood_score,
+            sop_class=image.sop_class,
+            sop_instance_uid=image.sop_instance_uid,
+        )

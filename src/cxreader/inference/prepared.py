@@ -1,4 +1,4 @@
-"""What stands between a file and the network: a picture in the network's size, and what its header and its look give."""
+"""From a source to what a network is shown: the picture in the network's size, and the verdicts of header and picture."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 class Prepared:
     """One source, decoded. `pixels`: (S, S) uint8 by `InputSpec.pixel_key`; empty when it could not be read, for `reasons`.
 
-    `seen`: what the header and the whole picture speak against it; None when it could not be read.
+    `intake`: the verdict of the header and of the whole picture, before a network is asked; None when it could not be read.
+    `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header has none.
     """
 
     name: str
     pixels: dict[str, NDArray[np.uint8]]
     intake: Acceptance | None
     reasons: tuple[str, ...] = ()
+    sop_class: str | None = None
+    sop_instance_uid: str | None = None
 
 
 def prepare(
@@ -47,9 +50,11 @@ def prepare(
 ) -> Prepared:
     """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError."""
     radiograph = as_radiograph(source, name, reserve)
-    intake = judge_header(radiograph.header) + judge_picture(radiograph)
-    noted = intake + Acceptance(notes=radiograph.notes)
-    return Prepared(name or radiograph.source, {spec.pixel_key: spec.pixels(radiograph) for spec in specs}, noted)
+    header = radiograph.header
+    intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
+    pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
+    uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
+    return Prepared(name or radiograph.source, pixels, intake, (), *uids)
 
 
 def prepare_or_reason(

@@ -195,16 +195,9 @@ class Reader:
         """One model's Readings of the whole batch, of which it is shown the images `asked`."""
         answered: dict[int, Reading] = {}
         if asked:
-            shown = [batch[i] for i in asked]
-            readings = member.readings(
-                [p.name for p in shown],
-                np.stack([p.pixels[member.artifact.spec.pixel_key] for p in shown]),
-                [p.intake for p in shown if p.intake is not None],
-                heat_map=heat_map,
-                refuse=refuse,
-            )
+            readings = member.readings([batch[i] for i in asked], heat_map=heat_map, refuse=refuse)
             answered = dict(zip(asked, readings, strict=True))
-        return [answered.get(i) or member.unanswered(p.name, p.intake, p.reasons) for i, p in enumerate(batch)]
+        return [answered.get(i) or member.unanswered(image) for i, image in enumerate(batch)]
 
 
 def _paths(given: object) -> list[str | os.PathLike[str]]:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from cxreader.atomic import write_whole
+from cxreader.codec import Plain
 from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import model_entry
 from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
-SCHEMA = 3
-READABLE = (2, SCHEMA)
-"""Schema 2 is schema 3 without `acceptance`, `disagreement` and `exports`."""
+SCHEMA = 4
+READABLE = (2, 3, SCHEMA)
+"""Schema 3 has no `reference_scores` and no `evaluation`; schema 2 besides no `acceptance`, `disagreement` and `exports`."""
 DISAGREEMENT = 0.25
 """Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
@@ -33,7 +35,7 @@ _MEND_EXPORT = "copy the whole folder again, or run `cxreader export` on it"
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPatients:
+class TrainingPatients(Plain):
     """Whom the model must not be judged on: salted hashes (16 hex digits) of the patients of each part that set it.
 
     `parts`: train, tune, calibrate -> hashes. `sources`: the names under which they were hashed ("" for an unnamed one).
@@ -47,7 +49,7 @@ class TrainingPatients:
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Plain):
     """A trained and calibrated network with all it needs to be used and judged.
 
     `calibration`, `venn_abers` and `conformal` are plain values: the records that `evaluation.calibrators`, `.venn_abers`
@@ -55,8 +57,9 @@ class Artifact:
     absent" when nowhere). `provenance`: configuration, split digest, counts, versions, git revision, seed, machine,
     phases. `acceptance`: the record of the rule that says which images are of the kind the network knows, or None.
     `disagreement`: calibrated probabilities of several models further apart than this are referred, not averaged.
-    `exports`: by runtime, the file in the folder that holds the network for it (`file`, `sha256`, `bytes`, and what the
-    runtime's exporter says).
+    `reference_scores`: the scores on `calibrate`, None of schemas 2 and 3. `exports`: by runtime, the file in the folder that
+    holds the network for it (`file`, `sha256`, `bytes`, and what the runtime's exporter says). `evaluation`: how it did on the
+    test part of its own run, the record that `assessment.summary` reads; None before it was judged.
     """
 
     model: str
@@ -74,18 +77,23 @@ class Artifact:
     acceptance: dict[str, Any] | None = None
     disagreement: float = DISAGREEMENT
     exports: dict[str, Any] = field(default_factory=dict)
+    reference_scores: ReferenceScores | None = None
+    evaluation: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
-        """12 hex digits that name exactly this reader, the head of a digest: an export is the same reader and changes none.
+        """12 hex digits that name exactly this reader, the head of a digest without what comes later: exports, evaluation.
 
-        What schema 2 did not know is left out where it says nothing, so that its artifacts keep their names.
+        What an earlier schema did not know is left out where it says nothing, so that its artifacts keep their names.
         """
         content = self._content()
-        del content["exports"]
-        if (self.acceptance, self.disagreement) == (None, DISAGREEMENT):
-            del content["acceptance"], content["disagreement"]
-            content["schema"] = 2
+        del content["exports"], content["evaluation"]
+        if self.reference_scores is None:
+            del content["reference_scores"]
+            content["schema"] = 3
+            if (self.acceptance, self.disagreement) == (None, DISAGREEMENT):
+                del content["acceptance"], content["disagreement"]
+                content["schema"] = 2
         return _digest(content)[:12]
 
     def operating_point(self, name: str | None = None) -> OperatingPoint:
@@ -98,7 +106,7 @@ class Artifact:
         return points[name]
 
     def _content(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **json.loads(json.dumps(asdict(self), allow_nan=False))}
+        return {"schema": SCHEMA, **self.to_dict()}
 
 
 def save_artifact(artifact: Artifact, weights: bytes, folder: Path) -> Path:
@@ -128,7 +136,7 @@ def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = T
     digest, schema = content.pop("digest", None), content.pop("schema", None)
     content.pop("id", None)
     if schema not in READABLE:
-        known = " and ".join(str(number) for number in READABLE)
+        known = ", ".join(str(number) for number in READABLE)
         raise ArtifactError(
             f"schema {schema!r}, this version reads {known}", where=folder, mend="use the cxreader that wrote it"
         )
@@ -173,17 +181,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 def _parsed(content: dict[str, Any], where: Path) -> Artifact:
     try:
-        patients = content["patients"]
-        parts = {part: tuple(hashes) for part, hashes in patients["parts"].items()}
-        artifact = Artifact(
-            **{
-                **content,
-                "spec": InputSpec.from_dict(content["spec"]),
-                "operating_points": tuple(OperatingPoint.from_dict(p) for p in content["operating_points"]),
-                "patients": TrainingPatients(**{**patients, "parts": parts, "sources": tuple(patients["sources"])}),
-                "labels": tuple(content["labels"]),
-            }
-        )
+        artifact = Artifact.from_dict(content)
         model_entry(artifact.model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"a field is missing or wrong ({error})", where=where, mend=_MEND) from None

@@ -26,8 +26,8 @@ def fit_acceptance(
     features: Tensor,
     rate: float,
     say: Say,
-) -> OODDetector | None:
-    """The rule, or None where the calibrate part is too small for one, which is said.
+) -> tuple[OODDetector, NDArray[np.float64]] | None:
+    """The rule and the OOD scores (n,) of `calibrate`, or None where that part is too small for one, which is said.
 
     `features` (n, C) are those of `calibrate`; a sample of `train`, drawn from the seed, is shown to the network here.
     """
@@ -38,15 +38,16 @@ def fit_acceptance(
         return None
     sample = _sample(train, derive_seed(recipe.seed, "acceptance"))
     _, seen = predict_with_features(model, sample, recipe, stage)
-    rule = fit_ood_detector(
-        (_pixels(sample), seen.numpy()), (_pixels(calibrate), features.numpy()), rate, seed=recipe.seed
-    )
-    if rule is not None and rule.false_refusals > rate:
+    held_out = (_pixels(calibrate), features.numpy())
+    rule = fit_ood_detector((_pixels(sample), seen.numpy()), held_out, rate, seed=recipe.seed)
+    if rule is None:
+        return None
+    if rule.false_refusals > rate:
         say(
             f"acceptance: {rule.n_calibrate} calibration images allow no lower rate of false refusals than "
             f"{100 * rule.false_refusals:.1f} % a check"
         )
-    return rule
+    return rule, rule.ood_score(*held_out)
 
 
 def _sample(images: CachedImages, seed: int) -> CachedImages:

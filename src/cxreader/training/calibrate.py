@@ -16,11 +16,12 @@ from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What the calibrate part gave."""
+    """What the calibrate part gave; `probability` (n,) of its images, calibrated."""
 
     calibrator: Calibrator
     decisions: Decisions
     venn_abers: VennAbers
+    probability: NDArray[np.float64]
 
 
 def calibrate(logits: NDArray[np.floating], label: NDArray[np.integer], section: CalibrationSection) -> Calibrated:
@@ -31,5 +32,6 @@ def calibrate(logits: NDArray[np.floating], label: NDArray[np.integer], section:
     """
     score = margin(logits)
     calibrator = fit_calibrator(section.method, score, label)
-    decisions = fit_decisions(label, calibrator.apply(score), section.operating_points, section.alpha)
-    return Calibrated(calibrator, decisions, fit_venn_abers(score, label))
+    probability = calibrator.apply(score)
+    decisions = fit_decisions(label, probability, section.operating_points, section.alpha)
+    return Calibrated(calibrator, decisions, fit_venn_abers(score, label), probability)

@@ -66,13 +66,14 @@ def fit_phase(
     `folder`; one that was interrupted goes on after its last whole epoch, to the same weights as without the
     interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss is no number.
     """
-    if not is_done(folder):
+    if is_done(folder):
+        model.load_state_dict(load_file(folder / BEST))
+    else:
         module = PhaseModule(model, phase, recipe, stage=None if prefix is None else prefix.stage, watch=watch)
         if settings.compile:
             module.network = torch.compile(model.forward)
         _run(module, _batches(module, parts, settings, prefix), folder, settings)
         _finish(module, folder, settings.monitor)
-    model.load_state_dict(load_file(folder / BEST))
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
 
 
@@ -205,7 +206,7 @@ def _last_whole(folder: Path) -> tuple[Path, list[dict[str, Any]]] | None:
 
 
 def _finish(module: PhaseModule, folder: Path, monitor: str) -> None:
-    """Write the phase's result; `done.json` comes last, so that a phase with it is whole.
+    """Give the network its best epoch's weights and write the phase's result; `done.json` last: a phase with it is whole.
 
     The best epoch is read from the history and its file found by name: Lightning's own record of it is lost when the
     folder was moved, and so might be the file's place.

@@ -24,6 +24,7 @@ from cxreader.data.split import patient_hash
 from cxreader.errors import DataError, WeightsError
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
+from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
@@ -97,7 +98,7 @@ def learn(
     bar: Bar,
     watch: Watch | None = None,
 ) -> Learnt:
-    """Run the phases on `train` and `tune`, the only parts that are looked at, and leave `model` as the last phase left it.
+    """Run the phases on `train` and `tune`, the only parts that are looked at; `model` ends with the last one's best weights.
 
     `watch` is told every epoch of every phase (see `fit_phase`).
     """
@@ -165,18 +166,23 @@ def finish(
     *,
     say: Say,
 ) -> Artifact:
-    """Take the chosen phase's weights, fit what `config.calibration` asks on `calibrate`, write the Artifact."""
+    """Take the chosen phase's weights, fit what `config.calibration` asks on `calibrate`, write the Artifact.
+
+    `model` is as `learn` left it.
+    """
     chosen, recipe = learnt.chosen, learnt.recipe
-    model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
+    if chosen is not learnt.phases[-1]:  # else the network has these weights
+        model.load_state_dict(load_file(run.phase(chosen.name) / BEST))
     part = cohort.parts["calibrate"]
     stage = model_entry(config.model.name).cam_stage
     logits, features = predict_with_features(model, part, recipe, stage)
     fitted = calibrate(logits.double().numpy(), part.labels, config.calibration)
     for note in fitted.decisions.notes:
         say(note)
-    rate, rule = config.calibration.false_refusals, None
+    rate, rule, ood_scores = config.calibration.false_refusals, None, None
     if rate != "none":
-        rule = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
+        found = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
+        rule, ood_scores = found or (None, None)
     weights = state_bytes(model)
     artifact = Artifact(
         model=config.model.name,
@@ -191,6 +197,7 @@ def finish(
         transfer=transfer.text,
         patients=_patients(cohort),
         weights_sha256=sha256(weights),
+        reference_scores=ReferenceScores.of(part.labels, fitted.probability, ood_scores),
         provenance={
             **provenance(config.seed),
             "config": config.model_dump(mode="json"),

@@ -27,6 +27,9 @@ READINGS = [
         interval=(0.1, 1 / 3),
         conformal="refer",
         acceptance="accepted",
+        ood_score=2 / 3,
+        sop_class="1.2.840.10008.5.1.4.1.1.1.1",
+        sop_instance_uid="1.2.3.4",
     ),
     Reading("bad.png", "abc", POINT, reasons=("empty", "copy it again")),
 ]
@@ -49,6 +52,12 @@ def test_csv_json_and_parquet_say_the_same(tmp_path: Path) -> None:
     assert [by_json[1][name] for name in empty] == [None] * 4
     assert [by_csv[1][name] for name in empty] == [""] * 4
     assert float(by_csv[0]["probability"]) == by_json[0]["probability"] == 0.123456789012345
+    assert (float(by_csv[0]["ood_score"]), by_json[0]["ood_score"]) == (2 / 3, 2 / 3)
+    uids = ("1.2.840.10008.5.1.4.1.1.1.1", "1.2.3.4")
+    assert [tuple(row[name] for name in ("sop_class", "sop_instance_uid")) for row in (by_csv[0], by_json[0])] == [
+        uids
+    ] * 2
+    assert [by_json[1][name] for name in ("ood_score", "sop_class", "sop_instance_uid")] == [None] * 3
     assert by_csv[0]["image"] == 'odd, "name".png'
     assert (by_csv[1]["decision"], by_json[1]["decision"]) == ("", None)
     assert by_json[1]["reasons"] == "empty; copy it again"

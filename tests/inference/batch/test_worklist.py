@@ -65,7 +65,7 @@ def test_alarms_by_probability_then_what_needs_a_person_then_doubt_then_normal()
 
 
 def test_several_models_are_columns_in_csv_and_parquet_and_a_list_in_json(tmp_path: Path) -> None:
-    both = combine([reading("x", 0.4, artifact="a"), reading("x", 0.6, artifact="b")], POINT, 0.25)
+    both = combine([reading("x", 0.4, artifact="a", ood_score=0.75), reading("x", 0.6, artifact="b")], POINT, 0.25)
     torn = combine([reading("y", None, acceptance=None, artifact=a, reasons=("empty",)) for a in "ab"], POINT, 0.25)
     for kind in ("json", "csv", "parquet"):
         write_table(rows([both, torn]), tmp_path / f"o.{kind}", members=2)
@@ -73,9 +73,11 @@ def test_several_models_are_columns_in_csv_and_parquet_and_a_list_in_json(tmp_pa
     by_csv = list(csv.DictReader((tmp_path / "o.csv").read_text().splitlines()))
     by_parquet = pq.read_table(tmp_path / "o.parquet").to_pylist()
     assert by_json[0]["members"] == [
-        {"artifact": "a", "probability": 0.4, "decision": "normal"},
-        {"artifact": "b", "probability": 0.6, "decision": "abnormal"},
+        {"artifact": "a", "probability": 0.4, "decision": "normal", "ood_score": 0.75},
+        {"artifact": "b", "probability": 0.6, "decision": "abnormal", "ood_score": None},
     ]
+    assert by_json[0]["ood_score"] == by_parquet[0]["ood_score_1"] == float(by_csv[0]["ood_score_1"]) == 0.75
+    assert (by_parquet[0]["ood_score_2"], by_csv[0]["ood_score_2"]) == (None, "")
     assert (by_json[0]["artifact"], by_json[0]["agreement"]) == ("a+b", pytest.approx(0.8))
     assert (by_csv[0]["artifact_2"], float(by_csv[0]["probability_2"]), by_csv[0]["decision_2"]) == (
         "b",

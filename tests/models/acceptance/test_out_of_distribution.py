@@ -138,9 +138,10 @@ def test_the_asked_rate_of_false_refusals_is_kept_over_fresh_draws(rate: float) 
         assert rule is not None
         assert rule.false_refusals >= rate
         pixels, features = _noise(random, 150)
-        verdicts = rule.judge(pixels, features)
+        verdicts, scores = rule.judge(pixels, features)
         far = [any(r.startswith("unlike the training images") for r in v.reasons) for v in verdicts]
-        np.testing.assert_array_equal(far, rule.ood_score(pixels, features) > rule.ood_threshold)
+        np.testing.assert_array_equal(scores, rule.ood_score(pixels, features))
+        np.testing.assert_array_equal(far, scores > 1)
         assert {v.verdict for v, f in zip(verdicts, far, strict=True) if f} <= {"refused"}
         blurred = np.mean([any(r.startswith("blurred") for r in v.reasons) for v in verdicts])
         refused.append((np.mean(far), blurred))
@@ -164,12 +165,14 @@ def test_the_score_is_the_geometric_mean_of_both_distances_and_thresholds_are_or
     assert rule is not None
     far, wide = fit_distance(train[1], 32), fit_distance(thumbnails(train[0]), 16)
     by_hand = np.sqrt(far.apply(features) * wide.apply(thumbnails(pixels)))
-    np.testing.assert_allclose(rule.ood_score(pixels, features), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(rule.ood_score(pixels, features), by_hand / rule.ood_threshold, rtol=1e-12)
     of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(thumbnails(calibrate[0])))
     assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])
     assert rule.least_sharp == pytest.approx(0.8 * np.sort(sharpness(calibrate[0]))[2])
     assert rule.least_upright == np.clip(np.sort(rule.orientation.apply(thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8)
-    unlike = [any(r.startswith("unlike") for r in v.reasons) for v in rule.judge(*calibrate)]
+    verdicts, scores = rule.judge(*calibrate)
+    assert np.sort(scores)[27] == 1.0
+    unlike = [any(r.startswith("unlike") for r in v.reasons) for v in verdicts]
     assert sum(unlike) == 2  # the image on the threshold itself is accepted
 
 
@@ -181,7 +184,7 @@ def test_strangers_are_refused_with_their_reason_and_others_accepted() -> None:
     assert rule is not None
     assert (rule.n_train, rule.n_calibrate) == (100, 60)
     upright, half = _chests(random, 1), _chests(random, 1)[:, ::-1, ::-1]
-    fine, upside_down, far = rule.judge(
+    (fine, upside_down, far), _ = rule.judge(
         np.concatenate([upright, half, upright]), np.concatenate([np.zeros((2, 8)), np.full((1, 8), 20.0)])
     )
     assert (fine.verdict, fine.reasons) == ("accepted", ())
@@ -264,7 +267,7 @@ def test_a_blurred_picture_is_refused_and_a_slightly_soft_one_is_not() -> None:
     sharp = _chests(random, 1)
     soft, blurred = (gaussian_filter(sharp.astype(float), (0, s, s)).astype(np.uint8) for s in (0.15, 2.0))
     assert sharpness(blurred)[0] < rule.least_sharp < sharpness(soft)[0]
-    (verdict,) = rule.judge(blurred, np.zeros((1, 4)))
+    (verdict,), _ = rule.judge(blurred, np.zeros((1, 4)))
     assert verdict.verdict == "refused"
     assert any("blurred" in reason for reason in verdict.reasons)
 
@@ -291,5 +294,5 @@ def test_an_image_that_looks_turned_is_refused_even_if_some_calibration_image_lo
     assert rule is not None
     assert rule.least_upright == 0.5
     assert rule.false_refusals == pytest.approx(2 / 61)
-    (verdict,) = rule.judge(_chests(random, 1)[:, ::-1, ::-1], np.zeros((1, 4)))
+    (verdict,), _ = rule.judge(_chests(random, 1)[:, ::-1, ::-1], np.zeros((1, 4)))
     assert verdict.verdict == "refused"

@@ -11,7 +11,8 @@ from typing import Any, Self
 from cxreader import __version__
 from cxreader.inference.reader import BATCH, Reader
 
-VERSION = 1
+VERSION = 2
+"""Of what a work folder holds; 2: answers have `ood_score`, `sop_class` and `sop_instance_uid`."""
 LARGEST, FEWEST = 2048, 32
 """A shard has at most so many files; a list that allows it is cut into at least so many shards, for several processes."""
 _WORDS = {

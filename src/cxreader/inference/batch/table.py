@@ -29,9 +29,10 @@ COLUMNS = (
         "agreement",
     ),
     *("reasons", "notes", "operating_point", "threshold", "artifact", "rank", "reason_of_rank"),
+    *("ood_score", "sop_class", "sop_instance_uid"),
 )
-NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold"})
-MEMBER = ("artifact", "probability", "decision")
+NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold", "ood_score"})
+MEMBER = ("artifact", "probability", "decision", "ood_score")
 """What is told of each of several models: in JSON a list `members`, elsewhere columns `artifact_1`, `probability_1`, ..."""
 FORMATS = ("csv", "json", "parquet")
 NOT_READ = "not read"
@@ -59,6 +60,9 @@ def answer_of(reading: Reading) -> Row:
         "threshold": reading.operating_point.threshold,
         "artifact": reading.artifact,
         "reason_of_rank": urgency(reading).reason,
+        "ood_score": reading.ood_score,
+        "sop_class": reading.sop_class,
+        "sop_instance_uid": reading.sop_instance_uid,
     }
     if reading.members:
         answer["members"] = [{name: getattr(member, name) for name in MEMBER} for member in reading.members]

@@ -44,8 +44,9 @@ which it never is."""
 class OODDetector(Plain):
     """The fitted checks with their thresholds.
 
-    An image is refused when its `ood_score` is above `ood_threshold` (> 0), its probability of standing upright below
-    `least_upright` (in [0, 1]) or its `sharpness` below `least_sharp` (>= 0). `false_refusals`: the share, in (0, 1], of images
+    An image is refused when its `ood_score` is above 1, its probability of standing upright below `least_upright` (in [0, 1])
+    or its `sharpness` below `least_sharp` (>= 0). `ood_threshold` (> 0): the geometric mean of the two distances that is an
+    `ood_score` of 1. `false_refusals`: the share, in (0, 1], of images
     exchangeable with those of `calibrate` that each check refuses at most. `n_train` and `n_calibrate` count the images that
     it was fitted on. Raises ArtifactError for a threshold that is not finite.
     """
@@ -65,19 +66,24 @@ class OODDetector(Plain):
             raise ArtifactError("a threshold of the acceptance rule is not finite", mend="train the artifact again")
 
     def ood_score(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Out-of-distribution scores (n,), at least 0 and without unit; the larger, the less like the training images.
+        """Out-of-distribution scores (n,), at least 0, in multiples of the threshold: above 1 an image is refused.
 
         `pixels` (n, S, S) uint8, as `InputSpec.pixels` gives them; `features` (n, D), as `StagedModel.maps_and_features` does.
         """
-        return _score(self.features, self.picture, features, thumbnails(pixels))
+        return self._ood_score(thumbnails(pixels), features)
 
-    def judge(self, pixels: NDArray[np.uint8], features: NDArray[np.floating]) -> list[Acceptance]:
-        """One verdict an image, accepted or refused with the reasons in plain words; arguments as in `ood_score`."""
+    def judge(
+        self, pixels: NDArray[np.uint8], features: NDArray[np.floating]
+    ) -> tuple[list[Acceptance], NDArray[np.float64]]:
+        """One verdict an image, accepted or refused with the reasons in plain words, and the `ood_score` of each (n,)."""
         small = thumbnails(pixels)
-        far = _score(self.features, self.picture, features, small) / self.ood_threshold
+        far = self._ood_score(small, features)
         looks = self.orientation.apply(small)
         blurred = sharpness(pixels) < self.least_sharp
-        return [self._verdict(float(f), look, bool(b)) for f, look, b in zip(far, looks, blurred, strict=True)]
+        return [self._verdict(float(f), look, bool(b)) for f, look, b in zip(far, looks, blurred, strict=True)], far
+
+    def _ood_score(self, small: NDArray[np.float64], features: NDArray[np.floating]) -> NDArray[np.float64]:
+        return _score(self.features, self.picture, features, small) / self.ood_threshold
 
     def _verdict(self, far: float, look: NDArray[np.float64], blurred: bool) -> Acceptance:
         reasons = []

@@ -1,0 +1,83 @@
+"""What an artifact carries of its own evaluation: how it did on the test part of its run, for whoever uses it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from cxreader.assessment.cohort import EvaluationCohort
+from cxreader.codec import Plain
+from cxreader.errors import StorageError
+from cxreader.evaluation.decisions.at_threshold import AtThreshold
+from cxreader.evaluation.evaluate import Counts, Evaluation
+from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
+from cxreader.inference.reader import Reader
+from cxreader.models.artifact import load_artifact, save_manifest
+from cxreader.progress import Say
+from cxreader.runs import git_revision
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSummary(Plain):
+    """The block `evaluation` of `artifact.json`.
+
+    What was judged: source `data`, `part` of the split with digest `split` and kind `split_kind`, and the `counts`. `points`:
+    the artifact's operating points with counts and rates (sensitivity, PPV, NPV, ...) at that part's own prevalence, the one
+    that decides first. `maps`: the scores of all boxes' heat maps, of a map that looks at no image (`null`), and their
+    differences; None where no boxes were judged. `warnings` must be shown with the numbers. `date` in UTC; `cxreader` and
+    `git_revision` (None outside a checkout) say which program judged.
+    """
+
+    data: str
+    part: str
+    split: str
+    split_kind: str
+    counts: Counts
+    points: tuple[AtThreshold, ...]
+    maps: LocalisationByFinding | None
+    warnings: tuple[str, ...]
+    date: str
+    cxreader: str
+    git_revision: str | None
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, localisation: LocalisationReport | None) -> Self:
+        """Of an artifact's evaluation on a part of a split, and of its heat maps where boxes were judged."""
+        made = evaluation.provenance
+        points = () if evaluation.evidence is None else evaluation.evidence.points
+        return cls(
+            **{name: str(made[name]) for name in ("data", "part", "split", "split_kind", "date", "cxreader")},
+            counts=evaluation.counts,
+            points=tuple(replace(point, prevalence=None, deployed={}) for point in points),
+            maps=None if localisation is None else localisation.all,
+            warnings=evaluation.warnings,
+            git_revision=git_revision(),
+        )
+
+
+def is_own_test(reader: Reader, cohort: EvaluationCohort) -> bool:
+    """Whether `cohort` is the test part that the training of `reader` set aside, judged at the artifact's first point."""
+    artifact, split = reader.artifact, cohort.split
+    own = cohort.own and split is not None and artifact.provenance.get("split", {}).get("digest") == split.digest
+    return own and cohort.part == "test" and reader.operating_point == artifact.operating_points[0]
+
+
+def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:
+    """Write the block into the reader's artifact where it lies; its id stays, and a failing write leaves it as it was.
+
+    A block with scores of heat maps is not replaced by one without. Where the folder cannot be written, or another artifact
+    lies there by now, that is said.
+    """
+    folder = reader.only.folder
+    if folder is None:
+        return
+    artifact = load_artifact(folder, weights=False, exports=False)
+    if artifact.id != reader.artifact.id:
+        say(f"{folder}: another artifact lies there by now, so the evaluation was not stored in it")
+        return
+    if artifact.evaluation is not None and artifact.evaluation["maps"] is not None and summary.maps is None:
+        return
+    try:
+        save_manifest(replace(artifact, evaluation=summary.to_dict()), folder)
+    except StorageError as error:
+        say(f"the evaluation was not stored in the artifact: {error}")
