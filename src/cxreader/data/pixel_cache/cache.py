@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.atomic import storage_error, write_whole
+from cxreader.atomic import reserve_space, write_whole
 from cxreader.data.pixel_cache.pool import exclusive, run_jobs, wait_for_orphans
 from cxreader.data.pixel_cache.rows import (
     COMPLETE,
@@ -231,26 +231,11 @@ def _make_room(
     """Reserve the disk for all rows, then forget what stood in those that are written anew."""
     rows = max([len(old), *(job.row + 1 for job in jobs)])
     for name, width in ((PIXELS, spec.size**2), (ROWS, RECORD.itemsize)):
-        _reserve(place / name, rows * width, cache_bytes(rows, spec))
+        reserve_space(place / name, rows * width, needed=cache_bytes(rows, spec))
     with (place / ROWS).open("r+b") as file:
         for row in np.flatnonzero(~whole & (old["build"] > 0)).tolist():
             file.seek(row * RECORD.itemsize)
             file.write(bytes(RECORD.itemsize))
-
-
-def _reserve(path: Path, length: int, needed: int) -> None:
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    before = os.fstat(file).st_size
-    try:
-        if length > before:
-            os.ftruncate(file, length)
-            if hasattr(os, "posix_fallocate"):  # macOS has none: a full disk is then found while writing
-                os.posix_fallocate(file, 0, length)
-    except OSError as error:
-        os.ftruncate(file, before)
-        raise storage_error(error, path.parent, needed) from None
-    finally:
-        os.close(file)
 
 
 def _commit(place: Path, rows: int) -> None:
