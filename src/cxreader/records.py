@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from cxreader.errors import DataError, TableError
 NORMAL, ABNORMAL = 0, 1
 Label = Literal["normal", "abnormal"]
 LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
+LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
+"""What a cell of a label column may say, in lower case."""
 Decision = Literal["normal", "abnormal", "refer"]
 Verdict = Literal["accepted", "warning", "refused"]
 
@@ -69,13 +72,9 @@ class ImageRecord:
         return self.patient if self.patient is not None else f"image:{self.image}"
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One calibrated answer: `probability` of abnormal in [0,1], and the two raw `logits` (normal, abnormal)."""
-
-    image: str
-    probability: float
-    logits: tuple[float, float]
+def patient_hash(salt: str, issuer: str, patient: str) -> str:
+    """16 hex digits (BLAKE2b) that stand for a patient of an issuer of identifiers, or of a data set, and name nobody."""
+    return hashlib.blake2b("\x1f".join((salt, issuer, patient)).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

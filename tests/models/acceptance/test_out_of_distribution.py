@@ -12,7 +12,7 @@ from scipy.spatial.distance import mahalanobis
 
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
+from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, standardised_thumbnails, turned
 from cxreader.models.acceptance.out_of_distribution import (
     LEAST_IMAGES,
     OODDetector,
@@ -88,7 +88,7 @@ def test_every_wrong_look_is_named_and_upright_ones_pass() -> None:
     random = np.random.default_rng(2)
     rule = fit_orientation(_chests(random, 80))
     for look, shown in enumerate(turned(_chests(random, 20))):
-        assert set(rule.apply(thumbnails(shown)).argmax(1)) == {look}, LOOKS[look]
+        assert set(rule.apply(standardised_thumbnails(shown)).argmax(1)) == {look}, LOOKS[look]
 
 
 def test_the_looks_are_what_their_names_say() -> None:
@@ -112,7 +112,7 @@ def test_inverting_leaves_the_black_bars_of_a_fitted_picture() -> None:
 def test_thumbnails_do_not_see_brightness_or_contrast() -> None:
     picture = _chests(np.random.default_rng(3), 1)
     softer = (picture.astype(float) * 0.5 + 40).astype(np.uint8)
-    np.testing.assert_allclose(thumbnails(picture), thumbnails(softer), atol=0.05)
+    np.testing.assert_allclose(standardised_thumbnails(picture), standardised_thumbnails(softer), atol=0.05)
 
 
 @pytest.mark.parametrize(
