@@ -30,7 +30,7 @@ from cxreader.cli import run
 from cxreader.config import Config, parse_config, with_values
 from cxreader.data.dataset import CachedImages
 from cxreader.data.sources import open_source
-from cxreader.data.split import PARTS, Split, make_split
+from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
@@ -38,7 +38,6 @@ from cxreader.reporting.study.published import PUBLISHED
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
-from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.rows import default_rows, study_rows
 from cxreader.study.study import CHOICES, Trainings, _key, train_rows
@@ -302,23 +301,6 @@ def test_a_wrong_row_is_refused_with_the_nearest_name() -> None:
         rows({"name": "A", "model": {"name": "densenet121"}}), {"study.weights": {"densenet121": "d"}}
     )
     assert study_rows(weights)[0].config.model.weights == "d"
-
-
-@pytest.mark.parametrize("share", [0.2, 0.8])
-def test_thinning_changes_the_share_and_leaves_the_test_part_alone(small_world: Path, share: float) -> None:
-    index = open_source(str(small_world), name="world")
-    split = make_split(index)
-    thin = subsample_to_prevalence(split, index, share)
-    assert thin.parts["test"] == split.parts["test"]
-    for part in PARTS[:3]:
-        labels = [index.by_image[image].label for image in thin.parts[part]]
-        rarer = labels.count(1) if share < 0.5 else labels.count(0)
-        assert abs(rarer - 0.25 * (len(labels) - rarer)) <= 0.5
-        assert set(thin.parts[part]) < set(split.parts[part])
-        whole = [index.by_image[image].label for image in split.parts[part]]
-        more = 0 if share < 0.5 else 1
-        assert labels.count(more) == whole.count(more)
-    assert subsample_to_prevalence(split, index, share).digest == thin.digest
 
 
 def test_weights_from_phantoms_stand_in_for_an_absent_file(tmp_path: Path) -> None:
