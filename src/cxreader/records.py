@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -70,11 +69,6 @@ class ImageRecord:
     def group(self) -> str:
         """Who is resampled and split as one: the patient, or the image itself where no patient is known."""
         return self.patient if self.patient is not None else f"image:{self.image}"
-
-
-def patient_hash(salt: str, issuer: str, patient: str) -> str:
-    """16 hex digits (BLAKE2b) that stand for a patient of an issuer of identifiers, or of a data set, and name nobody."""
-    return hashlib.blake2b("\x1f".join((salt, issuer, patient)).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

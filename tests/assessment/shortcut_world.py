@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxreader.data.salt import patient_hash
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import Output
 from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact, TrainingPatients
-from cxreader.records import OperatingPoint, patient_hash
+from cxreader.records import OperatingPoint
 
 SIDE = 64
 SALT = "salt"

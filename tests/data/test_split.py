@@ -15,9 +15,9 @@ import pytest
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.nih import official_lists, open_nih
 from cxreader.data.salt import MAX_SALTS, assign, find_salt, hashes, mix
-from cxreader.data.split import PARTS, Split, SplitKind, group_of, leak, make_split, require_disjoint
+from cxreader.data.split import PARTS, Split, SplitKind, group_of, leak, make_split, patient_hash, require_disjoint
 from cxreader.errors import DataError, SplitError, UsageError
-from cxreader.records import ImageRecord, patient_hash
+from cxreader.records import ImageRecord
 
 People = Callable[..., Index]
 

@@ -22,13 +22,12 @@ from safetensors.torch import load_file
 from tests.world import world_config
 
 from cxreader.config import Config, parse_config
-from cxreader.data.split import Split
+from cxreader.data.split import Split, patient_hash
 from cxreader.errors import ModelError, SplitError, StorageError, UsageError, WeightsError
 from cxreader.evaluation.calibration.temperature import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
 from cxreader.models.weights import NO_TRANSFER
-from cxreader.records import patient_hash
 from cxreader.runs import RunFolder, only_process
 from cxreader.training import fit
 from cxreader.training.fit import best_epoch, ended

@@ -30,6 +30,11 @@ def image_key(record: ImageRecord) -> str:
     return f"{record.source}\x1fimage:{record.image}"
 
 
+def patient_hash(salt: str, source: str, patient: str) -> str:
+    """16 hex digits (BLAKE2b) by which an artifact recognises a patient it was trained on, without naming anybody."""
+    return hashlib.blake2b("\x1f".join((salt, source, patient)).encode(), digest_size=8).hexdigest()
+
+
 def hashes(names: Sequence[str]) -> NDArray[np.uint64]:
     """(n,) uint64: BLAKE2b of each name."""
     digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)

@@ -23,7 +23,7 @@ from cxreader.codec import Plain
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.nih import find_entries, official_lists
-from cxreader.data.salt import PARTS, assign, find_salt, group_of, hashes, image_key
+from cxreader.data.salt import PARTS, assign, find_salt, group_of, hashes, image_key, patient_hash
 from cxreader.errors import DataError, SplitError, UsageError, nearest
 from cxreader.records import ImageRecord
 
@@ -42,6 +42,7 @@ __all__ = [
     "image_key",
     "leak",
     "make_split",
+    "patient_hash",
     "require_disjoint",
 ]
 _WHERE = ("path", "tables", "sources")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cxreader.data.index import Index
-from cxreader.data.split import PARTS, Split
-from cxreader.records import ABNORMAL, ImageRecord, patient_hash
+from cxreader.data.split import PARTS, Split, patient_hash
+from cxreader.records import ABNORMAL, ImageRecord
 
 _SALT = "cxreader-thinned"
 

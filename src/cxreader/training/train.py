@@ -20,6 +20,7 @@ from cxreader.config import Config, ModelSection
 from cxreader.data.augment import Augmentation
 from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
+from cxreader.data.split import patient_hash
 from cxreader.errors import DataError, WeightsError
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
@@ -27,7 +28,6 @@ from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.records import patient_hash
 from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
 from cxreader.training.activation_cache import ActivationCache, ActivationPlan, build_activation_caches

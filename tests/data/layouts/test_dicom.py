@@ -18,12 +18,12 @@ from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.dicom import PATIENT_SALT, open_dicom_folder
 from cxreader.data.pixel_cache.cache import build_cache
+from cxreader.data.salt import patient_hash
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError, MissingDecoderError, TableError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
-from cxreader.records import patient_hash
 
 PATIENTS, VISITS = 40, 2
 Tree = Callable[..., Path]

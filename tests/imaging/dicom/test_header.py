@@ -13,11 +13,11 @@ from pydicom import config
 from pydicom.dataset import Dataset
 from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 
+from cxreader.data.salt import patient_hash
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom.header import OTHER, DicomHeader
 from cxreader.imaging.dicom.parse import WANTED
 from cxreader.imaging.read import read, read_header, size
-from cxreader.records import patient_hash
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")
 

@@ -13,11 +13,11 @@ from typing import Literal
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
 from cxreader.errors import TableError
 from cxreader.findings import parse_findings, value_or_missing
-from cxreader.imaging.dicom.terms import YEARS
 from cxreader.records import LABELS, NORMAL, ImageRecord
 
 REQUIRED = ("image", "label")
 MAX_AGE = 120.0
+_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _AGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
 _MAY_BE_MISSING = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F"}
@@ -113,7 +113,7 @@ def parse_age(text: str, where: str) -> tuple[float | None, bool]:
     match = _AGE.fullmatch(text)
     if match is None:
         raise TableError(f"the age {text!r} is no number", where=where, mend="give years, or leave it empty")
-    age = float(match[1]) * YEARS[match[2].upper()]
+    age = float(match[1]) * _YEARS[match[2].upper()]
     return age, 0 <= age <= MAX_AGE
 
 

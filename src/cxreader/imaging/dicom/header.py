@@ -5,6 +5,7 @@ No name, birth date, accession number or free text is on it. A patient is a salt
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +13,13 @@ from typing import Literal
 from cxreader.imaging.dicom import terms
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.parse import Parsed
-from cxreader.records import patient_hash
 
 OTHER = "OTHER"
 """Stands for a value that is no known term: whatever it was, it stays in the file."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
+_YEARS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
 
@@ -104,6 +105,11 @@ def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
     )
 
 
+def patient_hash(salt: str, issuer: str, patient: str) -> str:
+    """16 hex digits (BLAKE2b) that stand for a patient of an issuer of identifiers."""
+    return hashlib.blake2b("\x1f".join((salt, issuer, patient)).encode(), digest_size=8).hexdigest()
+
+
 def _patient(e: Elements, salt: str) -> str | None:
     patient = e.text("PatientID")
     return None if patient is None else patient_hash(salt, e.text("IssuerOfPatientID") or "", patient)
@@ -128,7 +134,7 @@ def _uid(value: str | None) -> str | None:
 
 def _age(text: str | None) -> float | None:
     match = None if text is None else _AGE.fullmatch(text.upper())
-    return None if match is None else int(match[1]) * terms.YEARS[match[2]]
+    return None if match is None else int(match[1]) * _YEARS[match[2]]
 
 
 def _spacing(e: Elements) -> tuple[float, float] | None:

@@ -7,7 +7,6 @@ stays in the file.
 from __future__ import annotations
 
 from itertools import permutations, product
-from types import MappingProxyType
 
 
 def _words(text: str) -> frozenset[str]:
@@ -63,9 +62,6 @@ DIRECTIONS = frozenset(
     for letters in product(*pairs)
 )
 """Patient Orientation's words, one letter an axis (PS3.3 C.7.6.1.1.1): L, AL, HLA."""
-
-YEARS = MappingProxyType({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
-"""Years of each unit of an age string (AS, PS3.5 6.2); of one without a unit, years are meant."""
 
 LATERALITIES = frozenset("LRUB")
 INTENTS = frozenset(("FOR PRESENTATION", "FOR PROCESSING"))
