@@ -40,7 +40,7 @@ from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, Trainings, _key, train_rows
+from cxreader.study.study import CHOICES, Trainings, _content_key, train_rows
 from cxreader.training.train import train
 
 
@@ -158,7 +158,7 @@ def test_the_choices_are_written_before_the_test_part_is_read(
         assert set(chosen) == {run.folder.path.name for run in trainings.runs}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cxreader.study.held_out._read", seen)
+    monkeypatch.setattr("cxreader.study.held_out._predict", seen)
     with pytest.raises(KeyboardInterrupt):
         report_study(
             train_rows(trainings.config, folder, resume=True, say=_silent), command="", say=_silent, bar=no_bar
@@ -178,12 +178,12 @@ def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Tr
     trainings, _ = finished
     cohort, run = trainings.cohort, trainings.runs[0]
     config = run.folder.load_config()
-    before = _key(config, cohort)
+    before = _content_key(config, cohort)
     flipped = [
         replace(r, label=1 - r.label) if r.image in cohort.split.parts["tune"][:1] else r for r in cohort.index.records
     ]
     relabelled = replace(cohort, index=replace(cohort.index, records=tuple(flipped)))
-    assert _key(config, relabelled) != before
+    assert _content_key(config, relabelled) != before
     answers, kept = run.folder.path / "test.csv", (run.folder.path / "test.csv").read_bytes()
     believed = read_test(run.folder, cohort)[0]  # the same question: what is kept is not read again
     assert believed.image.tolist() == list(cohort.split.parts["test"])

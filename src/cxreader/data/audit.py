@@ -1,4 +1,4 @@
-"""What a split is worth: who and what stands in more than one part, and how its parts differ."""
+"""Audit of a split: patients and duplicates in more than one part, leakage into test, and how the parts differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in which part: by a hash of the patient, forever; then the balance inside each part.
+"""The split: patients go to parts by a hash that never changes, then each part is balanced.
 
 A patient's part is a function of the salt, the shares and the patient alone, so that images may come and go and no
 patient ever moves. The validation part is halved into `tune`, which chooses, and `calibrate`, which sets temperature

@@ -75,7 +75,7 @@ class PixelCache:
     @cached_property
     def _row_of(self) -> dict[bytes, int]:
         found = rows_by_image(self.records, is_recorded(self.records))
-        for failure in self.errors:  # what stood there before the file was damaged is not this image
+        for failure in self.errors:  # the row of an earlier, readable file of that name is not this image
             found.pop(image_digest(failure.image), None)
         return found
 
@@ -129,7 +129,7 @@ def build_cache(
 
     Images are known by name and by their file's size and time: new ones are appended, changed ones read again. A file
     that cannot be read becomes an entry of `errors` and is tried again only when it changed. A build that was killed
-    goes on where it stood. `progress(done, total)` counts decoded images; `verify` checks every row there is, not only
+    goes on after its last whole row. `progress(done, total)` counts decoded images; `verify` checks every row there is, not only
     those of an unfinished build. Two processes take turns. Raises StorageError, before anything is decoded, when
     the disk has no room, and CacheError when a worker died or a record has no file.
     """
@@ -228,7 +228,7 @@ def _missing(
 def _make_room(
     place: Path, spec: InputSpec, old: NDArray[np.void], whole: NDArray[np.bool_], jobs: Sequence[Job]
 ) -> None:
-    """Reserve the disk for all rows, then forget what stood in those that are written anew."""
+    """Reserve the disk for all rows, then erase the records of those that are written anew."""
     rows = max([len(old), *(job.row + 1 for job in jobs)])
     for name, width in ((PIXELS, spec.size**2), (ROWS, RECORD.itemsize)):
         reserve_space(place / name, rows * width, needed=cache_bytes(rows, spec))
