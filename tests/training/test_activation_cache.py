@@ -246,16 +246,21 @@ def test_the_size_is_told_first_and_refused_when_it_does_not_fit(
     assert [path.parent.name.split("-")[0] for path in tmp_path.rglob("*.bin")] == ["layer3", "layer3"]
 
 
-def test_a_file_of_values_that_is_gone_or_short_is_computed_again(tmp_path: Path) -> None:
+def test_a_file_of_values_that_is_gone_or_of_another_length_is_computed_again(tmp_path: Path) -> None:
     parts, model, plan = _parts(), _network("resnet18"), ActivationPlan(SPEC, None, 1)
     first = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
     expected = np.array(first.train.values)
     (file,) = tmp_path.rglob("train.bin")
     assert file.stat().st_blocks * 512 >= file.stat().st_size  # no hole that a full disk could not fill
-    for damage in (file.unlink, lambda: file.write_bytes(b"short")):
+    for damage in (
+        file.unlink,
+        lambda: file.write_bytes(b"short"),
+        lambda: file.write_bytes(bytes(2 * expected.nbytes)),
+    ):
         damage()
         again = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
         assert np.array_equal(again.train.values, expected)
+        assert file.stat().st_size == expected.nbytes  # else it would be computed again every time
 
 
 def test_training_stores_once_for_both_phases_and_for_the_next_run(small_config: Config, tmp_path: Path) -> None:
