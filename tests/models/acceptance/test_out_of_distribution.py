@@ -162,13 +162,14 @@ def test_the_score_is_the_geometric_mean_of_both_distances_and_thresholds_are_or
     train, calibrate, (pixels, features) = _noise(random, 40), _noise(random, 30), _noise(random, 5)
     rule = fit_ood_detector(train, calibrate, 0.1)
     assert rule is not None
-    far, wide = fit_distance(train[1], 32), fit_distance(thumbnails(train[0]), 16)
-    by_hand = np.sqrt(far.apply(features) * wide.apply(thumbnails(pixels)))
+    far, wide = fit_distance(train[1], 32), fit_distance(standardised_thumbnails(train[0]), 16)
+    by_hand = np.sqrt(far.apply(features) * wide.apply(standardised_thumbnails(pixels)))
     np.testing.assert_allclose(rule.ood_score(pixels, features), by_hand, rtol=1e-12)
-    of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(thumbnails(calibrate[0])))
+    of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(standardised_thumbnails(calibrate[0])))
     assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])
     assert rule.least_sharp == pytest.approx(0.8 * np.sort(sharpness(calibrate[0]))[2])
-    assert rule.least_upright == np.clip(np.sort(rule.orientation.apply(thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8)
+    upright = np.sort(rule.orientation.apply(standardised_thumbnails(calibrate[0]))[:, 0])
+    assert rule.least_upright == np.clip(upright[2], 0.5, 0.8)
     unlike = [any(r.startswith("unlike") for r in v.reasons) for v in rule.judge(*calibrate)]
     assert sum(unlike) == 2  # the image on the threshold itself is accepted
 
