@@ -41,7 +41,7 @@ def _cohort(normal: int, abnormal: int) -> tuple[Index, Split]:
         abnormal_share=None,
         size=None,
         parts={"train": train, **parts},
-        surplus=dict.fromkeys(PARTS, 0),
+        surplus={part: n for n, part in enumerate(PARTS, 5)},
         patients=True,
     )
     return Index(records, name="ward", kind="table", root="ward"), split
@@ -63,7 +63,7 @@ def test_the_images_that_stay_are_the_first_by_their_patients_hash() -> None:
     assert _kept(subsample_to_prevalence(split, index, 0.15), "a") == sorted(
         f"{patient}_{visit}.png" for patient, visit in ((order[0], 0), (order[0], 1), (order[1], 0))
     )
-    assert found.surplus["train"] == 12
+    assert found.surplus == {"train": 5 + 12, "tune": 6 + 2, "calibrate": 7 + 2, "test": 8}
     assert found.notes[-1].startswith("train, tune and calibrate thinned to 20% abnormal images")
 
 
