@@ -76,11 +76,11 @@ class _Head:
         model = _network(self.recipe.spec.size)
         start = time.perf_counter()
         plan = ActivationPlan(self.recipe.spec, self.recipe.augmentation, self.recipe.seed, self.views)
-        prefix = build_activation_caches(
+        caches = build_activation_caches(
             model, ["pool"], self.parts, plan, folder, accelerator="cpu", say=lambda _: None, bar=no_bar
         )["pool"]
         first = time.perf_counter() - start
-        fit_phase(model, _phase(epochs), self.recipe, self.parts, folder / "run", _SETTINGS, prefix=prefix)
+        fit_phase(model, _phase(epochs), self.recipe, self.parts, folder / "run", _SETTINGS, activations=caches)
         return first, time.perf_counter() - start
 
     def online(self, folder: Path, epochs: int) -> float:

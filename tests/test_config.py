@@ -105,3 +105,59 @@ def test_a_wrong_key_of_one_of_several_is_refused_with_its_place_and_the_nearest
         parse_config({"data": {"sources": [{"root": "a"}, {"root": "b", "rot": "c"}]}})
     with pytest.raises(ConfigError, match=r"data\.sources\.0\.root: is missing; add it$"):
         parse_config({"data": {"sources": [{"name": "a"}]}})
+
+
+INSIDE_AND_OUTSIDE: list[tuple[str, list[object], list[object]]] = [
+    ("seed", [0], [-1]),
+    ("input.size", [32, 4096], [31, 4097]),
+    ("split.size", [8], [7]),
+    ("split.abnormal_share", [0, 1], [-0.01, 1.01]),
+    ("data.workers", [1], [0]),
+    ("augment.rotation", [0, 180], [-1, 181]),
+    ("augment.shift", [0, 1], [-0.01, 1.01]),
+    ("model.dropout", [0, 0.99], [-0.01, 1]),
+    ("training.batch_size", [2], [1]),
+    ("training.weight_decay", [0], [-1e-9]),
+    ("training.label_smoothing", [0, 0.99], [-0.01, 1]),
+    ("training.views", [1], [0]),
+    ("training.phases", [["full"]], [[]]),
+    ("training.head.lr", [1e-12], [0]),
+    ("training.head.epochs", [1], [0]),
+    ("training.head.patience", [1], [0]),
+    ("calibration.operating_points", [["youden: youden"]], [[]]),
+    ("calibration.alpha", [0.001, 0.999, "none"], [0, 1, "some"]),
+    ("calibration.false_refusals", [0.001, 0.999, "none"], [0, 1, "some"]),
+    ("calibration.disagreement", [0, 1], [-0.01, 1.01]),
+    ("study.seeds", [1], [0]),
+    ("study.trials", [1], [0]),
+    ("study.pretrain.patients", [40], [39]),
+    ("study.pretrain.epochs", [1], [0]),
+    ("study.pretrain.seed", [0], [-1]),
+]
+
+
+@pytest.mark.parametrize(("key", "inside", "outside"), INSIDE_AND_OUTSIDE, ids=[line[0] for line in INSIDE_AND_OUTSIDE])
+def test_a_value_at_its_bound_is_taken_and_one_beyond_is_refused(
+    key: str, inside: list[object], outside: list[object]
+) -> None:
+    config = parse_config(MINIMAL)
+    for value in inside:
+        found: object = with_values(config, {key: value})
+        for name in key.split("."):
+            found = getattr(found, name)
+        assert found == (tuple(value) if isinstance(value, list) else value)
+    for value in outside:
+        with pytest.raises(ConfigError) as caught:
+            with_values(config, {key: value})
+        of_both = caught.value.where == "calibration" and "lies not between 0 and 1" in str(caught.value)
+        assert of_both or str(caught.value.where).startswith(key)
+
+
+def test_the_share_of_a_row_lies_between_nothing_and_all() -> None:
+    def row(share: float) -> Config:
+        return parse_config({**MINIMAL, "study": {"rows": [{"name": "A", "abnormal_share": share}]}})
+
+    assert row(0.01).study.rows[0].abnormal_share == 0.01
+    for share in (0, 1):
+        with pytest.raises(ConfigError, match=r"study\.rows\.0\.abnormal_share: .* than"):
+            row(share)

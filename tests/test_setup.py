@@ -102,6 +102,7 @@ def test_the_public_face() -> None:
     assert cxreader.__all__ == ["CxreaderError", "OperatingPoint", "Radiograph", "Reader", "Reading"]
     assert [getattr(cxreader, name).__name__ for name in cxreader.__all__] == cxreader.__all__
     assert set(cxreader.__all__) < set(dir(cxreader))
+    assert cxreader.__version__ == tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     with pytest.raises(AttributeError):
         _ = cxreader.nothing
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from cxreader.inference.reader import Reader
     from cxreader.records import OperatingPoint, Reading
 
-__version__ = "0.1.0"
 __all__ = ["CxreaderError", "OperatingPoint", "Radiograph", "Reader", "Reading"]
 
 _HOMES = {
@@ -23,7 +22,14 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """The public face, imported when it is asked for: `import cxreader` itself loads nothing."""
+    """The public face, imported when it is asked for: `import cxreader` itself loads nothing.
+
+    `__version__` is that of the installed distribution, which has it from `pyproject.toml`.
+    """
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cxreader")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

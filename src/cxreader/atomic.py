@@ -69,6 +69,30 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         raise storage_error(OSError(wrong, os.strerror(wrong)), target, 0)
 
 
+def reserve_space(path: Path, length: int, *, needed: int | None = None) -> None:
+    """Make the file at `path` at least `length` bytes long, on blocks that the disk has given it.
+
+    A memory map of a file with holes would meet a full disk as a dead process; this meets it as an error. Where the system
+    cannot reserve (macOS), a full disk is found while writing. Raises StorageError, naming `needed` bytes (`length` when left
+    out); the file then has the length it had.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise storage_error(error, path.parent, 0) from None
+    before = os.fstat(file).st_size
+    try:
+        if length > before:
+            os.ftruncate(file, length)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, length)
+    except OSError as error:
+        os.ftruncate(file, before)
+        raise storage_error(error, path.parent, length if needed is None else needed) from None
+    finally:
+        os.close(file)
+
+
 def is_empty(folder: str | os.PathLike[str]) -> bool:
     """True where there is no folder, or nothing in it but locks and what a killed `write_whole` left."""
     place = Path(folder)

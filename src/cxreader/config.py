@@ -195,7 +195,7 @@ class RowSection(Section):
     """A row of a study's table: a network and what differs from the study's own sections. See `study.rows`.
 
     `published`: whose published numbers stand beside it. `search`: the settings are the winner of `study.space`.
-    `abnormal_share`: the learning parts are thinned to this share of abnormal images; the test part stays.
+    `abnormal_share`: the learning parts are subsampled to this share of abnormal images; the test part stays.
     """
 
     name: str

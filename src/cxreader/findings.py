@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cxreader.errors import TableError, nearest
 
 NO_FINDING = "No Finding"
-NOT_TOLD = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
-"""Texts in lower case by which a cell says that nothing is known."""
+MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
+"""Texts in lower case that stand in a table's cell for a missing value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def canonical(spelling: str, *, where: str | None = None) -> str:
     return name
 
 
-def told(text: str) -> str:
-    """The text of a cell without the blanks around it; empty where it is one of `NOT_TOLD`, in any case."""
+def value_or_missing(text: str) -> str:
+    """The text of a table's cell without the blanks around it; empty where it is one of `MISSING`, in any case."""
     text = text.strip()
-    return "" if text.lower() in NOT_TOLD else text
+    return "" if text.lower() in MISSING else text
 
 
 def parse_findings(text: str, *, where: str | None = None) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from cxreader.errors import DataError, TableError
 NORMAL, ABNORMAL = 0, 1
 Label = Literal["normal", "abnormal"]
 LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
+LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
+"""What a cell of a label column may say, in lower case."""
 Decision = Literal["normal", "abnormal", "refer"]
 Verdict = Literal["accepted", "warning", "refused"]
 
@@ -67,15 +69,6 @@ class ImageRecord:
     def group(self) -> str:
         """Who is resampled and split as one: the patient, or the image itself where no patient is known."""
         return self.patient if self.patient is not None else f"image:{self.image}"
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One calibrated answer: `probability` of abnormal in [0,1], and the two raw `logits` (normal, abnormal)."""
-
-    image: str
-    probability: float
-    logits: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -174,15 +173,6 @@ def git_revision() -> str | None:
 def write_json(path: Path, data: Any) -> None:
     """Write strict JSON whole or not at all. Raises StorageError when the disk is full or not writable."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def strict(value: Any) -> Any:
-    """Mappings as dicts, lists and tuples as lists, and None for a float that is no finite number: what `write_json` takes."""
-    if isinstance(value, Mapping):
-        return {key: strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: Path, text: str) -> None:

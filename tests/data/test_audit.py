@@ -13,12 +13,12 @@ from PIL import Image, ImageEnhance
 
 from cxreader.data.audit import SplitAudit, audit_split, summarise
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.near import ALL_PAIRS_BELOW, BAND, near_pairs, thumbnails
+from cxreader.data.near import ALL_PAIRS_BELOW, BAND, SIDE, near_pairs
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import open_source
 from cxreader.data.split import PARTS, Split, make_split
 from cxreader.errors import DataError
-from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.preprocess import InputSpec, thumbnails
 from cxreader.records import ImageRecord
 
 Draw = Callable[..., Path]
@@ -210,7 +210,7 @@ def real(images_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def test_on_real_images_the_bands_miss_nothing(real: Callable[..., tuple[Index, PixelCache]]) -> None:
     index, cache = real("nih_64px", tables="../nih")
     images = [r.image for r in index.records]
-    small = thumbnails(cache, cache.rows(images))
+    small = thumbnails(cache.pixels[cache.rows(images)], SIDE)
     noise = np.random.default_rng(0).normal(0, 4, (300, 64, 64))
     small = np.concatenate([small, np.clip(small[:300] * 0.85 + 12 + noise, 0, 255).astype(np.uint8)])
     found = near_pairs(small, np.arange(len(small), dtype=np.int64))  # every pair counts

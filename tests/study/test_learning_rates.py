@@ -162,6 +162,14 @@ def test_two_phases_and_another_config_are_refused(
         (0.702, 0.9, "stays"),
         (0.66, 0.5, "stays"),
         (0.66, math.nan, "stays"),
+        (0.66, 0.45, "stays"),  # the bounds of chance belong to it
+        (0.66, 0.55, "stays"),
+        (0.66, 0.4499, "learns"),
+        (0.66, 0.5501, "learns"),
+        (0.703, 0.9, "stays"),  # 0.0099 above ln 2
+        (0.704, 0.9, "neither"),  # 0.0109 above it
+        (0.644, 0.5, "stays"),  # 0.0491 below it
+        (0.642, 0.5, "learns"),  # 0.0511 below it
         (0.66, 0.6, "learns"),
         (0.3, 0.5, "learns"),  # by heart
         (math.nan, 0.5, "neither"),

@@ -30,7 +30,7 @@ from cxreader.cli import run
 from cxreader.config import Config, parse_config, with_values
 from cxreader.data.dataset import CachedImages
 from cxreader.data.sources import open_source
-from cxreader.data.split import PARTS, Split, make_split
+from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
@@ -38,10 +38,9 @@ from cxreader.reporting.study.published import PUBLISHED
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
-from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, Trainings, _key, train_rows
+from cxreader.study.study import CHOICES, Trainings, _content_key, train_rows
 from cxreader.training.train import train
 
 
@@ -159,7 +158,7 @@ def test_the_choices_are_written_before_the_test_part_is_read(
         assert set(chosen) == {run.folder.path.name for run in trainings.runs}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cxreader.study.held_out._read", seen)
+    monkeypatch.setattr("cxreader.study.held_out._predict", seen)
     with pytest.raises(KeyboardInterrupt):
         report_study(
             train_rows(trainings.config, folder, resume=True, say=_silent), command="", say=_silent, bar=no_bar
@@ -179,12 +178,12 @@ def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Tr
     trainings, _ = finished
     cohort, run = trainings.cohort, trainings.runs[0]
     config = run.folder.load_config()
-    before = _key(config, cohort)
+    before = _content_key(config, cohort)
     flipped = [
         replace(r, label=1 - r.label) if r.image in cohort.split.parts["tune"][:1] else r for r in cohort.index.records
     ]
     relabelled = replace(cohort, index=replace(cohort.index, records=tuple(flipped)))
-    assert _key(config, relabelled) != before
+    assert _content_key(config, relabelled) != before
     answers, kept = run.folder.path / "test.csv", (run.folder.path / "test.csv").read_bytes()
     believed = read_test(run.folder, cohort)[0]  # the same question: what is kept is not read again
     assert believed.image.tolist() == list(cohort.split.parts["test"])
@@ -302,23 +301,6 @@ def test_a_wrong_row_is_refused_with_the_nearest_name() -> None:
         rows({"name": "A", "model": {"name": "densenet121"}}), {"study.weights": {"densenet121": "d"}}
     )
     assert study_rows(weights)[0].config.model.weights == "d"
-
-
-@pytest.mark.parametrize("share", [0.2, 0.8])
-def test_thinning_changes_the_share_and_leaves_the_test_part_alone(small_world: Path, share: float) -> None:
-    index = open_source(str(small_world), name="world")
-    split = make_split(index)
-    thin = subsample_to_prevalence(split, index, share)
-    assert thin.parts["test"] == split.parts["test"]
-    for part in PARTS[:3]:
-        labels = [index.by_image[image].label for image in thin.parts[part]]
-        rarer = labels.count(1) if share < 0.5 else labels.count(0)
-        assert abs(rarer - 0.25 * (len(labels) - rarer)) <= 0.5
-        assert set(thin.parts[part]) < set(split.parts[part])
-        whole = [index.by_image[image].label for image in split.parts[part]]
-        more = 0 if share < 0.5 else 1
-        assert labels.count(more) == whole.count(more)
-    assert subsample_to_prevalence(split, index, share).digest == thin.digest
 
 
 def test_weights_from_phantoms_stand_in_for_an_absent_file(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cxreader.models.registry import create_model
 from cxreader.models.stages import Learn, StagedModel
 from cxreader.progress import no_bar
 from cxreader.runs import RunFolder
-from cxreader.training import activation_cache as prefix_module
+from cxreader.training import activation_cache
 from cxreader.training.activation_cache import ActivationPlan, build_activation_caches
 from cxreader.training.cohort import prepare_cohort
 from cxreader.training.fit import Settings, fit_phase
@@ -92,7 +92,7 @@ def test_stored_and_online_training_have_the_same_losses(
     """One view, no augmentation, float32: every step's loss to 1e-5, dropout and batch norms of the last block included."""
     parts, recipe = _parts(), Recipe(seed=9, spec=SPEC, augmentation=None)
     # Adam turns a gradient that is rounding into a whole step: small steps keep what one thread rounds otherwise below 1e-5.
-    phase = Phase("fine_tune", what, lr=2e-5, epochs=3, patience=3)
+    phase = Phase("fine_tune", what, lr=2e-5, epochs=2, patience=2)
     settings = Settings(batch_size=16, monitor="loss", show_progress=False)
     model = _network(name)
     online = fit_phase(model, phase, recipe, parts, tmp_path / "online", settings)
@@ -104,8 +104,8 @@ def test_stored_and_online_training_have_the_same_losses(
     stored = build_activation_caches(
         model, [stage], parts, ActivationPlan(SPEC, None, 9, dtype="float32"), tmp_path, say=_silent, bar=no_bar
     )
-    result = fit_phase(model, phase, recipe, parts, tmp_path / "stored", settings, prefix=stored[stage])
-    assert len(expected) == 9
+    result = fit_phase(model, phase, recipe, parts, tmp_path / "stored", settings, activations=stored[stage])
+    assert len(expected) == 6
     assert step_losses == pytest.approx(expected, abs=1e-5)
     tune = [[epoch["tune_loss"] for epoch in found.history] for found in (result, online)]
     assert tune[0] == pytest.approx(tune[1], abs=1e-4)  # batches of another size, which some kernels round otherwise
@@ -153,15 +153,15 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
     seen: list[list[int]] = []
     order = StageOutputs.__getitem__
 
-    class Told(StageOutputs):
+    class Recorded(StageOutputs):
         def __getitem__(self, positions: Any) -> Any:
             seen.append(list(positions))
             return order(self, positions)
 
-    told = prefix_module.ActivationCache("pool", Told(found.train.values, found.train.labels), found.tune, 3)
+    recorded = activation_cache.ActivationCache("pool", Recorded(found.train.values, found.train.labels), found.tune, 3)
     phase, recipe = Phase("head", "head", 1e-3, epochs=4, patience=4), Recipe(5, SPEC, augmentation)
     settings = Settings(batch_size=40, monitor="loss", show_progress=False)
-    fit_phase(model, phase, recipe, parts, tmp_path / "run", settings, prefix=told)
+    fit_phase(model, phase, recipe, parts, tmp_path / "run", settings, activations=recorded)
     assert [sorted(p) for p in seen] == [list(range(v * 40, v * 40 + 40)) for v in (0, 1, 2, 0)]
 
 
@@ -204,9 +204,9 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
 
 def test_an_interrupted_pass_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, model, plan = _parts(70, 40), _network("resnet18"), ActivationPlan(SPEC, Augmentation(), 1, views=2)
-    monkeypatch.setattr(prefix_module, "_COMMIT_EVERY", 2)
+    monkeypatch.setattr(activation_cache, "_COMMIT_EVERY", 2)
     whole = build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "a", say=_silent, bar=no_bar)
-    run, count = prefix_module._run, 0
+    run, count = activation_cache._run, 0
 
     def dies(*args: Any, **options: Any) -> Any:
         nonlocal count
@@ -215,16 +215,16 @@ def test_an_interrupted_pass_goes_on_and_ends_the_same(tmp_path: Path, monkeypat
             raise KeyboardInterrupt
         return run(*args, **options)
 
-    monkeypatch.setattr(prefix_module, "_run", dies)
+    monkeypatch.setattr(activation_cache, "_run", dies)
     (tmp_path / "b").mkdir()
     with pytest.raises(KeyboardInterrupt):
         build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     count = 10
     resumed = build_activation_caches(model, ["layer3", "pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     assert count == 10 + 8 - 2  # of 3 + 3 + 2 batches the first two were committed
-    for stage, prefix in whole.items():
-        assert np.array_equal(prefix.train.values, resumed[stage].train.values)
-        assert np.array_equal(prefix.tune.values, resumed[stage].tune.values)
+    for stage, cache in whole.items():
+        assert np.array_equal(cache.train.values, resumed[stage].train.values)
+        assert np.array_equal(cache.tune.values, resumed[stage].tune.values)
     build_activation_caches(model, ["pool"], parts, plan, tmp_path / "b", say=_silent, bar=no_bar)
     assert count == 16  # what is whole is not computed again
 
@@ -246,16 +246,21 @@ def test_the_size_is_told_first_and_refused_when_it_does_not_fit(
     assert [path.parent.name.split("-")[0] for path in tmp_path.rglob("*.bin")] == ["layer3", "layer3"]
 
 
-def test_a_file_of_values_that_is_gone_or_short_is_computed_again(tmp_path: Path) -> None:
+def test_a_file_of_values_that_is_gone_or_of_another_length_is_computed_again(tmp_path: Path) -> None:
     parts, model, plan = _parts(), _network("resnet18"), ActivationPlan(SPEC, None, 1)
     first = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
     expected = np.array(first.train.values)
     (file,) = tmp_path.rglob("train.bin")
     assert file.stat().st_blocks * 512 >= file.stat().st_size  # no hole that a full disk could not fill
-    for damage in (file.unlink, lambda: file.write_bytes(b"short")):
+    for damage in (
+        file.unlink,
+        lambda: file.write_bytes(b"short"),
+        lambda: file.write_bytes(bytes(2 * expected.nbytes)),
+    ):
         damage()
         again = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
         assert np.array_equal(again.train.values, expected)
+        assert file.stat().st_size == expected.nbytes  # else it would be computed again every time
 
 
 def test_training_stores_once_for_both_phases_and_for_the_next_run(small_config: Config, tmp_path: Path) -> None:

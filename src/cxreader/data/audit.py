@@ -1,20 +1,22 @@
-"""What a split is worth: who and what stands in more than one part, and how its parts differ."""
+"""Audit of a split: patients and duplicates in more than one part, leakage into test, and how the parts differ."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
 
+from cxreader.codec import Plain, to_plain
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.near import CAP, THRESHOLD, near_pairs, thumbnails
+from cxreader.data.near import CAP, SIDE, near_pairs
 from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.data.split import PARTS, Leak, Split, group_of, leak
 from cxreader.errors import DataError
+from cxreader.imaging.preprocess import thumbnails
 from cxreader.records import ABNORMAL, ImageRecord
 
 
@@ -45,7 +47,7 @@ class PartSummary:
 
 
 @dataclass(frozen=True)
-class SplitAudit:
+class SplitAudit(Plain):
     """The findings. `failed` when a patient or an exact duplicate stands in two parts; the rest is for judgement.
 
     `shared_patients` counts patients in more than one part, of whom `shared_examples` gives a few as one image of each
@@ -66,7 +68,7 @@ class SplitAudit:
     unread: int
     parts: dict[str, PartSummary]
     leak: Leak
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
 
     @property
     def failed(self) -> bool:
@@ -75,24 +77,18 @@ class SplitAudit:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `from_dict` reads it. The leak's share is null when it is unknown."""
-        share = self.leak.share
-        plain = asdict(self)
-        plain["leak"]["share"] = None if np.isnan(share) else share
-        return {**plain, "failed": self.failed}
+        values = super().to_dict()
+        leaking = {**values["leak"], "share": to_plain(self.leak.share)}
+        return {**values, "leak": leaking, "failed": self.failed}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The audit that `to_dict` wrote. Raises DataError when a field is missing or unknown."""
         try:
-            values = {key: value for key, value in data.items() if key != "failed"}
-            values["leak"] = Leak(**{key: value for key, value in data["leak"].items() if key != "share"})
-            values["parts"] = {name: _summary_from(part) for name, part in data["parts"].items()}
-            for name in ("exact", "near"):
-                values[name] = tuple(Duplicate(**pair) for pair in data[name])
-            values["shared_examples"] = tuple(tuple(images) for images in data["shared_examples"])
-            values["notes"] = tuple(data["notes"])
-            return cls(**values)
-        except (KeyError, TypeError, AttributeError) as error:
+            leaking = {name: value for name, value in values["leak"].items() if name != "share"}
+            own = {name: value for name, value in values.items() if name != "failed"}
+            return super().from_dict({**own, "leak": leaking})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"is no audit of a split ({error})", mend="audit the split again") from None
 
 
@@ -173,7 +169,7 @@ def _near(split: Split, cache: PixelCache, images: Sequence[str]) -> tuple[tuple
     if not images:
         return (), 0, []
     part = np.array([PARTS.index(split.part_of[image]) for image in images], np.int64)
-    found = near_pairs(thumbnails(cache, cache.rows(images)), part)
+    found = near_pairs(thumbnails((cache.pixels[row] for row in cache.rows(images)), SIDE), part)
     pairs = [
         Duplicate(images[a], PARTS[part[a]], images[b], PARTS[part[b]], round(float(r), 4))
         for (a, b), r in zip(found.pairs.tolist(), found.correlation, strict=True)
@@ -182,11 +178,3 @@ def _near(split: Split, cache: PixelCache, images: Sequence[str]) -> tuple[tuple
     pairs.sort(key=lambda pair: (-pair.correlation, pair.image, pair.other))
     capped = f"many images look alike: each was compared with {CAP} of them, near duplicates may be missing"
     return tuple(pairs), found.proposed, [capped] if found.capped else []
-
-
-def _summary_from(data: dict[str, Any]) -> PartSummary:
-    quartiles = data["age_quartiles"]
-    return PartSummary(**{**data, "age_quartiles": None if quartiles is None else tuple(quartiles)})
-
-
-__all__ = ["THRESHOLD", "Duplicate", "PartSummary", "SplitAudit", "audit_split", "summarise"]

@@ -1,4 +1,4 @@
-"""What is drawn from each part: the balance of the classes, and the size."""
+"""Sampling of each part of a split: the balance of the classes, and the size."""
 
 from __future__ import annotations
 

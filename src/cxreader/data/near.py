@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.pixel_cache.cache import PixelCache
-
 SIDE = 64
 """Pixels of a thumbnail's side."""
 THRESHOLD = 0.98
@@ -31,17 +29,6 @@ class NearPairs:
     correlation: NDArray[np.float64]
     proposed: int
     capped: bool
-
-
-def thumbnails(cache: PixelCache, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(n, 64, 64) uint8 of these rows of the cache, each pixel the mean of what it covers."""
-    from PIL import Image
-
-    small = np.empty((len(rows), SIDE, SIDE), np.uint8)
-    for n, row in enumerate(rows.tolist()):
-        image = Image.fromarray(np.asarray(cache.pixels[row]))
-        small[n] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
-    return small
 
 
 def near_pairs(

@@ -1,4 +1,4 @@
-"""Hashes of patients, and the search for the salt whose parts have the wanted shares; all vectorised."""
+"""The salted hash that assigns patients to parts, and the search for a salt whose parts have the wanted shares."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     twice = [place for place, count in Counter(places).items() if count > 1]
     if twice:
         raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
-    named = [_found(source, place) for place, source in zip(places, sources, strict=True)]
+    named = [_reopenable(source, place) for place, source in zip(places, sources, strict=True)]
     opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name) for s in named]
     records = tuple(
         replace(record, image=f"{place}/{record.image}")
@@ -96,7 +96,7 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     )
 
 
-def _found(source: SourceSection, place: str) -> SourceSection:
+def _reopenable(source: SourceSection, place: str) -> SourceSection:
     """The source as it is opened again from any working folder, under the name it was given here."""
     root = locate(source.root)
     tables = None if source.tables is None else str(locate(source.tables, beside=root))
@@ -104,7 +104,10 @@ def _found(source: SourceSection, place: str) -> SourceSection:
 
 
 def detect(root: Path, tables: Path | None = None) -> Kind:
-    """What a folder holds; tables in it come before its folders' names, and those before tables above it."""
+    """The kind of source in a folder: tables in it come before its folders' names, and those before tables above it.
+
+    Raises DataError for a folder that is none.
+    """
     if tables is not None and is_dicom_table(tables / TABLE if tables.is_dir() else tables):
         return "dicom"
     if tables is not None or find_entries(root, root) is not None:

@@ -1,4 +1,4 @@
-"""Who is in which part: by a hash of the patient, forever; then the balance inside each part.
+"""The split: patients go to parts by a hash that never changes, then each part is balanced.
 
 A patient's part is a function of the salt, the shares and the patient alone, so that images may come and go and no
 patient ever moves. The validation part is halved into `tune`, which chooses, and `calibrate`, which sets temperature
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -19,6 +19,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from cxreader.atomic import write_whole
+from cxreader.codec import Plain
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.nih import find_entries, official_lists
@@ -50,7 +51,7 @@ _WHERE = ("path", "tables", "sources")
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Plain):
     """Images by part, and how that came about.
 
     `shares`: train, validation, test. `salt`: the number that was hashed with the patients. `balance`, `abnormal_share`
@@ -95,7 +96,7 @@ class Split:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) over the split's canonical JSON, without where its data lay."""
-        content = self.to_dict()
+        content = {"version": _VERSION, **self.to_dict()}
         content["source"] = {k: v for k, v in content["source"].items() if k not in _WHERE}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -113,23 +114,9 @@ class Split:
             )
         return tuple(index.by_image[image] for image in self.parts[part])
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, without the digest."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        parts = {part: list(images) for part, images in self.parts.items()}
-        lists = {"shares": list(self.shares), "notes": list(self.notes)}
-        return {
-            "version": _VERSION,
-            **plain,
-            **lists,
-            "parts": parts,
-            "surplus": dict(self.surplus),
-            "source": dict(self.source),
-        }
-
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the split with its digest as JSON. Raises StorageError."""
-        text = json.dumps({"digest": self.digest, **self.to_dict()}, indent=1)
+        text = json.dumps({"digest": self.digest, "version": _VERSION, **self.to_dict()}, indent=1)
         return write_whole(path, text.encode() + b"\n")
 
     @classmethod
@@ -144,10 +131,8 @@ class Split:
             raise SplitError(f"is no split ({error})", where=path, mend=mend) from None
         try:
             digest, version = data.pop("digest"), data.pop("version")
-            lists = {"shares": tuple(data["shares"]), "notes": tuple(data["notes"])}
-            parts = {part: tuple(data["parts"][part]) for part in PARTS}
-            split = cls(**{**data, **lists, "parts": parts})
-        except (KeyError, TypeError, AttributeError) as error:
+            split = cls.from_dict({**data, "parts": {part: data["parts"][part] for part in PARTS}})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SplitError(f"is no split (missing or unknown: {error})", where=path, mend=mend) from None
         if version != _VERSION:
             raise SplitError(f"is of version {version}, this program reads {_VERSION}", where=path, mend=mend)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.errors import TableError, UsageError, nearest
-from cxreader.findings import told
-from cxreader.records import ABNORMAL, LABEL_NAMES, NORMAL, PredictionTable
+from cxreader.findings import value_or_missing
+from cxreader.records import LABEL_NAMES, LABELS, PredictionTable
 
 REQUIRED = ("image", "label", "probability")
 HEADER = ("image", "patient", "label", "probability")
 # Read as float64 with NaN where empty; every other column is read as text.
 NUMERIC = frozenset({"age", "follow_up", "logit_normal", "logit_abnormal"})
-_LABELS = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
 Column = Sequence[object]
 
 
@@ -49,7 +48,7 @@ def read_models(path: str | os.PathLike[str]) -> dict[str, PredictionTable]:
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     """Read `.csv` or `.parquet`: columns image, label (normal, abnormal, 0 or 1), probability; patient if known.
 
-    Patient names are kept as written; one of `findings.NOT_TOLD`, such as `nan`, names nobody. Where some rows have none,
+    Patient names are kept as written; one of `findings.MISSING`, such as `nan`, names nobody. Where some rows have none,
     each such image stands for itself; where no row has one, no patient is known. Further columns go to `columns`: those
     of `NUMERIC` as float64, the others as text.
     Raises TableError naming file, row and column; UsageError for another kind of file.
@@ -161,7 +160,7 @@ def read_text(value: object) -> str:
 def read_label(value: object, where: str) -> int:
     """0 or 1 of normal, abnormal, 0 or 1; raises TableError naming `where`."""
     text = read_text(int(value) if isinstance(value, bool | float) and value in (0, 1) else value)
-    label = _LABELS.get(text.lower())
+    label = LABELS.get(text.lower())
     if label is None:
         mend = "write normal or abnormal, or 0 or 1"
         raise TableError(f"label {text!r} is neither normal nor abnormal", where=where, mend=mend)
@@ -169,14 +168,14 @@ def read_label(value: object, where: str) -> int:
 
 
 def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -> NDArray[np.float64]:
-    """A column (n,) of numbers, NaN for an empty cell and one that says that nothing is known (`findings.NOT_TOLD`).
+    """A column (n,) of numbers, NaN for an empty cell and one that says that nothing is known (`findings.MISSING`).
 
     Raises TableError naming row and column, for an empty cell too unless `empty`.
     """
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         text = read_text(value)
-        if empty and not told(text):
+        if empty and not value_or_missing(text):
             continue
         try:
             numbers[row] = float(text)
@@ -187,7 +186,7 @@ def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -
 
 
 def _patients(values: Column, image: Sequence[str]) -> NDArray[np.str_] | None:
-    names = [told(read_text(v)) for v in values]
+    names = [value_or_missing(read_text(v)) for v in values]
     if not any(names):
         return None
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)

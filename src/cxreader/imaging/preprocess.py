@@ -102,6 +102,13 @@ class InputSpec:
             raise ArtifactError(f"the input spec cannot be read ({error})", mend="export the artifact again") from None
 
 
+def thumbnails(images: Iterable[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
+    """uint8 (n, side, side) of grey images (H, W): each pixel the mean of those it covers (Pillow's box filter), rounded."""
+    size, box = (side, side), Image.Resampling.BOX
+    small = [np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, box)) for image in images]
+    return np.stack(small) if small else np.empty((0, side, side), np.uint8)
+
+
 def _three(values: Iterable[float]) -> tuple[float, float, float]:
     a, b, c = (float(v) for v in values)
     return a, b, c

@@ -1,4 +1,4 @@
-"""The cohort of a study in counts, words and a few pictures."""
+"""The cohort section of a study's page: counts, findings and views by part, leakage and duplicates, a few pictures."""
 
 from __future__ import annotations
 

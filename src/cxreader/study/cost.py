@@ -1,4 +1,4 @@
-"""What a trained network costs: weights, arithmetic, and images a second when it reads here."""
+"""The cost of a trained network: parameters, floating-point operations an image, and images a second on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _BATCH, _SECONDS = 32, 1.0
 
 
 def measured_cost(run: RunFolder, cohort: Cohort) -> Cost:
-    """Measured once and kept in the run's `cost.json`: a resumed study has the same figures."""
+    """The cost of the network of a finished run: measured once, then kept in its `cost.json`, so that a resumed study agrees.
+
+    `cohort` gives the images (of tune) for the timing; decoding and heat maps are not in it.
+    """
     path = run.path / COST
     if not path.exists():
         write_json(path, _measure(run, cohort))

@@ -92,7 +92,7 @@ def demo_config(phantoms: Path, seed: int) -> Config:
 
 
 def six_readings(reader: Reader, cohort: EvaluationCohort) -> list[ReadingPanel]:
-    """Six judged images: three abnormal ones found, one missed, a normal one left alone, a false alarm, as far as there are."""
+    """Six judged images: three abnormal ones found, one missed, a true negative, a false alarm, as far as there are."""
     records = cohort.records
     readings = list(reader.read_many([record.path or record.image for record in records]))
     pairs = [(record, reading) for record, reading in zip(records, readings, strict=True) if reading.decision]
@@ -105,8 +105,8 @@ def _chosen(pairs: Sequence[tuple[ImageRecord, Reading]]) -> list[tuple[ImageRec
     for record, reading in pairs:
         kinds.setdefault((record.label, reading.decision), []).append((record, reading))
     found = _different(kinds.get((ABNORMAL, "abnormal"), []), 3)
-    missed, alone, alarm = (kinds.get(key, [])[:1] for key in ((1, "normal"), (0, "normal"), (0, "abnormal")))
-    chosen = [*found, *alone, *missed, *alarm]
+    missed, true_negative, alarm = (kinds.get(key, [])[:1] for key in ((1, "normal"), (0, "normal"), (0, "abnormal")))
+    chosen = [*found, *true_negative, *missed, *alarm]
     rest = [pair for pair in pairs if pair not in chosen]
     return [*chosen, *rest[: 6 - len(chosen)]]
 

@@ -1,4 +1,4 @@
-"""How long a study would take on this machine, from images a second measured here, before anything is trained."""
+"""A forecast of how long a study takes on this machine, from images a second measured here, before anything is trained."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Images a second of one network: through the frozen stages of its phases, and learning in each of them."""
+    """Images a second of one network: through the frozen stages alone, and in training steps of each phase, by its name."""
 
     frozen: float
     learning: dict[str, float]
@@ -38,9 +38,9 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class RowForecast:
-    """One row: its trainings (seeds, and the points of its search), and at most so many seconds for all of them.
+    """One row: how many `trainings` it takes (seeds, and the points of its search), and at most how many `seconds` together.
 
-    `first_pass`: of these, through the frozen stages once; `epochs` of one training at most.
+    `first_pass`: those of the seconds in which the activation cache is filled. `epochs`: of one training, at most.
     """
 
     name: str
@@ -99,7 +99,7 @@ def _rates(config: Config, phases: list[tuple[str, Learn]], device: torch.device
     x = x.contiguous(memory_format=torch.channels_last)
     stages = [stage for _, learn in phases if (stage := model.frozen_stage(learn)) is not None]
     deepest = max(stages, key=model.names.index, default=None)
-    frozen = math.inf if deepest is None else _per_second(lambda: _through(model, x, deepest), batch)
+    frozen = math.inf if deepest is None else _per_second(lambda: _run_frozen(model, x, deepest), batch)
     learning = {}
     for name, learn in phases:
         model.train().learn(learn)
@@ -107,17 +107,17 @@ def _rates(config: Config, phases: list[tuple[str, Learn]], device: torch.device
         with torch.no_grad():
             given = x if stage is None else model.until(x, stage)
         adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6)
-        learning[name] = _per_second(lambda g=given, s=stage, a=adam: _step(model, g, s, a), batch)  # type: ignore[misc]
+        learning[name] = _per_second(lambda g=given, s=stage, a=adam: _train_step(model, g, s, a), batch)  # type: ignore[misc]
     return Rates(frozen, learning)
 
 
-def _through(model: StagedModel, x: Tensor, stage: str) -> None:
+def _run_frozen(model: StagedModel, x: Tensor, stage: str) -> None:
     model.eval()
     with torch.inference_mode(), _half(x.device):
         model.until(x, stage)
 
 
-def _step(model: StagedModel, x: Tensor, stage: str | None, adam: torch.optim.Optimizer) -> None:
+def _train_step(model: StagedModel, x: Tensor, stage: str | None, adam: torch.optim.Optimizer) -> None:
     label = torch.arange(len(x), device=x.device) % 2
     with _half(x.device):
         loss = functional.cross_entropy(model(x) if stage is None else model.after(x, stage), label)

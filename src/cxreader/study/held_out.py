@@ -1,4 +1,4 @@
-"""The test part as a trained network reads it: once, from the pixel cache, and kept."""
+"""Predictions on the held-out test part: computed once by each trained network, from the pixel cache, and kept."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ _BATCH = 64
 
 
 def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
-    """The run's answers on the test part, and its threshold; read once from the pixel cache, then kept in `test.csv`.
+    """The run's predictions for the readable images of the test part, in the split's order, and the threshold that decides.
 
-    Kept with the hash of what was read and by whom: other pixels, labels or images, or another artifact, are read anew.
+    Computed once from the pixel cache, then kept in `test.csv` beside the hash of all they depend on: with other pixels,
+    labels or images, or another artifact, they are computed anew.
     """
     artifact, part = load_artifact(run.artifact), cohort.parts["test"]
     images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
-    asked = json.dumps([artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images])
-    digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+    basis = json.dumps([artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images])
+    digest = hashlib.blake2b(basis.encode(), digest_size=16).hexdigest()
     path, sidecar = run.path / TEST, run.path / TEST_OF
     if not path.exists() or not sidecar.exists() or json.loads(sidecar.read_text(encoding="utf-8"))["of"] != digest:
-        _read(run, part, [cohort.index.by_image[image] for image in images], path)
+        _predict(run, part, [cohort.index.by_image[image] for image in images], path)
         write_json(sidecar, {"of": digest})
     return read_predictions(path), artifact.operating_point().threshold
 
 
-def _read(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], path: Path) -> None:
+def _predict(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], path: Path) -> None:
     reader = Reader.load(run.path)
     batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
     normalise = reader.artifact.spec.normalise
@@ -53,9 +54,10 @@ def _read(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], pa
 
 
 def record_reading(folder: Path, artifacts: Mapping[str, str]) -> int:
-    """Note that these artifacts (name: id) are about to read the test part; answers how often others had done so before.
+    """Note in `test_part.json` that these artifacts (name: id) are about to read the test part.
 
-    Kept in `test_part.json`. Reading it again by the same artifacts is no new reading: nothing was chosen in between.
+    Returns how many other sets of artifacts of this folder had read it before: after the first, a choice may rest on what it
+    said. The same artifacts as last time are no new reading, since nothing was chosen in between.
     """
     path = folder / READINGS
     readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

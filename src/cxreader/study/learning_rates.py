@@ -1,4 +1,7 @@
-"""Where a network learns and where it stays at ln 2: one training for every learning rate and seed, and what happens inside."""
+"""A sweep of learning rates: one training for every rate and seed, whether it leaves a loss of ln 2, and what its units do.
+
+A network of two classes that answers one half to every image has a cross-entropy of ln 2.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ Verdict = Literal["learns", "stays", "neither"]
 
 @dataclass(frozen=True, slots=True)
 class SweepRun:
-    """One training: its history's `epochs`, the `probe` of the network it kept (the best epoch's), its `first_steps`."""
+    """One training: its history's `epochs`, `probe` of the network it kept (the best epoch's), `follow` of its first steps."""
 
     lr: float
     seed: int
@@ -66,10 +69,11 @@ def sweep(
 ) -> tuple[SweepRun, ...]:
     """Train `config` at every rate from `seeds` seeds (its own and the next ones), on one split and one pixel cache.
 
-    `out` takes up the runs (`runs/lr-RATE-seed-SEED`), the split, the cache, `learning_rates.json` and the figure. What is
+    `out` holds the runs (`runs/lr-RATE-seed-SEED`), the split, the cache, `learning_rates.json` and the figure. What is
     finished there is not run again, an interrupted run goes on, and every rate comes before the next seed. The first
-    `steps` batches of every run are followed step by step. The test part is never looked at. Raises UsageError when the
-    config has other phases than `full` alone, or when `out` holds another config's sweep; else as `train`.
+    `steps` batches of every run are measured by `follow`. The test part is never read. Returns the runs by rate, then seed.
+    Raises UsageError when the config has other phases than `full` alone, or when `out` holds another config's sweep; else as
+    `train`.
     """
     if config.training.phases != ("full",):
         mend = """--set 'training.phases=["full"]'"""
@@ -81,13 +85,13 @@ def sweep(
 def _swept(
     config: Config, folder: RunFolder, rates: Sequence[float], seeds: int, steps: int, say: Say, bar: Bar
 ) -> tuple[SweepRun, ...]:
-    take_up(folder, config)
+    begin_or_resume(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []
     for n, (rate, seed) in enumerate(pairs, 1):
         say(f"run {n} of {len(pairs)}: learning rate {rate:g}, seed {seed}")
-        runs.append(_one(_at(config, folder, rate, seed), folder, cohort, steps, say, bar))
+        runs.append(_finished_run(_run_config(config, folder, rate, seed), folder, cohort, steps, say, bar))
         runs.sort(key=lambda run: (run.lr, run.seed))
         _write(folder, config, cohort, runs)
     return tuple(runs)
@@ -102,10 +106,10 @@ def verdict(last: Mapping[str, float]) -> Verdict:
 
 
 def probe(model: StagedModel, images: CachedImages, spec: InputSpec) -> dict[str, float]:
-    """What the network makes of `images` in evaluation mode.
+    """Measures of the network's answers to `images`, in evaluation mode; `images` counts them.
 
-    `dead_share`: of the vector before the dropout (128 ReLU units in the custom CNN), entries that are zero for every image.
-    `logit_std`: the deviation of logit abnormal - logit normal over the images; 0 when all get the same answer.
+    `dead_share` in [0, 1]: of the vector before the dropout (128 ReLU units in the custom CNN), units that are zero for every
+    image. `logit_std`: standard deviation over the images of logit abnormal - logit normal; 0 when all get the same answer.
     """
     model.eval()
     with torch.inference_mode():
@@ -113,16 +117,16 @@ def probe(model: StagedModel, images: CachedImages, spec: InputSpec) -> dict[str
         vectors = torch.cat([model.until(normalise(grey(pixels), spec), "pool") for pixels, _ in batches])
         logits = model.after(vectors, "pool")
     margin = logits[:, 1] - logits[:, 0]
-    return {"dead_share": _dead(vectors), "logit_std": float(margin.std(correction=0)), "images": len(images)}
+    return {"dead_share": _dead_share(vectors), "logit_std": float(margin.std(correction=0)), "images": len(images)}
 
 
 def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) -> Iterator[dict[str, float | None]]:
-    """Repeat a training's first steps from its own weights, batches and dropout, and measure each.
+    """Repeat the first `steps` steps of a training from its own weights, batches and dropout, and measure each.
 
-    Exactly its steps when it has a constant rate, a plain cross-entropy and no augmentation, as the study's had.
-
-    Before the step, on its batch: `loss`, `dead_share` (as in `probe`), `logit_std`, and `gradient`, the norm that reaches
-    the stages before `pool`. Of the step itself: `weight_step`, the mean change of a weight of the first linear layer in
+    They are the training's steps exactly when it has a constant rate, a plain cross-entropy and no augmentation, as the
+    study's had. Before the step, on its batch: `loss`, `dead_share` and `logit_std` as in `probe`, and `gradient`, the norm of
+    the gradient over all parameters of the stages before `pool`. Of the step itself: `weight_step`, the mean absolute change
+    of a weight of the first linear layer in
     `pool`; `shift`, by how much that moves its outputs for the same inputs (mean of the absolute), and `spread`, their
     deviation before; None where `pool` has no linear layer.
     """
@@ -142,12 +146,16 @@ def follow(config: Config, images: CachedImages, spec: InputSpec, steps: int) ->
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = math.sqrt(sum(float(p.grad.square().sum()) for p in before if p.grad is not None))
         margin = (logits[:, 1] - logits[:, 0]).detach()
-        measured = {"loss": loss.item(), "dead_share": _dead(vectors), "logit_std": float(margin.std(correction=0))}
-        yield {**measured, "gradient": gradient, **_step(adam, layer, maps.detach().flatten(1))}
+        measured = {
+            "loss": loss.item(),
+            "dead_share": _dead_share(vectors),
+            "logit_std": float(margin.std(correction=0)),
+        }
+        yield {**measured, "gradient": gradient, **_measured_step(adam, layer, maps.detach().flatten(1))}
 
 
-def _step(adam: torch.optim.Optimizer, layer: nn.Linear | None, inputs: Tensor) -> dict[str, float | None]:
-    """Take the step, and tell what it did to `layer`."""
+def _measured_step(adam: torch.optim.Optimizer, layer: nn.Linear | None, inputs: Tensor) -> dict[str, float | None]:
+    """Take the step, and measure how it changed the weights of `layer` and its outputs for `inputs`."""
     if layer is None:
         adam.step()
         return {"weight_step": None, "shift": None, "spread": None}
@@ -158,12 +166,12 @@ def _step(adam: torch.optim.Optimizer, layer: nn.Linear | None, inputs: Tensor) 
     return {"weight_step": float(step), "shift": float(shift), "spread": float(outputs.std())}
 
 
-def _dead(vectors: Tensor) -> float:
+def _dead_share(vectors: Tensor) -> float:
     return float((vectors == 0).all(0).float().mean())
 
 
-def take_up(folder: RunFolder, config: Config) -> RunFolder:
-    """The sweep's folder, begun or gone on with. Raises UsageError when another config's sweep is there."""
+def begin_or_resume(folder: RunFolder, config: Config) -> RunFolder:
+    """The folder of a sweep or a study of `config`, new or resumed. Raises UsageError when it was started with another config."""
     resolved = config.model_dump(mode="json")
     if not folder.config.exists():
         folder.begin(config)
@@ -173,7 +181,7 @@ def take_up(folder: RunFolder, config: Config) -> RunFolder:
     return folder
 
 
-def _at(config: Config, folder: RunFolder, rate: float, seed: int) -> Config:
+def _run_config(config: Config, folder: RunFolder, rate: float, seed: int) -> Config:
     """The config of one run; all share the sweep's split and cache."""
     full = config.training.full.model_copy(update={"lr": rate})
     sections = {
@@ -185,7 +193,7 @@ def _at(config: Config, folder: RunFolder, rate: float, seed: int) -> Config:
     return config.model_copy(update=sections)
 
 
-def _one(config: Config, sweep: RunFolder, cohort: Cohort, steps: int, say: Say, bar: Bar) -> SweepRun:
+def _finished_run(config: Config, sweep: RunFolder, cohort: Cohort, steps: int, say: Say, bar: Bar) -> SweepRun:
     """Train, probe and follow, each only if it is not done yet."""
     rate, seed = config.training.full.lr, config.seed
     run = RunFolder(sweep.path / "runs" / f"lr-{rate:g}-seed-{seed}")

@@ -1,4 +1,4 @@
-"""The same images across the networks: decisions and heat maps side by side."""
+"""Panels of the study's page: the same test images through several networks, with decisions and heat maps."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SIDE = 224
 def read_panels(
     runs: Sequence[StudyRun], tables: Sequence[PredictionTable], cohort: Cohort
 ) -> dict[str, tuple[StudyPanel, ...]]:
-    """A few test images on which all networks are right, most are wrong, and they disagree; each network by one training.
+    """A few test images by group of `GROUPS`: all networks right, fewer than half of them right, some right and some wrong.
 
-    `tables` holds what each of `runs` says of the test part, images in one order. An image is called abnormal when its
-    probability is at least one half, as the larger logit has it.
+    `runs`: one training of each network; `tables`: its predictions on the test part, all with the images in one order. An
+    image is called abnormal when its probability is at least one half.
     """
     decided = np.stack([table.probability >= 0.5 for table in tables])
     right = (decided == (np.asarray(tables[0].label) == 1)[None]).sum(axis=0)
@@ -88,7 +88,7 @@ def _panel(record: ImageRecord, networks: Sequence[tuple[StudyRun, Reader]]) -> 
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """No side longer than a panel shows."""
+    """The picture (H, W, 3), reduced so that no side is longer than `SIDE`; smaller ones stay."""
     picture = Image.fromarray(pixels)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(picture)

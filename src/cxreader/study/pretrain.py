@@ -1,4 +1,4 @@
-"""Weights that anyone can make: a network that learnt normal/abnormal on phantoms, where no published ones can be had."""
+"""Pretraining on phantoms: weights of a network that learnt normal/abnormal there, where no published ones can be had."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def with_weights(config: Config, folder: Path, *, say: Say, bar: Bar) -> Config:
 
 
 def require_weights(configs: Iterable[Config]) -> None:
-    """Find the weights that are not made here before anything else is done. Raises WeightsError for absent ones."""
+    """Raise WeightsError for weights that are absent and would not be made from phantoms, by building each network once."""
     seen = set()
     for config in configs:
         named = (config.model.name, config.model.weights, config.model.if_absent, config.input.size)
@@ -47,7 +47,7 @@ def require_weights(configs: Iterable[Config]) -> None:
 
 
 def weights_digest(weights: str) -> str:
-    """What a file of weights holds, wherever it lies; the word itself for `imagenet` and `none`, and for a missing file."""
+    """SHA-256 of a weights file, wherever it lies; `imagenet`, `none` and the name of a missing file stand for themselves."""
     if weights in ("imagenet", "none"):
         return weights
     try:

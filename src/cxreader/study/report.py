@@ -1,4 +1,4 @@
-"""From finished trainings to the study's report: the test part is read here, once, by networks that are already chosen."""
+"""The report of a finished study: its networks, all chosen, are compared on the test part, which is first read here."""
 
 from __future__ import annotations
 

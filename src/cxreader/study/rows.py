@@ -23,7 +23,11 @@ _TRIAL = {"phases": ("fine_tune",), "fine_tune": {"lr": 3e-4, "epochs": 15, "pat
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that is ready to train, but for its seed and, with `search`, for what the search will choose."""
+    """A row of the study's table, ready to train but for its seed and, with `search`, for what the search will choose.
+
+    `slug`: its name in folder names. `published`: the published figures beside it. `abnormal_share`: to which the learning
+    parts are subsampled; None for the split's own.
+    """
 
     name: str
     slug: str
@@ -84,7 +88,7 @@ def default_rows(size: int) -> tuple[RowSection, ...]:
 
 
 def described(config: Config, names: Sequence[str]) -> str:
-    """What a row was trained with, in words: of each phase in `names` the rate, epochs and patience; batch and dropout."""
+    """A sentence on how a row was trained: of each phase in `names` what learns, rate, epochs and patience; batch, dropout."""
     learns = {"head": "classifier", "last_block": "last block and classifier", "all": "everything"}
     sections = {name: getattr(config.training, name) for name in names}
     phases = [

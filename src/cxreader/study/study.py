@@ -73,9 +73,9 @@ def train_rows(
     require_weights(row.config for row in rows)
     for row in rows:
         if row.search:
-            read_space(row.config)  # what is wrong with it is told now, not when its row is reached
+            read_space(row.config)  # what is wrong with it is reported now, not when its row is reached
     with only_process(out, "study"):
-        folder = _take_up(RunFolder(Path(out)), config, resume=resume)
+        folder = _begin_or_resume(RunFolder(Path(out)), config, resume=resume)
         return _trained(config, rows, folder, workers, say, bar)
 
 
@@ -88,17 +88,17 @@ def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: 
     for row, prepared, found in _prepared(rows, config, folder, cohort, workers, say, bar):
         for n in range(config.study.seeds):
             seeded = with_values(prepared, {"seed": config.seed + n})
-            run = RunFolder(folder.path / "runs" / f"{row.slug}-seed-{seeded.seed}-{_key(seeded, cohort)}")
+            run = RunFolder(folder.path / "runs" / f"{row.slug}-seed-{seeded.seed}-{_content_key(seeded, cohort)}")
             if not (run.artifact / MANIFEST).exists():
                 say(f"training {len(runs) + 1} of {total}: {row.name}, seed {seeded.seed}")
-                _readdress(run, seeded)
+                _rewrite_config(run, seeded)
                 train(seeded, run.path, resume=run.path.exists(), say=say, bar=bar)
             runs.append(StudyRun(row, seeded.seed, run, found))
     return Trainings(config, folder, cohort, tuple(runs), _fix_choices(folder, runs))
 
 
 def _require_judgeable(rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort) -> None:
-    """Raise before anything is trained: a test part without an image, thinned parts of one class, a pretraining that cheats."""
+    """Raise before anything is trained: no test image, a learning part of one class, pretraining on the judged phantoms."""
     if len(cohort.parts["test"]) == 0:
         raise SplitError("no image of the test part can be read", where=config.data.where, mend="give more images")
     for row in rows:
@@ -131,22 +131,22 @@ def _prepared(
             asked = config.study.model_dump(include={"sampler", "trials", "pruning"})
             only = StudySection(space=prepared.study.space, **asked)  # other rows are not the search's affair
             prepared = prepared.model_copy(update={"study": only})
-            place = folder.path / "searches" / f"{row.slug}-{_key(prepared, cohort, space=True)}"
+            place = folder.path / "searches" / f"{row.slug}-{_content_key(prepared, cohort, space=True)}"
             say(f"{row.name}: searching")
-            _readdress(RunFolder(place), prepared)
+            _rewrite_config(RunFolder(place), prepared)
             found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
             prepared = found.winner_config
         yield row, prepared.model_copy(update={"study": StudySection()}), found
 
 
-def _readdress(folder: RunFolder, config: Config) -> None:
-    """Tell a begun folder where things lie now: it was found by its content, so nothing else can have changed."""
+def _rewrite_config(folder: RunFolder, config: Config) -> None:
+    """Write the configuration of a begun folder again: it was found by its content, so only paths can have changed."""
     if folder.config.exists():
         write_json(folder.config, config.model_dump(mode="json"))
 
 
 def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
-    """The study's split, or the row's own where its learning parts are thinned."""
+    """The study's split, or the row's own where its learning parts are subsampled to another prevalence."""
     if row.abnormal_share is None:
         return folder.split.resolve()
     path = folder.path / "splits" / f"abnormal-{row.abnormal_share:g}.json"
@@ -155,8 +155,8 @@ def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
     return path.resolve()
 
 
-def _key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
-    """Of what is learnt from and how; where things lie, and what only the machine decides, is left out."""
+def _content_key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
+    """Hash of what is learnt from and how; paths, and what only the machine decides, are left out."""
     split = Split.load(config.split.file) if config.split.file else cohort.split
     values: dict[str, Any] = config.model_dump(mode="json", include={"seed", "input", "augment", "model", "training"})
     for name in ("accelerator", "tensorboard"):
@@ -169,7 +169,7 @@ def _key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 
-def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
+def _begin_or_resume(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
     """The study's folder, begun or gone on with; rows may change between two starts, the split's sections may not."""
     resolved = config.model_dump(mode="json")
     if folder.config.exists():
@@ -204,7 +204,7 @@ def _with_phantoms(config: Config, folder: RunFolder, bar: Bar) -> Config:
 
 
 def _fix_choices(folder: RunFolder, runs: list[StudyRun]) -> int:
-    """Write down what will be judged, before it is; answers how often other trainings were judged here before."""
+    """Write down which artifacts will be judged, before they are; returns what `record_reading` does."""
     chosen: Mapping[str, str] = {run.folder.path.name: _artifact_id(run) for run in runs}
     write_json(folder.path / CHOICES, chosen)
     return record_reading(folder.path, chosen)

@@ -1,7 +1,8 @@
-"""What the frozen stages give, computed once and memory-mapped: while a stage does not learn, its output is data.
+"""The activation cache: outputs of frozen stages, computed once and memory-mapped.
 
-Donahue et al. (DeCAF, ICML 2014) trained classifiers on stored activations; here every cut of a StagedModel can be stored:
-vectors for the head phase, maps for the last block, and as many augmented views of each image as are wanted.
+While a stage does not learn, its output is data. Donahue et al. (DeCAF, ICML 2014) trained classifiers on stored activations;
+here the output of any stage of a StagedModel can be stored: vectors for the head phase, maps for the last block, and as many
+augmented views of each image as are wanted.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cxreader.atomic import storage_error, write_whole
 from cxreader.data.augment import Augmentation
 from cxreader.data.dataset import CachedImages, StageOutputs, derive_seed, grey, normalise
 from cxreader.data.pixel_cache.pool import exclusive
@@ -30,10 +29,9 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.folding import folded
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say
+from cxreader.training.activation_store import PARTS, ActivationStore
 
 FORMAT = 1
-STATE = "prefix.json"
-PARTS = ("train", "tune")
 CPU_BATCH, GPU_BATCH = 32, 256
 """Images a batch. Fixed, not measured on the spot: another batch may round differently, and a resumed pass must not."""
 _COMMIT_EVERY = 16  # batches between two commits of a pass
@@ -41,7 +39,11 @@ _COMMIT_EVERY = 16  # batches between two commits of a pass
 
 @dataclass(frozen=True, slots=True)
 class ActivationPlan:
-    """What is computed: `views` augmented versions of each training image, drawn from `seed`; tune images as they are."""
+    """What is stored of each stage, in `dtype`: `views` augmented versions of each training image, and tune images as they are.
+
+    View v of a batch is drawn from (`seed`, v, the batch's first position); one unchanged version is stored where
+    `augmentation` is None.
+    """
 
     spec: InputSpec
     augmentation: Augmentation | None
@@ -52,50 +54,12 @@ class ActivationPlan:
 
 @dataclass(frozen=True, slots=True)
 class ActivationCache:
-    """What comes out of `stage` for the images of train (view after view) and tune."""
+    """The stored outputs of `stage` for the images of train, all of one view before those of the next, and of tune."""
 
     stage: str
     train: StageOutputs
     tune: StageOutputs
     views: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Store:
-    """One stage's files in a folder of their own; `shape` of one image's output, channels last."""
-
-    folder: Path
-    stage: str
-    shape: tuple[int, ...]
-    rows: Mapping[str, int]
-    dtype: np.dtype[Any]
-
-    def part_bytes(self, part: str) -> int:
-        return self.rows[part] * int(np.prod(self.shape)) * self.dtype.itemsize
-
-    def nbytes(self) -> int:
-        return sum(map(self.part_bytes, self.rows))
-
-    def values(self, part: str, mode: Literal["r", "r+"] = "r") -> NDArray[np.floating]:
-        shape = (self.rows[part], *self.shape)
-        return np.memmap(self.folder / f"{part}.bin", self.dtype, mode, shape=shape)
-
-    def done(self) -> int:
-        """Rows, train first and tune behind, that are whole; none where a file of values is gone or cut short."""
-        if any(_size(self.folder / f"{part}.bin") != self.part_bytes(part) for part in PARTS):
-            return 0
-        try:
-            return int(json.loads((self.folder / STATE).read_bytes())["rows"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0
-
-    def complete(self) -> bool:
-        return self.done() == sum(self.rows.values())
-
-    def commit(self, rows: int, opened: Iterable[np.memmap[Any, Any]], about: Mapping[str, Any]) -> None:
-        for values in opened:
-            values.flush()
-        write_whole(self.folder / STATE, json.dumps({"rows": rows, **about}, indent=1).encode())
 
 
 def build_activation_caches(
@@ -109,11 +73,11 @@ def build_activation_caches(
     say: Say,
     bar: Bar,
 ) -> dict[str, ActivationCache]:
-    """Outputs of each of `stages` for the images of train and tune, computed in one pass if they are not in `folder` yet.
+    """Outputs of each of `stages` for the images of train and tune, by stage; computed in one pass unless `folder` has them.
 
-    They are found by the hash of everything they depend on: the weights up to the stage, the InputSpec, augmentation, seed
+    Outputs are found by the hash of everything they depend on: the weights up to the stage, the InputSpec, augmentation, seed
     and views, the pixels of the split's images in their order, the precision and the kind of device. A pass that was
-    interrupted goes on. Says how much disk it takes before it writes; raises StorageError when that does not fit.
+    interrupted goes on. `say` is told how many bytes will be written; raises StorageError when the disk has no room for them.
     """
     device = _device(accelerator)
     ordered = sorted(stages, key=model.names.index)
@@ -129,7 +93,7 @@ def build_activation_caches(
     return {stage: _open(stores[stage], parts, plan) for stage in ordered}
 
 
-def _open(store: _Store, parts: Mapping[str, CachedImages], plan: ActivationPlan) -> ActivationCache:
+def _open(store: ActivationStore, parts: Mapping[str, CachedImages], plan: ActivationPlan) -> ActivationCache:
     train, tune = (StageOutputs(store.values(part), parts[part].labels) for part in PARTS)
     return ActivationCache(store.stage, train, tune, plan.views)
 
@@ -141,7 +105,7 @@ def _stores(
     plan: ActivationPlan,
     folder: Path,
     device: torch.device,
-) -> list[_Store]:
+) -> list[ActivationStore]:
     shapes = _shapes(model, stages, plan.spec)
     rows = {"train": len(parts["train"]) * plan.views, "tune": len(parts["tune"])}
     common = {
@@ -159,20 +123,18 @@ def _stores(
         text = json.dumps({**common, "weights": _weights_digest(model, stage)}, sort_keys=True)
         key = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
         place = folder / "prefix" / f"{stage}-{key}"
-        found.append(_Store(place, stage, shapes[stage], rows, np.dtype(plan.dtype)))
+        found.append(ActivationStore(place, stage, shapes[stage], rows, np.dtype(plan.dtype)))
     return found
 
 
 def _shapes(model: StagedModel, stages: Sequence[str], spec: InputSpec) -> dict[str, tuple[int, ...]]:
     """Of one image's output of each stage: (H, W, C) of maps, (D,) of vectors."""
-    x = torch.zeros(1, 3, spec.size, spec.size)
-    was_training, shapes = model.training, {}
+    x = torch.zeros(1, 3, spec.size, spec.size, device=next(model.parameters()).device)
+    was_training = model.training
     model.eval()
     with torch.no_grad():
-        for name in model.names[: model.names.index(stages[-1]) + 1]:
-            x = model.get_submodule(name)(x.to(next(model.parameters()).device))
-            if name in stages:
-                shapes[name] = tuple(_channels_last(x).shape[1:])
+        outputs = zip(model.names, model.each_until(x, stages[-1]), strict=False)
+        shapes = {name: tuple(_channels_last(output).shape[1:]) for name, output in outputs if name in stages}
     model.train(was_training)
     return shapes
 
@@ -189,11 +151,10 @@ def _weights_digest(model: StagedModel, stage: str) -> str:
 
 
 def _reserve(
-    stores: Sequence[_Store], parts: Mapping[str, CachedImages], plan: ActivationPlan, folder: Path, say: Say
+    stores: Sequence[ActivationStore], parts: Mapping[str, CachedImages], plan: ActivationPlan, folder: Path, say: Say
 ) -> None:
-    """Say what the disk will hold, refuse what it cannot, and take the room."""
-    there = sum(_held(store.folder / f"{part}.bin") for store in stores for part in PARTS)
-    needed = sum(store.nbytes() for store in stores) - there
+    """Say how many bytes the disk will hold, refuse what it cannot, and reserve the rest."""
+    needed = sum(store.nbytes - store.allocated for store in stores)
     free = shutil.disk_usage(folder).free
     names = " and ".join(store.stage for store in stores)
     views = f" x {plan.views} views" if plan.views > 1 else ""
@@ -204,38 +165,12 @@ def _reserve(
         raise StorageError(f"no room for {what}; {free / 2**20:,.1f} MiB are free", where=folder, mend=mend)
     say(f"storing the {what} of {free / 2**30:,.1f} GiB free")
     for store in stores:
-        store.folder.mkdir(parents=True, exist_ok=True)
-        if store.done() == 0:
-            (store.folder / STATE).unlink(missing_ok=True)  # else the files, whole in length again, would be believed
-        for part in PARTS:
-            _take_room(store.folder / f"{part}.bin", store.part_bytes(part))
-
-
-def _take_room(path: Path, length: int) -> None:
-    """A file of this length whose blocks are the disk's own: a map into a hole would meet a full disk as a dead process."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        os.ftruncate(file, length)
-        if length and hasattr(os, "posix_fallocate"):  # macOS has none
-            os.posix_fallocate(file, 0, length)
-    except OSError as error:
-        raise storage_error(error, path.parent, length) from None
-    finally:
-        os.close(file)
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
-
-
-def _held(path: Path) -> int:
-    """Bytes that the disk already holds for a file."""
-    return path.stat().st_blocks * 512 if path.is_file() else 0
+        store.prepare()
 
 
 def _compute(
     model: StagedModel,
-    stores: Sequence[_Store],
+    stores: Sequence[ActivationStore],
     parts: Mapping[str, CachedImages],
     plan: ActivationPlan,
     device: torch.device,

@@ -56,12 +56,12 @@ def fit_phase(
     folder: Path,
     settings: Settings,
     *,
-    prefix: ActivationCache | None = None,
+    activations: ActivationCache | None = None,
     watch: Watch | None = None,
 ) -> PhaseResult:
     """Train `model` in place until it stops improving on `tune`, and leave it with its best epoch's weights.
 
-    `parts` holds train and tune; with `prefix` the stored outputs of the frozen stages are learnt from instead of their
+    `parts` holds train and tune; with `activations` the stored outputs of the frozen stages are learnt from instead of their
     pixels. `watch` is told every epoch's figures, and may raise to end the phase. A phase that is done is loaded from
     `folder`; one that was interrupted goes on after its last whole epoch, to the same weights as without the
     interruption. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss is no number.
@@ -69,10 +69,12 @@ def fit_phase(
     if is_done(folder):
         model.load_state_dict(load_file(folder / BEST))
     else:
-        module = PhaseModule(model, phase, recipe, stage=None if prefix is None else prefix.stage, watch=watch)
+        module = PhaseModule(
+            model, phase, recipe, stage=None if activations is None else activations.stage, watch=watch
+        )
         if settings.compile:
             module.network = torch.compile(model.forward)
-        _run(module, _batches(module, parts, settings, prefix), folder, settings)
+        _run(module, _batches(module, parts, settings, activations), folder, settings)
         _finish(module, folder, settings.monitor)
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
 
@@ -83,16 +85,16 @@ def state_bytes(model: StagedModel) -> bytes:
 
 
 def _batches(
-    module: PhaseModule, parts: Mapping[str, CachedImages], settings: Settings, prefix: ActivationCache | None
+    module: PhaseModule, parts: Mapping[str, CachedImages], settings: Settings, activations: ActivationCache | None
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     """Train and tune, of pixels or of what the frozen stages made of them; a GPU has them gathered ahead by two workers."""
     size, images = settings.batch_size, len(parts["train"])
-    views = 1 if prefix is None else prefix.views
+    views = 1 if activations is None else activations.views
     order = EpochOrder(images, size, seed=module.recipe.seed, phase=module.phase.name, shuffle=True, views=views)
     in_turn = EpochOrder(len(parts["tune"]), max(64, size))
     ahead = 2 if _on_gpu(settings.accelerator) else 0
-    if prefix is not None:
-        return loader(prefix.train, order, ahead), loader(prefix.tune, in_turn, ahead)
+    if activations is not None:
+        return loader(activations.train, order, ahead), loader(activations.tune, in_turn, ahead)
     return loader(parts["train"], order, ahead), loader(parts["tune"], in_turn, ahead)
 
 

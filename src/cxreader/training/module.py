@@ -25,7 +25,7 @@ from cxreader.models.stages import StagedModel
 from cxreader.training.phases import Phase
 
 Watch = Callable[[str, Mapping[str, Any]], None]
-"""Told (phase, the epoch's record of the history) after every epoch, and again after a resumption."""
+"""Called with the phase's name and the epoch's record of the history after every epoch, and again after a resumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Recipe:
 
 
 class PhaseModule(lightning.LightningModule):
-    """Trains the stages behind the cut of `model`; logs train_loss and tune_loss, tune_accuracy, tune_auc every epoch.
+    """Trains the stages from the cut of `model` on; logs train_loss and tune_loss, tune_accuracy, tune_auc every epoch.
 
     Batches are pixels uint8 (N, H, W); with `stage`, the last frozen one, what came out of it.
     """

@@ -108,10 +108,12 @@ def learn(
     for n, phase in enumerate(phases):
         # One pass serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
         ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
-        prefixes = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
+        caches = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
         say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
-        prefix = prefixes.get(model.frozen_stage(phase.learn) or "")
-        result = fit_phase(model, phase, recipe, parts, run.phase(phase.name), settings, prefix=prefix, watch=watch)
+        activations = caches.get(model.frozen_stage(phase.learn) or "")
+        result = fit_phase(
+            model, phase, recipe, parts, run.phase(phase.name), settings, activations=activations, watch=watch
+        )
         results.append(result)
         score = f"tune {config.training.monitor} {result.best_score:.4f}"
         say(f"phase {phase.name}: best epoch {result.best_epoch + 1} of {len(result.history)}, {score}")

@@ -12,7 +12,7 @@ from scipy.spatial.distance import mahalanobis
 
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, thumbnails, turned
+from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, standardised_thumbnails, turned
 from cxreader.models.acceptance.out_of_distribution import (
     LEAST_IMAGES,
     OODDetector,
@@ -88,7 +88,7 @@ def test_every_wrong_look_is_named_and_upright_ones_pass() -> None:
     random = np.random.default_rng(2)
     rule = fit_orientation(_chests(random, 80))
     for look, shown in enumerate(turned(_chests(random, 20))):
-        assert set(rule.apply(thumbnails(shown)).argmax(1)) == {look}, LOOKS[look]
+        assert set(rule.apply(standardised_thumbnails(shown)).argmax(1)) == {look}, LOOKS[look]
 
 
 def test_the_looks_are_what_their_names_say() -> None:
@@ -112,7 +112,7 @@ def test_inverting_leaves_the_black_bars_of_a_fitted_picture() -> None:
 def test_thumbnails_do_not_see_brightness_or_contrast() -> None:
     picture = _chests(np.random.default_rng(3), 1)
     softer = (picture.astype(float) * 0.5 + 40).astype(np.uint8)
-    np.testing.assert_allclose(thumbnails(picture), thumbnails(softer), atol=0.05)
+    np.testing.assert_allclose(standardised_thumbnails(picture), standardised_thumbnails(softer), atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,15 @@ def test_the_score_is_the_geometric_mean_of_both_distances_and_thresholds_are_or
     train, calibrate, (pixels, features) = _noise(random, 40), _noise(random, 30), _noise(random, 5)
     rule = fit_ood_detector(train, calibrate, 0.1)
     assert rule is not None
-    far, wide = fit_distance(train[1], 32), fit_distance(thumbnails(train[0]), 16)
-    by_hand = np.sqrt(far.apply(features) * wide.apply(thumbnails(pixels)))
+    far, wide = fit_distance(train[1], 32), fit_distance(standardised_thumbnails(train[0]), 16)
+    by_hand = np.sqrt(far.apply(features) * wide.apply(standardised_thumbnails(pixels)))
     np.testing.assert_allclose(rule.ood_score(pixels, features), by_hand / rule.ood_threshold, rtol=1e-12)
-    of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(thumbnails(calibrate[0])))
+    of_calibrate = np.sqrt(far.apply(calibrate[1]) * wide.apply(standardised_thumbnails(calibrate[0])))
     assert rule.ood_threshold == pytest.approx(np.sort(of_calibrate)[27])
     assert rule.least_sharp == pytest.approx(0.8 * np.sort(sharpness(calibrate[0]))[2])
-    assert rule.least_upright == np.clip(np.sort(rule.orientation.apply(thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8)
+    assert rule.least_upright == np.clip(
+        np.sort(rule.orientation.apply(standardised_thumbnails(calibrate[0]))[:, 0])[2], 0.5, 0.8
+    )
     verdicts, scores = rule.judge(*calibrate)
     assert np.sort(scores)[27] == 1.0
     unlike = [any(r.startswith("unlike") for r in v.reasons) for v in verdicts]

@@ -117,6 +117,15 @@ def test_a_share_is_that_share_of_each_kind_of_patient() -> None:
     assert sum(int(image) % 4 == 0 for image in kept) == 10
 
 
+@pytest.mark.parametrize(
+    ("patients", "share", "kept"), [(7, 0.5, 4), (7, 0.2, 1), (3, 0.4, 1), (3, 0.5, 2), (9, 0.01, 1)]
+)
+def test_a_share_of_patients_is_rounded_to_the_nearest_and_at_least_one(patients: int, share: float, kept: int) -> None:
+    """3.5 patients are four, 1.4 are one, 1.2 are one, 1.5 are two, and 0.09 are one."""
+    records = [ImageRecord(f"{n}", 0, patient=f"p{n}") for n in range(patients)]
+    assert len(share_of_patients(records, share, 0)) == kept
+
+
 def test_every_share_arm_and_seed_is_one_training_on_nested_patients(made: Made) -> None:
     config, out, found = made
     assert {path.name for path in (out / "runs").iterdir()} == {name for share in SHARES for name in _names(share)}

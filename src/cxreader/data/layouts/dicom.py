@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
-from cxreader.data.layouts.table import LABELS, MAX_AGE, read_rows
+from cxreader.data.layouts.table import MAX_AGE, column_positions, parse_label, read_rows, rows_by_column
 from cxreader.errors import DataError, ImageError, TableError
-from cxreader.findings import parse_findings
 from cxreader.imaging.files import below, first_bytes
 from cxreader.imaging.header import OTHER, DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import read_header, sniff
-from cxreader.records import NORMAL, ImageRecord
+from cxreader.records import ImageRecord
 
 TABLE = "labels.csv"
 UID, FILE = "sop_instance_uid", "image"
-OPTIONAL = ("findings", "patient", "subtype")
 PATIENT_SALT = "cxreader.dicom.v1"
 """The same everywhere: a patient must be known again in another index. It hides nothing from who tries all numbers."""
 _READERS = 8
@@ -121,34 +119,23 @@ def _is_dicom(path: Path) -> bool:
 def _read(table: Path) -> tuple[str, list[_Row]]:
     """The column that names the images, and every row."""
     header, rows = read_rows(table)
-    columns = {cell.strip().lower(): position for position, cell in enumerate(header)}
+    columns = column_positions(header)
     column = UID if UID in columns else FILE
     for needed in (column, "label"):
         if needed not in columns:
             what = f"the column {needed!r} is missing"
             raise TableError(what, where=table, mend=f"its first row must name {UID} or {FILE}, and label")
     found = []
-    for number, row in enumerate(rows, 2):
-        if not any(row):
-            continue
-        where = f"{table}, row {number}"
-        if len(row) < len(header):
-            raise TableError(f"{len(row)} cells, the header has {len(header)}", where=where, mend="complete the row")
-        found.append(_row({name: row[at].strip() for name, at in columns.items()}, column, number, where))
+    for number, cells in rows_by_column(table, header, rows):
+        found.append(_row(cells, column, number, f"{table}, row {number}"))
     refuse_duplicates(((row.key, row.number) for row in found), table)
     return column, found
 
 
 def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
-    label, text = LABELS.get(cells["label"].lower()), cells.get("findings", "")
     if not cells[column]:
         raise TableError(f"the {column} is empty", where=where, mend="name the image")
-    if label is None:
-        what = f"the label {cells['label']!r} is outside the list"
-        raise TableError(what, where=where, mend=f"known: {', '.join(LABELS)}")
-    findings = parse_findings(text, where=where) if text else ()
-    if findings and label == NORMAL:
-        raise TableError("the label is normal but findings stand beside it", where=where, mend="correct one of them")
+    label, findings = parse_label(cells, where)
     key = cells[column] if column == UID else Path(cells[column]).as_posix()
     return _Row(number, key, label, cells.get("patient") or None, findings, cells.get("subtype") or None)
 

@@ -233,10 +233,10 @@ def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[
 
 def _notes(without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...]) -> tuple[str, ...]:
     odd = sum(not r.age_plausible for r in records)
-    told = {
+    counted = {
         "rows of the table have no file here": without_file,
         "files have no row in the table": without_row,
         "impossible ages are kept and flagged": odd,
         "boxed images could not be opened: their boxes stay in the 1024 frame": unreadable,
     }
-    return tuple(f"{count:,} {text}" for text, count in told.items() if count)
+    return tuple(f"{count:,} {text}" for text, count in counted.items() if count)

@@ -6,22 +6,20 @@ import csv
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
 from cxreader.errors import TableError
-from cxreader.findings import parse_findings, told
+from cxreader.findings import parse_findings, value_or_missing
 from cxreader.imaging.header import AGE_UNITS
-from cxreader.records import ABNORMAL, NORMAL, ImageRecord
+from cxreader.records import LABELS, NORMAL, ImageRecord
 
 REQUIRED = ("image", "label")
-OPTIONAL = ("patient", "age", "sex", "view", "source", "findings", "subtype")
-LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
 MAX_AGE = 120.0
 _AGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([YMWD]?)", re.IGNORECASE)
-_SILENT = ("patient", "age", "view", "source", "findings")
+_MAY_BE_MISSING = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F"}
 
 
@@ -29,26 +27,20 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
     """The index of a table.
 
     Columns: `image` (a file, relative to the table's folder) and `label` (normal, abnormal, 0 or 1); optional `patient,
-    age, sex, view, source, findings` ("|" between them, empty when not told) and `subtype`; others are left alone. There
-    `nan`, `unknown` and their like (`findings.NOT_TOLD`) are as good as empty.
+    age, sex, view, source, findings` ("|" between them) and `subtype`; others are left alone. There
+    `nan`, `unknown` and their like (`findings.MISSING`) are as good as empty.
     Raises TableError, with the row (the header is row 1), for a missing column, a label outside the list, an image
     named twice or without its file, an age that is no number, an unknown finding, or findings beside the label normal.
     """
     header, rows = read_rows(path)
-    columns = {column.strip().lower(): position for position, column in enumerate(header)}
+    columns = column_positions(header)
     for column in REQUIRED:
         if column not in columns:
             mend = f"rename one of its columns ({', '.join(columns)}) or add it"
             raise TableError(f"the column {column!r} is missing", where=path, mend=mend)
     records: list[tuple[int, ImageRecord]] = []
-    for number, row in enumerate(rows, 2):
-        if not any(row):
-            continue
-        if len(row) < len(header):
-            what = f"{len(row)} cells, the header has {len(header)}"
-            raise TableError(what, where=f"{path}, row {number}", mend="complete the row")
-        cells = {column: row[position].strip() for column, position in columns.items()}
-        cells |= {column: told(cells[column]) for column in _SILENT if column in cells}
+    for number, cells in rows_by_column(path, header, rows):
+        cells |= {column: value_or_missing(cells[column]) for column in _MAY_BE_MISSING if column in cells}
         records.append((number, _record(cells, path, number, name or "")))
     refuse_duplicates(((os.path.normpath(str(r.path)), n) for n, r in records), path)
     _require_files(records, path)
@@ -74,6 +66,43 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     return rows[0], rows[1:]
 
 
+def column_positions(header: Sequence[str]) -> dict[str, int]:
+    """Where each column stands, by its name in lower case without the blanks around it."""
+    return {column.strip().lower(): position for position, column in enumerate(header)}
+
+
+def rows_by_column(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The number of each row that is not empty (the header is row 1), and its cells by `column_positions`, stripped.
+
+    Raises TableError for a row shorter than the header.
+    """
+    columns = column_positions(header)
+    for number, row in enumerate(rows, 2):
+        if not any(row):
+            continue
+        if len(row) < len(header):
+            what = f"{len(row)} cells, the header has {len(header)}"
+            raise TableError(what, where=f"{path}, row {number}", mend="complete the row")
+        yield number, {column: row[position].strip() for column, position in columns.items()}
+
+
+def parse_label(cells: Mapping[str, str], where: str) -> tuple[int, tuple[str, ...]]:
+    """The label (0 normal, 1 abnormal) and the findings of a row's cells `label` and, where there is one, `findings`.
+
+    Raises TableError for a label outside `records.LABELS`, an unknown finding, and findings beside the label normal.
+    """
+    label, text = LABELS.get(cells["label"].lower()), cells.get("findings", "")
+    if label is None:
+        what = f"the label {cells['label']!r} is outside the list"
+        raise TableError(what, where=where, mend=f"known: {', '.join(LABELS)}")
+    findings = parse_findings(text, where=where) if text else ()
+    if findings and label == NORMAL:
+        raise TableError("the label is normal but findings stand beside it", where=where, mend="correct one of them")
+    return label, findings
+
+
 def parse_age(text: str, where: str) -> tuple[float | None, bool]:
     """Years of `58`, `058Y`, `009M`, `12D` (DICOM's units), and whether that is a human's age; (None, True) when empty.
 
@@ -95,16 +124,10 @@ def parse_sex(text: str) -> Literal["M", "F"] | None:
 
 def _record(cells: dict[str, str], path: Path, number: int, source: str) -> ImageRecord:
     where = f"{path}, row {number}"
-    image, label = cells["image"], LABELS.get(cells["label"].lower())
+    image = cells["image"]
     if not image:
         raise TableError("the image is empty", where=where, mend="name the file")
-    if label is None:
-        what = f"the label {cells['label']!r} is outside the list"
-        raise TableError(what, where=where, mend=f"known: {', '.join(LABELS)}")
-    text = cells.get("findings", "")
-    findings = parse_findings(text, where=where) if text else ()
-    if findings and label == NORMAL:
-        raise TableError("the label is normal but findings stand beside it", where=where, mend="correct one of them")
+    label, findings = parse_label(cells, where)
     age, plausible = parse_age(cells.get("age", ""), where)
     return ImageRecord(
         image=image,

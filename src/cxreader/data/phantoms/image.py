@@ -106,8 +106,8 @@ def note_of(phantom: Phantom) -> str:
 
 def boxes_of(note: str) -> tuple[Box, ...] | None:
     """The boxes of a `note_of` this version. Raises ValueError, KeyError or TypeError for what is no such note."""
-    told = json.loads(note)
-    return tuple(Box(**box) for box in told["boxes"]) if told["version"] == VERSION else None
+    kept = json.loads(note)
+    return tuple(Box(**box) for box in kept["boxes"]) if kept["version"] == VERSION else None
 
 
 def render(spec: PhantomSpec, patient: int, visit: int, *, lesions: bool = True) -> Phantom:

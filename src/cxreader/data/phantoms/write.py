@@ -6,10 +6,9 @@ radiographs.
 
     write_phantoms(Path("phantoms"), PhantomSpec(patients=400, seed=0))
 
-Patient k of a seed is the same whatever the number of patients or of processes. Who they are stands in
-`phantom_patients`, the body in `phantom_anatomy`, lesions with sizes and contrasts in `phantom_lesions`, exposure and
-what lies on the patient in `phantom_film`; `phantom_image` puts one together, `phantom_nih` and `phantom_dicom` lay them
-out.
+Patient k of a seed is the same whatever the number of patients or of processes. `patients` draws age, sex, visits and
+findings, `anatomy` the body, `lesions` their sizes and contrasts, `film` the exposure and what lies on the patient; `image`
+renders one visit, `nih` and `dicom` lay the files out.
 """
 
 from __future__ import annotations

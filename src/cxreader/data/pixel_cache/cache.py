@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.atomic import storage_error, write_whole
+from cxreader.atomic import reserve_space, write_whole
 from cxreader.data.pixel_cache.pool import exclusive, run_jobs, wait_for_orphans
 from cxreader.data.pixel_cache.rows import (
     COMPLETE,
@@ -75,7 +75,7 @@ class PixelCache:
     @cached_property
     def _row_of(self) -> dict[bytes, int]:
         found = rows_by_image(self.records, is_recorded(self.records))
-        for failure in self.errors:  # what stood there before the file was damaged is not this image
+        for failure in self.errors:  # the row of an earlier, readable file of that name is not this image
             found.pop(image_digest(failure.image), None)
         return found
 
@@ -129,7 +129,7 @@ def build_cache(
 
     Images are known by name and by their file's size and time: new ones are appended, changed ones read again. A file
     that cannot be read becomes an entry of `errors` and is tried again only when it changed. A build that was killed
-    goes on where it stood. `progress(done, total)` counts decoded images; `verify` checks every row there is, not only
+    goes on after its last whole row. `progress(done, total)` counts decoded images; `verify` checks every row there is, not only
     those of an unfinished build. Two processes take turns. Raises StorageError, before anything is decoded, when
     the disk has no room, and CacheError when a worker died or a record has no file.
     """
@@ -228,29 +228,14 @@ def _missing(
 def _make_room(
     place: Path, spec: InputSpec, old: NDArray[np.void], whole: NDArray[np.bool_], jobs: Sequence[Job]
 ) -> None:
-    """Reserve the disk for all rows, then forget what stood in those that are written anew."""
+    """Reserve the disk for all rows, then erase the records of those that are written anew."""
     rows = max([len(old), *(job.row + 1 for job in jobs)])
     for name, width in ((PIXELS, spec.size**2), (ROWS, RECORD.itemsize)):
-        _reserve(place / name, rows * width, cache_bytes(rows, spec))
+        reserve_space(place / name, rows * width, needed=cache_bytes(rows, spec))
     with (place / ROWS).open("r+b") as file:
         for row in np.flatnonzero(~whole & (old["build"] > 0)).tolist():
             file.seek(row * RECORD.itemsize)
             file.write(bytes(RECORD.itemsize))
-
-
-def _reserve(path: Path, length: int, needed: int) -> None:
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    before = os.fstat(file).st_size
-    try:
-        if length > before:
-            os.ftruncate(file, length)
-            if hasattr(os, "posix_fallocate"):  # macOS has none: a full disk is then found while writing
-                os.posix_fallocate(file, 0, length)
-    except OSError as error:
-        os.ftruncate(file, before)
-        raise storage_error(error, path.parent, needed) from None
-    finally:
-        os.close(file)
 
 
 def _commit(place: Path, rows: int) -> None:

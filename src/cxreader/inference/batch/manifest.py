@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from typing import Any, Self
 
-from cxreader import __version__
 from cxreader.inference.reader import BATCH, Reader
 
 VERSION = 2
@@ -38,7 +38,7 @@ class Manifest:
     files: int
     files_sha256: str
     shard_size: int
-    cxreader: str = __version__
+    cxreader: str = field(default_factory=lambda: metadata.version("cxreader"))
     version: int = VERSION
 
     @classmethod

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from cxreader.imaging.preprocess import thumbnails
 from cxreader.models.acceptance.packed import PackedRecord
 
 SIDE = 16
@@ -32,7 +32,7 @@ class Orientation(PackedRecord):
     bias: NDArray[np.float32]
 
     def apply(self, small: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities (n, 5) of each look for `thumbnails` (n, 256)."""
+        """Probabilities (n, 5) of each look for `standardised_thumbnails` (n, 256)."""
         scores = small @ self.weights.T.astype(np.float64) + self.bias
         odds = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
@@ -42,7 +42,7 @@ def fit_orientation(pixels: NDArray[np.uint8], seed: int = 0) -> Orientation:
     """Fit on upright training images (n, S, S)."""
     from sklearn.linear_model import LogisticRegression
 
-    looks = [thumbnails(shown) for shown in turned(pixels)]
+    looks = [standardised_thumbnails(shown) for shown in turned(pixels)]
     given, look = np.concatenate(looks), np.repeat(np.arange(len(looks)), len(pixels))
     fitted = LogisticRegression(C=0.1, max_iter=1000, random_state=seed).fit(given, look)
     return Orientation(fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32))
@@ -64,14 +64,8 @@ def inverted(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return found
 
 
-def thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def standardised_thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(n, 256): 16 x 16 means, less their mean and by their deviation, which brightness and contrast so do not change."""
-    small = np.stack(
-        [
-            np.asarray(Image.fromarray(np.ascontiguousarray(p)).resize((SIDE, SIDE), Image.Resampling.BOX))
-            for p in pixels
-        ]
-    )
-    flat = small.reshape(len(pixels), -1).astype(np.float64)
+    flat = thumbnails(pixels, SIDE).reshape(len(pixels), -1).astype(np.float64)
     flat -= flat.mean(1, keepdims=True)
     return np.asarray(flat / np.maximum(flat.std(1, keepdims=True), 1.0))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain, key
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.acceptance.orientation import LOOKS, Orientation, fit_orientation, thumbnails
+from cxreader.models.acceptance.orientation import LOOKS, Orientation, fit_orientation, standardised_thumbnails
 from cxreader.models.acceptance.sharpness import sharpness
 from cxreader.records import Acceptance
 
@@ -70,13 +70,13 @@ class OODDetector(Plain):
 
         `pixels` (n, S, S) uint8, as `InputSpec.pixels` gives them; `features` (n, D), as `StagedModel.maps_and_features` does.
         """
-        return self._ood_score(thumbnails(pixels), features)
+        return self._ood_score(standardised_thumbnails(pixels), features)
 
     def judge(
         self, pixels: NDArray[np.uint8], features: NDArray[np.floating]
     ) -> tuple[list[Acceptance], NDArray[np.float64]]:
         """One verdict an image, accepted or refused with the reasons in plain words, and the `ood_score` of each (n,)."""
-        small = thumbnails(pixels)
+        small = standardised_thumbnails(pixels)
         far = self._ood_score(small, features)
         looks = self.orientation.apply(small)
         blurred = sharpness(pixels) < self.least_sharp
@@ -123,9 +123,9 @@ def fit_ood_detector(
     if n < LEAST_IMAGES:
         return None
     features = fit_distance(train[1], FEATURE_COMPONENTS)
-    picture = fit_distance(thumbnails(train[0]), PICTURE_COMPONENTS)
+    picture = fit_distance(standardised_thumbnails(train[0]), PICTURE_COMPONENTS)
     orientation = fit_orientation(train[0], seed)
-    small = thumbnails(calibrate[0])
+    small = standardised_thumbnails(calibrate[0])
     score = np.sort(_score(features, picture, calibrate[1], small))
     upright = np.sort(orientation.apply(small)[:, 0])
     kept = conformal_rank(n, false_refusals)

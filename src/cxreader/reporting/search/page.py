@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxreader.codec import to_plain
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.evaluation.figures import to_data_uri
 from cxreader.reporting.evaluation.page import _duration, _environment
 from cxreader.reporting.search.figures import draw_effects, draw_parallel
 from cxreader.reporting.search.records import Effect, Judgement, OtherRow, SearchReport, SearchRow
-from cxreader.runs import strict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +90,7 @@ def render_search(report: SearchReport, *, figures: Mapping[str, Figure] | None 
 
 def numbers(report: SearchReport) -> dict[str, Any]:
     """Everything the page shows as plain values for strict JSON: NaN is None."""
-    values: dict[str, Any] = strict(asdict(report))
+    values: dict[str, Any] = to_plain(report)
     return {"schema": 1, **values, "note": CHOSEN}
 
 

@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from cxreader.codec import to_plain
 from cxreader.config import Choice
 from cxreader.errors import CxreaderError, DataError
-from cxreader.runs import provenance, strict, write_json, write_text
+from cxreader.runs import provenance, write_json, write_text
 from cxreader.study.search.space import Point, slug
 
 TRIALS, RECORD, TABLE = "trials", "record.json", "trials.csv"
@@ -72,7 +73,7 @@ def begin_record(place: int, point: Point, config: Mapping[str, Any], **further:
 
 def write_record(folder: Path, record: Mapping[str, Any], state: State, reason: str | None, **results: Any) -> None:
     """Write the record whole or not at all; what is not a number becomes null."""
-    write_json(folder / RECORD, strict({**record, "state": state, "reason": reason, **results}))
+    write_json(folder / RECORD, to_plain({**record, "state": state, "reason": reason, **results}))
 
 
 def read_trial(folder: Path) -> Trial:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-from cxreader import __version__
 from cxreader.config import RangeSection
 from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.search.page import numbers, render_search, search_figures
@@ -52,7 +52,7 @@ def report_of(result: SearchResult, winner: Winner | None = None) -> SearchRepor
         effects=main_effects(result.space, result.trials),
         winner=None if winner is None else _judgement(winner),
         provenance={
-            "cxreader": __version__,
+            "cxreader": version("cxreader"),
             "date": datetime.now(UTC).date().isoformat(),
             "git revision": run["git_revision"],
             "machine": run["machine"],

@@ -1,4 +1,4 @@
-"""Does transfer help, and does that depend on the number of training patients? One network from two starts, at several shares."""
+"""The gain of pretrained weights by number of training patients: one network from two starts, at several shares of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.codec import to_plain
 from cxreader.config import Config
 from cxreader.data.salt import hashes, order_key
 from cxreader.data.split import Split, group_of
@@ -32,9 +33,9 @@ from cxreader.reporting.study.learning_curve import (
     markdown,
     verdict,
 )
-from cxreader.runs import RunFolder, only_process, strict, write_json, write_text
+from cxreader.runs import RunFolder, only_process, write_json, write_text
 from cxreader.study.held_out import read_test, record_reading
-from cxreader.study.learning_rates import take_up
+from cxreader.study.learning_rates import begin_or_resume
 from cxreader.study.transfer.gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
 from cxreader.training.train import build_model, train
@@ -71,7 +72,11 @@ class CurveRun:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """What was found, in the order of the shares. `change`: gain in AUC at the first minus at the last; None for one share."""
+    """The results by share, ascending, and the runs behind them.
+
+    `change`: the gain in AUC at the smallest share minus that at the largest; None for one share. `verdict` and `rule` are
+    sentences: what the intervals allow to say, and the budget of epochs.
+    """
 
     results: tuple[ShareResult, ...]
     change: Estimate | None
@@ -93,14 +98,14 @@ def learning_curve(
 ) -> LearningCurve:
     """Train `config` from scratch and from its weights at every share of the training patients, from `seeds` seeds.
 
-    `out` takes up the runs (`runs/share-SHARE-ARM-seed-SEED`), the splits (`splits/`), one pixel cache,
+    `out` holds the runs (`runs/share-SHARE-ARM-seed-SEED`), the splits (`splits/`), one pixel cache,
     `learning_curve.json`, `.md` and the figure. What is finished there is not run again, an interrupted run goes on, and
     every share and arm comes before the next seed. The test part is read after the last training. Raises UsageError when
     the arms would differ in more than their weights, for a share outside (0, 1], or when `out` holds another study;
     WeightsError when the weights are absent; else as `train`.
     """
     _require_comparable(config, shares)
-    build_model(_from(config, "pretrained"))  # before the images: weights that are absent are told at once
+    build_model(_arm_config(config, "pretrained"))  # before the images: absent weights are reported at once
     with only_process(out, "learning curve"):
         return _curve(config, shares, seeds, RunFolder(Path(out)), max_epochs, say, bar)
 
@@ -108,7 +113,7 @@ def learning_curve(
 def _curve(
     config: Config, shares: Sequence[float], seeds: int, folder: RunFolder, max_epochs: int, say: Say, bar: Bar
 ) -> LearningCurve:
-    take_up(folder, config)
+    begin_or_resume(folder, config)
     cohort = prepare_cohort(config, folder, say, bar)
     _require_test(cohort)
     base = config.training.full.epochs
@@ -118,7 +123,7 @@ def _curve(
     runs: list[CurveRun] = []
     for n, (part, arm, seed) in enumerate(wanted, 1):
         say(f"run {n} of {len(wanted)}: {part.share:g} of the training patients ({part.patients}), {arm}, seed {seed}")
-        runs.append(_one(config, folder, part, arm, seed, say, bar))
+        runs.append(_finished_run(config, folder, part, arm, seed, say, bar))
         _write(folder, config, cohort, {"rule": rule, "parts": parts, "runs": runs})
     folders = [_run_folder(folder, run.share, run.arm, run.seed) for run in runs]
     earlier = record_reading(folder.path, {place.path.name: load_artifact(place.artifact).id for place in folders})
@@ -127,7 +132,7 @@ def _curve(
             f"warning: {earlier} other sets of trainings of this folder had read the test part: it is no longer untouched"
         )
     with bar("test part"):
-        found = _judge(config, folder, cohort, parts, runs, rule)
+        found = _compare(config, folder, cohort, parts, runs, rule)
     _write(folder, config, cohort, {"rule": rule, "parts": parts, "runs": runs}, found)
     return found
 
@@ -186,27 +191,27 @@ def _training_part(cohort: Cohort, folder: RunFolder, share: float, base: int, m
     images = share_of_patients(records, share, split.salt)
     left_out = len(records) - len(images)
     note = f"train part cut to {100 * share:g} % of its patients: {left_out:,} images left out"
-    path = cut(split, images, note).save(folder.path / "splits" / f"share-{share:g}.json")
+    path = with_train_images(split, images, note).save(folder.path / "splits" / f"share-{share:g}.json")
     patients = len({group_of(cohort.index.by_image[image]) for image in images})
     normal, abnormal = np.bincount(cached_part(cohort.cache, cohort.index, images).labels, minlength=2).tolist()
     epochs = min(math.ceil(base * len(cohort.parts["train"]) / max(1, normal + abnormal)), max(base, max_epochs))
     return TrainingPart(share, path, patients, normal, abnormal, epochs)
 
 
-def cut(split: Split, train: tuple[str, ...], note: str) -> Split:
-    """The same split with fewer images in `train`."""
+def with_train_images(split: Split, train: tuple[str, ...], note: str) -> Split:
+    """The same split with these images as its train part; the others of that part are counted as surplus."""
     fewer = len(split.parts["train"]) - len(train)
     surplus = {**split.surplus, "train": split.surplus["train"] + fewer}
     return replace(split, parts={**split.parts, "train": train}, surplus=surplus, notes=(*split.notes, note))
 
 
-def _from(config: Config, arm: Arm) -> Config:
+def _arm_config(config: Config, arm: Arm) -> Config:
     """The config of an arm. Absent weights are an error in the pretrained one: it would be a second scratch."""
     change = {"weights": "none"} if arm == "scratch" else {"if_absent": "error"}
     return config.model_copy(update={"model": config.model.model_copy(update=change)})
 
 
-def _at(config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: int) -> Config:
+def _run_config(config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: int) -> Config:
     """The config of one run; all share the study's cache. No patience: a run that stopped early had another budget."""
     full = config.training.full.model_copy(update={"epochs": part.epochs, "patience": part.epochs})
     sections = {
@@ -215,16 +220,18 @@ def _at(config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: i
         "split": config.split.model_copy(update={"file": str(part.split.resolve())}),
         "data": config.data.model_copy(update={"cache": config.data.cache or str(folder.cache.resolve())}),
     }
-    return _from(config, arm).model_copy(update=sections)
+    return _arm_config(config, arm).model_copy(update=sections)
 
 
 def _run_folder(folder: RunFolder, share: float, arm: Arm, seed: int) -> RunFolder:
     return RunFolder(folder.path / "runs" / f"share-{share:g}-{arm}-seed-{seed}")
 
 
-def _one(config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: int, say: Say, bar: Bar) -> CurveRun:
+def _finished_run(
+    config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: int, say: Say, bar: Bar
+) -> CurveRun:
     """Train, unless it is done. Raises UsageError when it was done with another budget."""
-    wanted, run = _at(config, folder, part, arm, seed), _run_folder(folder, part.share, arm, seed)
+    wanted, run = _run_config(config, folder, part, arm, seed), _run_folder(folder, part.share, arm, seed)
     if not (run.artifact / MANIFEST).exists():
         train(wanted, run.path, resume=run.path.exists(), say=say, bar=bar)
     elif run.load_config().training != wanted.training:
@@ -237,7 +244,7 @@ def _one(config: Config, folder: RunFolder, part: TrainingPart, arm: Arm, seed: 
     return CurveRun(part.share, arm, seed, artifact.transfer, phase["best_epoch"] + 1, phase["score"], seconds)
 
 
-def _judge(
+def _compare(
     config: Config,
     folder: RunFolder,
     cohort: Cohort,
@@ -278,15 +285,15 @@ def _write(
         "rule": made["rule"],
         "verdict": None if found is None else found.verdict,
         "intervals": INTERVALS,
-        "results": None if found is None else [asdict(result) for result in found.results],
-        "change": None if found is None or found.change is None else asdict(found.change),
+        "results": None if found is None else found.results,
+        "change": None if found is None else found.change,
         "parts": parts,
-        "runs": [asdict(run) for run in made["runs"]],
+        "runs": made["runs"],
         "split": cohort.split.digest,
         "config": config.model_dump(mode="json"),
         "provenance": json.loads(folder.provenance.read_text(encoding="utf-8")),
     }
-    write_json(folder.path / f"{NAME}.json", strict(data))
+    write_json(folder.path / f"{NAME}.json", to_plain(data))
     if found is not None:
         notes = (found.verdict, INTERVALS, found.rule)
         write_text(folder.path / f"{NAME}.md", markdown(found.results, found.title, notes))
