@@ -86,27 +86,25 @@ def test_a_table_without_its_description_or_its_entries_is_refused() -> None:
 
 @pytest.mark.parametrize("slope", [0, None])
 def test_a_slope_of_0_or_none_leaves_the_values(slope: int | None) -> None:
-    more = {} if slope is None else {"RescaleSlope": slope, "RescaleIntercept": 0}
-    window = {"WindowCenter": 2048, "WindowWidth": 4096}
-    pixels = read(encoded(dataset(picture(), **window, **more))).pixels
+    more: dict[str, Any] = {} if slope is None else {"RescaleSlope": slope, "RescaleIntercept": 0}
+    pixels = read(encoded(dataset(picture(), WindowCenter=2048, WindowWidth=4096, **more))).pixels
     np.testing.assert_allclose(pixels, picture() / 4095, atol=1e-6)
 
 
-def counts(**of: int) -> NDArray[np.int64]:
+def counts(of: dict[int, int]) -> NDArray[np.int64]:
     found = np.zeros(10, np.int64)
-    for code, many in of.items():
-        found[int(code[1:])] = many
+    found[list(of)] = list(of.values())
     return found
 
 
 def test_a_picture_nearly_all_of_one_value_is_shown_over_all_it_has() -> None:
-    grey, ends = by_percentiles(np.arange(10.0), counts(_5=10_000, _7=1, _9=1))
-    assert ends == (5, 9)
+    grey, ends = by_percentiles(np.arange(10.0), counts({5: 10_000, 7: 1, 9: 1}))
+    assert ends == (5.0, 9.0)
     np.testing.assert_allclose(grey[[5, 7, 9]], [0, 0.5, 1])
 
 
-def test_a_picture_of_one_value_or_of_none_is_black() -> None:
-    grey, ends = by_percentiles(np.arange(10.0), counts(_5=100))
-    assert (grey[5], ends) == (0, (5, 5))
-    grey, ends = by_percentiles(np.arange(10.0), counts())
-    assert (grey.max(), ends) == (0, (0, 0))
+@pytest.mark.parametrize(("of", "at"), [({5: 100}, 5.0), ({}, 0.0)])
+def test_a_picture_of_one_value_or_of_none_is_black(of: dict[int, int], at: float) -> None:
+    grey, ends = by_percentiles(np.arange(10.0), counts(of))
+    assert ends == (at, at)
+    assert grey[5 if of else 9] == 0

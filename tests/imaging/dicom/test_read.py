@@ -302,7 +302,7 @@ def test_padding_beyond_the_stored_bits_counts_for_nothing_either() -> None:
 def test_a_padding_value_of_too_many_bits_means_no_cell_of_pixels_in_the_high_bits() -> None:
     values = picture()
     values[0, :5] = 0xF83  # in the high bits it reads 0xF830, and is a pixel all the same
-    high = {"bits": 16, "BitsStored": 12, "HighBit": 15, **WINDOW}
+    high: dict[str, Any] = {"bits": 16, "BitsStored": 12, "HighBit": 15, **WINDOW}
     made = dataset(values << 4, **high)
     made.add_new(0x00280120, "US", 0xF830)
     pixels = read(encoded(made)).pixels
@@ -352,7 +352,7 @@ def test_a_high_bit_that_cannot_be_is_the_highest_of_the_stored_ones(high: int |
 
 
 def test_bits_that_are_not_said_to_be_stored_are_those_allocated() -> None:
-    more = {"bits": 16, "WindowCenter": 30000, "WindowWidth": 40000}
+    more: dict[str, Any] = {"bits": 16, "WindowCenter": 30000, "WindowWidth": 40000}
     silent = read(encoded(dataset(picture(16), BitsStored=None, HighBit=None, **more)))
     np.testing.assert_array_equal(silent.pixels, read(encoded(dataset(picture(16), **more))).pixels)
 
