@@ -17,7 +17,7 @@ from cxreader.errors import ImageError
 from cxreader.imaging.read import read
 from cxreader.inference.member import Member
 from cxreader.models import registry
-from cxreader.models.acceptance.orientation import thumbnails
+from cxreader.models.acceptance.orientation import standardised_thumbnails
 
 DATA = Path(__file__).parents[1] / "models" / "data"
 UID = "1.2.826.0.1.3680043.8.498.4711"
@@ -41,7 +41,8 @@ def test_the_score_is_the_detectors_in_multiples_of_its_threshold(reader: Reader
     pixels = np.stack([spec.pixels(read(DATA / name)) for name in ("036_0.png", "101_0.png")])
     features = reader.backend.run(spec.normalise(pixels)).features
     by_hand = (
-        np.sqrt(detector.features.apply(features) * detector.picture.apply(thumbnails(pixels))) / detector.ood_threshold
+        np.sqrt(detector.features.apply(features) * detector.picture.apply(standardised_thumbnails(pixels)))
+        / detector.ood_threshold
     )
     assert [near.ood_score, far.ood_score] == pytest.approx(by_hand.tolist(), rel=1e-5)
     assert (near.acceptance, far.acceptance) == ("accepted", "refused")
