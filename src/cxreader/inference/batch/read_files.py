@@ -12,13 +12,12 @@ from pathlib import Path
 
 from cxreader.atomic import refuse_unwritable
 from cxreader.inference.batch.pipeline import read_shard
-from cxreader.inference.batch.shards import Work
 from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
+from cxreader.inference.batch.work import PATIENCE, Work
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.progress import Bar, Say, no_bar, silent
 
 Progress = Callable[[int, int], None]
-_PATIENCE = 0.2  # seconds between two looks at what other processes still hold
 
 
 @dataclass(slots=True)
@@ -84,7 +83,7 @@ def read_files(
     refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
-            say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")
+            say(f"{work.folder}: {work.found:,} of {work.files:,} files were read before; going on")
         if out.exists():
             say(f"{out}: will be replaced when all is read")
         with bar("reading") as progress:
@@ -96,7 +95,7 @@ def read_files(
             summary = Summary(different=work.journal.count()[1])
             for left in out.parent.glob(f".{out.name}.*.tmp"):  # by a process killed while it wrote
                 left.unlink(missing_ok=True)
-            write_table(summary.counted(work.rows(sort=sort)), out, members=len(reader.members))
+            write_table(summary.counted(work.journal.rows(sort=sort)), out, members=len(reader.members))
     return summary
 
 
@@ -121,13 +120,13 @@ def read_rest(
     """Read until every file of the work has its answer; shards that other processes hold are waited for, or taken over."""
     while True:
         if progress is not None:
-            progress(work.journal.count()[0], work.manifest.files)
+            progress(work.journal.count()[0], work.files)
         for found in read_shard(
             reader, work.todo(), known=work.journal.known, batch_size=batch_size, decoders=decoders
         ):
-            work.commit(found)
+            work.journal.commit(found)
             if progress is not None:
-                progress(work.journal.count()[0], work.manifest.files)
-        if work.is_done():
+                progress(work.journal.count()[0], work.files)
+        if work.journal.is_done():
             return
-        time.sleep(_PATIENCE)
+        time.sleep(PATIENCE)
