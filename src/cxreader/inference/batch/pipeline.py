@@ -20,7 +20,7 @@ from typing import Self
 from cxreader.errors import ImageError
 from cxreader.imaging.read import load
 from cxreader.inference.batch.table import Row, answer_of
-from cxreader.inference.prepared import Prepared
+from cxreader.inference.prepared import Prepared, unread
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.triage import urgency
 from cxreader.records import Reading
@@ -190,8 +190,7 @@ class _Ahead:
         try:
             content = load(name)
         except ImageError as error:
-            reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
-            return Prepared(name, {}, None, (reason,))
+            return unread(name, error)
         return content, hashlib.sha256(content).digest()
 
     def _item(self, position: int, name: str, loaded: tuple[bytes, bytes] | Prepared) -> _Item:
