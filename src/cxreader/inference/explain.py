@@ -54,20 +54,17 @@ def explain_files(
     waiting = iter(files)
     with ThreadPoolExecutor(DECODERS, "explain") as pool:
         ahead = deque(pool.submit(_explained, reader, file) for file in islice(waiting, DECODERS))
-        try:
-            while ahead:
-                reading, drawn = ahead.popleft().result()
-                picture = None
-                if drawn is not None:
-                    picture = write_whole(out / f"{_free_name(reading.image, taken)}-heat.png", drawn)
-                    if raw:
-                        _write_raw(reading, picture)
-                results.append((reading, picture))
-                ahead.extend(pool.submit(_explained, reader, file) for file in islice(waiting, 1))
-                if progress is not None:
-                    progress(len(results), len(files))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while ahead:
+            reading, drawn = ahead.popleft().result()
+            picture = None
+            if drawn is not None:
+                picture = write_whole(out / f"{_free_name(reading.image, taken)}-heat.png", drawn)
+                if raw:
+                    _write_raw(reading, picture)
+            results.append((reading, picture))
+            ahead.extend(pool.submit(_explained, reader, file) for file in islice(waiting, 1))
+            if progress is not None:
+                progress(len(results), len(files))
     return results
 
 
@@ -85,7 +82,7 @@ def _explained(reader: Reader, file: str) -> tuple[Reading, bytes | None]:
 
 
 def side_by_side(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
-    """The image and each member's heat map over it, uint8 (H, W, 3), each panel `_PANEL` wide with two lines of caption."""
+    """The image and each member's heat map over it, uint8 (H, W, 3): a panel of 512 pixels each, with two lines of caption."""
     shown = _to_panel(image.pixels)
     panels = [(overlay(shown), (f"mean of {len(reading.members)} models", _answer(reading)))]
     for n, (member, own) in enumerate(zip(reader.members, reading.members, strict=True), 1):

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,17 +63,14 @@ class Journal:
             self._db.execute("PRAGMA temp_store = FILE")
 
     @staticmethod
-    def make(path: Path, manifest: Mapping[str, Any], names: Iterable[str], sizes: Iterable[int]) -> None:
-        """A new journal of the files `names`, in shards of these sizes."""
-        firsts, first = [], 0
-        for size in sizes:
-            firsts.append((first, size))
-            first += size
+    def make(path: Path, manifest: Mapping[str, Any], names: Iterable[str], sizes: Sequence[int]) -> None:
+        """A new journal of the files `names`, in shards of these sizes; `manifest`: plain values for JSON."""
+        firsts = accumulate(sizes, initial=0)
         with _storage(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.executescript(_TABLES)
             db.execute("INSERT INTO work (manifest) VALUES (?)", (json.dumps(manifest),))
             db.executemany("INSERT INTO files VALUES (?, ?)", enumerate(map(os.fsencode, names)))
-            db.executemany("INSERT INTO shards (first, size) VALUES (?, ?)", firsts)
+            db.executemany("INSERT INTO shards (first, size) VALUES (?, ?)", zip(firsts, sizes, strict=False))
             db.execute("COMMIT")
             db.execute("PRAGMA journal_mode = WAL")  # which the file remembers
 

@@ -22,7 +22,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Summary:
-    """Of how many files which acceptance and decision, and how many answers were `different` contents."""
+    """Counts of a table's rows: `files`, and `by_answer` by decision, by acceptance where there is none, and "warning".
+
+    `different`: how many different contents the files had.
+    """
 
     files: int = 0
     by_answer: Counter[str] = field(default_factory=Counter)
@@ -43,16 +46,8 @@ class Summary:
 
     def text(self) -> str:
         """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
-        names = {
-            "abnormal": "abnormal",
-            "normal": "normal",
-            "refer": "referred",
-            "refused": "refused",
-            "not read": "not read",
-        }
-        counts = [
-            f"{self.by_answer[key]:,} {name}" for key, name in names.items() if key != "refer" or self.by_answer[key]
-        ]
+        shown = ["abnormal", "normal", *(["refer"] if self.by_answer["refer"] else []), "refused", NOT_READ]
+        counts = [f"{self.by_answer[key]:,} {'referred' if key == 'refer' else key}" for key in shown]
         warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
         repeats = self.files - self.different
         repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -45,39 +44,27 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """All on which the answers depend. `files_sha256`: of the names as bytes, each ended by NUL."""
+def manifest_of(reader: Reader, files: Sequence[str]) -> dict[str, Any]:
+    """All on which the answers depend, as plain values for JSON. `files_sha256`: of the names as bytes, each ended by NUL."""
+    digest = hashlib.sha256()
+    for name in files:
+        digest.update(os.fsencode(name) + b"\0")
+    return {
+        "version": VERSION,
+        "cxreader": version("cxreader"),
+        "artifacts": [member.id for member in reader.members],
+        "backends": [member.backend.name for member in reader.members],
+        "operating_point": reader.operating_point.to_dict(),
+        "disagreement": reader.disagreement,
+        "files": len(files),
+        "files_sha256": digest.hexdigest(),
+    }
 
-    artifacts: list[str]
-    backends: list[str]
-    operating_point: dict[str, Any]
-    disagreement: float
-    files: int
-    files_sha256: str
-    cxreader: str = field(default_factory=lambda: version("cxreader"))
-    version: int = VERSION
 
-    @classmethod
-    def of(cls, reader: Reader, files: Sequence[str]) -> Self:
-        """Of a reader and the names that it is to read."""
-        digest = hashlib.sha256()
-        for name in files:
-            digest.update(os.fsencode(name) + b"\0")
-        return cls(
-            artifacts=[member.id for member in reader.members],
-            backends=[member.backend.name for member in reader.members],
-            operating_point=reader.operating_point.to_dict(),
-            disagreement=reader.disagreement,
-            files=len(files),
-            files_sha256=digest.hexdigest(),
-        )
-
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """In words, what another manifest has that this one has not."""
-        own = asdict(self)
-        found = [words for key, words in _WORDS.items() if own[key] != other.get(key)]
-        return [words for words in found if words != _WORDS["files_sha256"] or _WORDS["files"] not in found]
+def differences(own: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    """What one manifest has that the other has not, in words; of another number of files it is not said that they differ."""
+    found = [key for key in _WORDS if own[key] != there.get(key)]
+    return [_WORDS[key] for key in found if key != "files_sha256" or "files" not in found]
 
 
 def shard_sizes(files: int) -> list[int]:
@@ -90,21 +77,21 @@ def shard_sizes(files: int) -> list[int]:
 class Work:
     """An open work folder: its `journal`, how many `files` there are, and how many were `found` answered when it was opened."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         """Of a folder that is there; else FileNotFoundError. Raises as `open`."""
-        self.folder, self.files = folder, manifest.files
+        self.folder, self.files = folder, int(manifest["files"])
         _refuse_other_folder(folder)
-        self._lease = f"lease-{secrets.token_hex(8)}.lock"  # of a number that is given again, a process number is
+        self._lease = f"lease-{secrets.token_hex(8)}.lock"  # unique, as no process number is
         with ExitStack() as opened:
             opened.enter_context(lock(folder / IN_USE, shared=True))
             opened.enter_context(lock(folder / self._lease))
             opened.callback((folder / self._lease).unlink, missing_ok=True)
             self.journal = opened.enter_context(Journal(folder / JOURNAL))
-            differences = manifest.differences(self.journal.manifest())
+            others = differences(manifest, self.journal.manifest())
             if not self._is_there():
                 raise FileNotFoundError(folder)
-            if differences:
-                what = f"the reading begun there is of {' and '.join(differences)}"
+            if others:
+                what = f"the reading begun there is of {' and '.join(others)}"
                 raise UsageError(what, where=folder, mend="give another --out, or begin anew with --fresh")
             self.found = self.journal.count()[0]
             self._opened = opened.pop_all()
@@ -117,7 +104,7 @@ class Work:
         `fresh`, when another process works in it; StorageError when it belongs to another user, or is damaged.
         """
         folder = table.with_name(f"{table.name}.work")
-        manifest = Manifest.of(reader, files)
+        manifest = manifest_of(reader, files)
         with _storage(folder):
             if fresh:
                 _remove(folder)
@@ -176,13 +163,13 @@ def _storage(folder: Path) -> Iterator[None]:
         raise storage_error(error, folder, 0) from None
 
 
-def _make(folder: Path, manifest: Manifest, files: Sequence[str]) -> None:
+def _make(folder: Path, manifest: dict[str, Any], files: Sequence[str]) -> None:
     """The folder with all that belongs in it, under another name first: of two processes one wins, and both use its folder."""
     new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     shutil.rmtree(new, ignore_errors=True)
     try:
         lock(new / IN_USE, make_folder=True).close()
-        Journal.make(new / JOURNAL, asdict(manifest), files, shard_sizes(len(files)))
+        Journal.make(new / JOURNAL, manifest, files, shard_sizes(len(files)))
         new.rename(folder)
     except OSError:
         if not folder.exists():
@@ -202,6 +189,7 @@ def _refuse_other_folder(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
+    """The folder goes, where there is one, also that of an earlier version; only if it is ours, and nobody works in it."""
     if not folder.exists():
         return
     if not any((folder / name).exists() for name in (JOURNAL, IN_USE, _VERSION_1)):
