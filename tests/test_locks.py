@@ -36,6 +36,7 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path: Path, kind: str) 
         assert try_lock(path) is None
         if kind == "shared":
             lock(path, shared=True).close()
+            assert holder.poll() is None  # it was not waited for
         holder.kill()
     assert not is_held(path)
     held = try_lock(path)

@@ -103,6 +103,7 @@ def test_what_reader_says_of_a_file_is_what_is_explained(reader: Reader, tmp_pat
         for name in ("image", "acceptance", "decision", "reasons", "notes"):
             assert getattr(reading, name) == getattr(expected, name)
     assert [reading.acceptance for reading, _ in found] == ["refused", None, None, "accepted", "accepted"]
+    assert found[2][0].reasons == ("no such file; check the path",)
     assert [picture and picture.name for _, picture in found] == [None] * 3 + ["0000-heat.png", "0000-2-heat.png"]
     assert progress == [(n, 5) for n in range(1, 6)]
 

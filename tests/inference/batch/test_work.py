@@ -57,7 +57,9 @@ def test_a_shard_belongs_to_one_process_until_that_ends(out: Path) -> None:
         of_second = second.todo()
         assert taken(of_second, BATCH) == list(range(2 * BATCH, 3 * BATCH))
         assert next(of_second, None) is None
+        assert len(list(first.folder.glob("lease-*.lock"))) == 2
         first.close()
+        assert len(list(first.folder.glob("lease-*.lock"))) == 1
         assert [position for position, _ in second.todo()] == list(range(2 * BATCH))
         assert next(second.todo(), None) is None  # its own are under way
 
@@ -71,18 +73,19 @@ def test_names_keep_their_bytes_and_their_order(out: Path) -> None:
 @pytest.mark.parametrize("finished", [True, False])
 def test_one_process_ends_the_work_and_another_waits_for_it_or_takes_over(out: Path, finished: bool) -> None:
     first, second = opened(out), opened(out)
-    told: list[bool] = []
+    (out.parent / ".o.json.work.1.old").mkdir()  # half deleted by a process that was killed
+    ends: list[bool] = []
 
     def end() -> None:
         with second.finishing() as ours:
-            told.append(ours)
+            ends.append(ours)
 
     ending = first.finishing()
     assert ending.__enter__()
     waiting = threading.Thread(target=end)
     waiting.start()
     time.sleep(2 * work_module.PATIENCE)
-    assert told == []
+    assert ends == []
     if finished:
         ending.__exit__(None, None, None)
     else:
@@ -90,7 +93,7 @@ def test_one_process_ends_the_work_and_another_waits_for_it_or_takes_over(out: P
         assert first.folder.exists()
     first.close()
     waiting.join()
-    assert told == [not finished]
+    assert ends == [not finished]
     second.close()
     assert list(out.parent.iterdir()) == []
 
