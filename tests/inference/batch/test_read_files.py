@@ -268,7 +268,9 @@ def test_a_kill_or_a_full_disk_while_the_table_is_written_costs_no_answer(
 
 def test_no_file_is_a_table_without_rows(tmp_path: Path) -> None:
     for kind in ("json", "csv", "parquet"):
-        read_files(make_reader(Watched()), [], tmp_path / f"o.{kind}")
+        summary = read_files(make_reader(Watched()), [], tmp_path / f"o.{kind}")
+        assert summary is not None
+        assert not summary.nothing_read
     assert table_of(tmp_path / "o.json") == []
 
 
