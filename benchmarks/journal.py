@@ -31,14 +31,15 @@ def measure_journal(*, quick: bool) -> list[Row]:
     """One row; it has no peer."""
     answers = 200 if quick else 100_000
     found = apart("journal.py", answers=answers)
-    commits, given, ranked = (
-        f"{clock:,.1f} s, {core:,.1f} s of a core" for clock, core in (found[k] for k in ("commits", "given", "ranked"))
+    made, commits, given, ranked = (
+        f"{clock:,.1f} s, {core:,.1f} s of a core"
+        for clock, core in (found[k] for k in ("made", "commits", "given", "ranked"))
     )
     return [
         Row(
             f"journal of {answers:,} made answers in commits of {BATCH}, forced to the disk; then ranks and Parquet table",
-            f"commits {commits}; table in the files' order {given}, in the worklist's {ranked}; journal "
-            f"{found['journal_mb']:,.0f} MB, table {found['table_mb']:,.1f} MB; memory at most {found['mib']:,.0f} MiB, whole "
+            f"made with its names {made}; commits {commits}; table in the files' order {given}, in the worklist's {ranked}; "
+            f"journal {found['journal_mb']:,.0f} MB, table {found['table_mb']:,.1f} MB; memory at most {found['mib']:,.0f} MiB, whole "
             "process",
         )
     ]

@@ -32,6 +32,7 @@ CREATE TABLE answers
     (id INTEGER PRIMARY KEY, sha256 BLOB UNIQUE, step INTEGER NOT NULL, height REAL NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE answered (position INTEGER PRIMARY KEY, answer INTEGER NOT NULL);
 """
+_ONE_MORE = "UPDATE shards SET done = done + 1 WHERE first = (SELECT max(first) FROM shards WHERE first <= ?)"
 _UNANSWERED = """
 SELECT position, name FROM files LEFT JOIN answered USING (position)
 WHERE position >= ? AND position < ? AND answer IS NULL ORDER BY position
@@ -111,15 +112,9 @@ class Journal:
     def commit(self, found: Sequence[Found]) -> None:
         """Keep these answers, all or none; a file that has one already keeps it."""
         with _storage(self.path), self._writing():
-            for f in found:
-                new = self._db.execute(
-                    "INSERT OR IGNORE INTO answered VALUES (?, ?)", (f.position, self._answer(f))
-                ).rowcount
-                if new:
-                    self._db.execute(
-                        "UPDATE shards SET done = done + 1 WHERE first = (SELECT max(first) FROM shards WHERE first <= ?)",
-                        (f.position,),
-                    )
+            one = "INSERT OR IGNORE INTO answered VALUES (?, ?)"
+            new = [f.position for f in found if self._db.execute(one, (f.position, self._answer(f))).rowcount]
+            self._db.executemany(_ONE_MORE, ((position,) for position in new))
 
     def known(self, sha256: bytes) -> Row | None:
         """The answer to a content, when there is one."""
