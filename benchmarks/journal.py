@@ -39,8 +39,8 @@ def measure_journal(*, quick: bool) -> list[Row]:
         Row(
             f"journal of {answers:,} made answers in commits of {BATCH}, forced to the disk; then ranks and Parquet table",
             f"made with its names {made}; commits {commits}; table in the files' order {given}, in the worklist's {ranked}; "
-            f"journal {found['journal_mb']:,.0f} MB, table {found['table_mb']:,.1f} MB; memory at most {found['mib']:,.0f} MiB, whole "
-            "process",
+            f"journal {found['journal_mb']:,.0f} MB, table {found['table_mb']:,.1f} MB; memory at most {found['mib']:,.0f} MiB, "
+            "whole process",
         )
     ]
 
