@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -15,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from cxreader.atomic import is_empty, storage_error, write_whole
+from cxreader.atomic import is_empty, write_whole
 from cxreader.config import Config, parse_config
 from cxreader.errors import ArtifactError, UsageError
+from cxreader.locks import try_lock
 
 _PACKAGES = ("cxreader", "torch", "timm", "lightning", "numpy", "pillow", "scikit-learn", "scipy")
 
@@ -111,24 +111,15 @@ class RunFolder:
 def only_process(folder: str | Path, what: str) -> Iterator[None]:
     """Make the folder, and let one process at a time do `what` in it; the lock ends with the process.
 
-    Raises UsageError when another process does the same there.
+    Raises UsageError when another process does the same there, StorageError where nothing can be written.
     """
     place = Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        file = os.open(place / f"{what}.process.lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise storage_error(error, place, 0) from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
+    held = try_lock(place / f"{what}.process.lock", make_folder=True)
+    if held is None:
         mend = "wait for it, or give another --out"
-        raise UsageError(f"another {what} works here", where=place, mend=mend) from None
-    try:
+        raise UsageError(f"another {what} works here", where=place, mend=mend)
+    with held:
         yield
-    finally:
-        os.close(file)
 
 
 def artifact_folder(path: str | Path) -> Path:

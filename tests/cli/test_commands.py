@@ -258,12 +258,12 @@ def test_control_c_is_one_line_exit_130_and_the_same_command_goes_on(
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background is born deaf to Ctrl-C
-        "from cxreader.inference.batch.shards import Work\n"
-        "commit = Work.commit\n"
+        "from cxreader.inference.batch.journal import Journal\n"
+        "commit = Journal.commit\n"
         "def interrupted(self, found):\n"
         "    commit(self, found)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "Work.commit = interrupted\n"
+        "Journal.commit = interrupted\n"
         "from cxreader.cli import main\n"
         "main(sys.argv[1:])\n"
     )

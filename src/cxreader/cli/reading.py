@@ -132,7 +132,7 @@ def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) 
                 read_rest(reader, work, progress=bar)
         finally:
             summary = Summary(different=work.journal.count()[1])
-            rows = summary.counted(work.rows(sort=sort))
+            rows = summary.counted(work.journal.rows(sort=sort))
             if csv:
                 write_csv(rows, sys.stdout, members=len(reader.members))
             else:

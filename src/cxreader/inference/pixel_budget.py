@@ -1,4 +1,4 @@
-"""How many pixels are decoded at the same time: a large picture takes a dozen bytes and more a pixel while it is decoded."""
+"""How many pixels are decoded at the same time: a picture takes a dozen bytes and more a pixel while it is decoded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from cxreader.imaging.limits import MAX_PIXELS
 
 _EACH = 10_000_000
-"""Pixels a thread: with fewer, usual detectors would keep cores waiting."""
+"""Pixels of budget for each thread: with fewer, cores would wait for one another on images of usual detectors."""
 
 
 class PixelBudget:
-    """Room for pictures of `most` pixels together; a larger one has it alone. Safe to use from several threads.
+    """Bounds the pixels that several threads hold at the same time: `most` together, or one larger picture alone.
 
-    `most`: left out, one picture of the largest size that is read, or ten million pixels a thread where that is more.
+    `most`: by default the largest picture that is read (`MAX_PIXELS`), or ten million pixels for each of `threads` where that
+    is more. Safe to use from several threads.
     """
 
     def __init__(self, threads: int, *, most: int | None = None) -> None:
@@ -25,9 +26,10 @@ class PixelBudget:
 
     @contextmanager
     def slot(self) -> Iterator[Callable[[int], None]]:
-        """A slot that is empty at first; called with a number of pixels, once, it waits until there is room for them.
+        """Gives `reserve(pixels)` for one picture, as `imaging.read.read` takes it: to be called once, before decoding.
 
-        They have it until the block ends. It is what `imaging.read.read` calls `reserve`.
+        `reserve` waits until the budget has those pixels, which stay taken until the block ends. A block that reserves
+        nothing takes nothing. A thread must not reserve in a second slot while it holds one: both may wait for each other.
         """
         kept = 0
 

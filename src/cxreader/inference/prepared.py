@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """One source, decoded. `pixels`: (S, S) uint8 by `InputSpec.pixel_key`; empty when it could not be read, for `reasons`.
+    """One source, decoded, as the networks are given it.
 
-    `intake`: the verdict of the header and of the whole picture, before a network is asked; None when it could not be read.
-    `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header has none.
+    `pixels`: uint8 (S, S) for each input spec, by `InputSpec.pixel_key`. `intake`: the acceptance by header and whole picture,
+    before any network. `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header
+    has none. A source that could not be read has no pixels, `intake` None and its `reasons`.
     """
 
     name: str
@@ -64,12 +65,17 @@ def prepare_or_reason(
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """`prepare`, or what there is to say of a source that cannot be read."""
+    """As `prepare`, but a source that cannot be read is returned with its reason (`unread`); nothing is raised for it."""
     try:
         return prepare(source, specs, name=name, reserve=reserve)
     except ImageError as error:
-        reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
-        return Prepared(name or name_of(source), {}, None, (reason,))
+        return unread(name or name_of(source), error)
+
+
+def unread(name: str, error: ImageError) -> Prepared:
+    """A source that could not be read, with its reason and mend; the place is left out, since `name` stands beside it."""
+    reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
+    return Prepared(name, {}, None, (reason,))
 
 
 def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[int], None] | None = None) -> Radiograph:

@@ -25,8 +25,8 @@ from cxreader.inference.batch import read_files as batch_module
 from cxreader.inference.batch.paths import listed
 from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.batch.read_files import read_files
-from cxreader.inference.batch.shards import Work
 from cxreader.inference.batch.table import Row, rows
+from cxreader.inference.batch.work import Work
 from cxreader.inference.member import Member
 from cxreader.records import OperatingPoint
 
@@ -207,40 +207,29 @@ def test_where_nothing_can_be_written_nothing_is_read(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv"]
 
 
-@pytest.mark.parametrize("name", ["in-use.lock", "manifest.json", "shard-000000.lock", "finish.lock"])
+@pytest.mark.parametrize("name", ["in-use.lock", "lease-"])
 def test_a_work_folder_of_another_user_is_one_line(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     out, reader = tmp_path / "o.json", make_reader(Watched())
     Work.open(out, reader, files).close()
-    there = os.open, Path.read_text
+    there = os.open
 
     def opened(path: Path, *rest: int) -> int:
-        _refuse(path)
-        return there[0](path, *rest)
-
-    def text(path: Path, *rest: str) -> str:
-        _refuse(path)
-        return there[1](path, *rest)
-
-    def _refuse(path: Path) -> None:
-        if Path(path).name == name:
+        if Path(path).name.startswith(name):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return there(path, *rest)
 
-    monkeypatch.setattr("cxreader.inference.batch.shards.os.open", opened)
-    monkeypatch.setattr(Path, "read_text", text)
+    monkeypatch.setattr("cxreader.locks.os.open", opened)
     with pytest.raises(StorageError, match="Permission denied"):
         read_files(reader, files, out)
 
 
-@pytest.mark.parametrize("name", ["files.parquet", "journal.db"])
 @pytest.mark.parametrize("torn", [True, False])
-def test_a_damaged_work_folder_says_so_and_begins_anew_with_fresh(
-    files: list[str], tmp_path: Path, name: str, torn: bool
-) -> None:
+def test_a_damaged_work_folder_says_so_and_begins_anew_with_fresh(files: list[str], tmp_path: Path, torn: bool) -> None:
     out, reader = tmp_path / "o.json", make_reader(Watched())
     Work.open(out, reader, files).close()
-    path = work_of(out) / name
+    path = work_of(out) / "journal.db"
     if torn:
         path.write_bytes(path.read_bytes()[:100])
     else:
@@ -284,7 +273,9 @@ def test_a_kill_or_a_full_disk_while_the_table_is_written_costs_no_answer(
 
 def test_no_file_is_a_table_without_rows(tmp_path: Path) -> None:
     for kind in ("json", "csv", "parquet"):
-        read_files(make_reader(Watched()), [], tmp_path / f"o.{kind}")
+        summary = read_files(make_reader(Watched()), [], tmp_path / f"o.{kind}")
+        assert summary is not None
+        assert not summary.nothing_read
     assert table_of(tmp_path / "o.json") == []
 
 

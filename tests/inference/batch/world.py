@@ -73,7 +73,7 @@ def committed(out: Path) -> int:
     if not journal.exists():
         return 0
     with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=30)) as db:
-        return int(db.execute("SELECT count(*) FROM files").fetchone()[0])
+        return int(db.execute("SELECT count(*) FROM answered").fetchone()[0])
 
 
 def wait_for(out: Path, more_than: int, process: mp.process.BaseProcess) -> int:

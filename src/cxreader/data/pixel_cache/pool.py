@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import multiprocessing as mp
 import os
@@ -12,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from io import FileIO
 from multiprocessing import connection
 from pathlib import Path
 
-from cxreader.atomic import storage_error
 from cxreader.data.pixel_cache.rows import LOCK, WORKERS, Failure, Job, fill
 from cxreader.errors import CacheError
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.locks import lock, try_lock
 from cxreader.machine import cores
 
 CHUNK = 8
@@ -28,40 +28,30 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def exclusive(place: Path) -> Iterator[None]:
-    """Only this process builds in `place`; another one waits, and says so. The lock ends with the process."""
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        file = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise storage_error(error, place, 0) from None
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _refuse_own_child(place, file)
-            _log.warning("another process builds %s: waiting for it", place)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        os.lseek(file, 0, os.SEEK_SET)
-        os.write(file, f"{os.getpid():<12}".encode())
+    """Only this process builds in `place`, which is made; another one waits, and says so. The lock ends with the process.
+
+    Raises CacheError in a worker that begins the build it belongs to anew, StorageError where nothing can be written.
+    """
+    held = try_lock(place / LOCK, make_folder=True)
+    if held is None:
+        _refuse_own_child(place)
+        _log.warning("another process builds %s: waiting for it", place)
+        held = lock(place / LOCK)
+    with held:
+        held.write(f"{os.getpid():<12}".encode())
         yield
-    finally:
-        os.close(file)
 
 
-def _refuse_own_child(place: Path, file: int) -> None:
+def _refuse_own_child(place: Path) -> None:
     """A script without a main guard starts anew in each of its workers, which would wait for it forever."""
-    if os.pread(file, 12, 0).strip() == str(os.getppid()).encode():
+    if (place / LOCK).read_bytes().strip() == str(os.getppid()).encode():
         mend = "put what the script does under: if __name__ == '__main__':"
         raise CacheError("a worker of this build started the build again", where=place, mend=mend)
 
 
 def wait_for_orphans(place: Path) -> None:
     """Return when no worker of a killed builder can still write here."""
-    file = os.open(place / WORKERS, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    finally:
-        os.close(file)
+    lock(place / WORKERS).close()
 
 
 def run_jobs(
@@ -102,16 +92,14 @@ def _in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_enlisted: list[int] = []
+_enlisted: list[FileIO] = []
 """In a worker: the file whose lock says that it lives; held open until the process ends."""
 
 
 def _enlist(place: Path) -> None:
     """A worker says that it may write, ends with its builder, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    file = os.open(place / WORKERS, os.O_RDWR | os.O_CREAT, 0o666)
-    fcntl.flock(file, fcntl.LOCK_SH)
-    _enlisted.append(file)
+    _enlisted.append(lock(place / WORKERS, shared=True))
     parent = mp.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()

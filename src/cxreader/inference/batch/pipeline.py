@@ -20,7 +20,7 @@ from typing import Self
 from cxreader.errors import ImageError
 from cxreader.imaging.read import load
 from cxreader.inference.batch.table import Row, answer_of
-from cxreader.inference.prepared import Prepared
+from cxreader.inference.prepared import Prepared, unread
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.inference.triage import urgency
 from cxreader.records import Reading
@@ -34,9 +34,10 @@ _REPEATS = 16  # files of known content that may pass in one commit, in batches
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The answer to one file: `position` in the list, `sha256` of its bytes (None when they could not be read).
+    """The answer to one file: `position` in the list from 0, `sha256` of its bytes, 32 (None when they could not be read).
 
-    `step` and `height` order it in the worklist (`triage`). `reading` is None where the content had been answered before.
+    `answer`: see `table.answer_of`. `step` and `height` order it in the worklist (`triage.Urgency`); they and `reading` are
+    left out where the content had been answered before.
     """
 
     position: int
@@ -119,10 +120,8 @@ class _Ahead:
         self._reader, self._files, self._known = reader, iter(files), known
         self._loaders = ThreadPoolExecutor(LOADERS, "load")
         self._decoders = ThreadPoolExecutor(decoders, "decode")
-        self._room = threading.Semaphore(max(BATCHES_AHEAD * batch_size, 2 * LOADERS))
-        """Files on their way."""
-        self._contents = threading.Semaphore(2 * (LOADERS + decoders))
-        """Files whose bytes are held: some are large."""
+        self._files_ahead = threading.Semaphore(max(BATCHES_AHEAD * batch_size, 2 * LOADERS))
+        self._contents = threading.Semaphore(2 * (LOADERS + decoders))  # files whose bytes are held: some are large
         self._under_way: set[bytes] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -148,7 +147,7 @@ class _Ahead:
         while (item := self._queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            self._room.release()
+            self._files_ahead.release()
             batch.append(item)
             fresh += item.job is not None
             if fresh == size or len(batch) == size * _REPEATS:
@@ -167,7 +166,7 @@ class _Ahead:
             loads: deque[tuple[int, str, Future[tuple[bytes, bytes] | Prepared]]] = deque()
             while True:
                 for position, name in islice(self._files, 2 * LOADERS - len(loads)):
-                    if not (self._enter(self._room) and self._enter(self._contents)):
+                    if not (self._acquire(self._files_ahead) and self._acquire(self._contents)):
                         return
                     loads.append((position, name, self._loaders.submit(self._load, name)))
                 if not loads:
@@ -179,8 +178,9 @@ class _Ahead:
         finally:
             self._queue.put(None)
 
-    def _enter(self, room: threading.Semaphore) -> bool:
-        while not room.acquire(timeout=0.1):
+    def _acquire(self, bound: threading.Semaphore) -> bool:
+        """False when the reading has been stopped."""
+        while not bound.acquire(timeout=0.1):
             if self._stopped.is_set():
                 return False
         return not self._stopped.is_set()
@@ -190,8 +190,7 @@ class _Ahead:
         try:
             content = load(name)
         except ImageError as error:
-            reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
-            return Prepared(name, {}, None, (reason,))
+            return unread(name, error)
         return content, hashlib.sha256(content).digest()
 
     def _item(self, position: int, name: str, loaded: tuple[bytes, bytes] | Prepared) -> _Item:
@@ -230,15 +229,15 @@ def _read(reader: Reader, batch: list[_Item], *, heat_map: bool) -> list[Reading
 def _answered(batch: list[_Item], readings: list[Reading], known: Known) -> list[Found]:
     """The answers to the whole batch: the network's to what is new, and for the rest those that are known."""
     fresh = [item for item in batch if item.job is not None]
-    by_place = {item.position: reading for item, reading in zip(fresh, readings, strict=True)}
+    by_position = {item.position: reading for item, reading in zip(fresh, readings, strict=True)}
     answers: dict[bytes | None, Row] = {}
     found = []
     for item in batch:
-        reading = by_place.get(item.position)
+        reading = by_position.get(item.position)
         if reading is not None:
-            place = urgency(reading)
+            urgent = urgency(reading)
             answer = answers[item.sha256] = answer_of(reading)
-            found.append(Found(item.position, item.name, item.sha256, answer, place.step, place.height, reading))
+            found.append(Found(item.position, item.name, item.sha256, answer, urgent.step, urgent.height, reading))
             continue
         twin = item.answer or answers.get(item.sha256) or (item.sha256 and known(item.sha256))
         if not twin:

@@ -12,18 +12,20 @@ from pathlib import Path
 
 from cxreader.atomic import refuse_unwritable
 from cxreader.inference.batch.pipeline import read_shard
-from cxreader.inference.batch.shards import Work
 from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
+from cxreader.inference.batch.work import PATIENCE, Work
 from cxreader.inference.reader import BATCH, DECODERS, Reader
 from cxreader.progress import Bar, Say, no_bar, silent
 
 Progress = Callable[[int, int], None]
-_PATIENCE = 0.2  # seconds between two looks at what other processes still hold
 
 
 @dataclass(slots=True)
 class Summary:
-    """Of how many files which acceptance and decision, and how many answers were `different` contents."""
+    """Counts of a table's rows: `files`, and `by_answer` by decision, by acceptance where there is none, and "warning".
+
+    `different`: how many different contents the files had.
+    """
 
     files: int = 0
     by_answer: Counter[str] = field(default_factory=Counter)
@@ -44,16 +46,8 @@ class Summary:
 
     def text(self) -> str:
         """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
-        names = {
-            "abnormal": "abnormal",
-            "normal": "normal",
-            "refer": "referred",
-            "refused": "refused",
-            "not read": "not read",
-        }
-        counts = [
-            f"{self.by_answer[key]:,} {name}" for key, name in names.items() if key != "refer" or self.by_answer[key]
-        ]
+        shown = ["abnormal", "normal", *(["refer"] if self.by_answer["refer"] else []), "refused", NOT_READ]
+        counts = [f"{self.by_answer[key]:,} {'referred' if key == 'refer' else key}" for key in shown]
         warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
         repeats = self.files - self.different
         repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""
@@ -84,7 +78,7 @@ def read_files(
     refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
-            say(f"{work.folder}: {work.found:,} of {work.manifest.files:,} files were read before; going on")
+            say(f"{work.folder}: {work.found:,} of {work.files:,} files were read before; going on")
         if out.exists():
             say(f"{out}: will be replaced when all is read")
         with bar("reading") as progress:
@@ -96,7 +90,7 @@ def read_files(
             summary = Summary(different=work.journal.count()[1])
             for left in out.parent.glob(f".{out.name}.*.tmp"):  # by a process killed while it wrote
                 left.unlink(missing_ok=True)
-            write_table(summary.counted(work.rows(sort=sort)), out, members=len(reader.members))
+            write_table(summary.counted(work.journal.rows(sort=sort)), out, members=len(reader.members))
     return summary
 
 
@@ -121,13 +115,13 @@ def read_rest(
     """Read until every file of the work has its answer; shards that other processes hold are waited for, or taken over."""
     while True:
         if progress is not None:
-            progress(work.journal.count()[0], work.manifest.files)
+            progress(work.journal.count()[0], work.files)
         for found in read_shard(
             reader, work.todo(), known=work.journal.known, batch_size=batch_size, decoders=decoders
         ):
-            work.commit(found)
+            work.journal.commit(found)
             if progress is not None:
-                progress(work.journal.count()[0], work.manifest.files)
-        if work.is_done():
+                progress(work.journal.count()[0], work.files)
+        if work.journal.is_done():
             return
-        time.sleep(_PATIENCE)
+        time.sleep(PATIENCE)

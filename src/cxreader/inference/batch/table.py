@@ -33,17 +33,17 @@ COLUMNS = (
 )
 NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold", "ood_score"})
 MEMBER = ("artifact", "probability", "decision", "ood_score")
-"""What is told of each of several models: in JSON a list `members`, elsewhere columns `artifact_1`, `probability_1`, ..."""
+"""Columns of each of several models: in JSON a list `members`, elsewhere `artifact_1`, `probability_1`, ..."""
 FORMATS = ("csv", "json", "parquet")
 NOT_READ = "not read"
 _AT_ONCE = 8_192  # rows of a Parquet row group, which are Python objects for a moment
 
 
 def answer_of(reading: Reading) -> Row:
-    """What a table says of a reading but its image's name and rank: plain values, the same for one content under any name.
+    """The row of a reading without `image` and `rank`: plain values for JSON, the same for one content under any name.
 
     `acceptance` is accepted, warning, refused, or "not read"; `probability_low` and `probability_high` are the Venn-Abers
-    pair. What there is none of is None. Of several models there is `members`, a list of `MEMBER` in their order.
+    pair; None where a reading has no such value. Of several models `members` is a list of dicts of `MEMBER`, in their order.
     """
     low, high = reading.interval or (None, None)
     answer: Row = {

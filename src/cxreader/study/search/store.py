@@ -6,8 +6,6 @@ result and the return of a dead worker's point are each one step under the lock.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -24,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from cxreader.config import Choice, Config
 from cxreader.data.dataset import derive_seed
 from cxreader.errors import UsageError
+from cxreader.locks import lock
 from cxreader.study.search.process import Process
 from cxreader.study.search.space import MOST_LISTED, Point, Space, key_of
 
@@ -206,12 +205,8 @@ class SearchStore:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process claims, ends or settles meanwhile; not to be entered twice."""
-        file = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with lock(self.folder / LOCK):
             yield
-        finally:
-            os.close(file)
 
 
 def _by_place(trials: list[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
