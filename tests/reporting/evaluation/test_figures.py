@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 import subprocess
 import sys
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxreader.errors import StorageError
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import draw_confusion, draw_roc, evaluation_figures, save_figure, to_data_uri
+from cxreader.reporting.evaluation.figures import draw_confusion, draw_roc, evaluation_figures
+from cxreader.reporting.style import save_figure
 
 
 def _evaluation(kind: str) -> Evaluation:
@@ -75,27 +74,6 @@ def test_no_text_leaves_the_paper(kind: str) -> None:
         assert tight.y0 >= 0, name
         assert tight.x1 <= paper[0] + 1e-6, name
         assert tight.y1 <= paper[1] + 1e-6, name
-
-
-def test_the_same_figure_gives_the_same_bytes() -> None:
-    one, other = (to_data_uri(draw_roc(_evaluation("usual"))) for _ in range(2))
-    assert one == other
-    assert one.startswith("data:image/svg+xml;base64,")
-
-
-def test_pictures_of_all_kinds_become_png() -> None:
-    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    uri = to_data_uri(pixels)
-    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
-    assert to_data_uri(data) == uri
-    assert to_data_uri(pixels[..., 0]).startswith("data:image/png")
-
-
-def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="cannot be written"):
-        save_figure(draw_roc(_evaluation("usual")), tmp_path / "file" / "roc")
 
 
 def test_importing_loads_no_matplotlib_and_no_pyplot_ever() -> None:

@@ -6,14 +6,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from jinja2 import TemplateNotFound
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
 from cxreader.reporting.evaluation.page import (
     NextStep,
     ReadingPanel,
-    _environment,
     decision_line,
     render_demo,
     render_evaluation,
@@ -143,18 +141,9 @@ def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:
         ("abnormal", "abnormal", "Found"),
         ("abnormal", "normal", "Missed"),
         ("normal", "abnormal", "False alarm"),
-        ("normal", "normal", "Left alone"),
+        ("normal", "normal", "True negative"),
     ],
 )
 def test_outcomes(truth: str, decision: str, outcome: str) -> None:
     panel = ReadingPanel("t", "normal", "normal", 0.5, b"", b"")
     assert replace(panel, truth=truth, decision=decision).outcome == outcome  # type: ignore[arg-type]
-
-
-def test_templates_come_with_the_package() -> None:
-    environment = _environment()
-    assert {"page.html.jinja", "evaluation.html.jinja", "demo.html.jinja", "page.css"} <= set(
-        environment.list_templates()
-    )
-    with pytest.raises(TemplateNotFound):
-        environment.get_template("none.html.jinja")

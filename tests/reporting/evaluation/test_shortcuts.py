@@ -59,7 +59,7 @@ def test_verdict_reasons_numbers_and_leak_stand_on_the_page() -> None:
     assert all(reason in text for reason in audit.reasons)
     border = audit.baselines[1]
     assert f"{border.auc.value:.3f} {border.auc.interval}" in text
-    assert f"{border.gain.value:.3f} {border.gain.interval}" in text
+    assert f"{border.gain.value:+.3f} {border.gain.low:+.3f} to {border.gain.high:+.3f}" in text
     assert "20 of 220 images are of patients who set the model (12): left out" in text
     assert "trained without knowing patients" in text
     assert text.index(audit.line) < text.index("Better than what") < text.index("Has the model met these patients?")
