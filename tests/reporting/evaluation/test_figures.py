@@ -8,12 +8,14 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import draw_confusion, draw_roc, evaluation_figures
-from cxreader.reporting.style import save_figure
+from cxreader.reporting.evaluation.figures import draw_confusion, draw_probabilities, draw_roc, evaluation_figures
+from cxreader.reporting.style import BLUE, VERMILION, save_figure
 
 
 def _evaluation(kind: str) -> Evaluation:
@@ -63,6 +65,16 @@ def test_numbers_and_counts_stand_in_the_figure() -> None:
     assert "AUC undefined" in _texts(draw_roc(_evaluation("one class")))
     assert "no abnormal image" in _texts(draw_roc(_evaluation("one class")))
     assert "AUC 1.000 (no interval)" in _texts(draw_roc(_evaluation("perfect")))
+
+
+def test_abnormal_images_are_vermilion_above_the_line_and_normal_ones_blue_below() -> None:
+    evaluation = _evaluation("usual")
+    bars = [patch for patch in draw_probabilities(evaluation).axes[0].patches if isinstance(patch, Rectangle)]
+    heights = {
+        colour: sum(bar.get_height() for bar in bars if to_hex(bar.get_facecolor()).upper() == colour)
+        for colour in (VERMILION, BLUE)
+    }
+    assert heights == {VERMILION: evaluation.counts.abnormal, BLUE: -evaluation.counts.normal}
 
 
 @pytest.mark.parametrize("kind", ["usual", "perfect"])

@@ -106,7 +106,12 @@ def test_the_verdict_and_the_numbers_are_those_of_the_evaluation() -> None:
     assert f"{recall.value:.3f} {recall.low:.3f}-{recall.high:.3f} 60 abnormal" in " ".join(text.split())
     flagged = evaluation.confusion["tp"] + evaluation.confusion["fp"]
     assert f"{flagged} called abnormal" in text
-    assert f"{100 * recall.value:.0f}\xa0% of the abnormal" in decision_line(evaluation)
+    specificity = evaluation.metrics["specificity"].value
+    assert recall.value != specificity
+    assert decision_line(evaluation) == (
+        f"Called abnormal from a probability of 0.50 on, it finds {100 * recall.value:.0f}\xa0% of the abnormal images and calls "
+        f"{100 * specificity:.0f}\xa0% of the normal ones normal."
+    )
 
 
 def test_undefined_is_said_in_words() -> None:
