@@ -52,7 +52,7 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     header = next(csv.reader((out / "predictions.csv").read_text().splitlines()))
     assert header[:4] == ["image", "patient", "label", "probability"]
     card = (out / "model_card.md").read_text()
-    assert "not told by the artifact" not in card
+    assert "not stated by the artifact" not in card
     assert Reader.load(small_run).artifact.id in card
     stored = json.loads((out / "evaluation.json").read_text())
     assert stored["schema"] == 3

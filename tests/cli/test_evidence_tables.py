@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from tests.reporting.evaluation.world import evidence_of, rich
 from tests.reporting.evaluation.world import table as world_table
 
+from cxreader.cli.evaluating import show_evaluation
 from cxreader.cli.evidence_tables import missing, show_evidence
 from cxreader.evaluation.statistics.intervals import Estimate
 
@@ -66,3 +68,27 @@ def test_of_a_group_too_small_the_count_stands_below_the_table(
     assert "Too small to be tested, fewer than 20: " in note
     ill = len({k // 2 for k in range(6) if world_table().label[k]})
     assert f"tiny ({ill} patient{'s' * (ill != 1)} with abnormal images)" in note
+
+
+def test_groups_with_a_flagged_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    subgroups = evidence_of(rich()).subgroups
+    turned = replace(subgroups, groups=tuple(reversed(subgroups.groups)))
+    flagged = [group.name for group in turned.groups if group.flagged]
+    assert flagged == ["PA", "AP"]
+    show_evidence(replace(evidence_of(rich()), subgroups=turned))
+    lines = capsys.readouterr().out.splitlines()
+    places = {
+        name: next(n for n, line in enumerate(lines) if line.startswith(f"  {name} "))
+        for name in (*flagged, "Mass", "tiny")
+    }
+    assert sorted(places, key=places.__getitem__) == [*flagged, "Mass", "tiny"]
+
+
+def test_each_outcome_is_counted_under_its_own_name(capsys: pytest.CaptureFixture[str]) -> None:
+    show_evaluation(rich(), "judged")
+    c, point = rich().confusion, rich().operating_point
+    assert len(set(c.values())) == 4
+    assert (
+        f"At {point.threshold:.3f} (youden): {c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, "
+        f"{c['tn']} true negatives"
+    ) in capsys.readouterr().out

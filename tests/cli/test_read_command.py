@@ -137,7 +137,7 @@ def test_a_narrow_table_has_acceptance_and_decision_in_one_column(
     rows = [("a.png", acceptance, decision, "0.123", "one two three four five six")]
     for width, begins in ((80, [acceptance, *decision.split(), "0.123", "one"]), (60, [*answer.split(), "0.123"])):
         monkeypatch.setenv("COLUMNS", str(width))
-        answers.show_answers(None, header, rows, sentences=["reasons"], told=["a.png: why"], note="basis")
+        answers.show_answers(None, header, rows, sentences=["reasons"], below=["a.png: why"], note="basis")
         lines = capsys.readouterr().out.splitlines()
         line = next(line for line in lines if line.startswith("  a.png"))
         assert line.split()[1 : 1 + len(begins)] == begins

@@ -12,10 +12,11 @@ from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.sanity_report import SanityReport
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import evaluation_figures, save_figure
+from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import render_evaluation
+from cxreader.reporting.style import save_figure
 from cxreader.runs import write_json, write_text
 
 if TYPE_CHECKING:

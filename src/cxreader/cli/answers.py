@@ -31,11 +31,11 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     header += sentences
     folder = _common_folder([row["image"] for row in shown])
     cells = [[_cell(row, column, folder) for column in header] for row in shown]
-    told = [_told(row, folder, why=why) for row in shown if row["reasons"] or (why and not _plain(row))]
+    below = [_sentences(row, folder, why=why) for row in shown if row["reasons"] or (why and not _rank_is_plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
     basis = note(reader, _noted(shown), _aside(shown), rest)
     title = f"in {_on_one_line(folder)}" if folder else None
-    show_answers(title, header, cells, sentences=sentences, told=told, note=basis)
+    show_answers(title, header, cells, sentences=sentences, below=below, note=basis)
 
 
 def show_answers(
@@ -44,12 +44,12 @@ def show_answers(
     rows: Sequence[Sequence[str]],
     *,
     sentences: Sequence[str],
-    told: Sequence[str],
+    below: Sequence[str],
     note: str,
 ) -> None:
     """A table of image, acceptance, decision and more columns; `sentences` are its last.
 
-    Where the terminal is too narrow for columns of sentences, the lines `told` stand below the table in their place, and
+    Where the terminal is too narrow for columns of sentences, the lines `below` stand below it in their place, and
     acceptance and decision are one column.
     """
     if not fits(header, rows, folding=sentences):
@@ -59,7 +59,7 @@ def show_answers(
             [image, _answer(acceptance, decision), *cells[: end - 3]] for image, acceptance, decision, *cells in rows
         ]
         sentences = []
-        note = "".join(f"{line}\n" for line in told) + "\n" * bool(told) + note
+        note = "".join(f"{line}\n" for line in below) + "\n" * bool(below) + note
     table(title, header, rows, left=("acceptance", "answer", "conformal", *sentences), folding=sentences, note=note)
 
 
@@ -150,7 +150,7 @@ def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     return row[column] or ""
 
 
-def _told(row: dict[str, Any], folder: str, *, why: bool) -> str:
+def _sentences(row: dict[str, Any], folder: str, *, why: bool) -> str:
     """What the columns of sentences hold, as one line."""
     line = f"{_cell(row, 'image', folder)}: "
     if why:
@@ -158,7 +158,7 @@ def _told(row: dict[str, Any], folder: str, *, why: bool) -> str:
     return line + (row["reasons"] or "")
 
 
-def _plain(row: dict[str, Any]) -> bool:
+def _rank_is_plain(row: dict[str, Any]) -> bool:
     """True when the reason of its rank is the answer that the table shows."""
     from cxreader.inference.triage import plain_reason
 

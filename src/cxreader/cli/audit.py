@@ -103,16 +103,19 @@ def show_split(split: Split, index: Index) -> None:
 
 def show_parts(title: str, parts: dict[str, PartSummary], split: Split | None = None) -> None:
     """One column a part: images, patients, labels, views, sexes, ages, and what the balance left out."""
-    told = list(parts.values())
-    rows = [("images", *(f"{part.images:,}" for part in told))]
-    rows += [("patients", *("unknown" if part.patients is None else f"{part.patients:,}" for part in told))]
-    rows += [("normal", *(f"{part.normal:,}" for part in told)), ("abnormal", *(f"{part.abnormal:,}" for part in told))]
-    for view in sorted({view for part in told for view in part.views}):
-        rows += [(f"view {view}", *(f"{part.views.get(view, 0):,}" for part in told))]
-    for sex in sorted({sex for part in told for sex in part.sexes}):
-        rows += [(f"sex {sex}", *(f"{part.sexes.get(sex, 0):,}" for part in told))]
-    rows += [("age, quartiles", *map(_quartiles, told)), ("age known", *(f"{part.ages:,}" for part in told))]
-    rows += [("age impossible", *(f"{part.implausible_ages:,}" for part in told))]
+    summaries = list(parts.values())
+    rows = [("images", *(f"{part.images:,}" for part in summaries))]
+    rows += [("patients", *("unknown" if part.patients is None else f"{part.patients:,}" for part in summaries))]
+    rows += [
+        ("normal", *(f"{part.normal:,}" for part in summaries)),
+        ("abnormal", *(f"{part.abnormal:,}" for part in summaries)),
+    ]
+    for view in sorted({view for part in summaries for view in part.views}):
+        rows += [(f"view {view}", *(f"{part.views.get(view, 0):,}" for part in summaries))]
+    for sex in sorted({sex for part in summaries for sex in part.sexes}):
+        rows += [(f"sex {sex}", *(f"{part.sexes.get(sex, 0):,}" for part in summaries))]
+    rows += [("age, quartiles", *map(_quartiles, summaries)), ("age known", *(f"{part.ages:,}" for part in summaries))]
+    rows += [("age impossible", *(f"{part.implausible_ages:,}" for part in summaries))]
     rows += [] if split is None else [("left out", *(f"{split.surplus[name]:,}" for name in parts))]
     table(title, ("", *parts), rows)
 

@@ -78,51 +78,48 @@ def evaluate(
     Patients who set an artifact are recognised, counted and left out.
     """
     from cxreader.machine import keep_pages
-    from cxreader.runs import RunFolder
 
     keep_pages()
     judged = one_model(model)
-    place = out or (RunFolder(Path(run)).evaluation if run else None)
-    asked_ways = [bool(predictions), run is not None, data is not None]
-    if place is None or sum(asked_ways) != 1 or (data is not None and judged is None) or (run and judged):
-        mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
-        raise UsageError("what is to be judged is not clear", mend=mend)
+    place = _place(run, judged, data, predictions, out)
     of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
+    fitted: dict[str, object] = {"point": point, "alpha": alpha}
     if predictions:
-        images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
-        _refuse_strays("--predictions", images | of_source)
-        unfitted = {} if calibrate else {"point": point, "alpha": alpha}
-        _refuse_strays("--predictions without --calibrate", unfitted)
+        of_images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
+        _refuse_strays("--predictions", of_images | of_source)
+        _refuse_strays("--predictions without --calibrate", {} if calibrate else fitted)
     else:
-        fitted: dict[str, object] = {"threshold": threshold is not None, "calibrate": calibrate}
-        fitted |= {"point": point, "alpha": alpha}
+        fitted |= {"threshold": threshold is not None, "calibrate": calibrate}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
-    from cxreader.evaluation.comparison.second_reading import read_labels
-    from cxreader.evaluation.evidence import EvaluationOptions
-
-    if images_a_day is None and arrivals is None and (reading_minutes, shift, max_wait) != (None, None, None):
-        raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
-    room = _room(images_a_day, arrivals, reading_minutes, shift)
-    second = None if second_reading is None else read_labels(second_reading)
-    options = EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
+    room = _room(images_a_day, arrivals, reading_minutes, shift, max_wait)
+    options = _options(prevalence, room, second_reading, max_wait)
     if predictions:
-        from cxreader.assessment.predictions import Fitting, judge_predictions
-        from cxreader.config import DEFAULT_POINTS
-
-        fitting = Fitting(threshold, calibrate, tuple(point or DEFAULT_POINTS), _error_bound(alpha))
-        evaluation = judge_predictions(
-            predictions, place, fitting, options=options, bar=progress, model=judged, seed=seed
+        evaluation, title = _predictions(
+            predictions, judged, (threshold, calibrate, point, alpha), options, place, seed
         )
-        title = f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
     else:
+        source = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
         evaluation, title = _artifact(
-            run, judged, data, options, place, operating_point=operating_point, quick=quick, seed=seed,
-            source={"kind": kind, "tables": tables, "name": name, "split": split, "part": part},
-        )  # fmt: skip
+            run, judged, data, options, place, operating_point=operating_point, quick=quick, seed=seed, source=source
+        )
     show_evaluation(evaluation, title)
     if not (predictions or quick):
         _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
+
+
+def _place(
+    run: str | None, model: str | None, data: str | None, predictions: list[str] | None, out: Path | None
+) -> Path:
+    """The report's folder; raises UsageError unless one run, one artifact on images or predictions are to be judged."""
+    from cxreader.runs import RunFolder
+
+    place = out or (RunFolder(Path(run)).evaluation if run else None)
+    ways = sum((bool(predictions), run is not None, data is not None))
+    if place is None or ways != 1 or (data is not None and model is None) or (run and model):
+        mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
+        raise UsageError("what is to be judged is not clear", mend=mend)
+    return place
 
 
 def _refuse_strays(way: str, given: Mapping[str, object]) -> None:
@@ -142,6 +139,34 @@ def _error_bound(text: str | None) -> float | Literal["none"]:
         raise UsageError(f"the error bound {text!r} is no number", mend="give a share such as 0.1, or none") from None
 
 
+def _options(
+    prevalence: float | None, room: ReadingRoom | None, second_reading: str | None, max_wait: float | None
+) -> EvaluationOptions:
+    from cxreader.evaluation.comparison.second_reading import read_labels
+    from cxreader.evaluation.evidence import EvaluationOptions
+
+    second = None if second_reading is None else read_labels(second_reading)
+    return EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
+
+
+def _predictions(
+    tables: list[str],
+    model: str | None,
+    fitting: tuple[float | None, str | None, list[str] | None, str | None],
+    options: EvaluationOptions,
+    place: Path,
+    seed: int,
+) -> tuple[Evaluation, str]:
+    """Judge tables of predictions; `fitting`: threshold, predictions to calibrate on, operating points and error bound."""
+    from cxreader.assessment.predictions import Fitting, judge_predictions
+    from cxreader.config import DEFAULT_POINTS
+
+    threshold, calibrate, points, alpha = fitting
+    rules = Fitting(threshold, calibrate, tuple(points or DEFAULT_POINTS), _error_bound(alpha))
+    evaluation = judge_predictions(tables, place, rules, options=options, bar=progress, model=model, seed=seed)
+    return evaluation, f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
+
+
 def _artifact(
     run: str | None,
     model: str | None,
@@ -154,13 +179,12 @@ def _artifact(
     seed: int,
     source: dict[str, str | None],
 ) -> tuple[Evaluation, str]:
+    """Judge the artifact of a run on the run's own part, or that of `model` on `data`, which `source` describes."""
     from cxreader.cli.reading import load_reader
     from cxreader.models.artifact import load_artifact
     from cxreader.runs import artifact_folder
 
-    load_artifact(
-        artifact_folder(str(run or model))
-    )  # who is judged is whole: the weights beside the export that reads
+    load_artifact(artifact_folder(str(run or model)))  # whole: the weights too, beside the export that reads
     reader = load_reader(str(run or model), operating_point)
     from cxreader.assessment.artifact import judge
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
@@ -172,7 +196,7 @@ def _artifact(
 
 
 def _show_shortcuts(place: Path) -> None:
-    """What was audited beside the artifact, as it lies in the folder."""
+    """The audit for shortcuts that the evaluation wrote into its folder."""
     from cxreader.cli.shortcuts import show_confounders
     from cxreader.evaluation.shortcuts.records import ShortcutAudit
 
@@ -182,10 +206,16 @@ def _show_shortcuts(place: Path) -> None:
 
 
 def _room(
-    images_a_day: float | None, arrivals: str | None, minutes: float | None, shifts: list[str] | None
+    images_a_day: float | None,
+    arrivals: str | None,
+    minutes: float | None,
+    shifts: list[str] | None,
+    max_wait: float | None,
 ) -> ReadingRoom | None:
-    """The reading room whose worklist is to be simulated, if any is described."""
+    """The reading room whose worklist is to be simulated, if any is described; UsageError where nothing arrives in it."""
     if images_a_day is None and arrivals is None:
+        if (minutes, shifts, max_wait) != (None, None, None):
+            raise UsageError("a worklist needs arrivals", mend="give --images-a-day or --arrivals")
         return None
     from cxreader.evaluation.worklist.reading_room import ALWAYS, ReadingRoom, ReadingTime, Shift, read_arrivals
 
@@ -199,21 +229,22 @@ def _room(
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """Every figure with its interval and its counts, what a reader of the table must know, and the evidence in short."""
+    from cxreader.reporting.tables import format_count, format_interval, format_value
+
     figures = {
         **evaluation.metrics,
         **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
         **evaluation.comparisons,
     }
     rows = [
-        (n, _value(e.value), e.interval, f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
+        (n, format_value(e), format_interval(e), f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
         for n, e in figures.items()
     ]
     c, point = evaluation.confusion, evaluation.operating_point
     excluded = "".join(
-        f"; {count:,} image{'s' * (count != 1)} left out: {reason}"
-        for reason, count in evaluation.counts.excluded.items()
+        f"; {format_count(count, 'image')} left out: {reason}" for reason, count in evaluation.counts.excluded.items()
     )
-    outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} rightly left alone"
+    outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
     warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
     note = f"{where}{_other_points(evaluation)}\nIntervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
@@ -226,15 +257,13 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
 
 def _other_points(evaluation: Evaluation) -> str:
     """A line for each operating point besides the one that decides."""
+    from cxreader.reporting.tables import format_estimate, rate_in_sentence
+
     points = () if evaluation.evidence is None else evaluation.evidence.points[1:]
-    names = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
+    names = ("sensitivity", "specificity", "ppv", "npv")
     return "".join(
         f"\nAt {at.point.threshold:.3f} ({at.point.name}): "
-        + ", ".join(f"{word} {_value(at.rates[k].value)} ({at.rates[k].interval})" for k, word in names.items())
+        + ", ".join(f"{rate_in_sentence(name)} {format_estimate(at.rates[name], 3)}" for name in names)
         + "."
         for at in points
     )
-
-
-def _value(value: float) -> str:
-    return "undefined" if value != value else f"{value:.3f}"

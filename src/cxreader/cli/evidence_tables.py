@@ -71,11 +71,10 @@ def _too_small(groups: Iterable[Subgroup]) -> str:
 
 def _gap_words(group: Subgroup) -> str:
     """Every flagged gap with its interval and p-value; else that none was tested, or that none is flagged."""
-    from cxreader.reporting.tables import p_words, told
+    from cxreader.reporting.tables import format_estimate, format_p_value, rate_in_sentence
 
-    names = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
     flagged = [
-        f"{names[metric]} {told(gap.estimate, signed=True)}, {p_words(gap.p_holm)}"
+        f"{rate_in_sentence(metric)} {format_estimate(gap.estimate, signed=True)}, {format_p_value(gap.p_holm)}"
         for metric, gap in group.gaps.items()
         if gap.flagged
     ]
@@ -83,20 +82,20 @@ def _gap_words(group: Subgroup) -> str:
 
 
 def _show_worklist(triage: Triage) -> None:
-    """Minutes from arrival to the end of the reading, by discipline."""
+    """Minutes from arrival to the end of the reading, by worklist policy."""
     from cxreader.evaluation.worklist.triage import MEASURES
-    from cxreader.reporting.tables import share_words
+    from cxreader.reporting.tables import format_share
 
     whom = ("abnormal", "normal")
     rows = [
         (str(result.policy), *(figure_cell(result.times[who][measure], 0) for who in whom for measure in MEASURES))
         for result in triage.results
     ]
-    load = "" if triage.load != triage.load else f", readers busy {share_words(triage.load)} of their time"
+    load = "" if triage.load != triage.load else f", readers busy {format_share(triage.load)} of their time"
     times = (result.times[who][measure] for result in triage.results for who in whom for measure in MEASURES)
     note = (
         f"Below: 95 % intervals over {triage.n_replications} replications of {triage.n_images:,} images, "
-        f"{share_words(triage.prevalence)} abnormal{load}; predictions held fixed.{missing(times)}"
+        f"{format_share(triage.prevalence)} abnormal{load}; predictions held fixed.{missing(times)}"
         + (f" {triage.note}" if triage.note else "")
     )
     words = {"mean": "mean", "p95": "95th centile", "maximum": "longest"}
@@ -107,7 +106,7 @@ def _show_worklist(triage: Triage) -> None:
 def _show_second_reading(found: LabelComparison) -> None:
     """The model against both readings, on the images read twice."""
     from cxreader.evaluation.statistics.metrics import METRIC_TITLES
-    from cxreader.reporting.tables import on, told
+    from cxreader.reporting.tables import estimate_counts, format_estimate
 
     rows = [
         (
@@ -118,11 +117,11 @@ def _show_second_reading(found: LabelComparison) -> None:
         for name in _LABEL_METRICS
     ]
     counts = ", ".join(f"{count:,} {who}" for who, count in found.labels.items())
-    kappas = "; ".join(f"{pair} {told(kappa)}" for pair, kappa in found.kappa.items())
+    kappas = "; ".join(f"{pair} {format_estimate(kappa)}" for pair, kappa in found.kappa.items())
     parts = (getattr(found, part)[name] for part in ("first", "second", "change") for name in _LABEL_METRICS)
     note = (
-        f"Below: 95 % intervals. Read twice: {counts} ({on(found.first['auc'])}, by the first labels); {found.only_first:,} "
-        f"images have no second label. Cohen's kappa: {kappas}.{missing(parts)}"
+        f"Below: 95 % intervals. Read twice: {counts} ({estimate_counts(found.first['auc'])}, by the first labels); "
+        f"{found.only_first:,} images have no second label. Cohen's kappa: {kappas}.{missing(parts)}"
     )
     header = ("figure", "against the first labels", "against the second", "change")
     table(f"Second reading, at {found.point.threshold:.3f} ({found.point.name})", header, rows, note=note)
@@ -150,13 +149,12 @@ def show_refusals(found: Refusals) -> None:
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
     """The value above its interval; the reason of a missing one is left to `missing`. A finding has no specificity."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
-    from cxreader.reporting.tables import interval, value
+    from cxreader.reporting.tables import format_interval, format_value
 
     if estimate.reason == SAME_NORMALS:
         return ""
-    bounded = estimate.low == estimate.low
-    words = interval(estimate, digits, signed=signed) if bounded else "" if _undefined(estimate) else "no interval"
-    return f"{value(estimate, digits, signed=signed)}\n{words}"
+    interval = "" if _undefined(estimate) else format_interval(estimate, digits, signed=signed, why=False)
+    return f"{format_value(estimate, digits, signed=signed)}\n{interval}"
 
 
 def missing(estimates: Iterable[Estimate]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cxreader.cli.console import say, table, waiting
 from cxreader.cli.source_options import OneModel, one_model
 from cxreader.errors import MissingDependencyError, UsageError
@@ -23,14 +26,22 @@ def export(model: OneModel = None) -> None:
             raise MissingDependencyError(f"exporting needs {error.name}", mend=mend) from None
     with waiting("exporting"):
         artifact = export_onnx(folder)
-    made = artifact.exports[ONNX]
+    rows = _rows(artifact.exports[ONNX], LIMITS)
+    images = artifact.exports[ONNX]["parity"]["images"]
+    note = f"Differences from torch on {images} images. Artifact {artifact.id} keeps its name."
+    table("Exported to ONNX", ("what", ""), rows, left=("",), note=note)
+    say(f"written to {folder}; read it with cxreader read --model {place}")
+
+
+def _rows(made: Mapping[str, Any], limits: Mapping[str, float]) -> list[tuple[str, Any]]:
+    """What was exported, and by how much its outputs differ from those of torch, beside what `limits` allow."""
     parity = made["parity"]
-    rows = [
+    return [
         ("file", made["file"]),
         ("size", f"{made['bytes'] / 2**20:.1f} MiB"),
         ("opset", made["opset"]),
         *(
-            (f"{what} differ by", f"{parity[name]:.1e}, allowed {LIMITS[name]:.0e} {of}")
+            (f"{what} differ by", f"{parity[name]:.1e}, allowed {limits[name]:.0e} {of}")
             if parity[name] is not None
             else (what, "not in the export: they need --backend torch")
             for name, what, of in (
@@ -41,6 +52,3 @@ def export(model: OneModel = None) -> None:
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in made["versions"].items())),
     ]
-    note = f"Differences from torch on {parity['images']} images. Artifact {artifact.id} keeps its name."
-    table("Exported to ONNX", ("what", ""), rows, left=("",), note=note)
-    say(f"written to {folder}; read it with cxreader read --model {place}")

@@ -83,8 +83,8 @@ def explain(
         for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
     ]
     header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
-    told = [f"{row[0]}: {row[-1]}" for row in rows]
-    show_answers(None, header, rows, sentences=header[-1:], told=told, note=note(reader))
+    below = [f"{row[0]}: {row[-1]}" for row in rows]
+    show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
 
 

@@ -62,12 +62,14 @@ def shortcuts(
 
 
 def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
-    """The model and its rivals as a table, then the leak and what was not tested, and the verdict with its reasons last."""
+    """The model and its baselines as a table, then the leak and what was not tested; the verdict with its reasons last."""
+    from cxreader.reporting.tables import format_patients
+
     show_confounders(audit, title)
     counts = audit.counts
-    patients = "patients unknown" if counts.patients is None else f"{counts.patients:,} patients"
     lines = [
-        f"judged: {counts.images:,} images, {counts.abnormal:,} abnormal, {counts.normal:,} normal; {patients}",
+        f"judged: {counts.images:,} images, {counts.abnormal:,} abnormal, {counts.normal:,} normal; "
+        f"{format_patients(counts.patients)}",
         *(f"left out: {count:,}: {reason}" for reason, count in counts.excluded.items()),
         *(f"leak: {line}" for line in audit.leakage.lines),
         *(f"note: {line}" for line in (*audit.warnings, *audit.cautions)),
@@ -79,11 +81,16 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
 
 def show_confounders(audit: ShortcutAudit, title: str) -> None:
     """The model, the baselines that see no disease, and the model on parts of the image: a table."""
-    from cxreader.reporting.evaluation.shortcuts import METHOD, confounder_cells, number
+    from cxreader.reporting.evaluation.comparison_tables import confounder_words
+    from cxreader.reporting.evaluation.shortcuts import METHOD
+    from cxreader.reporting.tables import format_interval, format_value
 
-    rows: list[tuple[str, ...]] = [("the model", number(audit.model), audit.model.interval, "", "", "")]
+    rows = [("the model", format_value(audit.model), format_interval(audit.model), "", "", "")]
     for confounder in (*audit.baselines, *audit.views):
-        cells = confounder_cells(confounder, audit)
-        rows.append(tuple(cells[key] for key in ("name", "auc", "interval", "gain", "gain_interval", "says")))
+        auc, gain = confounder.auc, confounder.gain
+        numbers = ("-", "", "-", "")
+        if auc.value == auc.value:  # it could be tested
+            numbers = (format_value(auc), format_interval(auc), format_value(gain), format_interval(gain))
+        rows.append((confounder.name, *numbers, confounder_words(confounder, audit)))
     header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
     table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cxreader.evaluation.evaluate import Counts
 from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.statistics.metrics import METRIC_TITLES
+from cxreader.findings import FINDINGS
+
+RATE_TITLES = {
+    "auc": "AUC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "lr_positive": "LR+",
+    "lr_negative": "LR-",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "flagged": "Flagged",
+}
+"""What is measured at an operating point and in a subgroup, as a column is headed."""
+DIMENSION_TITLES = {
+    "sex": "sex",
+    "age": "age in years",
+    "view": "view",
+    "follow_up": "first or follow-up",
+    "source": "source",
+    "finding": "finding, against all normal",
+}
+"""By what images are grouped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,70 +66,131 @@ class Table:
     over: tuple[tuple[str, int], ...] = ()
 
 
-def value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
-    """The number alone, `undefined` where it is."""
-    return "undefined" if np.isnan(estimate.value) else _number(estimate.value, digits, signed)
+def format_value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
+    """The number alone, or `undefined`."""
+    return "undefined" if np.isnan(estimate.value) else _format_number(estimate.value, digits, signed)
 
 
-def interval(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
-    """`0.880-0.940`, `-0.010 to 0.030` when an end is negative or signs are asked for, or why there is none."""
+def format_interval(estimate: Estimate, digits: int = 3, *, signed: bool = False, why: bool = True) -> str:
+    """`0.880-0.940`, `-0.010 to 0.030` when an end is negative or signs are asked for, or the reason why there is none.
+
+    With `why` False a missing interval of a number that is known has no reason beside it, for places without room.
+    """
     if np.isnan(estimate.value):
         return estimate.reason or ""
+    reason = f": {estimate.reason}" if why else ""
     if np.isnan(estimate.low):
-        return f"no interval: {estimate.reason}"
+        return f"no interval{reason}"
     if np.isinf(estimate.high):
-        return f"from {_number(estimate.low, digits, signed)} on, no upper end: {estimate.reason}"
+        return f"from {_format_number(estimate.low, digits, signed)} on, no upper end{reason}"
     joint = " to " if signed or estimate.low < 0 else "-"
-    return f"{_number(estimate.low, digits, signed)}{joint}{_number(estimate.high, digits, signed)}"
+    return joint.join(_format_number(end, digits, signed) for end in (estimate.low, estimate.high))
 
 
-def told(estimate: Estimate, digits: int = 2, *, signed: bool = False) -> str:
-    """`0.91 (0.88-0.94)`, or `undefined (no abnormal image)`."""
-    return f"{value(estimate, digits, signed=signed)} ({interval(estimate, digits, signed=signed)})"
+def format_estimate(estimate: Estimate, digits: int = 2, *, signed: bool = False, why: bool = True) -> str:
+    """`0.91 (0.88-0.94)`, or `undefined (no abnormal image)`; `why` as for `format_interval`."""
+    interval = format_interval(estimate, digits, signed=signed, why=why)
+    return f"{format_value(estimate, digits, signed=signed)} ({interval})"
 
 
-def cell(estimate: Estimate, digits: int = 3, *, signed: bool = False, alert: bool = False, note: str = "") -> Cell:
+def estimate_cell(
+    estimate: Estimate, digits: int = 3, *, signed: bool = False, alert: bool = False, note: str = ""
+) -> Cell:
     """An estimate with its interval below it, and a note below that."""
-    below = (interval(estimate, digits, signed=signed), note)
-    return Cell(value(estimate, digits, signed=signed), tuple(line for line in below if line), alert)
+    below = (format_interval(estimate, digits, signed=signed), note)
+    return Cell(format_value(estimate, digits, signed=signed), tuple(line for line in below if line), alert)
 
 
-def words(text: str) -> Cell:
+def value_cell(estimate: Estimate, digits: int = 3) -> Cell:
+    """An estimate without its interval, which stands in a column of its own."""
+    return Cell(format_value(estimate, digits))
+
+
+def text_cell(text: str) -> Cell:
     """A cell of words."""
     return Cell(text, plain=True)
 
 
-def count_words(n_abnormal: int, n_normal: int, patients: int | None) -> str:
-    """`120 abnormal, 133 normal images; 203 patients`."""
-    who = "patients not known" if patients is None else f"{patients:,} patient{'s' * (patients != 1)}"
-    return f"{n_abnormal:,} abnormal, {n_normal:,} normal images; {who}"
+def tile(name: str, estimate: Estimate, digits: int = 3, basis: str = "") -> dict[str, str]:
+    """A number to see at a glance, for `evidence.tiles_of`: its interval, and after it what it rests on, where given."""
+    interval = format_interval(estimate, digits)
+    interval = interval if np.isnan(estimate.low) else f"95 % interval {interval}"
+    return {
+        "name": name,
+        "value": format_value(estimate, digits),
+        "interval": f"{interval}; {basis}" if basis else interval,
+    }
 
 
-def on(estimate: Estimate) -> str:
-    """What an estimate rests on."""
-    return count_words(estimate.n_positive, estimate.n_negative, estimate.n_patients)
+def format_counts(n_abnormal: int, n_normal: int, patients: int | None) -> str:
+    """`120 abnormal, 133 normal images, 203 patients`."""
+    return f"{n_abnormal:,} abnormal, {n_normal:,} normal images, {format_patients(patients)}"
 
 
-def counted(counts: Counts) -> str:
-    """Who was judged."""
-    return count_words(counts.abnormal, counts.normal, counts.patients)
+def format_patients(patients: int | None) -> str:
+    """`203 patients`, `1 patient`, or `patients unknown` for None."""
+    return "patients unknown" if patients is None else format_count(patients, "patient")
 
 
-def methods_of(estimates: Mapping[str, Estimate]) -> str:
+def format_count(count: int, one: str, several: str = "") -> str:
+    """`1 box`, `1,200 boxes`: the number with its noun, whose plural ends in s where `several` is not given."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+def estimate_counts(estimate: Estimate) -> str:
+    """On how many images and patients an estimate rests."""
+    return format_counts(estimate.n_positive, estimate.n_negative, estimate.n_patients)
+
+
+def cohort_counts(counts: Counts) -> str:
+    """How many images and patients were judged."""
+    return format_counts(counts.abnormal, counts.normal, counts.patients)
+
+
+def format_spread(values: Sequence[float]) -> str:
+    """The lowest and highest of several trainings in brackets, such as `[0.661-0.668]`; nothing for none."""
+    if not values:
+        return ""
+    if len(values) == 1:
+        return "one seed"
+    known = [value for value in values if not np.isnan(value)]
+    if len(known) < len(values):
+        return f"defined in {len(known)} of {len(values)} seeds"
+    joint = "-" if min(known) >= 0 else " to "
+    return f"[{min(known):.3f}{joint}{max(known):.3f}]"
+
+
+def finding_title(name: str) -> str:
+    """A finding as it is displayed; another name, such as `all`, as it is."""
+    return next((finding.display for finding in FINDINGS if finding.name == name), name)
+
+
+def rate_in_sentence(name: str) -> str:
+    """A rate's title inside a sentence: `sensitivity`, but `AUC` and `PPV`."""
+    title = RATE_TITLES[name]
+    return title if title.isupper() else title.lower()
+
+
+def short_title(metric: str) -> str:
+    """A metric's title without what stands in brackets: `Recall` for `Recall (sensitivity)`."""
+    return METRIC_TITLES[metric].split(" (")[0]
+
+
+def methods_of(estimates: Iterable[Estimate]) -> str:
     """How the intervals were made, each method once."""
-    return "; or ".join(dict.fromkeys(e.method for e in estimates.values())) or "none"
+    return "; or ".join(dict.fromkeys(e.method for e in estimates)) or "none"
 
 
-def p_words(p: float) -> str:
+def format_p_value(p: float) -> str:
     """`p 0.031`, `p < 0.001`, `p not defined`."""
     return "p not defined" if np.isnan(p) else "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
-def share_words(share: float) -> str:
+def format_share(share: float) -> str:
     """`10 %`, `2.5 %`."""
     return f"{100 * share:.3g}\u00a0%"
 
 
-def _number(number: float, digits: int, signed: bool) -> str:
+def _format_number(number: float, digits: int, signed: bool) -> str:
     text = f"{number:+,.{digits}f}" if signed else f"{number:,.{digits}f}"
     return text if float(text.replace(",", "")) else text.lstrip("+-")

@@ -30,8 +30,8 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import MANIFEST, WEIGHTS
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.study.sweep import LN2, draw_losses
+from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, only_process, write_json
 from cxreader.training.cohort import Cohort, input_spec, prepare_cohort
 from cxreader.training.train import build_model, train

@@ -15,7 +15,6 @@ from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.study.figures import study_figures
 from cxreader.reporting.study.markdown import table_markdown
 from cxreader.reporting.study.page import render_study
@@ -30,6 +29,7 @@ from cxreader.reporting.study.records import (
     Value,
     numbers,
 )
+from cxreader.reporting.style import save_figure
 from cxreader.runs import only_process, write_json, write_text
 from cxreader.study.cohort_facts import cohort_facts
 from cxreader.study.cost import measured_cost

@@ -19,7 +19,8 @@ from cxreader.reporting.evaluation.evidence_figures import (
     draw_triage,
     evidence_figures,
 )
-from cxreader.reporting.evaluation.figures import BLUE, MUTED, VERMILION, evaluation_figures, save_figure
+from cxreader.reporting.evaluation.figures import evaluation_figures
+from cxreader.reporting.style import BLUE, MUTED, VERMILION, save_figure
 
 NAMES = [
     "roc",
@@ -48,7 +49,7 @@ def test_all_figures_are_named_and_saved(tmp_path: Path) -> None:
 
 
 def test_nothing_asked_gives_the_four_figures_and_no_group_gives_no_forest() -> None:
-    assert list(evaluation_figures(bare(asked=False))) == NAMES[:4]
+    assert list(evaluation_figures(bare(options=False))) == NAMES[:4]
     assert list(evidence_figures(bare())) == ["reliability", "decision_curve"]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 import subprocess
 import sys
@@ -9,12 +8,14 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
 from PIL import Image
 
-from cxreader.errors import StorageError
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import draw_confusion, draw_roc, evaluation_figures, save_figure, to_data_uri
+from cxreader.reporting.evaluation.figures import draw_confusion, draw_probabilities, draw_roc, evaluation_figures
+from cxreader.reporting.style import BLUE, VERMILION, save_figure
 
 
 def _evaluation(kind: str) -> Evaluation:
@@ -66,6 +67,16 @@ def test_numbers_and_counts_stand_in_the_figure() -> None:
     assert "AUC 1.000 (no interval)" in _texts(draw_roc(_evaluation("perfect")))
 
 
+def test_abnormal_images_are_vermilion_above_the_line_and_normal_ones_blue_below() -> None:
+    evaluation = _evaluation("usual")
+    bars = [patch for patch in draw_probabilities(evaluation).axes[0].patches if isinstance(patch, Rectangle)]
+    heights = {
+        colour: sum(bar.get_height() for bar in bars if to_hex(bar.get_facecolor()).upper() == colour)
+        for colour in (VERMILION, BLUE)
+    }
+    assert heights == {VERMILION: evaluation.counts.abnormal, BLUE: -evaluation.counts.normal}
+
+
 @pytest.mark.parametrize("kind", ["usual", "perfect"])
 def test_no_text_leaves_the_paper(kind: str) -> None:
     for name, figure in evaluation_figures(_evaluation(kind)).items():
@@ -75,27 +86,6 @@ def test_no_text_leaves_the_paper(kind: str) -> None:
         assert tight.y0 >= 0, name
         assert tight.x1 <= paper[0] + 1e-6, name
         assert tight.y1 <= paper[1] + 1e-6, name
-
-
-def test_the_same_figure_gives_the_same_bytes() -> None:
-    one, other = (to_data_uri(draw_roc(_evaluation("usual"))) for _ in range(2))
-    assert one == other
-    assert one.startswith("data:image/svg+xml;base64,")
-
-
-def test_pictures_of_all_kinds_become_png() -> None:
-    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    uri = to_data_uri(pixels)
-    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
-    assert to_data_uri(data) == uri
-    assert to_data_uri(pixels[..., 0]).startswith("data:image/png")
-
-
-def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="cannot be written"):
-        save_figure(draw_roc(_evaluation("usual")), tmp_path / "file" / "roc")
 
 
 def test_importing_loads_no_matplotlib_and_no_pyplot_ever() -> None:

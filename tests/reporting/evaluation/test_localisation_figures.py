@@ -19,8 +19,8 @@ from cxreader.explanation.location_prior import prior_scores
 from cxreader.explanation.map_scores import ThresholdRule
 from cxreader.explanation.sanity_report import SanityReport, sanity_report
 from cxreader.records import Box
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
+from cxreader.reporting.style import save_figure
 
 FINDINGS = ("Effusion", "Mass", "Pleural_Thickening")
 

@@ -15,7 +15,7 @@ from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.models.registry import model_entry
 from cxreader.records import OperatingPoint
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE
-from cxreader.reporting.evaluation.model_card import NOT_TOLD, ONLY_PREDICTIONS, render_model_card
+from cxreader.reporting.evaluation.model_card import NOT_STATED, ONLY_PREDICTIONS, render_model_card
 from cxreader.reporting.evaluation.model_facts import FACTS, facts_of
 
 ORDER = (
@@ -55,7 +55,7 @@ def _artifact(transfer: str = "ImageNet-1k (resnet18.tv_in1k)") -> Artifact:
     )
 
 
-@pytest.mark.parametrize("evaluation", [rich(), bare(), bare(asked=False), bare(one_class=True)])
+@pytest.mark.parametrize("evaluation", [rich(), bare(), bare(options=False), bare(one_class=True)])
 def test_the_sections_stand_in_the_order_of_the_paper(evaluation: Evaluation) -> None:
     card = render_model_card(evaluation)
     assert tuple(re.findall(r"^## (.+)$", card, re.MULTILINE)) == ORDER
@@ -148,4 +148,4 @@ def test_a_poor_provenance_leaves_facts_out() -> None:
 
     facts = facts_of(replace(_artifact(), provenance={}))
     assert "Phases" not in facts
-    assert f"**Phases, Settings, Machine**: {NOT_TOLD}" in render_model_card(rich(), facts=facts)
+    assert f"**Phases, Settings, Machine**: {NOT_STATED}" in render_model_card(rich(), facts=facts)

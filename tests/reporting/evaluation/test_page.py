@@ -6,14 +6,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from jinja2 import TemplateNotFound
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
 from cxreader.reporting.evaluation.page import (
     NextStep,
     ReadingPanel,
-    _environment,
     decision_line,
     render_demo,
     render_evaluation,
@@ -108,7 +106,12 @@ def test_the_verdict_and_the_numbers_are_those_of_the_evaluation() -> None:
     assert f"{recall.value:.3f} {recall.low:.3f}-{recall.high:.3f} 60 abnormal" in " ".join(text.split())
     flagged = evaluation.confusion["tp"] + evaluation.confusion["fp"]
     assert f"{flagged} called abnormal" in text
-    assert f"{100 * recall.value:.0f}\xa0% of the abnormal" in decision_line(evaluation)
+    specificity = evaluation.metrics["specificity"].value
+    assert recall.value != specificity
+    assert decision_line(evaluation) == (
+        f"Called abnormal from a probability of 0.50 on, it finds {100 * recall.value:.0f}\xa0% of the abnormal images and calls "
+        f"{100 * specificity:.0f}\xa0% of the normal ones normal."
+    )
 
 
 def test_undefined_is_said_in_words() -> None:
@@ -143,18 +146,9 @@ def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:
         ("abnormal", "abnormal", "Found"),
         ("abnormal", "normal", "Missed"),
         ("normal", "abnormal", "False alarm"),
-        ("normal", "normal", "Left alone"),
+        ("normal", "normal", "True negative"),
     ],
 )
 def test_outcomes(truth: str, decision: str, outcome: str) -> None:
     panel = ReadingPanel("t", "normal", "normal", 0.5, b"", b"")
     assert replace(panel, truth=truth, decision=decision).outcome == outcome  # type: ignore[arg-type]
-
-
-def test_templates_come_with_the_package() -> None:
-    environment = _environment()
-    assert {"page.html.jinja", "evaluation.html.jinja", "demo.html.jinja", "page.css"} <= set(
-        environment.list_templates()
-    )
-    with pytest.raises(TemplateNotFound):
-        environment.get_template("none.html.jinja")

@@ -11,6 +11,7 @@ from cxreader.evaluation.shortcuts.baselines import Baseline
 from cxreader.evaluation.shortcuts.records import BORDER, METADATA, THUMBNAIL, Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.reporting.evaluation.shortcuts import draw_confounders, render_shortcuts
+from cxreader.reporting.style import BLUE, INK, VERMILION
 
 
 def _audit(*, one_class: bool = False, source: str = HOSTILE) -> ShortcutAudit:
@@ -59,10 +60,20 @@ def test_verdict_reasons_numbers_and_leak_stand_on_the_page() -> None:
     assert all(reason in text for reason in audit.reasons)
     border = audit.baselines[1]
     assert f"{border.auc.value:.3f} {border.auc.interval}" in text
-    assert f"{border.gain.value:.3f} {border.gain.interval}" in text
+    assert f"{border.gain.value:+.3f} {border.gain.low:+.3f} to {border.gain.high:+.3f}" in text
     assert "20 of 220 images are of patients who set the model (12): left out" in text
     assert "trained without knowing patients" in text
     assert text.index(audit.line) < text.index("Better than what") < text.index("Has the model met these patients?")
+
+
+def test_only_what_reaches_the_label_and_sees_no_disease_is_vermilion() -> None:
+    audit = _audit()
+    axes = draw_confounders(audit).axes[0]
+    dots = {line.get_ydata()[0]: line.get_color() for line in axes.lines if line.get_marker() == "o"}
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    colours = {name: dots[place] for place, name in enumerate(names)}
+    assert audit.baselines[1].auc.low > audit.limits.shortcut_auc > audit.baselines[2].auc.high
+    assert colours == {"the model": BLUE, BORDER: VERMILION, THUMBNAIL: INK, MODEL_BORDER: INK, MODEL_CENTRE: INK}
 
 
 def test_the_picture_has_a_row_for_each_number_there_is() -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.search.page import (
+    effect_name,
     headline,
     judged_rows,
     lead,
@@ -140,3 +141,11 @@ def test_one_trial_is_drawn_and_numbers_are_strict_json(report: SearchReport) ->
     assert values["effects"][1]["low"] is None
     assert values["winner"]["optimism"]["value"] == 0.1
     assert values["rows"][0]["values"] == {LEARN: "last_block", LR: 1e-3}
+
+
+def test_an_effect_is_the_second_level_minus_the_first(report: SearchReport) -> None:
+    assert effect_name(Effect(LR, (1e-3, 3e-4), -0.05, -0.1, 0.0, 2), report) == "learning rate: 0.0003 minus 0.001"
+    assert (
+        effect_name(Effect(LEARN, ("head", "last_block"), 0.1, 0.0, 0.2, 2), report)
+        == "unfrozen: last block minus classifier only"
+    )

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from tests.reporting.study.world import NAMES, study_report
 
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.study.figures import draw_auc, draw_confusions, draw_kappa, draw_roc_curves, study_figures
+from cxreader.reporting.style import save_figure
 
 
 def _texts(figure: Figure) -> str:

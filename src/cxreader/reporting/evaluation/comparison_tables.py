@@ -11,18 +11,21 @@ from cxreader.evaluation.comparison.second_reading import CELLS, PAIRS
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, METRIC_TITLES
 from cxreader.evaluation.worklist.reading_room import DAYS
 from cxreader.evaluation.worklist.triage import MEASURES
-from cxreader.findings import FINDINGS
 from cxreader.reporting.tables import (
     Cell,
     Row,
     Table,
-    cell,
+    estimate_cell,
+    estimate_counts,
+    finding_title,
+    format_count,
+    format_estimate,
+    format_p_value,
+    format_patients,
+    format_share,
     methods_of,
-    on,
-    p_words,
-    share_words,
-    told,
-    words,
+    short_title,
+    text_cell,
 )
 
 if TYPE_CHECKING:
@@ -42,10 +45,11 @@ _LOCATED = ("iou", "iou_25", "pointing", "energy")
 def baselines_table(evaluation: Evaluation) -> Table:
     """Each baseline's AUC on the same images, and what the model gains over it."""
     rows = tuple(
-        Row(name, (cell(e), cell(evaluation.comparisons[f"auc minus {name}"], signed=True)))
+        Row(name, (estimate_cell(e), estimate_cell(evaluation.comparisons[f"auc minus {name}"], signed=True)))
         for name, e in evaluation.baselines.items()
     )
-    caption = f"Paired on the same patients: {methods_of(evaluation.comparisons)}. {on(evaluation.metrics['auc'])}."
+    who = estimate_counts(evaluation.metrics["auc"])
+    caption = f"Paired on the same patients: {methods_of(evaluation.comparisons.values())}. {who}."
     return Table(("Baseline", "Its AUC", "AUC of the model minus it"), rows, caption)
 
 
@@ -55,15 +59,15 @@ def models_table(models: PairedComparison) -> Table:
     rows = tuple(
         Row(
             name,
-            (cell(auc), *(cell(models.metrics[name][metric]) for metric in others)),
+            (estimate_cell(auc), *(estimate_cell(models.metrics[name][metric]) for metric in others)),
             (f"abnormal from {models.thresholds[name]:.3f} on",),
         )
         for name, auc in models.auc.items()
     )
     first = next(iter(models.auc))
-    methods = methods_of({"auc": models.auc[first], "other": models.metrics[first]["brier"]})
-    heads = ("Model", "AUC", *(METRIC_TITLES[name].split(" (")[0] for name in others))
-    return Table(heads, rows, f"95 % intervals: {methods}. {on(models.auc[first])}.")
+    methods = methods_of([models.auc[first], models.metrics[first]["brier"]])
+    heads = ("Model", "AUC", *(short_title(name) for name in others))
+    return Table(heads, rows, f"95 % intervals: {methods}. {estimate_counts(models.auc[first])}.")
 
 
 def pairs_table(models: PairedComparison) -> Table:
@@ -71,9 +75,9 @@ def pairs_table(models: PairedComparison) -> Table:
     caption = (
         "First minus second on the same images; above 0 the first is better. AUC: DeLong clustered by patient; the others: "
         "bootstrap of the difference, p by McNemar clustered by patient. p-values are adjusted by Holm over the "
-        f"{len(models.pairs)} pair{'s' * (len(models.pairs) > 1)}. {on(models.pairs[0].auc)}."
+        f"{len(models.pairs)} pair{'s' * (len(models.pairs) > 1)}. {estimate_counts(models.pairs[0].auc)}."
     )
-    heads = ("Pair", *(METRIC_TITLES[name].split(" (")[0] for name in TESTED))
+    heads = ("Pair", *(short_title(name) for name in TESTED))
     return Table(heads, tuple(map(_pair_row, models.pairs)), caption)
 
 
@@ -81,8 +85,8 @@ def _pair_row(pair: ModelPair) -> Row:
     cells = []
     for name in TESTED:
         estimate, test = pair.auc if name == "auc" else pair.differences[name], pair.tests[name]
-        told = f"{p_words(pair.adjusted_p[name])}{f' ({test.reason})' if test.reason else ''}"
-        cells.append(cell(estimate, signed=True, note=told))
+        p = f"{format_p_value(pair.adjusted_p[name])}{f' ({test.reason})' if test.reason else ''}"
+        cells.append(estimate_cell(estimate, signed=True, note=p))
     return Row(f"{pair.first} minus {pair.second}", tuple(cells))
 
 
@@ -99,8 +103,8 @@ def _triage_row(result: Turnaround) -> Row:
     for who in ("abnormal", "normal"):
         for measure in MEASURES:
             change = result.change[who][measure] if result.change else None
-            note = "" if change is None or np.isnan(change.value) else told(change, 0, signed=True)
-            cells.append(cell(result.times[who][measure], 0, note=note))
+            note = "" if change is None or np.isnan(change.value) else format_estimate(change, 0, signed=True)
+            cells.append(estimate_cell(result.times[who][measure], 0, note=note))
     return Row(str(result.policy), tuple(cells))
 
 
@@ -109,9 +113,9 @@ def room_words(triage: Triage) -> str:
     when = "at recorded times" if triage.recorded else "at random"
     day = "" if np.isnan(triage.images_a_day) else f", {triage.images_a_day:,.0f} a day"
     how = "as recorded" if triage.reading is None else f"{triage.reading.kind} with mean {triage.reading.mean:g} min"
-    load = "" if np.isnan(triage.load) else f"; readers busy {share_words(triage.load)} of their time"
+    load = "" if np.isnan(triage.load) else f"; readers busy {format_share(triage.load)} of their time"
     return (
-        f"Images arrive {when}{day}, {share_words(triage.prevalence)} abnormal; a reading takes {how}; readers: "
+        f"Images arrive {when}{day}, {format_share(triage.prevalence)} abnormal; a reading takes {how}; readers: "
         f"{', '.join(map(_shift, triage.shifts))}{load}. {triage.n_replications} replications of {triage.n_images:,} images, "
         f"seed {triage.seed}; the predictions are held fixed, so the intervals tell how exact the simulation is."
     )
@@ -125,15 +129,25 @@ def _shift(shift: Shift) -> str:
 def labels_tables(labels: LabelComparison) -> dict[str, Table]:
     """The model against both readings, and how far the three agree; by title."""
     scores = tuple(
-        Row(METRIC_TITLES[m], (cell(labels.first[m]), cell(labels.second[m]), cell(labels.change[m], signed=True)))
+        Row(
+            METRIC_TITLES[m],
+            (
+                estimate_cell(labels.first[m]),
+                estimate_cell(labels.second[m]),
+                estimate_cell(labels.change[m], signed=True),
+            ),
+        )
         for m in METRIC_NAMES
     )
-    pairs = tuple(Row(_sentence(pair), (cell(labels.kappa[pair]), cell(labels.agreement[pair]))) for pair in PAIRS)
+    pairs = tuple(
+        Row(_sentence(pair), (estimate_cell(labels.kappa[pair]), estimate_cell(labels.agreement[pair])))
+        for pair in PAIRS
+    )
     counts = ", ".join(f"{labels.labels[name]:,} {name}" for name in CELLS)
     twice = sum(labels.labels.values())
     caption = f"{twice:,} images were read twice: {counts}. {labels.only_first:,} have no second label"
     caption += f"; {labels.unknown:,} second labels have no prediction." if labels.unknown else "."
-    methods = methods_of({"auc": labels.first["auc"]})
+    methods = methods_of([labels.first["auc"]])
     return {
         "The model against each reading": Table(
             ("Metric", "First labels", "Second reading", "Change, paired"),
@@ -167,20 +181,17 @@ def localisation_table(report: LocalisationReport) -> Table:
 
 
 def _located_row(group: LocalisationByFinding, part: str, title: str) -> Row:
-    display = {finding.name: finding.display for finding in FINDINGS}.get(group.name, group.name)
-    cells = tuple(cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
-    who = "patients not known" if group.patients is None else _number(group.patients, "patient")
-    rests_on = f"{_number(group.boxes, 'box', 'boxes')}, {_number(group.images, 'image')}; {who}"
-    return Row(f"{display}: {title}", cells, (rests_on,))
-
-
-def _number(n: int, one: str, several: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else several or f'{one}s'}"
+    cells = tuple(estimate_cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
+    images = f"{format_count(group.boxes, 'box', 'boxes')}, {format_count(group.images, 'image')}"
+    return Row(f"{finding_title(group.name)}: {title}", cells, (f"{images}; {format_patients(group.patients)}",))
 
 
 def sanity_table(report: SanityReport) -> Table:
     """Likeness of the maps to the model's own, stage by stage."""
-    rows = tuple(Row(s.stage, (cell(s.rank_correlation), cell(s.ssim), Cell(f"{s.flat:,}"))) for s in report.stages)
+    rows = tuple(
+        Row(s.stage, (estimate_cell(s.rank_correlation), estimate_cell(s.ssim), Cell(f"{s.flat:,}")))
+        for s in report.stages
+    )
     caption = (
         f"Weights made random from the head back to the stage named, {report.images:,} images, seed {report.seed}; the lower, "
         "the more the maps depend on what was learnt. Flat maps have no rank correlation."
@@ -188,18 +199,24 @@ def sanity_table(report: SanityReport) -> Table:
     return Table(("Random from here to the head", "Rank correlation", "SSIM", "Flat maps"), rows, caption)
 
 
-def confounders_table(audit: ShortcutAudit) -> Table:
-    """The model beside what sees no disease, and the model itself on parts of the image."""
-    rows = tuple(_rival_row(confounder, audit) for confounder in (*audit.baselines, *audit.views))
-    caption = f"AUC of the model {cell(audit.model).value} ({cell(audit.model).below[0]}); {on(audit.model)}; paired by patient."
-    caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
+def confounders_table(audit: ShortcutAudit, caption: str = "") -> Table:
+    """Each baseline that sees no disease and the model on parts of the image, against the model on the whole image."""
+    if not caption:
+        caption = (
+            f"AUC of the model {format_estimate(audit.model, 3)}; {estimate_counts(audit.model)}; paired by patient."
+        )
+        caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
+    rows = tuple(_confounder_row(confounder, audit) for confounder in (*audit.baselines, *audit.views))
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 
-def _rival_row(confounder: BaselineComparison, audit: ShortcutAudit) -> Row:
-    says = confounder.says(audit.limits) + (" (the best baseline)" if confounder.name == audit.best else "")
-    if np.isnan(confounder.auc.value):
-        return Row(confounder.name, (words(""), words(""), words(says)), (confounder.what,))
-    return Row(
-        confounder.name, (cell(confounder.auc), cell(confounder.gain, signed=True), words(says)), (confounder.what,)
-    )
+def _confounder_row(confounder: BaselineComparison, audit: ShortcutAudit) -> Row:
+    cells = (text_cell(""), text_cell(""))
+    if not np.isnan(confounder.auc.value):
+        cells = (estimate_cell(confounder.auc), estimate_cell(confounder.gain, signed=True))
+    return Row(confounder.name, (*cells, text_cell(confounder_words(confounder, audit))), (confounder.what,))
+
+
+def confounder_words(confounder: BaselineComparison, audit: ShortcutAudit) -> str:
+    """What its numbers mean for the model, in words."""
+    return confounder.says(audit.limits) + (" (the best baseline)" if confounder.name == audit.best else "")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxreader.evaluation.comparison.second_reading import Contradiction
 from cxreader.records import LABEL_NAMES
-from cxreader.reporting.evaluation.figures import INK, MUTED
+from cxreader.reporting.style import INK, MUTED, new_figure, without_frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,11 +27,9 @@ def draw_contact_sheet(images: Sequence[Contradiction], pixels: Mapping[str, NDA
 
     `pixels` by image, uint8 (H, W); an image without pixels is left out.
     """
-    from matplotlib.figure import Figure
-
     shown = [image for image in images if image.image in pixels]
     rows = math.ceil(len(shown) / _COLUMNS)
-    figure = Figure(figsize=(_COLUMNS * _INCHES, rows * (_INCHES + 0.45)), layout="constrained", facecolor="white")
+    figure = new_figure(_COLUMNS * _INCHES, rows * (_INCHES + 0.45))
     cells = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     for axes, image in zip(cells, shown, strict=False):
         axes.imshow(pixels[image.image], cmap="gray", vmin=0, vmax=255)
@@ -39,7 +37,5 @@ def draw_contact_sheet(images: Sequence[Contradiction], pixels: Mapping[str, NDA
         axes.set_title(f"{image.probability:.2f}; label {LABEL_NAMES[image.label]}{second}", fontsize=6.5, color=INK)
         axes.set_xlabel(shorten(image.image.rsplit("/", 1)[-1], 28, placeholder="..."), fontsize=5.5, color=MUTED)
     for axes in cells:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_visible(False)
+        without_frame(axes)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of the evidence, in the visual language of `figures`: how honest, whether to act, for whom, and the worklist."""
+"""Figures of the evidence, how honest the probabilities are, whether to act on them, for whom, and the worklist."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.figures import (
+from cxreader.reporting.style import (
     BLUE,
-    FAINT,
+    CHANCE,
+    DASHED,
     INK,
+    LEGEND,
     MUTED,
+    SMALL,
     VERMILION,
-    _clean,
-    _figure,
-    _headline,
-    _legend,
-    _square,
+    clean,
+    headline,
+    interval_bars,
+    interval_line,
+    legend_below,
+    new_figure,
+    side_by_side,
+    single_axes,
+    unit_square,
 )
+from cxreader.reporting.tables import DIMENSION_TITLES, RATE_TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -34,12 +40,8 @@ if TYPE_CHECKING:
     from cxreader.evaluation.worklist.triage import Triage
     from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 
-_IDEAL: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (1, 2.5)), "zorder": 1}
-_SHOWN: dict[Metric, tuple[str, str]] = {
-    "auc": ("auc", "AUC"),
-    "sensitivity": ("recall", "Sensitivity"),
-    "specificity": ("specificity", "Specificity"),
-}
+_SHOWN: dict[Metric, str] = {"auc": "auc", "sensitivity": "recall", "specificity": "specificity"}
+"""Each metric of a group, and the name of the same one of all images."""
 _LONGEST = 30
 WHO = {"abnormal": VERMILION, "normal": BLUE}
 
@@ -77,9 +79,9 @@ def image_evidence_figures(image_evidence: ImageEvidence) -> dict[str, Figure]:
 
 def draw_reliability(report: CalibrationReport) -> Figure:
     """Observed share of abnormal over the mean probability of each bin, with its band, and the fitted calibration line."""
-    figure, axes = _square("Mean probability of the images in the bin", "Share that is truly abnormal")
-    _headline(axes, "Calibration error (ECE)", report.reliability.ece)
-    axes.plot([0, 1], [0, 1], **_IDEAL, label="ideal: what is said comes true")
+    figure, axes = unit_square("Mean probability of the images in the bin", "Share that is truly abnormal")
+    headline(axes, "Calibration error (ECE)", report.reliability.ece)
+    axes.plot([0, 1], [0, 1], **CHANCE, label="ideal: what is said comes true")
     bins = report.reliability.bins
     if bins:
         x = np.array([b.mean_probability for b in bins])
@@ -89,7 +91,7 @@ def draw_reliability(report: CalibrationReport) -> Figure:
         ring: dict[str, Any] = {"color": BLUE, "markersize": 5.5, "linestyle": "none", "zorder": 4}
         axes.plot(x, y, "o", **ring, label=f"{len(bins)} bins of equal mass")
         _fitted_line(axes, report, float(x[0]), float(x[-1]))
-    _legend(axes)
+    legend_below(axes)
     return figure
 
 
@@ -100,25 +102,24 @@ def _fitted_line(axes: Axes, report: CalibrationReport, low: float, high: float)
     if np.isnan(slope) or np.isnan(intercept) or x[0] >= x[-1]:
         return
     y = 1 / (1 + np.exp(-(intercept + slope * np.log(x / (1 - x)))))
-    style: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (4, 2)), "zorder": 3}
+    style: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": DASHED, "zorder": 3}
     axes.plot(x, y, **style, label=f"fitted line, slope {slope:.2f}")
 
 
 def draw_decision_curve(evidence: Evidence) -> Figure:
     """Net benefit of the model over the threshold, with its band, against flagging all images and flagging none."""
     curve = evidence.decision_curve
-    figure, axes = _figure((5.6, 4.1))
+    figure, axes = single_axes(5.6, 4.1)
     where = "where it would work" if curve.deployed else "as in this sample"
     axes.set(xlim=(0, 1), xlabel="Threshold probability", ylabel="Net benefit an image")
-    axes.axhline(0, **_IDEAL, label="flag no image")
+    axes.axhline(0, **CHANCE, label="flag no image")
     if np.isnan(curve.net_benefit).all():
-        axes.set_title(f"undefined: {curve.reason}", fontsize=8.5, color=MUTED, loc="left")
-        _clean(axes)
+        axes.set_title(f"undefined: {curve.reason}", **SMALL, loc="left")
+        clean(axes)
         return figure
     axes.set_title(
         f"{100 * curve.prevalence:.3g} % abnormal, {where}; {curve.n_positive:,} abnormal, {curve.n_negative:,} normal images",
-        fontsize=8.5,
-        color=MUTED,
+        **SMALL,
         loc="left",
     )
     axes.plot(curve.threshold, curve.treat_all, color=MUTED, linewidth=1.3, label="flag every image", zorder=2)
@@ -137,24 +138,21 @@ def draw_decision_curve(evidence: Evidence) -> Figure:
     low = float(np.nanmin(curve.net_benefit))
     axes.set_ylim(max(-top, min(-0.08 * top, 1.2 * low)), 1.12 * top)
     for point in evidence.points:
-        axes.axvline(point.point.threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-    axes.plot([], [], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="operating points")
-    axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    _clean(axes)
-    figure.legend(loc="outside lower left", ncols=2, fontsize=8.5, labelcolor=INK, frameon=False)
+        axes.axvline(point.point.threshold, color=INK, linewidth=0.9, linestyle=DASHED, zorder=1)
+    axes.plot([], [], color=INK, linewidth=0.9, linestyle=DASHED, label="operating points")
+    clean(axes, grid="y")
+    figure.legend(loc="outside lower left", ncols=2, **LEGEND)
     return figure
 
 
 def draw_subgroups(subgroups: Subgroups, evaluation: Evaluation) -> Figure:
     """AUC, sensitivity and specificity of every group with intervals, beside those of all images."""
-    from matplotlib.figure import Figure
-
     rows = _rows(subgroups)
-    figure = Figure(figsize=(9.6, 0.235 * len(rows) + 1.2), layout="constrained", facecolor="white")
-    panels: list[Axes] = figure.subplots(1, len(_SHOWN), sharey=True, squeeze=False)[0].tolist()
-    for axes, (metric, (name, title)) in zip(panels, _SHOWN.items(), strict=True):
-        whole = evaluation.metrics[name]
-        axes.axvline(whole.value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    figure = new_figure(9.6, 0.235 * len(rows) + 1.2)
+    panels = side_by_side(figure, len(_SHOWN))
+    for axes, (metric, whole_name) in zip(panels, _SHOWN.items(), strict=True):
+        whole = evaluation.metrics[whole_name]
+        axes.axvline(whole.value, color=MUTED, linewidth=0.9, linestyle=DASHED, zorder=1)
         ends = [whole.value]
         for place, row in enumerate(rows):
             if isinstance(row, str):
@@ -163,9 +161,8 @@ def draw_subgroups(subgroups: Subgroups, evaluation: Evaluation) -> Figure:
             ends += [e for e in (estimate.low, estimate.value) if not np.isnan(e)]
             _dot(axes, estimate, place, colour, hollow=row.too_small is not None)
         known = [end for end in ends if not np.isnan(end)]
-        axes.set(xlim=(max(0.0, min([0.9, *known]) - 0.04), 1.015), xlabel=title)
-        axes.grid(axis="x", color=FAINT, linewidth=0.6)
-        _clean(axes)
+        axes.set(xlim=(max(0.0, min([0.9, *known]) - 0.04), 1.015), xlabel=RATE_TITLES[metric])
+        clean(axes, grid="x")
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(rows)), [row if isinstance(row, str) else _short(row.name) for row in rows])
     for label, row in zip(panels[0].get_yticklabels(), rows, strict=True):
@@ -189,16 +186,6 @@ def _rows(subgroups: Subgroups) -> list[Subgroup | str]:
     return rows
 
 
-DIMENSION_TITLES = {
-    "sex": "sex",
-    "age": "age in years",
-    "view": "view",
-    "follow_up": "first or follow-up",
-    "source": "source",
-    "finding": "finding, against all normal",
-}
-
-
 def _colour(group: Subgroup, metric: Metric) -> str:
     if group.gaps[metric].flagged and group.gaps[metric].estimate.value < 0:
         return VERMILION
@@ -206,13 +193,10 @@ def _colour(group: Subgroup, metric: Metric) -> str:
 
 
 def _dot(axes: Axes, estimate: Estimate, place: float, colour: str, *, hollow: bool = False) -> None:
-    if np.isnan(estimate.value):
-        return
-    if not np.isnan(estimate.low):
-        axes.plot([estimate.low, estimate.high], [place, place], color=colour, linewidth=1.5, zorder=3)
-    face = "white" if hollow else colour
-    # A rate of 0 or 1 stands on the frame, which must not cut it.
-    axes.plot([estimate.value], [place], "o", color=face, markeredgecolor=colour, markersize=5, zorder=4, clip_on=False)
+    if not np.isnan(estimate.value):
+        # A rate of 0 or 1 stands on the frame, which must not cut it.
+        style: dict[str, Any] = {"markeredgecolor": colour, "markersize": 5, "clip_on": False}
+        interval_line(axes, estimate, place, colour, width=1.5, **style | ({"color": "white"} if hollow else {}))
 
 
 def _forest_legend(figure: Figure) -> None:
@@ -225,9 +209,9 @@ def _forest_legend(figure: Figure) -> None:
         mark(BLUE, BLUE, "group, 95 % interval by patient"),
         mark(VERMILION, VERMILION, "flagged: below the rest"),
         mark("white", MUTED, "too small to be tested"),
-        Line2D([], [], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="all images"),
+        Line2D([], [], color=MUTED, linewidth=0.9, linestyle=DASHED, label="all images"),
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=8.5, labelcolor=INK, frameon=False)
+    figure.legend(handles=handles, loc="outside upper left", ncols=4, **LEGEND)
 
 
 def _short(name: str) -> str:
@@ -237,34 +221,21 @@ def _short(name: str) -> str:
 
 
 def draw_triage(triage: Triage) -> Figure:
-    """Mean and 95th centile of the minutes until an image is read, abnormal and normal apart, by discipline."""
-    from matplotlib.figure import Figure
+    """Mean and 95th centile of the minutes until an image is read, abnormal and normal apart, by worklist policy."""
     from matplotlib.patches import Patch
 
     results = triage.results
-    figure = Figure(figsize=(9.6, 0.62 * len(results) + 1.25), layout="constrained", facecolor="white")
-    panels: list[Axes] = figure.subplots(1, 2, sharey=True, squeeze=False)[0].tolist()
+    figure = new_figure(9.6, 0.62 * len(results) + 1.25)
+    panels = side_by_side(figure, 2)
     for axes, (measure, title) in zip(panels, {"mean": "Mean", "p95": "95th centile"}.items(), strict=True):
         for shift, (who, colour) in zip((-0.19, 0.19), WHO.items(), strict=True):
-            _bars(axes, [result.times[who][measure] for result in results], shift, colour)
+            minutes = [result.times[who][measure] for result in results]
+            interval_bars(axes, minutes, shift=shift, colour=colour, digits=0)
         axes.set(xlim=(0, 1.16 * axes.get_xlim()[1]), xlabel=f"{title}, minutes until read")
-        axes.grid(axis="x", color=FAINT, linewidth=0.6)
-        _clean(axes)
+        clean(axes, grid="x")
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(results)), [str(result.policy) for result in results])
     panels[0].set_ylim(len(results) - 0.45, -0.55)
     handles = [Patch(color=colour, label=f"{who} images") for who, colour in WHO.items()]
-    style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False}
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, **style)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, **LEGEND)
     return figure
-
-
-def _bars(axes: Axes, estimates: Sequence[Estimate], shift: float, colour: str) -> None:
-    for place, estimate in enumerate(estimates):
-        if np.isnan(estimate.value):
-            continue
-        axes.barh(place + shift, estimate.value, height=0.36, color=colour, alpha=0.85, zorder=2)
-        end = estimate.value if np.isnan(estimate.low) else estimate.high
-        axes.plot([estimate.low, end], [place + shift] * 2, color=INK, linewidth=1.1, zorder=3)
-        style: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": INK}
-        axes.annotate(f"{estimate.value:,.0f}", (end, place + shift), (4, 0), **style)

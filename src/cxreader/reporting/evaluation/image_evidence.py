@@ -1,4 +1,4 @@
-"""What looked at the images: it stands beside the evidence of the predictions, on every page of a model."""
+"""Evidence from the images themselves, which the page of an evaluation shows with that of its predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageEvidence:
-    """What was found from the images that the predictions belong to; None where nobody looked."""
+    """Audit for shortcuts, maps against boxes, and randomisation test, on the images that were judged; None: not measured."""
 
     shortcuts: ShortcutAudit | None = None
     localisation: LocalisationReport | None = None

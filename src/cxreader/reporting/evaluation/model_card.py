@@ -9,18 +9,18 @@ from html import escape
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import Evidence
 from cxreader.evaluation.subgroups.groupings import DIMENSIONS
-from cxreader.reporting.evaluation.answers import Answer, answers, honesty, worse_off
+from cxreader.reporting.evaluation.answer import Answer
+from cxreader.reporting.evaluation.answers import answers, honesty, worse_off
 from cxreader.reporting.evaluation.comparison_tables import baselines_table, confounders_table, models_table
-from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
+from cxreader.reporting.evaluation.performance_tables import calibration_table, points_table, subgroup_table, sure_table
 from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
-from cxreader.reporting.evaluation.tables import calibration_table, points_table, subgroup_table, sure_table
-from cxreader.reporting.tables import Cell, Table, counted, methods_of
+from cxreader.reporting.tables import DIMENSION_TITLES, Cell, Table, cohort_counts, methods_of
 
 ONLY_PREDICTIONS = "not known: only predictions were given"
-NOT_TOLD = "not told by the artifact"
+NOT_STATED = "not stated by the artifact"
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 _SECTION = "\n\n"
 
@@ -70,7 +70,7 @@ def _section(title: str, *parts: str, level: str = "##") -> str:
 
 
 def _facts(section: str, evaluation: Evaluation, facts: Mapping[str, str] | None, level: str = "##") -> str:
-    absent = NOT_TOLD if facts is not None or "artifact" in evaluation.provenance else ONLY_PREDICTIONS
+    absent = NOT_STATED if facts is not None or "artifact" in evaluation.provenance else ONLY_PREDICTIONS
     known = {name: facts[name] for name in FACTS[section] if name in facts} if facts else {}
     lines = [f"**{name}**: {_md(value)}" for name, value in known.items()]
     missing = [name for name in FACTS[section] if name not in known]
@@ -118,7 +118,7 @@ def _metrics(evaluation: Evaluation) -> str:
         "AUC and average precision judge the order of the probabilities; sensitivity, specificity, precision, accuracy and F1 "
         "the decisions; the Brier score and the calibration error the probabilities themselves.",
         f"Decisions are taken at {_md(point.name)}: {_md(point.rule)}, {fitted}. 95 % intervals: "
-        f"{_md(methods_of(evaluation.metrics))}.",
+        f"{_md(methods_of(evaluation.metrics.values()))}.",
     )
 
 
@@ -131,7 +131,8 @@ def _evaluation_data(evaluation: Evaluation) -> str:
     ]
     excluded = [f"left out, {_md(why)}: {n:,}" for why, n in evaluation.counts.excluded.items()]
     return _section(
-        "Evaluation data", _bullets([counted(evaluation.counts), *lines, *(excluded or ["no image was left out"])])
+        "Evaluation data",
+        _bullets([cohort_counts(evaluation.counts), *lines, *(excluded or ["no image was left out"])]),
     )
 
 
@@ -169,8 +170,8 @@ def _shortcuts(answer: Answer, image_evidence: ImageEvidence) -> list[str]:
     audit = image_evidence.shortcuts
     if audit is None:
         return [_answer(answer)]
-    told = [*audit.reasons, *(f"could not be tested: {caution}" for caution in audit.cautions)]
-    return [f"**{_md(audit.line)}.**", _bullets(map(_md, told)), _table(confounders_table(audit))]
+    reasons = [*audit.reasons, *(f"could not be tested: {caution}" for caution in audit.cautions)]
+    return [f"**{_md(audit.line)}.**", _bullets(map(_md, reasons)), _table(confounders_table(audit))]
 
 
 def _answer(answer: Answer) -> str:

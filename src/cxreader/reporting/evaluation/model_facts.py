@@ -1,4 +1,4 @@
-"""What is told of a model itself, in words: from its artifact, for the model card."""
+"""What a model is and how it was made, in words: from its artifact, for the model card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FACTS: dict[str, tuple[str, ...]] = {
 
 def facts_of(artifact: Artifact) -> dict[str, str]:
     """The facts of an artifact by the names of FACTS; a fact that its provenance does not hold is left out."""
-    entry, spec, told = model_entry(artifact.model), artifact.spec, artifact.provenance
+    entry, spec, provenance = model_entry(artifact.model), artifact.spec, artifact.provenance
     found = {
         "Network": f"{artifact.model} ({entry.reference}), dropout {artifact.dropout:g}",
         "Version": f"artifact {artifact.id}, weights sha256 {artifact.weights_sha256[:12]}",
@@ -27,14 +27,16 @@ def facts_of(artifact: Artifact) -> dict[str, str]:
         "Pretrained weights": artifact.transfer,
         "Licence of the weights": _licence(artifact),
         "Calibration": _calibration(artifact.calibration),
-        "Made with": _made_with(told),
-        "Source": _at(told, "data", "name"),
-        "Images (normal, abnormal)": _counts(_at(told, "counts")),
+        "Made with": _made_with(provenance),
+        "Source": _at(provenance, "data", "name"),
+        "Images (normal, abnormal)": _counts(_at(provenance, "counts")),
         "Patients": _patients(artifact),
-        "Split": _joined(_at(told, "split", "kind"), _at(told, "split", "digest", cut=12), between=", digest "),
-        "Phases": _phases(_at(told, "phases")),
-        "Settings": _settings(told),
-        "Machine": _at(told, "machine"),
+        "Split": _joined(
+            _at(provenance, "split", "kind"), _at(provenance, "split", "digest", cut=12), between=", digest "
+        ),
+        "Phases": _phases(_at(provenance, "phases")),
+        "Settings": _settings(provenance),
+        "Machine": _at(provenance, "machine"),
     }
     return {name: str(value) for name, value in found.items() if value}
 
@@ -51,7 +53,7 @@ def _licence(artifact: Artifact) -> str:
 
 
 def _at(values: Any, *names: str, cut: int | None = None) -> Any:
-    """What stands under these names, None where one is missing."""
+    """The value at a path of names in nested mappings, None where one is missing; a text of at most `cut` characters."""
     for name in names:
         values = values.get(name) if isinstance(values, Mapping) else None
     return values[:cut] if cut is not None and isinstance(values, str) else values
@@ -88,8 +90,8 @@ def _phases(phases: Any) -> str:
     return ", then ".join(f"{_at(phase, 'name')} (best epoch {_at(phase, 'best_epoch')})" for phase in phases)
 
 
-def _settings(told: Mapping[str, Any]) -> str:
-    training, seed = _at(told, "config", "training"), _at(told, "seed")
+def _settings(provenance: Mapping[str, Any]) -> str:
+    training, seed = _at(provenance, "config", "training"), _at(provenance, "seed")
     if not isinstance(training, Mapping):
         return ""
     names = ("optimizer", "batch_size", "monitor", "class_weights", "label_smoothing")
@@ -97,6 +99,6 @@ def _settings(told: Mapping[str, Any]) -> str:
     return ", ".join([*words, *([] if seed is None else [f"seed {seed}"])])
 
 
-def _made_with(told: Mapping[str, Any]) -> str:
-    revision, made = _at(told, "git_revision"), _at(told, "versions", "cxreader")
+def _made_with(provenance: Mapping[str, Any]) -> str:
+    revision, made = _at(provenance, "git_revision"), _at(provenance, "versions", "cxreader")
     return _joined(f"cxreader {made}" if made else "", revision, between=", revision ")

@@ -1,24 +1,24 @@
-"""Pages for people: one self-contained file each, that loads nothing and prints on A4."""
+"""The page of an evaluation and that of the demonstration: one self-contained file each, that loads nothing and prints on A4."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.records import Decision, Label
-from cxreader.reporting.evaluation.figures import Picture, evaluation_figures, to_data_uri
+from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.sections import sections
-from cxreader.reporting.evaluation.tables import MEANINGS, rests_on
+from cxreader.reporting.pages import environment, format_duration
+from cxreader.reporting.style import Picture, to_data_uri
+from cxreader.reporting.tables import format_count, format_estimate, tile
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 _FIGURE_TITLES = {
@@ -27,6 +27,7 @@ _FIGURE_TITLES = {
     "confusion": "Decisions at the operating point",
     "probabilities": "Where the probabilities lie",
 }
+_TILES = {"auc": "AUC", "recall": "Sensitivity", "specificity": "Specificity"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,9 @@ class ReadingPanel:
 
     @property
     def outcome(self) -> str:
-        """Found, Left alone, Missed or False alarm."""
+        """Found, True negative, Missed or False alarm."""
         if self.truth == self.decision:
-            return "Found" if self.truth == "abnormal" else "Left alone"
+            return "Found" if self.truth == "abnormal" else "True negative"
         return "Missed" if self.truth == "abnormal" else "False alarm"
 
 
@@ -68,16 +69,18 @@ def verdict(evaluation: Evaluation, patient: str = "patient") -> str:
     `patient` is what to call one of them.
     """
     auc, counts = evaluation.metrics["auc"], evaluation.counts
-    who = f"images of unknown {patient}s" if counts.patients is None else _count(counts.patients, patient)
-    return f"AUC {_two(auc)} on {who}: {counts.abnormal:,} abnormal, {counts.normal:,} normal images"
+    who = f"images of unknown {patient}s" if counts.patients is None else format_count(counts.patients, patient)
+    return (
+        f"AUC {format_estimate(auc, why=False)} on {who}: {counts.abnormal:,} abnormal, {counts.normal:,} normal images"
+    )
 
 
 def decision_line(evaluation: Evaluation) -> str:
     """One line: what happens at the operating point."""
-    point, found, alone = (evaluation.operating_point, evaluation.metrics["recall"], evaluation.metrics["specificity"])
+    point, metrics = evaluation.operating_point, evaluation.metrics
     return (
-        f"Called abnormal from a probability of {point.threshold:.2f} on, it finds {_share(found)} of the abnormal "
-        f"images and leaves {_share(alone)} of the normal ones alone."
+        f"Called abnormal from a probability of {point.threshold:.2f} on, it finds {_share(metrics['recall'])} of the "
+        f"abnormal images and calls {_share(metrics['specificity'])} of the normal ones normal."
     )
 
 
@@ -94,7 +97,7 @@ def render_evaluation(
     which draws them when left out.
     """
     drawn = evaluation_figures(evaluation, image_evidence) if figures is None else figures
-    page = _environment().get_template("evaluation.html.jinja")
+    page = environment().get_template("evaluation.html.jinja")
     return page.render(
         title=title,
         evaluation=evaluation,
@@ -121,76 +124,33 @@ def render_demo(
 
     `summary` tells in words what was trained (network, images, epochs); `timings` gives seconds by step.
     """
-    page = _environment().get_template("demo.html.jinja")
+    page = environment().get_template("demo.html.jinja")
     cards = [
         {"panel": p, "image": to_data_uri(p.image), "overlay": to_data_uri(p.overlay), "right": p.truth == p.decision}
         for p in readings
     ]
-    steps = {name: _duration(seconds) for name, seconds in timings.items()}
+    drawn = evaluation_figures(evaluation) if figures is None else figures
+    alternatives = _alternatives(evaluation)
+    steps = {name: format_duration(seconds) for name, seconds in timings.items()}
     return page.render(
         title=title,
         cards=cards,
         summary=summary,
         timings=steps,
-        total=_duration(sum(timings.values())),
+        total=format_duration(sum(timings.values())),
         next_steps=next_steps,
-        **_evidence(evaluation, figures, "phantom patient"),
+        evaluation=evaluation,
+        provenance=evaluation.provenance,
+        verdict=verdict(evaluation, "phantom patient"),
+        decision_line=decision_line(evaluation),
+        tiles=[tile(name, evaluation.metrics[key], 2) for key, name in _TILES.items()],
+        figures=[
+            {"title": title, "uri": to_data_uri(drawn[name]), "alt": alternatives[name]}
+            for name, title in _FIGURE_TITLES.items()
+            if name in drawn
+        ],
+        **sections(evaluation, NO_IMAGE_EVIDENCE),
     )
-
-
-def _environment() -> Environment:
-    """Templates come with the package; everything put into them is escaped, and a forgotten name is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("cxreader.reporting", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _evidence(evaluation: Evaluation, figures: Mapping[str, Figure] | None, patient: str = "patient") -> dict[str, Any]:
-    """What the demonstration shows of an evaluation, in words and pictures."""
-    drawn = evaluation_figures(evaluation) if figures is None else figures
-    alternatives = _alternatives(evaluation)
-    methods = dict.fromkeys(e.method for e in evaluation.metrics.values())
-    return {
-        "evaluation": evaluation,
-        "provenance": evaluation.provenance,
-        "verdict": verdict(evaluation, patient),
-        "decision_line": decision_line(evaluation),
-        "tiles": [_tile(evaluation.metrics[k], name) for k, name in _TILES.items()],
-        "rows": [
-            _row(METRIC_TITLES[k], MEANINGS[k], e, rests_on(k, evaluation)) for k, e in evaluation.metrics.items()
-        ],
-        "comparisons": _comparison_rows(evaluation),
-        "methods": "; or ".join(methods),
-        "figures": [
-            {"title": _FIGURE_TITLES[name], "uri": to_data_uri(f), "alt": alternatives.get(name, name)}
-            for name, f in drawn.items()
-            if name in _FIGURE_TITLES
-        ],
-    }
-
-
-_TILES = {"auc": "AUC", "recall": "Sensitivity", "specificity": "Specificity"}
-
-
-def _tile(estimate: Estimate, name: str) -> dict[str, str]:
-    value = "undefined" if np.isnan(estimate.value) else f"{estimate.value:.2f}"
-    words = _interval_words(estimate, digits=2)
-    return {"name": name, "value": value, "interval": words if np.isnan(estimate.low) else f"95 % interval {words}"}
-
-
-def _row(name: str, meaning: str, estimate: Estimate, rests_on: str) -> dict[str, str]:
-    value = "undefined" if np.isnan(estimate.value) else f"{estimate.value:.3f}"
-    interval = _interval_words(estimate, digits=3)
-    return {"name": name, "meaning": meaning, "value": value, "interval": interval, "rests_on": rests_on}
-
-
-def _comparison_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """Each baseline's AUC, and what the model gains over it."""
-    both = f"{evaluation.counts.abnormal:,} abnormal, {evaluation.counts.normal:,} normal"
-    rows = [_row(name, "AUC of this baseline on the same images", e, both) for name, e in evaluation.baselines.items()]
-    gain = "paired difference on the same patients; above 0 the model is better"
-    return rows + [_row(name.replace("auc", "AUC", 1), gain, e, both) for name, e in evaluation.comparisons.items()]
 
 
 def _alternatives(evaluation: Evaluation) -> dict[str, str]:
@@ -200,34 +160,11 @@ def _alternatives(evaluation: Evaluation) -> dict[str, str]:
         "roc": f"ROC curve with its 95 % band. AUC {m['auc']}.",
         "precision_recall": f"Precision-recall curve with its 95 % band. Average precision {m['average_precision']}.",
         "confusion": f"{c['tp']} abnormal images found, {c['fn']} missed; "
-        f"{c['fp']} false alarms, {c['tn']} normal images left alone.",
+        f"{c['fp']} false alarms, {c['tn']} true negatives.",
         "probabilities": "Histogram of calibrated probabilities, abnormal and normal images apart, and the "
         f"threshold {evaluation.operating_point.threshold:.3f}.",
     }
 
 
-def _interval_words(estimate: Estimate, digits: int) -> str:
-    if np.isnan(estimate.value) or np.isnan(estimate.low):
-        return estimate.reason or ""
-    joint = "-" if estimate.low >= 0 else " to "
-    return f"{estimate.low:.{digits}f}{joint}{estimate.high:.{digits}f}"
-
-
-def _two(estimate: Estimate) -> str:
-    if np.isnan(estimate.value):
-        return f"undefined ({estimate.reason})"
-    words = "no interval" if np.isnan(estimate.low) else _interval_words(estimate, digits=2)
-    return f"{estimate.value:.2f} ({words})"
-
-
 def _share(estimate: Estimate) -> str:
     return "an undefined share" if np.isnan(estimate.value) else f"{100 * estimate.value:.0f}\u00a0%"
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s" if seconds < 10 else f"{rest} s"

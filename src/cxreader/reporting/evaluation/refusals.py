@@ -6,7 +6,7 @@ import numpy as np
 
 from cxreader.evaluation.decisions.refusals import WHO, Refusals
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.tables import Cell, Row, Table, methods_of, on, share_words
+from cxreader.reporting.tables import Cell, Row, Table, estimate_counts, format_share, methods_of
 
 WHAT = (
     "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
@@ -17,17 +17,17 @@ WHAT = (
 def refusals_table(found: Refusals) -> Table:
     """The share refused of all, of normal and of abnormal images."""
     rows = tuple(
-        Row(WHO[name], (Cell(percent(share), (in_percent(share),)),), (on(share),))
+        Row(WHO[name], (Cell(percent(share), (in_percent(share),)),), (estimate_counts(share),))
         for name, share in found.shares.items()
     )
-    return Table(("Of", "Refused"), rows, f"95 % intervals: {methods_of(found.shares)}.")
+    return Table(("Of", "Refused"), rows, f"95 % intervals: {methods_of(found.shares.values())}.")
 
 
 def refusal_words(found: Refusals) -> str:
     """What a refusal is, the rate the artifact states, and the reasons met here with their counts."""
     stated = "The artifact holds no rule fitted on its training images: headers and pictures alone were asked."
     if found.stated is not None:
-        stated = f"The artifact states {share_words(found.stated)} for each of its checks, on images like its own."
+        stated = f"The artifact states {format_share(found.stated)} for each of its checks, on images like its own."
     why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
     return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
 

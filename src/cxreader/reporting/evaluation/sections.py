@@ -20,10 +20,8 @@ from cxreader.reporting.evaluation.comparison_tables import (
     sanity_table,
     triage_table,
 )
-from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
-from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
-from cxreader.reporting.evaluation.tables import (
+from cxreader.reporting.evaluation.performance_tables import (
     bins_table,
     calibration_table,
     conformal_table,
@@ -31,7 +29,8 @@ from cxreader.reporting.evaluation.tables import (
     subgroup_table,
     sure_table,
 )
-from cxreader.reporting.tables import share_words, told
+from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
+from cxreader.reporting.tables import DIMENSION_TITLES, format_estimate, format_share
 
 if TYPE_CHECKING:
     from cxreader.evaluation.comparison.second_reading import Contradiction
@@ -87,7 +86,7 @@ def _of_images(image_evidence: ImageEvidence) -> dict[str, Any]:
     audit, located, sanity = image_evidence.shortcuts, image_evidence.localisation, image_evidence.sanity
     return {
         "audit": audit,
-        "rivals": None if audit is None else confounders_table(audit),
+        "confounders": None if audit is None else confounders_table(audit),
         "localisation": None if located is None else localisation_table(located),
         "localisation_words": "" if located is None else located.statement(),
         "pointing_words": "" if located is None else located.statement("pointing"),
@@ -98,7 +97,7 @@ def _of_images(image_evidence: ImageEvidence) -> dict[str, Any]:
 
 def decision_words(curve: DecisionCurve) -> str:
     """One or two sentences: at which thresholds the model is worth following, as far as the band shows it."""
-    where = f"{share_words(curve.prevalence)} abnormal, {'as stated' if curve.deployed else 'as in this sample'}"
+    where = f"{format_share(curve.prevalence)} abnormal, {'as stated' if curve.deployed else 'as in this sample'}"
     on = f"{curve.n_positive:,} abnormal, {curve.n_negative:,} normal images; {curve.method}; "
     on += f"pointwise over {len(curve.threshold)} thresholds"
     if np.isnan(curve.net_benefit).all():
@@ -114,17 +113,17 @@ def conformal_words(result: ConformalResult) -> str:
     m = result.measures
     deployed = ""
     if result.referred_deployed is not None and result.prevalence is not None:
-        deployed = f" (were {share_words(result.prevalence)} abnormal: {told(result.referred_deployed)})"
+        deployed = f" (were {format_share(result.prevalence)} abnormal: {format_estimate(result.referred_deployed)})"
     short = [
-        f"{who} {told(m[f'coverage_{who}'])}"
+        f"{who} {format_estimate(m[f'coverage_{who}'])}"
         for who in ("abnormal", "normal")
         if m[f"coverage_{who}"].high < 1 - result.rule.alpha
     ]
     missed = f" The bound is not kept on test: coverage of {' and '.join(short)}." if short else ""
     return (
-        f"Answers normal, abnormal, or refers to a human, with at most {share_words(result.rule.alpha)} errors in each class as "
-        f"its bound. It refers {told(m['referred'])} of the images{deployed}; of the answers given, "
-        f"{told(m['right_when_decided'])} are right.{missed}"
+        f"Answers normal, abnormal, or refers to a human, with at most {format_share(result.rule.alpha)} errors in each class as "
+        f"its bound. It refers {format_estimate(m['referred'])} of the images{deployed}; of the answers given, "
+        f"{format_estimate(m['right_when_decided'])} are right.{missed}"
     )
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isnan
 from typing import TYPE_CHECKING
 
-from cxreader.evaluation.shortcuts.records import BaselineComparison, ShortcutAudit
+from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean, _figure, to_data_uri
-from cxreader.reporting.evaluation.page import _environment
+from cxreader.reporting.evaluation.comparison_tables import confounders_table
+from cxreader.reporting.pages import environment
+from cxreader.reporting.style import (
+    BLUE,
+    CHANCE,
+    DASHED,
+    INK,
+    VERMILION,
+    clean,
+    interval_line,
+    single_axes,
+    to_data_uri,
+)
+from cxreader.reporting.tables import format_estimate, format_value, methods_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,16 +34,15 @@ METHOD = (
 
 def render_shortcuts(audit: ShortcutAudit, *, figure: Figure | None = None) -> str:
     """The audit as one HTML file; `figure` as `draw_confounders` gives it, which is drawn when left out."""
-    page = _environment().get_template("shortcuts.html.jinja")
+    methods = methods_of(r.auc for r in audit.baselines if not isnan(r.auc.value))
+    page = environment().get_template("shortcuts.html.jinja")
     return page.render(
         title="Audit for shortcuts",
         verdict=audit.line,
         audit=audit,
         provenance=audit.provenance,
-        model=f"{number(audit.model)} ({audit.model.interval})",
-        rows=[confounder_cells(confounder, audit) for confounder in (*audit.baselines, *audit.views)],
-        methods="; or ".join(dict.fromkeys(r.auc.method for r in audit.baselines if not isnan(r.auc.value))),
-        method=METHOD,
+        model=format_estimate(audit.model, 3),
+        confounders=confounders_table(audit, f"{METHOD} 95 % intervals: {methods}."),
         picture=to_data_uri(draw_confounders(audit) if figure is None else figure),
     )
 
@@ -45,42 +55,16 @@ def draw_confounders(audit: ShortcutAudit) -> Figure:
         for r in (*audit.baselines, *audit.views)
         if not isnan(r.auc.value)
     ]
-    figure, axes = _figure((7.2, 0.9 + 0.36 * len(rows)))
+    figure, axes = single_axes(7.2, 0.9 + 0.36 * len(rows))
     for at, (_, estimate, colour) in enumerate(rows):
-        if isnan(estimate.value):
-            continue
-        if not isnan(estimate.low):
-            axes.plot(
-                [estimate.low, estimate.high], [at, at], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=3
-            )
-        axes.plot([estimate.value], [at], "o", color=colour, markersize=6, zorder=4)
-        axes.text(1.03, at, number(estimate), va="center", fontsize=9, color=INK)
-    axes.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2.5)), zorder=1)
-    axes.axvline(audit.limits.shortcut_auc, color=VERMILION, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        if not isnan(estimate.value):
+            interval_line(axes, estimate, at, colour, markersize=6)
+        axes.text(1.03, at, format_value(estimate), va="center", fontsize=9, color=INK)
+    axes.axvline(0.5, **CHANCE)
+    axes.axvline(audit.limits.shortcut_auc, color=VERMILION, linewidth=0.9, linestyle=DASHED, zorder=1)
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
     ends = [e.low for _, e, _ in rows if not isnan(e.low)]
     axes.set(xlim=(max(0.0, min([0.4, *ends]) - 0.02), 1.01), ylim=(len(rows) - 0.4, -0.6))
     axes.set_xlabel(f"AUC, 95 % interval (dotted: chance; dashed: {audit.limits.shortcut_auc:.2f})")
-    axes.grid(axis="x", color=FAINT, linewidth=0.6, zorder=0)
-    _clean(axes)
+    clean(axes, grid="x")
     return figure
-
-
-def confounder_cells(confounder: BaselineComparison, audit: ShortcutAudit) -> Mapping[str, str]:
-    """One row of the table, in words: name, what it sees, AUC and gain with their intervals, and what they mean."""
-    tested = not isnan(confounder.auc.value)
-    says = confounder.says(audit.limits)
-    return {
-        "name": confounder.name,
-        "what": confounder.what,
-        "auc": number(confounder.auc) if tested else "-",
-        "interval": confounder.auc.interval if tested else "",
-        "gain": number(confounder.gain) if tested else "-",
-        "gain_interval": confounder.gain.interval if tested else "",
-        "says": f"{says} (the best baseline)" if confounder.name == audit.best else says,
-    }
-
-
-def number(estimate: Estimate) -> str:
-    """Three digits, or `undefined`."""
-    return "undefined" if isnan(estimate.value) else f"{estimate.value:.3f}"

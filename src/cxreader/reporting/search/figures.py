@@ -1,4 +1,4 @@
-"""Figures of a search, in the visual language of `figures`: the best is vermilion, all others blue."""
+"""Figures of a search, the best is vermilion, all others blue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean
+from cxreader.reporting.style import BLUE, DASHED, INK, MUTED, SMALL, VERMILION, clean, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +26,7 @@ def draw_parallel(
 
     Lines that share a level pass it side by side, in the order of their rank; the darker, the better.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1.75 * (len(axes) + 1) + 0.6, 4.2), layout="constrained", facecolor="white")
+    figure = new_figure(1.75 * (len(axes) + 1) + 0.6, 4.2)
     plot = figure.add_subplot()
     scores = [score for _, score in lines]
     low, high = min(scores), max(scores)
@@ -55,8 +53,8 @@ def draw_parallel(
     plot.spines[:].set_visible(False)
     plot.tick_params(axis="x", length=0, labelsize=10, labelcolor=INK)
     better = "lower is better" if lower_is_better else "higher is better"
-    told = f"{len(lines)} configurations, the best in vermilion; {better}; apart on a level only to be seen"
-    plot.set_title(told, fontsize=8.5, color=MUTED, loc="left")
+    legend = f"{len(lines)} configurations, the best in vermilion; {better}; apart on a level only to be seen"
+    plot.set_title(legend, **SMALL, loc="left")
     return figure
 
 
@@ -64,11 +62,9 @@ def draw_effects(
     shares: Sequence[tuple[str, float]], effects: Sequence[tuple[str, float, float, float]], figure_name: str
 ) -> Figure:
     """Above, the share of variance by setting; below, each main effect (name, value, low, high; NaN ends: no interval)."""
-    from matplotlib.figure import Figure
-
     rows = [max(1, len(part)) for part in (shares, effects) if part]
     height = 0.42 * sum(rows) + 0.95 * len(rows)
-    figure = Figure(figsize=(6.4, height), layout="constrained", facecolor="white")
+    figure = new_figure(6.4, height)
     panels = figure.subplots(len(rows), 1, squeeze=False, height_ratios=[n + 0.8 for n in rows])[:, 0].tolist()
     if shares:
         _bars(panels.pop(0), sorted(shares, key=lambda pair: -pair[1]))
@@ -85,12 +81,11 @@ def _bars(axes: Axes, shares: Sequence[tuple[str, float]]) -> None:
     axes.set_yticks(places, [name for name, _ in shares])
     axes.set(xlim=(0, 112), ylim=(len(shares) - 0.45, -0.55), xlabel="Share of the variance among these runs, %")
     axes.set_xticks([0, 25, 50, 75, 100])
-    axes.grid(axis="x", color=FAINT, linewidth=0.6)
-    _clean(axes)
+    clean(axes, grid="x")
 
 
 def _whiskers(axes: Axes, effects: Sequence[tuple[str, float, float, float]], figure_name: str) -> None:
-    axes.axvline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=2)
+    axes.axvline(0, color=INK, linewidth=0.9, linestyle=DASHED, zorder=2)
     for place, (_, value, low, high) in enumerate(effects):
         if math.isfinite(low):
             axes.plot([low, high], [place, place], color=BLUE, linewidth=1.8, zorder=3, solid_capstyle="butt")
@@ -102,8 +97,7 @@ def _whiskers(axes: Axes, effects: Sequence[tuple[str, float, float, float]], fi
         xlabel=f"Change of {figure_name}\n95 % t interval over pairs; an open ring has none",
     )
     axes.margins(x=0.08)
-    axes.grid(axis="x", color=FAINT, linewidth=0.6)
-    _clean(axes)
+    clean(axes, grid="x")
 
 
 def _heights(axis: Axis, values: Sequence[object]) -> list[float]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from cxreader.codec import to_plain
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.figures import to_data_uri
-from cxreader.reporting.evaluation.page import _duration, _environment
+from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.search.figures import draw_effects, draw_parallel
 from cxreader.reporting.search.records import Effect, Judgement, OtherRow, SearchReport, SearchRow
+from cxreader.reporting.style import to_data_uri
+from cxreader.reporting.tables import estimate_counts, tile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +44,9 @@ _ALTERNATIVES = {
 def search_figures(report: SearchReport) -> dict[str, Figure]:
     """The figures by name: parallel, and effects where there is an importance or an effect to draw."""
     names = [(setting, setting_name(setting.key, report)) for setting in report.settings]
-    lines = [([row.values[s.key] for s in report.settings], _figure_of(row, report)) for row in report.rows]
+    lines = [([row.values[s.key] for s in report.settings], _score_of(row, report)) for row in report.rows]
     axes = [
-        (name, [told(s.key, v) for v in s.values] or None, list(s.values) or [s.low, s.high], s.log)
+        (name, [format_setting(s.key, v) for v in s.values] or None, list(s.values) or [s.low, s.high], s.log)
         for s, name in names
     ]
     figures = {
@@ -62,7 +63,7 @@ def render_search(report: SearchReport, *, figures: Mapping[str, Figure] | None 
     """The page as one HTML file; `figures` by the names of `search_figures`, which draws them when left out."""
     drawn = search_figures(report) if figures is None else figures
     return (
-        _environment()
+        environment()
         .get_template("search.html.jinja")
         .render(
             title=f"Search: {report.model}",
@@ -115,7 +116,9 @@ def judged_rows(winner: Judgement | None) -> list[tuple[str, str, str]]:
 def headline(report: SearchReport) -> str:
     """The winner's settings in one line."""
     best = report.rows[0]
-    settings = ", ".join(f"{setting_name(s.key, report)} {told(s.key, best.values[s.key])}" for s in report.settings)
+    settings = ", ".join(
+        f"{setting_name(s.key, report)} {format_setting(s.key, best.values[s.key])}" for s in report.settings
+    )
     return f"{report.model}: {settings}"
 
 
@@ -135,8 +138,8 @@ def setting_name(key: str, report: SearchReport) -> str:
     return f"{name} ({parents.rpartition('.')[2]})" if alike else name
 
 
-def told(key: str, value: object) -> str:
-    """A value in words."""
+def format_setting(key: str, value: object) -> str:
+    """The value of the setting `key` in words."""
     if key.endswith(".learn"):
         return _LEARN.get(str(value), str(value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -144,11 +147,11 @@ def told(key: str, value: object) -> str:
 
 def effect_name(effect: Effect, report: SearchReport) -> str:
     """`learning rate: 0.0003 minus 0.001`."""
-    first, second = (told(effect.key, level) for level in effect.levels)
+    first, second = (format_setting(effect.key, level) for level in effect.levels)
     return f"{setting_name(effect.key, report)}: {second} minus {first}"
 
 
-def _figure_of(row: SearchRow, report: SearchReport) -> float:
+def _score_of(row: SearchRow, report: SearchReport) -> float:
     return row.score if report.monitor != "accuracy" else row.tune_accuracy
 
 
@@ -173,16 +176,8 @@ def _judged(winner: Judgement) -> list[dict[str, str]]:
     return [_tile(name, estimate) for name, estimate in named.items()]
 
 
-def _tile(name: str, e: Estimate) -> dict[str, str]:
-    value = "undefined" if np.isnan(e.value) else f"{e.value:.3f}"
-    return {"name": name, "value": value, "interval": _interval(e)}
-
-
-def _interval(e: Estimate) -> str:
-    """The interval with the counts it rests on, or why there is none."""
-    patients = "patients unknown" if e.n_patients is None else f"{e.n_patients:,} patients"
-    counts = f"{e.n_positive:,} abnormal, {e.n_negative:,} normal images, {patients}"
-    return f"{e.interval}; {counts}" if np.isnan(e.low) else f"95 % interval {e.interval}; {counts}"
+def _tile(name: str, estimate: Estimate) -> dict[str, str]:
+    return tile(name, estimate, basis=estimate_counts(estimate))
 
 
 def _cells(row: SearchRow, report: SearchReport) -> dict[str, Any]:
@@ -191,19 +186,19 @@ def _cells(row: SearchRow, report: SearchReport) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "number": row.number,
-        "settings": [told(s.key, row.values[s.key]) for s in report.settings],
+        "settings": [format_setting(s.key, row.values[s.key]) for s in report.settings],
         "score": f"{row.score:.4f}",
         "accuracy": f"{row.tune_accuracy:.3f}",
         "right": f"{round(row.tune_accuracy * images):,}/{images:,}",
         "loss": "not known" if row.tune_loss is None else f"{row.tune_loss:.3f}",
         "epochs": f"{row.best_epoch} of {row.epochs}",
-        "time": _duration(row.seconds),
+        "time": format_duration(row.seconds),
         "memory": _memory(row.peak_memory) + ("" if row.gpu_memory is None else f", GPU {_memory(row.gpu_memory)}"),
     }
 
 
 def _other_cells(row: OtherRow, report: SearchReport) -> dict[str, Any]:
-    settings = [told(s.key, row.values[s.key]) for s in report.settings]
+    settings = [format_setting(s.key, row.values[s.key]) for s in report.settings]
     return {"number": row.number, "settings": settings, "state": row.state, "reason": row.reason}
 
 
@@ -232,8 +227,8 @@ def _cost(report: SearchReport) -> dict[str, str]:
     epochs = [row.epochs for row in report.rows]
     return {
         "Trials": f"{len(seconds):,}",
-        "Time in epochs, all trials": _duration(sum(seconds)),
-        "Time of a trial": f"{_duration(min(seconds))} to {_duration(max(seconds))}",
+        "Time in epochs, all trials": format_duration(sum(seconds)),
+        "Time of a trial": f"{format_duration(min(seconds))} to {format_duration(max(seconds))}",
         "Epochs of a complete trial": f"{min(epochs)} to {max(epochs)}, {sum(epochs):,} in all",
         "Peak memory of a process": f"{_memory(lowest)} to {_memory(highest)}, with what it held from earlier trials",
     }

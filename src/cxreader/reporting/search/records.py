@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.reporting.tables import format_patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,8 @@ class TunePart:
     patients: int | None
 
     def __str__(self) -> str:
-        patients = "patients unknown" if self.patients is None else f"{self.patients:,} patients"
-        return (
-            f"{self.normal + self.abnormal:,} images ({self.abnormal:,} abnormal, {self.normal:,} normal; {patients})"
-        )
+        labels = f"{self.abnormal:,} abnormal, {self.normal:,} normal"
+        return f"{self.normal + self.abnormal:,} images ({labels}; {format_patients(self.patients)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxreader.evaluation.comparison.records import Comparison, MeanCurve
-from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.figures import _CHANCE, BLUE, FAINT, INK, MUTED, VERMILION, _clean, _square
 from cxreader.reporting.study.panels import draw_panels
 from cxreader.reporting.study.records import StudyReport
 from cxreader.reporting.study.training import WIDTH, draw_training, small_multiples, wrapped
+from cxreader.reporting.style import (
+    BLUE,
+    CHANCE,
+    INK,
+    LEGEND,
+    MUTED,
+    VERMILION,
+    clean,
+    interval_line,
+    outcome_patch,
+    single_axes,
+    unit_square,
+    without_frame,
+)
+from cxreader.reporting.tables import estimate_counts, format_estimate, format_interval, format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,31 +64,25 @@ def study_figures(report: StudyReport) -> dict[str, Figure]:
 
 def draw_auc(report: StudyReport) -> Figure:
     """AUC of every network with its interval, each training as a tick, and the study's own number as a diamond."""
-    from matplotlib.figure import Figure
-
     rows = report.pairs
-    figure = Figure(figsize=(WIDTH, 0.42 * len(rows) + 1.15), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    axes.axvline(0.5, **_CHANCE)
+    figure, axes = single_axes(WIDTH, 0.42 * len(rows) + 1.15)
+    axes.axvline(0.5, **CHANCE)
     ends = [0.5]
     for y, (row, result) in enumerate(rows):
         auc, seeds = result.metrics["auc"], [v for v in result.by_seed["auc"] if not np.isnan(v)]
-        if not np.isnan(auc.low):
-            axes.plot([auc.low, auc.high], [y, y], color=BLUE, linewidth=2.2, solid_capstyle="butt", zorder=2)
+        interval_line(axes, auc, y, BLUE, markersize=6.5)
         axes.plot(seeds, [y + 0.27] * len(seeds), "|", color=INK, markersize=6, zorder=3, gid="trainings")
-        axes.plot([auc.value], [y], "o", color=BLUE, markersize=6.5, zorder=4)
         published = row.published.auc if row.published else None
         if published is not None:
             ring: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": MUTED, "markersize": 6.5}
             axes.plot([published], [y], "D", **ring, zorder=3, gid="published")
         ends += [v for v in (auc.low, auc.high, *seeds, published) if v is not None and not np.isnan(v)]
         inside = axes.get_yaxis_transform()
-        axes.text(1.015, y, _told(auc), transform=inside, va="center", fontsize=10, color=INK)
+        axes.text(1.015, y, format_estimate(auc, 3, why=False), transform=inside, va="center", fontsize=10, color=INK)
     axes.set_yticks(range(len(rows)), [row.name for row, _ in rows])
     room = 0.03 * (max(ends) - min(ends)) + 0.005
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(min(ends) - room, max(ends) + room), xlabel="AUC on the test part")
-    axes.grid(axis="x", color=FAINT, linewidth=0.6)
-    _clean(axes)
+    clean(axes, grid="x")
     axes.tick_params(axis="y", labelsize=10, length=0)
     _forest_legend(axes, report.comparison.by_whom)
     return figure
@@ -90,16 +97,16 @@ def _forest_legend(axes: Axes, by_whom: str) -> None:
         Line2D(
             [], [], color=MUTED, marker="D", markerfacecolor="white", linestyle="none", label="the study's, on its data"
         ),
-        Line2D([], [], **{k: v for k, v in _CHANCE.items() if k != "zorder"}, label="chance"),
+        Line2D([], [], **{k: v for k, v in CHANCE.items() if k != "zorder"}, label="chance"),
     ]
-    style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False, "ncols": 4, "handlelength": 1.8}
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), borderaxespad=0, **style)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0}
+    axes.legend(handles=handles, ncols=4, handlelength=1.8, **place, **LEGEND)
 
 
 def draw_roc_curves(comparison: Comparison) -> Figure:
     """The mean ROC curve of every network with its pointwise 95 % band, AUC beside the name."""
-    figure, axes = _square("False positive rate (1 - specificity)", "Sensitivity", below=_below(comparison))
-    axes.plot([0, 1], [0, 1], **_CHANCE, label="chance")
+    figure, axes = unit_square("False positive rate (1 - specificity)", "Sensitivity", below=_below(comparison))
+    axes.plot([0, 1], [0, 1], **CHANCE, label="chance")
     _curves(axes, comparison, [row.roc for row in comparison.rows], "auc", origin=(0.0, 0.0))
     _title(axes, "ROC curves", comparison)
     return figure
@@ -107,10 +114,12 @@ def draw_roc_curves(comparison: Comparison) -> Figure:
 
 def draw_precision_recall_curves(comparison: Comparison) -> Figure:
     """The mean precision-recall curve of every network with its band, average precision beside the name."""
-    figure, axes = _square("Recall (sensitivity)", "Precision (positive predictive value)", below=_below(comparison))
+    figure, axes = unit_square(
+        "Recall (sensitivity)", "Precision (positive predictive value)", below=_below(comparison)
+    )
     counts = comparison.rows[0].metrics["accuracy"]
     share = counts.n_positive / max(1, counts.n_positive + counts.n_negative)
-    axes.axhline(share, **_CHANCE, label=f"chance: prevalence {share:.2f}")
+    axes.axhline(share, **CHANCE, label=f"chance: prevalence {share:.2f}")
     _curves(axes, comparison, [row.precision_recall for row in comparison.rows], "average_precision")
     _title(axes, "Precision-recall curves", comparison)
     return figure
@@ -130,7 +139,7 @@ def _curves(
 ) -> None:
     for i, (row, curve) in enumerate(zip(comparison.rows, curves, strict=True)):
         style: dict[str, Any] = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": _STYLES[i % len(_STYLES)]}
-        label = f"{row.name}: {_told(row.metrics[metric])}"
+        label = f"{row.name}: {format_estimate(row.metrics[metric], 3, why=False)}"
         x, y = curve.grid, curve.mean
         if np.isnan(y).all():
             axes.plot([], [], **style, label=label)
@@ -140,7 +149,7 @@ def _curves(
         axes.fill_between(curve.grid, curve.low, curve.high, color=style["color"], alpha=0.09, linewidth=0, zorder=2)
         axes.plot(x, y, linewidth=1.7, zorder=3, **style, label=label)
     below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.13, -0.125), "borderaxespad": 0}
-    axes.legend(fontsize=8, labelcolor=INK, frameon=False, handlelength=3.2, labelspacing=0.4, **below)
+    axes.legend(**LEGEND | {"fontsize": 8}, handlelength=3.2, labelspacing=0.4, **below)
 
 
 def _title(axes: Axes, name: str, comparison: Comparison) -> None:
@@ -151,17 +160,8 @@ def _title(axes: Axes, name: str, comparison: Comparison) -> None:
 
 
 def counts_of(comparison: Comparison) -> str:
-    """On whom every number rests, in words."""
-    e = comparison.rows[0].metrics["accuracy"]
-    patients = "patients unknown" if e.n_patients is None else f"{e.n_patients:,} patients"
-    return f"{e.n_positive:,} abnormal, {e.n_negative:,} normal images, {patients}"
-
-
-def _told(estimate: Estimate) -> str:
-    if np.isnan(estimate.value):
-        return f"undefined ({estimate.reason})"
-    interval = "no interval" if np.isnan(estimate.low) else estimate.interval
-    return f"{estimate.value:.3f} ({interval})"
+    """On how many images and patients every number rests."""
+    return estimate_counts(comparison.rows[0].metrics["accuracy"])
 
 
 def draw_confusions(comparison: Comparison) -> Figure:
@@ -182,45 +182,36 @@ def draw_confusions(comparison: Comparison) -> Figure:
 
 
 def _cell(axes: Axes, line: int, column: int, name: str, outcomes: Sequence[tuple[int, int]]) -> None:
-    """One outcome over the trainings; blue is right, vermilion wrong, the darker the larger its share of the row."""
-    from matplotlib.patches import Rectangle
-
+    """One outcome over the trainings, each (count, images of the row): their mean share, and every count."""
     counts, total = [count for count, _ in outcomes], outcomes[0][1]
     share = float(np.mean(counts)) / total if total else 0.0
-    colour = BLUE if name in ("tp", "tn") else VERMILION
-    axes.add_patch(Rectangle((column, line), 0.97, 0.97, facecolor=colour, alpha=0.08 + 0.5 * share, linewidth=0))
-    told = " / ".join(f"{c:,}" for c in counts) if len(counts) <= 3 else f"{min(counts):,}-{max(counts):,}"
-    texts = ((0.42, f"{100 * share:.0f} %" if total else "none", 13), (0.74, told, 7 if len(told) > 13 else 8))
+    outcome_patch(axes, line, column, name, share)
+    each = " / ".join(f"{c:,}" for c in counts) if len(counts) <= 3 else f"{min(counts):,}-{max(counts):,}"
+    texts = ((0.42, f"{100 * share:.0f} %" if total else "none", 13), (0.74, each, 7 if len(each) > 13 else 8))
     for y, text, size in texts:
         axes.text(column + 0.485, line + y, text, ha="center", va="center", fontsize=size, color=INK)
 
 
 def draw_kappa(comparison: Comparison) -> Figure:
     """Cohen's kappa of every two networks, with its interval."""
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     names = [row.name for row in comparison.rows]
     n = len(names)
-    figure = Figure(figsize=(2.7 + 0.95 * n, 0.75 + 0.62 * n), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
+    figure, axes = single_axes(2.7 + 0.95 * n, 0.75 + 0.62 * n)
     for pair in comparison.agreements:
         i, j = names.index(pair.first), names.index(pair.second)
         value = pair.kappa.value
         depth = 0.0 if np.isnan(value) else float(np.clip(value, 0, 1))
         axes.add_patch(Rectangle((i, j), 0.96, 0.94, facecolor=BLUE, alpha=0.05 + 0.55 * depth, linewidth=0))
-        centre, interval = i + 0.48, "no interval" if np.isnan(pair.kappa.low) else pair.kappa.interval
-        axes.text(
-            centre, j + 0.36, "undefined" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", fontsize=11
-        )
-        axes.text(
-            centre, j + 0.7, interval.replace(" to ", " to\n", 1), ha="center", va="center", fontsize=6.5, color=INK
-        )
+        interval = "" if np.isnan(value) else format_interval(pair.kappa, why=False).replace(" to ", " to\n", 1)
+        inside: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
+        axes.text(i + 0.48, j + 0.36, format_value(pair.kappa, 2), fontsize=11, **inside)
+        axes.text(i + 0.48, j + 0.7, interval, fontsize=6.5, **inside)
     for i in range(n):
         axes.text(i + 0.48, i + 0.5, f"{i + 1}", ha="center", va="center", fontsize=10, color=MUTED)
     axes.set(xlim=(0, n), ylim=(n, 0))
+    without_frame(axes)
     axes.set_yticks(np.arange(n) + 0.48, [f"{name}  {i + 1}" for i, name in enumerate(names)])
-    axes.set_xticks([])
-    axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=INK)
     return figure

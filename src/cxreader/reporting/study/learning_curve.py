@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean
+from cxreader.reporting.style import BLUE, DASHED, LEGEND, SMALL, VERMILION, clean, single_axes
+from cxreader.reporting.tables import format_estimate, format_patients
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ INTERVALS = (
 _TITLES = {"scratch": "none", "pretrained": "pretrained"}
 _LEGEND = {"scratch": "from scratch", "pretrained": "pretrained"}
 _STYLES: dict[Arm, dict[str, Any]] = {
-    "scratch": {"color": VERMILION, "marker": "s", "linestyle": (0, (4, 2)), "markerfacecolor": "white"},
+    "scratch": {"color": VERMILION, "marker": "s", "linestyle": DASHED, "markerfacecolor": "white"},
     "pretrained": {"color": BLUE, "marker": "o", "linestyle": "-"},
 }
 
@@ -105,17 +106,17 @@ def table_rows(results: Sequence[ShareResult]) -> Iterator[tuple[str, ...]]:
                 f"{result.normal:,} + {result.abnormal:,}" if first else "",
                 f"{result.epochs}" if first else "",
                 _TITLES[arm],
-                _cell(found.auc),
+                format_estimate(found.auc, 3),
                 _span(found.auc_by_seed),
-                _cell(found.accuracy),
-                "" if first else _cell(result.auc_gain),
+                format_estimate(found.accuracy, 3),
+                "" if first else format_estimate(result.auc_gain, 3),
             )
 
 
 def counts(estimate: Estimate) -> str:
-    """What the numbers rest on: the test images of each class and their patients."""
-    patients = "patients unknown" if estimate.n_patients is None else f"{estimate.n_patients:,} patients"
-    return f"{estimate.n_positive:,} abnormal and {estimate.n_negative:,} normal test images, {patients}"
+    """On how many test images of each class and patients an estimate rests."""
+    images = f"{estimate.n_positive:,} abnormal and {estimate.n_negative:,} normal test images"
+    return f"{images}, {format_patients(estimate.n_patients)}"
 
 
 def markdown(results: Sequence[ShareResult], title: str, notes: Sequence[str]) -> str:
@@ -127,11 +128,9 @@ def markdown(results: Sequence[ShareResult], title: str, notes: Sequence[str]) -
 
 def draw_learning_curve(results: Sequence[ShareResult]) -> Figure:
     """Test AUC against the number of training patients (logarithmic): a line an arm, its intervals, a dot a seed."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    figure = Figure(figsize=(5.6, 4.3), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
+    figure, axes = single_axes(5.6, 4.3)
     axes.set_xscale("log")
     for arm, aside in zip(ARMS, (0.965, 1.035), strict=True):  # side by side, so that no bar hides another
         _line(axes, arm, [aside * result.patients for result in results], [result.arms[arm] for result in results])
@@ -142,12 +141,11 @@ def draw_learning_curve(results: Sequence[ShareResult]) -> Figure:
     axes.set_xlim(places[0] / 1.4, places[-1] * 1.4)
     known = results[0].auc_gain.n_patients is not None
     axes.set(xlabel="Training patients" if known else "Training images (no patient known)", ylabel="Test AUC")
-    axes.grid(color=FAINT, linewidth=0.6, zorder=0)
-    _clean(axes)
+    clean(axes, grid="both")
     seeds = len(results[0].arms[ARMS[0]].auc_by_seed)
     rests = f"Mean of {seeds} {'seed' if seeds == 1 else 'seeds'} with 95 % interval; dots: single seeds"
-    axes.set_title(f"{rests}\n{counts(results[0].auc_gain)}", fontsize=8.5, color=MUTED, loc="left")
-    axes.legend(fontsize=8.5, labelcolor=INK, frameon=False, loc="lower right")
+    axes.set_title(f"{rests}\n{counts(results[0].auc_gain)}", **SMALL, loc="left")
+    axes.legend(**LEGEND, loc="lower right")
     return figure
 
 
@@ -168,10 +166,6 @@ def _percent(share: float) -> str:
 
 def _unit(estimate: Estimate, count: int) -> str:
     return f"{count:,}" if estimate.n_patients is not None else f"{count:,} images, no patient known"
-
-
-def _cell(estimate: Estimate) -> str:
-    return "undefined" if np.isnan(estimate.value) else f"{estimate.value:.3f} ({estimate.interval})"
 
 
 def _span(values: Sequence[float]) -> str:

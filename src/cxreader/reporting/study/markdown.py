@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from cxreader.evaluation.comparison.records import RowResult
 from cxreader.reporting.study.figures import counts_of
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_TITLE
 from cxreader.reporting.study.records import StudyReport, StudyRow
+from cxreader.reporting.tables import format_estimate, format_spread
 
 _METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 
@@ -49,19 +50,19 @@ def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:
     if row.published is not None:
         published = f"{row.published.words('accuracy')}, {row.published.words('auc')}"
     metrics = (_cell(result, metric) for metric in _METRICS)
-    return (row.name, row.weights, f"{np.mean(tune):.3f} {_spread(tune)}, {row.n_tune:,} images", *metrics, published)
+    return (
+        row.name,
+        row.weights,
+        f"{np.mean(tune):.3f} {format_spread(tune)}, {row.n_tune:,} images",
+        *metrics,
+        published,
+    )
 
 
 def _cell(result: RowResult, metric: str) -> str:
     estimate = result.metrics[metric]
-    if np.isnan(estimate.value):
-        return f"undefined ({estimate.reason})"
-    return f"{estimate.value:.3f} ({estimate.interval}) {_spread(result.by_seed[metric])}"
-
-
-def _spread(values: Sequence[float]) -> str:
-    known = [value for value in values if not np.isnan(value)]
-    return f"[{min(known):.3f}-{max(known):.3f}]" if known else ""
+    spread = "" if np.isnan(estimate.value) else f" {format_spread(result.by_seed[metric])}"
+    return f"{format_estimate(estimate, 3)}{spread}"
 
 
 def _line(cells: Iterable[str]) -> str:

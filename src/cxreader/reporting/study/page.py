@@ -9,18 +9,25 @@ import numpy as np
 
 from cxreader.evaluation.comparison.records import Difference, RowResult
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.evaluation.statistics.metrics import METRIC_TITLES
-from cxreader.reporting.evaluation.figures import to_data_uri
-from cxreader.reporting.evaluation.page import _duration, _environment
+from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.study.figures import counts_of, study_figures
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_NOTE, STUDY_TITLE, PublishedRow
 from cxreader.reporting.study.records import Cohort, Grid, StudyPanel, StudyReport, StudyRow, Value
+from cxreader.reporting.style import to_data_uri
+from cxreader.reporting.tables import (
+    format_estimate,
+    format_interval,
+    format_spread,
+    format_value,
+    methods_of,
+    short_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TABLE = ("accuracy", "precision", "recall", "f1", "auc")
-_TITLES = {"tune_accuracy": "Best tune accuracy"} | {m: METRIC_TITLES[m].split(" (")[0] for m in _TABLE}
+_TITLES = {"tune_accuracy": "Best tune accuracy"} | {m: short_title(m) for m in _TABLE}
 _TITLES["accuracy"] = "Test accuracy"
 
 
@@ -32,7 +39,7 @@ def table_rows(report: StudyReport) -> list[tuple[str, ...]]:
     rows = []
     for row, result in report.pairs:
         tune = sum(training.tune_accuracy for training in row.trainings) / len(row.trainings)
-        test = (f"{e.value:.3f} ({e.interval})" for e in (result.metrics["accuracy"], result.metrics["auc"]))
+        test = (format_estimate(result.metrics[metric], 3) for metric in ("accuracy", "auc"))
         rows.append((row.name, row.weights, f"{tune:.3f}", *test))
     return rows
 
@@ -44,7 +51,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
     """
     comparison = report.comparison
     drawn = study_figures(report) if figures is None else figures
-    page = _environment().get_template("study.html.jinja")
+    page = environment().get_template("study.html.jinja")
     return page.render(
         title=report.title,
         verdict=comparison.headline(),
@@ -82,23 +89,9 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
 
 def _cell(estimate: Estimate, seeds: Sequence[float] = ()) -> dict[str, str | bool]:
     """A number, its interval or why there is none, and the lowest and highest of its trainings."""
-    value = "undefined" if np.isnan(estimate.value) else f"{estimate.value:.3f}"
     bounded = not np.isnan(estimate.low)
-    words = estimate.interval if bounded else estimate.reason or ""
-    return {"value": value, "interval": words, "bounded": bounded, "spread": _spread(seeds)}
-
-
-def _spread(seeds: Sequence[float]) -> str:
-    """The lowest and highest training in brackets, such as `[0.661-0.668]`."""
-    if not seeds:
-        return ""
-    if len(seeds) == 1:
-        return "one seed"
-    known = [v for v in seeds if not np.isnan(v)]
-    if len(known) < len(seeds):
-        return f"defined in {len(known)} of {len(seeds)} seeds"
-    joint = "-" if min(known) >= 0 else " to "
-    return f"[{min(known):.3f}{joint}{max(known):.3f}]"
+    interval = format_interval(estimate) if bounded else estimate.reason or ""
+    return {"value": format_value(estimate), "interval": interval, "bounded": bounded, "spread": format_spread(seeds)}
 
 
 def _table_row(row: StudyRow, result: RowResult) -> dict[str, Any]:
@@ -108,7 +101,7 @@ def _table_row(row: StudyRow, result: RowResult) -> dict[str, Any]:
         "value": f"{np.mean(tune):.3f}",
         "interval": f"{row.n_tune:,} images",
         "bounded": True,
-        "spread": _spread(tune),
+        "spread": format_spread(tune),
     }
     cells = [own, *(_cell(result.metrics[m], result.by_seed[m]) for m in _TABLE)]
     return {"row": row, "cells": cells, "published": _published(row.published)}
@@ -120,9 +113,8 @@ def _published(row: PublishedRow | None) -> list[str] | None:
 
 def _methods(report: StudyReport) -> str:
     """The methods of the table's intervals, each once."""
-    rows = report.comparison.rows
-    told = (row.metrics[m] for row in rows for m in _TABLE)
-    return "; or ".join(dict.fromkeys(e.method for e in told if not np.isnan(e.low))) or "none is defined"
+    shown = (row.metrics[metric] for row in report.comparison.rows for metric in _TABLE)
+    return methods_of(e for e in shown if not np.isnan(e.low))
 
 
 def _difference_rows(report: StudyReport) -> list[dict[str, Any]]:
@@ -144,7 +136,7 @@ def _lead(difference: Difference, turned: bool) -> dict[str, str | bool]:
         "value": "undefined" if np.isnan(value) else f"{value + 0.0:+.3f}",
         "interval": _ends(difference.estimate, turned),
         "adjusted": _ends(difference.adjusted, turned),
-        "spread": _spread([sign * v for v in difference.by_seed]),
+        "spread": format_spread([sign * v for v in difference.by_seed]),
         "holds": difference.better is not None,
     }
 
@@ -182,7 +174,7 @@ def _cost_row(row: StudyRow) -> dict[str, str]:
     cost, seconds = row.cost, [t.seconds for t in row.trainings]
     return {
         "name": row.name,
-        "seconds": " / ".join(_duration(s) for s in seconds),
+        "seconds": " / ".join(format_duration(s) for s in seconds),
         "parameters": f"{cost.parameters:,}",
         "learning": f"{cost.learning_parameters:,}",
         "flops": "not measured" if cost.flops is None else f"{cost.flops / 1e9:.2f}",
@@ -212,7 +204,7 @@ def _grid(grid: Grid) -> dict[str, Any]:
             "values": [_word(t.parameters.get(name)) for name in names],
             "accuracy": f"{t.tune_accuracy:.4f}",
             "epochs": t.epochs,
-            "time": _duration(t.seconds),
+            "time": format_duration(t.seconds),
         }
         for t in sorted(grid.trials, key=lambda t: t.rank)
     ]

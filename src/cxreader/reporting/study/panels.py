@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.reporting.evaluation.figures import BLUE, INK, MUTED, VERMILION
-from cxreader.reporting.study.records import Picture, StudyPanel
+from cxreader.reporting.study.records import StudyPanel
+from cxreader.reporting.style import BLUE, INK, MUTED, VERMILION, Picture, new_figure, without_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,19 +21,16 @@ _SIDE = 1.35  # inches of a picture
 
 def draw_panels(group: str, panels: Sequence[StudyPanel]) -> Figure:
     """A line an image: the radiograph, then every network's heat map with its decision and probability."""
-    from matplotlib.figure import Figure
-
     columns = 1 + len(panels[0].looks)
-    size = (_SIDE * columns + 0.2, (_SIDE + 0.72) * len(panels) + 0.4)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = new_figure(_SIDE * columns + 0.2, (_SIDE + 0.72) * len(panels) + 0.4)
     figure.suptitle(f"Grad-CAM: {group}", x=0.01, ha="left", fontsize=11, color=INK)
     for panel, line in zip(panels, figure.subplots(len(panels), columns, squeeze=False), strict=True):
         truth = f"truly {panel.truth}"
         _show(line[0], panel.image, f"{panel.findings or truth}", truth if panel.findings else "", MUTED)
         for look, axes in zip(panel.looks, line[1:], strict=True):
             right = look.decision == panel.truth
-            told = f"{'right' if right else 'wrong'}: {look.decision} {look.probability:.2f}"
-            _show(axes, look.overlay, look.name, told, BLUE if right else VERMILION)
+            answer = f"{'right' if right else 'wrong'}: {look.decision} {look.probability:.2f}"
+            _show(axes, look.overlay, look.name, answer, BLUE if right else VERMILION)
     return figure
 
 
@@ -44,9 +41,7 @@ def _show(axes: Axes, picture: Picture, title: str, below: str, colour: str) -> 
     axes.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None)
     axes.set_title(fill(title, 20), fontsize=7, color=INK)
     axes.set_xlabel(below, fontsize=7, color=colour)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+    without_frame(axes)
 
 
 def _pixels(picture: Picture) -> NDArray[np.uint8]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
+from math import isinf, nan
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from cxreader.codec import to_plain
 from cxreader.errors import DataError
 from cxreader.evaluation.comparison.records import Comparison, RowResult
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Label
 from cxreader.reporting.study.published import PublishedRow
+from cxreader.reporting.style import Picture
 
-Picture = bytes | NDArray[np.uint8]
 Value = str | int | float | bool | None
 
 
@@ -55,11 +54,19 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """Mean cross-entropy on the training and the tune images, and the accuracy in [0, 1] on the tune images."""
+    """Mean cross-entropy on the training and the tune images, and the accuracy in [0, 1] on the tune images.
+
+    A loss that overflowed is NaN.
+    """
 
     train_loss: float
     tune_loss: float
     tune_accuracy: float
+
+    def __post_init__(self) -> None:
+        for name in ("train_loss", "tune_loss"):
+            if isinf(getattr(self, name)):
+                object.__setattr__(self, name, nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +182,12 @@ class StudyReport:
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        told = [(row.name, tuple(t.seed for t in row.trainings)) for row in self.rows]
+        trained = [(row.name, tuple(t.seed for t in row.trainings)) for row in self.rows]
         judged = [(row.name, row.seeds) for row in self.comparison.rows]
-        if told != judged:
-            raise DataError(f"the rows {told} are not those judged {judged}", mend="give one row a contender, in order")
+        if trained != judged:
+            raise DataError(
+                f"the rows {trained} are not those judged {judged}", mend="give one row a contender, in order"
+            )
 
     @property
     def pairs(self) -> tuple[tuple[StudyRow, RowResult], ...]:
@@ -188,20 +197,19 @@ class StudyReport:
 
 def numbers(report: StudyReport) -> dict[str, Any]:
     """Everything the figures and tables show as plain values for strict JSON; pictures are left out, NaN is None."""
-    values: dict[str, Any] = {f.name: _plain(getattr(report, f.name)) for f in fields(report)}
-    return values
+    cohort, panels = report.cohort, report.panels
+    values = _fields(report) | {
+        "cohort": _fields(cohort) | {"examples": [_fields(example) for example in cohort.examples]},
+        "comparison": report.comparison.to_dict(),
+        "panels": {
+            group: [_fields(panel) | {"looks": [_fields(look) for look in panel.looks]} for panel in shown]
+            for group, shown in panels.items()
+        },
+    }
+    plain: dict[str, Any] = to_plain(values)
+    return plain
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Estimate | Comparison):
-        return value.to_dict()
-    if is_dataclass(value) and not isinstance(value, type):
-        inside = {f.name: getattr(value, f.name) for f in fields(value)}
-        return {name: _plain(v) for name, v in inside.items() if not isinstance(v, bytes | np.ndarray)}
-    if isinstance(value, Mapping):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def _fields(record: StudyReport | Cohort | Example | StudyPanel | Look) -> dict[str, Any]:
+    """The fields of a record by name, without its picture."""
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("image", "overlay")}

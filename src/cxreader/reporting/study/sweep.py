@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean
+from cxreader.reporting.style import BLUE, DASHED, INK, LEGEND, MUTED, VERMILION, clean, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,13 +24,12 @@ def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
     The loss axis is linear below 1, logarithmic above, and the same in every panel; ln 2 is what a network gets that says
     0.5 to every image.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     rates = sorted({rate for rate, *_ in lines})
     columns = min(_COLUMNS, len(rates))
     rows = -(-len(rates) // columns)
-    figure = Figure(figsize=(2.6 * columns + 0.9, 2.15 * rows + 0.7), layout="constrained", facecolor="white")
+    figure = new_figure(2.6 * columns + 0.9, 2.15 * rows + 0.7)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     for axes, rate in zip(grid, rates, strict=False):
         _panel(axes, rate, [(kind, losses) for at, kind, losses in lines if at == rate])
@@ -48,17 +47,15 @@ def draw_losses(lines: Sequence[tuple[float, str, Sequence[float]]]) -> Figure:
     handles = [next(line for axes in grid for line in axes.lines if line.get_gid() == kind) for kind in present]
     handles.append(next(line for line in grid[0].lines if line.get_gid() == "ln 2"))
     labels = [*present, "ln 2 = 0.693"]
-    style: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False, "ncols": len(labels)}
-    figure.legend(handles, labels, loc="outside upper center", **style)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), **LEGEND)
     return figure
 
 
 def _panel(axes: Axes, rate: float, runs: Sequence[tuple[str, Sequence[float]]]) -> None:
-    axes.axhline(LN2, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=2, gid="ln 2")
+    axes.axhline(LN2, color=INK, linewidth=0.9, linestyle=DASHED, zorder=2, gid="ln 2")
     for kind, losses in runs:
         colour, epochs = _COLOURS[kind], range(1, len(losses) + 1)
         axes.plot(epochs, losses, "o-", color=colour, linewidth=1.4, markersize=3, alpha=0.85, zorder=3, gid=kind)
-    axes.grid(color=FAINT, linewidth=0.6, zorder=0)
     learnt = sum(kind == "learns" for kind, _ in runs)
     axes.set_title(f"{rate:g}: {learnt} of {len(runs)} learn", fontsize=9.5, color=INK, loc="left")
-    _clean(axes)
+    clean(axes, grid="both")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxreader.reporting.evaluation.figures import BLUE, FAINT, INK, MUTED, VERMILION, _clean
 from cxreader.reporting.study.records import StudyRow
+from cxreader.reporting.style import BLUE, DASHED, INK, LEGEND, MUTED, VERMILION, clean, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +21,8 @@ WIDTH = 10.4  # inches of a figure as wide as the page
 
 def small_multiples(n: int, height: float, rows_each: int = 1) -> tuple[Figure, list[list[Axes]]]:
     """Small multiples, four a line: for each of n networks `rows_each` axes, one below the other."""
-    from matplotlib.figure import Figure
-
     lines, columns = -(-n // COLUMNS), min(n, COLUMNS)
-    size = (WIDTH * columns / COLUMNS + 0.2, height * lines * rows_each + 0.5)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = new_figure(WIDTH * columns / COLUMNS + 0.2, height * lines * rows_each + 0.5)
     axes = figure.subplots(lines * rows_each, columns, squeeze=False)
     for i in range(n, lines * columns):
         for k in range(rows_each):
@@ -44,10 +41,9 @@ def draw_training(rows: Sequence[StudyRow]) -> Figure:
         above.set_title(wrapped(row.name, 32), fontsize=9.5, color=INK, loc="left")
         for axes in (above, below):
             for start in starts[1:-1]:
-                axes.axvline(start + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+                axes.axvline(start + 0.5, color=MUTED, linewidth=0.9, linestyle=DASHED, zorder=1)
             axes.set_xlim(0.5, max(1.5, starts[-1] + 0.5))
-            _clean(axes)
-            axes.grid(color=FAINT, linewidth=0.6)
+            clean(axes, grid="both")
         _name_phases(below, row, starts)
         _same_scale(above, below, losses, accuracies)
         if i % COLUMNS == 0:
@@ -105,10 +101,9 @@ def _training_legend(figure: Figure) -> None:
         Line2D([], [], color=BLUE, label="train loss"),
         Line2D([], [], color=VERMILION, linestyle=(0, (4, 1.5)), label="tune loss, tune accuracy"),
         Line2D([], [], color=INK, marker="o", markerfacecolor="white", linestyle="none", label="stopping point"),
-        Line2D([], [], color=MUTED, linestyle=(0, (4, 2)), label="next phase"),
+        Line2D([], [], color=MUTED, linestyle=DASHED, label="next phase"),
     ]
-    style: dict[str, Any] = {"fontsize": 9, "labelcolor": INK, "frameon": False, "ncols": 4}
-    figure.legend(handles=handles, loc="outside upper left", **style)
+    figure.legend(handles=handles, loc="outside upper left", ncols=4, **LEGEND)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cxreader.config import RangeSection
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.search.page import numbers, render_search, search_figures
 from cxreader.reporting.search.records import Judgement, OtherRow, SearchReport, SearchRow, Setting, TunePart
+from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, write_json, write_text
 from cxreader.study.search.effects import importances, main_effects
 from cxreader.study.search.record import Trial

@@ -22,7 +22,6 @@ from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.models.artifact import MANIFEST, load_artifact
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.records import ImageRecord
-from cxreader.reporting.evaluation.figures import save_figure
 from cxreader.reporting.study.learning_curve import (
     ARMS,
     INTERVALS,
@@ -33,6 +32,7 @@ from cxreader.reporting.study.learning_curve import (
     markdown,
     verdict,
 )
+from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, only_process, write_json, write_text
 from cxreader.study.held_out import read_test, record_reading
 from cxreader.study.learning_rates import begin_or_resume

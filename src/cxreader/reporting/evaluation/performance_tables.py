@@ -13,19 +13,21 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.evaluation.subgroups.groupings import FINDING
 from cxreader.evaluation.subgroups.rates import METRICS
-from cxreader.reporting.evaluation.evidence_figures import DIMENSION_TITLES
 from cxreader.reporting.tables import (
+    DIMENSION_TITLES,
+    RATE_TITLES,
     Cell,
     Row,
     Table,
-    cell,
-    counted,
-    interval,
+    cohort_counts,
+    estimate_cell,
+    estimate_counts,
+    format_interval,
+    format_p_value,
+    format_share,
     methods_of,
-    on,
-    p_words,
-    share_words,
-    words,
+    text_cell,
+    value_cell,
 )
 
 if TYPE_CHECKING:
@@ -39,10 +41,10 @@ if TYPE_CHECKING:
 MEANINGS = {
     "auc": "how often an abnormal image gets a higher probability than a normal one; 0.5 is chance",
     "average_precision": "area under the precision-recall curve; the share of abnormal images is chance",
-    "accuracy": "share of all images that were called rightly",
+    "accuracy": "share of all images that were correctly classified",
     "precision": "of the images called abnormal, the share that are",
     "recall": "of the abnormal images, the share that were found",
-    "specificity": "of the normal images, the share that were left alone",
+    "specificity": "of the normal images, the share that were called normal (true negatives)",
     "f1": "harmonic mean of precision and recall",
     "brier": "mean squared error of the probability; 0 is best",
 }
@@ -60,9 +62,6 @@ LINE_MEANINGS = {
     "intercept_at_slope": "log odds, of the line with the fitted slope",
 }
 _RATES = ("sensitivity", "specificity", "lr_positive", "lr_negative")
-_SHORT = {"sensitivity": "Sensitivity", "specificity": "Specificity", "lr_positive": "LR+", "lr_negative": "LR-"}
-_PREDICTIVE = {"ppv": "PPV", "npv": "NPV", "flagged": "Flagged"}
-_METRIC_HEADS = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 
 
 def sure_table(evaluation: Evaluation) -> Table:
@@ -70,22 +69,29 @@ def sure_table(evaluation: Evaluation) -> Table:
     evidence = evaluation.evidence
     rows = []
     for name, estimate in evaluation.metrics.items():
-        cells = [Cell(cell(estimate).value), words(interval(estimate))]
+        cells = [value_cell(estimate), text_cell(format_interval(estimate))]
         if evidence is not None:
-            cells.append(words(interval(evidence.bca[name])))
-        cells.append(words(rests_on(name, evaluation)))
+            cells.append(text_cell(format_interval(evidence.bca[name])))
+        cells.append(text_cell(rests_on(name, evaluation)))
         rows.append(Row(METRIC_TITLES[name], tuple(cells), (MEANINGS[name],)))
     if evidence is None:
         brief = ("Metric", "Value", "95 % interval", "Images it rests on")
         return Table(
-            brief, tuple(rows), f"95 % intervals: {methods_of(evaluation.metrics)}. {counted(evaluation.counts)}."
+            brief,
+            tuple(rows),
+            f"95 % intervals: {methods_of(evaluation.metrics.values())}. {cohort_counts(evaluation.counts)}.",
         )
     delong = evidence.auc_delong
-    own = (Cell(cell(delong).value), words(interval(delong)), words(""), words(rests_on("auc", evaluation)))
+    own = (
+        value_cell(delong),
+        text_cell(format_interval(delong)),
+        text_cell(""),
+        text_cell(rests_on("auc", evaluation)),
+    )
     rows.insert(1, Row("AUC, DeLong", own, ("without resampling; images of one patient belong together",)))
-    methods = methods_of({**evaluation.metrics, **{f"bca {k}": e for k, e in evidence.bca.items()}, "delong": delong})
+    methods = methods_of([*evaluation.metrics.values(), *evidence.bca.values(), delong])
     head = ("Metric", "Value", "95 %, percentile", "95 %, BCa", "Images it rests on")
-    return Table(head, tuple(rows), f"95 % intervals: {methods}. {counted(evaluation.counts)}.")
+    return Table(head, tuple(rows), f"95 % intervals: {methods}. {cohort_counts(evaluation.counts)}.")
 
 
 def rests_on(metric: str, evaluation: Evaluation) -> str:
@@ -103,20 +109,18 @@ def rests_on(metric: str, evaluation: Evaluation) -> str:
 def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
     """Every operating point: rates, and predictive values at the sample's own and at the stated prevalence."""
     counts, first = evaluation.counts, evidence.points[0]
-    own = f"As in this sample ({share_words(counts.abnormal / max(1, counts.images))} abnormal)"
+    own = f"As in this sample ({format_share(counts.abnormal / max(1, counts.images))} abnormal)"
     over = [("Whatever the prevalence", len(_RATES)), (own, len(DEPLOYED))]
     if first.prevalence is not None:
-        over.append((f"Were {share_words(first.prevalence)} abnormal", len(DEPLOYED)))
-    heads = [*_SHORT.values(), *(_PREDICTIVE[name] for _ in over[1:] for name in DEPLOYED)]
+        over.append((f"Were {format_share(first.prevalence)} abnormal", len(DEPLOYED)))
+    heads = [RATE_TITLES[name] for name in (*_RATES, *(name for _ in over[1:] for name in DEPLOYED))]
     caption = (
-        f"95 % intervals: {methods_of(first.rates)}. {counted(counts)}. LR+: how many times as often a flag is met in the "
-        "abnormal as in the normal; LR-: the same of no flag. At another prevalence sensitivity and specificity are kept, which "
-        "holds if the abnormal images there are abnormal in the same ways."
+        f"95 % intervals: {methods_of(first.rates.values())}. {cohort_counts(counts)}. LR+: how many times as often a "
+        "flag is met in the abnormal as in the normal; LR-: the same of no flag. At another prevalence sensitivity and "
+        "specificity are kept, which holds if the abnormal images there are abnormal in the same ways."
     )
     if any(np.isinf(at.rates[name].high) for at in evidence.points for name in ("lr_positive", "lr_negative")):
-        caption += (
-            " Without a false alarm LR+ is infinite, without a normal image left alone LR- is; such resamples count."
-        )
+        caption += " Without a false alarm LR+ is infinite, without a true negative LR- is; such resamples count."
     return Table(("Operating point", *heads), tuple(map(_point_row, evidence.points)), caption, tuple(over))
 
 
@@ -127,28 +131,28 @@ def _point_row(at: AtThreshold) -> Row:
         if point.fitted_on == "calibrate"
         else point.rule
     )
-    rates = [cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
-    rates += [cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
-    did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} left alone"
+    rates = [estimate_cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
+    rates += [estimate_cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
+    did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} true negatives"
     return Row(f"{point.name}: from {point.threshold:.3f} on", tuple(rates), (fitted, did))
 
 
 def conformal_table(result: ConformalResult) -> Table:
     """Of each class: whether its own label stayed possible, how many were referred, and what was answered."""
-    bound = share_words(1 - result.rule.alpha)
+    bound = format_share(1 - result.rule.alpha)
     rows = []
     for who in ("abnormal", "normal"):
         n = result.counts[who]
         cells = (
-            cell(result.measures[f"coverage_{who}"]),
-            cell(result.measures[f"referred_{who}"]),
+            estimate_cell(result.measures[f"coverage_{who}"]),
+            estimate_cell(result.measures[f"referred_{who}"]),
             *(Cell(f"{n[name]:,}") for name in ("abnormal", "normal", "both", "neither")),
         )
         rows.append(Row(f"Truly {who}", cells, (f"{sum(n.values()):,} images",)))
     caption = (
         f"Rule fitted on calibrate ({result.rule.n_positive:,} abnormal, {result.rule.n_negative:,} normal images): abnormal is "
         f"possible from {result.rule.abnormal_from:.3f} on, normal up to {result.rule.normal_to:.3f}; referred where both or "
-        f"neither is possible. Coverage should reach {bound} in each class. Intervals: {methods_of(result.measures)}."
+        f"neither is possible. Coverage should reach {bound} in each class. Intervals: {methods_of(result.measures.values())}."
     )
     head = ("", "Coverage", "Referred", "Answered abnormal", "Answered normal", "Both possible", "Neither possible")
     return Table(head, tuple(rows), caption)
@@ -164,21 +168,30 @@ def calibration_table(report: CalibrationReport, prior: PriorShift | None = None
     rows = [
         Row(
             "Calibration error (ECE)",
-            (cell(reliability.ece),),
+            (estimate_cell(reliability.ece),),
             (f"mean distance of probability and share of abnormal over {len(reliability.bins)} bins; {alone}",),
         ),
-        *(Row(_title(name), (cell(getattr(line, name)),), (LINE_MEANINGS[name],)) for name in LINE_MEANINGS),
-        *(Row(_title(name), (cell(reliability.brier[name], 4),), (BRIER_MEANINGS[name],)) for name in BRIER_TERMS),
-        Row("Mean probability", (cell(reliability.mean_probability),), ("what the model makes the share of abnormal",)),
-        Row("Share of abnormal", (cell(reliability.prevalence),), ("what it is in this sample",)),
+        *(Row(_title(name), (estimate_cell(getattr(line, name)),), (LINE_MEANINGS[name],)) for name in LINE_MEANINGS),
+        *(
+            Row(_title(name), (estimate_cell(reliability.brier[name], 4),), (BRIER_MEANINGS[name],))
+            for name in BRIER_TERMS
+        ),
+        Row(
+            "Mean probability",
+            (estimate_cell(reliability.mean_probability),),
+            ("what the model makes the share of abnormal",),
+        ),
+        Row("Share of abnormal", (estimate_cell(reliability.prevalence),), ("what it is in this sample",)),
     ]
     if prior is not None:
-        told = "the likeliest share if only that changed since calibration; no label was looked at"
-        rows.append(Row("Share of abnormal, from the probabilities alone", (cell(prior.estimated),), (told,)))
-    rows = [Row(row.name, (Cell(row.cells[0].value), words(*row.cells[0].below)), row.notes) for row in rows]
+        meaning = "the likeliest share if only that changed since calibration; no label was looked at"
+        rows.append(
+            Row("Share of abnormal, from the probabilities alone", (estimate_cell(prior.estimated),), (meaning,))
+        )
+    rows = [Row(row.name, (Cell(row.cells[0].value), text_cell(*row.cells[0].below)), row.notes) for row in rows]
     caption = (
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "
-        f"{methods_of({'ece': reliability.ece, **{n: getattr(line, n) for n in LINE_MEANINGS}})}. {on(reliability.ece)}."
+        f"{methods_of([reliability.ece, *(getattr(line, name) for name in LINE_MEANINGS)])}. {estimate_counts(reliability.ece)}."
     )
     if line.bounded:
         beyond = f"{line.bounded:,} probabilit{'ies lie' if line.bounded > 1 else 'y lies'}"
@@ -200,9 +213,9 @@ def bins_table(report: CalibrationReport) -> Table:
             f"{b.low:.3f} to {b.high:.3f}",
             (
                 Cell(f"{b.mean_probability:.3f}"),
-                Cell(cell(b.observed).value),
-                words(interval(b.observed)),
-                words(on(b.observed)),
+                value_cell(b.observed),
+                text_cell(format_interval(b.observed)),
+                text_cell(estimate_counts(b.observed)),
             ),
         )
         for b in report.reliability.bins
@@ -215,15 +228,13 @@ def subgroup_table(subgroups: Subgroups) -> Table:
     """Every group with its metrics, and its gaps to the rest with their adjusted p-values."""
     rows = tuple(_subgroup_row(group) for group in subgroups.groups)
     first = subgroups.groups[0]
-    methods = methods_of(
-        {metric: first.metrics[metric] for metric in METRICS if not np.isnan(first.metrics[metric].low)}
-    )
+    methods = methods_of(first.metrics[metric] for metric in METRICS if not np.isnan(first.metrics[metric].low))
     caption = (
         f"At {subgroups.point.name} (from {subgroups.point.threshold:.3f} on). Gap: the group minus the rest whose value is "
         "known; of a finding, the other abnormal images against the same normal ones, so that its specificity is that of all. "
         f"Flagged: p below 0.05 after Holm over {subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
     )
-    head = ("Group", *(name for metric in METRICS for name in (_METRIC_HEADS[metric], "Gap")))
+    head = ("Group", *(name for metric in METRICS for name in (RATE_TITLES[metric], "Gap")))
     return Table(head, rows, caption)
 
 
@@ -231,7 +242,7 @@ def _subgroup_row(group: Subgroup) -> Row:
     from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
 
     rests = group.metrics["auc"]
-    notes = [f"{DIMENSION_TITLES[group.dimension]}; {on(rests)}"]
+    notes = [f"{DIMENSION_TITLES[group.dimension]}; {estimate_counts(rests)}"]
     if group.too_small is not None:
         notes.append(f"too small to be tested: {group.too_small}, fewer than {FEW_PATIENTS}")
     cells = [c for metric in METRICS for c in _subgroup_cells(group, metric)]
@@ -239,12 +250,14 @@ def _subgroup_row(group: Subgroup) -> Row:
 
 
 def _subgroup_cells(group: Subgroup, metric: Metric) -> tuple[Cell, Cell]:
-    if group.dimension == FINDING and metric == "specificity":  # told in the caption
-        return words(""), words("")
+    if group.dimension == FINDING and metric == "specificity":  # the caption says why
+        return text_cell(""), text_cell("")
     gap = group.gaps[metric]
-    own = cell(group.metrics[metric], 2)
+    own = estimate_cell(group.metrics[metric], 2)
     if np.isnan(gap.estimate.value):
-        return own, words("")
-    tested = "not tested" if np.isnan(gap.p_holm) else f"{p_words(gap.p_holm)}{', flagged' if gap.flagged else ''}"
+        return own, text_cell("")
+    tested = (
+        "not tested" if np.isnan(gap.p_holm) else f"{format_p_value(gap.p_holm)}{', flagged' if gap.flagged else ''}"
+    )
     worse = gap.flagged and gap.estimate.value < 0
-    return own, cell(gap.estimate, 2, signed=True, alert=worse, note=tested)
+    return own, estimate_cell(gap.estimate, 2, signed=True, alert=worse, note=tested)

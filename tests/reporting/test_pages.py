@@ -1,0 +1,32 @@
+"""Templates and durations, which every page shares."""
+
+from __future__ import annotations
+
+import pytest
+from jinja2 import TemplateNotFound, UndefinedError
+
+from cxreader.reporting.pages import environment, format_duration
+
+
+def test_templates_come_with_the_package() -> None:
+    templates = environment()
+    assert {"page.html.jinja", "evaluation.html.jinja", "demo.html.jinja", "page.css"} <= set(
+        templates.list_templates()
+    )
+    with pytest.raises(TemplateNotFound):
+        templates.get_template("none.html.jinja")
+
+
+def test_what_is_put_into_a_template_is_escaped_and_a_forgotten_name_is_an_error() -> None:
+    template = environment().from_string('<p title="{{ word }}">{{ word }}</p>')
+    assert template.render(word='"<b>&') == '<p title="&#34;&lt;b&gt;&amp;">&#34;&lt;b&gt;&amp;</p>'
+    with pytest.raises(UndefinedError, match="word"):
+        template.render()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.24, "0.2 s"), (9.94, "9.9 s"), (10.4, "10 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3675.0, "61 min 15 s")],
+)
+def test_a_duration_in_words(seconds: float, words: str) -> None:
+    assert format_duration(seconds) == words
