@@ -14,7 +14,7 @@ from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_run
 from cxreader.assessment.images import read_once
 from cxreader.errors import StorageError
-from cxreader.imaging import png
+from cxreader.imaging import raster
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
@@ -25,13 +25,13 @@ def test_judging_with_all_its_questions_decodes_every_test_image_once(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: Counter[str] = Counter()
-    decode = png.decode
+    decode = raster.decode
 
     def counted(data: bytes, kind: str, label: str, *more: Any) -> Any:
         decoded[label] += 1
         return decode(data, kind, label, *more)
 
-    monkeypatch.setattr(png, "decode", counted)
+    monkeypatch.setattr(raster, "decode", counted)
     cohort = cohort_of_run(small_run)
     judge(Reader.load(small_run), cohort, tmp_path, bar=no_bar)
     assert (tmp_path / "contact_sheet.png").exists()

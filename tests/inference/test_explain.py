@@ -18,7 +18,7 @@ from tests.inference.batch.world import distinct
 
 from cxreader import Reader
 from cxreader.errors import StorageError
-from cxreader.imaging import png
+from cxreader.imaging import raster
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
@@ -53,13 +53,13 @@ def two_models() -> Reader:
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each file was decoded."""
-    there, count = png.decode, Counter[str]()
+    there, count = raster.decode, Counter[str]()
 
     def counted(data: bytes, kind: str, label: str, *rest: Callable[[int], None] | None) -> Radiograph:
         count[label] += 1
         return there(data, kind, label, *rest)
 
-    monkeypatch.setattr(png, "decode", counted)
+    monkeypatch.setattr(raster, "decode", counted)
     return count
 
 
@@ -112,7 +112,7 @@ def test_names_are_given_in_the_files_order_though_a_later_one_is_ready_first(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [distinct(tmp_path / folder, 1)[0] for folder in "ab"]
-    there, ready = png.decode, threading.Event()
+    there, ready = raster.decode, threading.Event()
 
     def slow(data: bytes, kind: str, label: str, *rest: object) -> Radiograph:
         if label == files[0]:
@@ -123,7 +123,7 @@ def test_names_are_given_in_the_files_order_though_a_later_one_is_ready_first(
         ready.set()
         return b"picture"
 
-    monkeypatch.setattr(png, "decode", slow)
+    monkeypatch.setattr(raster, "decode", slow)
     monkeypatch.setattr(explain_module, "_png", encoded)
     found = explain_files(reader, files, tmp_path / "out")
     assert [picture and picture.name for _, picture in found] == ["0000-heat.png", "0000-2-heat.png"]
