@@ -10,10 +10,10 @@ from sklearn import metrics as sk
 
 from cxreader.errors import TableError
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
-from cxreader.evaluation.comparison.records import Comparison
+from cxreader.evaluation.comparison.records import Comparison, Difference
 from cxreader.evaluation.evaluate import evaluate
 from cxreader.evaluation.statistics.curves import GRID
-from cxreader.evaluation.statistics.intervals import Sample, bootstrap_weights
+from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap_weights
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES
 from cxreader.records import PredictionTable
 
@@ -131,6 +131,26 @@ def test_the_adjusted_interval_covers_as_often_as_it_says() -> None:
         sample = Sample(np.arange(80) % 2, np.arange(80))
         excluded += compare(sample, pair, n_resamples=60, seed=seed).of("auc")[0].better is not None
     assert excluded <= 20
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "better"),
+    [
+        (0.01, 0.1, (0.02, 0.05), "a"),
+        (0.01, 0.1, (0.02, 0.0), None),  # in one pair of trainings there is no lead
+        (0.0, 0.1, (0.02, 0.05), None),
+        (-0.1, -0.01, (-0.02, -0.05), "b"),
+        (-0.1, -0.01, (-0.02, 0.01), None),
+        (-0.1, 0.0, (-0.02, -0.05), None),
+    ],
+)
+def test_a_lead_must_hold_for_other_patients_and_in_every_pair_of_trainings(
+    low: float, high: float, by_seed: tuple[float, float], better: str | None
+) -> None:
+    adjusted = Estimate((low + high) / 2, low, high, 50, 50, 100, "m")
+    difference = Difference("auc", "a", "b", adjusted, adjusted, by_seed)
+    assert difference.better == better
+    assert difference.worse == {"a": "b", "b": "a", None: None}[better]
 
 
 def test_at_prevalence_reweights_the_classes(comparison: Comparison) -> None:

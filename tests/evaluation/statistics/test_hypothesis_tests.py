@@ -124,9 +124,25 @@ def test_other_lengths_are_refused() -> None:
         mcnemar(np.ones(3, dtype=bool), np.ones(2, dtype=bool), _sample(3))
 
 
+def _step_down(p_values: list[float]) -> list[float]:
+    """Holm 1979 by his definition: the k-th smallest of m times m - k + 1, never below the one before, at most 1."""
+    m, largest, adjusted = len(p_values), 0.0, {}
+    for k, at in enumerate(sorted(range(m), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (m - k) * p_values[at]))
+        adjusted[at] = largest
+    return [adjusted[at] for at in range(m)]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+def test_holm_is_the_step_down_of_its_definition(p_values: list[float]) -> None:
+    np.testing.assert_allclose(holm(p_values), _step_down(p_values), rtol=1e-12)
+
+
+@pytest.mark.parametrize("m", [1, 5, 12])
+def test_holm_is_that_of_statsmodels(m: int) -> None:
+    """Few examples: each call of theirs collects all garbage of the process, seconds of a long run of tests."""
+    p_values = np.random.default_rng(m).random(m).round(1) / 4  # ties among them
     np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)
 
 

@@ -257,6 +257,16 @@ def test_the_difference_is_that_of_the_means_over_the_seeds() -> None:
     assert CHANGE not in found
 
 
+def test_the_change_is_the_gain_at_the_smallest_share_minus_that_at_the_largest() -> None:
+    """At a tenth of the patients AUC 3/4 becomes 1, at all of them 3/4 stays."""
+    low, high = np.array([0.1, 0.6, 0.5, 0.9]), np.array([0.1, 0.2, 0.6, 0.9])
+    each = {(1.0, ARMS[0]): low, (1.0, ARMS[1]): low, (0.1, ARMS[0]): low, (0.1, ARMS[1]): high}
+    sample = Sample(np.array([0, 0, 1, 1]), np.arange(4))
+    found = compare(sample, {key: [(p, 0.55)] for key, p in each.items()}, n_resamples=50)
+    assert (found["auc 0.1 gain"].value, found["auc 1 gain"].value) == (1 / 4, 0)
+    assert found[CHANGE].value == 1 / 4
+
+
 def test_the_interval_of_the_difference_is_paired_and_by_patient() -> None:
     random = np.random.default_rng(0)
     label, groups = np.arange(80) % 2, np.arange(80) // 4
