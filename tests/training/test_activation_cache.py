@@ -265,13 +265,14 @@ def test_a_file_of_values_that_is_gone_or_of_another_length_is_computed_again(tm
 
 def test_training_stores_once_for_both_phases_and_for_the_next_run(small_config: Config, tmp_path: Path) -> None:
     said: list[str] = []
-    config = with_values(small_config, {"data.cache": str(tmp_path / "cache")})
+    short = {"training.head.epochs": 1, "training.fine_tune.epochs": 1, "calibration.false_refusals": "none"}
+    config = with_values(small_config, {"data.cache": str(tmp_path / "cache"), **short})
     train(config, tmp_path / "one", say=said.append)
     train(with_values(config, {"model.dropout": 0.5, "training.batch_size": 32}), tmp_path / "two", say=said.append)
-    told = [line for line in said if line.startswith("storing")]
-    assert len(told) == 1
-    assert "layer3 and pool" in told[0]
-    assert "x 4 views" in told[0]
+    stored = [line for line in said if line.startswith("storing")]
+    assert len(stored) == 1
+    assert "layer3 and pool" in stored[0]
+    assert "x 4 views" in stored[0]
     train(with_values(config, {"training.prefix_cache": False}), tmp_path / "three", say=said.append)
     assert len([line for line in said if line.startswith("storing")]) == 1
 

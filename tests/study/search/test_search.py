@@ -44,7 +44,7 @@ from cxreader.study.search.winner import Judged, Winner, finish_winner, optimism
 from cxreader.training.phases import PhaseResult
 from cxreader.training.train import Learnt
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 SPACE: dict[str, Any] = {"training.fine_tune.lr": [1e-1, 1e-3], "model.dropout": [0.0, 0.4]}
 EPOCHS = 8
 
