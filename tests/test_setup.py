@@ -89,7 +89,7 @@ def test_importing_does_nothing() -> None:
 
 def test_reading_and_judging_modules_load_no_torch() -> None:
     modules = (
-        "config records runs imaging.read evaluation.evaluate reporting.html "
+        "config records runs imaging.read evaluation.evaluate reporting.evaluation.page "
         "models.artifact models.registry inference.reader"
     )
     imports = "; ".join(f"import cxreader.{m}" for m in modules.split())
