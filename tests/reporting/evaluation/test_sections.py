@@ -122,7 +122,7 @@ def test_the_answers_are_those_of_the_record() -> None:
     counts = evaluation.counts
     assert (
         found["sure"].rests_on
-        == f"{counts.abnormal} abnormal, {counts.normal} normal images; {counts.patients} patients"
+        == f"{counts.abnormal} abnormal, {counts.normal} normal images, {counts.patients} patients"
     )
 
 
