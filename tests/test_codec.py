@@ -104,3 +104,10 @@ def test_a_missing_key_an_unknown_one_and_a_word_of_another_kind_are_refused() -
 def test_what_has_no_plain_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object has no plain form"):
         to_plain(object())
+
+
+def test_loose_values_that_are_no_finite_numbers_are_none_beside_records_that_keep_theirs() -> None:
+    plain = to_plain(
+        {"loss": math.inf, "auc": np.float64("nan"), "curve": (1.0, -math.inf), "estimate": Inner(math.inf)}
+    )
+    assert plain == {"loss": None, "auc": None, "curve": [1.0, None], "estimate": {"value": "inf", "low": None}}

@@ -1,15 +1,15 @@
 """Frozen records to plain values for strict JSON, and back: one rule for all of them.
 
 A record is a frozen dataclass that inherits `Plain`. Its fields become keys in their order; a field whose key is spelt
-otherwise names it: `field(metadata=key("discipline"))`. Numbers stay as they are, but NaN becomes None and infinity the
-text "inf" (RFC 8259 has neither); arrays and tuples become lists, mappings become objects. Back again, types come from the
+otherwise names it: `field(metadata=key("discipline"))`. Numbers stay as they are, but NaN becomes None and a record's infinity
+the text "inf" (RFC 8259 has neither); arrays and tuples become lists, mappings become objects. Back again, types come from the
 annotations, so that every value returns exactly.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
@@ -30,7 +30,7 @@ class Plain:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
-        return _values(self)
+        return _values(self, str)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -44,24 +44,29 @@ class Plain:
 
 
 def to_plain(value: Any) -> Any:
-    """Lists, dicts, texts, numbers, truth values and None, ready for `json.dumps(..., allow_nan=False)`.
+    """Loose values ready for `json.dumps(..., allow_nan=False)`: what is no finite number is None, records are as `to_dict`.
 
-    Raises TypeError for what is none of these, no record, array or mapping.
+    Raises TypeError for what is no number, text, truth value, None, record, array, list, tuple or mapping.
     """
+    return _plain(value, None)
+
+
+def _plain(value: Any, infinity: Callable[[float], str] | None) -> Any:
     if isinstance(value, np.ndarray | np.generic):
-        return to_plain(value.tolist())
+        return _plain(value.tolist(), infinity)
     if isinstance(value, float):
-        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+        lost = None if infinity is None or math.isnan(value) else infinity(value)
+        return value if math.isfinite(value) else lost
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, Plain):
         return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
-        return _values(value)
+        return _values(value, infinity)
     if isinstance(value, Mapping):
-        return {name: to_plain(inner) for name, inner in value.items()}
+        return {name: _plain(inner, infinity) for name, inner in value.items()}
     if isinstance(value, tuple | list):
-        return [to_plain(inner) for inner in value]
+        return [_plain(inner, infinity) for inner in value]
     raise TypeError(f"{type(value).__name__} has no plain form")
 
 
@@ -91,8 +96,8 @@ def from_plain(kind: Any, value: Any) -> Any:
     return value if origin is not Literal or value in inner else _refuse(kind, value)
 
 
-def _values(record: Any) -> dict[str, Any]:
-    return {_key(f): to_plain(getattr(record, f.name)) for f in fields(record)}
+def _values(record: Any, infinity: Callable[[float], str] | None) -> dict[str, Any]:
+    return {_key(f): _plain(getattr(record, f.name), infinity) for f in fields(record)}
 
 
 def _record(kind: Any, values: Mapping[str, Any]) -> Any:
