@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,23 +75,25 @@ class RunFolder:
             raise UsageError("not a run folder", where=self.path, mend="give the --out of `cxreader train`") from None
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, *, resume: bool) -> Self:
-        """Make the folder, or take up an unfinished one with `resume`.
+    def create(
+        cls, path: str | Path, config: Config, *, resume: bool, what: str = "run", begun: Iterable[str] = ("phases",)
+    ) -> Self:
+        """Make the folder, or take up an unfinished one with `resume`; it holds a `what` where one of `begun` is in it.
 
-        Raises UsageError when the folder holds a run and `resume` is off, or holds another configuration.
+        Raises UsageError when the folder holds one and `resume` is off, or holds another configuration.
         """
         run = cls(Path(path))
         resolved = config.model_dump(mode="json")
-        if run.config.exists() and not (run.path / "phases").exists():
+        if run.config.exists() and not any((run.path / name).exists() for name in begun):
             run.split.unlink(missing_ok=True)  # a start that failed binds nobody: it has learnt nothing
         elif run.config.exists():
             if not resume:
                 raise UsageError(
-                    "the folder holds a run already", where=run.path, mend="add --resume, or give another --out"
+                    f"the folder holds a {what} already", where=run.path, mend="add --resume, or give another --out"
                 )
             if json.loads(run.config.read_text(encoding="utf-8")) != resolved:
                 raise UsageError(
-                    "the run was started with another configuration",
+                    f"the {what} was started with another configuration",
                     where=run.config,
                     mend="resume with the same file and --set, or give another --out",
                 )

@@ -24,6 +24,8 @@ from cxreader import torch_setup  # noqa: F401
 
 # isort: split
 import torch
+from cxreader.study.search.process import Process
+from cxreader.study.search.store import DEATHS, SearchStore
 
 from cxreader.cli import run as command
 from cxreader.config import Config, load_config, parse_config, with_values
@@ -34,12 +36,10 @@ from cxreader.models.weights import Transfer
 from cxreader.study.search import search as search_module
 from cxreader.study.search import worker as search_worker
 from cxreader.study.search.effects import main_effects
-from cxreader.study.search.process import Process
 from cxreader.study.search.record import Trial, rank, read_trial, reason_of
 from cxreader.study.search.report import write_report
 from cxreader.study.search.search import SearchResult, search
 from cxreader.study.search.space import network_variants, read_space, require_effect
-from cxreader.study.search.store import DEATHS, SearchStore
 from cxreader.study.search.winner import Judged, Winner, finish_winner, optimism
 from cxreader.training.phases import PhaseResult
 from cxreader.training.train import Learnt

@@ -22,15 +22,20 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class TunePart:
-    """Who is in a part, as counts; `patients` None where no patient is known."""
+    """Images of a part by class, and its patients: None where no patient is known."""
 
     normal: int
     abnormal: int
     patients: int | None
 
+    @property
+    def images(self) -> int:
+        """Images of both classes."""
+        return self.normal + self.abnormal
+
     def __str__(self) -> str:
         labels = f"{self.abnormal:,} abnormal, {self.normal:,} normal"
-        return f"{self.normal + self.abnormal:,} images ({labels}; {format_patients(self.patients)})"
+        return f"{self.images:,} images ({labels}; {format_patients(self.patients)})"
 
 
 @dataclass(frozen=True, slots=True)

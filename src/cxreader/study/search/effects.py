@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import optuna
 from optuna.importance import FanovaImportanceEvaluator
-from optuna.trial import TrialState
+from optuna.trial import create_trial
 from scipy import stats
 
 from cxreader.evaluation.statistics.intervals import LEVEL
 from cxreader.reporting.search.records import Effect
+from cxreader.study.search.optuna_study import distributions
 from cxreader.study.search.record import Trial
 from cxreader.study.search.space import Space, key_of
 
@@ -50,16 +51,19 @@ def _effect(key: str, levels: tuple[object, object], gains: Sequence[float]) -> 
     return Effect(key, levels, mean, float("nan"), float("nan"), n, reason)
 
 
-def importances(study: optuna.Study, seed: int) -> tuple[Mapping[str, float], str]:
+def importances(space: Space, trials: Iterable[Trial], seed: int) -> tuple[Mapping[str, float], str]:
     """Shares of the scores' variance by setting, summing to 1, and in words how they were found or why there are none.
 
-    fANOVA (Hutter et al., ICML 2014): a random forest fitted to the complete trials of this study.
+    fANOVA (Hutter et al., ICML 2014): a random forest fitted to the complete ones of `trials`, in the order of the points.
     """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete = sorted((trial for trial in trials if trial.score is not None), key=lambda trial: trial.number)
     if len(complete) < _FEWEST:
         return {}, f"not computed: {len(complete)} complete trials are too few to describe"
-    if len({trial.value for trial in complete}) == 1:
+    if len({trial.score for trial in complete}) == 1:
         return {}, "not computed: every trial has the same score"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study, given = optuna.create_study(), distributions(space)
+    study.add_trials([create_trial(params=dict(t.point), distributions=given, value=t.score) for t in complete])
     shares = optuna.importance.get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     how = (
         f"fANOVA over {len(complete)} complete trials (Hutter et al. 2014, Optuna's forest): shares of the variance "

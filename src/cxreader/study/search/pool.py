@@ -8,33 +8,32 @@ from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 
 from cxreader.errors import CxreaderError
-from cxreader.study.search.record import Trial, read_trial, trial_folder
-from cxreader.study.search.store import FINISHED, SearchStore, TrialStatus
-from cxreader.study.search.worker import Task, record_deaths, spawned
+from cxreader.study.search.leases import attempted_by, finished_trials
+from cxreader.study.search.record import Trial
+from cxreader.study.search.worker import Task, spawned
 
-_LOOK = 1.0  # seconds between two looks at the storage
+_LOOK = 1.0  # seconds between two looks at the folders
 _DEATHS_IN_VAIN = 3
 
 
-def run_workers(task: Task, store: SearchStore, workers: int, ended: Callable[[Trial], None]) -> None:
-    """Return when every point is finished; `ended` is told each trial. Raises CxreaderError when workers die at once.
+def run_workers(task: Task, n_trials: int, workers: int, ended: Callable[[Trial], None]) -> None:
+    """Return when `n_trials` points are finished; `ended` is told each trial. Raises CxreaderError when workers die at once.
 
     No worker outlives this call, whatever ends it.
     """
     alive: list[SpawnProcess] = []
-    told = {standing.place for standing in _finished(task, store)}
+    finished = {trial.folder for trial in finished_trials(task.folder, task.session)}
     in_vain = 0
     try:
-        while (left := store.size - len(told)) > 0:
+        while (left := n_trials - len(finished)) > 0:
             alive += [_start(task) for _ in range(min(workers, left) - len(alive))]
             connection.wait([process.sentinel for process in alive], timeout=_LOOK)
             dead = [process for process in alive if not process.is_alive()]
             alive = [process for process in alive if process not in dead]
-            in_vain += len([p for p in dead if p.exitcode and p.pid not in store.claimants()])
-            for standing in _finished(task, store):
-                if standing.place not in told:
-                    told.add(standing.place)
-                    ended(read_trial(trial_folder(task.folder, standing.place, standing.point)))
+            in_vain += len([p for p in dead if p.exitcode and str(p.pid) not in attempted_by(task.folder)])
+            for trial in finished_trials(task.folder, task.session, finished):
+                finished.add(trial.folder)
+                ended(trial)
             if in_vain >= _DEATHS_IN_VAIN:
                 what = f"workers end before they try anything (exit code {dead[-1].exitcode})"
                 mend = "call the search under: if __name__ == '__main__': or with one worker, to see the error"
@@ -49,7 +48,3 @@ def _start(task: Task) -> SpawnProcess:
     process = mp.get_context("spawn").Process(target=spawned, args=(task,))
     process.start()
     return process
-
-
-def _finished(task: Task, store: SearchStore) -> list[TrialStatus]:
-    return [standing for standing in record_deaths(task.config, store) if standing.state in FINISHED]

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cxreader.codec import to_plain
-from cxreader.config import Choice
 from cxreader.errors import CxreaderError, DataError
+from cxreader.locks import lock
 from cxreader.runs import provenance, write_json, write_text
-from cxreader.study.search.space import Point, slug
+from cxreader.study.search.space import Point, slug, value_text
 
-TRIALS, RECORD, TABLE = "trials", "record.json", "trials.csv"
+TRIALS, TABLE, DATABASE, LOCK = "trials", "trials.csv", "search.db", "search.lock"
+RECORD, ATTEMPTS = "record.json", "attempts.lock"
 State = Literal["complete", "pruned", "failed"]
 _COLUMNS = (
     *("trial", "state", "score", "tune_accuracy", "tune_loss", "phase", "best_epoch", "epochs", "seconds"),
@@ -105,10 +106,21 @@ def read_trial(folder: Path) -> Trial:
         raise DataError(f"no whole record of a trial ({type(error).__name__})", where=folder, mend=mend) from None
 
 
-def write_table(search: Path) -> None:
-    """`trials.csv` of all records there are, in the order of the points."""
-    trials = sorted((read_trial(path.parent) for path in (search / TRIALS).glob(f"*/{RECORD}")), key=lambda t: t.number)
-    keys: list[str] = list(dict.fromkeys(key for trial in trials for key in trial.point))
+def read_trials(search: Path) -> list[Trial]:
+    """All records there are, in the order of the points. Raises DataError as `read_trial`."""
+    return sorted((read_trial(path.parent) for path in (search / TRIALS).glob(f"*/{RECORD}")), key=lambda t: t.number)
+
+
+def write_table(search: Path) -> list[Trial]:
+    """Write `trials.csv` of all records there are, and return them, in the order of the points."""
+    with lock(search / LOCK):
+        trials = read_trials(search)
+        write_text(search / TABLE, _table(trials))
+    return trials
+
+
+def _table(trials: Sequence[Trial]) -> str:
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.point))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_COLUMNS[:2], *keys, *_COLUMNS[2:]])
@@ -116,7 +128,7 @@ def write_table(search: Path) -> None:
         cells = [getattr(trial, name) for name in _COLUMNS[2:]]
         point = [trial.point.get(key) for key in keys]
         writer.writerow("" if cell is None else cell for cell in [trial.folder.name, trial.state, *point, *cells])
-    write_text(search / TABLE, text.getvalue())
+    return text.getvalue()
 
 
 def reason_of(error: Exception) -> str:
@@ -142,7 +154,6 @@ def rank(trials: Iterable[Trial], *, lower_is_better: bool) -> tuple[Trial, ...]
     return tuple(sorted((trial for trial in trials if trial.state == "complete"), key=key))
 
 
-def told(point: Mapping[str, Choice]) -> str:
+def point_text(point: Point) -> str:
     """The point in words, by the last word of each key: `lr 0.001, batch_size 16`."""
-    return ", ".join(f"{key.rpartition('.')[2]} {value:g}" if isinstance(value, float) else
-                     f"{key.rpartition('.')[2]} {value}" for key, value in point.items())  # fmt: skip
+    return ", ".join(f"{key.rpartition('.')[2]} {value_text(value)}" for key, value in point.items())

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from cxreader.config import RangeSection
 from cxreader.reporting.search.page import numbers, render_search, search_figures
-from cxreader.reporting.search.records import Judgement, OtherRow, SearchReport, SearchRow, Setting, TunePart
+from cxreader.reporting.search.records import Judgement, OtherRow, SearchReport, SearchRow, Setting
 from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, write_json, write_text
 from cxreader.study.search.effects import importances, main_effects
 from cxreader.study.search.record import Trial
 from cxreader.study.search.search import SearchResult
-from cxreader.study.search.store import SearchStore
 from cxreader.study.search.winner import Winner
 
 PAGE, NUMBERS, FIGURES = "report.html", "search.json", "figures"
@@ -35,8 +34,7 @@ def write_report(result: SearchResult, winner: Winner | None = None) -> SearchRe
 def report_of(result: SearchResult, winner: Winner | None = None) -> SearchReport:
     """Everything the page shows, in plain records."""
     config, folder = result.config, RunFolder(result.folder)
-    with SearchStore(result.folder, result.space, config) as store:
-        shares, how = importances(store.study, config.seed)
+    shares, how = importances(result.space, result.trials, config.seed)
     run = json.loads(folder.provenance.read_text(encoding="utf-8"))
     return SearchReport(
         model=config.model.name,
@@ -46,7 +44,7 @@ def report_of(result: SearchResult, winner: Winner | None = None) -> SearchRepor
         method=_method(result),
         rows=tuple(_row(rank, trial) for rank, trial in enumerate(result.trials, 1)),
         others=tuple(OtherRow(t.number, t.point, t.state, t.reason or "", t.seconds) for t in result.others),
-        parts={name: TunePart(part.normal, part.abnormal, part.patients) for name, part in result.parts.items()},
+        parts=result.parts,
         importances=shares,
         importance_method=how,
         effects=main_effects(result.space, result.trials),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import secrets
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,35 +15,23 @@ from cxreader.machine import keep_pages
 # isort: split
 import torch
 
-from cxreader.atomic import is_empty
 from cxreader.config import Config, with_values
 from cxreader.data.split import group_of
-from cxreader.errors import ModelError, UsageError
+from cxreader.errors import ModelError
 from cxreader.machine import cores
 from cxreader.progress import Bar, Say, no_bar
+from cxreader.reporting.search.records import TunePart
 from cxreader.runs import RunFolder, only_process
+from cxreader.study.search.leases import finished_trials
 from cxreader.study.search.pool import run_workers
-from cxreader.study.search.record import Trial, rank, read_trial, told, trial_folder, write_table
+from cxreader.study.search.record import DATABASE, TRIALS, Trial, point_text, rank, write_table
 from cxreader.study.search.space import Space, network_variants, read_space, require_effect
-from cxreader.study.search.store import DATABASE, SearchStore
-from cxreader.study.search.worker import PARTS, Task, at_point, record_deaths, work
+from cxreader.study.search.worker import PARTS, Task, at_point, work
 from cxreader.training.cohort import Cohort, prepare_cohort
 from cxreader.training.phases import planned_phases
 from cxreader.training.train import build_model, frozen_outputs
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Who is in a part of the split, as counts; `patients` is None where no patient is known."""
-
-    normal: int
-    abnormal: int
-    patients: int | None
-
-    @property
-    def images(self) -> int:
-        """Images of both classes."""
-        return self.normal + self.abnormal
+_WAIT = 1.0  # seconds until a point is asked for again that a dying worker of an earlier start still holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +46,7 @@ class SearchResult:
     space: Space = field(repr=False)
     trials: tuple[Trial, ...]
     others: tuple[Trial, ...]
-    parts: dict[str, Part]
+    parts: dict[str, TunePart]
     transfer: str
 
     @property
@@ -82,27 +71,23 @@ def search(
 ) -> SearchResult:
     """Train every point of `config.study`'s space on train and tune, in `workers` processes, and rank them.
 
-    `out` takes up the split, the pixel cache, Optuna's storage (`search.db`), a folder a point with its record
-    (`trials/`) and `trials.csv`. Calibrate and test are never opened. A trial that fails is recorded and the search goes
-    on; with `resume` everything unfinished goes on where it stood, and failed trials are tried again. Several workers
-    are spawned: a script calls this under `if __name__ == "__main__":`. Raises UsageError for a space that cannot be
-    searched or a folder in use, ModelError when no trial is complete, else as `train`.
+    `out` takes up the split, the pixel cache, a folder a point with its record (`trials/`), `trials.csv`, and Optuna's
+    storage (`search.db`) where points are drawn by TPE or pruned. Calibrate and test are never opened. A trial that fails
+    is recorded and the search goes on; with `resume` everything unfinished goes on where it stood, and failed trials are
+    tried again. Several workers are spawned: a script calls this under `if __name__ == "__main__":`. Raises UsageError for
+    a space that cannot be searched or a folder in use, ModelError when no trial is complete, else as `train`.
     """
     keep_pages()
     space = read_space(config)
     transfer = _require_networks(config, space)
     with only_process(out, "search"):
-        folder = _take_up(RunFolder(Path(out)), config, resume=resume)
+        folder = RunFolder.create(out, config, resume=resume, what="search", begun=(TRIALS, DATABASE))
         cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         _prepare_outputs(config, space, cohort, folder, say, bar)
-        with SearchStore(folder.path, space, config) as store:
-            threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
-            task = Task.of(config, folder.path, cohort, store.begin(), threads)
-            _run(task, store, workers, say, bar)
-            with store.alone():
-                write_table(folder.path)
-            standings = record_deaths(config, store)
-    trials = [read_trial(trial_folder(folder.path, s.place, s.point)) for s in standings]
+        threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
+        task = Task.of(config, folder.path, cohort, secrets.token_hex(4), threads)
+        _run(task, space.n_trials, workers, say, bar)
+        trials = write_table(folder.path)
     ranked = rank(trials, lower_is_better=config.training.monitor == "loss")
     others = tuple(trial for trial in trials if trial.state != "complete")
     if not ranked:
@@ -112,27 +97,28 @@ def search(
     return SearchResult(config, folder.path, space, ranked, others, parts, transfer)
 
 
-def _run(task: Task, store: SearchStore, workers: int, say: Say, bar: Bar) -> None:
+def _run(task: Task, n_trials: int, workers: int, say: Say, bar: Bar) -> None:
     """In this process for one worker, else in processes of their own."""
     figure = f"tune {task.config.training.monitor}"
-    finished = sum(s.state in ("complete", "pruned") for s in record_deaths(task.config, store))
-    say(f"{store.size} points to try, {finished} of them tried already")
+    finished = len(list(finished_trials(task.folder, task.session)))
+    say(f"{n_trials} points to try, {finished} of them tried already")
     with bar("trials") as progress:
         if progress is not None:
-            progress(finished, store.size)
+            progress(finished, n_trials)
 
         def ended(trial: Trial) -> None:
             nonlocal finished
             finished += 1
             result = trial.reason if trial.score is None else f"{figure} {trial.score:.4f}"
-            say(f"trial {trial.number}: {told(trial.point)}: {result} ({finished} of {store.size} tried)")
+            say(f"trial {trial.number}: {point_text(trial.point)}: {result} ({finished} of {n_trials} tried)")
             if progress is not None:
-                progress(finished, store.size)
+                progress(finished, n_trials)
 
-        if workers == 1:
+        if workers > 1:
+            run_workers(task, n_trials, workers, ended)
+        while finished < n_trials:
             work(task, ended=ended)
-        else:
-            run_workers(task, store, workers, ended)
+            time.sleep(_WAIT if finished < n_trials else 0)
 
 
 def _require_networks(config: Config, space: Space) -> str:
@@ -155,27 +141,8 @@ def _prepare_outputs(config: Config, space: Space, cohort: Cohort, folder: RunFo
         frozen_outputs(first, model, phases, cohort.parts, folder, say=say, bar=bar)
 
 
-def _take_up(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
-    """The search's folder, begun or gone on with. Raises UsageError when it is in use, or another search's."""
-    resolved = config.model_dump(mode="json")
-    begun = (folder.path / DATABASE).exists()
-    if folder.config.exists() and begun:
-        if not resume:
-            mend = "add --resume, or give another --out"
-            raise UsageError("the folder holds a search already", where=folder.path, mend=mend)
-        if json.loads(folder.config.read_text(encoding="utf-8")) != resolved:
-            mend = "resume with the same file and --set, or give another --out"
-            raise UsageError("the search was started with another configuration", where=folder.config, mend=mend)
-    elif folder.config.exists():
-        folder.split.unlink(missing_ok=True)  # a start that failed binds nobody: nothing was tried
-    elif not is_empty(folder.path):
-        raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
-    folder.begin(config)
-    return folder
-
-
-def _count(cohort: Cohort, name: str) -> Part:
+def _count(cohort: Cohort, name: str) -> TunePart:
     normal, abnormal = np.bincount(cohort.parts[name].labels, minlength=2).tolist()
     records = [r for r in cohort.split.records(cohort.index, name) if r.image in cohort.cache]
     patients = len({group_of(record) for record in records}) if cohort.index.has_patients else None
-    return Part(normal, abnormal, patients)
+    return TunePart(normal, abnormal, patients)

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-
 from cxreader.config import Choice, Config, RangeSection, with_values
 from cxreader.errors import ConfigError, UsageError
 
@@ -38,9 +36,10 @@ class Space:
         """Every point once, rather than so many drawn by TPE."""
         return self.trials is None
 
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The same as Optuna has it."""
-        return {key: self._distribution(key, given) for key, given in self.values.items()}
+    @property
+    def n_trials(self) -> int:
+        """Points that a search of it ends with."""
+        return (self.size() or 0) if self.trials is None else self.trials
 
     def size(self) -> int | None:
         """Number of distinct points; None when a range has fractions."""
@@ -59,13 +58,6 @@ class Space:
         ]
         for values in itertools.product(*listed):
             yield dict(zip(self.values, values, strict=True))
-
-    def _distribution(self, key: str, given: tuple[Choice, ...] | RangeSection) -> BaseDistribution:
-        if not isinstance(given, RangeSection):
-            return CategoricalDistribution(list(given))
-        if key in self.whole:
-            return IntDistribution(int(given.low), int(given.high), log=given.log)
-        return FloatDistribution(given.low, given.high, log=given.log)
 
 
 def read_space(config: Config) -> Space:
@@ -117,8 +109,12 @@ def key_of(point: Point) -> str:
 
 def slug(point: Point) -> str:
     """The point's values as part of a folder's name."""
-    words = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.values())
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words)).strip("-.")[:80]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(map(value_text, point.values()))).strip("-.")[:80]
+
+
+def value_text(value: Choice) -> str:
+    """The value for people: a number with a fraction as briefly as six digits allow."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def network_variants(space: Space, config: Config) -> list[list[Config]]:

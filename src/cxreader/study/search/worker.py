@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import connection
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
@@ -28,9 +28,10 @@ from cxreader.data.dataset import CachedImages
 from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.progress import no_bar, silent
 from cxreader.runs import RunFolder, write_json
-from cxreader.study.search.process import PeakMemory, Process
+from cxreader.study.search.leases import SearchLeases, TrialLease
+from cxreader.study.search.peak_memory import PeakMemory
 from cxreader.study.search.record import (
-    RECORD,
+    State,
     Trial,
     begin_record,
     read_trial,
@@ -39,10 +40,8 @@ from cxreader.study.search.record import (
     write_record,
     write_table,
 )
-from cxreader.study.search.space import Point, read_space
-from cxreader.study.search.store import DIED, SearchStore, TrialLease, TrialStatus
+from cxreader.study.search.space import Point
 from cxreader.training.cohort import Cohort, input_spec
-from cxreader.training.module import Watch
 from cxreader.training.phases import PhaseResult, planned_phases
 from cxreader.training.train import Learnt, build_model, learn
 
@@ -57,11 +56,11 @@ class Task:
     config: Config
     folder: Path
     parts: Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
-    session: int
+    session: str
     threads: int | None  # of torch; None leaves them as they are
 
     @classmethod
-    def of(cls, config: Config, folder: Path, cohort: Cohort, session: int, threads: int | None) -> Task:
+    def of(cls, config: Config, folder: Path, cohort: Cohort, session: str, threads: int | None) -> Task:
         """From a cohort of train and tune."""
         parts = {name: (cohort.parts[name].rows, cohort.parts[name].labels) for name in PARTS}
         return cls(config, folder, parts, session, threads)
@@ -83,13 +82,17 @@ def at_point(config: Config, folder: Path, point: Point) -> Config:
     return with_values(config, {**point, "data.cache": cache})
 
 
+class Pruned(Exception):  # noqa: N818 - the end of a trial, no error
+    """Training ends here: the trial lies behind the others."""
+
+
 def work(task: Task, *, ended: Callable[[Trial], None] | None = None) -> None:
-    """Try points until none is left; `ended` is told each. A trial that fails is recorded, and the next begins."""
+    """Try points until none is free; `ended` is told each. A trial that fails is recorded, and the next begins."""
     parts = task.images()
-    with SearchStore(task.folder, read_space(task.config), task.config) as store:
-        store.begin(task.session)
-        while (claim := store.claim()) is not None:
-            trial = _try(task, store, claim, parts)
+    with closing(SearchLeases(task.folder, task.config, task.session)) as leases:
+        while (lease := leases.take()) is not None:
+            with lease.file:
+                trial = _try(task, leases, lease, parts)
             if ended is not None:
                 ended(trial)
 
@@ -106,63 +109,47 @@ def spawned(task: Task) -> None:
     work(task)
 
 
-def record_deaths(config: Config, store: SearchStore) -> list[TrialStatus]:
-    """How every point stands; those given up because their workers died have their record, which nobody else writes."""
-    standings = store.reclaim_dead()
-    for standing in (standing for standing in standings if standing.died):
-        place = trial_folder(store.folder, standing.place, standing.point)
-        if not ((place / RECORD).exists() and read_trial(place).reason == DIED):
-            about = with_values(config, standing.point).model_dump(mode="json")
-            write_record(place, begin_record(standing.place, standing.point, about), "failed", DIED, phases=[])
-            with store.alone():
-                write_table(store.folder)
-    return standings
-
-
 def _follow(parent: int) -> None:
     connection.wait([parent])
     os._exit(1)
 
 
-def _try(task: Task, store: SearchStore, claim: TrialLease, parts: Mapping[str, CachedImages]) -> Trial:
-    """Train one point to its end, and write its record before the storage knows that it is complete."""
-    config = with_values(task.config, claim.point)
-    run = RunFolder(trial_folder(task.folder, claim.place, claim.point))
+def _try(task: Task, leases: SearchLeases, lease: TrialLease, parts: Mapping[str, CachedImages]) -> Trial:
+    """Train one point to its end, and write its record before the lease ends."""
+    config = with_values(task.config, lease.point)
+    run = RunFolder(trial_folder(task.folder, lease.place, lease.point))
     about = begin_record(
-        *(claim.place, claim.point, config.model_dump(mode="json")),
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        *(lease.place, lease.point, config.model_dump(mode="json")),
+        started=_now(),
         threads=torch.get_num_threads(),
-        worker={"pid": Process.own().pid, "attempt": claim.attempt},
+        worker={"pid": os.getpid(), "attempt": lease.attempt},
     )
     write_json(run.config, about["config"])
-    seen: dict[str, list[Mapping[str, Any]]] = {}
+    epochs: dict[str, list[Mapping[str, Any]]] = {}
     memory = PeakMemory()
-
-    def write(state: Any, reason: str | None, phases: list[dict[str, Any]], **results: Any) -> None:
-        ended = datetime.now(UTC).isoformat(timespec="seconds")
-        write_record(run.path, about, state, reason, phases=phases, peak_memory=memory.read(), ended=ended, **results)
-
+    state: State = "complete"
+    reason, score, further = None, None, dict[str, Any]()
     try:
-        learnt, transfer = _learn(task, claim, run, parts, seen)
+        learnt, transfer = _learn(task, lease, run, parts, epochs)
     except Exception as error:  # noqa: BLE001 - whatever fails is recorded, and the search goes on
-        pruned = isinstance(error, optuna.TrialPruned)
-        reason = str(error) if pruned else reason_of(error)
-        write("pruned" if pruned else "failed", reason, [{"name": k, "epochs": v} for k, v in seen.items()])
-        store.end(claim, "pruned" if pruned else "failed")
-    except BaseException:
-        store.end(claim, "released")
-        raise
+        state = "pruned" if isinstance(error, Pruned) else "failed"
+        reason = str(error) if isinstance(error, Pruned) else reason_of(error)
+        phases: list[dict[str, Any]] = [{"name": name, "epochs": of_phase} for name, of_phase in epochs.items()]
     else:
-        write("complete", None, [_phase(r) for r in learnt.phases], transfer=transfer, best=best_of(learnt))
-        store.complete(claim, learnt.chosen.best_score)
-    with store.alone():
-        write_table(task.folder)
+        phases, score = [_phase(result) for result in learnt.phases], learnt.chosen.best_score
+        further = {"transfer": transfer, "best": _best(learnt.chosen)}
+    write_record(run.path, about, state, reason, phases=phases, peak_memory=memory.read(), ended=_now(), **further)
+    leases.end(lease, state, score)
+    write_table(task.folder)
     return read_trial(run.path)
 
 
-def best_of(learnt: Learnt) -> dict[str, Any]:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _best(chosen: PhaseResult) -> dict[str, Any]:
     """The best epoch, counted from 1, of the better phase, and its tune figures."""
-    chosen = learnt.chosen
     epoch = chosen.history[chosen.best_epoch]
     figures = {name: epoch[name] for name in ("tune_accuracy", "tune_loss", "tune_auc")}
     return {"phase": chosen.name, "epoch": chosen.best_epoch + 1, "score": chosen.best_score, **figures}
@@ -170,39 +157,32 @@ def best_of(learnt: Learnt) -> dict[str, Any]:
 
 def _learn(
     task: Task,
-    claim: TrialLease,
+    lease: TrialLease,
     run: RunFolder,
     parts: Mapping[str, CachedImages],
-    seen: dict[str, list[Mapping[str, Any]]],
+    epochs: dict[str, list[Mapping[str, Any]]],
 ) -> tuple[Learnt, str]:
-    """The training of one point; goes on after the last whole epoch where an earlier worker left one."""
-    config = at_point(task.config, task.folder, claim.point)
+    """The training of one point; goes on after the last whole epoch where an earlier worker left one.
+
+    Every epoch is kept in `epochs`, by phase. With pruning each is reported to Optuna, and Pruned is raised when it lies
+    behind the median of the others.
+    """
+    config = at_point(task.config, task.folder, lease.point)
     model, transfer = build_model(config)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     offsets = {phase.name: sum(p.epochs for p in phases[:n]) for n, phase in enumerate(phases)}
-    watch = _watch(config, claim, offsets, seen)
-    return learn(config, model, transfer, parts, run, say=silent, bar=no_bar, watch=watch), transfer.text
-
-
-def _watch(
-    config: Config,
-    claim: TrialLease,
-    offsets: Mapping[str, int],
-    seen: dict[str, list[Mapping[str, Any]]],
-) -> Watch:
-    """Keeps every epoch; with pruning, reports it and ends the trial when it lies behind the median of the others."""
     figure = f"tune_{config.training.monitor}"
 
     def watch(phase: str, epoch: Mapping[str, Any]) -> None:
-        seen.setdefault(phase, []).append(epoch)
-        if config.study.pruning == "none":
+        epochs.setdefault(phase, []).append(epoch)
+        if config.study.pruning == "none" or lease.trial is None:
             return
-        claim.trial.report(epoch[figure], offsets[phase] + epoch["epoch"])
-        if claim.trial.should_prune():
+        lease.trial.report(epoch[figure], offsets[phase] + epoch["epoch"])
+        if lease.trial.should_prune():
             what = f"{figure} {epoch[figure]:.4f} is behind the median of the other trials at this epoch"
-            raise optuna.TrialPruned(f"pruned in phase {phase} after epoch {epoch['epoch'] + 1}: {what}")
+            raise Pruned(f"pruned in phase {phase} after epoch {epoch['epoch'] + 1}: {what}")
 
-    return watch
+    return learn(config, model, transfer, parts, run, say=silent, bar=no_bar, watch=watch), transfer.text
 
 
 def _phase(result: PhaseResult) -> dict[str, Any]:
