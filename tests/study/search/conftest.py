@@ -1,0 +1,59 @@
+"""One small search and its winner for all tests of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.study.search.world import Fake, learning_config, silent
+from tests.world import make_world
+
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+import torch
+
+from cxreader.config import Config
+from cxreader.models.weights import Transfer
+from cxreader.study.search import search as search_module
+from cxreader.study.search import worker as search_worker
+from cxreader.study.search.search import SearchResult, search
+from cxreader.study.search.winner import Winner, finish_winner
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the spawned workers have it: sums in another order may differ in the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="package")
+def searched(world: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
+    return search(learning_config(world), tmp_path_factory.mktemp("search") / "out", say=silent)
+
+
+@pytest.fixture(scope="package")
+def won(searched: SearchResult) -> Winner:
+    return finish_winner(searched, say=silent)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Config], list[float]]], Fake]:
+    def install(curve: Callable[[Config], list[float]]) -> Fake:
+        stand_in = Fake(curve, [])
+        monkeypatch.setattr(search_worker, "learn", stand_in)
+        monkeypatch.setattr(search_worker, "build_model", lambda _: (None, Transfer("file", pretrained=True)))
+        monkeypatch.setattr(search_module, "build_model", search_worker.build_model)
+        monkeypatch.setattr(search_module, "_prepare_outputs", lambda *_: None)
+        return stand_in
+
+    return install
