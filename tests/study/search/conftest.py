@@ -51,8 +51,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Config], list[f
     def install(curve: Callable[[Config], list[float]]) -> Fake:
         stand_in = Fake(curve, [])
         monkeypatch.setattr(search_worker, "learn", stand_in)
-        monkeypatch.setattr(search_worker, "build_model", lambda _: (None, Transfer("file", pretrained=True)))
-        monkeypatch.setattr(search_module, "build_model", search_worker.build_model)
+        for module in (search_worker, search_module):
+            monkeypatch.setattr(module, "build_model", lambda _: (None, Transfer("file", pretrained=True)))
         monkeypatch.setattr(search_module, "_prepare_outputs", lambda *_: None)
         return stand_in
 

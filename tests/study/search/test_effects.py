@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.importance import FanovaImportanceEvaluator
 from tests.study.search.world import complete_trial, learning_config
 
@@ -48,12 +49,14 @@ def test_main_effects_of_a_factorial_are_the_textbooks(world: Path) -> None:
 def test_importances_are_optunas_over_the_complete_trials_in_the_order_of_the_points(world: Path) -> None:
     """Whatever their rank: the forest's samples depend on the order. Fewer than four trials, or equal ones, say so."""
     space = read_space(learning_config(world, {"model.dropout": [0.0, 0.1], "training.fine_tune.lr": [0.1, 0.2]}))
-    study = optuna.create_study()
-    trials = []
+    study, trials = optuna.create_study(), []
+    levels: dict[str, BaseDistribution] = {
+        "model.dropout": CategoricalDistribution([0.0, 0.1]),
+        "training.fine_tune.lr": CategoricalDistribution([0.1, 0.2]),
+    }
     for number, (score, point) in enumerate(zip((0.5, 0.9, 0.6, 0.7), space.points(), strict=True), 1):
-        trials.append(complete_trial(number, score, **point))
-        given = {key: optuna.distributions.CategoricalDistribution(values) for key, values in space.values.items()}
-        study.add_trial(optuna.create_trial(params=dict(point), distributions=given, value=score))
+        trials.append(replace(complete_trial(number, score), point=point))
+        study.add_trial(optuna.create_trial(params=dict(point), distributions=levels, value=score))
     evaluator = FanovaImportanceEvaluator(seed=3)
     expected = optuna.importance.get_param_importances(study, evaluator=evaluator)
     shares, how = importances(space, rank(trials, lower_is_better=False), 3)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.study.search.world import EPOCHS, Fake, learning_config, learnt_by, record_of, silent
+from tests.study.search.world import EPOCHS, SPACE, Fake, learning_config, learnt_by, record_of, silent
 
 from cxreader import torch_setup  # noqa: F401
 

@@ -85,7 +85,8 @@ def search(
         cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
-        task = Task.of(config, folder.path, cohort, secrets.token_hex(4), threads)
+        rows_and_labels = {name: (cohort.parts[name].rows, cohort.parts[name].labels) for name in PARTS}
+        task = Task(config, folder.path, rows_and_labels, secrets.token_hex(4), threads)
         _run(task, space.n_trials, workers, say, bar)
         trials = write_table(folder.path)
     ranked = rank(trials, lower_is_better=config.training.monitor == "loss")

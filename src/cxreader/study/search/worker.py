@@ -41,7 +41,7 @@ from cxreader.study.search.record import (
     write_table,
 )
 from cxreader.study.search.space import Point
-from cxreader.training.cohort import Cohort, input_spec
+from cxreader.training.cohort import input_spec
 from cxreader.training.phases import PhaseResult, planned_phases
 from cxreader.training.train import Learnt, build_model, learn
 
@@ -51,19 +51,16 @@ PARTS = ("train", "tune")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that a worker is given: of the images the rows of train and tune in the pixel cache with their labels, no more."""
+    """All that a worker is given. `parts`: of train and tune the rows in the pixel cache, and the labels; no more.
+
+    `session`: a name of this start of the search. `threads` of torch; None leaves them as they are.
+    """
 
     config: Config
     folder: Path
     parts: Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
     session: str
-    threads: int | None  # of torch; None leaves them as they are
-
-    @classmethod
-    def of(cls, config: Config, folder: Path, cohort: Cohort, session: str, threads: int | None) -> Task:
-        """From a cohort of train and tune."""
-        parts = {name: (cohort.parts[name].rows, cohort.parts[name].labels) for name in PARTS}
-        return cls(config, folder, parts, session, threads)
+    threads: int | None
 
     def images(self) -> dict[str, CachedImages]:
         """The parts on the search's pixel cache."""
