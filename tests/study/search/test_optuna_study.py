@@ -12,7 +12,19 @@ from cxreader import torch_setup  # noqa: F401
 
 # isort: split
 
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from cxreader.config import with_values
+from cxreader.study.search import worker as search_worker
+from cxreader.study.search.leases import SearchLeases
+from cxreader.study.search.optuna_study import OptunaStudy
+from cxreader.study.search.record import trial_folder, write_record
 from cxreader.study.search.search import search
+from cxreader.study.search.space import read_space
+from cxreader.training.train import Learnt
 
 
 def test_tpe_draws_distinct_points_within_the_range_and_prunes_what_lies_behind(
@@ -43,3 +55,52 @@ def test_tpe_exhausts_a_small_space_without_repeating(fake: Callable[..., Fake],
     result = search(learning_config(world, SPACE, sampler="tpe", trials=4), tmp_path / "out", say=silent)
     assert sorted(trained.seen) == [(1e-3, 0.0), (1e-3, 0.4), (1e-1, 0.0), (1e-1, 0.4)]
     assert len(result.trials) == 4
+
+
+def test_the_score_of_a_worker_that_died_before_it_told_it_is_taken_from_its_record(
+    world: Path, tmp_path: Path
+) -> None:
+    """TPE learns from it, and the point is not tried again; one that died without a record has failed."""
+    config = learning_config(world, SPACE, sampler="tpe", trials=4)
+    with closing(SearchLeases(tmp_path, config, "s")) as leases:
+        written, lost = leases.take(), leases.take()
+        assert written is not None
+        assert lost is not None
+        about = {"number": 1, "point": dict(written.point), "best": {"score": 0.75}}
+        write_record(trial_folder(tmp_path, written.place, written.point), about, "complete", None)
+        for lease in (written, lost):
+            lease.file.close()
+        following = leases.take()
+        assert following is not None
+        assert (following.place, following.point, following.attempt) == (lost.place, lost.point, 2)
+        assert leases.study is not None
+        trials = leases.study.study.get_trials()
+        following.file.close()
+    assert [(trial.state.name, trial.value) for trial in trials] == [
+        ("COMPLETE", 0.75),
+        ("FAIL", None),
+        ("RUNNING", None),
+    ]
+
+
+def test_epochs_are_compared_with_those_of_the_same_phase(
+    fake: Callable[..., Fake], world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first epoch of the second phase is a step of its own, behind the longest first phase."""
+    one_phase = fake(lambda _: [0.5])
+
+    def two_phases(*arguments: Any, watch: Any, **further: Any) -> Learnt:
+        for phase, accuracy in (("head", 0.6), ("fine_tune", 0.7)):
+            watch(phase, {"epoch": 0, "tune_accuracy": accuracy})
+        return one_phase(*arguments, watch=lambda *_: None, **further)
+
+    monkeypatch.setattr(search_worker, "learn", two_phases)
+    space = {"training.fine_tune.lr": [0.1]}
+    config = with_values(
+        learning_config(world, space, pruning="median"),
+        {"training.phases": ["head", "fine_tune"], "training.head.epochs": 3},
+    )
+    search(config, tmp_path / "out", say=silent)
+    with closing(OptunaStudy(tmp_path / "out", read_space(config), config)) as study:
+        (trial,) = study.study.get_trials()
+    assert trial.intermediate_values == {0: 0.6, 3: 0.7}

@@ -8,9 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.study.search.dying import DEATHS_EACH, die_twice_at_each_point
+from tests.study.search.world import learning_config, record_of
 
 from cxreader.errors import CxreaderError
 from cxreader.study.search import pool
+from cxreader.study.search.record import Trial
 
 
 def test_workers_that_die_before_they_try_anything_end_the_search(
@@ -32,3 +35,18 @@ def test_workers_that_die_before_they_try_anything_end_the_search(
     assert 3 <= len(started) <= 5
     assert not [process for process in started if process.is_alive()]
     capfd.readouterr()  # what sys.exit prints of its argument
+
+
+def test_workers_that_die_at_a_point_are_replaced_and_every_trial_is_told_once(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four deaths of two points, none in vain: each is finished by its third worker."""
+    told: list[Trial] = []
+    monkeypatch.setattr(pool, "spawned", die_twice_at_each_point)
+    config = learning_config(world, {"model.dropout": [0.1, 0.2]})
+    task: Any = SimpleNamespace(folder=tmp_path, config=config, session="s")
+    pool.run_workers(task, 2, 2, told.append)
+    assert sorted((trial.number, trial.point["model.dropout"]) for trial in told) == [(1, 0.1), (2, 0.2)]
+    assert [record_of(trial)["worker"] for trial in told] == [DEATHS_EACH + 1] * 2
+    pool.run_workers(task, 2, 2, told.append)  # finished: nothing is started or told
+    assert len(told) == 2
