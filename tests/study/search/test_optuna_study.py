@@ -104,3 +104,27 @@ def test_epochs_are_compared_with_those_of_the_same_phase(
     with closing(OptunaStudy(tmp_path / "out", read_space(config), config)) as study:
         (trial,) = study.study.get_trials()
     assert trial.intermediate_values == {0: 0.6, 3: 0.7}
+
+
+def test_what_a_death_between_two_steps_left_in_the_queue_is_no_other_points_trial(world: Path, tmp_path: Path) -> None:
+    with closing(SearchLeases(tmp_path, learning_config(world, pruning="median"), "s")) as leases:
+        assert leases.study is not None
+        second = {"training.fine_tune.lr": 0.1, "model.dropout": 0.4}
+        leases.study.study.enqueue_trial(second, user_attrs={"place": 1})
+        lease = leases.take()
+        assert lease is not None
+        assert lease.trial is not None
+        assert (lease.place, lease.trial.params) == (0, {"training.fine_tune.lr": 0.1, "model.dropout": 0.0})
+        lease.file.close()
+
+
+def test_the_last_point_of_a_small_space_is_drawn_without_a_long_search(world: Path, tmp_path: Path) -> None:
+    """After ten draws of known points one that is left is taken."""
+    config = learning_config(world, {"training.batch_size": {"low": 2, "high": 41}}, trials=40)
+    with closing(OptunaStudy(tmp_path, read_space(config), config)) as study:
+        points = list(read_space(config).points())
+        for place, point in enumerate(points[:-1]):
+            study.ask(place, point)
+        assert study.draw(39).params == points[-1]
+        assert len(study.study.get_trials()) <= 39 + 11
+        assert len(study.points()) == 40
