@@ -32,7 +32,7 @@ def test_the_parts_are_those_computed_alone_from_the_same_resamples() -> None:
     drawn = resample(reliability_statistic(sample.label, p, bins), sample, n_resamples=60, seed=3)
     alone = reliability_from(*drawn, sample, p, bins, 6)
     statistic, reasons = line_statistic(sample.label, p), line_reasons(sample.label, p)
-    line = CalibrationLine(**bootstrap(statistic, sample, n_resamples=60, seed=3, reasons=reasons))
+    line = CalibrationLine(**bootstrap(statistic, sample, n_resamples=60, seed=3, reasons=reasons), bounded=0)
     assert found.reliability.to_dict() == alone.to_dict()
     assert found.line.to_dict() == line.to_dict()
     assert len(found.reliability.bins) == 6
