@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxreader.atomic import write_whole
 from cxreader.errors import DataError, StorageError, TableError
-from cxreader.evaluation.decisions.operating_points import youden
+from cxreader.evaluation.decisions.operating_points import Rule
 from cxreader.evaluation.evaluate import SCHEMA, UPGRADES, Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
@@ -30,7 +30,7 @@ def test_json_has_the_shape_that_is_promised_and_round_trips(tmp_path: Path) -> 
     weak = {"16x16 thumbnail": np.random.default_rng(1).random(240)}
     evaluation = evaluate(
         table,
-        youden(table.label, table.probability),
+        Rule("youden").fit("youden", table.label, table.probability),
         n_resamples=200,
         baselines=weak,
         excluded={"in training": 3},

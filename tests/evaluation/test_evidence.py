@@ -73,7 +73,7 @@ ALONE: dict[str, Alone] = {
     "decision_curve": lambda t, a: decision_curve(
         Sample.of(t), shift_prevalence(t.probability, 0.5, 0.1), prevalence=a.prevalence, **SEED
     ),
-    "calibration": lambda t, _: calibration_report(t.label, t.probability, t.groups, **SEED),
+    "calibration": lambda t, _: calibration_report(Sample.of(t), t.probability, **SEED),
     "subgroups": lambda t, _: subgroups(t, POINTS[0], **SEED),
     "contradictions": lambda t, a: contradicted(t, POINTS[0], second=a.second),
     "conformal": lambda t, a: judge_conformal(RULE, Sample.of(t), t.probability, prevalence=a.prevalence, **SEED),

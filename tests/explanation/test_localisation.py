@@ -14,7 +14,7 @@ from cxreader.errors import CxreaderError, DataError, TableError
 from cxreader.explanation.boxes import BoxTable, areas
 from cxreader.explanation.localisation import Maps, localise, map_scores, stretched
 from cxreader.explanation.localisation_report import LocalisationReport
-from cxreader.explanation.map_scores import METRICS, ThresholdRule, is_flat, overlaps, peak_and_mass
+from cxreader.explanation.map_scores import METRICS, ScoringProtocol, ThresholdRule, is_flat, overlaps, peak_and_mass
 from cxreader.records import Box
 
 Kind = Literal["share_of_maximum", "top_area"]
@@ -93,7 +93,9 @@ def test_the_threshold_is_chosen_without_the_boxes_that_are_judged() -> None:
     strong = np.zeros((4, 4))
     strong[:, 0], strong[:, 1] = 1.0, 0.5
     table = _boxes([(0, 0, 1, 4), (0, 0, 1, 4), (0, 0, 2, 4)], "abc")
-    scores = map_scores(dict.fromkeys(table.image.tolist(), strong), table, grid=4, n_folds=3, fold_seeds=(0, 1))
+    scores = map_scores(
+        dict.fromkeys(table.image.tolist(), strong), table, ScoringProtocol(grid=4, n_folds=3, fold_seeds=(0, 1))
+    )
     # For each of the first two, the others are a tie of 0.75 at both thresholds: the lower one, so 4 of 8 pixels.
     # For the third, both others want the strong half alone: 4 of 8 pixels.
     assert _values(scores, "iou") == [0.5, 0.5, 0.5]
@@ -105,7 +107,9 @@ def test_the_threshold_is_chosen_without_the_boxes_that_are_judged() -> None:
 def test_a_fixed_share_is_kept() -> None:
     heat = np.arange(16.0).reshape(4, 4)
     table = _boxes([(0, 3, 4, 1), (0, 0, 1, 1)], "ab")
-    scores = map_scores(dict.fromkeys(table.image.tolist(), heat), table, rule=ThresholdRule("top_area", 0.5), grid=4)
+    scores = map_scores(
+        dict.fromkeys(table.image.tolist(), heat), table, ScoringProtocol(ThresholdRule("top_area", 0.5), 4)
+    )
     assert _values(scores, "iou") == [0.5, 0]
     assert _values(scores, "iou_25") == [1, 0]
     assert _values(scores, "iou_50") == [0, 0]  # 0.5 is not above 0.5
@@ -122,7 +126,7 @@ def test_a_flat_map_misses_and_says_so(value: float) -> None:
     assert is_flat(flat)
     assert not is_flat(peaked)
     table = _boxes([(0, 0, 4, 4), (0, 0, 4, 4)], "ab")
-    found = localise({"0.png": flat, "1.png": peaked}, table, grid=4, n_resamples=50)
+    found = localise({"0.png": flat, "1.png": peaked}, table, ScoringProtocol(grid=4), n_resamples=50)
     assert found.all.flat == 1
     assert found.all.model["pointing"].value == 0.5
     assert found.all.model["energy"].value == 0.5
@@ -147,14 +151,14 @@ def _world(n_patients: int = 40, seed: int = 0) -> tuple[BoxTable, Maps, Maps]:
 
 def test_a_model_that_looks_gains_over_the_fixed_map_and_noise_does_not() -> None:
     table, good, noise = _world()
-    found = localise(good, table, grid=16, n_resamples=300)
+    found = localise(good, table, ScoringProtocol(grid=16), n_resamples=300)
     assert [g.name for g in found.groups] == ["all", "Mass", "Nodule"]
     assert [(g.boxes, g.images, g.patients) for g in found.groups] == [(80, 80, 40), (40, 40, 40), (40, 40, 40)]
     assert found.all.model["iou"].value == 1
     assert found.all.model["pointing"].value == 1
     assert found.all.gain["iou"].low > 0.5
     assert found.statement().endswith(": more.")
-    blind = localise(noise, table, grid=16, n_resamples=300)
+    blind = localise(noise, table, ScoringProtocol(grid=16), n_resamples=300)
     assert blind.all.gain["pointing"].low < 0 < blind.all.gain["pointing"].high
     assert blind.all.null["iou"] == found.all.null["iou"]  # the fixed map looks at no image
     assert "no difference shown" in blind.statement("pointing")
@@ -163,12 +167,12 @@ def test_a_model_that_looks_gains_over_the_fixed_map_and_noise_does_not() -> Non
 def test_gain_is_paired_and_its_interval_by_patient_has_the_closed_form() -> None:
     """The mean over boxes with equal patients: the standard error is that of the patients' means."""
     table, _, noise = _world(120, seed=3)
-    found = localise(noise, table, grid=16)
+    found = localise(noise, table, ScoringProtocol(grid=16))
     for metric in METRICS:
         group = found.all
         gain = group.model[metric].value - group.null[metric].value
         assert group.gain[metric].value == pytest.approx(gain, abs=1e-12)
-    energy = np.array(_values(map_scores(noise, table, grid=16), "energy"))
+    energy = np.array(_values(map_scores(noise, table, ScoringProtocol(grid=16)), "energy"))
     patients = np.array([energy[table.groups == g].mean() for g in range(120)])
     estimate = found.all.model["energy"]
     width = 2 * 1.96 * patients.std(ddof=1) / np.sqrt(120)
@@ -182,14 +186,14 @@ def test_means_are_per_box_and_the_images_are_counted() -> None:
     table = BoxTable.of(boxes, (4, 4), {"a": "p", "b": "q"})
     peak = np.zeros((4, 4))
     peak[0, 0] = 1
-    found = localise({"a": peak, "b": peak}, table, grid=4, n_resamples=50)
+    found = localise({"a": peak, "b": peak}, table, ScoringProtocol(grid=4), n_resamples=50)
     assert found.all.model["pointing"].value == pytest.approx(2 / 3)
     assert (found.all.boxes, found.all.images, found.all.model["pointing"].n_positive) == (3, 2, 2)
 
 
 def test_unknown_patients_are_said() -> None:
     table, good, _ = _world(6)
-    found = localise(good, BoxTable(table.image, table.finding, table.edges), grid=16, n_resamples=50)
+    found = localise(good, BoxTable(table.image, table.finding, table.edges), ScoringProtocol(grid=16), n_resamples=50)
     assert found.all.patients is None
     assert found.all.gain["iou"].n_patients is None
     assert any("No patient is known" in note for note in found.notes)
@@ -197,7 +201,7 @@ def test_unknown_patients_are_said() -> None:
 
 def test_the_report_comes_back_from_json_exactly() -> None:
     table, good, _ = _world(8)
-    found = localise(good, table, rule=ThresholdRule("top_area"), grid=16, n_resamples=50)
+    found = localise(good, table, ScoringProtocol(ThresholdRule("top_area"), 16), n_resamples=50)
     text = json.dumps(found.to_dict(), allow_nan=False)
     again = LocalisationReport.from_dict(json.loads(text))
     assert json.dumps(again.to_dict(), allow_nan=False) == text
@@ -221,7 +225,7 @@ def test_maps_that_cannot_be_judged(raw: Any, what: str) -> None:
     table = _boxes([(0, 0, 1, 1), (0, 0, 2, 2)], "ab")
     maps = {"0.png": np.eye(4)} | ({} if raw is None else {"1.png": raw})
     with pytest.raises(DataError, match=what):
-        localise(maps, table, grid=8)
+        localise(maps, table, ScoringProtocol(grid=8))
 
 
 @pytest.mark.parametrize(
@@ -243,6 +247,6 @@ def test_tables_that_do_not_hold() -> None:
     with pytest.raises(TableError, match="no box"):
         BoxTable.of({}, (4, 4))
     with pytest.raises(TableError, match="one patient"):
-        localise({"a": np.eye(4)}, BoxTable(one, one, edges, one), grid=4)
+        localise({"a": np.eye(4)}, BoxTable(one, one, edges, one), ScoringProtocol(grid=4))
     with pytest.raises(CxreaderError, match="outside 0 to 1"):
         ThresholdRule(fixed=0.0)

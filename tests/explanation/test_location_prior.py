@@ -12,7 +12,7 @@ from cxreader.errors import TableError
 from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.location_prior import folds, location_prior, mask_counts, prior_scores
-from cxreader.explanation.map_scores import METRICS
+from cxreader.explanation.map_scores import METRICS, ScoringProtocol
 from cxreader.records import Box
 
 HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
@@ -54,7 +54,7 @@ def test_by_hand_on_four_by_four_pixels() -> None:
     boxes = BoxTable.of(
         {"a": [quarter], "b": [quarter], "c": [half], "d": [quarter]}, (4, 4), dict(zip("abcd", "abcd", strict=True))
     )
-    scores = prior_scores(boxes, grid=4, n_folds=4, fold_seeds=(0, 1, 2))
+    scores = prior_scores(boxes, ScoringProtocol(grid=4, n_folds=4, fold_seeds=(0, 1, 2)))
     iou, over_25, over_50, pointing, energy = scores.values.T
     np.testing.assert_allclose(iou, [1, 1, 0.5, 1])
     np.testing.assert_allclose(over_25, [1, 1, 1, 1])
@@ -69,7 +69,7 @@ def test_a_patient_never_helps_to_find_their_own_box() -> None:
     far, near = Box("Mass", 6, 6, 2, 2), Box("Mass", 0, 0, 2, 2)
     boxes = {"a": [far], "b": [far], "c": [near], "d": [near], "e": [near], "f": [near]}
     mine = BoxTable.of(boxes, (8, 8), dict(zip("abcdef", "ppqrst", strict=True)))
-    scores = prior_scores(mine, grid=8, n_folds=5)
+    scores = prior_scores(mine, ScoringProtocol(grid=8, n_folds=5))
     np.testing.assert_array_equal(scores.values[:2], 0)
     assert (scores.values[2:, METRICS.index("iou")] > 0).all()
 

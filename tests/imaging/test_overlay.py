@@ -35,13 +35,6 @@ def test_a_peak_is_hot_where_it_is_and_cold_elsewhere() -> None:
     assert change[30:, :40].max() == 0
 
 
-def test_a_given_scale_compares_maps() -> None:
-    weak = np.zeros((6, 8), np.float32)
-    weak[2, 2] = 1.0
-    assert heat_scale(weak, scale=10.0).max() == pytest.approx(0.1)
-    assert heat_scale(weak * 100, scale=10.0).max() == 1
-
-
 def test_padding_is_cut_away_so_that_heat_falls_on_the_image() -> None:
     spec = InputSpec(64)
     heat = np.zeros((8, 8), np.float32)

@@ -49,7 +49,7 @@ def test_the_interval_is_the_venn_abers_pair_of_the_networks_margin(
 ) -> None:
     artifact = load_artifact(small_run / "artifact")
     assert artifact.venn_abers is not None
-    pixels = np.stack([artifact.spec.apply(read(path)) for path in files])
+    pixels = artifact.spec.normalise(np.stack([artifact.spec.pixels(read(path)) for path in files]))
     logits = reader.backend.logits(pixels).astype(np.float64)
     margin = logits[:, 1] - logits[:, 0]
     low, high = VennAbers.from_dict(artifact.venn_abers).apply(margin)

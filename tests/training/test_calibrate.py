@@ -13,7 +13,7 @@ from cxreader.config import CalibrationSection
 from cxreader.errors import ConfigError, DataError, UsageError
 from cxreader.evaluation.calibration.temperature import fit_temperature, margin
 from cxreader.evaluation.calibration.venn_abers import fit_venn_abers
-from cxreader.evaluation.decisions.operating_points import youden
+from cxreader.evaluation.decisions.operating_points import Rule
 from cxreader.training.calibrate import Calibrated, calibrate
 
 
@@ -38,7 +38,7 @@ def test_every_point_is_fitted_on_the_calibrated_probabilities() -> None:
     np.testing.assert_allclose(fitted.calibrator.apply(score), probability, atol=1e-12)
     points = {point.name: point for point in fitted.decisions.points}
     assert list(points) == ["youden", "screening", "rule-in"]
-    assert points["youden"].threshold == pytest.approx(youden(label, probability).threshold)
+    assert points["youden"].threshold == pytest.approx(Rule("youden").fit("youden", label, probability).threshold)
     flagged = probability >= points["screening"].threshold
     assert flagged[label == 1].mean() >= 0.95
     lowest = probability[flagged].min()  # a higher threshold would miss this abnormal image, and with it the target

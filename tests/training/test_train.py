@@ -123,7 +123,9 @@ def test_reader_and_calibration_agree_with_the_trainers_own_pixels(
     cached = reader.artifact.spec.normalise(np.asarray(cache.pixels[cache.row(image)]))
     from cxreader.imaging.read import read
 
-    np.testing.assert_array_equal(cached, reader.artifact.spec.apply(read(small_world / image)))
+    np.testing.assert_array_equal(
+        cached, reader.artifact.spec.normalise(reader.artifact.spec.pixels(read(small_world / image)))
+    )
     logits = reader.backend.logits(cached[None])
     expected = apply_temperature(logits, reader.artifact.calibration["temperature"])[0]
     assert reader.read(small_world / image).probability == pytest.approx(expected, abs=1e-6)

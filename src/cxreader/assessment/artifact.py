@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
@@ -19,14 +19,13 @@ from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
-from cxreader.data.split import group_of, leak
+from cxreader.data.split import leak
 from cxreader.errors import UsageError
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
-from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
@@ -126,14 +125,12 @@ def _of_artifact(reader: Reader, options: EvaluationOptions) -> EvaluationOption
 def _refusals(reader: Reader, images: ReadImages, seed: int) -> Refusals:
     """How many of the images that can be read the reader would refuse; they are judged all the same."""
     readings = [reading for reading in images.readings if reading.acceptance is not None]
-    groups = np.unique([group_of(record) for record in images.records], return_inverse=True)[1]
-    known = any(record.patient is not None for record in images.records)
     refused = np.array([reading.acceptance == "refused" for reading in readings])
     rule = reader.only.ood_detector
     return count_refusals(
         refused,
         [reading.reasons if reading.acceptance == "refused" else () for reading in readings],
-        Sample(np.array([record.label for record in images.records], np.int64), groups, known),
+        sample_of(images.records),
         stated=None if rule is None else rule.false_refusals,
         seed=seed,
     )
@@ -216,9 +213,8 @@ def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, images: Re
     train = cohort.split.records(cohort.index, "train")
     cache = build_cache(train, artifact.spec, cohort.cache)
     train = tuple(record for record in train if record.image in cache)
-    labels = np.array([record.label for record in train])
-    groups = np.unique([group_of(record) for record in train], return_inverse=True)[1]
-    return thumbnail_logistic(cache.pixels[cache.rows(r.image for r in train)], labels, groups, images.pixels)
+    sample, pixels = sample_of(train), cache.pixels[cache.rows(record.image for record in train)]
+    return thumbnail_logistic(pixels, sample.label, sample.groups, images.pixels)
 
 
 def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:

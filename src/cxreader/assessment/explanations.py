@@ -6,12 +6,10 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from cxreader.assessment.cohort import sample_of
 from cxreader.assessment.images import ReadImages
 from cxreader.data.split import group_of
 from cxreader.errors import MissingDependencyError
-from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation import localise
 from cxreader.explanation.localisation_report import LocalisationReport
@@ -72,12 +70,14 @@ def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityRe
 
     chosen = sorted(images.records, key=lambda record: record.label != ABNORMAL)[:RANDOMISED]
     x = torch.from_numpy(reader.artifact.spec.normalise(images.of(chosen)))
-    known = any(record.patient is not None for record in chosen)
-    groups = np.unique([group_of(record) for record in chosen], return_inverse=True)[1]
-    sample = Sample(np.array([record.label for record in chosen]), groups, known)
     with bar("randomising the stages") as progress:
         return randomisation_test(
-            backend.model, x.to(backend.device), sample, stage=backend.cam_stage, seed=seed, progress=progress
+            backend.model,
+            x.to(backend.device),
+            sample_of(chosen),
+            stage=backend.cam_stage,
+            seed=seed,
+            progress=progress,
         )
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.images import ReadImages
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import build_cache
@@ -25,7 +25,7 @@ from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audi
 from cxreader.evaluation.shortcuts.baselines import confounder_baselines
 from cxreader.evaluation.shortcuts.image_features import blanked, image_features, pieces
 from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.imaging.read import size
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
@@ -65,7 +65,7 @@ def audit_shortcuts(
         with bar("looking at borders and thumbnails") as progress:
             features = image_features(pixels, rows, progress=progress)
         probability, views = _read(reader, pixels, rows, bar)
-    sample, source = _sample(records), sources(cohort.index, records)
+    sample, source = sample_of(records), sources(cohort.index, records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
             sample, columns=metadata(records, source), images=features, aspect=_aspects(records), seed=seed
@@ -181,13 +181,6 @@ def _read(
                 progress(sum(map(len, whole)), len(rows))
     views = {MODEL_BORDER: np.concatenate(border), MODEL_CENTRE: np.concatenate(centre)}
     return np.concatenate(whole), views
-
-
-def _sample(records: Sequence[ImageRecord]) -> Sample:
-    """Labels and patients; the same patient number in two sources is two patients."""
-    groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
-    known = any(record.patient is not None for record in records)
-    return Sample(np.array([record.label for record in records], np.int8), groups, known)
 
 
 def _aspects(records: Sequence[ImageRecord]) -> Floats:

@@ -149,12 +149,11 @@ def evaluate(
     statistic = _everything(table, point.threshold, baselines or {})
     points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
-    outcomes = confusion(label, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
     n_abnormal = int(np.count_nonzero(label == 1))
     return Evaluation(
         metrics={name: found[name] for name in METRIC_NAMES},
-        confusion={name: int(values[0]) for name, values in vars(outcomes).items()},
+        confusion=confusion(label, probability >= point.threshold),
         roc=roc_curve(label, probability, bands.get("roc")),
         precision_recall=precision_recall_curve(label, probability, bands.get("precision_recall")),
         histogram=Histogram.of(label, probability),

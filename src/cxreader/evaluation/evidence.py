@@ -122,9 +122,7 @@ def gather(
         decision_curve=decision_curve(
             sample, _deployed(table, options), prevalence=options.prevalence, seed=seed, n_resamples=n_resamples
         ),
-        calibration=calibration_report(
-            sample.label, table.probability, sample.groups, patients_known=sample.patients_known, **same
-        ),
+        calibration=calibration_report(sample, table.probability, **same),
         subgroups=subgroups(table, first, **same),
         contradictions=contradicted(table, first, second=options.second),
         conformal=None

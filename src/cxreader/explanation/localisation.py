@@ -6,78 +6,80 @@ boxes of the patients who are judged; its gain over the prior, a map that looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
-from cxreader.explanation.boxes import GRID, BoxTable, Floats
+from cxreader.explanation.boxes import BoxTable, Floats
 from cxreader.explanation.localisation_report import LocalisationReport, report
-from cxreader.explanation.location_prior import FOLD_SEEDS, FOLDS, folds, prior_scores
-from cxreader.explanation.map_scores import BoxScores, ThresholdRule, is_flat, overlaps, peak_and_mass, score_columns
+from cxreader.explanation.location_prior import folds, prior_scores
+from cxreader.explanation.map_scores import (
+    PROTOCOL,
+    BoxScores,
+    ScoringProtocol,
+    is_flat,
+    overlaps,
+    peak_and_mass,
+    score_columns,
+)
 
 Maps = Mapping[str, NDArray[np.floating]]
-_DEFAULT_RULE = ThresholdRule()
 
 
 def localise(
     maps: Maps,
     boxes: BoxTable,
+    protocol: ScoringProtocol = PROTOCOL,
     *,
-    rule: ThresholdRule = _DEFAULT_RULE,
-    grid: int = GRID,
-    n_folds: int = FOLDS,
-    fold_seeds: Sequence[int] = FOLD_SEEDS,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
-    """Scores of raw maps by image, each (h, w) >= 0, at most `grid` wide and high, against the boxes: over all and by finding.
+    """Scores of raw maps by image, each (h, w) >= 0, at most the grid wide and high, against the boxes: over all and by finding.
 
-    Model and location prior share rule, folds and fold seeds, and so are paired by box. A flat map misses every box. Raises
+    A flat map misses every box. Raises
     DataError for an image without its map and a map that is not finite, >= 0 or small enough; TableError for boxes of
     one patient.
     """
-    model = map_scores(maps, boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds, progress=progress)
-    null = prior_scores(boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds)
-    return report(boxes, null, model, rule=rule, grid=grid, fold_seeds=fold_seeds, n_resamples=n_resamples, seed=seed)
+    model = map_scores(maps, boxes, protocol, progress=progress)
+    null = prior_scores(boxes, protocol)
+    return report(boxes, null, model, protocol, n_resamples=n_resamples, seed=seed)
 
 
 def map_scores(
     maps: Maps,
     boxes: BoxTable,
+    protocol: ScoringProtocol = PROTOCOL,
     *,
-    rule: ThresholdRule = _DEFAULT_RULE,
-    grid: int = GRID,
-    n_folds: int = FOLDS,
-    fold_seeds: Sequence[int] = FOLD_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
     """Scores of each box by its image's map, at the threshold with the highest mean IoU on the other folds' boxes.
 
     Arguments and errors as `localise`.
     """
-    iou, pointing, energy, flat = _image_scores(maps, boxes, rule, grid, progress)
+    iou, pointing, energy, flat = _image_scores(maps, boxes, protocol, progress)
     total = np.zeros((len(boxes), 5))
     shares: list[tuple[float, ...]] = []
-    for seed in fold_seeds:
+    for seed in protocol.fold_seeds:
         own, chosen = np.zeros(len(boxes)), []
-        for judged in folds(boxes.groups, n_folds, seed):
+        for judged in folds(boxes.groups, protocol.n_folds, seed):
             best = int(np.argmax(iou[~judged].mean(axis=0)))
             own[judged] = iou[judged, best]
-            chosen.append(float(rule.shares[best]))
+            chosen.append(float(protocol.rule.shares[best]))
         total += score_columns(own, pointing, energy)
         shares.append(tuple(chosen))
-    return BoxScores(total / len(fold_seeds), tuple(shares), flat)
+    return BoxScores(total / len(protocol.fold_seeds), tuple(shares), flat)
 
 
 def _image_scores(
-    maps: Maps, boxes: BoxTable, rule: ThresholdRule, grid: int, progress: Callable[[int, int], None] | None
+    maps: Maps, boxes: BoxTable, protocol: ScoringProtocol, progress: Callable[[int, int], None] | None
 ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
     """Of each of n boxes: IoU (n, k) at each share of the rule, pointing, energy, and whether its image's map is flat."""
-    n, rectangles = len(boxes), boxes.rectangles(grid)
+    n, rule, grid = len(boxes), protocol.rule, protocol.grid
+    rectangles = boxes.rectangles(grid)
     iou, pointing, energy, flat = np.zeros((n, len(rule.shares))), np.zeros(n), np.zeros(n), np.zeros(n, bool)
     for done, image in enumerate(boxes.images, 1):
         rows = np.flatnonzero(boxes.image == image)

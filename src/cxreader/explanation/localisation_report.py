@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.explanation.boxes import BoxTable, Floats
-from cxreader.explanation.map_scores import METRIC_TITLES, METRICS, BoxScores, ThresholdRule
+from cxreader.explanation.map_scores import METRIC_TITLES, METRICS, BoxScores, ScoringProtocol, ThresholdRule
 
 ALL = "all"
 
@@ -76,10 +76,8 @@ def report(
     boxes: BoxTable,
     null: BoxScores,
     model: BoxScores | None,
+    protocol: ScoringProtocol,
     *,
-    rule: ThresholdRule,
-    grid: int,
-    fold_seeds: Sequence[int],
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> LocalisationReport:
@@ -90,15 +88,15 @@ def report(
     groups = tuple(_by_finding(name, boxes, rows, null, model, n_resamples, seed) for name, rows in chosen.items())
     return LocalisationReport(
         groups=groups,
-        rule=rule,
-        grid=grid,
+        rule=protocol.rule,
+        grid=protocol.grid,
         n_folds=len(null.shares[0]),
-        fold_seeds=tuple(fold_seeds),
+        fold_seeds=protocol.fold_seeds,
         null_shares=null.shares,
         model_shares=() if model is None else model.shares,
         n_resamples=n_resamples,
         seed=seed,
-        notes=_notes(boxes, groups[0], rule),
+        notes=_notes(boxes, groups[0], protocol.rule),
     )
 
 

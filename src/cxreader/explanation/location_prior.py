@@ -6,7 +6,7 @@ does. A model that does not exceed it has not been shown to localise anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,14 @@ from numpy.typing import NDArray
 from cxreader.data.layouts.nih import BOX_FRAME, patient_of, read_boxes
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
-from cxreader.explanation.boxes import GRID, BoxTable, Floats, Ints
+from cxreader.explanation.boxes import BoxTable, Floats, Ints
 from cxreader.explanation.localisation_report import LocalisationReport, report
-from cxreader.explanation.map_scores import BoxScores, ThresholdRule, overlaps, peak_and_mass, score_columns
-
-FOLDS = 5
-FOLD_SEEDS = (0, 1, 2, 3, 4)
-_DEFAULT_RULE = ThresholdRule()
+from cxreader.explanation.map_scores import PROTOCOL, BoxScores, ScoringProtocol, overlaps, peak_and_mass, score_columns
 
 
 def location_prior(
     path: Path,
     *,
-    rule: ThresholdRule = _DEFAULT_RULE,
-    grid: int = GRID,
-    n_folds: int = FOLDS,
-    fold_seeds: Sequence[int] = FOLD_SEEDS,
     n_resamples: int = N_RESAMPLES,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
@@ -42,37 +34,35 @@ def location_prior(
     found = read_boxes(path)
     try:
         boxes = BoxTable.of(found, (BOX_FRAME, BOX_FRAME), {image: patient_of(image) for image in found})
-        null = prior_scores(boxes, rule=rule, grid=grid, n_folds=n_folds, fold_seeds=fold_seeds, progress=progress)
+        null = prior_scores(boxes, progress=progress)
     except TableError as error:
         raise TableError(error.what, where=path, mend=error.mend) from None
-    return report(boxes, null, None, rule=rule, grid=grid, fold_seeds=fold_seeds, n_resamples=n_resamples)
+    return report(boxes, null, None, PROTOCOL, n_resamples=n_resamples)
 
 
 def prior_scores(
     boxes: BoxTable,
+    protocol: ScoringProtocol = PROTOCOL,
     *,
-    rule: ThresholdRule = _DEFAULT_RULE,
-    grid: int = GRID,
-    n_folds: int = FOLDS,
-    fold_seeds: Sequence[int] = FOLD_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
     """Scores of each box by the mean of the masks of the other folds' boxes, all findings together.
 
     The threshold has the highest mean IoU on the boxes that made the map. Raises TableError for boxes of one patient.
     """
-    rectangles, total = boxes.rectangles(grid), np.zeros((len(boxes), 5))
+    rule, fold_seeds = protocol.rule, protocol.fold_seeds
+    rectangles, total = boxes.rectangles(protocol.grid), np.zeros((len(boxes), 5))
     shares: list[tuple[float, ...]] = []
     for n, seed in enumerate(fold_seeds):
         chosen = []
-        for fold, judged in enumerate(folds(boxes.groups, n_folds, seed)):
-            heat = mask_counts(rectangles[~judged], grid)
+        for fold, judged in enumerate(folds(boxes.groups, protocol.n_folds, seed)):
+            heat = mask_counts(rectangles[~judged], protocol.grid)
             iou = overlaps(rule.levels(heat), len(rule.shares), rectangles)
             best = int(np.argmax(iou[~judged].mean(axis=0)))
             total[judged] += score_columns(iou[judged, best], *peak_and_mass(heat, rectangles[judged]))
             chosen.append(float(rule.shares[best]))
             if progress is not None:
-                progress(n * n_folds + fold + 1, len(fold_seeds) * n_folds)
+                progress(n * protocol.n_folds + fold + 1, len(fold_seeds) * protocol.n_folds)
         shares.append(tuple(chosen))
     return BoxScores(total / len(fold_seeds), tuple(shares), np.zeros(len(boxes), bool))
 

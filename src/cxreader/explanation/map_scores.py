@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import DataError
-from cxreader.explanation.boxes import Floats, Ints, areas
+from cxreader.explanation.boxes import GRID, Floats, Ints, areas
 
 METRICS = ("iou", "iou_25", "iou_50", "pointing", "energy")
 METRIC_TITLES = {
@@ -56,6 +56,23 @@ class ThresholdRule(Plain):
             count = np.maximum(np.rint(self.shares * heat.size), 1).astype(np.intp)
             thresholds = np.sort(heat, axis=None)[::-1][count - 1]
         return np.where(heat > 0, np.searchsorted(thresholds, heat, side="right"), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringProtocol:
+    """How maps are scored against boxes, the same for a model and for the location prior, so that they are paired by box.
+
+    `rule` makes the masks, on a square of `grid` pixels; its threshold is chosen in `n_folds` folds by patient, anew for
+    each of `fold_seeds`, over which scores are averaged.
+    """
+
+    rule: ThresholdRule = ThresholdRule()
+    grid: int = GRID
+    n_folds: int = 5
+    fold_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+
+PROTOCOL = ScoringProtocol()
 
 
 def overlaps(levels: Ints, n_shares: int, rectangles: Ints) -> Floats:

@@ -20,17 +20,16 @@ _STRIP = 2**18
 BOX_COLOUR = (64, 220, 255)
 
 
-def heat_scale(heat: NDArray[np.floating], scale: float | None = None) -> NDArray[np.float32]:
-    """A raw map (h, w) of values >= 0 as heat in [0, 1]: what stands above the map's own minimum, by `scale`.
+def heat_scale(heat: NDArray[np.floating]) -> NDArray[np.float32]:
+    """A raw map (h, w) of values >= 0 as heat in [0, 1]: what stands above the map's own minimum, by its maximum.
 
-    `scale` is the value that is fully hot, the map's maximum when left out. A map of one value is 0 everywhere and a
+    A map of one value is 0 everywhere and a
     nearly flat one stays nearly cold: min-max scaling, which makes both look hot, is what this avoids.
     """
     low, high = float(heat.min()), float(heat.max())
-    top = high if scale is None else scale
-    if top <= 0:
+    if high <= 0:
         return np.zeros(heat.shape, np.float32)
-    return np.asarray(np.clip((heat - low) / top, 0, 1), np.float32)
+    return np.asarray(np.clip((heat - low) / high, 0, 1), np.float32)
 
 
 def overlay(
@@ -39,7 +38,6 @@ def overlay(
     boxes: Iterable[Box] = (),
     *,
     spec: InputSpec | None = None,
-    scale: float | None = None,
 ) -> NDArray[np.uint8]:
     """The image in colour, uint8 (H, W, 3), with heat and boxes laid over it.
 
@@ -48,7 +46,7 @@ def overlay(
     """
     height, width = image.shape
     colour = np.empty((height, width, 3), np.uint8)
-    warmth = None if heat is None else heat_scale(heat, scale)
+    warmth = None if heat is None else heat_scale(heat)
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         strip = slice(top, min(top + rows, height))

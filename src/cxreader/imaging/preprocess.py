@@ -66,10 +66,6 @@ class InputSpec:
         channels /= np.asarray(self.std, np.float32)[:, None, None]
         return np.asarray(channels)
 
-    def apply(self, radiograph: Radiograph) -> NDArray[np.float32]:
-        """Both steps: float32 (3, size, size)."""
-        return self.normalise(self.pixels(radiograph))
-
     def content(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Where a `width` x `height` image lies in the square: left, top, width, height in pixels."""
         if self.fit == "squash":

@@ -17,7 +17,7 @@ from cxreader.inference.backend import Output, exported_file, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
-LOGITS, FEATURES, SPATIAL, CHANNEL_WEIGHTS = OUTPUTS = ("logits", "features", "spatial", "channel_weights")
+OUTPUTS = ("logits", "features", "spatial", "channel_weights")
 """An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the map of the CAM stage
 (N, C, h, w) and the mean gradient of the abnormal logit by each of its channels (N, C)."""
 PIECE = 2
@@ -111,7 +111,7 @@ class OnnxBackend:
                 mend="export it again with this version, or read with the torch backend",
             ) from None
         self._input = self._session.get_inputs()[0].name
-        self.has_maps = CHANNEL_WEIGHTS in [output.name for output in self._session.get_outputs()]
+        self.has_maps = OUTPUTS[-1] in [output.name for output in self._session.get_outputs()]
         self._all_cores_free = Lock()
 
 

@@ -11,7 +11,6 @@ Nobody is left out: a worklist changes the order in which people look, never whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cxreader.records import Reading
@@ -53,16 +52,6 @@ def urgency(reading: Reading) -> Urgency:
 def plain_reason(decision: str, probability: float) -> str:
     """The reason of a rank that says no more than the answer does."""
     return f"{decision}, probability {probability:.2f}"
-
-
-def worklist(readings: Sequence[Reading]) -> list[tuple[int, Urgency]]:
-    """The places of `readings` in the order in which they are to be looked at, with their urgency; the first has rank 1.
-
-    What is equally urgent keeps its order.
-    """
-    urgencies = [urgency(reading) for reading in readings]
-    order = sorted(range(len(readings)), key=lambda i: (urgencies[i].step, -urgencies[i].height))
-    return [(i, urgencies[i]) for i in order]
 
 
 def _warned(reading: Reading) -> str:

@@ -21,7 +21,6 @@ from cxreader.models.stages import StagedModel
 
 NO_TRANSFER = "no transfer: weights absent"
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-_HEADS = ("fc.", "classifier.", "head.")
 _OLD_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|relu|conv))\.(\d)\.")
 
 
@@ -55,8 +54,8 @@ def load_pretrained(model: StagedModel, name: str, weights: str) -> Transfer:
     return Transfer(f"file {Path(weights).name}", pretrained=True)
 
 
-def load_weights(model: StagedModel, path: Path, *, head: bool = False) -> None:
-    """Fill every stage but the head (that too with `head`) from a .safetensors or .pth file.
+def load_weights(model: StagedModel, path: Path) -> None:
+    """Fill every stage but the head from a .safetensors or .pth file.
 
     timm's and torchvision's names are both understood, so are the old keys of DenseNet's published file; a classifier in
     the file is left aside, half precision becomes float32. Raises WeightsError naming what is missing or misshapen.
@@ -65,7 +64,7 @@ def load_weights(model: StagedModel, path: Path, *, head: bool = False) -> None:
     state, missing, misfit = {}, [], []
     for stage_key, own in model.state_dict().items():
         key = model.published_names.get(stage_key, stage_key)
-        if stage_key.startswith("head.") and not head:
+        if stage_key.startswith("head."):
             continue
         if key not in found:
             missing += [] if key.endswith("num_batches_tracked") else [key]
@@ -136,7 +135,6 @@ _ENDS = {
     "features.0.1.": "bn1.",
     "features.8.0.": "conv_head.",
     "features.8.1.": "bn2.",
-    "classifier.1.": "classifier.",
 }
 
 

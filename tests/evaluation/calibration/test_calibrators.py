@@ -16,7 +16,6 @@ from sklearn.linear_model import LogisticRegression
 
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.calibration.calibrators import (
-    CALIBRATORS,
     Isotonic,
     Platt,
     Temperature,
@@ -26,6 +25,7 @@ from cxreader.evaluation.calibration.calibrators import (
 from cxreader.evaluation.calibration.temperature import apply_temperature, fit_temperature
 
 Floats = NDArray[np.float64]
+CALIBRATORS = ("temperature", "platt", "isotonic")
 
 
 def _bold(seed: int, n: int = 400, digits: int = 6) -> tuple[Floats, NDArray[np.int64]]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from cxreader.errors import TableError
-from cxreader.evaluation.calibration.line import LINE_NAMES, CalibrationLine, calibration_line, line_statistic
+from cxreader.evaluation.calibration.line import LINE_NAMES, CalibrationLine, line_statistic
+from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.statistics.logistic import fit_logistic
 
@@ -26,6 +27,10 @@ def _clustered(seed: int, patients: int, images: int) -> tuple[NDArray[np.int64]
     shared = np.repeat(generator.random(patients), images)
     draw = np.where(np.repeat(generator.random(patients) < 0.5, images), shared, generator.random(len(score)))
     return (draw < expit(0.7 * score - 0.3)).astype(np.int64), expit(score), groups
+
+
+def _line(sample: Sample, p: Floats, n_resamples: int) -> CalibrationLine:
+    return calibration_report(sample, p, n_resamples=n_resamples).line
 
 
 def _statsmodels(label: NDArray[np.integer], p: Floats, weight: Floats) -> tuple[float, float, float]:
@@ -64,14 +69,14 @@ def test_a_two_by_two_table_has_a_closed_form() -> None:
 def test_certain_probabilities_are_held_a_millionth_away_and_counted() -> None:
     """At 0, 2 of 10 are abnormal; at 1, 9 of 10: the line of the table above, at log odds of 1e-6 and of 1 - 1e-6."""
     p, label = np.repeat([0.0, 1.0], 10), np.repeat([1, 0, 1, 0], [2, 8, 9, 1])
-    found = calibration_line(Sample(label, np.arange(20)), p, n_resamples=20)
+    found = _line(Sample(label, np.arange(20)), p, 20)
     far = np.log((1 - 1e-6) / 1e-6)
     assert found.slope.value == pytest.approx((logit(0.9) - logit(0.2)) / (2 * far))
     assert found.intercept_at_slope.value == pytest.approx((logit(0.9) + logit(0.2)) / 2)
     assert found.bounded == 20
     label, p, groups = _clustered(4, 200, 1)
     p[np.flatnonzero(label == 1)[0]] = 1.0  # one image, certain and right
-    one = calibration_line(Sample(label, groups), p, n_resamples=100)
+    one = _line(Sample(label, groups), p, 100)
     assert one.bounded == 1
     expected = _statsmodels(label, np.clip(p, 1e-6, 1 - 1e-6), np.ones(200))
     assert (one.slope.value, one.intercept.value, one.intercept_at_slope.value) == pytest.approx(expected, abs=1e-6)
@@ -91,7 +96,7 @@ def test_known_slope_and_shift_are_recovered() -> None:
 
 def test_interval_is_that_of_the_cluster_robust_variance() -> None:
     label, p, groups = _clustered(1, 500, 4)
-    found = calibration_line(Sample(label, groups), p, n_resamples=2000)
+    found = _line(Sample(label, groups), p, 2000)
     design = sm.add_constant(logit(p))
     robust = sm.GLM(label, design, family=sm.families.Binomial()).fit(cov_type="cluster", cov_kwds={"groups": groups})
     naive = sm.Logit(label, design).fit(disp=False)
@@ -125,7 +130,7 @@ def test_far_starts_and_steep_lines_settle() -> None:
 @pytest.mark.parametrize("label", [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
 def test_perfect_separation_has_no_slope_and_still_an_intercept(label: list[int]) -> None:
     for p in (np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.8]), np.array([0.1, 0.2, 0.5, 0.5, 0.7, 0.8])):
-        found = calibration_line(Sample(np.array(label), np.arange(6)), p, n_resamples=20)
+        found = _line(Sample(np.array(label), np.arange(6)), p, 20)
         assert np.isnan(found.slope.value)
         assert found.slope.reason == found.intercept_at_slope.reason
         assert found.slope.reason is not None
@@ -137,7 +142,7 @@ def test_perfect_separation_has_no_slope_and_still_an_intercept(label: list[int]
 def test_one_class_or_constant_probabilities_and_no_image_have_their_reasons() -> None:
     def reasons(label: list[int], p: list[float]) -> dict[str, str | None]:
         sample = Sample(np.array(label, dtype=int), np.arange(len(label)))
-        found = calibration_line(sample, np.array(p, dtype=float), n_resamples=30)
+        found = _line(sample, np.array(p, dtype=float), 30)
         return {name: getattr(found, name).reason for name in LINE_NAMES if np.isnan(getattr(found, name).value)}
 
     assert reasons([], []) == dict.fromkeys(LINE_NAMES, "no image")
@@ -165,8 +170,8 @@ def test_resamples_without_a_line_are_undefined_not_wild() -> None:
 def test_round_trip_and_lengths() -> None:
     label, p, groups = _clustered(3, 60, 2)
     for found in (
-        calibration_line(Sample(label, groups), p, n_resamples=20),
-        calibration_line(Sample(np.zeros_like(label), groups), p, n_resamples=20),
+        _line(Sample(label, groups), p, 20),
+        _line(Sample(np.zeros_like(label), groups), p, 20),
     ):
         text = json.dumps(found.to_dict(), allow_nan=False)
         assert repr(CalibrationLine.from_dict(json.loads(text))) == repr(found)

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from cxreader.errors import TableError
 from cxreader.evaluation.calibration.prior_shift import estimate_prevalence, prevalence_statistic, shift_prevalence
-from cxreader.evaluation.calibration.reliability import reliability
+from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.statistics.intervals import Sample
 
 Floats = NDArray[np.float64]
@@ -54,8 +54,8 @@ def test_shift_and_back_is_no_shift_and_keeps_the_ranking(fitted: float, deploye
 def test_a_shifted_probability_is_calibrated_at_the_new_prevalence() -> None:
     label, p = _two_normals(0, 40_000, 0.1)
     sample = Sample(label, np.arange(len(label)))
-    before = reliability(sample, p, n_resamples=0)
-    after = reliability(sample, shift_prevalence(p, 0.5, 0.1), n_resamples=0)
+    before = calibration_report(sample, p, n_resamples=0).reliability
+    after = calibration_report(sample, shift_prevalence(p, 0.5, 0.1), n_resamples=0).reliability
     assert before.ece.value > 0.1
     assert after.ece.value < 0.01
 

@@ -18,9 +18,9 @@ from cxreader.evaluation.calibration.reliability import (
     Reliability,
     equal_mass_bins,
     expected_gap,
-    reliability,
     reliability_statistic,
 )
+from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.statistics.intervals import Sample, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics
 
@@ -34,6 +34,10 @@ def _calibrated(seed: int, n: int) -> tuple[Labels, Floats]:
     return (generator.random(n) < p).astype(np.int64), p
 
 
+def _reliability(sample: Sample, p: Floats, **options: int) -> Reliability:
+    return calibration_report(sample, p, **options).reliability
+
+
 def _sum_of_terms(value: dict[str, float]) -> float:
     within = value["within_bin_variance"] - value["within_bin_covariance"]
     return value["reliability"] - value["resolution"] + value["uncertainty"] + within
@@ -42,7 +46,7 @@ def _sum_of_terms(value: dict[str, float]) -> float:
 def test_hand_computed_diagram() -> None:
     # Bins {0.1, 0.3} with none abnormal of two, and {0.6, 0.8} with one of two.
     label, p = np.array([0, 0, 1, 0]), np.array([0.1, 0.3, 0.6, 0.8])
-    found = reliability(Sample(label, np.arange(4)), p, n_bins=2, n_resamples=0)
+    found = _reliability(Sample(label, np.arange(4)), p, n_bins=2, n_resamples=0)
     assert [(b.low, b.high, b.observed.value) for b in found.bins] == [(0.1, 0.3, 0.0), (0.6, 0.8, 0.5)]
     assert [b.mean_probability for b in found.bins] == pytest.approx([0.2, 0.7])
     assert [(b.observed.n_positive, b.observed.n_negative) for b in found.bins] == [(0, 2), (1, 1)]
@@ -81,7 +85,7 @@ def test_the_terms_add_up_to_the_brier_score_in_every_resample(seed: int, n: int
 
 def test_bins_and_rates_equal_scikit_learn_where_nothing_is_tied() -> None:
     label, p = _calibrated(0, 1000)
-    found = reliability(Sample(label, np.arange(1000)), p, n_resamples=0)
+    found = _reliability(Sample(label, np.arange(1000)), p, n_resamples=0)
     observed, mean = calibration_curve(label, p, n_bins=10, strategy="quantile")
     assert [b.observed.value for b in found.bins] == pytest.approx(observed)
     assert [b.mean_probability for b in found.bins] == pytest.approx(mean)
@@ -107,14 +111,14 @@ def test_bins_are_of_equal_mass_and_a_large_tie_takes_one_for_itself() -> None:
     assert counts.max() - counts.min() <= 1
     p = np.concatenate([np.full(60, 0.2), np.linspace(0.3, 0.9, 40)])
     np.testing.assert_array_equal(np.bincount(equal_mass_bins(p, 4)), [60, 15, 25])
-    found = reliability(Sample((p > 0.5).astype(int), np.arange(100)), p, n_bins=4, n_resamples=10)
+    found = _reliability(Sample((p > 0.5).astype(int), np.arange(100)), p, n_bins=4, n_resamples=10)
     assert (len(found.bins), found.n_bins_asked) == (3, 4)
-    assert len(reliability(Sample(np.arange(9) % 2, np.arange(9)), np.full(9, 0.5), n_resamples=5).bins) == 1
+    assert len(_reliability(Sample(np.arange(9) % 2, np.arange(9)), np.full(9, 0.5), n_resamples=5).bins) == 1
 
 
 def test_the_ece_that_chance_alone_gives_is_the_mean_over_calibrated_samples() -> None:
     found = [
-        reliability(Sample(label, np.arange(600)), p, n_resamples=0)
+        _reliability(Sample(label, np.arange(600)), p, n_resamples=0)
         for label, p in (_calibrated(seed, 600) for seed in range(250))
     ]
     mean = np.mean([r.ece.value for r in found])
@@ -125,7 +129,7 @@ def test_the_ece_that_chance_alone_gives_is_the_mean_over_calibrated_samples() -
 @pytest.mark.parametrize(("n", "tolerance"), [(40, 0.25), (100, 0.12), (400, 0.08)])
 def test_what_chance_gives_holds_in_small_samples_too(n: int, tolerance: float) -> None:
     drawn = [_calibrated(1000 + seed, n) for seed in range(200)]
-    found = [reliability(Sample(label, np.arange(n)), p, n_resamples=0) for label, p in drawn]
+    found = [_reliability(Sample(label, np.arange(n)), p, n_resamples=0) for label, p in drawn]
     mean = np.mean([r.ece.value for r in found])
     assert np.mean([r.ece_if_calibrated for r in found]) == pytest.approx(mean, rel=tolerance)
 
@@ -148,14 +152,14 @@ def test_the_gap_of_many_alike_is_that_of_the_binomial(n: int, exact: float) -> 
 
 def test_the_ece_that_chance_gives_adds_the_bins() -> None:
     """Two strangers in bins of their own, at 0.5 and 0.8: (0.5 + 2 * 0.8 * 0.2) / 2."""
-    found = reliability(Sample(np.array([0, 1]), np.arange(2)), np.array([0.5, 0.8]), n_bins=2, n_resamples=5)
+    found = _reliability(Sample(np.array([0, 1]), np.arange(2)), np.array([0.5, 0.8]), n_bins=2, n_resamples=5)
     assert found.ece_if_calibrated == pytest.approx(0.41)
 
 
 def test_chance_counts_patients_not_images() -> None:
     label, p = _calibrated(3, 400)
-    once = reliability(Sample(label, np.arange(400)), p, n_resamples=300)
-    again = reliability(Sample(np.repeat(label, 4), np.repeat(np.arange(400), 4)), np.repeat(p, 4), n_resamples=300)
+    once = _reliability(Sample(label, np.arange(400)), p, n_resamples=300)
+    again = _reliability(Sample(np.repeat(label, 4), np.repeat(np.arange(400), 4)), np.repeat(p, 4), n_resamples=300)
     assert again.ece_if_calibrated == pytest.approx(once.ece_if_calibrated, rel=0.01)  # 40 and 160 images a bin, exact
     assert (again.ece.low, again.ece.high) == pytest.approx((once.ece.low, once.ece.high))
     assert again.bins[4].observed.n_patients == once.bins[4].observed.n_patients == 40
@@ -163,7 +167,7 @@ def test_chance_counts_patients_not_images() -> None:
 
 def test_a_miscalibrated_model_stands_out_from_chance() -> None:
     label, p = _calibrated(4, 2000)
-    found = reliability(Sample(label, np.arange(2000)), np.clip(p + 0.15, 0, 1), n_resamples=200)
+    found = _reliability(Sample(label, np.arange(2000)), np.clip(p + 0.15, 0, 1), n_resamples=200)
     assert found.ece.value == pytest.approx(0.14, abs=0.02)
     assert found.ece.low > 3 * found.ece_if_calibrated
     assert found.mean_probability.low > found.prevalence.high
@@ -171,7 +175,7 @@ def test_a_miscalibrated_model_stands_out_from_chance() -> None:
 
 def test_the_band_of_a_bin_is_that_of_a_share() -> None:
     label, p = _calibrated(5, 4000)
-    one = reliability(Sample(label, np.arange(4000)), p, n_resamples=2000).bins[5].observed
+    one = _reliability(Sample(label, np.arange(4000)), p, n_resamples=2000).bins[5].observed
     half = 1.96 * np.sqrt(one.value * (1 - one.value) / 400)
     assert (one.low, one.high) == pytest.approx((one.value - half, one.value + half), abs=0.006)
 
@@ -179,21 +183,21 @@ def test_the_band_of_a_bin_is_that_of_a_share() -> None:
 def test_brier_and_its_interval_are_those_of_the_metrics() -> None:
     label, p = _calibrated(6, 500)
     sample = Sample(label, np.random.default_rng(0).integers(0, 150, 500))
-    found = reliability(sample, p, n_resamples=100, seed=7).brier["brier"]
+    found = _reliability(sample, p, n_resamples=100, seed=7).brier["brier"]
     expected = bootstrap(all_metrics(label, p), sample, n_resamples=100, seed=7)["brier"]
     assert found.to_dict() == pytest.approx(expected.to_dict())
 
 
 def test_a_bin_without_abnormal_images_has_a_rate_and_no_band() -> None:
     label = np.repeat([0, 1], 50)
-    found = reliability(Sample(label, np.arange(100)), np.linspace(0.01, 0.99, 100), n_bins=2, n_resamples=50)
+    found = _reliability(Sample(label, np.arange(100)), np.linspace(0.01, 0.99, 100), n_bins=2, n_resamples=50)
     assert found.bins[0].observed.value == 0
     assert found.bins[0].observed.reason == "every resample gives the same value, which bounds nothing"
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_round_trip_and_tiny_samples(n: int) -> None:
-    found = reliability(Sample(np.arange(n) % 2, np.zeros(n, dtype=int)), np.linspace(0, 1, n), n_resamples=3)
+    found = _reliability(Sample(np.arange(n) % 2, np.zeros(n, dtype=int)), np.linspace(0, 1, n), n_resamples=3)
     text = json.dumps(found.to_dict(), allow_nan=False)
     assert json.dumps(Reliability.from_dict(json.loads(text)).to_dict()) == text
     assert np.isnan(found.ece_if_calibrated)
@@ -203,7 +207,7 @@ def test_round_trip_and_tiny_samples(n: int) -> None:
 
 def test_lengths_and_bins_are_checked() -> None:
     with pytest.raises(TableError, match="2 probabilities for 3 labels"):
-        reliability(Sample(np.zeros(3, dtype=int), np.arange(3)), np.zeros(2))
+        _reliability(Sample(np.zeros(3, dtype=int), np.arange(3)), np.zeros(2))
     with pytest.raises(TableError, match="0 bins"):
         equal_mass_bins(np.zeros(2), 0)
 
@@ -212,7 +216,7 @@ def test_opposite_images_of_a_patient_do_not_make_chance_smaller() -> None:
     """One abnormal and one normal image of each patient cancel out; chance is still that of as many independent images."""
     label, p = np.tile([0, 1], 30), np.full(60, 0.5)
     paired, apart = (
-        reliability(Sample(label, groups), p, n_resamples=0) for groups in (np.arange(60) // 2, np.arange(60))
+        _reliability(Sample(label, groups), p, n_resamples=0) for groups in (np.arange(60) // 2, np.arange(60))
     )
     assert paired.ece_if_calibrated == pytest.approx(apart.ece_if_calibrated)
     assert apart.ece_if_calibrated == pytest.approx(binom(60, 0.5).expect(lambda k: abs(k - 30)) / 60)

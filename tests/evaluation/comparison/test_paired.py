@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from cxreader.errors import TableError
 from cxreader.evaluation.comparison.paired import TESTED, PairedComparison, align, compare_models
-from cxreader.evaluation.statistics.delong import auc_difference
+from cxreader.evaluation.statistics.delong import Placements
 from cxreader.evaluation.statistics.intervals import Sample, Statistic, bootstrap
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.records import PredictionTable
@@ -56,7 +56,7 @@ def test_each_pair_has_what_its_methods_say_alone(compared: tuple[Sample, dict[s
     ]
     for pair in found.pairs:
         one, other = models[pair.first], models[pair.second]
-        estimate, test = auc_difference(sample, one, other)
+        estimate, test = Placements.of(sample, np.stack([one, other])).difference(0, 1)
         assert repr(pair.auc) == repr(estimate)
         assert repr(pair.tests["auc"]) == repr(test)
         assert pair.auc.value == pytest.approx(roc_auc_score(sample.label, one) - roc_auc_score(sample.label, other))

@@ -7,13 +7,20 @@ from sklearn.metrics import roc_auc_score
 
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.baselines import (
-    BASELINES,
     confounder_baselines,
     patient_identity,
     thumbnail_logistic,
 )
 from cxreader.evaluation.shortcuts.cross_fit import cross_fit
 from cxreader.evaluation.shortcuts.image_features import image_features
+from cxreader.evaluation.shortcuts.records import (
+    BORDER,
+    IDENTITY,
+    IMAGE_STATISTICS,
+    METADATA,
+    PREVALENCE,
+    THUMBNAIL,
+)
 from cxreader.evaluation.statistics.intervals import Sample
 
 
@@ -77,7 +84,7 @@ def test_all_baselines_are_cross_fitted_on_the_judged_images_and_say_what_they_s
     sample = Sample(label, groups)
     columns = {"age": np.where(label == 1, 60.0, 40.0), "findings": label.astype(np.str_)}
     found = confounder_baselines(sample, columns=columns, images=images, aspect=aspect, seed=5)
-    assert tuple(b.name for b in found) == BASELINES
+    assert tuple(b.name for b in found) == (PREVALENCE, METADATA, IDENTITY, IMAGE_STATISTICS, BORDER, THUMBNAIL)
     by_name = {b.name: b.probability for b in found}
     assert np.ptp(by_name["prevalence"]) == 0  # type: ignore[arg-type]
     assert roc_auc_score(label, by_name["metadata"]) == 1

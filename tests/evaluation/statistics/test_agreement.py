@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from cxreader.errors import TableError
-from cxreader.evaluation.statistics.agreement import agreement, agreements, all_alike, cohen_kappa
+from cxreader.evaluation.statistics.agreement import agreement_and_kappa, agreements, all_alike
 
 
 def test_hand_computed_kappa() -> None:
     # Cohen's table: 20 both abnormal, 5 the first alone, 10 the second alone, 15 neither, of 50.
     first = np.repeat([True, True, False, False], [20, 5, 10, 15])
     second = np.repeat([True, False, True, False], [20, 5, 10, 15])
-    assert agreement(first, second)[0, 0] == pytest.approx(0.7)
+    alike, kappa = agreement_and_kappa(first, second)(np.ones((1, 50)))
+    assert alike[0, 0] == pytest.approx(0.7)
     # By chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5.
-    assert cohen_kappa(first, second)[0, 0] == pytest.approx(0.4)
+    assert kappa[0, 0] == pytest.approx(0.4)
 
 
 @settings(max_examples=40, deadline=None)
@@ -27,7 +28,7 @@ def test_kappa_equals_scikit_learn_with_weights(seed: int, n: int) -> None:
     first[:, :2] = True, False  # both answers occur, so that kappa is defined
     weight = generator.integers(0, 4, (2, n)).astype(float)
     weight[:, :2] = 1
-    found, alike = cohen_kappa(first, second, weight), agreement(first, second, weight)
+    alike, found = agreement_and_kappa(first, second)(weight)
     assert found.shape == (2, 3)
     for b, row in enumerate(weight):
         for m in range(3):
@@ -38,14 +39,16 @@ def test_kappa_equals_scikit_learn_with_weights(seed: int, n: int) -> None:
 
 def test_kappa_is_undefined_where_both_give_one_answer_and_zero_where_one_does() -> None:
     always, mixed = np.ones(6, dtype=bool), np.arange(6) % 2 == 0
-    assert np.isnan(cohen_kappa(always, always)[0, 0])
-    assert agreement(always, always)[0, 0] == 1
-    assert cohen_kappa(always, mixed)[0, 0] == 0
+    once = np.ones((1, 6))
+    alike, kappa = agreement_and_kappa(always, always)(once)
+    assert np.isnan(kappa[0, 0])
+    assert alike[0, 0] == 1
+    assert agreement_and_kappa(always, mixed)(once)[1][0, 0] == 0
 
 
 def test_all_alike_counts_images_on_which_nobody_differs() -> None:
     decisions = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 1, 0, 1, 1]], dtype=bool)
-    assert all_alike(decisions)[0] == pytest.approx(3 / 5)
+    assert all_alike(decisions, np.ones((1, 5)))[0] == pytest.approx(3 / 5)
     assert all_alike(decisions, np.array([[1.0, 5, 1, 0, 0]]))[0] == pytest.approx(2 / 7)
 
 
@@ -66,6 +69,6 @@ def test_one_network_agrees_with_itself() -> None:
 
 def test_unequal_numbers_of_images_are_refused() -> None:
     with pytest.raises(TableError, match="same images"):
-        cohen_kappa(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
+        agreement_and_kappa(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
     with pytest.raises(TableError, match="same images"):
         agreements([np.ones((1, 3), dtype=bool), np.ones((1, 4), dtype=bool)])

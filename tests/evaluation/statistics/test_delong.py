@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from cxreader.errors import TableError
-from cxreader.evaluation.statistics.delong import Placements, auc_delong, auc_difference
-from cxreader.evaluation.statistics.intervals import Sample, bootstrap
+from cxreader.evaluation.statistics.delong import Placements, auc_delong
+from cxreader.evaluation.statistics.hypothesis_tests import HypothesisTest
+from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics
 
 Floats = NDArray[np.float64]
@@ -71,6 +72,10 @@ def _by_definition(sample: Sample, first: Floats, second: Floats) -> float:
     return s10 / big_m + s01 / big_n + (s11 + s11_) / (big_m * big_n)
 
 
+def _difference(sample: Sample, first: Floats, second: Floats) -> tuple[Estimate, HypothesisTest]:
+    return Placements.of(sample, np.stack([first, second])).difference(0, 1)
+
+
 @pytest.mark.parametrize(
     ("marker", "auc", "low", "high"),
     [
@@ -105,7 +110,7 @@ def test_difference_is_that_of_proc(
     asah: tuple[Sample, dict[str, Floats]], other: str, z: float, p: float, low: float, high: float
 ) -> None:
     sample, markers = asah
-    estimate, test = auc_difference(sample, markers["s100b"], markers[other])
+    estimate, test = _difference(sample, markers["s100b"], markers[other])
     assert (test.statistic, test.p_value) == pytest.approx((z, p), abs=1e-12)
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=1e-14)
 
@@ -141,7 +146,7 @@ def test_clustered_covariance_by_definition(seed: int) -> None:
     assert placed.variance(np.array([0, 1])) == pytest.approx(expected[1], rel=1e-12)
     apart = expected[0] + expected[1] - 2 * expected[2]
     assert placed.variance(np.array([1, -1])) == pytest.approx(apart, rel=1e-12)
-    estimate, test = auc_difference(sample, one, other)
+    estimate, test = _difference(sample, one, other)
     assert test.statistic == pytest.approx((placed.auc[0] - placed.auc[1]) / apart**0.5)
     assert estimate.high - estimate.low == pytest.approx(2 * 1.959963984540054 * apart**0.5)
 
@@ -166,7 +171,7 @@ def test_copies_of_every_image_change_nothing_by_patient_and_too_much_by_image()
     assert (same.low, same.high) == pytest.approx((base.low, base.high), abs=1e-12)
     plain, narrow = auc_delong(Sample(sample.label, np.arange(400)), one), auc_delong(by_image, ninefold)
     assert (narrow.high - narrow.low) / (plain.high - plain.low) == pytest.approx(1 / 3, rel=0.01)
-    test, again = auc_difference(sample, one, other)[1], auc_difference(many, ninefold, np.repeat(other, 9))[1]
+    test, again = _difference(sample, one, other)[1], _difference(many, ninefold, np.repeat(other, 9))[1]
     assert again.p_value == pytest.approx(test.p_value, abs=1e-12)
 
 
@@ -177,7 +182,7 @@ def test_agrees_with_the_bootstrap_by_patient() -> None:
     estimate = auc_delong(sample, p)
     assert estimate.value == pytest.approx(drawn.value, abs=1e-12)
     assert (estimate.low, estimate.high) == pytest.approx((drawn.low, drawn.high), abs=0.004)
-    assert auc_difference(sample, p, q)[0].value == pytest.approx(drawn.value - auc_delong(sample, q).value)
+    assert _difference(sample, p, q)[0].value == pytest.approx(drawn.value - auc_delong(sample, q).value)
 
 
 def test_coverage_by_patient_and_by_image() -> None:
@@ -197,7 +202,7 @@ def test_coverage_by_patient_and_by_image() -> None:
 
 def test_turned_round_the_difference_changes_its_sign_alone() -> None:
     sample, one, other = _clustered(5, 50, 3, 0.4)
-    (forth, test), (back, turned) = auc_difference(sample, one, other), auc_difference(sample, other, one)
+    (forth, test), (back, turned) = _difference(sample, one, other), _difference(sample, other, one)
     assert (back.value, back.low, back.high) == pytest.approx((-forth.value, -forth.high, -forth.low))
     assert (turned.statistic, turned.p_value) == pytest.approx((-test.statistic, test.p_value))
 
@@ -228,13 +233,13 @@ def test_where_there_is_no_interval_it_says_why(
     assert np.isnan([estimate.low, estimate.high]).all()
     assert estimate.reason is not None
     assert estimate.reason.startswith(reason)
-    difference, test = auc_difference(sample, np.array(score), np.array(score)[::-1])
+    difference, test = _difference(sample, np.array(score), np.array(score)[::-1])
     assert np.isnan([difference.low, difference.high, test.statistic, test.p_value]).all()
     assert test.reason == difference.reason
 
 
 def test_the_same_ranking_twice_has_no_p_value() -> None:
-    estimate, test = auc_difference(Sample(LABEL, PATIENT), SCORE, SCORE**2)
+    estimate, test = _difference(Sample(LABEL, PATIENT), SCORE, SCORE**2)
     assert estimate.value == 0.0
     assert test.reason == "the variance is 0, which bounds nothing: no patient tells them apart"
     assert str(test) == f"DeLong: no p-value ({test.reason})"
@@ -249,4 +254,4 @@ def test_other_lengths_and_nan_are_refused() -> None:
     with pytest.raises(TableError, match="7 scores for 8 labels"):
         auc_delong(Sample(LABEL, PATIENT), SCORE[1:])
     with pytest.raises(TableError, match="NaN"):
-        auc_difference(Sample(LABEL, PATIENT), SCORE, np.where(SCORE > 0.8, np.nan, SCORE))
+        _difference(Sample(LABEL, PATIENT), SCORE, np.where(SCORE > 0.8, np.nan, SCORE))

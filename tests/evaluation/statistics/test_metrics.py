@@ -15,9 +15,6 @@ from cxreader.evaluation.statistics.metrics import (
     Ranking,
     accuracy,
     all_metrics,
-    auc,
-    average_precision,
-    brier,
     confusion,
     f1,
     precision,
@@ -37,25 +34,31 @@ def _sample(seed: int, n: int, levels: int) -> tuple[NDArray[np.int64], NDArray[
     return label, generator.integers(0, levels + 1, n) / levels, weight
 
 
+def _auc(label: list[int], probability: list[float], weight: list[list[float]] | None = None) -> NDArray[np.float64]:
+    """AUC (b,) of weights (b, n); without them every image counts once."""
+    rows = np.array(weight or [[1.0] * len(label)])
+    return all_metrics(np.array(label), np.array(probability))(rows)["auc"]
+
+
 def test_hand_computed_counts_and_rates() -> None:
     label = np.array([1, 1, 1, 0, 0, 0, 0])
     probability = np.array([0.9, 0.5, 0.2, 0.6, 0.4, 0.3, 0.1])
-    counts = confusion(label, probability >= 0.5)
-    assert [int(v[0]) for v in vars(counts).values()] == [2, 1, 3, 1]  # tp fp tn fn
-    assert accuracy(counts)[0] == pytest.approx(5 / 7)
-    assert precision(counts)[0] == recall(counts)[0] == f1(counts)[0] == pytest.approx(2 / 3)
-    assert specificity(counts)[0] == pytest.approx(3 / 4)
+    assert confusion(label, probability >= 0.5) == {"tp": 2, "fp": 1, "tn": 3, "fn": 1}
+    found = {name: value[0] for name, value in all_metrics(label, probability, 0.5)(np.ones((1, 7))).items()}
+    assert found["accuracy"] == pytest.approx(5 / 7)
+    assert found["precision"] == found["recall"] == found["f1"] == pytest.approx(2 / 3)
+    assert found["specificity"] == pytest.approx(3 / 4)
     # Pairs won: 0.9 beats 4, 0.5 beats 3, 0.2 beats 1 of 4 each.
-    assert auc(label, probability)[0] == pytest.approx(8 / 12)
+    assert found["auc"] == pytest.approx(8 / 12)
     # Found at ranks 1, 3 and 6.
-    assert average_precision(label, probability)[0] == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
+    assert found["average_precision"] == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
     squares = [0.01, 0.25, 0.64, 0.36, 0.16, 0.09, 0.01]
-    assert brier(label, probability)[0] == pytest.approx(sum(squares) / 7)
+    assert found["brier"] == pytest.approx(sum(squares) / 7)
 
 
 def test_a_tie_counts_one_half() -> None:
-    assert auc(np.array([1, 0]), np.array([0.5, 0.5]))[0] == 0.5
-    assert auc(np.array([1, 0, 0]), np.array([0.5, 0.5, 0.1]))[0] == 0.75
+    assert _auc([1, 0], [0.5, 0.5])[0] == 0.5
+    assert _auc([1, 0, 0], [0.5, 0.5, 0.1])[0] == 0.75
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,7 +67,8 @@ def test_areas_equal_scikit_learn_with_weights_and_ties(seed: int, n: int, level
     label, probability, weight = _sample(seed, n, levels)
     rows = np.stack([np.ones(n), weight])
     ranking = Ranking.of(label, probability)
-    area, average = (np.append(*both) for both in zip(ranking.areas(rows), ranking.areas(weight / 3), strict=True))
+    parts = ranking.areas(rows), ranking.areas(weight[None] / 3)
+    area, average = (np.append(*both) for both in zip(*parts, strict=True))
     for k, row in enumerate([*rows, weight / 3]):
         # Images of weight 0 are not there; scikit-learn would keep their thresholds, with the same areas.
         there = row > 0
@@ -109,10 +113,11 @@ def test_whole_weights_are_repetition(seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_areas_depend_on_order_alone_and_turn_with_the_classes(seed: int) -> None:
     label, probability, _ = _sample(seed, 40, 12)
-    area, average = Ranking.of(label, probability).areas()
-    squeezed = Ranking.of(label, 0.5 + probability**3 / 7).areas()
+    once = np.ones((1, 40))
+    area, average = Ranking.of(label, probability).areas(once)
+    squeezed = Ranking.of(label, 0.5 + probability**3 / 7).areas(once)
     assert (area[0], average[0]) == (squeezed[0][0], squeezed[1][0])
-    assert auc(1 - label, probability)[0] == pytest.approx(1 - area[0], abs=1e-12)
+    assert Ranking.of(1 - label, probability).areas(once)[0][0] == pytest.approx(1 - area[0], abs=1e-12)
 
 
 def test_undefined_is_nan_and_has_a_reason() -> None:
@@ -128,14 +133,14 @@ def test_undefined_is_nan_and_has_a_reason() -> None:
 
 
 def test_one_class_in_one_resample_leaves_the_others_alone() -> None:
-    area = auc(np.array([1, 0, 0]), np.array([0.9, 0.5, 0.1]), np.array([[1.0, 1, 0], [0, 1, 1], [1, 0, 1]]))
+    area = _auc([1, 0, 0], [0.9, 0.5, 0.1], [[1.0, 1, 0], [0, 1, 1], [1, 0, 1]])
     assert area[0] == area[2] == 1.0
     assert np.isnan(area[1])
 
 
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(TableError, match="2 probabilities for 3 labels"):
-        auc(np.array([0, 1, 1]), np.array([0.1, 0.2]))
+        Ranking.of(np.array([0, 1, 1]), np.array([0.1, 0.2]))
 
 
 def test_rates_of_nothing_are_nan() -> None:

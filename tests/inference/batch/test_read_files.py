@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests.assessment.shortcut_world import make_reader
-from tests.inference.batch.world import Watched, distinct
+from tests.inference.batch.world import Watched, distinct, rows
 
 from cxreader import Reader
 from cxreader.errors import StorageError, UsageError
@@ -25,7 +25,7 @@ from cxreader.inference.batch import read_files as batch_module
 from cxreader.inference.batch.paths import listed
 from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.batch.read_files import read_files
-from cxreader.inference.batch.table import Row, rows
+from cxreader.inference.batch.table import Row
 from cxreader.inference.batch.work import Work
 from cxreader.inference.member import Member
 from cxreader.records import OperatingPoint

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tests.inference.batch.world import rows
 
 from cxreader.errors import DataError, ImageError, UsageError
 from cxreader.imaging.read import read, read_header, size
 from cxreader.inference.batch.paths import listed
-from cxreader.inference.batch.table import COLUMNS, rows, write_csv, write_table
+from cxreader.inference.batch.table import COLUMNS, write_csv, write_table
 from cxreader.records import OperatingPoint, Reading
 
 POINT = OperatingPoint("youden", 0.4, "largest J", 30, 40)

@@ -11,13 +11,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from tests.assessment.shortcut_world import make_reader
-from tests.inference.batch.world import Watched, distinct
+from tests.inference.batch.world import Watched, distinct, rows, worklist
 
 from cxreader.inference.batch.names import as_text, names_in, on_one_line
 from cxreader.inference.batch.read_files import read_files
-from cxreader.inference.batch.table import rows, write_table
+from cxreader.inference.batch.table import write_table
 from cxreader.inference.combine import combine
-from cxreader.inference.triage import worklist
 from cxreader.records import OperatingPoint, Reading
 
 POINT = OperatingPoint("youden", 0.5, "largest J", 30, 40)

@@ -18,9 +18,26 @@ from tests.assessment.shortcut_world import Patches, make_reader
 
 from cxreader.errors import CxreaderError
 from cxreader.inference.batch.read_files import read_files
+from cxreader.inference.batch.table import Row, answer_of, row_of
+from cxreader.inference.triage import Urgency, urgency
+from cxreader.records import Reading
 
 _CONTEXT = mp.get_context("forkserver")  # a fork of a clean process: no threads, and no second import of everything
 _CONTEXT.set_forkserver_preload(["tests.inference.batch.world"])
+
+
+def worklist(readings: Sequence[Reading]) -> list[tuple[int, Urgency]]:
+    """The places of `readings` in the order in which they are to be looked at; what is equally urgent keeps its order."""
+    urgencies = [urgency(reading) for reading in readings]
+    order = sorted(range(len(readings)), key=lambda i: (urgencies[i].step, -urgencies[i].height))
+    return [(i, urgencies[i]) for i in order]
+
+
+def rows(readings: Sequence[Reading], *, sort: bool = False) -> list[Row]:
+    """What the table of these readings must say, ranked by Python's sort: in the order given, or in the worklist's."""
+    order = [place for place, _ in worklist(readings)]
+    ranked = [(place, rank) for rank, place in enumerate(order, 1)]
+    return [row_of(readings[i].image, n, answer_of(readings[i])) for i, n in (ranked if sort else sorted(ranked))]
 
 
 class Watched(Patches):

@@ -16,7 +16,7 @@ from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation import localise
 from cxreader.explanation.localisation_report import LocalisationReport, report
 from cxreader.explanation.location_prior import prior_scores
-from cxreader.explanation.map_scores import ThresholdRule
+from cxreader.explanation.map_scores import ScoringProtocol
 from cxreader.explanation.sanity_report import SanityReport, sanity_report
 from cxreader.records import Box
 from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
@@ -31,9 +31,9 @@ def _localised(model: bool = True) -> LocalisationReport:
     boxes = {f"{n}": [Box(FINDINGS[n % 3], x, y, 6, 6)] for n, (x, y) in enumerate(places)}
     table = BoxTable.of(boxes, (16, 16), {name: name for name in boxes})
     if model:
-        return localise({name: rng.random((7, 7)) for name in boxes}, table, grid=16, n_resamples=40)
-    null = prior_scores(table, grid=16, fold_seeds=(0,))
-    return report(table, null, None, rule=ThresholdRule(), grid=16, fold_seeds=(0,), n_resamples=40)
+        return localise({name: rng.random((7, 7)) for name in boxes}, table, ScoringProtocol(grid=16), n_resamples=40)
+    protocol = ScoringProtocol(grid=16, fold_seeds=(0,))
+    return report(table, prior_scores(table, protocol), None, protocol, n_resamples=40)
 
 
 def _sanity(flat: bool = False) -> SanityReport:

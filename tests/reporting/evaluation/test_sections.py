@@ -12,7 +12,7 @@ from tests.reporting.evaluation.world import FIRST, OTHER, PATIENT, bare, eviden
 from cxreader.cli.evaluating import evaluate as evaluate_command
 from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
@@ -260,7 +260,7 @@ def test_honesty_in_words(stretch: float, shift: float, words: str) -> None:
     odds = np.repeat(np.linspace(-3, 3, 40), 50)  # of 50 images with the same odds the right share is abnormal
     label = (np.tile((np.arange(50) + 0.5) / 50, 40) < 1 / (1 + np.exp(-odds))).astype(int)
     probability = 1 / (1 + np.exp(-(stretch * odds + shift)))
-    assert honesty(calibration_report(label, probability, np.arange(2000), n_resamples=100)) == words
+    assert honesty(calibration_report(Sample(label, np.arange(2000)), probability, n_resamples=100)) == words
 
 
 def test_what_looked_at_the_images_answers_its_questions() -> None:

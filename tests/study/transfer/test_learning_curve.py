@@ -18,7 +18,7 @@ from cxreader.data.sources import open_source
 from cxreader.data.split import Split, require_disjoint
 from cxreader.errors import UsageError, WeightsError
 from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap_weights
-from cxreader.evaluation.statistics.metrics import auc
+from cxreader.evaluation.statistics.metrics import all_metrics
 from cxreader.inference.reader import Reader
 from cxreader.records import ImageRecord
 from cxreader.reporting.study.learning_curve import (
@@ -274,7 +274,8 @@ def test_the_interval_of_the_difference_is_paired_and_by_patient() -> None:
     answers = {(share, arm): [(p, 0.5)] for share in (0.1, 1.0) for arm, p in zip(ARMS, (one, other), strict=True)}
     found = compare(Sample(label, groups), answers, seed=5, n_resamples=300)
     weights = np.concatenate(list(bootstrap_weights(groups, 300, 5)))
-    low, high = np.quantile(auc(label, other, weights) - auc(label, one, weights), [0.025, 0.975])
+    with_help, alone = (all_metrics(label, p)(weights)["auc"] for p in (other, one))
+    low, high = np.quantile(with_help - alone, [0.025, 0.975])
     assert (found["auc 0.1 gain"].low, found["auc 0.1 gain"].high) == pytest.approx((low, high))
     assert found["auc 0.1 gain"].n_patients == 20
     assert found[CHANGE].value == 0

@@ -144,11 +144,10 @@ _KINDS: dict[str, type[Temperature] | type[Platt] | type[Isotonic]] = {
     "platt": Platt,
     "isotonic": Isotonic,
 }
-CALIBRATORS = tuple(_KINDS)
 
 
 def fit_calibrator(method: str, score: NDArray[np.floating], label: NDArray[np.integer]) -> Calibrator:
-    """Fit one of `CALIBRATORS` on the scores (n,) and labels (n,) 0 or 1 of `calibrate`.
+    """Fit `temperature`, `platt` or `isotonic` on the scores (n,) and labels (n,) 0 or 1 of `calibrate`.
 
     Raises DataError for an unknown method or when a class is missing, TableError for other lengths or scores that are
     not finite.

@@ -14,7 +14,7 @@ from scipy.special import logit
 
 from cxreader.codec import Plain
 from cxreader.errors import TableError
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
+from cxreader.evaluation.statistics.intervals import Estimate, Statistic, Weights
 from cxreader.evaluation.statistics.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
@@ -39,19 +39,6 @@ class CalibrationLine(Plain):
     intercept: Estimate
     intercept_at_slope: Estimate
     bounded: int = 0
-
-
-def calibration_line(
-    sample: Sample, probability: NDArray[np.floating], *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> CalibrationLine:
-    """Slope and intercepts of probabilities (n,) in [0, 1], with percentile intervals by patient.
-
-    Raises TableError when the lengths differ.
-    """
-    statistic = line_statistic(sample.label, probability)
-    reasons = line_reasons(sample.label, probability)
-    found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=reasons)
-    return CalibrationLine(**found, bounded=n_bounded(probability))
 
 
 def n_bounded(probability: NDArray[np.floating]) -> int:

@@ -14,15 +14,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import TableError
-from cxreader.evaluation.statistics.intervals import (
-    N_RESAMPLES,
-    Estimate,
-    Sample,
-    Statistic,
-    Weights,
-    estimates,
-    resample,
-)
+from cxreader.evaluation.statistics.intervals import Estimate, Sample, Statistic, Weights, estimates
 
 Floats = NDArray[np.float64]
 N_BINS = 10
@@ -72,24 +64,6 @@ class Reliability(Plain):
     ece: Estimate
     ece_if_calibrated: float
     brier: dict[str, Estimate]
-
-
-def reliability(
-    sample: Sample,
-    probability: NDArray[np.floating],
-    *,
-    n_bins: int = N_BINS,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-) -> Reliability:
-    """The reliability of probabilities (n,) in [0, 1] in at most `n_bins` bins, with intervals by patient.
-
-    Raises TableError when the lengths differ or `n_bins` is below 1.
-    """
-    bins = equal_mass_bins(probability, n_bins)
-    statistic = reliability_statistic(sample.label, probability, bins)
-    points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
-    return reliability_from(points, draws, sample, probability, bins, n_bins)
 
 
 def equal_mass_bins(probability: NDArray[np.floating], n_bins: int = N_BINS) -> NDArray[np.intp]:

@@ -97,11 +97,6 @@ def fit_venn_abers(score: NDArray[np.floating], label: NDArray[np.integer]) -> V
     )
 
 
-def merged(lower: Floats, upper: Floats) -> Floats:
-    """One probability (n,) from the pair: p1 / (1 - p0 + p1), which minimises the worst log loss (Vovk et al. 2015)."""
-    return np.asarray(upper / (1 - lower + upper), dtype=np.float64)
-
-
 def _with_one_more(counts: NDArray[np.integer], abnormal: NDArray[np.integer]) -> Floats:
     """Isotonic regression's value (k,) at each distinct score, were one more abnormal image there or just below.
 

@@ -161,14 +161,13 @@ def _row(
 ) -> RowResult:
     label = sample.label
     alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
-    outcomes = [confusion(label, p >= threshold) for p in network.probability]
     mean = f"mean of {len(network.seeds)} training{'s' * (len(network.seeds) > 1)}"
     return RowResult(
         name=network.name,
         seeds=network.seeds,
         metrics={m: _with_method(found[value_name(m, k)], mean) for m in METRIC_NAMES},
         by_seed={m: tuple(float(values[m][0]) for values in alone) for m in METRIC_NAMES},
-        confusion=tuple({outcome: int(count[0]) for outcome, count in vars(c).items()} for c in outcomes),
+        confusion=tuple(confusion(label, p >= threshold) for p in network.probability),
         roc=_curve(value_name("roc", k), drawn),
         precision_recall=_curve(value_name("precision_recall", k), drawn),
         at_prevalence={m: _with_method(found[value_name(f"{m} at prevalence", k)], mean) for m in PREVALENCE_METRICS},

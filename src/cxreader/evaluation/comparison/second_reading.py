@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.predictions import read_csv, read_label, read_text
-from cxreader.evaluation.statistics.agreement import agreement, cohen_kappa
+from cxreader.evaluation.statistics.agreement import agreement_and_kappa
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
     Estimate,
@@ -128,15 +128,15 @@ def _everything(
     """Metrics against both readings, their change, and how far the three agree, on the same resamples."""
     before, after = all_metrics(first, probability, threshold), all_metrics(second, probability, threshold)
     one, other, model = first == 1, second == 1, probability >= threshold
-    left, right = np.stack([one, model, model]), np.stack([other, one, other])
+    pairs = agreement_and_kappa(np.stack([one, model, model]), np.stack([other, one, other]))
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         old, new = before(weight), after(weight)
         values = {f"first {name}": value for name, value in old.items()}
         values |= {f"second {name}": value for name, value in new.items()}
         values |= {f"change {name}": new[name] - old[name] for name in METRIC_NAMES}
-        for what, rate in (("agreement", agreement), ("kappa", cohen_kappa)):
-            values |= {f"{what} {pair}": rates for pair, rates in zip(PAIRS, rate(left, right, weight).T, strict=True)}
+        for what, rates in zip(("agreement", "kappa"), pairs(weight), strict=True):
+            values |= {f"{what} {pair}": rate for pair, rate in zip(PAIRS, rates.T, strict=True)}
         return values
 
     return statistic

@@ -61,7 +61,7 @@ def at_thresholds(
     return tuple(
         AtThreshold(
             point=point,
-            confusion={name: int(n[0]) for name, n in vars(confusion(sample.label, flags[k])).items()},
+            confusion=confusion(sample.label, flags[k]),
             rates={name: found[f"{k} {name}"] for name in RATES},
             prevalence=prevalence,
             deployed={} if prevalence is None else {name: found[f"{k} deployed {name}"] for name in DEPLOYED},

@@ -28,10 +28,6 @@ Floats = NDArray[np.float64]
 LabelSet = Literal["normal", "abnormal", "both", "neither"]
 LABEL_SETS: tuple[LabelSet, ...] = ("normal", "abnormal", "both", "neither")
 REFER = "refer"
-REFER_REASONS = {
-    "both": "refer: normal and abnormal are both possible at this error bound",
-    "neither": "refer: the image fits neither the normal nor the abnormal images of the calibrate part",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class ConformalRule(Plain):
         return np.asarray(LABEL_SETS)[np.where(normal, np.where(abnormal, 2, 0), np.where(abnormal, 1, 3))]
 
     def predict(self, probability: NDArray[np.floating]) -> NDArray[np.str_]:
-        """(n,) of `normal`, `abnormal` and `refer`; where a label set is `both` or `neither`, REFER_REASONS says why."""
+        """(n,) of `normal`, `abnormal` and `refer`, where both labels are possible or neither is."""
         possible = self.label_set(probability)
         return np.where(np.isin(possible, LABEL_NAMES), possible, REFER)
 

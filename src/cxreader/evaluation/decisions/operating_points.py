@@ -22,19 +22,12 @@ _EXAMPLE = "write for example 'screening: sensitivity 0.95' or 'rule-out: npv 0.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def youden(label: NDArray[np.integer], probability: NDArray[np.floating]) -> OperatingPoint:
-    """The threshold with the largest J = sensitivity + specificity - 1 (Youden, Cancer 1950).
-
-    Of several equally good ones the lowest is taken: a second reader would rather look once more than miss.
-    Raises DataError when the part has only one class.
-    """
-    return Rule("youden").fit("youden", label, probability)
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How a threshold is chosen: `youden`, or a `target` in (0, 1] of sensitivity, specificity or NPV.
 
+    `youden` takes the largest J = sensitivity + specificity - 1 (Youden, Cancer 1950), and of several equally good
+    thresholds the lowest: a second reader would rather look once more than miss.
     An NPV needs the `prevalence` in (0, 1) at which it is meant; the other kinds take none. `str` gives the rule in
     words. Raises UsageError for an unknown kind and for numbers that are missing, too many or outside their range.
     """

@@ -173,15 +173,15 @@ def labels_coincide(sample: Sample, source: NDArray[np.str_]) -> bool:
     return bool(np.prod(share**patients + (1 - share) ** patients) < _CHANCE)
 
 
-def separated_low(sample: Sample, level: float = LEVEL) -> float:
+def separated_low(sample: Sample) -> float:
     """A lower bound for an AUC of exactly 1, which the bootstrap cannot give: every resample is 1 too.
 
     Some threshold keeps all patients of both classes apart, so that its sensitivity and specificity each lie above
-    the (1 - level) / 4 quantile that Clopper and Pearson (Biometrika 26, 1934) give for n of n patients; the AUC is at
+    the (1 - LEVEL) / 4 quantile that Clopper and Pearson (Biometrika 26, 1934) give for n of n patients; the AUC is at
     least their product.
     """
     n = [len(np.unique(sample.groups[sample.label == value])) for value in (0, 1)]
-    return float(((1 - level) / 4) ** (1 / n[0] + 1 / n[1])) if min(n) else float("nan")
+    return float(((1 - LEVEL) / 4) ** (1 / n[0] + 1 / n[1])) if min(n) else float("nan")
 
 
 def _comparisons(

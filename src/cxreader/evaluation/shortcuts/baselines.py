@@ -17,7 +17,6 @@ from cxreader.evaluation.statistics.intervals import Sample
 
 Floats = NDArray[np.float64]
 
-BASELINES = (PREVALENCE, METADATA, IDENTITY, IMAGE_STATISTICS, BORDER, THUMBNAIL)
 _SEEN = {
     IMAGE_STATISTICS: "brightness, contrast, percentiles, sharpness, aspect",
     BORDER: "the outer tenth on each side; the central 80 % is blanked",
@@ -46,7 +45,9 @@ def confounder_baselines(
     aspect: Floats | None = None,
     seed: int = 0,
 ) -> tuple[Baseline, ...]:
-    """All of `BASELINES` on the judged images themselves, cross-fitted by patient; each image is answered by others.
+    """Every baseline on the judged images themselves, cross-fitted by patient; each image is answered by others.
+
+    In the order prevalence, metadata, patient identity, image statistics, border, thumbnail.
 
     `columns` (n,) by name as in a PredictionTable, of which `metadata.METADATA` are taken; `images` as
     `image_features` gives them, None where no pixels are at hand; `aspect` (n,): width by height of each original,

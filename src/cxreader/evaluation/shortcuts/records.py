@@ -123,10 +123,10 @@ class Leakage:
 class ShortcutAudit(Plain):
     """The verdict and what it rests on; schema 1 of `shortcuts.json`.
 
-    `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` by the order of
-    `BASELINES`; `views`: the model itself on the border alone and on the centre alone. `best` names the best baseline that
-    counts, None where none could be had. `sources`: the largest of `n_sources`; `coincide` is True when each of them holds
-    one label alone.
+    `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` in the order of
+    `confounder_baselines`; `views`: the model itself on the border alone and on the centre alone. `best` names the best
+    baseline that counts, None where none could be had. `sources`: the largest of `n_sources`; `coincide` is True when
+    each of them holds one label alone.
     """
 
     schema: int = SCHEMA

@@ -8,7 +8,7 @@ so the agreement itself belongs beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -23,60 +23,40 @@ Floats = NDArray[np.float64]
 Decisions = NDArray[np.bool_]
 
 
-def agreement(first: Decisions, second: Decisions, weight: Weights | None = None) -> Floats:
-    """Share of images decided alike, in [0, 1]: m pairs of decisions (m, n) or one pair (n,) -> (b, m), weights (b, n).
+def agreement_and_kappa(first: Decisions, second: Decisions) -> Callable[[Weights], tuple[Floats, Floats]]:
+    """Of m pairs of decisions (m, n), or of one pair (n,): weights (b, n) -> observed agreement and Cohen's kappa, each (b, m).
 
-    Without weights each image counts once, b = 1. NaN where a resample holds no image.
+    Agreement lies in [0, 1], NaN where a resample holds no image; kappa in [-1, 1], NaN also where both always give one
+    and the same answer. Raises TableError when the shapes differ.
     """
-    return _Pairs.of(first, second).rates(weight)[0]
+    readers = [np.atleast_2d(np.asarray(decisions, dtype=bool)) for decisions in (first, second)]
+    if readers[0].shape != readers[1].shape:
+        what = f"decisions {readers[0].shape} against {readers[1].shape}"
+        raise TableError(what, mend="give both readers the same images")
+    columns = np.ascontiguousarray(np.concatenate([*readers, readers[0] & readers[1]]).T, dtype=np.float64)
 
-
-def cohen_kappa(first: Decisions, second: Decisions, weight: Weights | None = None) -> Floats:
-    """Cohen's kappa in [-1, 1] (1960): shapes as in `agreement`; NaN where both always give one and the same answer."""
-    return _Pairs.of(first, second).rates(weight)[1]
-
-
-class _Pairs:
-    """m pairs of readers as indicator columns (n, 3m): the first says abnormal, the second does, both do."""
-
-    def __init__(self, columns: Floats) -> None:
-        self.columns = columns
-
-    @classmethod
-    def of(cls, first: Decisions, second: Decisions) -> _Pairs:
-        """Raises TableError when the shapes differ."""
-        one, other = (np.atleast_2d(np.asarray(d, dtype=bool)) for d in (first, second))
-        if one.shape != other.shape:
-            raise TableError(f"decisions {one.shape} against {other.shape}", mend="give both readers the same images")
-        return cls(np.ascontiguousarray(np.concatenate([one, other, one & other]).T, dtype=np.float64))
-
-    def rates(self, weight: Weights | None) -> tuple[Floats, Floats]:
-        """Observed agreement and kappa, each (b, m)."""
-        rows = _rows(weight, len(self.columns))
-        one, other, both = np.split(_share(rows, self.columns), 3, axis=1)
+    def rates(weight: Weights) -> tuple[Floats, Floats]:
+        one, other, both = np.split(_share(weight, columns), 3, axis=1)
         observed = 1 - one - other + 2 * both
         expected = one * other + (1 - one) * (1 - other)
         room = 1 - expected  # at most rounding where both always give the same answer
         kappa = np.divide(observed - expected, room, out=np.full_like(room, np.nan), where=room > 1e-12)
         return observed, kappa
 
+    return rates
 
-def all_alike(decisions: Sequence[Decisions] | Decisions, weight: Weights | None = None) -> Floats:
+
+def all_alike(decisions: Sequence[Decisions] | Decisions, weight: Weights) -> Floats:
     """Share (b,) of images on which all readers (each (n,)) decide alike; NaN where a resample holds no image."""
     stack = np.asarray(decisions, dtype=bool)
     alike = np.asarray(stack.all(axis=0) | ~stack.any(axis=0), dtype=np.float64)
-    rows = _rows(weight, len(alike))
-    share: Floats = _share(rows, alike[:, None])[:, 0]
+    share: Floats = _share(weight, alike[:, None])[:, 0]
     return share
 
 
-def _rows(weight: Weights | None, n: int) -> Weights:
-    return np.ones((1, n)) if weight is None else np.atleast_2d(np.asarray(weight, dtype=np.float64))
-
-
-def _share(rows: Weights, columns: Floats) -> Floats:
+def _share(weight: Weights, columns: Floats) -> Floats:
     """Weighted means (b, m) of indicator columns (n, m)."""
-    return ratio(rows @ columns, rows.sum(axis=1, keepdims=True))
+    return ratio(weight @ columns, weight.sum(axis=1, keepdims=True))
 
 
 def agreements(decisions: Sequence[Decisions]) -> Statistic:
@@ -94,15 +74,15 @@ def agreements(decisions: Sequence[Decisions]) -> Statistic:
         raise TableError("the networks decided on different numbers of images", mend="give all the same images")
     firsts = [decisions[a][:k] for (a, _), k in zip(pairs, sizes, strict=True)]
     seconds = [decisions[b][:k] for (_, b), k in zip(pairs, sizes, strict=True)]
-    columns = _Pairs.of(np.concatenate(firsts), np.concatenate(seconds)) if pairs else None
+    both = agreement_and_kappa(np.concatenate(firsts), np.concatenate(seconds)) if pairs else None
     starts = np.cumsum([0, *sizes[:-1]])
     leading = [d[0] for d in decisions]
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values = {"all_agree": all_alike(leading, weight)}
-        if columns is None:
+        if both is None:
             return values
-        for name, rates in zip(("agreement", "kappa"), columns.rates(weight), strict=True):
+        for name, rates in zip(("agreement", "kappa"), both(weight), strict=True):
             means = np.add.reduceat(rates, starts, axis=1) / np.asarray(sizes)
             values |= {value_name(name, *pair): means[:, k] for k, pair in enumerate(pairs)}
         return values

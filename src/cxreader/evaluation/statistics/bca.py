@@ -76,8 +76,6 @@ def bca(
     found: Mapping[str, Estimate],
     draws: Mapping[str, Floats],
     left_out: Mapping[str, Floats],
-    *,
-    level: float = LEVEL,
 ) -> dict[str, Estimate]:
     """The estimates `found` with BCa intervals in place of their percentile intervals, from the same `draws`.
 
@@ -85,7 +83,7 @@ def bca(
     out. An estimate without an interval stays as it is. Where the correction is undefined (the statistic does not
     survive leaving a patient out, every resample lies on one side of the value) the interval is NaN with its reason.
     """
-    return {name: _corrected(e, draws, left_out, name, level) for name, e in found.items()}
+    return {name: _corrected(e, draws, left_out, name) for name, e in found.items()}
 
 
 def bootstrap_bca(
@@ -94,7 +92,6 @@ def bootstrap_bca(
     *,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
     reasons: Mapping[str, str] | None = None,
     drawn: Resampled | None = None,
 ) -> dict[str, Estimate]:
@@ -103,25 +100,23 @@ def bootstrap_bca(
     `drawn`: what `intervals.resample` gave of this statistic, sample, number and seed, where it was called before.
     """
     points, draws = drawn or resample(statistic, sample, n_resamples=n_resamples, seed=seed)
-    found = estimates(points, draws, sample, level=level, reasons=reasons)
-    return bca(found, draws, jackknife(statistic, sample.groups, seed=seed) if draws else {}, level=level)
+    found = estimates(points, draws, sample, reasons=reasons)
+    return bca(found, draws, jackknife(statistic, sample.groups, seed=seed) if draws else {})
 
 
-def _corrected(
-    estimate: Estimate, draws: Mapping[str, Floats], left_out: Mapping[str, Floats], name: str, level: float
-) -> Estimate:
+def _corrected(estimate: Estimate, draws: Mapping[str, Floats], left_out: Mapping[str, Floats], name: str) -> Estimate:
     if np.isnan(estimate.low):
         return estimate
     method = estimate.method.replace("percentile", f"BCa, jackknife over {len(left_out[name])} groups")
     defined = draws[name][~np.isnan(draws[name])]
-    ends, reason = _levels(estimate.value, defined, acceleration(left_out[name]), level)
+    ends, reason = _levels(estimate.value, defined, acceleration(left_out[name]))
     if reason is not None:
         return replace(estimate, low=float("nan"), high=float("nan"), method=method, reason=reason)
     low, high = np.quantile(defined, ends)
     return replace(estimate, low=float(low), high=float(high), method=method)
 
 
-def _levels(value: float, defined: Floats, a: float, level: float) -> tuple[Floats, str | None]:
+def _levels(value: float, defined: Floats, a: float) -> tuple[Floats, str | None]:
     """Which quantiles (2,) of the resamples bound the value, or NaN and why they are undefined."""
     unknown = np.full(2, np.nan)
     if np.isnan(a):
@@ -131,7 +126,7 @@ def _levels(value: float, defined: Floats, a: float, level: float) -> tuple[Floa
     bias = ndtri((below + not_above) / (2 * len(defined)))  # ties count one half
     if np.isinf(bias):
         return unknown, "every resample lies on one side of the value: no bias correction"
-    z = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    z = bias + ndtri([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     stretch = 1 - a * z
     if (stretch <= 0).any():
         return unknown, "the acceleration is too large for a correction"

@@ -110,15 +110,11 @@ def roc_curve(label: NDArray[np.integer], probability: NDArray[np.floating], ban
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without both classes."""
     steps = _Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
-    low, high = _no_band() if band is None else band
+    low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     if tp[-1] == 0 or fp[-1] == 0:
         return RocCurve(np.empty(0), np.empty(0), np.empty(0), GRID, low, high)
     keep = _corners(fp, tp)
     return RocCurve(fp[keep] / fp[-1], tp[keep] / tp[-1], steps.threshold[keep], GRID, low, high)
-
-
-def _no_band() -> Floats:
-    return np.full((2, len(GRID)), np.nan)
 
 
 def _corners(fp: Floats, tp: Floats) -> NDArray[np.intp]:
@@ -137,7 +133,7 @@ def precision_recall_curve(
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without the abnormal."""
     steps = _Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
-    low, high = _no_band() if band is None else band
+    low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     prevalence = float(tp[-1] / len(label)) if len(label) else float("nan")
     if tp[-1] == 0:
         return PrecisionRecallCurve(np.empty(0), np.empty(0), np.empty(0), GRID, low, high, prevalence)
@@ -179,9 +175,9 @@ def curve_draws(label: NDArray[np.integer], probability: NDArray[np.floating]) -
     return statistic
 
 
-def band(draws: Floats, level: float = LEVEL) -> Floats:
+def band(draws: Floats) -> Floats:
     """Pointwise percentile band (2, k) of resampled curves (n_resamples, k); NaN where too many are undefined."""
     defined = draws[~np.isnan(draws).any(axis=1)]
-    if len(defined) == 0 or len(draws) - len(defined) > (1 - level) * len(draws):
+    if len(defined) == 0 or len(draws) - len(defined) > (1 - LEVEL) * len(draws):
         return np.full((2, draws.shape[1]), np.nan)
-    return np.asarray(np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], axis=0))
+    return np.asarray(np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0))

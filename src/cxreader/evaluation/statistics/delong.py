@@ -74,20 +74,23 @@ class Placements:
         spread = _factor(with_positive) * (one @ one) + _factor(with_negative) * (other @ other)
         return max(0.0, float(spread + 2 * _factor(len(one)) * (one @ other)))  # below 0 by rounding only
 
-    def estimate(self, k: int = 0, *, level: float = LEVEL) -> Estimate:
+    def estimate(self, k: int = 0) -> Estimate:
         """AUC of model k with its Wald interval, clipped to [0, 1]."""
-        return self._estimate(self._weights(k), 0.0, level)
+        return self._estimate(self._weights(k), 0.0)
 
-    def difference(self, first: int, second: int, *, level: float = LEVEL) -> tuple[Estimate, HypothesisTest]:
-        """AUC of model `first` minus `second` with its Wald interval, and the two-sided z test that it is 0."""
+    def difference(self, first: int, second: int) -> tuple[Estimate, HypothesisTest]:
+        """AUC of model `first` minus `second` with its Wald interval, and the two-sided z test that it is 0.
+
+        Undefined, with the reason, as in `auc_delong`, and where no patient is placed otherwise by the one than by the other.
+        """
         contrast = self._weights(first) - self._weights(second)
-        estimate = self._estimate(contrast, -1.0, level)
+        estimate = self._estimate(contrast, -1.0)
         z = float("nan") if estimate.reason else estimate.value / float(np.sqrt(self.variance(contrast)))
         method = f"{self._method}, z test of the difference of two AUCs on the same images"
         test = HypothesisTest.on(self.sample, "DeLong", z, float(2 * ndtr(-abs(z))), method, reason=estimate.reason)
         return estimate, test
 
-    def _estimate(self, contrast: Floats, least: float, level: float) -> Estimate:
+    def _estimate(self, contrast: Floats, least: float) -> Estimate:
         label = self.sample.label
         n_positive = int(np.count_nonzero(label == 1))
         value = float(self.auc @ contrast)
@@ -95,7 +98,7 @@ class Placements:
         reason = self._reason(error, contrast)
         low, high = float("nan"), float("nan")
         if reason is None:
-            half = float(ndtri((1 + level) / 2)) * error
+            half = float(ndtri((1 + LEVEL) / 2)) * error
             low, high = max(least, value - half), min(1.0, value + half)
         method = f"{self._method}, Wald, clipped to {least:g} to 1"
         return Estimate(value, low, high, n_positive, len(label) - n_positive, self.sample.n_patients, method, reason)
@@ -141,22 +144,11 @@ def _factor(n: int) -> float:
     return n / (n - 1)
 
 
-def auc_delong(sample: Sample, score: NDArray[np.floating], *, level: float = LEVEL) -> Estimate:
+def auc_delong(sample: Sample, score: NDArray[np.floating]) -> Estimate:
     """AUC of scores (n,) with DeLong's interval, clustered by the sample's patients (Obuchowski 1997).
 
     The Wald interval is clipped to [0, 1], as the R package pROC prints it. One class, one patient of a class, and a
     variance of 0 (an AUC of 1, or one score for all) give no interval, with the reason. Raises TableError for another
     length and for NaN.
     """
-    return Placements.of(sample, score).estimate(level=level)
-
-
-def auc_difference(
-    sample: Sample, first: NDArray[np.floating], second: NDArray[np.floating], *, level: float = LEVEL
-) -> tuple[Estimate, HypothesisTest]:
-    """AUC of `first` minus AUC of `second`, scores (n,) on the same images, with its interval and z test.
-
-    DeLong's covariance, clustered by the sample's patients; undefined as in `auc_delong`, and where no patient is
-    placed otherwise by the one than by the other. Raises TableError for another length and for NaN.
-    """
-    return Placements.of(sample, np.stack([first, second])).difference(0, 1, level=level)
+    return Placements.of(sample, score).estimate()

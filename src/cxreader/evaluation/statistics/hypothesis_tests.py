@@ -60,9 +60,7 @@ class HypothesisTest(Plain):
         return f"{self.name}: p {'< 0.001' if self.p_value < 0.001 else f'= {self.p_value:.3f}'} ({self.method})"
 
 
-def mcnemar(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], sample: Sample, *, name: str = "McNemar"
-) -> HypothesisTest:
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], sample: Sample) -> HypothesisTest:
     """Is one of two readers right (n,) bool more often than the other on the same images? Two-sided.
 
     Give whether each answer was right, on all images for accuracy, on the abnormal for sensitivity, on the normal for
@@ -101,7 +99,7 @@ def mcnemar(
         unit = "patient" if sample.patients_known else "image"
         reason = f"one {unit}: nothing to compare" if n_groups else "no image"
         statistic = p_value = float("nan")
-    return HypothesisTest.on(sample, name, statistic, p_value, method, counts=counts, reason=reason)
+    return HypothesisTest.on(sample, "McNemar", statistic, p_value, method, counts=counts, reason=reason)
 
 
 def _exact(lead: NDArray[np.int64], clustered: bool) -> tuple[float, float, str]:

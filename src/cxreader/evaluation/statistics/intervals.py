@@ -154,7 +154,6 @@ def bootstrap(
     *,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
     reasons: Mapping[str, str] | None = None,
 ) -> dict[str, Estimate]:
     """Estimates of all that `statistic` computes as one number, with percentile intervals from the same resamples.
@@ -163,7 +162,7 @@ def bootstrap(
     patient), or too many resamples that leave a statistic undefined, give a NaN interval with its reason.
     """
     points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
-    return estimates(points, draws, sample, level=level, reasons=reasons)
+    return estimates(points, draws, sample, reasons=reasons)
 
 
 def estimates(
@@ -171,21 +170,20 @@ def estimates(
     draws: Mapping[str, NDArray[np.float64]],
     sample: Sample,
     *,
-    level: float = LEVEL,
     reasons: Mapping[str, str] | None = None,
 ) -> dict[str, Estimate]:
     """Estimates from points (1,) and their resampled values (n_resamples,); what has more dimensions is left out."""
     why = reasons or {}
     return {
-        name: _estimate(float(point[0]), draws.get(name, np.empty(0)), sample, level, why.get(name, "undefined here"))
+        name: _estimate(float(point[0]), draws.get(name, np.empty(0)), sample, why.get(name, "undefined here"))
         for name, point in points.items()
         if point.ndim == 1
     }
 
 
-def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, level: float, undefined: str) -> Estimate:
+def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, undefined: str) -> Estimate:
     defined = draws[~np.isnan(draws)]
-    low, high, reason = _percentiles(defined, len(draws), level, sample.patients_known)
+    low, high, reason = _percentiles(defined, len(draws), sample.patients_known)
     if np.isinf(high):
         reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples"
     if not np.isfinite(value):
@@ -196,23 +194,21 @@ def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, level: f
     return Estimate(value, float(low), float(high), positive, n_negative, sample.n_patients, method, reason)
 
 
-def _percentiles(
-    defined: NDArray[np.float64], n_draws: int, level: float, patients_known: bool
-) -> tuple[float, float, str | None]:
+def _percentiles(defined: NDArray[np.float64], n_draws: int, patients_known: bool) -> tuple[float, float, str | None]:
     """Ends of the percentile interval, or NaN twice with the reason."""
     unit = "patient" if patients_known else "image"
     if n_draws == 0:
         return np.nan, np.nan, f"one {unit}: nothing to resample"
-    # The interval leaves 1 - level out; when more than that is undefined, its ends are not determined.
+    # The interval leaves 1 - LEVEL out; when more than that is undefined, its ends are not determined.
     undefined = n_draws - len(defined)
-    if undefined > (1 - level) * n_draws:
+    if undefined > (1 - LEVEL) * n_draws:
         return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s"
     least, most = float(defined.min()), float(defined.max())
     if least == most or most - least <= 1e-12:
         return np.nan, np.nan, "every resample gives the same value, which bounds nothing"
     # Nothing lies between a number and infinity: there an end is one of the resamples.
     method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if np.isinf(most) else "linear"
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method=method)
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method=method)
     return float(low), float(high), None
 
 

@@ -1,8 +1,8 @@
 """Metrics of a binary reading, weighted and vectorised over resamples. The positive class is abnormal (1).
 
-Every function takes weights (b, n) and answers (b,): b resamples of n images at once. Without weights each image counts
-once and the answer is (1,). A decision is abnormal when the probability is at or above the threshold. Ties are handled
-as scikit-learn does: images of one probability enter together. Undefined is NaN, never 0.
+A statistic takes weights (b, n) and answers (b,): b resamples of n images at once. A decision is abnormal when the
+probability is at or above the threshold. Ties are handled as scikit-learn does: images of one probability enter together.
+Undefined is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -39,19 +39,16 @@ class Confusion:
     fn: Floats
 
 
-def confusion(label: NDArray[np.integer], decision: NDArray[np.bool_], weight: Weights | None = None) -> Confusion:
-    """Counts of the four outcomes for labels (n,) 0 or 1 and decisions (n,) bool, True where called abnormal."""
-    return Confusion(*(_rows(weight, len(label)) @ _outcomes(label, decision)).T)
+def confusion(label: NDArray[np.integer], decision: NDArray[np.bool_]) -> dict[str, int]:
+    """How many images (n,) are tp, fp, tn and fn; labels are 0 or 1, decisions bool, True where called abnormal."""
+    counts = _outcomes(label, decision).sum(axis=0).astype(int).tolist()
+    return dict(zip(("tp", "fp", "tn", "fn"), counts, strict=True))
 
 
 def _outcomes(label: NDArray[np.integer], decision: NDArray[np.bool_]) -> Floats:
     """Indicator columns (n, 4): tp, fp, tn, fn."""
     y, d = np.asarray(label) == 1, np.asarray(decision, dtype=bool)
     return np.stack([y & d, ~y & d, ~y & ~d, y & ~d], axis=1).astype(np.float64)
-
-
-def _rows(weight: Weights | None, n: int) -> Weights:
-    return np.ones((1, n)) if weight is None else np.atleast_2d(np.asarray(weight, dtype=np.float64))
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
@@ -86,12 +83,6 @@ def f1(counts: Confusion) -> Floats:
     return ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
 
 
-def brier(label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None) -> Floats:
-    """Mean squared difference between probability and label (Brier 1950)."""
-    rows = _rows(weight, len(label))
-    return ratio(rows @ np.square(probability - label), rows.sum(axis=1))
-
-
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """Images ranked once from the most to the least abnormal, so that each resample is only cumulative sums.
@@ -118,12 +109,11 @@ class Ranking:
         fall = -probability[negatives]
         return cls(positives, negatives, starts, np.searchsorted(fall, values), np.searchsorted(fall, values, "right"))
 
-    def areas(self, weight: Weights | None = None) -> tuple[Floats, Floats]:
-        """AUC (ties count one half) and average precision (the step-wise sum), each (b,)."""
-        rows = _rows(weight, len(self.positives) + len(self.negatives))
-        negative = np.zeros((len(rows), len(self.negatives) + 1))
-        negative[:, 1:] = _running(np.take(rows, self.negatives, axis=1))
-        run = np.take(rows, self.positives, axis=1)
+    def areas(self, weight: Weights) -> tuple[Floats, Floats]:
+        """AUC (ties count one half; Hanley & McNeil 1982) and average precision (the step-wise sum), each (b,)."""
+        negative = np.zeros((len(weight), len(self.negatives) + 1))
+        negative[:, 1:] = _running(np.take(weight, self.negatives, axis=1))
+        run = np.take(weight, self.positives, axis=1)
         if 0 < len(self.starts) < len(self.positives):
             run = np.add.reduceat(run, self.starts, axis=1)
         n_positive, n_negative = run.sum(axis=1), negative[:, -1]
@@ -145,18 +135,6 @@ def _running(weight: Weights) -> Floats:
     if not np.array_equal(whole, weight):
         return np.cumsum(weight, axis=1)
     return np.cumsum(whole, axis=1, out=whole).astype(np.float64)
-
-
-def auc(label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None) -> Floats:
-    """Area under the ROC curve: how often an abnormal image ranks above a normal one (Hanley & McNeil 1982)."""
-    return Ranking.of(label, probability).areas(weight)[0]
-
-
-def average_precision(
-    label: NDArray[np.integer], probability: NDArray[np.floating], weight: Weights | None = None
-) -> Floats:
-    """Area under the precision-recall curve as a step function, without interpolation."""
-    return Ranking.of(label, probability).areas(weight)[1]
 
 
 def all_metrics(

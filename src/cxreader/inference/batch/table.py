@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +13,7 @@ from typing import IO, Any
 from cxreader.atomic import writing_whole
 from cxreader.errors import UsageError, nearest
 from cxreader.inference.batch.names import as_text
-from cxreader.inference.triage import urgency, worklist
+from cxreader.inference.triage import urgency
 from cxreader.records import Reading
 
 Row = dict[str, Any]
@@ -73,13 +73,6 @@ def row_of(name: str | bytes, rank: int, answer: Row) -> Row:
     r"""A row: `COLUMNS`, and `members` where there are several models. A byte of the name that is no text stands as `\xff`."""
     row = {column: answer.get(column) for column in COLUMNS} | {"image": as_text(name), "rank": rank}
     return row | {"members": answer["members"]} if "members" in answer else row
-
-
-def rows(readings: Sequence[Reading], *, sort: bool = False) -> list[Row]:
-    """One row a reading with its rank in the worklist: in the order given, or with `sort` in the worklist's."""
-    order = [place for place, _ in worklist(readings)]
-    ranked = [(place, rank) for rank, place in enumerate(order, 1)]
-    return [row_of(readings[i].image, n, answer_of(readings[i])) for i, n in (ranked if sort else sorted(ranked))]
 
 
 def format_of(path: Path) -> str:
