@@ -59,6 +59,12 @@ class Counts:
     normal: int
     excluded: dict[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, sample: Sample, excluded: Mapping[str, int] | None) -> Counts:
+        """The images of a sample, and how many were left out by reason."""
+        n_abnormal, n_normal = sample.n_positive, sample.n_negative
+        return cls(len(sample.label), sample.n_patients, n_abnormal, n_normal, dict(excluded or {}))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation(Plain):
@@ -150,14 +156,13 @@ def evaluate(
     points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
-    n_abnormal = int(np.count_nonzero(label == 1))
     return Evaluation(
         metrics={name: found[name] for name in METRIC_NAMES},
         confusion=confusion(label, probability >= point.threshold),
         roc=roc_curve(label, probability, bands.get("roc")),
         precision_recall=precision_recall_curve(label, probability, bands.get("precision_recall")),
         histogram=Histogram.of(label, probability),
-        counts=Counts(len(table), sample.n_patients, n_abnormal, len(table) - n_abnormal, dict(excluded or {})),
+        counts=Counts.of(sample, excluded),
         operating_point=point,
         baselines={name: found[f"baseline {name}"] for name in baselines or {}},
         comparisons={f"auc minus {name}": found[f"auc minus {name}"] for name in baselines or {}},

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
-from cxreader.explanation.sanity_report import SSIM_SIDE, SanityReport, sanity_report
-from cxreader.records import ABNORMAL
+from cxreader.explanation.sanity_report import SanityReport, sanity_report
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,13 +30,11 @@ def randomisation_test(
     sample: Sample,
     *,
     stage: str = "last_block",
-    target: int = ABNORMAL,
-    side: int = SSIM_SIDE,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
     progress: Callable[[int, int], None] | None = None,
 ) -> SanityReport:
-    """Grad-CAM of `target` at `stage` on images `x` (N, 3, H, W), for the model and after each stage became random.
+    """Grad-CAM of the abnormal logit at `stage` on images `x` (N, 3, H, W), for the model and after each stage became random.
 
     `sample` has a row an image. A stage's layers draw their weights as when they were made (`reset_parameters`), from
     `seed`, on the CPU; statistics of BatchNorm go back to 0 and 1. Parameters of a module without `reset_parameters`, such as a
@@ -47,23 +44,23 @@ def randomisation_test(
     from cxreader import torch_setup  # noqa: F401 - before anything of torch
 
     copy = deepcopy(model)
-    own = _maps(copy, x, stage, target)
+    own = _maps(copy, x, stage)
     names = [name for name in reversed(model.names) if any(True for _ in model.get_submodule(name).parameters())]
     randomised = []
     for done, name in enumerate(names, 1):
         _randomise(copy.get_submodule(name), seed + done)
-        randomised.append((name, _maps(copy, x, stage, target)))
+        randomised.append((name, _maps(copy, x, stage)))
         if progress is not None:
             progress(done, len(names))
-    return sanity_report(own, randomised, sample, side=side, seed=seed, n_resamples=n_resamples)
+    return sanity_report(own, randomised, sample, seed=seed, n_resamples=n_resamples)
 
 
-def _maps(model: StagedModel, x: Tensor, stage: str, target: int) -> NDArray[np.float32]:
+def _maps(model: StagedModel, x: Tensor, stage: str) -> NDArray[np.float32]:
     import torch
 
     from cxreader.explanation.gradcam import grad_cam
 
-    parts = [grad_cam(model, part, stage=stage, target=target)[1].cpu().numpy() for part in torch.split(x, _BATCH)]
+    parts = [grad_cam(model, part, stage=stage)[1].cpu().numpy() for part in torch.split(x, _BATCH)]
     return np.concatenate(parts)
 
 

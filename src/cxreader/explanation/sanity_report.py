@@ -115,28 +115,27 @@ def sanity_report(
     randomised: Sequence[tuple[str, NDArray[np.floating]]],
     sample: Sample,
     *,
-    side: int = SSIM_SIDE,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> SanityReport:
     """Compare a model's own raw maps (n, h, w) with those after each randomised stage, image by image.
 
-    Rank correlations are of the raw maps; for SSIM each map is divided by its maximum and stretched to `side` pixels.
+    Rank correlations are of the raw maps; for SSIM each map is divided by its maximum and stretched to `SSIM_SIDE` pixels.
     `sample` has a row an image: whose patients are resampled. Raises DataError for no image, no stage and shapes that differ.
     """
     shapes = {own.shape, *(maps.shape for _, maps in randomised)}
     if len(shapes) > 1 or own.ndim != 3 or len(own) == 0 or len(own) != len(sample.label) or not randomised:
         what = f"maps of shapes {sorted(map(str, shapes))} for {len(sample.label)} images and {len(randomised)} stages"
         raise DataError(what, mend="give one (h, w) map an image for each stage")
-    stages = [_stage(name, own, maps, sample, side, n_resamples) for name, maps in randomised]
-    return SanityReport(tuple(stages), len(own), sum(map(is_flat, own)), side, seed)
+    stages = [_stage(name, own, maps, sample, n_resamples) for name, maps in randomised]
+    return SanityReport(tuple(stages), len(own), sum(map(is_flat, own)), SSIM_SIDE, seed)
 
 
 def _stage(
-    name: str, own: NDArray[np.floating], maps: NDArray[np.floating], sample: Sample, side: int, n_resamples: int
+    name: str, own: NDArray[np.floating], maps: NDArray[np.floating], sample: Sample, n_resamples: int
 ) -> SanityStage:
     pairs = zip(own.astype(np.float64), maps.astype(np.float64), strict=True)
-    alike = np.array([_alike(one, other, side) for one, other in pairs])
+    alike = np.array([_alike(one, other) for one, other in pairs])
     defined = ~np.isnan(alike)
     values = np.where(defined, alike, 0.0)
 
@@ -153,13 +152,13 @@ def _stage(
     return SanityStage(name, found["rank_correlation"], found["ssim"], sum(map(is_flat, maps)))
 
 
-def _alike(own: Floats, other: Floats, side: int) -> tuple[float, float]:
+def _alike(own: Floats, other: Floats) -> tuple[float, float]:
     """Rank correlation and SSIM of an image's two maps; both NaN where the model's own is flat."""
     if is_flat(own):
         return float("nan"), float("nan")
-    return rank_correlation(own, other), ssim(_shown(own, side), _shown(other, side))
+    return rank_correlation(own, other), ssim(_shown(own), _shown(other))
 
 
-def _shown(raw: Floats, side: int) -> Floats:
-    """A map on `side` x `side` pixels, its maximum at 1; a flat one is 0 everywhere."""
-    return np.zeros((side, side)) if is_flat(raw) else stretched(raw / raw.max(), side)
+def _shown(raw: Floats) -> Floats:
+    """A map on `SSIM_SIDE` pixels a side, its maximum at 1; a flat one is 0 everywhere."""
+    return np.zeros((SSIM_SIDE, SSIM_SIDE)) if is_flat(raw) else stretched(raw / raw.max(), SSIM_SIDE)

@@ -158,9 +158,8 @@ def _bin(
     bins: NDArray[np.intp],
 ) -> ReliabilityBin:
     inside = bins == k
-    part = Sample(sample.label[inside], sample.groups[inside], sample.patients_known)
     drawn = {"observed": draws["bin_observed"][:, k]} if draws else {}
-    observed = estimates({"observed": points["bin_observed"][:, k]}, drawn, part)["observed"]
+    observed = estimates({"observed": points["bin_observed"][:, k]}, drawn, sample.part(inside))["observed"]
     low, high = float(probability[inside].min()), float(probability[inside].max())
     return ReliabilityBin(low, high, float(points["bin_probability"][0, k]), observed)
 

@@ -170,7 +170,4 @@ def _mcnemars(sample: Sample, first: NDArray[np.bool_], second: NDArray[np.bool_
     """McNemar's tests of who is right, on all images, on the abnormal and on the normal ones."""
     every = np.ones(len(sample.label), dtype=bool)
     parts = {"accuracy": every, "recall": sample.label == 1, "specificity": sample.label == 0}
-    return {
-        what: mcnemar(first[part], second[part], Sample(sample.label[part], sample.groups[part], sample.patients_known))
-        for what, part in parts.items()
-    }
+    return {what: mcnemar(first[part], second[part], sample.part(part)) for what, part in parts.items()}

@@ -112,11 +112,6 @@ class Comparison(Plain):
     seed: int
 
     @property
-    def n_pairs(self) -> int:
-        """Number of pairs of networks."""
-        return len(self.agreements)
-
-    @property
     def by_whom(self) -> str:
         """Who was resampled, in words: `by patient`, or `by image` where no patient is known."""
         return "by image" if self.all_agree.n_patients is None else "by patient"

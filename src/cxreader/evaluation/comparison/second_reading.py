@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,9 +100,8 @@ def compare_labels(
     if not twice.any():
         mend = "use the image names of the predictions"
         raise DataError(f"none of the {len(second)} images of the second reading is among the predictions", mend=mend)
-    whole = Sample.of(table)
-    before = Sample(whole.label[twice], whole.groups[twice], whole.patients_known)
-    after = Sample(own[twice], whole.groups[twice], whole.patients_known)
+    before = Sample.of(table).part(twice)
+    after = replace(before, label=own[twice])
     statistic = _everything(before.label, after.label, table.probability[twice], point.threshold)
     points, draws = resample(statistic, before, n_resamples=n_resamples, seed=seed)
     reasons = _reasons(before.label, after.label, points)

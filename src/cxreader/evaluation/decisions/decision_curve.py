@@ -90,7 +90,6 @@ def decision_curve(
     nowhere = np.full((2, len(thresholds)), np.nan)
     low, high = band(draws["model"]) if draws else nowhere
     advantage_low, advantage_high = band(draws["advantage"]) if draws else nowhere
-    n_positive = int(np.count_nonzero(sample.label == 1))
     return DecisionCurve(
         threshold=thresholds,
         net_benefit=points["model"][0],
@@ -100,10 +99,10 @@ def decision_curve(
         advantage=points["advantage"][0],
         advantage_low=advantage_low,
         advantage_high=advantage_high,
-        prevalence=_share(n_positive, len(sample.label)) if prevalence is None else prevalence,
+        prevalence=_share(sample.n_positive, len(sample.label)) if prevalence is None else prevalence,
         deployed=prevalence is not None,
-        n_positive=n_positive,
-        n_negative=len(sample.label) - n_positive,
+        n_positive=sample.n_positive,
+        n_negative=sample.n_negative,
         n_patients=sample.n_patients,
         method=method_name(sample.patients_known, n_resamples if draws else 0),
         reason=_reason(sample, points["model"][0], low),

@@ -96,8 +96,6 @@ def audit_confounding(
     sources = _sources(sample, source)
     coincide = labels_coincide(sample, source)
     verdict, reasons = decide(model, best, confounders, sources if coincide else (), limits)
-    n_abnormal = int(np.count_nonzero(sample.label == 1))
-    n = len(sample.label)
     return ShortcutAudit(
         verdict=verdict,
         reasons=reasons,
@@ -110,7 +108,7 @@ def audit_confounding(
         n_sources=len(sources),
         coincide=coincide,
         leakage=leakage,
-        counts=Counts(n, sample.n_patients, n_abnormal, n - n_abnormal, dict(excluded or {})),
+        counts=Counts.of(sample, excluded),
         limits=limits,
         warnings=tuple(warnings),
         provenance=dict(provenance or {}),

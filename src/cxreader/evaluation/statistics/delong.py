@@ -91,8 +91,6 @@ class Placements:
         return estimate, test
 
     def _estimate(self, contrast: Floats, least: float) -> Estimate:
-        label = self.sample.label
-        n_positive = int(np.count_nonzero(label == 1))
         value = float(self.auc @ contrast)
         error = float(np.sqrt(self.variance(contrast)))
         reason = self._reason(error, contrast)
@@ -101,7 +99,8 @@ class Placements:
             half = float(ndtri((1 + LEVEL) / 2)) * error
             low, high = max(least, value - half), min(1.0, value + half)
         method = f"{self._method}, Wald, clipped to {least:g} to 1"
-        return Estimate(value, low, high, n_positive, len(label) - n_positive, self.sample.n_patients, method, reason)
+        counts = self.sample.n_positive, self.sample.n_negative, self.sample.n_patients
+        return Estimate(value, low, high, *counts, method, reason)
 
     def _reason(self, error: float, contrast: Floats) -> str | None:
         """Why there is no interval, or None where there is one."""

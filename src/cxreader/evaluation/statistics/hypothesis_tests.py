@@ -50,9 +50,8 @@ class HypothesisTest(Plain):
         reason: str | None = None,
     ) -> HypothesisTest:
         """The answer of a test on this sample, whose images and patients are counted here."""
-        positive = int(np.count_nonzero(sample.label == 1))
-        negative = len(sample.label) - positive
-        return cls(name, statistic, p_value, method, positive, negative, sample.n_patients, dict(counts or {}), reason)
+        who = sample.n_positive, sample.n_negative, sample.n_patients
+        return cls(name, statistic, p_value, method, *who, dict(counts or {}), reason)
 
     def __str__(self) -> str:
         if np.isnan(self.p_value):

@@ -88,6 +88,20 @@ class Sample:
         """The sample of a table of predictions."""
         return cls(np.asarray(table.label), table.groups, table.patient is not None)
 
+    def part(self, images: NDArray[np.bool_]) -> Sample:
+        """Some of the images, those where `images` (n,) is True."""
+        return Sample(self.label[images], self.groups[images], self.patients_known)
+
+    @property
+    def n_positive(self) -> int:
+        """Number of abnormal images."""
+        return int(np.count_nonzero(self.label == 1))
+
+    @property
+    def n_negative(self) -> int:
+        """Number of normal images."""
+        return len(self.label) - self.n_positive
+
     @property
     def n_groups(self) -> int:
         """Number of patients, or of images where no patient is known."""
@@ -188,10 +202,9 @@ def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, undefine
         reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples"
     if not np.isfinite(value):
         value, low, high, reason = np.nan, np.nan, np.nan, undefined
-    positive = int(np.count_nonzero(sample.label == 1))
     method = method_name(sample.patients_known, len(draws), len(draws) - len(defined))
-    n_negative = len(sample.label) - positive
-    return Estimate(value, float(low), float(high), positive, n_negative, sample.n_patients, method, reason)
+    counts = sample.n_positive, sample.n_negative, sample.n_patients
+    return Estimate(value, float(low), float(high), *counts, method, reason)
 
 
 def _percentiles(defined: NDArray[np.float64], n_draws: int, patients_known: bool) -> tuple[float, float, str | None]:

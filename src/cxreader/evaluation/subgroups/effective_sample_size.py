@@ -40,8 +40,7 @@ def effective_patients(sample: Sample, probability: NDArray[np.floating], side: 
     (sum d^2)^2 / sum d^4 over the patients' structural components d (L. Kish's effective sample size, Survey Sampling,
     1965, of weights d^2): k where k patients contribute alike and all others nothing.
     """
-    own = Sample(sample.label[side], sample.groups[side], sample.patients_known)
-    placements = Placements.of(own, probability[side])
+    placements = Placements.of(sample.part(side), probability[side])
     squares = np.square(placements.positive + placements.negative)
     fourth = float(np.square(squares).sum())
     return float(squares.sum()) ** 2 / fourth if squares.max() > _ROUNDING**2 else 0.0

@@ -135,11 +135,10 @@ def _judge(
 ) -> Subgroup:
     """Group k of a grouping, its gaps not yet corrected for their number."""
     inside, rest = _sides(grouping, k, sample.label)
-    own = Sample(sample.label[inside], sample.groups[inside], sample.patients_known)
     found = estimates(
         {what: values[:, k] for what, values in points.items()},
         {what: values[:, k] for what, values in draws.items()},
-        own,
+        sample.part(inside),
         reasons=_reasons(sample.label[inside], sample.label[rest], grouping.dimension == FINDING),
     )
     too_small = _too_small(sample, inside, "") or _too_small(sample, rest, "the rest has ")
