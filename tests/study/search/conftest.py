@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,19 @@ from cxreader.study.search.search import SearchResult, search
 from cxreader.study.search.winner import Winner, finish_winner
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the spawned workers have it: sums in another order may differ in the last bit."""
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """As the spawned workers have it: sums in another order may differ in the last bit. Given back to the tests elsewhere."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with single_thread():
+        yield
 
 
 @pytest.fixture(scope="package")
@@ -38,12 +45,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def searched(world: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
-    return search(learning_config(world), tmp_path_factory.mktemp("search") / "out", say=silent)
+    with single_thread():
+        return search(learning_config(world), tmp_path_factory.mktemp("search") / "out", say=silent)
 
 
 @pytest.fixture(scope="package")
 def won(searched: SearchResult) -> Winner:
-    return finish_winner(searched, say=silent)
+    with single_thread():
+        return finish_winner(searched, say=silent)
 
 
 @pytest.fixture
