@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,8 +35,11 @@ class ReadImages:
 
     def of(self, records: Iterable[ImageRecord]) -> NDArray[np.uint8]:
         """(k, S, S) uint8 of some of `records`. Raises KeyError for an image that could not be read."""
-        row_of = {record.image: row for row, record in enumerate(self.records)}
-        return np.asarray(self.pixels[[row_of[record.image] for record in records]])
+        return np.asarray(self.pixels[[self._row_of[record.image] for record in records]])
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {record.image: row for row, record in enumerate(self.records)}
 
 
 @contextmanager
