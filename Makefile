@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
 	$(BIN)/cxreader demo --out demo
 
-test: $(STAMP)  ## every test that this machine can run, in two processes whose waiting threads sleep
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## every test that this machine can run, in two processes of one thread each
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors test  ## what CI runs
 
