@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,8 @@ from cxreader.errors import ArtifactError, UsageError
 from cxreader.locks import try_lock
 
 _PACKAGES = ("cxreader", "torch", "timm", "lightning", "numpy", "pillow", "scikit-learn", "scipy")
+_PLACES = ("root", "tables", "cache", "workers")
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class RunFolder:
     def split(self) -> Path:
         """The split of this run."""
         return self.path / "split.json"
+
+    @property
+    def images(self) -> Path:
+        """What was learnt from, by part: how many images, and a digest of their contents and labels (JSON)."""
+        return self.path / "images.json"
 
     @property
     def cache(self) -> Path:
@@ -76,27 +83,30 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: str | Path, config: Config, *, resume: bool, what: str = "run", begun: Iterable[str] = ("phases",)
+        cls,
+        path: str | Path,
+        config: Config,
+        *,
+        resume: bool,
+        what: str = "run",
+        begun: Iterable[str] = ("phases",),
+        changes: Callable[[Config, Config], list[str]] | None = None,
     ) -> Self:
         """Make the folder, or take up an unfinished one with `resume`; it holds a `what` where one of `begun` is in it.
 
-        Raises UsageError when the folder holds one and `resume` is off, or holds another configuration.
+        `changes` of the configuration begun with and of `config`: dotted keys that must not differ, and do (`changed_keys`
+        when left out). Raises UsageError when the folder holds one and `resume` is off, or one of another configuration.
         """
         run = cls(Path(path))
-        resolved = config.model_dump(mode="json")
         if run.config.exists() and not any((run.path / name).exists() for name in begun):
-            run.split.unlink(missing_ok=True)  # a start that failed binds nobody: it has learnt nothing
+            for bound in (run.split, run.images):
+                bound.unlink(missing_ok=True)  # a start that failed binds nobody: it has learnt nothing
         elif run.config.exists():
             if not resume:
                 raise UsageError(
                     f"the folder holds a {what} already", where=run.path, mend="add --resume, or give another --out"
                 )
-            if json.loads(run.config.read_text(encoding="utf-8")) != resolved:
-                raise UsageError(
-                    f"the {what} was started with another configuration",
-                    where=run.config,
-                    mend="resume with the same file and --set, or give another --out",
-                )
+            refuse_changes(what, run.config, (changes or changed_keys)(run.load_config(), config))
         elif not is_empty(run.path):
             raise UsageError("the folder is not empty", where=run.path, mend="give another --out")
         run.begin(config)
@@ -107,6 +117,41 @@ class RunFolder:
         started = [*_starts(self.provenance), datetime.now(UTC).isoformat(timespec="seconds")]
         write_json(self.config, config.model_dump(mode="json"))
         write_json(self.provenance, {**provenance(config.seed), "started": started})
+
+
+def changed_keys(before: Config, now: Config) -> list[str]:
+    """Dotted keys whose values differ between two configurations, in order; but where the images lie may change.
+
+    Of the data section root, tables, cache and workers are free, and root and tables of each of several sources: whoever
+    resumes compares the images themselves.
+    """
+    then, today = (_flat("", _without_places(config.model_dump(mode="json"))) for config in (before, now))
+    return [key for key in {**then, **today} if then.get(key, _ABSENT) != today.get(key, _ABSENT)]
+
+
+def refuse_changes(what: str, where: Path, changed: Sequence[str]) -> None:
+    """Raise UsageError naming the first `changed` keys of a configuration; nothing when there are none."""
+    if changed:
+        listed = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        mend = "resume with the same file and --set, or give another --out"
+        raise UsageError(f"the {what} was started with another configuration ({listed})", where=where, mend=mend)
+
+
+def _without_places(resolved: dict[str, Any]) -> dict[str, Any]:
+    data = {key: value for key, value in resolved["data"].items() if key not in _PLACES}
+    data["sources"] = [
+        {key: value for key, value in source.items() if key not in _PLACES} for source in data["sources"]
+    ]
+    split = {key: value for key, value in resolved["split"].items() if key != "file"}  # its content is compared
+    return {**resolved, "data": data, "split": split}
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Leaves by dotted key; a list is a leaf."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    inside = ((f"{prefix}.{key}" if prefix else key, item) for key, item in value.items())
+    return {key: leaf for name, item in inside for key, leaf in _flat(name, item).items()}
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
     assert changed.earlier_readings == 1
     assert any("read 1 time before" in warning for warning in report.warnings)
     assert len(json.loads((out / READINGS).read_text())) == 2
-    with pytest.raises(UsageError, match="another input"):
+    with pytest.raises(UsageError, match=r"another configuration \(input\.size\)"):
         train_rows(with_values(config, {"input.size": 48}), out, resume=True, say=_silent)
 
 

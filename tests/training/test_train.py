@@ -19,12 +19,15 @@ from cxreader import torch_setup  # noqa: F401
 # isort: split
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from PIL import Image
 from safetensors.torch import load_file
-from tests.world import world_config
+from tests.world import make_world, world_config
 
+from cxreader.assessment.cohort import cohort_of_run
 from cxreader.config import Config, parse_config
-from cxreader.data.split import Split, patient_hash
-from cxreader.errors import ModelError, SplitError, StorageError, UsageError, WeightsError
+from cxreader.data.sources import open_source
+from cxreader.data.split import Split, make_split, patient_hash
+from cxreader.errors import DataError, ModelError, SplitError, StorageError, UsageError, WeightsError
 from cxreader.evaluation.calibration.temperature import apply_temperature
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import WEIGHTS, load_artifact
@@ -415,3 +418,43 @@ def test_two_processes_do_not_train_in_one_folder(small_config: Config, tmp_path
     with pytest.raises(UsageError, match="no gpu is at hand"):
         train(_with(small_config, training={"accelerator": "gpu"}), tmp_path / "run", say=_silent)
     RunFolder.create(tmp_path / "run", small_config, resume=False)
+
+
+def test_a_run_goes_on_where_its_images_lie_now_and_refuses_other_images(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    world = make_world(tmp_path / "here")
+    config = world_config(world)
+    scratch = {"phases": ["full"], "full": {"epochs": 1, "patience": 1}}
+    config = _with(config, training=scratch, model={"name": "chestxray_cnn", "weights": "none"}, input={"size": 32})
+    out = tmp_path / "run"
+    first = train(config, out, say=_silent)
+    world.rename(tmp_path / "there")
+    for tried in (lambda: train(config, out, resume=True, say=_silent), lambda: cohort_of_run(out)):
+        with pytest.raises(DataError, match="nothing is there"):
+            tried()
+    with pytest.raises(DataError, match=r"if they moved, .*--resume --set data\.root="):
+        cohort_of_run(out)
+    moved = _with(config, data={"root": str(tmp_path / "there")})
+    again = train(moved, out, resume=True, say=_silent)
+    assert again.artifact.id == first.artifact.id
+    assert json.loads((out / "split.json").read_text())["source"]["path"] == str(tmp_path / "there" / "labels.csv")
+    assert len(cohort_of_run(out).records) > 0
+    with pytest.raises(UsageError, match=r"another configuration \(seed, data\.name\)"):
+        train(_with(moved, seed=8, data={"name": "other"}), out, resume=True, say=_silent)
+    image = Image.open(tmp_path / "there" / "000_0.png")
+    part = next(part for part, images in Split.load(out / "split.json").parts.items() if "000_0.png" in images)
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "there" / "000_0.png")
+    with pytest.raises(UsageError, match=f"part {part} has other images than those the run began with"):
+        train(moved, out, resume=True, say=_silent)
+
+
+def test_a_run_keeps_the_split_it_began_with(small_config: Config, tmp_path: Path) -> None:
+    config = _with(small_config, training={"phases": ["head"], "head": {"epochs": 1, "patience": 1}})
+    index = open_source(small_config.data.root, name="world")
+    make_split(index, size=60).save(tmp_path / "a.json")
+    make_split(index, size=80).save(tmp_path / "b.json")
+    train(_with(config, split={"file": str(tmp_path / "a.json")}), tmp_path / "run", say=_silent)
+    with pytest.raises(UsageError, match=r"another split than the run began with"):
+        train(_with(config, split={"file": str(tmp_path / "b.json")}), tmp_path / "run", resume=True, say=_silent)
+    (tmp_path / "a.json").rename(tmp_path / "c.json")
+    train(_with(config, split={"file": str(tmp_path / "c.json")}), tmp_path / "run", resume=True, say=_silent)

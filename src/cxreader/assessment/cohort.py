@@ -38,7 +38,11 @@ def cohort_of_run(path: str | Path, part: str = "test") -> EvaluationCohort:
     """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""
     run = RunFolder(Path(path))
     data = run.load_config().data
-    index = open_data(data)
+    try:
+        index = open_data(data)
+    except DataError as error:
+        moved = f"if they moved, tell it: cxreader train ... --out {run.path} --resume --set data.root=FOLDER"
+        raise DataError(error.what, where=error.where, mend=f"{error.mend or 'check the images'}; {moved}") from None
     split = Split.load(run.split)
     cache = run.cache if data.cache is None else Path(data.cache)
     return EvaluationCohort(index, split.records(index, part), part, split, own=True, cache=cache)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import console, progress, table
+from cxreader.cli.console import progress, show, table
 from cxreader.cli.evidence_tables import figure_cell, missing
 from cxreader.cli.shortcuts import shortcuts
 
@@ -96,9 +96,9 @@ def show_split(split: Split, index: Index) -> None:
 
     parts = {part: summarise(split.records(index, part)) for part in PARTS}
     show_parts(f"Split {split.digest[:12]} ({split.kind}, salt {split.salt}, balance {split.balance})", parts, split)
-    console().print(f"leak: {leak(split, index)}", markup=False)
+    show(f"leak: {leak(split, index)}")
     for note in split.notes:
-        console().print(f"note: {note}", markup=False)
+        show(f"note: {note}")
 
 
 def show_parts(title: str, parts: dict[str, PartSummary], split: Split | None = None) -> None:
@@ -135,7 +135,7 @@ def show_audit(found: SplitAudit) -> None:
         *(f"note: {note}" for note in found.notes),
         "FAILED: the parts are not independent" if found.failed else "passed",
     ]
-    console().print("\n".join(lines), markup=False)
+    show("\n".join(lines))
 
 
 def show_location_prior(found: LocalisationReport) -> None:
@@ -149,7 +149,7 @@ def show_location_prior(found: LocalisationReport) -> None:
     note = f"Below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds."
     note += missing(g.null[m] for g in found.groups for m in shown)
     table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)
-    console().print("\n".join(f"note: {text}" for text in found.notes), markup=False)
+    show("\n".join(f"note: {text}" for text in found.notes))
 
 
 def _show_pairs(title: str, pairs: Sequence[Duplicate]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 DISCLAIMER = "For research; not a medical device."
 _SENTENCE = 24
@@ -31,10 +32,24 @@ def console(*, errors: bool = False) -> Console:
     return Console(stderr=errors, highlight=False, soft_wrap=True)
 
 
+def as_written(text: object, style: str = "") -> Text:
+    r"""Text for a terminal, whoever wrote it: "[dicom]" is no markup, control characters stand as `\x1b`, lines stay lines."""
+    from rich.text import Text
+
+    from cxreader.inference.batch.names import on_one_line
+
+    return Text("\n".join(map(on_one_line, str(text).split("\n"))), style)
+
+
 def say(text: str = "") -> None:
     """A line of news on standard error, so that standard output holds results alone; silent with --quiet."""
     if not State.quiet:
-        console(errors=True).print(text, markup=False)
+        console(errors=True).print(as_written(text))
+
+
+def show(text: str) -> None:
+    """Lines of a result on standard output."""
+    console().print(as_written(text))
 
 
 def table(
@@ -53,19 +68,19 @@ def table(
     """
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, caption=note)
-    grid.caption_justify = "left"
+    grid = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    grid.title = None if title is None else as_written(title, "bold")
+    grid.caption = None if note is None else as_written(note, "table.caption")
     lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
     room = bool(folding) and fits(header, lines, folding=folding)
     whole = max((len(row[0]) for row in lines), default=0) <= console().width // 5
     for i, name in enumerate(header):
         justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
         no_wrap = (room and name not in folding) or (whole and i == 0)
-        grid.add_column(name, justify=justify, overflow="fold", no_wrap=no_wrap)
+        grid.add_column(as_written(name), justify=justify, overflow="fold", no_wrap=no_wrap)
     for row in lines:
-        grid.add_row(*map(Text, row))  # "[dicom]" is no markup
+        grid.add_row(*map(as_written, row))
     console().print(grid)
 
 
@@ -87,17 +102,17 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
     if State.quiet:
         yield None
         return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as bars_of
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console(errors=True)) as bars:
+    columns = (
+        bars_of.TextColumn("{task.description}", markup=False),
+        bars_of.BarColumn(),
+        bars_of.MofNCompleteColumn(),
+        bars_of.TextColumn("{task.fields[rate]}", markup=False),
+        bars_of.TimeElapsedColumn(),
+        bars_of.TimeRemainingColumn(),
+    )
+    with bars_of.Progress(*columns, console=console(errors=True)) as bars:
         task = bars.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
@@ -116,7 +131,7 @@ def waiting(what: str) -> Iterator[None]:
     if State.quiet:
         yield
         return
-    with console(errors=True).status(f"{what} ..."):
+    with console(errors=True).status(as_written(f"{what} ...")):
         yield
 
 

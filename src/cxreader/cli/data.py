@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import console, progress, say, table
+from cxreader.cli.console import progress, say, show, table
 
 if TYPE_CHECKING:
     from cxreader.data.index import Index
@@ -137,7 +137,7 @@ def show_index(found: Index) -> None:
     if counts["findings"]:
         table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
     for note in found.notes:
-        console().print(f"note: {note}", markup=False)
+        show(f"note: {note}")
 
 
 def show_cache(built: PixelCache, most: int = 20) -> None:
@@ -146,8 +146,7 @@ def show_cache(built: PixelCache, most: int = 20) -> None:
         rows = [(failure.image, failure.reason) for failure in built.errors[:most]]
         more = len(built.errors) - len(rows)
         table("Images that could not be read", ("image", "reason"), rows, note=f"and {more:,} more" if more else None)
-    console().print(
+    show(
         f"{built.decoded:,} images decoded, {built.kept:,} were there, {len(built.errors):,} could not be read; "
-        f"{built.nbytes / 2**20:,.1f} MiB in {built.folder}",
-        markup=False,
+        f"{built.nbytes / 2**20:,.1f} MiB in {built.folder}"
     )

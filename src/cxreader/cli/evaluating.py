@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, one_model
 from cxreader.errors import UsageError
@@ -202,7 +202,7 @@ def _show_shortcuts(place: Path) -> None:
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
     show_confounders(audit, f"Beside what sees no disease: {audit.line}")
-    console().print("\n".join(f"leak: {line}" for line in audit.leakage.lines), markup=False)
+    show("\n".join(f"leak: {line}" for line in audit.leakage.lines))
 
 
 def _room(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, console, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, one_model
 from cxreader.errors import UsageError
 
@@ -76,7 +76,7 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
         f"Verdict: {audit.verdict}. {audit.line}.",
         *(f"  - {reason}" for reason in audit.reasons),
     ]
-    console().print("\n".join(lines), markup=False)
+    show("\n".join(lines))
 
 
 def show_confounders(audit: ShortcutAudit, title: str) -> None:

@@ -46,7 +46,7 @@ __all__ = [
     "patient_hash",
     "require_disjoint",
 ]
-_WHERE = ("path", "tables", "sources")
+PLACES = ("path", "tables", "sources")
 """Of `source`: where the data lay. The same split on another machine has the same digest."""
 
 
@@ -97,7 +97,7 @@ class Split(Plain):
     def digest(self) -> str:
         """SHA-256 (hex) over the split's canonical JSON, without where its data lay."""
         content = {"version": _VERSION, **self.to_dict()}
-        content["source"] = {k: v for k, v in content["source"].items() if k not in _WHERE}
+        content["source"] = {k: v for k, v in content["source"].items() if k not in PLACES}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def records(self, index: Index, part: str) -> tuple[ImageRecord, ...]:
@@ -216,9 +216,14 @@ def make_split(
         surplus={name: len(parts[name]) - len(drawn[name]) for name in PARTS},
         patients=index.has_patients,
         notes=tuple(notes),
-        source={"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name}
-        | ({"sources": [dict(source) for source in index.sources]} if index.sources else {}),
+        source=source_of(index),
     )
+
+
+def source_of(index: Index) -> dict[str, Any]:
+    """What reopens the index, as a split's `source` holds it."""
+    several = {"sources": [dict(source) for source in index.sources]} if index.sources else {}
+    return {"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name, **several}
 
 
 def leak(split: Split, index: Index) -> Leak:

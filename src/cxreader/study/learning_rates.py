@@ -32,7 +32,7 @@ from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.study.sweep import LN2, draw_losses
 from cxreader.reporting.style import save_figure
-from cxreader.runs import RunFolder, only_process, write_json
+from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.training.cohort import Cohort, input_spec, prepare_cohort
 from cxreader.training.train import build_model, train
 
@@ -172,12 +172,9 @@ def _dead_share(vectors: Tensor) -> float:
 
 def begin_or_resume(folder: RunFolder, config: Config) -> RunFolder:
     """The folder of a sweep or a study of `config`, new or resumed. Raises UsageError when it was started with another config."""
-    resolved = config.model_dump(mode="json")
-    if not folder.config.exists():
-        folder.begin(config)
-    elif json.loads(folder.config.read_text(encoding="utf-8")) != resolved:
-        mend = "go on with the same file and --set, or give another --out"
-        raise UsageError("the sweep was started with another configuration", where=folder.config, mend=mend)
+    if folder.config.exists():
+        refuse_changes("study", folder.config, changed_keys(folder.load_config(), config))
+    folder.begin(config)
     return folder
 
 

@@ -18,21 +18,19 @@ from cxreader.errors import ConfigError, SplitError, UsageError
 from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.runs import RunFolder, only_process, write_json
+from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
 from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.search import SearchResult, search
-from cxreader.study.search.space import read_space
-from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort
+from cxreader.study.search.space import narrowed, read_space
+from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
 from cxreader.training.train import train
 
 CHOICES = "choices.json"
 _FIXED = ("data", "input", "split")
 """Sections that all rows share: a folder keeps one split, so that it keeps one of these."""
-_FREE = ("cache", "workers")
-"""Of the data section: where and how it is decoded, which changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ def train_rows(
 def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: int, say: Say, bar: Bar) -> Trainings:
     config = _with_phantoms(config, folder, bar)
     cohort = prepare_cohort(config, folder, say, bar)
+    require_same_images(folder, cohort, ["test"])  # what is learnt from is part of each run's name
     _require_judgeable(rows, config, folder, cohort)
     runs: list[StudyRun] = []
     total = len(rows) * config.study.seeds
@@ -131,7 +130,7 @@ def _prepared(
             asked = config.study.model_dump(include={"sampler", "trials", "pruning"})
             only = StudySection(space=prepared.study.space, **asked)  # other rows are not the search's affair
             prepared = prepared.model_copy(update={"study": only})
-            place = folder.path / "searches" / f"{row.slug}-{_content_key(prepared, cohort, space=True)}"
+            place = _search_place(row, prepared, folder, cohort)
             say(f"{row.name}: searching")
             _rewrite_config(RunFolder(place), prepared)
             found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
@@ -139,10 +138,27 @@ def _prepared(
         yield row, prepared.model_copy(update={"study": StudySection()}), found
 
 
+def _search_place(row: Row, config: Config, folder: RunFolder, cohort: Cohort) -> Path:
+    """The folder of the search begun with this content and this space, or a part of it; else a new one."""
+    searches, whole = folder.path / "searches", _content_key(config, cohort, space=True)
+    earlier = searches / f"{row.slug}-{whole}"
+    if earlier.exists():  # a study of an earlier version
+        return earlier
+    learnt_from = f"{row.slug}-{_content_key(config, cohort)}"
+    for begun in sorted(searches.glob(f"{learnt_from}-*/config.json")):
+        if not narrowed(RunFolder(begun.parent).load_config(), config):
+            return begun.parent
+    return searches / f"{learnt_from}-{whole}"
+
+
 def _rewrite_config(folder: RunFolder, config: Config) -> None:
-    """Write the configuration of a begun folder again: it was found by its content, so only paths can have changed."""
+    """Write the configuration of a begun folder again: it was found by its content, so only paths can have changed.
+
+    A search may have grown: it compares its space itself.
+    """
     if folder.config.exists():
-        write_json(folder.config, config.model_dump(mode="json"))
+        kept = config.model_copy(update={"study": folder.load_config().study})
+        write_json(folder.config, kept.model_dump(mode="json"))
 
 
 def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
@@ -171,25 +187,17 @@ def _content_key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
 
 def _begin_or_resume(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
     """The study's folder, begun or gone on with; rows may change between two starts, the split's sections may not."""
-    resolved = config.model_dump(mode="json")
     if folder.config.exists():
         if not resume:
             raise UsageError(
                 "the folder holds a study already", where=folder.path, mend="add --resume, or give another --out"
             )
-        before = json.loads(folder.config.read_text(encoding="utf-8"))
-        changed = [name for name in _FIXED if _bound(before[name]) != _bound(resolved[name])]
-        if changed:
-            what = f"the study was started with another {' and '.join(changed)}"
-            raise UsageError(what, where=folder.config, mend="resume with the same sections, or give another --out")
+        changed = changed_keys(folder.load_config(), config)
+        refuse_changes("study", folder.config, [key for key in changed if key.partition(".")[0] in _FIXED])
     elif not is_empty(folder.path):
         raise UsageError("the folder is not empty", where=folder.path, mend="give another --out")
     folder.begin(config)
     return folder
-
-
-def _bound(section: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key not in _FREE}
 
 
 def _with_phantoms(config: Config, folder: RunFolder, bar: Bar) -> Config:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +16,12 @@ from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
-from cxreader.data.split import PARTS, Split, make_split, require_disjoint
+from cxreader.data.split import PARTS, PLACES, Split, make_split, require_disjoint, source_of
 from cxreader.errors import SplitError, UsageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, NORMAL
-from cxreader.runs import RunFolder
+from cxreader.runs import RunFolder, write_json
 
 LEARNING_PARTS = ("train", "tune", "calibrate")
 
@@ -81,11 +84,54 @@ def input_spec(config: Config) -> InputSpec:
     return InputSpec(config.input.size, config.input.fit, config.input.mean, config.input.std)
 
 
+def require_same_images(run: RunFolder, cohort: Cohort, parts: Iterable[str] | None = None) -> None:
+    """Note what `parts` (all at hand) hold when a run begins; compare it when the run goes on, wherever its images lie by then.
+
+    Raises UsageError, naming the part, when its pictures at full size, their labels or their order are others.
+    """
+    now = {name: _contents(cohort, name) for name in parts or cohort.parts}
+    if not run.images.exists():
+        write_json(run.images, now)
+        return
+    begun: dict[str, dict[str, Any]] = json.loads(run.images.read_text(encoding="utf-8"))
+    for name, found in now.items():
+        before = begun.setdefault(name, found)
+        if before != found:
+            counts = f"{found['images']:,} now, {before['images']:,} then"
+            what = f"part {name} has other images than those the run began with ({counts})"
+            raise UsageError(what, where=run.path, mend="give the same images, or begin anew with another --out")
+    write_json(run.images, begun)
+
+
+def _contents(cohort: Cohort, name: str) -> dict[str, Any]:
+    part = cohort.parts[name]
+    digest = hashlib.blake2b(cohort.cache.records["content"][part.rows].tobytes(), digest_size=16)
+    digest.update(part.labels.tobytes())
+    return {"images": len(part), "digest": digest.hexdigest()}
+
+
+def _reopening(split: Split, index: Index, run: RunFolder) -> Split:
+    """The run's split with the places where its images lie now, which its digest leaves out."""
+    here = {key: value for key, value in source_of(index).items() if key in PLACES}
+    source = {key: value for key, value in split.source.items() if key not in PLACES} | here
+    if source != split.source:
+        split = replace(split, source=source)
+        split.save(run.split)
+    return split
+
+
 def _split(config: Config, run: RunFolder, index: Index) -> Split:
-    """The run's own split once it is written; else the configured file, else a new one. Kept, so that it never changes."""
+    """The run's own split once it is written; else the configured file, else a new one. Kept, so that it never changes.
+
+    It reopens its images where they lie now. Raises UsageError when the configured file is another split by now.
+    """
     section = config.split
     if run.split.exists():
-        return Split.load(run.split)
+        kept = Split.load(run.split)
+        if section.file is not None and Split.load(locate(section.file)).digest != kept.digest:
+            what = "split.file is another split than the run began with"
+            raise UsageError(what, where=section.file, mend="give that split, or another --out")
+        return _reopening(kept, index, run)
     if section.file is not None:
         split = Split.load(locate(section.file))
         for part in split.parts:

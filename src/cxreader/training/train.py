@@ -21,9 +21,9 @@ from cxreader.data.augment import Augmentation
 from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
-from cxreader.errors import DataError, WeightsError
+from cxreader.errors import ArtifactError, DataError, WeightsError
 from cxreader.evaluation.decisions.operating_points import parse_rules
-from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
+from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
 from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
@@ -33,7 +33,7 @@ from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
 from cxreader.training.activation_cache import ActivationCache, ActivationPlan, build_activation_caches
 from cxreader.training.calibrate import calibrate
-from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort
+from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
@@ -80,6 +80,7 @@ def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     model, transfer = build_model(config)  # before the images: weights that are absent are told at once
     parse_rules(config.calibration.operating_points)
     cohort = prepare_cohort(config, run, say, bar)
+    require_same_images(run, cohort)
     say(f"{config.model.name}: {transfer.text}")
     learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
     artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
@@ -210,8 +211,19 @@ def finish(
             "chosen_phase": chosen.name,
         },
     )
+    kept = _kept(run)
+    if kept is not None and kept.reads_as(artifact):
+        return kept  # finished before: it keeps its name, its exports and its evaluation
     save_artifact(artifact, weights, run.artifact)
     return artifact
+
+
+def _kept(run: RunFolder) -> Artifact | None:
+    """The artifact of a run that finished before; None without one, and for one that is damaged, which is written again."""
+    try:
+        return load_artifact(run.artifact) if (run.artifact / MANIFEST).exists() else None
+    except ArtifactError:
+        return None
 
 
 def _patients(cohort: Cohort) -> TrainingPatients:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import unicodedata
 
 
 def names_in(data: bytes) -> list[str]:
@@ -21,10 +22,17 @@ def names_in(data: bytes) -> list[str]:
 
 def as_text(name: str | bytes) -> str:
     r"""A name for a table: valid text, in which a byte that is none stands as `\xff`; newlines are kept."""
-    raw = name if isinstance(name, bytes) else os.fsencode(name)
+    try:
+        raw = name if isinstance(name, bytes) else os.fsencode(name)
+    except UnicodeEncodeError:  # half a surrogate pair, which no file system gives, but a table may hold
+        raw = name.encode("utf-8", "backslashreplace") if isinstance(name, str) else name
     return raw.decode("utf-8", "backslashreplace")
 
 
 def on_one_line(name: str) -> str:
     r"""A name for a terminal: as in a table, with newlines and other control characters as `\n` or `\x1b`."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in as_text(name))
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c) for c in as_text(name))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

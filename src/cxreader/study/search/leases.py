@@ -7,6 +7,7 @@ failed, so that an attempt of this session with neither a record nor a lock is a
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from cxreader.config import Config, with_values
 from cxreader.locks import lock, try_lock
+from cxreader.runs import RunFolder, write_json
 from cxreader.study.search.record import (
     ATTEMPTS,
     LOCK,
+    POINTS,
     RECORD,
     TRIALS,
     State,
@@ -28,7 +31,7 @@ from cxreader.study.search.record import (
     trial_folder,
     write_record,
 )
-from cxreader.study.search.space import Point, read_space
+from cxreader.study.search.space import Point, Space, key_of, read_space
 
 if TYPE_CHECKING:
     import optuna
@@ -99,9 +102,10 @@ class SearchLeases:
                 self.study.tell(lease.trial, state, score)
 
     def _points(self) -> dict[int, Point]:
-        if self.study is None or self.space.is_grid:
-            return dict(enumerate(self.space.points()))
-        return self.study.points()
+        if not self.space.is_grid:
+            assert self.study is not None  # noqa: S101 - what is drawn, Optuna draws
+            return self.study.points()
+        return dict(enumerate(grid_points(self.folder, self.space)))
 
     def _lease(self, place: int, point: Point, trial: optuna.Trial | None = None) -> TrialLease | None:
         """None where the point is finished, held, or now given up; without a `trial` Optuna makes another."""
@@ -122,6 +126,27 @@ class SearchLeases:
         file.close()
         self._over.add(place)
         return None
+
+
+def grid_points(search: Path, space: Space) -> list[Point]:
+    """All points of a grid in the order of their numbers: those the search was begun with, then those it gained."""
+    file = search / POINTS
+    kept: list[Point] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    known = {key_of(point) for point in kept}
+    return kept + [point for point in space.points() if key_of(point) not in known]
+
+
+def keep_points(search: Path, space: Space) -> None:
+    """Write down the numbers of a grid's points, so that they stay when it grows."""
+    write_json(search / POINTS, grid_points(search, space))
+
+
+def keep_begun_points(search: Path) -> None:
+    """`keep_points` of a grid that an earlier version began in the folder, if there is one."""
+    if (search / TRIALS).exists() and not (search / POINTS).exists():
+        space = read_space(RunFolder(search).load_config())
+        if space.is_grid:
+            keep_points(search, space)
 
 
 def finished_trial(folder: Path, session: str) -> Trial | None:

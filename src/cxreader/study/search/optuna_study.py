@@ -68,7 +68,8 @@ class OptunaStudy:
     def ask(self, place: int, point: Point) -> Trial:
         """A trial of this point."""
         self.study.enqueue_trial(dict(point), user_attrs={"place": place})
-        return self.study.ask(self.distributions)
+        # Optuna refuses other values under one name, and a grid may gain some: its points stand in the queue alone.
+        return self.study.ask({} if self.space.is_grid else self.distributions)
 
     def draw(self, place: int) -> Trial:
         """A trial of a point that was not drawn before. One that was is told as failed, which teaches the sampler nothing.

@@ -19,7 +19,7 @@ from cxreader.runs import provenance, write_json, write_text
 from cxreader.study.search.space import Point, slug, value_text
 
 TRIALS, TABLE, DATABASE, LOCK = "trials", "trials.csv", "search.db", "search.lock"
-RECORD, ATTEMPTS = "record.json", "attempts.lock"
+RECORD, ATTEMPTS, POINTS = "record.json", "attempts.lock", "points.json"
 State = Literal["complete", "pruned", "failed"]
 _COLUMNS = (
     *("trial", "state", "score", "tune_accuracy", "tune_loss", "phase", "best_epoch", "epochs", "seconds"),

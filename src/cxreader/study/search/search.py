@@ -21,13 +21,13 @@ from cxreader.errors import ModelError
 from cxreader.machine import cores
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.search.records import TunePart
-from cxreader.runs import RunFolder, only_process
-from cxreader.study.search.leases import finished_trials
+from cxreader.runs import RunFolder, changed_keys, only_process
+from cxreader.study.search.leases import finished_trials, keep_begun_points, keep_points
 from cxreader.study.search.pool import run_workers
 from cxreader.study.search.record import DATABASE, TRIALS, Trial, point_text, rank, write_table
-from cxreader.study.search.space import Space, network_variants, read_space, require_effect
+from cxreader.study.search.space import Space, narrowed, network_variants, read_space, require_effect
 from cxreader.study.search.worker import PARTS, Task, at_point, work
-from cxreader.training.cohort import Cohort, prepare_cohort
+from cxreader.training.cohort import Cohort, prepare_cohort, require_same_images
 from cxreader.training.phases import planned_phases
 from cxreader.training.train import build_model, frozen_outputs
 
@@ -73,16 +73,23 @@ def search(
 
     `out` takes up the split, the pixel cache, a folder a point with its record (`trials/`), `trials.csv`, and Optuna's
     storage (`search.db`) where points are drawn by TPE or pruned. Calibrate and test are never opened. A trial that fails
-    is recorded and the search goes on; with `resume` everything unfinished goes on where it stood, and failed trials are
-    tried again. Several workers are spawned: a script calls this under `if __name__ == "__main__":`. Raises UsageError for
-    a space that cannot be searched or a folder in use, ModelError when no trial is complete, else as `train`.
+    is recorded and the search goes on; with `resume` everything unfinished goes on where it stood, failed trials are tried
+    again, and a space with more values or more trials adds its new points to those that are finished. Several workers are
+    spawned: a script calls this under `if __name__ == "__main__":`. Raises UsageError for a space that cannot be searched
+    or a folder in use, ModelError when no trial is complete, else as `train`.
     """
     keep_pages()
     space = read_space(config)
     transfer = _require_networks(config, space)
     with only_process(out, "search"):
-        folder = RunFolder.create(out, config, resume=resume, what="search", begun=(TRIALS, DATABASE))
+        keep_begun_points(Path(out))
+        folder = RunFolder.create(
+            out, config, resume=resume, what="search", begun=(TRIALS, DATABASE), changes=_refused_changes
+        )
+        if space.is_grid:
+            keep_points(folder.path, space)
         cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
+        require_same_images(folder, cohort)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
         rows_and_labels = {name: (cohort.parts[name].rows, cohort.parts[name].labels) for name in PARTS}
@@ -96,6 +103,11 @@ def search(
         raise ModelError(what, where=folder.path, mend="mend that and add --resume")
     parts = {name: _count(cohort, name) for name in PARTS}
     return SearchResult(config, folder.path, space, ranked, others, parts, transfer)
+
+
+def _refused_changes(before: Config, now: Config) -> list[str]:
+    """What may not differ when a search goes on; its space and its trials may grow, and its images may have moved."""
+    return [key for key in changed_keys(before, now) if not key.startswith("study.")] + narrowed(before, now)
 
 
 def _run(task: Task, n_trials: int, workers: int, say: Say, bar: Bar) -> None:

@@ -87,6 +87,29 @@ def read_space(config: Config) -> Space:
     return space
 
 
+def narrowed(before: Config, now: Config) -> list[str]:
+    """Dotted keys in which the search of `now` does not continue that of `before`; a search may only grow.
+
+    A grid may gain values of its keys, in any place; points drawn by TPE may become more, from the same space.
+    """
+    then, today = before.study, now.study
+    found = [f"study.{name}" for name in ("sampler", "pruning") if getattr(then, name) != getattr(today, name)]
+    if then.trials is not None or today.trials is not None:
+        found += [] if then.space == today.space else ["study.space"]
+        fewer = then.trials is None or today.trials is None or today.trials < then.trials
+        return found + (["study.trials"] if fewer else [])
+    for key in {**then.space, **today.space}:
+        kept, given = (_as_list(study.space.get(key)) for study in (then, today))
+        if kept is None or given is None or any(value not in given for value in kept):
+            found.append(f"study.space.{key}")
+    return found
+
+
+def _as_list(given: Sequence[Choice] | RangeSection | None) -> list[str] | None:
+    """Values as JSON, since True is not 1 here; None where there is no list."""
+    return None if given is None or isinstance(given, RangeSection) else [json.dumps(value) for value in given]
+
+
 def require_effect(space: Space, config: Config, phases: Sequence[str], *, pretrained: bool) -> None:
     """Raise UsageError when a key sets a phase that is not among `phases`, the planned ones: its values would change nothing."""
     for key in space.values:
