@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from cxreader.errors import TableError, nearest
 
 NO_FINDING = "No Finding"
+OTHER = "Other"
+"""Stands among an image's findings for those that the fourteen have no name for."""
 MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
 """Texts in lower case that stand in a table's cell for a missing value."""
 
