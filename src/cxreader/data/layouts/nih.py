@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cxreader.data.index import Index, refuse_duplicates
-from cxreader.data.layouts.table import parse_age, parse_sex, read_rows
+from cxreader.data.layouts.table import MAX_AGE, parse_sex
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import canonical, parse_findings
 from cxreader.imaging import read
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
+from cxreader.tables import parse_age, parse_number, read_table
 
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 """The 2020 file corrects the 2017 one, so it is taken when both are there."""
@@ -24,20 +27,18 @@ BOXES = "BBox_List_2017.csv"
 LISTS = ("train_val_list.txt", "test_list.txt")
 BOX_FRAME = 1024.0
 """Boxes are in pixels of the release's 1024 x 1024 images."""
-_BOX_COLUMNS = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]
+_BOX_COLUMNS = ("image index", "finding label", "bbox [x", "y", "w", "h]")
 _IMAGE_NAME = re.compile(r"(\d{8})_\d{3}\.png", re.IGNORECASE)
-_COLUMNS = (
-    "Image Index",
-    "Finding Labels",
-    "Follow-up #",
-    "Patient ID",
-    "Patient Age",
-    "Patient Gender",
-    "View Position",
-    "OriginalImage[Width,Height]",
-    "OriginalImagePixelSpacing[x,y]",
-)
-_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
+_COLUMNS = ("Image Index", "Finding Labels", "Patient ID")
+"""Without these there is no index; the others may be absent."""
+_ALIASES = {
+    "patient sex": ("patient gender",),
+    "width": ("originalimage[width", "originalimagewidth"),
+    "height": ("height]", "originalimageheight"),
+    "spacing x": ("originalimagepixelspacing[x", "originalimagepixelspacing_x"),
+    "spacing y": ("y]", "originalimagepixelspacing_y"),
+}
+"""Spellings of the releases, and of the sample on Kaggle; a name with a comma in brackets is two columns."""
 _FOLDERS = ("", "images", "images_*", "images_*/images")
 
 
@@ -56,7 +57,7 @@ def open_nih(
         places = ", ".join(map(str, _table_folders(folder, tables)))
         raise DataError(f"no {ENTRIES[1]} or {ENTRIES[0]} in {places}", where=folder, mend="give --tables DIR")
     files = _files(folder)
-    rows, n_rows = _rows(entry, source, files, require_files=require_files)
+    rows, n_rows, told = _rows(entry, source, files, require_files=require_files)
     present = sum(r.path is not None for r in rows)
     if require_files and not present:
         what = f"none of the table's {n_rows:,} images lies here ({len(files):,} PNG files seen)"
@@ -70,7 +71,7 @@ def open_nih(
         root=str(folder),
         rows_without_file=n_rows - present,
         files_without_row=len(files) - present,
-        notes=_notes(n_rows - present, len(files) - present, unreadable, records),
+        notes=_notes(n_rows - present, len(files) - present, unreadable, records, told),
         tables=None if tables is None else str(tables),
     )
 
@@ -103,21 +104,18 @@ def read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
     Raises TableError, with its row, for a file that cannot be opened, another header, an unknown finding, and a box
     that is not four numbers.
     """
-    header, rows = read_rows(path)
-    if [cell.strip() for cell in header[: len(_BOX_COLUMNS)]] != _BOX_COLUMNS:
-        what = f"the header begins {','.join(header)[:60]!r}, not {','.join(_BOX_COLUMNS)!r}"
+    table = read_table(path)
+    if table.names()[: len(_BOX_COLUMNS)] != _BOX_COLUMNS:
+        what = f"the header begins {','.join(table.columns)[:60]!r}, not 'Image Index,Finding Label,Bbox [x,y,w,h]'"
         raise TableError(what, where=path, mend=f"give {BOXES} of the release")
     found: dict[str, tuple[Box, ...]] = {}
-    for n, row in enumerate(rows, 2):
-        if not any(row):
-            continue
-        where = _at(path, n)
-        try:
-            x, y, width, height = (float(cell) for cell in row[2:6])
-        except ValueError:
-            raise TableError("a box is not four numbers", where=where, mend="get the list again") from None
-        box = Box(canonical(row[1], where=where), x, y, width, height)
-        found[row[0]] = (*found.get(row[0], ()), box)
+    for n, cells in table:
+        image, finding, *texts = (cells[name] for name in _BOX_COLUMNS)
+        x, y, width, height = (parse_number(text) for text in texts)
+        if x is None or y is None or width is None or height is None:
+            raise TableError("a box is not four numbers", where=table.at(n), mend="get the list again")
+        box = Box(canonical(finding, where=table.at(n)), x, y, width, height)
+        found[image] = (*found.get(image, ()), box)
     return found
 
 
@@ -152,65 +150,54 @@ def _files(folder: Path) -> dict[str, str]:
     return found
 
 
-def _rows(entry: Path, source: str, files: dict[str, str], *, require_files: bool) -> tuple[list[ImageRecord], int]:
-    """Records without boxes of the rows that have a file (of all, when none is required), and the number of rows."""
-    header, rows = read_rows(entry)
-    position = _positions(header, entry)
-    image, labels, visit, patient, age, sex, view, size, spacing = (position[name] for name in _COLUMNS)
-    width = max(position.values()) + 2
-    whole = [(n, row) for n, row in enumerate(rows, 2) if any(row)]
-    if short := next(((n, row) for n, row in whole if len(row) < width), None):
-        raise TableError(f"{len(short[1])} cells, expected {width}", where=_at(entry, short[0]), mend="get it again")
-    refuse_duplicates(((row[image], n) for n, row in whole), entry)
+def _rows(
+    entry: Path, source: str, files: dict[str, str], *, require_files: bool
+) -> tuple[list[ImageRecord], int, Counter[str]]:
+    """Records without boxes of the rows that have a file (of all, when none is required), the number of rows, and notes."""
+    table = read_table(entry).aliased(_ALIASES)
+    for name in _COLUMNS:
+        if name.lower() not in table:
+            raise TableError(f"the column {name!r} is missing", where=entry, mend="get the table again")
+    whole = list(table)
+    refuse_duplicates(((cells["image index"], n) for n, cells in whole), entry)
     findings: dict[str, tuple[str, ...]] = {}
-    records = []
-    for n, row in whole:
-        text, path = row[labels], files.get(row[image])
+    records, told = [], Counter[str]()
+    for n, cells in whole:
+        text, path = cells["finding labels"], files.get(cells["image index"])
         if text not in findings:
-            findings[text] = parse_findings(text, where=_at(entry, n))
-        if path is None and require_files:
-            continue
-        try:
-            follow_up, person = int(row[visit]), str(int(row[patient]))
-            w, h, dx, dy = int(row[size]), int(row[size + 1]), float(row[spacing]), float(row[spacing + 1])
-        except ValueError:
-            what = "follow-up, patient, size or spacing is no number"
-            raise TableError(what, where=_at(entry, n), mend="get the table again") from None
-        years, plausible = parse_age(row[age], _at(entry, n))
-        record = ImageRecord(
-            image=row[image],
-            label=ABNORMAL if findings[text] else NORMAL,
-            path=path,
-            patient=person,
-            source=source,
-            findings=findings[text],
-            follow_up=follow_up,
-            age=years,
-            age_plausible=plausible,
-            sex=parse_sex(row[sex]),
-            view=row[view] or None,
-            width=w,
-            height=h,
-            spacing=(dx, dy),
-        )
-        records.append(record)
-    return records, len(whole)
+            findings[text] = parse_findings(text, where=table.at(n))
+        if path is not None or not require_files:
+            records.append(_record(cells, table.at(n), findings[text], path, source, told))
+    return records, len(whole), told
 
 
-def _at(path: Path, row: int) -> str:
-    return f"{path}, row {row}"
-
-
-def _positions(header: list[str], entry: Path) -> dict[str, int]:
-    """Where each column starts; a name whose brackets hold a comma spans two cells."""
-    position, at = {}, 0
-    for name in _OUTSIDE_BRACKETS.split(",".join(header)):
-        position[name.strip()] = at
-        at += 1 + name.count(",")
-    missing = [name for name in _COLUMNS if name not in position]
-    if missing:
-        raise TableError(f"the column {missing[0]!r} is missing", where=entry, mend="get the table again")
-    return {name: position[name] for name in _COLUMNS}
+def _record(
+    cells: Mapping[str, str], where: str, findings: tuple[str, ...], path: str | None, source: str, told: Counter[str]
+) -> ImageRecord:
+    """The record of a row. Raises TableError for a number that is none."""
+    numbers = ("follow-up #", "patient id", "width", "height", "spacing x", "spacing y")
+    follow_up, patient, width, height, dx, dy = (parse_number(cells.get(name, "")) for name in numbers)
+    if patient is None or any(cells.get(name) and parse_number(cells[name]) is None for name in numbers):
+        what = "follow-up, patient, size or spacing is no number"
+        raise TableError(what, where=where, mend="get the table again")
+    age = parse_age(cells.get("patient age", ""))
+    told["ages are none, and left empty"] += age is None and bool(cells.get("patient age"))
+    return ImageRecord(
+        image=cells["image index"],
+        label=ABNORMAL if findings else NORMAL,
+        path=path,
+        patient=str(int(patient)),
+        source=source,
+        findings=findings,
+        follow_up=None if follow_up is None else int(follow_up),
+        age=age,
+        age_plausible=age is None or 0 <= age <= MAX_AGE,
+        sex=parse_sex(cells.get("patient sex", "")),
+        view=cells.get("view position") or None,
+        width=None if width is None else int(width),
+        height=None if height is None else int(height),
+        spacing=None if dx is None or dy is None else (dx, dy),
+    )
 
 
 def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[tuple[ImageRecord, ...], int]:
@@ -231,12 +218,15 @@ def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[
     return tuple(records), unreadable
 
 
-def _notes(without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...]) -> tuple[str, ...]:
+def _notes(
+    without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...], told: Mapping[str, int]
+) -> tuple[str, ...]:
     odd = sum(not r.age_plausible for r in records)
     counted = {
         "rows of the table have no file here": without_file,
         "files have no row in the table": without_row,
         "impossible ages are kept and flagged": odd,
         "boxed images could not be opened: their boxes stay in the 1024 frame": unreadable,
+        **told,
     }
     return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
