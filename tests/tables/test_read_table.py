@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxreader.errors import CxreaderError, MissingDependencyError, TableError
-from cxreader.tables import is_table_name, parse_number, read_table
+from cxreader.tables import is_table_name, parse_age, parse_number, read_table
 
 PLAIN = "Image,Patient ID,Age\nä.png,007,54\nb.png,12,61\n"
 ROWS = [
@@ -240,6 +240,19 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_numbers_with_a_point_or_a_comma(text: str, number: float | None) -> None:
     assert parse_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        *(("0", 0.0), ("58", 58.0), ("54.0", 54.0), ("54,5", 54.5), ("54 years", 54.0), ("54 y", 54.0), ("54yo", 54.0)),
+        *(("058Y", 58.0), ("411", 411.0), ("-1", -1.0), ("009M", 0.75), ("9 months", 0.75), ("1440m", 120.0)),
+        *(("004W", 28 / 365.25), ("012 D", 12 / 365.25), ("1 year old", 1.0)),
+        *((text, None) for text in ("", "old", "12H", "1-2", "Y", "1954-03-01", "90+")),
+    ],
+)
+def test_ages_in_the_units_of_dicom_and_of_people(text: str, years: float | None) -> None:
+    assert parse_age(text) == (None if years is None else pytest.approx(years))
 
 
 def test_names_of_tables() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,6 +18,7 @@ from cxreader.atomic import write_whole
 from cxreader.config import Kind, Uncertain
 from cxreader.errors import DataError, TableError
 from cxreader.findings import FINDINGS, OTHER
+from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, Box, ImageRecord
 
 NO_PATIENTS = "no patient is known: patient-wise splitting is impossible, one patient's images may be in several parts"
@@ -39,7 +40,8 @@ class Index:
     configuration names them (root, kind, tables, name), and `root` is for people.
     `rows_without_file` and `files_without_row` are
     counts; `notes` are for people.
-    Raises TableError when an image name stands twice.
+    Patients are named as `identity.patient_name` says, with a note where that changed a name.
+    Raises TableError when an image name stands twice, and for patients of one source whose names differ by leading zeros alone.
     """
 
     records: tuple[ImageRecord, ...] = field(repr=False)
@@ -55,6 +57,13 @@ class Index:
 
     def __post_init__(self) -> None:
         refuse_duplicates(((r.image, n) for n, r in enumerate(self.records, 1)), self.root)
+        changed = {n: r for n, r in enumerate(map(_normalised, self.records)) if r is not self.records[n]}
+        if changed:
+            records = tuple(changed.get(n, record) for n, record in enumerate(self.records))
+            note = f"patients of {len(changed):,} images are read as whole numbers or without blanks: 12.0 is 12"
+            object.__setattr__(self, "records", records)
+            object.__setattr__(self, "notes", (*self.notes, note))
+        _refuse_zero_twins(self.records, self.root)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -175,6 +184,23 @@ def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
     if all(known):
         return ()
     return (NO_PATIENTS,) if not any(known) else (f"{known.count(False):,} of {len(known):,} images name no patient",)
+
+
+def _normalised(record: ImageRecord) -> ImageRecord:
+    name = None if record.patient is None else patient_name(record.patient) or None
+    return record if name == record.patient else replace(record, patient=name)
+
+
+def _refuse_zero_twins(records: Iterable[ImageRecord], where: str) -> None:
+    """Raise TableError when one source writes a patient with leading zeros and without: nobody knows whether it is one."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        if record.patient is not None:
+            names.setdefault(record.source, set()).add(record.patient)
+    twins = sum(map(zero_twins, names.values()))
+    if twins:
+        what = f"{twins:,} patients are written in two ways that differ by leading zeros alone, as 12 and 0012"
+        raise TableError(what, where=where, mend=MEND)
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:

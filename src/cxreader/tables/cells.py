@@ -8,6 +8,11 @@ from datetime import date, datetime, time
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d*|[+-]?\d{1,3}(\.\d{3})+,\d*", re.ASCII)
+AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+"""Years in each unit of an age (VR AS, PS3.5 6.2), and without one."""
+_AGE = re.compile(
+    r"([+-]?\d+(?:[.,]\d*)?)\s*(Y|M|W|D|YRS?|YEARS?|YO|MO|MONTHS?|WEEKS?|DAYS?)?\.?(?:\s*OLD)?", re.IGNORECASE
+)
 _INVISIBLE = "\ufeff\u200b\u200e\u200f"
 """Byte order mark, zero-width blank and marks of direction, which copying brings along."""
 
@@ -54,3 +59,14 @@ def parse_number(text: str) -> float | None:
             return None
     number = float(text.replace(",", "."))
     return number if math.isfinite(number) else None
+
+
+def parse_age(text: str) -> float | None:
+    """Years of `58`, `54,5`, `54 years`, and in DICOM's units `058Y`, `009M`, `12D`; None for any other text.
+
+    An impossible age such as 411 is given as it stands.
+    """
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    return float(match[1].replace(",", ".")) * AGE_UNITS[(match[2] or "")[:1].upper()]

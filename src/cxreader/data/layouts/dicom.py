@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
-from cxreader.data.layouts.table import MAX_AGE, column_positions, parse_label, read_rows, rows_by_column
+from cxreader.data.layouts.named_files import portable
+from cxreader.data.layouts.table import ALIASES, MAX_AGE, parse_label
 from cxreader.errors import DataError, ImageError, TableError
+from cxreader.findings import value_or_missing
+from cxreader.identity import MEND
 from cxreader.imaging.files import below, first_bytes
 from cxreader.imaging.header import OTHER, DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import read_header, sniff
 from cxreader.records import ImageRecord
+from cxreader.tables import Table, read_table
 
 TABLE = "labels.csv"
 UID, FILE = "sop_instance_uid", "image"
 PATIENT_SALT = "cxreader.dicom.v1"
 """The same everywhere: a patient must be known again in another index. It hides nothing from who tries all numbers."""
+_USED = (UID, FILE, "label", "patient", "findings", "subtype")
 _READERS = 8
 """Threads: headers often lie on a disk far away."""
 
@@ -66,7 +71,7 @@ def open_dicom_folder(
     findings beside the label normal; DataError when two labelled files have one UID, or no image is left.
     """
     table = root / TABLE if labels is None else labels
-    column, rows = _read(table)
+    column, rows, told = _read(table)
     found = _survey(root, progress)
     wanted = {row.key for row in rows}
     if column == UID:
@@ -76,8 +81,9 @@ def open_dicom_folder(
     chosen = [(row, *by_key[row.key]) for row in rows if row.key in by_key]
     _by_uid({path: header for _, path, header in chosen})  # by file too: one image twice is trained on and judged
     records = tuple(_record(row, path, header, name or "") for row, path, header in chosen)
+    _refuse_zero_twins([header for row, _, header in chosen if row.patient is None], root)
     unlabelled = len(found.headers) - len(chosen)
-    notes = patient_notes(records)
+    notes = (*patient_notes(records), *told)
     if found.unreadable:
         notes += (f"{found.unreadable:,} DICOM files have no picture, or no readable header: left out",)
     if found.closed:
@@ -98,15 +104,17 @@ def open_dicom_folder(
 def is_dicom_table(table: Path) -> bool:
     """True for a table keyed by SOP Instance UID, or whose first image is a DICOM file."""
     try:
-        header, rows = read_rows(table)
+        read = _opened(table)
+        if UID in read or FILE not in read:
+            return UID in read
+        first = next((portable(cells[FILE]) for _, cells in read if cells[FILE]), None)
     except TableError:
         return False  # opening it will say what is wrong
-    columns = [cell.strip().lower() for cell in header]
-    if UID in columns or FILE not in columns:
-        return UID in columns
-    at = columns.index(FILE)
-    first = next((row[at].strip() for row in rows if len(row) > at and row[at].strip()), None)
     return first is not None and _is_dicom(table.parent / first)
+
+
+def _opened(table: Path) -> Table:
+    return read_table(table).aliased({UID: ("sopinstanceuid", "sop instance uid"), **ALIASES})
 
 
 def _is_dicom(path: Path) -> bool:
@@ -116,28 +124,26 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def _read(table: Path) -> tuple[str, list[_Row]]:
-    """The column that names the images, and every row."""
-    header, rows = read_rows(table)
-    columns = column_positions(header)
-    column = UID if UID in columns else FILE
+def _read(table: Path) -> tuple[str, list[_Row], tuple[str, ...]]:
+    """The column that names the images, every row, and what must be said of the table."""
+    read = _opened(table)
+    column = UID if UID in read else FILE
     for needed in (column, "label"):
-        if needed not in columns:
+        if needed not in read:
             what = f"the column {needed!r} is missing"
             raise TableError(what, where=table, mend=f"its first row must name {UID} or {FILE}, and label")
-    found = []
-    for number, cells in rows_by_column(table, header, rows):
-        found.append(_row(cells, column, number, f"{table}, row {number}"))
+    found = [_row(cells, column, number, read.at(number)) for number, cells in read]
     refuse_duplicates(((row.key, row.number) for row in found), table)
-    return column, found
+    return column, found, (*read.notes, *read.unused(_USED))
 
 
 def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
     if not cells[column]:
         raise TableError(f"the {column} is empty", where=where, mend="name the image")
     label, findings = parse_label(cells, where)
-    key = cells[column] if column == UID else Path(cells[column]).as_posix()
-    return _Row(number, key, label, cells.get("patient") or None, findings, cells.get("subtype") or None)
+    key = cells[column] if column == UID else Path(portable(cells[column])).as_posix()
+    patient = value_or_missing(cells.get("patient", ""))
+    return _Row(number, key, label, patient or None, findings, cells.get("subtype") or None)
 
 
 def _survey(root: Path, progress: Callable[[int, int], None] | None) -> _Files:
@@ -178,6 +184,17 @@ def _by_uid(headers: dict[Path, DicomHeader]) -> dict[str, tuple[Path, DicomHead
 
 def _by_file(headers: dict[Path, DicomHeader], root: Path) -> dict[str, tuple[Path, DicomHeader]]:
     return {path.relative_to(root).as_posix(): (path, header) for path, header in headers.items()}
+
+
+def _refuse_zero_twins(headers: list[DicomHeader], root: Path) -> None:
+    """Raise DataError for patients whose Patient IDs differ by leading zeros alone."""
+    written: dict[str | None, set[str | None]] = {}
+    for header in headers:
+        written.setdefault(header.patient_without_zeros, set()).add(header.patient)
+    twins = sum(len(names) - 1 for names in written.values())
+    if twins:
+        what = f"{twins:,} Patient IDs differ from another by leading zeros alone"
+        raise DataError(what, where=root, mend=f"{MEND}, or give the column patient in the table")
 
 
 def _twice(first: Path, second: Path) -> DataError:
