@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -76,17 +76,20 @@ def location_prior_command(
 def reopen(split: Split, data: str | None, tables: str | None) -> Index:
     """The source or sources a split was made from, or the one that is given instead. Raises as `open_source`, ConfigError."""
     from cxreader.config import parse_config
+    from cxreader.data.layouts.registry import LAYOUTS
     from cxreader.data.sources import open_data, open_source
     from cxreader.errors import UsageError
 
     path, name = split.source.get("path"), split.source.get("name")
     if data is None and (several := split.source.get("sources")):
         return open_data(parse_config({"data": {"sources": several, "name": name}}).data)
+    kind: Any = "auto"
     if data is None and path is not None and split.source.get("kind") != "several":
         data, tables = path, tables or split.source.get("tables")
+        kind = split.source.get("kind") if split.source.get("kind") in LAYOUTS else "auto"
     if data is None:
         raise UsageError("the split does not say where its images lie", mend="give --data")
-    return open_source(data, tables=tables, name=name)
+    return open_source(data, kind=kind, tables=tables, name=name, uncertain=split.source.get("uncertain"))
 
 
 def show_split(split: Split, index: Index) -> None:

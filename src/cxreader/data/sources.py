@@ -137,7 +137,7 @@ def detect(root: Path, tables: Path | None = None) -> Kind:
     """
     if tables is not None and is_dicom_table(tables / TABLE if tables.is_dir() else tables):
         return "dicom"
-    if tables is None and find_entries(root, root) is not None:
+    if find_entries(root, root if tables is None else tables) is not None:
         return "nih"
     if tables is None and (root / TABLE).is_file():
         return "dicom" if is_dicom_table(root / TABLE) else "table"
@@ -145,11 +145,9 @@ def detect(root: Path, tables: Path | None = None) -> Kind:
     known = recognise(seen)
     if known is not None:
         return known.name
-    if tables is not None:
-        return "nih"
-    if is_labelled_tree(root):
+    if tables is None and is_labelled_tree(root):
         return "folder"
-    if find_entries(root) is not None:
+    if tables is None and find_entries(root) is not None:
         return "nih"
     raise DataError(f"no labelled images here: {_told(seen)}", where=root, mend=_wanted(seen))
 
@@ -175,7 +173,10 @@ def _wanted(seen: Seen) -> str:
     if near is None:
         return f"expected Data_Entry_2017*.csv (or --tables DIR), {own}"
     layout, lacking = near
-    return f"nearest is {layout.title} (--kind {layout.name}), which lacks {'; '.join(lacking)}; or give {own}"
+    place = " (elsewhere: --tables DIR)" if any(what.startswith("a table") for what in lacking) else ""
+    return (
+        f"nearest is {layout.title} (--kind {layout.name}), which lacks {' and '.join(lacking)}{place}; or give {own}"
+    )
 
 
 def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:

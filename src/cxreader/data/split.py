@@ -279,7 +279,7 @@ def _official(index: Index, lists: Lists | None) -> tuple[tuple[ImageRecord, ...
     """Records of the published parts, the test images among them, and notes on what is not in them."""
     if lists is None and index.kind == "several":
         raise UsageError("official lists belong to one source", where=index.root, mend="split by patient")
-    published = {part: {r.image for r in index.records if r.published_part == part} for part in _PUBLISHED}
+    published = {part: frozenset(r.image for r in index.records if r.published_part == part) for part in _PUBLISHED}
     if lists is None and not any(published.values()):
         lists = _nih_lists(index)
     notes = []
@@ -287,7 +287,7 @@ def _official(index: Index, lists: Lists | None) -> tuple[tuple[ImageRecord, ...
         train_val, test = lists
     else:
         test = published["test"] or published["validation"]
-        train_val = set().union(*published.values()) - test
+        train_val = frozenset().union(*published.values()) - test
         if published["validation"] and not published["test"]:
             notes.append("the publisher's test part is not here: its validation part is the test part")
     listed = tuple(r for r in index.records if r.image in train_val or r.image in test)
@@ -300,6 +300,6 @@ def _nih_lists(index: Index) -> Lists:
     """The lists beside the tables of an NIH source whose index does not tell its parts."""
     entries = find_entries(Path(index.root), None if index.tables is None else Path(index.tables))
     if entries is None:
-        what = "no published parts are known of this source"
+        what = "no official lists beside this source, and it tells no published parts"
         raise DataError(what, where=index.root, mend="split by patient; of the NIH release give --tables DIR")
     return official_lists(entries.parent)

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from cxreader.config import Uncertain
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_last, find_pictures
-from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part, Verdict, became, judge
+from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part, Verdict, aged, judge
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import parse_age, parse_sex
+from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
 from cxreader.records import ImageRecord
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import parse_age, parse_number, read_table
 
-NAME = "chexpert"
+NAME: Final = "chexpert"
 NO_FINDING = "no finding"
 OBSERVATIONS: Mapping[str, str | None] = {
     "enlarged cardiomediastinum": OTHER,
@@ -104,7 +105,6 @@ def _take(
         return
     gathered.counts[CONTRADICTED] += contradicted
     parts = place.split("/")
-    age, plausible = parse_age(cells.get("age", ""), where)
     part = _part(parts, table)
     gathered.records.append(
         ImageRecord(
@@ -114,8 +114,7 @@ def _take(
             patient=parts[-3] if len(parts) >= 3 else None,
             source=NAME,
             findings=verdict.findings,
-            age=age,
-            age_plausible=plausible,
+            **aged(parse_age(cells.get("age", ""))),
             sex=parse_sex(cells.get("sex", "")),
             view=cells.get("ap/pa", "").upper() or None,
             published_part=part,

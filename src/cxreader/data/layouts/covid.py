@@ -1,13 +1,14 @@
 """COVID-19 Radiography Database: four folders of pictures gathered from many sets, and lung masks.
 
 Chowdhury et al., IEEE Access 2020 (doi:10.1109/ACCESS.2020.3010287), Rahman et al., Computers in Biology and Medicine 2021:
-`COVID/images/COVID-1.png`, `COVID/masks/COVID-1.png`, and so `Lung_Opacity`, `Normal`, `Viral Pneumonia`; earlier versions have no
-`images` folder. The publisher's README names where the pictures come from: each class of other sets than the next.
+`COVID/images/COVID-1.png`, `COVID/masks/COVID-1.png`, and so `Lung_Opacity`, `Normal`, `Viral Pneumonia`; earlier versions have
+no `images` folder. The publisher's README names where the pictures come from: each class of other sets than the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_last, find_pictures
@@ -16,7 +17,7 @@ from cxreader.data.layouts.seen import Seen
 from cxreader.findings import OTHER
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
-NAME = "covid"
+NAME: Final = "covid"
 CLASSES: Mapping[str, str | None] = {
     "normal": None,
     "covid": OTHER,
@@ -24,8 +25,8 @@ CLASSES: Mapping[str, str | None] = {
     "viral pneumonia": "Pneumonia",
 }
 MIXED = (
-    "each class comes from other hospitals and other sets (normals: RSNA and children, COVID: PadChest and others, viral pneumonia: "
-    "children): a model can tell the source in the place of the disease"
+    "each class comes from other hospitals and other sets (normals: RSNA and children, COVID: PadChest and others, viral "
+    "pneumonia: children): a model can tell the source in the place of the disease"
 )
 
 
@@ -63,7 +64,7 @@ def _place(path: str) -> str:
 LAYOUT = Layout(
     name=NAME,
     title="COVID-19 Radiography Database",
-    holds="COVID, Lung_Opacity, Normal and Viral Pneumonia, each with images and masks (left out), or with the pictures themselves",
+    holds="COVID, Lung_Opacity, Normal and Viral Pneumonia, each with images and masks (left out), or the pictures alone",
     licence="the pictures' own sets' terms; attribution asked",
     url="https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database",
     labels="those of the sets they come from: tests, radiologists, reports",

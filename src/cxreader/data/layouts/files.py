@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxreader.errors import DataError
+from cxreader.errors import DataError, ImageError
 from cxreader.imaging.files import below
+from cxreader.imaging.read import size
 
 PICTURES = frozenset((".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".webp", ".gif", ""))
 """Suffixes under which the public sets and their copies hold pictures; none is a DICOM file's habit."""
@@ -79,6 +80,14 @@ def find_pictures(root: Path, key: Callable[[str], str | None]) -> Pictures:
                 raise DataError(what, where=path, mend="give the folder of one of them, or remove one")
             found.copies += 1
     return found
+
+
+def picture_size(path: str) -> tuple[int, int] | None:
+    """Width and height in pixels, by the header of the picture; None where it cannot be read."""
+    try:
+        return size(path)
+    except ImageError:
+        return None
 
 
 def is_mask(path: str, root: Path) -> bool:

@@ -1,49 +1,60 @@
-"""Headers of a public set's DICOM pictures: sex, age, view, size; nothing else of them is read."""
+"""What an index takes of DICOM headers: patient (as a salted hash), sex, age, view, size and spacing; never a text.
+
+Texts are never labels nor features: some files carry their diagnosis in Study Description.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from cxreader.data.layouts.table import MAX_AGE
 from cxreader.errors import ImageError
 from cxreader.imaging.header import OTHER, DicomHeader
-from cxreader.imaging.read import read_header, size
+from cxreader.imaging.read import read_header
 
 PATIENT_SALT = "cxreader.dicom.v1"
 """The same everywhere: a patient must be known again in another index. It hides nothing from who tries all numbers."""
-LATERALS = frozenset(("LL", "RL", "LAT", "LATERAL", "XTABLE LATERAL", "RLD", "LLD", "LLO", "RLO", "L"))
-"""Words of a view that is no frontal one."""
-MAX_AGE = 120.0
 _READERS = 8
 """Threads: headers often lie on a disk far away."""
 
 
-def read_headers(paths: Sequence[str]) -> list[DicomHeader]:
-    """The header of each file; an empty one for a picture that is no DICOM, or whose header cannot be read."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(_header, paths))
+def read_headers(
+    names: Sequence[str], progress: Callable[[int, int], None] | None = None
+) -> dict[str, DicomHeader | None]:
+    """The header of each DICOM file or member of an archive; None for one without a readable header, or without a picture.
+
+    `progress(done, total)` counts files.
+    """
+    found: dict[str, DicomHeader | None] = {}
+    with ThreadPoolExecutor(_READERS, "headers") as pool:
+        for done, (name, header) in enumerate(zip(names, pool.map(_header, names), strict=True), 1):
+            found[name] = header
+            if progress is not None:
+                progress(done, len(names))
+    return found
 
 
-def view_of(header: DicomHeader) -> str | None:
-    """The view as the header names it, None where it is silent or its word is not known."""
-    return None if header.view == OTHER else header.view
+def facts(header: DicomHeader | None) -> dict[str, Any]:
+    """The fields of an `ImageRecord` that a header tells; none without one."""
+    if header is None:
+        return {}
+    return {
+        "patient": header.patient,
+        "age": header.age,
+        "age_plausible": header.age is None or 0 <= header.age <= MAX_AGE,
+        "sex": header.sex,
+        "view": None if header.view == OTHER else header.view,
+        "width": header.columns,
+        "height": header.rows,
+        "spacing": header.spacing,
+    }
 
 
-def is_lateral(view: str | None) -> bool:
-    """True for a view that is known, and not frontal."""
-    return view is not None and view.upper() in LATERALS
-
-
-def picture_size(path: str) -> tuple[int, int] | None:
-    """Width and height in pixels, by the header of the picture; None where it cannot be read."""
+def _header(name: str) -> DicomHeader | None:
     try:
-        return size(path)
+        header = read_header(name, salt=PATIENT_SALT)
     except ImageError:
         return None
-
-
-def _header(path: str) -> DicomHeader:
-    try:
-        return read_header(path, salt=PATIENT_SALT)
-    except ImageError:
-        return DicomHeader()
+    return header if header.rows and header.columns else None

@@ -1,7 +1,7 @@
 """JSRT: radiographs with and without a lung nodule, with its place and size.
 
-Shiraishi et al., American Journal of Roentgenology 2000; db.jsrt.or.jp. Pictures `JPCLN001` (154 with a nodule) and `JPCNN001` (93
-without), 2048 x 2048 at 0.175 mm. Of the publisher's clinical texts, separated by tabs and without a header, `CLNDAT_EN.txt` has
+Shiraishi et al., American Journal of Roentgenology 2000; db.jsrt.or.jp. Pictures `JPCLN001` (154 with a nodule) and `JPCNN001`
+(93 without), 2048 x 2048 at 0.175 mm. Of the publisher's clinical texts, with tabs and without a header, `CLNDAT_EN.txt` has
 file, subtlety, size in mm, age, sex, x, y, malignant or benign, place, diagnosis; `CNNDAT_EN.txt` file, age, sex, non-nodule.
 Kaggle's copy (raddar/nodules-in-chest-xrays-jsrt) has `jsrt_metadata.csv` with study_id, age, gender, size, x, y, state among its
 columns. The publisher's `.IMG` files are bare pixels without a header: they are read as PNG, or as DICOM, of the same names.
@@ -13,11 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE, picture_size
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options
+from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
+from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, aged, in_file
 from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError
@@ -25,7 +25,7 @@ from cxreader.imaging.files import below
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
-NAME = "jsrt"
+NAME: Final = "jsrt"
 FRAME = 2048.0
 SPACING = 0.175
 """mm a pixel of the frame."""
@@ -75,9 +75,7 @@ def _record(stem: str, path: str, case: _Case) -> ImageRecord:
     boxes: tuple[Box, ...] = ()
     if case.nodule is not None and label == ABNORMAL:
         x, y, width = case.nodule
-        sides = picture_size(path) or (FRAME, FRAME)
-        frame = Box("Nodule", x - width / 2, y - width / 2, width, width)
-        boxes = (frame.scaled(sides[0] / FRAME, sides[1] / FRAME),)
+        boxes = in_file([Box("Nodule", x - width / 2, y - width / 2, width, width)], picture_size(path), FRAME)
     return ImageRecord(
         image=stem.upper(),
         label=label,
@@ -85,8 +83,7 @@ def _record(stem: str, path: str, case: _Case) -> ImageRecord:
         patient=stem.upper(),
         source=NAME,
         findings=("Nodule",) if label == ABNORMAL else (),
-        age=case.age,
-        age_plausible=case.age is None or 0 <= case.age <= MAX_AGE,
+        **aged(case.age),
         sex=parse_sex(case.sex),
         view="PA",
         boxes=boxes,
@@ -137,7 +134,7 @@ def _nodule(size: str, x: str, y: str) -> tuple[float, float, float] | None:
 LAYOUT = Layout(
     name=NAME,
     title="JSRT",
-    holds="JPCLN001 and JPCNN001 as PNG or DICOM, with CLNDAT_EN.txt and CNNDAT_EN.txt or jsrt_metadata.csv; bare .IMG are not read",
+    holds="JPCLN001 and JPCNN001 as PNG or DICOM, CLNDAT_EN.txt and CNNDAT_EN.txt or jsrt_metadata.csv; bare .IMG are not read",
     licence="research and education after registration, no passing on (JSRT)",
     url="http://db.jsrt.or.jp/eng.php (Kaggle: raddar/nodules-in-chest-xrays-jsrt)",
     labels="three chest radiologists, nodules confirmed by CT",

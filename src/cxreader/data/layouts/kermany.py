@@ -1,4 +1,4 @@
-"""Paediatric pneumonia of Guangzhou, as Kaggle's `chest_xray` and as Mendeley Data hold it; patients are told by the files' names.
+"""Paediatric pneumonia of Guangzhou, as Kaggle's `chest_xray` and as Mendeley Data hold it; names tell the patients.
 
 Kermany et al., Cell 2018; Mendeley Data doi:10.17632/rscbjbr9sj (versions 2 and 3): "split into a training set and a testing
 set of independent patients", named (disease)-(randomized patient ID)-(image number). Kaggle's copy carved its `val` of 16 images
@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import find_pictures
@@ -26,7 +27,7 @@ from cxreader.data.layouts.seen import Seen
 from cxreader.imaging.copies import copies
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
-NAME = "kermany"
+NAME: Final = "kermany"
 CLASSES: Mapping[str, int] = {"normal": NORMAL, "pneumonia": ABNORMAL, "abnormal": ABNORMAL}
 """The published folders in lower case, and the name that people give the second."""
 _PERSON = re.compile(r"person(\d+)_(bacteria|virus)_\d+", re.IGNORECASE)
@@ -54,9 +55,9 @@ def open_kermany(seen: Seen, options: Options) -> Index:
     gathered.counts["files of the same bytes as another are counted once"] = len(first)
     gathered.counts[CLASHING] = len(clashing)
     gathered.counts["pictures lie under neither NORMAL nor PNEUMONIA: left out"] = outside
-    for name in placed:
-        if placed[name] not in first and placed[name] not in clashing:
-            gathered.records.append(_record(name, placed[name], seen.root))
+    for name, path in placed.items():
+        if path not in first and path not in clashing:
+            gathered.records.append(_record(name, path, seen.root))
     return gathered.index(LAYOUT, seen, options, pictures, outside)
 
 

@@ -12,15 +12,22 @@ from cxreader.config import Kind, Uncertain
 from cxreader.data.index import Index, patient_notes
 from cxreader.data.layouts.files import Pictures
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import MAX_AGE
 from cxreader.errors import DataError
 from cxreader.findings import OTHER
-from cxreader.records import ABNORMAL, NORMAL, ImageRecord
+from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 
 Part = Literal["train", "validation", "test"]
 PARTS: Mapping[str, Part] = {
-    **{"train": "train", "training": "train", "trainval": "train"},
-    **{"val": "validation", "valid": "validation", "validate": "validation", "validation": "validation"},
-    **{"test": "test", "testing": "test"},
+    "train": "train",
+    "training": "train",
+    "trainval": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validate": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
 }
 """Words by which publishers name their parts, in lower case."""
 
@@ -144,9 +151,13 @@ def became(findings: Mapping[str, str | None], published: str) -> str | None:
     return findings.get(published.strip().lower(), OTHER)
 
 
-def years(value: Any) -> float | None:
-    """A number of years from a cell, None for what is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
+def aged(years: float | None) -> dict[str, Any]:
+    """The fields of a record that an age tells."""
+    return {"age": years, "age_plausible": years is None or 0 <= years <= MAX_AGE}
+
+
+def in_file(boxes: Sequence[Box], sides: tuple[int, int] | None, frame: float) -> tuple[Box, ...]:
+    """Boxes of a square frame of `frame` pixels, in pixels of a file of these `sides`; as they are where those are not known."""
+    if sides is None:
+        return tuple(boxes)
+    return tuple(box.scaled(sides[0] / frame, sides[1] / frame) for box in boxes)

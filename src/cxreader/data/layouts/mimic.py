@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL, NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import is_lateral
 from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Verdict
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError
 from cxreader.imaging import terms
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table
 
-NAME = "mimic"
+NAME: Final = "mimic"
 _METADATA = ("dicom_id", "subject_id", "study_id")
 _CODES = {"postero-anterior": "PA", "antero-posterior": "AP", "lateral": "LATERAL", "left lateral": "LL"}
 """Meanings of the View Code Sequence in the metadata, for the images whose View Position is empty."""
@@ -42,7 +43,7 @@ def open_mimic(seen: Seen, options: Options) -> Index:
             gathered.without_file += 1
             continue
         view = _view(cells)
-        if is_lateral(view):
+        if is_lateral(view or ""):
             gathered.counts[LATERAL] += 1
             continue
         verdict, contradicted = studies.get((cells["subject_id"], cells["study_id"]), (Verdict(None), False))

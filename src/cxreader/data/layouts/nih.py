@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
 from cxreader.data.layouts.files import Pictures, by_name, find_pictures
-from cxreader.data.layouts.layout import Layout, Mark, Options, Part
+from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
 from cxreader.data.layouts.seen import Seen, look
-from cxreader.data.layouts.table import parse_age, parse_sex
+from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings
 from cxreader.imaging import read
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import parse_age, parse_number, read_table
 
 _NAMES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 ENTRIES = tuple(name + packed for name in _NAMES for packed in ("", ".gz"))
@@ -59,13 +60,14 @@ def open_nih(
     differ; TableError (with its row) for a header, finding, age, number or box that cannot be read, and for an image named twice.
     """
     entry = _entries(folder, tables)
-    if entry is None and tables is None and (found := _by_class(folder)):
+    if entry is None and tables is None and (found := _by_class(folder)).paths:
         return _of_classes(folder, found, name, source)
     if entry is None:
         places = ", ".join(map(str, _table_folders(folder, tables)))
         raise DataError(f"no {_NAMES[1]} or {_NAMES[0]} in {places}", where=folder, mend="give --tables DIR")
     pictures = find_pictures(folder, by_name)
-    rows, n_rows = _rows(entry, source, pictures.paths, require_files=require_files)
+    told = Counter[str]()
+    rows, n_rows = _rows(entry, source, pictures.paths, told, require_files=require_files)
     present = sum(r.path is not None for r in rows)
     if require_files and not present:
         what = f"none of the table's {n_rows:,} images lies here ({len(pictures.paths):,} pictures seen)"
@@ -80,7 +82,7 @@ def open_nih(
         root=str(folder),
         rows_without_file=n_rows - present,
         files_without_row=without_row,
-        notes=_notes(n_rows - present, without_row, unreadable, records) + pictures.notes(),
+        notes=_notes(n_rows - present, without_row, unreadable, records, told) + pictures.notes(),
         tables=None if tables is None else str(tables),
     )
 
@@ -151,7 +153,9 @@ def _table_folders(folder: Path, tables: Path | None) -> tuple[Path, ...]:
     return (folder, *absolute.parents[:2])
 
 
-def _rows(entry: Path, source: str, files: Mapping[str, str], *, require_files: bool) -> tuple[list[ImageRecord], int]:
+def _rows(
+    entry: Path, source: str, files: Mapping[str, str], told: Counter[str], *, require_files: bool
+) -> tuple[list[ImageRecord], int]:
     """Records without boxes of the rows that have a file (of all, when none is required), and the number of rows."""
     table = read_table(entry).aliased(_ALIASES)
     table.require(*_REQUIRED)
@@ -164,6 +168,9 @@ def _rows(entry: Path, source: str, files: Mapping[str, str], *, require_files: 
         if text not in findings:
             findings[text] = parse_findings(text, where=_at(entry, n))
         if path is not None or not require_files:
+            told["ages are none, and left empty"] += (
+                bool(cells.get("patient age")) and parse_age(cells["patient age"]) is None
+            )
             records.append(_record(cells, _at(entry, n), source, path, findings[text]))
     return records, len(rows)
 
@@ -171,7 +178,6 @@ def _rows(entry: Path, source: str, files: Mapping[str, str], *, require_files: 
 def _record(
     cells: Mapping[str, str], where: str, source: str, path: str | None, findings: tuple[str, ...]
 ) -> ImageRecord:
-    years, plausible = parse_age(cells.get("patient age", ""), where)
     visit, width, height = (_whole(cells, name, where) for name in ("follow-up #", "width", "height"))
     x, y = (parse_number(cells.get(f"spacing {axis}", "")) for axis in "xy")
     patient = _whole(cells, "patient id", where)
@@ -183,8 +189,7 @@ def _record(
         source=source,
         findings=findings,
         follow_up=visit,
-        age=years,
-        age_plausible=plausible,
+        **aged(parse_age(cells.get("patient age", ""))),
         sex=parse_sex(cells.get("sex", "")),
         view=cells.get("view position", "").upper() or None,
         width=width,
@@ -212,7 +217,7 @@ def _with_parts(rows: list[ImageRecord], tables: Path) -> list[ImageRecord]:
     if any(_first(tables, names) is None for names in LISTS):
         return rows
     train_val, test = official_lists(tables)
-    parts: dict[str, Part] = {**dict.fromkeys(train_val, "train"), **dict.fromkeys(test, "test")}  # type: ignore[dict-item]
+    parts: dict[str, Part] = {**dict.fromkeys(train_val, "train"), **dict.fromkeys(test, "test")}
     return [replace(row, published_part=parts.get(row.image)) for row in rows]
 
 
@@ -234,13 +239,16 @@ def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[
     return tuple(records), unreadable
 
 
-def _notes(without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...]) -> tuple[str, ...]:
+def _notes(
+    without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...], told: Mapping[str, int]
+) -> tuple[str, ...]:
     odd = sum(not r.age_plausible for r in records)
     counted = {
         "rows of the table have no file here": without_file,
         "files have no row in the table": without_row,
         "impossible ages are kept and flagged": odd,
         "boxed images could not be opened: their boxes stay in the 1024 frame": unreadable,
+        **told,
     }
     return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
 
@@ -278,7 +286,9 @@ def _of_classes(folder: Path, found: Pictures, name: str, source: str) -> Index:
         for image in sorted(paths)
     )
     several = len(found.paths) - len(paths)
-    notes = (f"{several:,} pictures lie in more than one finding's folder: each is one image",) if several else ()
+    notes: tuple[str, ...] = (
+        (f"{several:,} pictures lie in more than one finding's folder: each is one image",) if several else ()
+    )
     notes += found.notes() + patient_notes(records)
     return Index(records, name=name, kind="nih", root=str(folder), notes=notes)
 
@@ -294,7 +304,7 @@ def _has_table(seen: Seen) -> bool:
 LAYOUT = Layout(
     name="nih",
     title="NIH ChestX-ray14",
-    holds="Data_Entry_2017.csv or Data_Entry_2017_v2020.csv (or Kaggle's sample_labels.csv) and images_001/images/00000001_000.png, "
+    holds="Data_Entry_2017.csv or Data_Entry_2017_v2020.csv (or Kaggle's sample_labels.csv) and images_001/images/*.png, "
     "whole or part, at any size; or folders named by findings",
     licence="no restriction; link, citation and acknowledgement of the NIH Clinical Center asked",
     url="https://nihcc.app.box.com/v/ChestXray-NIHCC (Kaggle: nih-chest-xrays/data, nih-chest-xrays/sample)",

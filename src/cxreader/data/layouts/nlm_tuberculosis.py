@@ -15,15 +15,13 @@ from typing import Literal
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options
+from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, aged
 from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.table import parse_sex
 from cxreader.findings import OTHER
 from cxreader.imaging.files import below
-from cxreader.imaging.header import AGE_UNITS
 from cxreader.records import ABNORMAL, ImageRecord
-from cxreader.tables import read_table
+from cxreader.tables import parse_age, read_table
 
 _SEX = re.compile(r"\b(female|male)\b|patient'?s sex:\s*([MF])", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)\s*(y|m|w|d)[a-z]*", re.IGNORECASE)
@@ -53,8 +51,7 @@ def open_nlm(prefix: str, layout: Callable[[], Layout], seen: Seen, options: Opt
                 patient=str(int(match[1])),
                 source=layout().name,
                 findings=(OTHER,) if label == ABNORMAL else (),
-                age=age,
-                age_plausible=age is None or 0 <= age <= MAX_AGE,
+                **aged(age),
                 sex=sex,
                 view="PA",
                 subtype="tuberculosis" if label == ABNORMAL else None,
@@ -68,7 +65,7 @@ def parse_reading(text: str) -> About:
     """Sex and age in years of a reading: `male 45yrs`, or `Patient's Sex: F` and `Patient's Age: 027Y`, on its first lines."""
     head = "\n".join(text.splitlines()[:3])
     sex, age = _SEX.search(head), _AGE.search(head)
-    years = None if age is None else int(age[1]) * AGE_UNITS[age[2].upper()]
+    years = None if age is None else parse_age(age[1] + age[2])
     return (None if sex is None else parse_sex(sex[1] or sex[2])), years
 
 
@@ -86,12 +83,13 @@ def _table(seen: Seen) -> dict[str, About]:
     table = seen.table_with(*_KAGGLE)
     if table is None:
         return {}
-    found: dict[str, About] = {}
-    for _, cells in read_table(table):
-        age = _AGE.fullmatch(f"{cells.get('age', '')}Y")
-        years = None if age is None else float(age[1])
-        found[by_stem(cells["study_id"])] = parse_sex(cells.get("sex") or cells.get("gender") or ""), years
-    return found
+    return {
+        by_stem(cells["study_id"]): (
+            parse_sex(cells.get("sex") or cells.get("gender") or ""),
+            parse_age(cells.get("age", "")),
+        )
+        for _, cells in read_table(table)
+    }
 
 
 _PAPER = "doi:10.3978/j.issn.2223-4292.2014.11.20"
@@ -103,7 +101,7 @@ _PAGES = (
     "data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets",
     "torchxrayvision datasets.py (NLMTB_Dataset)",
 )
-SHENZHEN = Layout(
+SHENZHEN: Layout = Layout(
     name="shenzhen",
     title="Shenzhen (NLM)",
     holds="CXR_png/CHNCXR_0001_0.png and ClinicalReadings/CHNCXR_0001_0.txt (or shenzhen_metadata.csv); masks are left out",
@@ -117,7 +115,7 @@ SHENZHEN = Layout(
     marks=(Mark("pictures named as CHNCXR_0001_0.png", lambda seen: seen.has_names(r"CHNCXR_\d+_[01]\.\w+")),),
     open=partial(open_nlm, "CHNCXR", lambda: SHENZHEN),
 )
-MONTGOMERY = Layout(
+MONTGOMERY: Layout = Layout(
     name="montgomery",
     title="Montgomery County (NLM)",
     holds="CXR_png/MCUCXR_0001_0.png and ClinicalReadings/MCUCXR_0001_0.txt (or montgomery_metadata.csv); ManualMask is left out",

@@ -1,12 +1,14 @@
 """Open-i: the Indiana University collection, frontal and lateral radiographs with reports indexed by MeSH terms.
 
 Demner-Fushman et al., JAMIA 2016 (doi:10.1093/jamia/ocv080). Tables as Kaggle's copy (raddar/chest-xrays-indiana-university) has
-them: `indiana_reports.csv` (uid, MeSH, Problems, ...; terms between ";") and `indiana_projections.csv` (uid, filename, projection).
+them: `indiana_reports.csv` (uid, MeSH, Problems; terms between ";") and `indiana_projections.csv` (uid, filename, projection).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
@@ -17,7 +19,7 @@ from cxreader.errors import DataError
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table
 
-NAME = "openi"
+NAME: Final = "openi"
 _NORMAL = "normal"
 _SILENT = ("no indexing", "technical quality of image unsatisfactory", "technical quality of image unsatisfactory ")
 _DEVICES = (
@@ -50,7 +52,7 @@ def open_openi(seen: Seen, options: Options) -> Index:
     if reports is None or projections is None:
         missing = "indiana_reports.csv" if reports is None else "indiana_projections.csv"
         raise DataError(f"no {missing}", where=seen.root, mend=_MEND)
-    verdicts = {cells["uid"]: _verdict(cells) for _, cells in read_table(reports)}
+    verdicts = {cells["uid"]: (*_verdict(cells), _view(cells)) for _, cells in read_table(reports)}
     pictures = find_pictures(seen.root, by_name)
     gathered, rows = Gathered(), set[str]()
     for _, cells in read_table(projections):
@@ -63,13 +65,21 @@ def open_openi(seen: Seen, options: Options) -> Index:
         if cells["projection"].lower() == "lateral":
             gathered.counts[LATERAL] += 1
             continue
-        verdict, contradicted = verdicts.get(cells["uid"], (Verdict(None), False))
+        verdict, contradicted, view = verdicts.get(cells["uid"], (Verdict(None), False, None))
         if verdict.label is None:
             gathered.counts["images have a report that is not indexed, or names devices alone: left out"] += 1
             continue
         gathered.counts[CONTRADICTED] += contradicted
         gathered.records.append(
-            ImageRecord(image, verdict.label, path=path, patient=cells["uid"], source=NAME, findings=verdict.findings)
+            ImageRecord(
+                image,
+                verdict.label,
+                path=path,
+                patient=cells["uid"],
+                source=NAME,
+                findings=verdict.findings,
+                view=view,
+            )
         )
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in rows for name in pictures.paths))
 
@@ -82,6 +92,12 @@ def _verdict(cells: Mapping[str, str]) -> tuple[Verdict, bool]:
     normal = _NORMAL in terms
     verdict = judge(present, (), no_finding=normal, policy="abnormal")
     return verdict, normal and any(name is not None for name in present)
+
+
+def _view(cells: Mapping[str, str]) -> str | None:
+    """Of the frontal image, by the report's `image` (`Xray Chest PA and Lateral`): PA or AP where it names just one of them."""
+    named = set(re.findall(r"\b(PA|AP)\b", cells.get("image", "").upper()))
+    return named.pop() if len(named) == 1 else None
 
 
 _MEND = "expected indiana_reports.csv and indiana_projections.csv beside the images; elsewhere: --tables DIR"

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.files import by_name, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE, is_lateral
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, became, judge, years
+from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, aged, became, judge
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError
-from cxreader.findings import OTHER
 from cxreader.records import ImageRecord
-from cxreader.tables import read_table
+from cxreader.tables import parse_number, read_table
 
-NAME = "padchest"
+NAME: Final = "padchest"
 _COLUMNS = ("imageid", "projection", "labels")
 _NORMAL = "normal"
 _SILENT = ("unchanged", "exclude", "suboptimal study")
@@ -81,6 +80,7 @@ LABELS: Mapping[str, str | None] = {
 """Labels that are one of the fourteen, and those that say nothing of disease; every other label became `Other`."""
 _PROJECTIONS = {"PA": "PA", "AP": "AP", "AP_HORIZONTAL": "AP", "L": "LATERAL"}
 """AP_horizontal is a supine AP. COSTAL (ribs) and EXCLUDE are no frontal chest."""
+_WORDS = {"POSTEROANTERIOR": "PA", "ANTEROPOSTERIOR": "AP"}
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
@@ -100,7 +100,7 @@ def open_padchest(seen: Seen, options: Options) -> Index:
             continue
         view, frontal = _view(cells)
         if not frontal:
-            gathered.counts[LATERAL if is_lateral(view) else "images of other projections are left out"] += 1
+            gathered.counts[LATERAL if is_lateral(view or "") else "images of other projections are left out"] += 1
             continue
         verdict = _verdict(labels_of(cells["labels"]), gathered)
         if verdict.label is None:
@@ -128,19 +128,16 @@ def _view(cells: Mapping[str, str]) -> tuple[str | None, bool]:
     """The view, by Projection, else by the header's View Position; and whether it may be a frontal chest."""
     projection = cells["projection"].upper()
     if projection in _PROJECTIONS:
-        view = _PROJECTIONS[projection]
-        return view, not is_lateral(view)
+        return _PROJECTIONS[projection], not is_lateral(_PROJECTIONS[projection])
     if projection:
         return projection, False
     word = cells.get("viewposition_dicom", "").upper()
-    view = {"POSTEROANTERIOR": "PA", "ANTEROPOSTERIOR": "AP"}.get(word, word) or None
-    return view, not is_lateral(view)
+    return _WORDS.get(word, word) or None, not is_lateral(word)
 
 
 def _record(cells: Mapping[str, str], path: str, verdict: Verdict, view: str | None) -> ImageRecord:
     assert verdict.label is not None  # noqa: S101 - for the type checker
-    birth, year = years(cells.get("patientbirth")), years(cells.get("studydate_dicom", "")[:4])
-    age = None if birth is None or year is None else year - birth
+    birth, year = parse_number(cells.get("patientbirth", "")), parse_number(cells.get("studydate_dicom", "")[:4])
     sex: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
     return ImageRecord(
         image=cells["imageid"],
@@ -149,8 +146,7 @@ def _record(cells: Mapping[str, str], path: str, verdict: Verdict, view: str | N
         patient=cells.get("patientid") or None,
         source=NAME,
         findings=verdict.findings,
-        age=age,
-        age_plausible=age is None or 0 <= age <= MAX_AGE,
+        **aged(None if birth is None or year is None else year - birth),
         sex=sex.get(cells.get("patientsex_dicom", "").upper()),
         view=view,
     )

@@ -1,6 +1,6 @@
 """RSNA Pneumonia Detection Challenge: DICOM pictures of the NIH's archive, boxes and three classes by radiologists.
 
-Shih et al., Radiology: Artificial Intelligence 2019 (doi:10.1148/ryai.2019180041); kaggle.com/c/rsna-pneumonia-detection-challenge:
+Shih et al., Radiology: AI 2019 (doi:10.1148/ryai.2019180041); kaggle.com/c/rsna-pneumonia-detection-challenge/data:
 `stage_2_train_labels.csv` (patientId, x, y, width, height, Target; a row a box) and `stage_2_detailed_class_info.csv` (Normal,
 Lung Opacity, No Lung Opacity / Not Normal). "Each patientId corresponds to a unique image": it names no patient. RSNA's
 `pneumonia-challenge-dataset-mappings_2018.json` names the NIH's image of each (`subset_img_id`, `img_id`), and so its patient.
@@ -12,28 +12,32 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import LATERAL
-from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE, is_lateral, picture_size, read_headers, view_of
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options
+from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
+from cxreader.data.layouts.headers import facts, read_headers
+from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, in_file
 from cxreader.data.layouts.nih import patient_of
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
-from cxreader.imaging.header import DicomHeader
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
-NAME = "rsna"
+NAME: Final = "rsna"
 FRAME = 1024.0
 """Boxes are in pixels of the challenge's 1024 x 1024 pictures."""
 CLASSES: Mapping[str, str | None] = {"normal": None, "lung opacity": "Pneumonia", "no lung opacity / not normal": OTHER}
 _BOXES = ("patientid", "x", "y", "width", "height", "target")
 _CLASSES = ("patientid", "class")
 UNKNOWN = "images have no box, and no class says that they are normal: left out"
-NO_PATIENTS = "patientId names an image, not a patient: put pneumonia-challenge-dataset-mappings_2018.json (of RSNA) beside the tables"
+NO_PATIENTS = (
+    "patientId names an image, not a patient: with RSNA's pneumonia-challenge-dataset-mappings_2018.json beside the tables the "
+    "NIH's patients are known"
+)
 
 
 def open_rsna(seen: Seen, options: Options) -> Index:
@@ -48,48 +52,36 @@ def open_rsna(seen: Seen, options: Options) -> Index:
     gathered = Gathered()
     there = [image for image in boxes if image in pictures.paths]
     gathered.without_file = len(boxes) - len(there)
-    for image, header in zip(there, read_headers([pictures.paths[image] for image in there]), strict=True):
-        named = CLASSES.get(classes.get(image, ""), OTHER)
-        if header.lateral or is_lateral(view_of(header)):
+    headers = read_headers([pictures.paths[image] for image in there])
+    for image in there:
+        path = pictures.paths[image]
+        told = facts(headers[path]) | {"patient": patients.get(image)}
+        if is_lateral(told.get("view") or ""):
             gathered.counts[LATERAL] += 1
         elif not positive[image] and image not in classes:
             gathered.counts[UNKNOWN] += 1
         else:
-            finding = "Pneumonia" if positive[image] else named
-            path, own = pictures.paths[image], patients.get(image)
-            found = tuple(_scaled(box, path, header) for box in boxes[image])
-            gathered.records.append(_record(image, path, header, finding, (classes.get(image), own), found))
+            finding = "Pneumonia" if positive[image] else CLASSES.get(classes[image], OTHER)
+            found = in_file(boxes[image], picture_size(path) if boxes[image] else None, FRAME)
+            gathered.records.append(_record(image, path, told, finding, (classes.get(image), found)))
     if not patients:
         gathered.said.append(NO_PATIENTS)
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in boxes for name in pictures.paths))
 
 
 def _record(
-    image: str,
-    path: str,
-    header: DicomHeader,
-    finding: str | None,
-    told: tuple[str | None, str | None],
-    boxes: tuple[Box, ...],
+    image: str, path: str, told: dict[str, Any], finding: str | None, more: tuple[str | None, tuple[Box, ...]]
 ) -> ImageRecord:
-    kind, patient = told
     return ImageRecord(
         image=image,
         label=NORMAL if finding is None else ABNORMAL,
         path=path,
-        patient=patient,
-        source=NAME if patient is None else "nih",
+        source=NAME if told["patient"] is None else "nih",
         findings=() if finding is None else (finding,),
-        age=header.age,
-        age_plausible=header.age is None or 0 <= header.age <= MAX_AGE,
-        sex=header.sex,
-        view=view_of(header),
-        width=header.columns or None,
-        height=header.rows or None,
-        spacing=header.spacing,
-        boxes=boxes,
-        subtype=kind,
+        boxes=more[1],
+        subtype=more[0],
         published_part="train",
+        **told,
     )
 
 
@@ -110,11 +102,6 @@ def _boxes(table: Path) -> tuple[dict[str, list[Box]], dict[str, bool]]:
             x, y, width, height = (side for side in sides if side is not None)
             found.append(Box("Pneumonia", x, y, width, height))
     return boxes, positive
-
-
-def _scaled(box: Box, path: str, header: DicomHeader) -> Box:
-    sides = (header.columns, header.rows) if header.columns else picture_size(path)
-    return box if sides is None else box.scaled(sides[0] / FRAME, sides[1] / FRAME)
 
 
 def _classes(seen: Seen) -> dict[str, str]:
@@ -138,12 +125,12 @@ _MEND = "expected stage_2_train_labels.csv, stage_2_detailed_class_info.csv and 
 LAYOUT = Layout(
     name=NAME,
     title="RSNA Pneumonia Detection Challenge",
-    holds="stage_2_train_labels.csv, stage_2_detailed_class_info.csv and stage_2_train_images (DICOM, or PNG or JPEG of those names)",
+    holds="stage_2_train_labels.csv, stage_2_detailed_class_info.csv and stage_2_train_images (DICOM, PNG or JPEG)",
     licence="the challenge's rules: research and education, attribution (pictures: NIH Clinical Center)",
     url="https://www.kaggle.com/c/rsna-pneumonia-detection-challenge",
     labels="18 radiologists; a part read by three and adjudicated",
-    policy="Lung Opacity (with boxes) and No Lung Opacity / Not Normal are abnormal, Normal is normal; the pictures are the NIH's: "
-    "no measure for a model that has seen those",
+    policy="Lung Opacity (with boxes) and No Lung Opacity / Not Normal are abnormal, Normal is normal; the pictures are "
+    "the NIH's: no measure for a model that has seen those",
     patients="none: patientId is an image's; with RSNA's mapping file the NIH's patients",
     pages=(
         "doi:10.1148/ryai.2019180041",

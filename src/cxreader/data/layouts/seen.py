@@ -117,7 +117,8 @@ def _columns(path: Path) -> frozenset[str]:
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the files and of the folders in a folder, sorted, hidden ones left out."""
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

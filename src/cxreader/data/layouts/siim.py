@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any, Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import LATERAL
-from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE, is_lateral, picture_size, read_headers, view_of
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options
+from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
+from cxreader.data.layouts.headers import facts, read_headers
+from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, in_file
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError, TableError
-from cxreader.imaging.header import DicomHeader
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import read_table
 
-NAME = "siim"
+NAME: Final = "siim"
 FRAME = 1024
-NO_MASK = "images have no mask: no pneumothorax, which is not normal, so they are left out (--uncertain normal takes them as normal)"
+NO_MASK = (
+    "images have no mask: no pneumothorax, which is not normal, so left out (--uncertain normal takes them as normal)"
+)
 AS_NORMAL = "images have no mask and are taken as normal, as asked: other findings may be on them"
 _COLUMNS = ("imageid", "encodedpixels")
 
@@ -38,15 +41,19 @@ def open_siim(seen: Seen, options: Options) -> Index:
     gathered = Gathered()
     there = [image for image in masks if image in pictures.paths]
     gathered.without_file = len(masks) - len(there)
-    for image, header in zip(there, read_headers([pictures.paths[image] for image in there]), strict=True):
-        if header.lateral or is_lateral(view_of(header)):
+    headers = read_headers([pictures.paths[image] for image in there])
+    for image in there:
+        path, boxes = pictures.paths[image], masks[image]
+        told = facts(headers[path])
+        if is_lateral(told.get("view") or ""):
             gathered.counts[LATERAL] += 1
-            continue
-        if not masks[image] and options.uncertain != "normal":
+        elif not boxes and options.uncertain != "normal":
             gathered.counts[NO_MASK] += 1
-            continue
-        gathered.counts[AS_NORMAL] += not masks[image]
-        gathered.records.append(_record(image, pictures.paths[image], header, masks[image]))
+        else:
+            gathered.counts[AS_NORMAL] += not boxes
+            gathered.records.append(
+                _record(image, path, told, in_file(boxes, picture_size(path) if boxes else None, FRAME))
+            )
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in masks for name in pictures.paths))
 
 
@@ -86,25 +93,16 @@ def _masks(table: Path) -> dict[str, list[Box]]:
     return found
 
 
-def _record(image: str, path: str, header: DicomHeader, boxes: list[Box]) -> ImageRecord:
-    sides = (header.columns, header.rows) if header.columns else picture_size(path) if boxes else None
-    scale = (1.0, 1.0) if sides is None else (sides[0] / FRAME, sides[1] / FRAME)
+def _record(image: str, path: str, told: dict[str, Any], boxes: tuple[Box, ...]) -> ImageRecord:
     return ImageRecord(
         image=image,
         label=ABNORMAL if boxes else NORMAL,
         path=path,
-        patient=header.patient,
         source=NAME,
         findings=("Pneumothorax",) if boxes else (),
-        age=header.age,
-        age_plausible=header.age is None or 0 <= header.age <= MAX_AGE,
-        sex=header.sex,
-        view=view_of(header),
-        width=header.columns or None,
-        height=header.rows or None,
-        spacing=header.spacing,
-        boxes=tuple(box.scaled(*scale) for box in boxes),
+        boxes=boxes,
         published_part="train",
+        **told,
     )
 
 
@@ -116,8 +114,8 @@ LAYOUT = Layout(
     licence="the competition's rules: research and education (pictures: NIH Clinical Center)",
     url="https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation",
     labels="radiologists drew the masks",
-    policy="a mask is abnormal; no mask is no pneumothorax, not normal: left out, or normal with --uncertain normal; the pictures "
-    "are the NIH's: no measure for a model that has seen those",
+    policy="a mask is abnormal; no mask is no pneumothorax, not normal: left out, or normal with --uncertain normal; the "
+    "pictures are the NIH's: no measure for a model that has seen those",
     patients="Patient ID of the DICOM header",
     pages=(
         "kaggle.com/c/siim-acr-pneumothorax-segmentation/data",

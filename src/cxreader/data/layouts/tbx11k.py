@@ -1,9 +1,9 @@
 """TBX11K: tuberculosis, healthy, and sick without tuberculosis, with boxes.
 
 Liu et al., CVPR 2020 and TPAMI 2023 (mmcheng.net/tb): `imgs/health/h0001.png`, `imgs/sick/s0001.png`, `imgs/tb/tb0001.png`,
-`imgs/test` without labels, `imgs/extra` of other sets; `lists/TBX11K_train.txt`, `TBX11K_val.txt`; `annotations/json` (COCO, in the
-512-pixel frame of the pictures). Kaggle's simplified copy has one table: fname, image_height, image_width, source (train, val),
-bbox (none, or x_min, y_min, width, height as Python writes a dict), target, tb_type, image_type.
+`imgs/test` without labels, `imgs/extra` of other sets; `lists/TBX11K_train.txt`, `TBX11K_val.txt`; `annotations/json` (COCO, in
+the 512-pixel frame of the pictures). Kaggle's simplified copy has one table: fname, source (train, val), image_type,
+tb_type, bbox (none, or xmin, ymin, width, height as Python writes a dict).
 """
 
 from __future__ import annotations
@@ -14,31 +14,25 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.files import by_name, find_pictures
-from cxreader.data.layouts.headers import picture_size
-from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part
+from cxreader.data.layouts.files import by_name, find_pictures, picture_size
+from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part, in_file
 from cxreader.data.layouts.seen import Seen
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
 from cxreader.imaging.files import below
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import read_table
 
-NAME = "tbx11k"
+NAME: Final = "tbx11k"
 FRAME = 512.0
 """Boxes are in pixels of the published 512 x 512 pictures."""
 KINDS: Mapping[str, str] = {
-    **{"healthy": "healthy", "health": "healthy", "h": "healthy"},
-    **{
-        "sick_but_no_tb": "sick_but_no_tb",
-        "sick_but_non-tb": "sick_but_no_tb",
-        "sick": "sick_but_no_tb",
-        "s": "sick_but_no_tb",
-    },
-    **{"tb": "tb"},
+    **dict.fromkeys(("healthy", "health"), "healthy"),
+    **dict.fromkeys(("sick_but_no_tb", "sick_but_non-tb", "sick"), "sick_but_no_tb"),
+    "tb": "tb",
 }
 FINDINGS: Mapping[str, str | None] = {"healthy": None, "sick_but_no_tb": OTHER, "tb": OTHER}
 _TABLE = ("fname", "image_type")
@@ -65,8 +59,6 @@ def open_tbx11k(seen: Seen, options: Options) -> Index:
         if path is None:
             gathered.without_file += 1
             continue
-        sides = picture_size(path) if said.boxes else None
-        scale = (1.0, 1.0) if sides is None else (sides[0] / FRAME, sides[1] / FRAME)
         finding = FINDINGS[said.kind]
         gathered.records.append(
             ImageRecord(
@@ -75,7 +67,7 @@ def open_tbx11k(seen: Seen, options: Options) -> Index:
                 path=path,
                 source=NAME,
                 findings=() if finding is None else (finding,),
-                boxes=tuple(box.scaled(*scale) for box in said.boxes),
+                boxes=in_file(said.boxes, picture_size(path) if said.boxes else None, FRAME),
                 subtype=said.subtype,
                 published_part=said.part,
             )
@@ -166,8 +158,8 @@ LAYOUT = Layout(
     licence="research, no commerce (Kaggle's simplified copy: CC BY 4.0)",
     url="https://mmcheng.net/tb/",
     labels="tuberculosis by laboratory diagnosis, boxes by radiologists",
-    policy="healthy is normal; tuberculosis and sick without tuberculosis are abnormal; test has no labels, extra is of other sets: "
-    "left out",
+    policy="healthy is normal; tuberculosis and sick without tuberculosis are abnormal; the test part has "
+    "no labels, extra is of other sets: left out",
     patients="none is known",
     pages=("doi:10.1109/CVPR42600.2020.00272", "mmcheng.net/tb", "kaggle.com/datasets/vbookshelf/tbx11k-simplified"),
     findings=FINDINGS,

@@ -1,4 +1,4 @@
-"""VinDr-CXR: DICOM pictures of two hospitals in Hanoi, findings and boxes by radiologists; three readers an image of the training part.
+"""VinDr-CXR: DICOM pictures of two hospitals in Hanoi, findings and boxes by radiologists, three an image to train on.
 
 Nguyen et al., Scientific Data 2022 (doi:10.1038/s41597-022-01498-w). From Kaggle (VinBigData): `train.csv` (image_id, class_name,
 class_id, rad_id, x_min, y_min, x_max, y_max; a row a box and reader, `No finding` without a box). From PhysioNet:
@@ -12,21 +12,23 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from cxreader.config import Uncertain
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import LATERAL
-from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.headers import MAX_AGE, is_lateral, picture_size, read_headers, view_of
+from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
+from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Part, became
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
-from cxreader.imaging.header import DicomHeader
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
-NAME = "vindr"
+NAME: Final = "vindr"
+NO_FRAME = "images are smaller than their boxes' frame, which no table tells: their boxes are left out"
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 _NO_FINDING = "no finding"
 CLASSES: Mapping[str, str | None] = {
@@ -70,22 +72,20 @@ def open_vindr(seen: Seen, options: Options) -> Index:
     gathered = Gathered()
     there = [image for image in read if image in pictures.paths]
     gathered.without_file = len(read) - len(there)
-    for image, header in zip(there, read_headers([pictures.paths[image] for image in there]), strict=True):
-        said = read[image]
+    headers = read_headers([pictures.paths[image] for image in there])
+    for image in there:
+        path, said = pictures.paths[image], read[image]
+        told = facts(headers[path])
         label, findings = _vote(said, options.uncertain)
-        if header.lateral or is_lateral(view_of(header)):
+        if is_lateral(told.get("view") or ""):
             gathered.counts[LATERAL] += 1
         elif label is None:
             gathered.counts["images whose readers disagree are left out"] += 1
         else:
-            boxes = _placed(said.boxes, pictures.paths[image], header, frames.get(image)) if label == ABNORMAL else ()
-            if boxes is None:
-                gathered.counts[
-                    "images are smaller than their boxes' frame, which no table tells: their boxes are left out"
-                ] += 1
-            gathered.records.append(
-                _record(image, pictures.paths[image], header, (label, findings, said.part), boxes or ())
-            )
+            own = said.boxes if label == ABNORMAL else []
+            boxes = tuple(own) if told else _placed(own, path, frames.get(image))
+            gathered.counts[NO_FRAME] += boxes is None
+            gathered.records.append(_record(image, path, told, (label, findings, said.part), boxes or ()))
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in read for name in pictures.paths))
 
 
@@ -139,12 +139,10 @@ def _vote(said: _Read, policy: Uncertain | None) -> tuple[int | None, tuple[str,
     return (None if label < 0 else label), kept if label == ABNORMAL else ()
 
 
-def _placed(
-    boxes: list[Box], path: str, header: DicomHeader, frame: tuple[float, float] | None
-) -> tuple[Box, ...] | None:
-    """The boxes in pixels of the file; None where it is no DICOM, its original's size is not told, and a box lies outside."""
-    if header.columns or not boxes:
-        return tuple(boxes)
+def _placed(boxes: list[Box], path: str, frame: tuple[float, float] | None) -> tuple[Box, ...] | None:
+    """The boxes in pixels of a copy that is no DICOM; None where its original's size is not told, and a box lies outside it."""
+    if not boxes:
+        return ()
     sides = picture_size(path)
     if sides is None or frame is None:
         inside = sides is not None and all(b.x + b.width <= sides[0] and b.y + b.height <= sides[1] for b in boxes)
@@ -164,25 +162,11 @@ def _frames(seen: Seen) -> dict[str, tuple[float, float]]:
 
 
 def _record(
-    image: str, path: str, header: DicomHeader, told: tuple[int, tuple[str, ...], Part], boxes: tuple[Box, ...]
+    image: str, path: str, told: dict[str, Any], more: tuple[int, tuple[str, ...], Part], boxes: tuple[Box, ...]
 ) -> ImageRecord:
-    label, findings, part = told
+    label, findings, part = more
     return ImageRecord(
-        image=image,
-        label=label,
-        path=path,
-        patient=header.patient,
-        source=NAME,
-        findings=findings,
-        age=header.age,
-        age_plausible=header.age is None or 0 <= header.age <= MAX_AGE,
-        sex=header.sex,
-        view=view_of(header),
-        width=header.columns or None,
-        height=header.rows or None,
-        spacing=header.spacing,
-        boxes=boxes,
-        published_part=part,
+        image=image, label=label, path=path, source=NAME, findings=findings, boxes=boxes, published_part=part, **told
     )
 
 
@@ -192,7 +176,7 @@ _MEND = (
 LAYOUT = Layout(
     name=NAME,
     title="VinDr-CXR",
-    holds="train.csv (Kaggle), or annotations_train.csv and image_labels_train.csv (PhysioNet), and train and test with <id>.dicom",
+    holds="train.csv (Kaggle), or annotations_train.csv and image_labels_train.csv (PhysioNet), train and test with <id>.dicom",
     licence="PhysioNet Credentialed Health Data License 1.5.0; from Kaggle: the competition's rules",
     url="https://physionet.org/content/vindr-cxr/ (Kaggle: vinbigdata-chest-xray-abnormalities-detection)",
     labels="17 radiologists, three an image (train), five in consensus (test)",
