@@ -143,8 +143,11 @@ def detect(root: Path, tables: Path | None = None) -> Kind:
         return "dicom" if is_dicom_table(root / TABLE) else "table"
     seen = look(root, tables)
     known = recognise(seen)
-    if known is not None:
-        return known.name
+    if len(known) > 1:
+        names = " and ".join(f"{one.title} (--kind {one.name})" for one in known)
+        raise DataError(f"several sets lie here: {names}", where=root, mend="give the folder of one, or its kind")
+    if known:
+        return known[0].name
     if tables is None and is_labelled_tree(root):
         return "folder"
     if tables is None and find_entries(root) is not None:
@@ -154,8 +157,9 @@ def detect(root: Path, tables: Path | None = None) -> Kind:
 
 def _told(seen: Seen) -> str:
     """The tables and folders seen, for a message."""
-    tables = [path.name for path in seen.tables]
-    folders = [folder.relative_to(seen.root).as_posix() for folder in seen.folders if folder != seen.root]
+    tables = [path.name for path in seen.tables if path.parent in seen.folders]
+    below = [folder for folder in seen.folders if seen.root in folder.parents]
+    folders = [folder.relative_to(seen.root).as_posix() for folder in below]
     return f"{_listing('table', tables)}, {_listing('folder', folders)}"
 
 

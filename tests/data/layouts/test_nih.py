@@ -288,3 +288,11 @@ def test_folders_named_by_findings_and_one_picture_in_several_is_one_image(
     ]
     assert index.kind == "nih"
     assert index.notes == ("1 pictures lie in more than one finding's folder: each is one image",)
+
+
+def test_copies_as_jpeg_are_found_by_their_names(release: Release) -> None:
+    root = release([(name.replace(".png", ".jpg"), *rest) for name, *rest in ROWS])
+    table = root / "Data_Entry_2017.csv"
+    table.write_text(table.read_text().replace(".jpg", ".png"))
+    index = open_source(root)
+    assert (len(index), index.records[0].image) == (4, "00000001_000.png")

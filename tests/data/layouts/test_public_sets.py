@@ -128,6 +128,20 @@ def test_what_is_normal(
     assert found == answers
 
 
+def test_chexperts_test_part_has_no_column_of_views_and_copies_may_be_png(tmp_path: Path, draw: Draw) -> None:
+    for view in ("view1_frontal", "view2_lateral"):
+        draw(tmp_path / "test" / "patient64741" / "study1" / f"{view}.png")
+    rows = [f"CheXpert-v1.0/test/patient64741/study1/{view}.jpg,0,1\n" for view in ("view1_frontal", "view2_lateral")]
+    write(tmp_path / "test_labels.csv", "Path,No Finding,Cardiomegaly\n" + "".join(rows))
+    (record,) = open_source(tmp_path).records
+    assert (record.image, record.label, record.published_part) == (
+        "test/patient64741/study1/view1_frontal.jpg",
+        1,
+        "test",
+    )
+    assert record.path == str(tmp_path / "test" / "patient64741" / "study1" / "view1_frontal.png")
+
+
 def test_chexpert_refuses_other_values_and_an_unknown_policy(chexpert: Path) -> None:
     with pytest.raises(UsageError, match="unknown policy 'normall'; did you mean 'normal'"):
         open_source(chexpert, uncertain="normall")  # type: ignore[arg-type]

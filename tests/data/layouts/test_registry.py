@@ -95,7 +95,8 @@ def test_an_index_keeps_parts_and_policy_and_one_of_yesterday_opens(chexpert: Pa
     pq.write_table(old, path)
     opened = Index.load(path)
     assert [r.image for r in opened.records] == [r.image for r in index.records]
-    assert {r.published_part for r in opened.records} == {opened.uncertain} == {None}
+    assert opened.uncertain is None
+    assert {r.published_part for r in opened.records} == {None}
 
 
 def test_the_command_line_prints_the_table_and_each_set_by_name(chexpert: Path, capsys: Capture) -> None:
@@ -141,7 +142,26 @@ def test_a_folder_that_is_none_is_told_what_was_seen_and_what_lacks(tmp_path: Pa
         "or give labels.csv, or folders normal and abnormal; the public sets: cxreader data layouts",
     ):
         assert piece in text
+    (tmp_path / "t").mkdir()
+    with pytest.raises(DataError, match=r"table notes\.csv, folders train, .* nearest is CheXpert"):
+        open_source(tmp_path / "a", tables=tmp_path / "t")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "stage_2_train_labels.csv").write_text("patientId,x,y,width,height,Target\nq,,,,,0\n")
     with pytest.raises(DataError, match=r"nearest is RSNA .* which lacks pictures named by a patientId"):
         open_source(tmp_path / "b")
+
+
+def test_a_part_of_a_set_finds_its_tables_above(chexpert: Path) -> None:
+    assert [r.image for r in open_source(chexpert / "train").records] == [
+        r.image for r in open_source(chexpert).records
+    ]
+
+
+def test_two_sets_in_one_folder_are_not_guessed_at(chexpert: Path, draw: Draw) -> None:
+    draw(chexpert / "CXR_png" / "MCUCXR_0001_0.png", 5)
+    with pytest.raises(
+        DataError, match=r"several sets lie here: CheXpert, .* and Montgomery County .*; give the folder"
+    ):
+        open_source(chexpert)
+    assert len(open_source(chexpert, kind="chexpert")) == 2
+    assert len(open_source(chexpert / "CXR_png")) == 1

@@ -13,7 +13,7 @@ from typing import Final
 
 from cxreader.config import Uncertain
 from cxreader.data.index import Index
-from cxreader.data.layouts.files import by_last, find_pictures
+from cxreader.data.layouts.files import by_last_stem, find_pictures
 from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part, Verdict, aged, judge
 from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.table import parse_sex
@@ -47,10 +47,10 @@ LATERAL = "laterals are left out"
 
 def open_chexpert(seen: Seen, options: Options) -> Index:
     """The index of every table here that has the columns of `train.csv`. Raises DataError, TableError."""
-    tables = seen.tables_with("path", "frontal/lateral", NO_FINDING)
+    tables = seen.tables_with("path", NO_FINDING)
     if not tables:
-        raise DataError("no table with the columns Path, Frontal/Lateral and No Finding", where=seen.root, mend=_MEND)
-    key = by_last(3)
+        raise DataError("no table with the columns Path and No Finding", where=seen.root, mend=_MEND)
+    key = by_last_stem(3)
     pictures = find_pictures(seen.root, key)
     gathered, rows = Gathered(), set[str]()
     for table in tables:
@@ -96,7 +96,10 @@ def _take(
     if path is None:
         gathered.without_file += 1
         return
-    if cells["frontal/lateral"].lower().startswith("lateral"):
+    view = (
+        cells.get("frontal/lateral") or place.rpartition("_")[2]
+    )  # `view2_lateral.jpg`: the test part's table has no such column
+    if view.lower().startswith("lateral"):
         gathered.counts[LATERAL] += 1
         return
     verdict, contradicted = labelled(cells, policy, where)
@@ -124,7 +127,8 @@ def _take(
 
 def _part(parts: list[str], table: Path) -> Part | None:
     """The part in the image's path (`train/patient00001/...`), else in the table's name."""
-    return PARTS.get(parts[-4].lower() if len(parts) >= 4 else "") or PARTS.get(table.name.split(".")[0].lower())
+    word = parts[-4] if len(parts) >= 4 and parts[-4].lower() in PARTS else table.name.split(".")[0].split("_")[0]
+    return PARTS.get(word.lower())
 
 
 _MEND = "expected train.csv (and valid.csv) beside the folders train and valid"
@@ -142,8 +146,8 @@ LAYOUT = Layout(
     findings=OBSERVATIONS,
     marks=(
         Mark(
-            "a table with the columns Path, Frontal/Lateral and No Finding",
-            lambda seen: seen.table_with("path", "frontal/lateral", NO_FINDING) is not None,
+            "a table with the columns Path and No Finding",
+            lambda seen: seen.table_with("path", NO_FINDING) is not None,
         ),
         Mark("pictures named view1_frontal.jpg", lambda seen: seen.has_names(r"view\d+_(frontal|lateral)\.\w+")),
     ),

@@ -21,7 +21,9 @@ NAME: Final = "covid"
 CLASSES: Mapping[str, str | None] = {
     "normal": None,
     "covid": OTHER,
+    "covid-19": OTHER,
     "lung_opacity": OTHER,
+    "lung opacity": OTHER,
     "viral pneumonia": "Pneumonia",
 }
 MIXED = (
@@ -77,10 +79,13 @@ LAYOUT = Layout(
     ),
     findings=CLASSES,
     marks=(
-        Mark("folders COVID and Normal", lambda seen: seen.has_folders("covid", "normal")),
+        Mark(
+            "folders COVID and Normal",
+            lambda seen: seen.has_folders("covid", "covid-19", least=1) and seen.has_folders("normal"),
+        ),
         Mark(
             "pictures named as COVID-1.png",
-            lambda seen: seen.has_names(r"(COVID|Normal|Lung_Opacity|Viral Pneumonia)[ -]\(?\d+\)?\.\w+"),
+            lambda seen: seen.has_names(r"(COVID(-19)?|Normal|Lung.Opacity|Viral Pneumonia)[ -]?\(?\d+\)?\.\w+"),
         ),
     ),
     open=open_covid,

@@ -57,6 +57,12 @@ def by_last(parts: int) -> Callable[[str], str]:
     return lambda path: "/".join(path.replace(os.sep, "/").split("/")[-parts:])
 
 
+def by_last_stem(parts: int) -> Callable[[str], str]:
+    """The last `parts` parts of the path, the last without its suffix, in lower case."""
+    last = by_last(parts - 1)
+    return lambda path: f"{last(os.path.dirname(path))}/{by_stem(path)}".lower()  # noqa: PTH120
+
+
 def find_pictures(root: Path, key: Callable[[str], str | None]) -> Pictures:
     """Every picture below `root` by its key; None as a key passes a file over.
 

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
-from cxreader.data.layouts.files import Pictures, by_name, find_pictures
+from cxreader.data.layouts.files import Pictures, by_name, by_stem, find_pictures
 from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
 from cxreader.data.layouts.seen import Seen, look
 from cxreader.data.layouts.table import parse_sex
@@ -65,7 +66,7 @@ def open_nih(
     if entry is None:
         places = ", ".join(map(str, _table_folders(folder, tables)))
         raise DataError(f"no {_NAMES[1]} or {_NAMES[0]} in {places}", where=folder, mend="give --tables DIR")
-    pictures = find_pictures(folder, by_name)
+    pictures = find_pictures(folder, by_stem)
     told = Counter[str]()
     rows, n_rows = _rows(entry, source, pictures.paths, told, require_files=require_files)
     present = sum(r.path is not None for r in rows)
@@ -73,7 +74,7 @@ def open_nih(
         what = f"none of the table's {n_rows:,} images lies here ({len(pictures.paths):,} pictures seen)"
         raise DataError(what, where=folder, mend="give the folder that holds images_001 or the PNG files themselves")
     listed = _first(entry.parent, BOXES)
-    records, unreadable = _boxed(_with_parts(rows, entry.parent), {} if listed is None else read_boxes(listed))
+    records, unreadable = _boxed(rows, {} if listed is None else read_boxes(listed))
     without_row = len(pictures.paths) - present
     return Index(
         records,
@@ -162,31 +163,28 @@ def _rows(
     rows = list(table)
     refuse_duplicates(((cells["image index"], n) for n, cells in rows), entry)
     findings: dict[str, tuple[str, ...]] = {}
-    records = []
+    parts, records = _parts(entry.parent), []
     for n, cells in rows:
-        text, path = cells["finding labels"], files.get(cells["image index"])
+        image, text = cells["image index"], cells["finding labels"]
+        path = files.get(by_stem(image))
         if text not in findings:
             findings[text] = parse_findings(text, where=_at(entry, n))
         if path is not None or not require_files:
-            told["ages are none, and left empty"] += (
-                bool(cells.get("patient age")) and parse_age(cells["patient age"]) is None
-            )
-            records.append(_record(cells, _at(entry, n), source, path, findings[text]))
+            more = {"source": source, "path": path, "published_part": parts.get(image)}
+            record = _record(cells, _at(entry, n), findings[text], more)
+            told["ages are none, and left empty"] += record.age is None and bool(cells.get("patient age"))
+            records.append(record)
     return records, len(rows)
 
 
-def _record(
-    cells: Mapping[str, str], where: str, source: str, path: str | None, findings: tuple[str, ...]
-) -> ImageRecord:
+def _record(cells: Mapping[str, str], where: str, findings: tuple[str, ...], more: Mapping[str, Any]) -> ImageRecord:
     visit, width, height = (_whole(cells, name, where) for name in ("follow-up #", "width", "height"))
     x, y = (parse_number(cells.get(f"spacing {axis}", "")) for axis in "xy")
     patient = _whole(cells, "patient id", where)
     return ImageRecord(
         image=cells["image index"],
         label=ABNORMAL if findings else NORMAL,
-        path=path,
         patient=patient_of(cells["image index"]) if patient is None else str(patient),
-        source=source,
         findings=findings,
         follow_up=visit,
         **aged(parse_age(cells.get("patient age", ""))),
@@ -195,6 +193,7 @@ def _record(
         width=width,
         height=height,
         spacing=None if x is None or y is None else (x, y),
+        **more,
     )
 
 
@@ -202,6 +201,8 @@ def _whole(cells: Mapping[str, str], name: str, where: str) -> int | None:
     """A whole number of a column that may be missing or empty. Raises TableError for anything else."""
     if not (text := cells.get(name, "")):
         return None
+    if text.isdecimal():
+        return int(text)
     number = parse_number(text)
     if number is None or not number.is_integer():
         raise TableError(f"{name} is no whole number", where=where, mend="get the table again")
@@ -212,13 +213,12 @@ def _at(path: Path, row: int) -> str:
     return f"{path}, row {row}"
 
 
-def _with_parts(rows: list[ImageRecord], tables: Path) -> list[ImageRecord]:
-    """The records with the official list that names them, where both lists lie beside the table."""
+def _parts(tables: Path) -> dict[str, Part]:
+    """The official list that names each image, where both lists lie beside the table."""
     if any(_first(tables, names) is None for names in LISTS):
-        return rows
+        return {}
     train_val, test = official_lists(tables)
-    parts: dict[str, Part] = {**dict.fromkeys(train_val, "train"), **dict.fromkeys(test, "test")}
-    return [replace(row, published_part=parts.get(row.image)) for row in rows]
+    return {**dict.fromkeys(train_val, "train"), **dict.fromkeys(test, "test")}
 
 
 def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[tuple[ImageRecord, ...], int]:

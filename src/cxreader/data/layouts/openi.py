@@ -12,7 +12,7 @@ from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
-from cxreader.data.layouts.files import by_name, find_pictures
+from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, became, judge
 from cxreader.data.layouts.seen import Seen
 from cxreader.errors import DataError
@@ -53,12 +53,12 @@ def open_openi(seen: Seen, options: Options) -> Index:
         missing = "indiana_reports.csv" if reports is None else "indiana_projections.csv"
         raise DataError(f"no {missing}", where=seen.root, mend=_MEND)
     verdicts = {cells["uid"]: (*_verdict(cells), _view(cells)) for _, cells in read_table(reports)}
-    pictures = find_pictures(seen.root, by_name)
+    pictures = find_pictures(seen.root, by_stem)
     gathered, rows = Gathered(), set[str]()
     for _, cells in read_table(projections):
         image = cells["filename"]
-        rows.add(image)
-        path = pictures.paths.get(image)
+        rows.add(by_stem(image))
+        path = pictures.paths.get(by_stem(image))
         if path is None:
             gathered.without_file += 1
             continue

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
-from cxreader.data.layouts.files import by_name, find_pictures
+from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, aged, became, judge
 from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.table import is_lateral
@@ -89,10 +89,10 @@ def open_padchest(seen: Seen, options: Options) -> Index:
     table = seen.table_with(*_COLUMNS)
     if table is None:
         raise DataError("no table with the columns ImageID, Projection and Labels", where=seen.root, mend=_MEND)
-    pictures = find_pictures(seen.root, by_name)
+    pictures = find_pictures(seen.root, by_stem)
     gathered, rows = Gathered(), set[str]()
     for _, cells in read_table(table):
-        image = cells["imageid"]
+        image = by_stem(cells["imageid"])
         rows.add(image)
         path = pictures.paths.get(image)
         if path is None:

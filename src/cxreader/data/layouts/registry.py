@@ -16,6 +16,7 @@ LAYOUTS: Mapping[str, Layout] = {
         *(SHENZHEN, MONTGOMERY, tbx11k.LAYOUT, siim.LAYOUT, openi.LAYOUT, covid.LAYOUT, jsrt.LAYOUT),
     )
 }
+_IN_TBX11K = ("shenzhen", "montgomery")
 OWN_WAYS: Mapping[str, str] = {
     "table": "labels.csv (or any CSV, Parquet or Excel table) with image and label, and whatever else it tells",
     "folder": "folders normal and abnormal",
@@ -24,9 +25,10 @@ OWN_WAYS: Mapping[str, str] = {
 """How people keep images of their own."""
 
 
-def recognise(seen: Seen) -> Layout | None:
-    """The set that lies there, None for none of them."""
-    return next((layout for layout in LAYOUTS.values() if layout.recognises(seen)), None)
+def recognise(seen: Seen) -> list[Layout]:
+    """The sets that lie there; of one that holds others (TBX11K's folder `extra`) that one alone."""
+    found = {layout.name: layout for layout in LAYOUTS.values() if layout.recognises(seen)}
+    return [layout for name, layout in found.items() if not (name in _IN_TBX11K and "tbx11k" in found)]
 
 
 def nearest_layout(seen: Seen) -> tuple[Layout, tuple[str, ...]] | None:

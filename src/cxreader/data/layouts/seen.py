@@ -28,8 +28,8 @@ _MOST_HEAD = 1 << 16
 class Seen:
     """What a short look at `root` (and at the folder `extra` of tables that lie elsewhere) has found.
 
-    `tables`: by their names, the nearest to the root first. `folders`: every folder entered, with up to 200 of its files'
-    names. Hidden names and those that computers put beside files are left out.
+    `tables`: by their names, the nearest to the root first, those in the two folders above it last. `folders`: every folder
+    entered, with up to 200 of its files' names. Hidden names and those that computers put beside files are left out.
     """
 
     root: Path
@@ -90,6 +90,9 @@ def look(root: Path, extra: Path | None = None) -> Seen:
             level = below
     if extra is not None and extra.is_file():
         tables.insert(0, extra)
+    if extra is None:
+        for folder in root.absolute().parents[:2]:
+            tables += [folder / name for name in _listed(folder)[0] if _is_table(name)]
     names_below = frozenset(folder.name.lower() for folder in folders if folder != root)
     return Seen(root, tuple(dict.fromkeys(tables)), folders, names_below)
 

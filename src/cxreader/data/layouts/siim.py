@@ -88,7 +88,7 @@ def _masks(table: Path) -> dict[str, list[Box]]:
         except ValueError:
             what = "EncodedPixels is neither -1 nor pairs of start and length within 1024 x 1024"
             raise TableError(what, where=f"{table}, row {row}", mend="get the table again") from None
-        own = found[cells["imageid"].lower()]
+        own = found[by_stem(cells["imageid"])]
         own += [box] if box is not None else []
     return found
 
@@ -110,7 +110,7 @@ _MEND = "expected train-rle.csv (or stage_2_train.csv) and dicom-images-train"
 LAYOUT = Layout(
     name=NAME,
     title="SIIM-ACR Pneumothorax",
-    holds="train-rle.csv or stage_2_train.csv, and dicom-images-train/<study>/<series>/<ImageId>.dcm (or PNG of those names)",
+    holds="train-rle.csv or stage_2_train.csv, and dicom-images-train/STUDY/SERIES/ImageId.dcm (or PNG of those names)",
     licence="the competition's rules: research and education (pictures: NIH Clinical Center)",
     url="https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation",
     labels="radiologists drew the masks",
@@ -124,7 +124,10 @@ LAYOUT = Layout(
     findings={"pneumothorax": "Pneumothorax"},
     marks=(
         Mark("a table with the columns ImageId and EncodedPixels", lambda seen: seen.table_with(*_COLUMNS) is not None),
-        Mark("pictures named by a SOP Instance UID", lambda seen: seen.has_names(r"1\.2\.[\d.]{20,}(\.\w+)?")),
+        Mark(
+            "pictures named by a SOP Instance UID or ID_...",
+            lambda seen: seen.has_names(r"(1\.2\.[\d.]{20,}|ID_[0-9a-f]{6,})(\.\w+)?"),
+        ),
     ),
     open=open_siim,
 )
