@@ -376,8 +376,12 @@ def test_mimic(tmp_path: Path, draw: Draw) -> None:
     assert any(note.startswith("1 images name neither a finding nor No Finding") for note in index.notes)
     (tmp_path / "elsewhere").mkdir()
     for path in tmp_path.glob("*.gz"):
-        path.rename(tmp_path / "elsewhere" / path.name)
-    assert told(open_source(tmp_path / "files", tables="../elsewhere")) == told(index)
+        plain = path.name.removeprefix("mimic-cxr-2.0.0-").removesuffix(".gz")
+        (tmp_path / "elsewhere" / plain).write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert (
+        open_source(tmp_path / "files", tables="../elsewhere").records == index.records
+    )  # unpacked, under other names
 
 
 @pytest.mark.parametrize(
