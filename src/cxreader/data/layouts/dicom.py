@@ -148,8 +148,8 @@ def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
 
 def _survey(root: Path, progress: Callable[[int, int], None] | None) -> _Files:
     """The header of every DICOM picture below `root`, hidden files left out."""
-    paths, closed = below(root)
-    found = _Files(closed=len(closed))
+    there = below(root)
+    paths, found = there.files, _Files(closed=len(there.closed))
     with ThreadPoolExecutor(_READERS) as pool:
         for done, (path, header) in enumerate(zip(paths, pool.map(_header, paths), strict=True), 1):
             if isinstance(header, DicomHeader):
