@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,7 +16,9 @@ from cxreader.data.layouts.dicom import TABLE, is_dicom_table, open_dicom_folder
 from cxreader.data.layouts.folder import is_labelled_tree, open_folder
 from cxreader.data.layouts.nih import find_entries, open_nih
 from cxreader.data.layouts.table import open_table
+from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.imaging.containers import is_archive, is_dicomdir
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
 IMAGES_DEFAULT = "../shared/data"
@@ -44,8 +46,10 @@ def open_source(
         raise UsageError(f"unknown kind of source {kind!r}", mend=nearest(kind, ("auto", *get_args(Kind))))
     root = locate(path)
     table_folder = None if tables is None else locate(tables, beside=root)
+    if root.is_file() and (is_archive(root) or is_dicomdir(root)):
+        return _open_container(root, kind, table_folder, name)
     if root.is_file() and kind in ("auto", "table", "dicom"):
-        return _open_file(root, kind, name)
+        return _open_file(root, kind, table_folder, name)
     if not root.is_dir():
         raise DataError("is a file, not a folder", where=root, mend="give the folder")
     if kind == "auto":
@@ -89,11 +93,17 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         name=name or "+".join(index.name for index in opened),
         kind="several",
         root=", ".join(index.root for index in opened),
-        rows_without_file=sum(index.rows_without_file for index in opened),
-        files_without_row=sum(index.files_without_row for index in opened),
+        rows_without_file=_sum(index.rows_without_file for index in opened),
+        files_without_row=_sum(index.files_without_row for index in opened),
         notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
         sources=tuple(source.model_dump() for source in named),
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum, None when one of them was not counted."""
+    numbers = list(counts)
+    return None if None in numbers else sum(number or 0 for number in numbers)
 
 
 def _reopenable(source: SourceSection, place: str) -> SourceSection:
@@ -142,14 +152,28 @@ def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
     raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
 
 
-def _open_file(path: Path, kind: str, name: str | None) -> Index:
+def _open_file(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
     """The index of a file: one that was saved, a table of files, or one of UIDs beside its DICOM files."""
     if is_index(path):
-        return Index.load(path)
+        return with_files(Index.load(path), path, now=tables)
     table = _as_table(path)
     if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
         return open_dicom_folder(table.parent, labels=table, name=name)
     return open_table(table, name=name)
+
+
+def _open_container(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
+    """The index of a zip archive or a DICOMDIR: labelled by a table that is given or lies beside it, or by the folders in it."""
+    place = path.parent if tables is None else tables
+    table = place / TABLE if place.is_dir() else place
+    if kind == "auto":
+        by_folders = not table.is_file() or (tables is None and is_labelled_tree(path))
+        kind = "folder" if by_folders else "dicom" if is_dicom_table(table, path) else "table"
+    if kind == "table":
+        return open_table(table, images=path, name=name)
+    if kind == "dicom":
+        return open_dicom_folder(path, labels=table, name=name)
+    return open_folder(path, name=name)
 
 
 def _as_table(path: Path) -> Path:
