@@ -149,6 +149,7 @@ def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
             return Path(os.path.abspath(place))  # noqa: PTH100 (a link stays the name it was given)
     looked = ", ".join(os.path.abspath(place) for place in places)  # noqa: PTH100
     mend = "check the path" if wanted.is_absolute() else f"check the path, or set {IMAGES_VARIABLE}"
+    mend += "; where it was moved, give the new place (data.root, --data)"
     raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
 
 
@@ -168,7 +169,8 @@ def _open_container(path: Path, kind: str, tables: Path | None, name: str | None
     table = place / TABLE if place.is_dir() else place
     if kind == "auto":
         by_folders = not table.is_file() or (tables is None and is_labelled_tree(path))
-        kind = "folder" if by_folders else "dicom" if is_dicom_table(table, path) else "table"
+        of_dicom = is_dicomdir(path) or (not by_folders and is_dicom_table(table, path))
+        kind = "folder" if by_folders else "dicom" if of_dicom else "table"
     if kind == "table":
         return open_table(table, images=path, name=name)
     if kind == "dicom":

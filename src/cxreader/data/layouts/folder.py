@@ -110,9 +110,9 @@ def _label(inside: str, name: str) -> int | None:
 
 
 def _repeated(labels: dict[str, int]) -> tuple[set[str], set[str]]:
-    """Of files with the same bytes, those to leave out: all but the first, or all where their labels differ."""
+    """Of files with the same bytes, those to leave out: all but the one nearest to the root, or all where their labels differ."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for copy, first in copies(labels).items():
+    for copy, first in copies(sorted(labels, key=lambda name: name.count("/"))).items():
         groups[first].append(copy)
     repeated, contradicted = set[str](), set[str]()
     for first, others in groups.items():

@@ -39,15 +39,19 @@ def read_headers(
 
 
 def facts(header: DicomHeader | None) -> dict[str, Any]:
-    """The fields of an `ImageRecord` that a header tells; none without one."""
+    """The fields of an `ImageRecord` that a header tells; none without one.
+
+    A view that no place tells is LATERAL where Patient Orientation is that of a lateral view.
+    """
     if header is None:
         return {}
+    view = None if header.view == OTHER else header.view
     return {
         "patient": header.patient,
         "age": header.age,
         "age_plausible": header.age is None or 0 <= header.age <= MAX_AGE,
         "sex": header.sex,
-        "view": None if header.view == OTHER else header.view,
+        "view": "LATERAL" if view is None and header.lateral else view,
         "width": header.columns,
         "height": header.rows,
         "spacing": header.spacing,

@@ -52,8 +52,8 @@ def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> 
     A member of an archive is `archive.zip!/inner/name`. A name need not agree in case, nor in how its letters are composed
     (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute paths of another machine the same number of leading parts is
     taken away from all, so that most files are found.
-    Where no file is found at all, bare names are looked for in the folders below. `at(n)` is the place of the n-th cell.
-    Raises TableError for a name without a suffix that two pictures have.
+    Where no file is found at all, bare names are looked for in the folders and archives below. `at(n)` is the place of the
+    n-th cell. Raises TableError for a name without a suffix that two pictures have.
     """
     listings = _Listings(folder)
     names = [cell if "\\" not in cell or os.path.lexists(folder / cell) else portable(cell) for cell in cells]
@@ -63,7 +63,7 @@ def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> 
         listings.search_below()
         paths = [listings.find(name, lambda n=n: at(n)) for n, name in enumerate(names)]  # type: ignore[misc]
         if any(paths):
-            notes = (*notes, "the files were found by name in the folders below the table")
+            notes = (*notes, "the files were found by name in the folders, or archives, below the table")
     return NamedFiles(names, paths, notes)
 
 
@@ -151,12 +151,12 @@ class _Listings:
         return places[0] if len(places) == 1 else None
 
     def search_below(self) -> None:
-        """From now on look everywhere below the folder for names that are not where they should be."""
-        if self.root.endswith(_INSIDE):
-            archive = self.root.removesuffix(_INSIDE)
-            paths = [f"{archive}{SEPARATOR}{name}" for name in _members(archive)]
-        else:
-            paths = [str(path) for path in below(Path(self.root)).files]
+        """From now on look everywhere below the folder, and in archives there, for names that are not where they should be."""
+        there = self.root.removesuffix(_INSIDE)
+        paths = [there] if there != self.root else [str(path) for path in below(Path(there)).files]
+        for archive in [path for path in paths if path.lower().endswith(".zip") or path == there]:
+            if is_archive(archive):
+                paths += [f"{archive}{SEPARATOR}{name}" for name in _members(archive)]
         for path in paths:
             self._where.setdefault(os.path.basename(path), []).append(path)  # noqa: PTH119
         self._below = _listed(self._where)
