@@ -70,6 +70,8 @@ class ImageRecord:
     `image` is unique in its source. `path` is the file, or None for a row without one. `age` in years, kept as written;
     `age_plausible` is False outside 0-120. `width` and `height` are the original's in pixels, `spacing` its pixel size
     in mm (x, y). `boxes` are in pixels of the file at `path` (a source whose boxes stand in another frame converts them).
+    `findings` hold `findings.OTHER` for what the fourteen have no name for; one that is not among them is not said to be
+    absent. `published_part` is where the publisher put the image.
     """
 
     image: str
@@ -88,6 +90,7 @@ class ImageRecord:
     spacing: tuple[float, float] | None = None
     boxes: tuple[Box, ...] = ()
     subtype: str | None = None
+    published_part: Literal["train", "validation", "test"] | None = None
 
     @property
     def group(self) -> str:

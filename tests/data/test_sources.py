@@ -141,7 +141,7 @@ def test_phantoms_are_a_source_of_their_own(release: Callable[..., Path]) -> Non
 
 def test_nothing_there_and_no_source(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(tmp_path / "empty" / "a.png")
-    with pytest.raises(DataError, match="no labelled images here; expected Data_Entry"):
+    with pytest.raises(DataError, match="no labelled images here: no table, no folder; expected Data_Entry"):
         open_source(tmp_path / "empty")
     with pytest.raises(UsageError, match="did you mean 'table'"):
         open_source(tmp_path / "empty", kind="tables")  # type: ignore[arg-type]

@@ -144,6 +144,14 @@ def test_a_data_set_in_one_archive(mixed: Path, tmp_path: Path) -> None:
     assert again == index
 
 
+def test_an_archive_of_other_folders_is_no_set_of_one_class(mixed: Path, tmp_path: Path) -> None:
+    (mixed / "Abnormal").rename(mixed / "PNEUMONIA")
+    archive = zipped(mixed, tmp_path / "chest_xray.zip")
+    for kind in ("auto", "nih"):
+        with pytest.raises(DataError, match=r"is an archive, of which only folders normal and abnormal.*; unpack it"):
+            open_source(archive, kind=kind)
+
+
 def test_archives_in_a_tree(mixed: Path, tmp_path: Path) -> None:
     root = tmp_path / "tree"
     for label in ("normal", "Abnormal"):
