@@ -166,11 +166,12 @@ def test_where_relative_paths_are_looked_for(tmp_path: Path, monkeypatch: pytest
     assert locate(tmp_path / "images") == tmp_path / "images"
 
 
-def test_an_index_comes_back_exactly_and_is_a_source(tmp_path: Path) -> None:
+def test_an_index_comes_back_exactly_and_is_a_source(tmp_path: Path, draw: Draw) -> None:
+    picture = str(draw(tmp_path / "a.png"))
     boxes = (Box("Mass", 1.5, 2.25, 3, 4), Box("Mass", 0.1, 0.2, 0.3, 0.4))
     records = (
         ImageRecord(
-            "a", 1, "/a.png", "1", "nih", ("Mass", "Hernia"), 3, 411.0, False, "F", "AP", 9, 8, (0.1, 0.2), boxes
+            "a", 1, picture, "1", "nih", ("Mass", "Hernia"), 3, 411.0, False, "F", "AP", 9, 8, (0.1, 0.2), boxes
         ),
         ImageRecord("b", 0),
     )

@@ -177,8 +177,8 @@ def show_index(found: Index) -> None:
     rows += [(f"view {view}", f"{count:,}") for view, count in counts["views"].items()]
     rows += [(f"sex {sex}", f"{count:,}") for sex, count in counts["sexes"].items()]
     rows += [("boxes", f"{counts['boxes']:,}"), ("impossible ages", f"{counts['implausible_ages']:,}")]
-    rows += [("rows without a file", f"{found.rows_without_file:,}")]
-    rows += [("files without a row", f"{found.files_without_row:,}")]
+    rows += [("rows without a file", _counted(found.rows_without_file))]
+    rows += [("files without a row", _counted(found.files_without_row))]
     rows += [(f"published {part}", f"{count:,}") for part, count in counts["published_parts"].items()]
     table(f"{found.name or Path(found.root).stem} ({found.kind}): {found.root}", ("", "count"), rows)
     if counts["findings"]:
@@ -188,6 +188,10 @@ def show_index(found: Index) -> None:
         console().print(say_set, markup=False)
     for note in found.notes:
         console().print(f"note: {note}", markup=False)
+
+
+def _counted(number: int | None) -> str:
+    return "not counted" if number is None else f"{number:,}"
 
 
 def show_cache(built: PixelCache, most: int = 20) -> None:

@@ -38,8 +38,8 @@ class Index:
     `tables` where its tables lay when elsewhere: with `uncertain`, what uncertain labels became where somebody chose it, these
     reopen it. Of kind several, `sources` are those read together, as a
     configuration names them (root, kind, tables, name), and `root` is for people.
-    `rows_without_file` and `files_without_row` are
-    counts; `notes` are for people.
+    `rows_without_file`: rows of the table whose file is not there. `files_without_row`: images there that no row names, or
+    no folder labels. Both are None where nobody counted. `notes` are for people.
     Patients are named as `identity.patient_name` says, with a note where that changed a name.
     Raises TableError when an image name stands twice, and for patients of one source whose names differ by leading zeros alone.
     """
@@ -48,8 +48,8 @@ class Index:
     name: str
     kind: Kind | Literal["several"]
     root: str
-    rows_without_file: int = 0
-    files_without_row: int = 0
+    rows_without_file: int | None = None
+    files_without_row: int | None = None
     notes: tuple[str, ...] = ()
     tables: str | None = None
     uncertain: Uncertain | None = None

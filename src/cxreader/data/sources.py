@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -19,7 +19,9 @@ from cxreader.data.layouts.nih import find_entries, open_nih
 from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise
 from cxreader.data.layouts.seen import Seen, look
 from cxreader.data.layouts.table import open_table
+from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.imaging.containers import is_archive, is_dicomdir
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
 IMAGES_DEFAULT = "../shared/data"
@@ -40,9 +42,10 @@ def open_source(
 
     A public set of `layouts.registry` (phantoms lie as NIH ChestX-ray14 does), a CSV or Parquet table (or a folder with one
     `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`, a tree of DICOM files whose
-    `labels.csv` names them by UID or file. `tables`: the folder of the set's tables, or of `labels.csv`, when they lie
-    elsewhere (looked for from the source's folder too). `name` is kept as the data set's name. `uncertain`: what an uncertain
-    label of a public set becomes, where its own policy (None) is not wanted.
+    `labels.csv` names them by UID or file; a zip archive or a DICOMDIR with such folders or such a table. `tables`: the folder
+    of the set's tables, or of `labels.csv`, when they lie elsewhere (looked for from the source's folder too); of a saved
+    index the folder where its images lie now. `name` is kept as the data set's name. `uncertain`: what an uncertain label of a
+    public set becomes, where its own policy (None) is not wanted.
     Raises UsageError for an unknown kind or policy, and for a policy beside a source that knows no uncertain labels; DataError
     when nothing is there or it is none of these, TableError as the sources do.
     """
@@ -51,8 +54,10 @@ def open_source(
         _require_known("policy", uncertain, get_args(Uncertain))
     root = locate(path)
     table_folder = None if tables is None else locate(tables, beside=root)
+    if root.is_file() and (is_archive(root) or is_dicomdir(root)):
+        return _require_own_policy(_open_container(root, kind, table_folder, name), uncertain)
     if root.is_file() and kind in ("auto", "table", "dicom"):
-        return _require_own_policy(_open_file(root, kind, name), uncertain)
+        return _require_own_policy(_open_file(root, kind, table_folder, name), uncertain)
     if not root.is_dir():
         raise DataError("is a file, not a folder", where=root, mend="give the folder")
     if kind == "auto":
@@ -116,11 +121,17 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         name=name or "+".join(index.name for index in opened),
         kind="several",
         root=", ".join(index.root for index in opened),
-        rows_without_file=sum(index.rows_without_file for index in opened),
-        files_without_row=sum(index.files_without_row for index in opened),
+        rows_without_file=_sum(index.rows_without_file for index in opened),
+        files_without_row=_sum(index.files_without_row for index in opened),
         notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
         sources=tuple(source.model_dump() for source in named),
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum, None when one of them was not counted."""
+    numbers = list(counts)
+    return None if None in numbers else sum(number or 0 for number in numbers)
 
 
 def _reopenable(source: SourceSection, place: str) -> SourceSection:
@@ -197,17 +208,37 @@ def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
             return Path(os.path.abspath(place))  # noqa: PTH100 (a link stays the name it was given)
     looked = ", ".join(os.path.abspath(place) for place in places)  # noqa: PTH100
     mend = "check the path" if wanted.is_absolute() else f"check the path, or set {IMAGES_VARIABLE}"
+    mend += "; where it was moved, give the new place (data.root, --data)"
     raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
 
 
-def _open_file(path: Path, kind: str, name: str | None) -> Index:
+def _open_file(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
     """The index of a file: one that was saved, a table of files, or one of UIDs beside its DICOM files."""
     if is_index(path):
-        return Index.load(path)
+        return with_files(Index.load(path), path, now=tables)
     table = _as_table(path)
     if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
         return open_dicom_folder(table.parent, labels=table, name=name)
     return open_table(table, name=name)
+
+
+def _open_container(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
+    """The index of a zip archive or a DICOMDIR: labelled by a table that is given or lies beside it, or by the folders in it."""
+    place = path.parent if tables is None else tables
+    table = place / TABLE if place.is_dir() else place
+    if kind == "auto":
+        by_folders = not table.is_file() or (tables is None and is_labelled_tree(path))
+        of_dicom = is_dicomdir(path) or (not by_folders and is_dicom_table(table, path))
+        kind = "folder" if by_folders else "dicom" if of_dicom else "table"
+    if kind == "table":
+        return open_table(table, images=path, name=name)
+    if kind == "dicom":
+        return open_dicom_folder(path, labels=table, name=name)
+    index = open_folder(path, name=name) if kind == "folder" else None
+    if index is None or (index.files_without_row and len(set(index.labels.tolist())) == 1):
+        what = "is an archive, of which only folders normal and abnormal, or a table of labels, are understood"
+        raise DataError(what, where=path, mend="unpack it: public sets are known by their folders")
+    return index
 
 
 def _as_table(path: Path) -> Path:

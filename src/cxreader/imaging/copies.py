@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from cxreader.errors import ImageError
 from cxreader.imaging import containers
-from cxreader.imaging.files import first_bytes
-from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import load
-
-
-def identity(name: str) -> tuple[int, int]:
-    """Size in bytes of a file and its time of change in ns; of a member of an archive its size and CRC-32. Raises OSError.
-
-    By it a file that was read before is known to be the same.
-    """
-    try:
-        found = os.stat(name)  # noqa: PTH116 (one for each of 112,120 images)
-    except OSError:
-        if containers.SEPARATOR not in name:
-            raise
-        try:
-            return containers.member_identity(name)
-        except ImageError as error:
-            raise FileNotFoundError(str(error)) from None
-    return found.st_size, found.st_mtime_ns
 
 
 def copies(names: Iterable[str]) -> dict[str, str]:
@@ -38,8 +18,8 @@ def copies(names: Iterable[str]) -> dict[str, str]:
     read is no copy.
     """
     found: dict[str, str] = {}
-    alike = _groups([list(names)], lambda name: identity(name)[0])
-    alike = _groups(alike, _head)
+    alike = _groups([list(names)], lambda name: containers.identity(name)[0])
+    alike = _groups(alike, containers.head)
     for group in _groups(alike, lambda name: hashlib.sha256(load(name)).digest()):
         found.update(dict.fromkeys(group[1:], group[0]))
     return found
@@ -57,9 +37,3 @@ def _groups(groups: Iterable[list[str]], key: Callable[[str], object]) -> list[l
                 continue
         found += [part for part in parts.values() if len(part) > 1]
     return found
-
-
-def _head(name: str) -> bytes:
-    if containers.is_member(name) and not os.path.lexists(name):
-        return containers.member_head(name)
-    return first_bytes(name, HEAD)

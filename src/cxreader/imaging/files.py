@@ -68,8 +68,11 @@ class Below:
     hidden: int
 
 
-def below(folder: Path) -> Below:
-    """All below `folder`. Linked folders are walked too, each folder once, by its own name rather than by a link's."""
+def below(folder: Path, *, deep: bool = True) -> Below:
+    """All below `folder`, or in it alone where not `deep`.
+
+    Linked folders are walked too, each folder once, by its own name rather than by a link's.
+    """
     files: list[Path] = []
     closed: list[Path] = []
     seen: set[str] = set()
@@ -84,8 +87,10 @@ def below(folder: Path) -> Below:
             seen.add(real)
             hidden += sum(map(is_hidden, names)) + sum(_count(here / name) for name in folders if is_hidden(name))
             folders[:] = [name for name in folders if not is_hidden(name)]
-            tops += [here / name for name in sorted(folders) if (here / name).is_symlink()]
             files += [here / name for name in names if not is_hidden(name)]
+            if not deep:
+                break
+            tops += [here / name for name in sorted(folders) if (here / name).is_symlink()]
     return Below(sorted(files), sorted(closed), hidden)
 
 

@@ -13,8 +13,7 @@ from typing import Literal
 from cxreader.errors import ImageError
 from cxreader.imaging import containers
 from cxreader.imaging.dicom.objects import other_object
-from cxreader.imaging.files import below, first_bytes
-from cxreader.imaging.limits import HEAD
+from cxreader.imaging.files import below
 from cxreader.imaging.read import sniff
 from cxreader.imaging.zip_directory import ZIP
 
@@ -111,7 +110,10 @@ class Met:
 
 @dataclass(slots=True)
 class PassedOver:
-    """What a walk left: `objects` by kind, `others` by suffix, `hidden` files, and `closed` folders and archives."""
+    """What a walk left: `objects` by kind, `others` by suffix, `hidden` files, and `closed` folders and archives.
+
+    Where the latter are taken for their reason, as in reading, they are not counted.
+    """
 
     objects: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
@@ -142,6 +144,8 @@ class PassedOver:
         if self.others:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.others.most_common())
             found.append(f"{_counted(self.others, 'file')} of kinds that are not read: {kinds}")
+        if self.closed:
+            found.append(f"{self.closed:,} folders or archives cannot be opened: left out")
         if self.hidden:
             found.append(f"{self.hidden:,} hidden {'file' if self.hidden == 1 else 'files'} (._*, __MACOSX) left out")
         return tuple(found)
@@ -158,17 +162,17 @@ class Walk:
 def walk(
     root: str | os.PathLike[str],
     *,
+    deep: bool = True,
     known: Callable[[str], bool] = lambda _: False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Walk:
     """The images below a folder, in a zip archive, or of a DICOMDIR; a file that is none of these is looked at itself.
 
     Folders are walked as `files.below` says, in the order of names; an archive stands for its members, wherever it is met.
-    Files that are `known` are not looked at, nor in the result. `progress(done, total)` counts files.
+    Files that are `known` are not looked at, nor in the result.
     """
     images: list[Met] = []
     left = PassedOver()
-    for met in met_in(root, left, known=known, progress=progress):
+    for met in met_in(root, left, deep=deep, known=known):
         if met.what == "image":
             images.append(met)
         else:
@@ -180,15 +184,15 @@ def met_in(
     root: str | os.PathLike[str],
     left: PassedOver,
     *,
+    deep: bool = True,
     known: Callable[[str], bool] = lambda _: False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Met]:
     """Everything that `walk` meets, in its order; hidden files are counted in `left`."""
     label = os.fspath(root)
     if not os.path.isdir(label):  # noqa: PTH112 (a name that is too long is none)
         yield from _named_in(label, left) if containers.is_dicomdir(label) else _look(label, left)
         return
-    found = below(Path(label))
+    found = below(Path(label), deep=deep)
     left.hidden += found.hidden
     closed = frozenset(map(str, found.closed))
     names = [name for name in map(str, sorted(found.files + found.closed)) if not known(name)]
@@ -198,9 +202,7 @@ def met_in(
 
     chunks = [names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)]
     with ThreadPoolExecutor(_READERS, "walk") as pool:
-        for n, some in enumerate(pool.map(looked, chunks), 1):
-            if progress is not None:
-                progress(min(n * _AT_ONCE, len(names)), len(names))
+        for some in pool.map(looked, chunks):
             yield from some
 
 
@@ -208,7 +210,7 @@ def _look(name: str, left: PassedOver) -> list[Met]:
     """A file, or what is in it where it is an archive."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (112,120 of them)
     try:
-        head = first_bytes(name, HEAD)
+        head = containers.head(name)
     except ImageError:  # reading it says why; but not of a pipe, or a link to nothing
         taken = suffix in SUFFIXES or os.path.isfile(name)  # noqa: PTH113
         return [Met(name, "image" if taken else "other", None if taken else _told(suffix))]

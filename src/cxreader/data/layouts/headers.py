@@ -5,12 +5,14 @@ Texts are never labels nor features: some files carry their diagnosis in Study D
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from cxreader.data.layouts.table import MAX_AGE
-from cxreader.errors import ImageError
+from cxreader.errors import DataError, ImageError
+from cxreader.identity import MEND
 from cxreader.imaging.header import OTHER, DicomHeader
 from cxreader.imaging.read import read_header
 
@@ -37,19 +39,35 @@ def read_headers(
 
 
 def facts(header: DicomHeader | None) -> dict[str, Any]:
-    """The fields of an `ImageRecord` that a header tells; none without one."""
+    """The fields of an `ImageRecord` that a header tells; none without one.
+
+    A view that no place tells is LATERAL where Patient Orientation is that of a lateral view.
+    """
     if header is None:
         return {}
+    view = None if header.view == OTHER else header.view
     return {
         "patient": header.patient,
         "age": header.age,
         "age_plausible": header.age is None or 0 <= header.age <= MAX_AGE,
         "sex": header.sex,
-        "view": None if header.view == OTHER else header.view,
+        "view": "LATERAL" if view is None and header.lateral else view,
         "width": header.columns,
         "height": header.rows,
         "spacing": header.spacing,
     }
+
+
+def refuse_zero_twins(headers: Iterable[DicomHeader | None], root: Path) -> None:
+    """Raise DataError for patients whose Patient IDs differ by leading zeros alone."""
+    written: dict[str | None, set[str | None]] = {}
+    for header in headers:
+        if header is not None:
+            written.setdefault(header.patient_without_zeros, set()).add(header.patient)
+    twins = sum(len(names) - 1 for names in written.values())
+    if twins:
+        what = f"{twins:,} Patient IDs differ from another by leading zeros alone"
+        raise DataError(what, where=root, mend=f"{MEND}, or give the column patient in the table")
 
 
 def _header(name: str) -> DicomHeader | None:

@@ -5,41 +5,40 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxreader.errors import ImageError, TableError
-from cxreader.imaging.files import first_bytes
-from cxreader.imaging.limits import HEAD
-from cxreader.imaging.read import sniff
+from cxreader.imaging.containers import SEPARATOR, is_archive, is_there, member_names
+from cxreader.imaging.files import below, is_hidden
+from cxreader.imaging.walk import PassedOver, walk
 
 _PICTURES = frozenset(("png", "jpg", "jpeg", "dcm", "dicom", "tif", "tiff", "bmp", "webp", "gif"))
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:)?/")
+_INSIDE = SEPARATOR.removesuffix("/")
 _TRIED = 200
 """Rows by which it is seen how much of paths from another machine must go."""
 
 
 @dataclass(slots=True)
 class NamedFiles:
-    """What was found, in the order of the names: `names` as an index has them, `paths` (None for a missing file).
-
-    `without_row` counts the pictures that lie beside those that were found, and no row names.
-    """
+    """What was found, in the order of the names: `names` as an index has them, `paths` (None for a missing file)."""
 
     names: list[str]
     paths: list[str | None]
-    without_row: int = 0
     notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Listing:
-    """The files of one folder by the names they may be asked for."""
+    """The files and folders of one folder by the names they may be asked for."""
 
     exact: frozenset[str]
     loose: dict[str, list[str]] = field(default_factory=dict)
     stems: dict[str, list[str]] = field(default_factory=dict)
+    folders: dict[str, list[str]] = field(default_factory=dict)
 
 
 def portable(text: str) -> str:
@@ -48,12 +47,13 @@ def portable(text: str) -> str:
 
 
 def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> NamedFiles:
-    r"""The file of every cell, relative to `folder` unless it is an absolute path that exists.
+    r"""The file of every cell, relative to `folder` (or an archive) unless it is an absolute path that exists.
 
-    A name need not agree in case, nor in how its letters are composed (NFC, NFD), and may lack its suffix; `\` is `/`. Of
-    absolute paths of another machine the same number of leading parts is taken away from all, so that most files are found.
-    Where no file is found at all, bare names are looked for in the folders below. `at(n)` is the place of the n-th cell.
-    Raises TableError for a name without a suffix that two pictures have.
+    A member of an archive is `archive.zip!/inner/name`. A name need not agree in case, nor in how its letters are composed
+    (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute paths of another machine the same number of leading parts is
+    taken away from all, so that most files are found.
+    Where no file is found at all, bare names are looked for in the folders and archives below. `at(n)` is the place of the
+    n-th cell. Raises TableError for a name without a suffix that two pictures have.
     """
     listings = _Listings(folder)
     names = [cell if "\\" not in cell or os.path.lexists(folder / cell) else portable(cell) for cell in cells]
@@ -63,13 +63,50 @@ def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> 
         listings.search_below()
         paths = [listings.find(name, lambda n=n: at(n)) for n, name in enumerate(names)]  # type: ignore[misc]
         if any(paths):
-            notes = (*notes, "the files were found by name in the folders below the table")
-    return NamedFiles(names, paths, listings.unnamed(path for path in paths if path), notes)
+            notes = (*notes, "the files were found by name in the folders, or archives, below the table")
+    return NamedFiles(names, paths, notes)
+
+
+def unnamed(paths: Iterable[str], root: Path, *tables: Path) -> tuple[int, PassedOver]:
+    """How many images no row of the tables names, of whom the `paths` are, and what else is there that is no image.
+
+    They are looked for in the whole of an archive `root`; of a folder where the rows lead: in the whole of each folder in it
+    that holds a named image, and in `root` itself and in folders elsewhere without what lies below.
+    """
+    named = frozenset(paths)
+    files = {_inode(path) for path in (*named, *map(str, tables))} - {None}
+    count, left = 0, PassedOver()
+    for place, deep in [(str(root), True)] if is_archive(root) else _places(named, os.path.abspath(root)):  # noqa: PTH100
+        found = walk(place, deep=deep, known=lambda path: _inode(path) in files)
+        count += sum(met.name not in named for met in found.images)
+        left += found.passed_over
+    return count, left
+
+
+def _places(paths: Iterable[str], root: str) -> list[tuple[str, bool]]:
+    """The folders and archives to look through, and whether what lies below them counts too."""
+    places: dict[str, bool] = {}
+    for parent in {os.path.normpath(os.path.dirname(path)) for path in paths}:  # noqa: PTH120
+        first = os.path.relpath(parent, root).replace(os.sep, "/").split("/")[0]
+        if first in (".", ".."):
+            places.setdefault(parent, False)
+        else:
+            places[os.path.join(root, first.removesuffix(_INSIDE))] = True  # noqa: PTH118
+    return sorted(places.items())
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    """By which a file is known under any name."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (one for each of 112,120 images)
+    except OSError:
+        return None  # a member of an archive, which has one name
+    return found.st_dev, found.st_ino
 
 
 def _from_elsewhere(names: list[str], listings: _Listings) -> tuple[list[str], tuple[str, ...]]:
     """Absolute paths that are not there, without the leading parts that only another machine has."""
-    strange = [n for n, name in enumerate(names) if _ABSOLUTE.match(name) and not os.path.isfile(name)]  # noqa: PTH113
+    strange = [n for n, name in enumerate(names) if _ABSOLUTE.match(name) and not is_there(name)]
     if not strange:
         return names, ()
     tried = [names[n].split("/") for n in strange[:: max(1, len(strange) // _TRIED)]]
@@ -90,10 +127,10 @@ def _has(parts: list[str], drop: int, listings: _Listings) -> bool:
 
 
 class _Listings:
-    """Folders below one folder, each listed once."""
+    """Folders below one folder, or in one archive, each listed once."""
 
     def __init__(self, root: Path) -> None:
-        self.root = str(root)
+        self.root = f"{root}{_INSIDE}" if is_archive(root) else str(root)
         self._listings: dict[str, _Listing | None] = {}
         self._folders: dict[str, str | None] = {}
         self._below: _Listing | None = None
@@ -114,57 +151,79 @@ class _Listings:
         return places[0] if len(places) == 1 else None
 
     def search_below(self) -> None:
-        """From now on look everywhere below the folder for names that are not where they should be."""
-        for where, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-            for name in names:
-                self._where.setdefault(name, []).append(os.path.join(where, name))  # noqa: PTH118
+        """From now on look everywhere below the folder, and in archives there, for names that are not where they should be."""
+        there = self.root.removesuffix(_INSIDE)
+        paths = [there] if there != self.root else [str(path) for path in below(Path(there)).files]
+        for archive in [path for path in paths if path.lower().endswith(".zip") or path == there]:
+            if is_archive(archive):
+                paths += [f"{archive}{SEPARATOR}{name}" for name in _members(archive)]
+        for path in paths:
+            self._where.setdefault(os.path.basename(path), []).append(path)  # noqa: PTH119
         self._below = _listed(self._where)
-
-    def unnamed(self, named: Iterable[str]) -> int:
-        """How many pictures lie in the folders of the named files and are not among them."""
-        used: dict[str, set[str]] = {}
-        for path in named:
-            place, name = os.path.split(path)
-            used.setdefault(place, set()).add(name)
-        left = 0
-        for place, names in used.items():
-            listing = self._listing(place)
-            left += sum(_is_picture(place, name) for name in (listing.exact - names if listing else ()))
-        return left
 
     def _folder(self, head: str) -> str | None:
         """The folder that a path's beginning, with its last "/", means, or None."""
         if head not in self._folders:
-            direct = os.path.join(self.root, head)  # noqa: PTH118
-            self._folders[head] = direct if os.path.isdir(direct) else self._loosely(head)  # noqa: PTH112
+            direct = os.path.join(self.root, head).rstrip("/") or "/"  # noqa: PTH118
+            self._folders[head] = self._loosely(head) if self._listing(direct) is None else direct
         return self._folders[head]
 
     def _loosely(self, head: str) -> str | None:
         parent, _, last = head.rstrip("/").rpartition("/")
         place = None if not last or last == ".." else self._folder(f"{parent}/" if parent else "")
-        if place is None:
+        listing = None if place is None else self._listing(place)
+        if place is None or listing is None:
             return None
-        try:
-            with os.scandir(place) as entries:
-                fitting = [entry.path for entry in entries if _loose(entry.name) == _loose(last) and entry.is_dir()]
-        except (OSError, ValueError):
-            return None
-        return fitting[0] if len(fitting) == 1 else None
+        fitting = listing.folders.get(_loose(last), [])
+        if last.endswith(_INSIDE):
+            fitting = [*fitting, *(f"{name}!" for name in listing.loose.get(_loose(last.removesuffix(_INSIDE)), []))]
+        return os.path.join(place, fitting[0]) if len(fitting) == 1 else None  # noqa: PTH118
 
     def _listing(self, place: str) -> _Listing | None:
-        place = place.rstrip("/") or "/"
         if place not in self._listings:
-            try:
-                with os.scandir(place) as entries:
-                    self._listings[place] = _listed(entry.name for entry in entries if entry.is_file())
-            except (OSError, ValueError):  # a NUL in the name
-                self._listings[place] = None
+            self._listings |= _scanned(place)
         return self._listings[place]
 
 
-def _listed(names: Iterable[str]) -> _Listing:
+def _scanned(place: str) -> dict[str, _Listing | None]:
+    """What lies in a folder; where it is one of an archive, in each folder there. None for a place that is no folder."""
+    at = place.find(_INSIDE)
+    while at >= 0:
+        if (at + 1 == len(place) or place[at + 1] == "/") and is_archive(place[:at]):
+            return {place: None, **_in_archive(place[:at])}
+        at = place.find(_INSIDE, at + 1)
+    try:
+        with os.scandir(place) as entries:
+            there = [(entry.name, entry.is_file(), entry.is_dir()) for entry in entries]
+    except (OSError, ValueError):  # a NUL in the name
+        return {place: None}
+    listing = _listed((name for name, is_file, _ in there if is_file), (name for name, _, is_dir in there if is_dir))
+    return {place: listing}
+
+
+def _in_archive(archive: str) -> dict[str, _Listing]:
+    files, folders = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for name in _members(archive):
+        place, _, last = f"{archive}{SEPARATOR}{name}".rpartition("/")
+        files[place].add(last)
+        while place != f"{archive}{_INSIDE}" and place not in folders:
+            parent, _, last = place.rpartition("/")
+            folders[parent].add(last)
+            place = parent
+    return {place: _listed(files[place], folders[place]) for place in {*files, *folders}}
+
+
+def _members(archive: str) -> list[str]:
+    try:
+        return [name for name in member_names(archive) if not any(map(is_hidden, name.split("/")))]
+    except ImageError:
+        return []
+
+
+def _listed(names: Iterable[str], folders: Iterable[str] = ()) -> _Listing:
     made = _Listing(frozenset(names))
+    for name in sorted(folders):
+        made.folders.setdefault(_loose(name), []).append(name)
     for name in sorted(made.exact):
         made.loose.setdefault(_loose(name), []).append(name)
         stem, dot, suffix = name.rpartition(".")
@@ -188,14 +247,3 @@ def _pick(listing: _Listing, name: str, at: Callable[[], str]) -> str | None:
 
 def _loose(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _is_picture(place: str, name: str) -> bool:
-    if name.startswith("."):
-        return False
-    if "." in name.strip("."):
-        return name.rpartition(".")[2].lower() in _PICTURES
-    try:
-        return sniff(first_bytes(Path(place, name), HEAD)) is not None
-    except (ImageError, OSError):
-        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
-from cxreader.data.layouts.named_files import NamedFiles, find_named
+from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
 from cxreader.records import LABELS, NORMAL, ImageRecord, label_and_findings
@@ -49,13 +49,13 @@ _FRONTAL = frozenset(("PA", "AP", "FRONTAL", "DECUBITUS", "LLD", "RLD"))
 """Words beside which a word such as lateral does not make a view lateral: `AP/LAT` is both, a lateral decubitus is frontal."""
 
 
-def open_table(path: Path, *, name: str | None = None) -> Index:
+def open_table(path: Path, *, images: Path | None = None, name: str | None = None) -> Index:
     """The index of a table.
 
-    Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder, found as
-    `find_named` does) and `label` (`records.label_and_findings`); optional `patient, age, sex, view, source, findings`
-    (`findings.read_findings`) and `subtype`; others are named once in a note. There `nan`, `unknown` and their like
-    (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as `findings.OTHER`.
+    Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder or to `images`, a
+    folder or archive; found as `find_named` does) and `label` (`records.label_and_findings`); optional `patient, age, sex,
+    view, source, findings` (`findings.read_findings`) and `subtype`; others are named once in a note. There `nan`, `unknown`
+    and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as `findings.OTHER`.
     Counted, told in a note and left out: rows without a file, lateral views, ages that are none.
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,
     and known findings beside the label normal; where no file is found at all, and DataError where every image was left out.
@@ -66,7 +66,9 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
     for row, cells in rows:
         if not cells["image"]:
             raise TableError("the image is empty", where=table.at(row), mend="name the file")
-    files = find_named(path.parent, [cells["image"] for _, cells in rows], lambda n: table.at(rows[n][0], "image"))
+    files = find_named(
+        images or path.parent, [cells["image"] for _, cells in rows], lambda n: table.at(rows[n][0], "image")
+    )
     told: Counter[str] = Counter()
     found = [
         (row, _record(cells, table.at(row), files.names[n], files.paths[n], name or "", told))
@@ -79,14 +81,17 @@ def open_table(path: Path, *, name: str | None = None) -> Index:
     if not kept:
         what = f"no image is left: {len(found) - len(missing):,} are lateral views, {len(missing):,} have no file"
         raise DataError(what, where=path, mend="give frontal views")
-    notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *patient_notes(kept))
+    without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
+    told["pictures beside those of the table have no row in it"] = without_row
+    notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))
     return Index(
         kept,
         name=name or "",
         kind="table",
-        root=str(path),
+        root=str(images or path),
         rows_without_file=len(missing),
-        files_without_row=files.without_row,
+        files_without_row=without_row,
+        tables=None if images is None else str(path),
         notes=(*table.notes, *notes, *table.unused(_USED)),
     )
 
@@ -158,7 +163,6 @@ def _notes(files: NamedFiles, missing: Sequence[str], told: Mapping[str, int], l
     first = f": {missing[0]!r}{' first' if len(missing) > 1 else ''}" if missing else ""
     counted = {
         f"rows have no file here{first}": len(missing),
-        "pictures beside those of the table have no row in it": files.without_row,
         "lateral views are left out": lateral,
         **told,
     }
