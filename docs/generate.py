@@ -1,7 +1,7 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
-reference/cli.md from the Typer app and the error tree, reference/configuration.md from the pydantic models, and the
-table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
+reference/cli.md from the Typer app and the error tree, reference/configuration.md from the pydantic models, the public sets in
+reference/data-sources.md from the table of layouts, and the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ import typer
 from cxreader import errors
 from cxreader.cli import INTERRUPTED, app
 from cxreader.config import Config
+from cxreader.data.layouts.layout import Layout
+from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
 from cxreader.data.phantoms.lesions import LESIONS, MORE
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
 BEGIN, END = "<!-- lesions: written by docs/generate.py -->", "<!-- end -->"
+SETS = "<!-- sets: written by docs/generate.py -->"
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 SECTIONS = {
@@ -54,17 +57,19 @@ SECTIONS = {
 }
 MEANINGS = {
     "seed": "Of everything random: first weights, order, augmentation, dropout.",
-    "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: NIH or phantom folder, table, index, "
-    "`normal`/`abnormal` or DICOM tree. A relative path is looked for in the working "
+    "data.root": "Needed, but for `data.sources` and `data.phantoms`. The source: a public set's or phantoms' folder, table, "
+    "index, `normal`/`abnormal` or DICOM tree. A relative path is looked for in the working "
     "folder, then in the folder that `CXREADER_IMAGES` names.",
-    "data.kind": "What lies there; `auto` looks.",
-    "data.tables": "Folder of the NIH tables, when they lie elsewhere.",
+    "data.kind": "What lies there; `auto` looks. The public sets: [Data sources](data-sources.md).",
+    "data.tables": "Folder of the set's tables, when they lie elsewhere.",
+    "data.uncertain": "What uncertain labels of a public set become; its own policy when left out.",
     "data.name": "The data set's name; patients of a table are known under it.",
     "data.cache": "Folder of pixel caches; the run's own when left out. Several runs may share one.",
     "data.workers": "Processes that decode; all cores when left out.",
     "data.sources.root": "As `data.root`.",
     "data.sources.kind": "As `data.kind`.",
     "data.sources.tables": "As `data.tables`.",
+    "data.sources.uncertain": "As `data.uncertain`.",
     "data.sources.name": "Under which its patients are known; its folder's name when left out.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
@@ -156,10 +161,12 @@ def main() -> None:
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
     phantoms = DOCS / "explanation" / "phantoms.md"
+    sources = DOCS / "reference" / "data-sources.md"
     return {
         DOCS / "reference" / "cli.md": cli_page(),
         DOCS / "reference" / "configuration.md": configuration_page(),
         phantoms: with_lesions(phantoms.read_text("utf-8")),
+        sources: with_sets(sources.read_text("utf-8")),
     }
 
 
@@ -227,6 +234,34 @@ def with_lesions(page: str) -> str:
     ]  # fmt: skip
     table = "\n".join(_table(("finding", "drawn with weight", "size", "contrast", "a second one"), rows))
     return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+
+
+def with_sets(page: str) -> str:
+    """The page with the public sets as the table of layouts has them."""
+    before, _, rest = page.partition(SETS)
+    after = rest.partition(END)[2]
+    own = _table(("kind", "what lies there"), ((f"`{kind}`", holds) for kind, holds in OWN_WAYS.items()))
+    overview = _table(
+        ("kind", "set", "labels by"),
+        ((f"[`{one.name}`](#{one.name})", one.title, one.labels) for one in LAYOUTS.values()),
+    )
+    sets = "\n".join(line for one in LAYOUTS.values() for line in _set(one))
+    return "\n".join((f"{before}{SETS}", "", *overview, "Images of your own:", "", *own, sets, END)) + after
+
+
+def _set(one: Layout) -> list[str]:
+    """One set: what is known of it, and what its findings became."""
+    became: dict[str, list[str]] = {}
+    for word, name in one.findings.items():
+        became.setdefault(name or "no finding", []).append(f"`{word}`")
+    about = [
+        ("set", one.title),
+        *(("what lies there", one.holds), ("labels by", one.labels), ("normal and abnormal", one.policy)),
+        *(("patients", one.patients), ("terms", one.licence), ("get it", one.url)),
+        ("written after", "; ".join(one.pages)),
+    ]
+    found = [(name, ", ".join(words)) for name, words in became.items()]
+    return [f"### {one.name}", "", *_table(("", ""), about), *_table(("became", "of the set's"), found)]
 
 
 def _range(ends: tuple[float, float], unit: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,7 +32,29 @@ class PhantomSection(Section):
     size: int = Field(256, ge=64, le=4096)
 
 
-SourceKind = Literal["auto", "nih", "table", "folder", "dicom"]
+Kind = Literal[
+    "nih",
+    "kermany",
+    "chexpert",
+    "rsna",
+    "vindr",
+    "padchest",
+    "mimic",
+    "shenzhen",
+    "montgomery",
+    "tbx11k",
+    "siim",
+    "openi",
+    "covid",
+    "jsrt",
+    "table",
+    "folder",
+    "dicom",
+]
+"""How labelled images lie: a public set by its name in `data.layouts.registry`, or one of people's own ways."""
+SourceKind = Literal["auto", Kind]
+Uncertain = Literal["abnormal", "normal", "drop"]
+"""What an uncertain label becomes."""
 
 
 class SourceSection(Section):
@@ -41,6 +64,7 @@ class SourceSection(Section):
     kind: SourceKind = "auto"
     tables: str | None = None
     name: str | None = None
+    uncertain: Uncertain | None = None
 
 
 class DataSection(Section):
@@ -56,6 +80,7 @@ class DataSection(Section):
     kind: SourceKind = "auto"
     tables: str | None = None
     name: str | None = None
+    uncertain: Uncertain | None = None  # what an uncertain label becomes; the set's own policy when left out
     cache: str | None = None  # where pixel caches are kept; the run folder when left out
     workers: int | None = Field(None, ge=1)  # processes that decode; all cores when left out
 
@@ -66,8 +91,9 @@ class DataSection(Section):
             raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
         if len(given) > 1:
             raise PydanticCustomError("two_sources", f"gives both {given[0]} and {given[1]}: leave one of them out")
-        if self.sources and (self.kind, self.tables) != ("auto", None):
-            raise PydanticCustomError("two_kinds", "gives kind or tables beside sources: give them inside each source")
+        if self.sources and (self.kind, self.tables, self.uncertain) != ("auto", None, None):
+            what = "gives kind, tables or uncertain beside sources: give them inside each source"
+            raise PydanticCustomError("two_kinds", what)
         return self
 
     @property
@@ -339,6 +365,9 @@ def _explained(error: ValidationError) -> ConfigError:
     if first["type"] == "missing":
         settable = "" if any(part.isdigit() for part in path) else f", or --set {dotted}=..."
         return ConfigError("is missing", where=dotted, mend=f"add it{settable}")
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        right = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return ConfigError(f"unknown value {first['input']!r}", where=dotted, mend=nearest(first["input"], right))
     return ConfigError(f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}", where=dotted)
 
 

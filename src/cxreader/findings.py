@@ -6,12 +6,15 @@ derivatives are one table here, so that no reader keeps a private one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from cxreader.errors import TableError, nearest
 
 NO_FINDING = "No Finding"
-MISSING = frozenset({"", "-", "?", "na", "n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
+OTHER = "Other"
+"""Stands among an image's findings for those that the fourteen have no name for."""
+MISSING = frozenset({"", "-", "?", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "unk", "unknown", "not known"})
 """Texts in lower case that stand in a table's cell for a missing value."""
 
 
@@ -42,7 +45,12 @@ FINDINGS: tuple[Finding, ...] = (
     Finding("Hernia", "Hiatal hernia", "hernia", ("Hiatal Hernia",)),
 )
 
+_NONE = frozenset({"no finding", "no findings", "normal", "negative", "healthy", "clear", "0"})
+"""Words in a cell of findings that say that there is none."""
+_BETWEEN = re.compile(r"[|;,]")
 _BY_SPELLING = {spelling: f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
+
+_BY_WORDS = {" ".join(re.split(r"[\s_-]+", spelling.lower())): name for spelling, name in _BY_SPELLING.items()}
 
 
 def canonical(spelling: str, *, where: str | None = None) -> str:
@@ -76,3 +84,21 @@ def parse_findings(text: str, *, where: str | None = None) -> tuple[str, ...]:
     if parts == [""]:
         raise TableError("the findings are empty", where=where, mend=f"write {NO_FINDING!r} where there is none")
     return tuple(dict.fromkeys(canonical(part, where=where) for part in parts))
+
+
+def known_finding(text: str) -> str | None:
+    """The release's name of a finding in people's spelling: any case, blanks, hyphens or underscores; None when unknown."""
+    words = " ".join(re.split(r"[\s_-]+", text.strip().lower()))
+    return _BY_WORDS.get(words) or _BY_WORDS.get(words.removesuffix("s"))
+
+
+def read_findings(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a people's cell such as `effusion; Lung Mass`: the findings by the release's names, and the texts that name no such.
+
+    Split at "|", ";" and ",". `No Finding` and its like and what is missing (`MISSING`) are neither.
+    """
+    parts = dict.fromkeys(value_or_missing(part.strip(" \t'\"[]()")) for part in _BETWEEN.split(text))
+    told = [part for part in parts if part and part.lower().replace("_", " ") not in _NONE]
+    known = {part: known_finding(part) for part in told}
+    names = dict.fromkeys(name for name in known.values() if name is not None)
+    return tuple(names), tuple(part for part, name in known.items() if name is None)

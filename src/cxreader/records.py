@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,17 +12,39 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
+from cxreader.findings import read_findings
 
 NORMAL, ABNORMAL = 0, 1
 Label = Literal["normal", "abnormal"]
 LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
 LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
-"""What a cell of a label column may say, in lower case."""
+"""What a cell of a label column should say, in lower case."""
+_WORDS: Mapping[str, int] = {
+    **LABELS,
+    **dict.fromkeys(("false", "no", "n", "f", "negative", "neg", "healthy", "no finding", "no findings"), NORMAL),
+    **dict.fromkeys(("true", "yes", "y", "t", "positive", "pos"), ABNORMAL),
+}
+"""And what people write there."""
 Decision = Literal["normal", "abnormal", "refer"]
 Verdict = Literal["accepted", "warning", "refused"]
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
+
+
+def label_and_findings(text: str) -> tuple[int | None, tuple[str, ...]]:
+    """The label (0 normal, 1 abnormal) of a cell, and the findings it names; (None, ()) for what is no label.
+
+    Normal, abnormal, 0, 1, 0.0, 1.0, true, yes, positive and their opposites, in any case; the name of a finding, or several
+    (`findings.read_findings`), is abnormal.
+    """
+    words = " ".join(text.lower().replace("_", " ").split())
+    if re.fullmatch(r"[01][.,]0*", words):
+        words = words[0]
+    if words in _WORDS:
+        return _WORDS[words], ()
+    findings, others = read_findings(text)
+    return (ABNORMAL, findings) if findings and not others else (None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +70,8 @@ class ImageRecord:
     `image` is unique in its source. `path` is the file, or None for a row without one. `age` in years, kept as written;
     `age_plausible` is False outside 0-120. `width` and `height` are the original's in pixels, `spacing` its pixel size
     in mm (x, y). `boxes` are in pixels of the file at `path` (a source whose boxes stand in another frame converts them).
+    `findings` hold `findings.OTHER` for what the fourteen have no name for; one that is not among them is not said to be
+    absent. `published_part` is where the publisher put the image.
     """
 
     image: str
@@ -65,6 +90,7 @@ class ImageRecord:
     spacing: tuple[float, float] | None = None
     boxes: tuple[Box, ...] = ()
     subtype: str | None = None
+    published_part: Literal["train", "validation", "test"] | None = None
 
     @property
     def group(self) -> str:

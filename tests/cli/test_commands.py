@@ -148,7 +148,7 @@ def test_read_takes_folders_and_a_list_on_standard_input(
     assert run(["read", "--model", str(small_run), str(small_world), "--out", "-"]) == 0
     streams = capsys.readouterr()
     assert len(streams.out.splitlines()) == 121
-    assert "2 files that are no PNG, JPEG or DICOM were passed over" in streams.err
+    assert "2 files of kinds that are not read: .csv 1" in streams.err
 
 
 def test_explain_writes_a_picture_of_the_images_own_size(

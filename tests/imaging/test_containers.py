@@ -6,6 +6,7 @@ import io
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 from cxreader.errors import ImageError
 from cxreader.imaging import containers, zip_directory
 from cxreader.imaging.read import read, read_header, size
+from cxreader.imaging.walk import PassedOver
 from cxreader.inference.batch.paths import listed
 
 DICOM = encoded(dataset(picture(), WindowCenter=2000, WindowWidth=3000))
@@ -46,7 +48,7 @@ def archive(tmp_path: Path) -> Path:
 def test_an_archive_stands_for_its_images(archive: Path) -> None:
     files, passed_over = listed([str(archive)])
     assert files == [f"{archive}!/series/IM0001", f"{archive}!/series/two words.png", f"{archive}!/torn.dcm"]
-    assert passed_over == 1
+    assert passed_over == PassedOver(others=Counter({".txt": 1}), hidden=2)
     assert listed([str(archive.parent)]) == (files, passed_over)  # met in a folder
 
 
@@ -70,7 +72,7 @@ def test_an_archive_itself_is_no_image(archive: Path) -> None:
     with pytest.raises(ImageError, match="is a zip archive of 7 files, not an image"):
         read(archive)
     archive.write_bytes(archive.read_bytes()[:-30])
-    assert listed([str(archive)]) == ([str(archive)], 0)
+    assert listed([str(archive)]) == ([str(archive)], PassedOver())
     with pytest.raises(ImageError, match="damaged zip archive"):
         read(archive)
 
@@ -121,7 +123,7 @@ def test_a_member_that_must_not_be_read_is_one_row(kind: str, tmp_path: Path) ->
     import tracemalloc
 
     name = hostile(tmp_path / "a.zip", kind)
-    assert listed([str(tmp_path / "a.zip")])[0] == [name]
+    assert listed([str(tmp_path / "a.zip")])[0] == [name.replace("\\", "/")]
     tracemalloc.start()
     with pytest.raises(ImageError, match=HOSTILE[kind][1]) as caught:
         read(name)
@@ -146,7 +148,7 @@ def test_a_member_without_its_own_header_is_damaged(tmp_path: Path) -> None:
 def test_archives_that_hold_too_much_are_refused_whole(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zip_directory.listed.cache_clear()
     monkeypatch.setattr(zip_directory, "MAX_TOTAL", 1000)
-    assert listed([str(archive)]) == ([str(archive)], 0)
+    assert listed([str(archive)]) == ([str(archive)], PassedOver())
     with pytest.raises(ImageError, match="the archive holds 7 files of"):
         read(archive)
     monkeypatch.undo()
@@ -193,7 +195,7 @@ def test_two_members_of_one_name_are_a_row_with_its_reason(tmp_path: Path) -> No
         with pytest.warns(UserWarning, match="Duplicate name"):
             file.writestr("a.dcm", png())
     name = f"{tmp_path / 'a.zip'}!/a.dcm"
-    assert listed([str(tmp_path)]) == ([name], 0)
+    assert listed([str(tmp_path)]) == ([name], PassedOver())
     with pytest.raises(ImageError, match="several members of this name"):
         read(name)
 
@@ -208,8 +210,11 @@ def test_office_files_are_no_archives(sign: str, tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(DICOM)
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
         file.writestr("report.docx", buffer.getvalue())
-    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.dcm")], 2)
-    assert listed([str(tmp_path / "report")]) == ([str(tmp_path / "report")], 0)
+    assert listed([str(tmp_path)]) == (
+        [str(tmp_path / "a.dcm")],
+        PassedOver(others=Counter({".docx": 1, "no suffix": 1})),
+    )
+    assert listed([str(tmp_path / "report")]) == ([str(tmp_path / "report")], PassedOver())
     with pytest.raises(ImageError, match="is a document, not an image"):
         read(tmp_path / "report")
 
@@ -218,7 +223,7 @@ def test_an_archive_in_an_archive_is_a_row_with_its_reason(archive: Path, tmp_pa
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as file:
         file.write(archive, "inner.zip")
     files, passed_over = listed([str(tmp_path / "outer.zip")])
-    assert (files, passed_over) == ([f"{tmp_path / 'outer.zip'}!/inner.zip"], 0)
+    assert (files, passed_over) == ([f"{tmp_path / 'outer.zip'}!/inner.zip"], PassedOver())
     with pytest.raises(ImageError, match="is a zip archive in another; unpack it"):
         read(files[0])
 
@@ -267,7 +272,7 @@ def test_a_dicomdir_stands_for_the_files_it_names(media: Path) -> None:
     peer = FileSet(media / "DICOMDIR")
     assert sorted(files) == sorted(str(instance.path) for instance in peer)
     tidy(peer)
-    assert (len(files), passed_over) == (3, 0)
+    assert (len(files), passed_over) == (3, PassedOver())
     assert {read(name).pixels.shape for name in files} == {(HEIGHT, WIDTH)}
     assert sorted(listed([str(media)])[0]) == sorted(files)  # the folder: the DICOMDIR itself is passed over
     with pytest.raises(ImageError, match="is a DICOMDIR of 3 files, not an image"):
@@ -290,7 +295,7 @@ def test_a_dicomdir_is_known_by_its_content(media: Path, tmp_path: Path) -> None
     (media / "DICOMDIR_0001.dcm").write_bytes(DICOM)
     (media / "DICOMDIR").rename(media / "index")
     files, passed_over = listed([str(media)])
-    assert (len(files), passed_over) == (4, 1)
+    assert (len(files), passed_over) == (4, PassedOver())
     assert str(media / "DICOMDIR_0001.dcm") in files
     assert len(listed([str(media / "index")])[0]) == 3
     assert read(media / "DICOMDIR_0001.dcm").pixels.shape == (HEIGHT, WIDTH)
@@ -298,7 +303,7 @@ def test_a_dicomdir_is_known_by_its_content(media: Path, tmp_path: Path) -> None
         for path in sorted(p for p in media.rglob("*") if p.is_file()):
             file.write(path, path.relative_to(media).as_posix())
     files, passed_over = listed([str(tmp_path / "cd.zip")])
-    assert (len(files), passed_over) == (4, 1)
+    assert (len(files), passed_over) == (4, PassedOver())
     assert {read(name).pixels.shape for name in files} == {(HEIGHT, WIDTH)}
 
 
@@ -317,7 +322,7 @@ def test_a_dicomdir_that_names_files_elsewhere_is_refused(parts: list[str], tmp_
     made.DirectoryRecordSequence = [record]
     path = tmp_path / "media" / "DICOMDIR"
     path.write_bytes(encoded(made))
-    assert listed([str(path)]) == ([str(path)], 0)
+    assert listed([str(path)]) == ([str(path)], PassedOver())
     with pytest.raises(ImageError, match="names a file outside its folder"):
         read(path)
 
@@ -329,4 +334,4 @@ def test_folders_know_dicom_without_a_suffix(tmp_path: Path) -> None:
     (tmp_path / "empty.dcm").write_bytes(b"")
     files, passed_over = listed([str(tmp_path)])
     assert [Path(name).name for name in files] == ["IM0001", "bare", "empty.dcm"]
-    assert passed_over == 1
+    assert passed_over == PassedOver(others=Counter({"no suffix": 1}))

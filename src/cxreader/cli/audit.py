@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,19 +75,30 @@ def location_prior_command(
 
 
 def reopen(split: Split, data: str | None, tables: str | None) -> Index:
-    """The source or sources a split was made from, or the one that is given instead. Raises as `open_source`, ConfigError."""
+    """The source or sources a split was made from, or the one that is given instead.
+
+    Raises DataError where these lie no more, ConfigError, and as `open_source`.
+    """
     from cxreader.config import parse_config
+    from cxreader.data.layouts.registry import LAYOUTS
     from cxreader.data.sources import open_data, open_source
-    from cxreader.errors import UsageError
+    from cxreader.errors import DataError, UsageError
 
     path, name = split.source.get("path"), split.source.get("name")
-    if data is None and (several := split.source.get("sources")):
+    several = split.source.get("sources") or ()
+    for place in [source.get("root") for source in several] or [path]:
+        if data is None and isinstance(place, str) and os.path.isabs(place) and not os.path.exists(place):  # noqa: PTH110, PTH117
+            what = "nothing is there any more; the images of the split lay there"
+            raise DataError(what, where=place, mend="give their new place by --data")
+    if data is None and several:
         return open_data(parse_config({"data": {"sources": several, "name": name}}).data)
+    kind: Any = "auto"
     if data is None and path is not None and split.source.get("kind") != "several":
         data, tables = path, tables or split.source.get("tables")
+        kind = split.source.get("kind") if split.source.get("kind") in LAYOUTS else "auto"
     if data is None:
         raise UsageError("the split does not say where its images lie", mend="give --data")
-    return open_source(data, tables=tables, name=name)
+    return open_source(data, kind=kind, tables=tables, name=name, uncertain=split.source.get("uncertain"))
 
 
 def show_split(split: Split, index: Index) -> None:

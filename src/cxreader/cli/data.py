@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Images and their tables: index, phantoms, split, pixel cache.", no_args_is_help=True)
 
 Source = Annotated[
-    str, typer.Argument(help="NIH or phantom folder, CSV or Parquet table, index, normal/abnormal tree, DICOM tree.")
+    str,
+    typer.Argument(help="A public set's or phantoms' folder, a table, an index, a normal/abnormal tree, a DICOM tree."),
 ]
-SourceKind = Annotated[Literal["auto", "nih", "table", "folder", "dicom"], typer.Option(help="What lies there.")]
+SourceKind = Annotated[
+    str, typer.Option(help="What lies there: auto, table, folder, dicom, or a name of `cxreader data layouts`.")
+]
+UncertainLabels = Annotated[
+    Literal["abnormal", "normal", "drop"] | None,
+    typer.Option("--uncertain", help="What uncertain labels become; the set's own policy when not given."),
+]
 Tables = Annotated[
-    str | None, typer.Option(help="Folder of the NIH tables, or of labels.csv, when they lie elsewhere.")
+    str | None, typer.Option(help="Folder of the set's tables, or of labels.csv, when they lie elsewhere.")
 ]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 Size = Annotated[int, typer.Option(help="Side of the network's square in pixels.")]
@@ -34,12 +41,13 @@ def index(
     kind: SourceKind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
     out: Annotated[Path | None, typer.Option(help="Write the index here, as Parquet.")] = None,
 ) -> None:
     """Read a source's tables and count what is there."""
     from cxreader.data.sources import open_source
 
-    found = open_source(source, kind=kind, tables=tables, name=name)
+    found = open_source(source, kind=kind, tables=tables, name=name, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     show_index(found)
     if out is not None:
         say(f"index of {len(found):,} images written to {found.save(out)}")
@@ -84,12 +92,13 @@ def split(
     source_kind: SourceKind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
 ) -> None:
     """Split by patient into train, tune, calibrate and test, then balance each part."""
     from cxreader.data.sources import open_source
     from cxreader.data.split import Split, make_split
 
-    data = open_source(source, kind=source_kind, tables=tables, name=name)
+    data = open_source(source, kind=source_kind, tables=tables, name=name, uncertain=uncertain)  # type: ignore[arg-type]
     kept = None if keep is None else Split.load(keep)
     made = make_split(data, kind=kind, balance=balance, abnormal_share=abnormal_share, size=size, keep=kept)
     made.save(out)
@@ -109,21 +118,58 @@ def cache(
     verify: Annotated[bool, typer.Option("--verify", help="Check every row that is there already.")] = False,
     kind: SourceKind = "auto",
     tables: Tables = None,
+    uncertain: UncertainLabels = None,
 ) -> None:
     """Decode every image once, to memory-mapped pixels; go on where an earlier build stopped."""
     from cxreader.data.pixel_cache.cache import build_cache, cache_bytes
     from cxreader.data.sources import open_source
     from cxreader.imaging.preprocess import InputSpec
 
-    data, spec = open_source(source, kind=kind, tables=tables), InputSpec(size, fit)
+    data = open_source(source, kind=kind, tables=tables, uncertain=uncertain)  # type: ignore[arg-type] # checked there
+    spec = InputSpec(size, fit)
     say(f"{len(data):,} images at {size} x {size} need {cache_bytes(len(data), spec) / 2**20:,.1f} MiB in {out}")
     with progress("decoding") as bar:
         built = build_cache(data.records, spec, out, workers=workers, progress=bar, verify=verify)
     show_cache(built)
 
 
+@app.command()
+def layouts(
+    name: Annotated[
+        str | None, typer.Argument(help="One set, with what each of its findings became; all when left out.")
+    ] = None,
+) -> None:
+    """The public sets that are known by name: what lies there, terms, labels and policy."""
+    from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
+    from cxreader.errors import UsageError, nearest
+
+    if name is None:
+        rows = [
+            (one.name, one.title, one.holds, one.labels, one.policy, one.licence, one.url) for one in LAYOUTS.values()
+        ]
+        table("Public sets", ("kind", "set", "what lies there", "labels by", "policy", "terms", "get it"), rows)
+        table("Your own images", ("kind", "what lies there"), list(OWN_WAYS.items()))
+        return
+    if name not in LAYOUTS:
+        raise UsageError(f"unknown set {name!r}", mend=nearest(name, LAYOUTS))
+    one = LAYOUTS[name]
+    about = [
+        ("what lies there", one.holds),
+        ("labels by", one.labels),
+        ("policy", one.policy),
+        ("patients", one.patients),
+    ]
+    about += [("terms", one.licence), ("get it", one.url), ("written after", "; ".join(one.pages))]
+    table(f"{one.title} ({one.name})", ("", ""), about)
+    table(
+        "Findings", ("published", "became"), [(word, became or "no finding") for word, became in one.findings.items()]
+    )
+
+
 def show_index(found: Index) -> None:
-    """The index's counts as tables."""
+    """The index's counts as tables, and what is known of its set."""
+    from cxreader.data.layouts.registry import LAYOUTS
+
     counts = found.summary()
     patients = "unknown" if counts["patients"] is None else f"{counts['patients']:,}"
     rows = [("images", f"{counts['images']:,}"), ("patients", patients)]
@@ -131,13 +177,21 @@ def show_index(found: Index) -> None:
     rows += [(f"view {view}", f"{count:,}") for view, count in counts["views"].items()]
     rows += [(f"sex {sex}", f"{count:,}") for sex, count in counts["sexes"].items()]
     rows += [("boxes", f"{counts['boxes']:,}"), ("impossible ages", f"{counts['implausible_ages']:,}")]
-    rows += [("rows without a file", f"{found.rows_without_file:,}")]
-    rows += [("files without a row", f"{found.files_without_row:,}")]
+    rows += [("rows without a file", _counted(found.rows_without_file))]
+    rows += [("files without a row", _counted(found.files_without_row))]
+    rows += [(f"published {part}", f"{count:,}") for part, count in counts["published_parts"].items()]
     table(f"{found.name or Path(found.root).stem} ({found.kind}): {found.root}", ("", "count"), rows)
     if counts["findings"]:
         table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
+    if (layout := LAYOUTS.get(found.kind)) is not None and not found.name.startswith("phantom"):
+        say_set = f"{layout.title}: labels by {layout.labels}; {layout.policy}"
+        console().print(say_set, markup=False)
     for note in found.notes:
         show(f"note: {note}")
+
+
+def _counted(number: int | None) -> str:
+    return "not counted" if number is None else f"{number:,}"
 
 
 def show_cache(built: PixelCache, most: int = 20) -> None:

@@ -111,13 +111,8 @@ def _files(paths: Sequence[str]) -> list[str]:
     for path in paths:
         named += names_in(sys.stdin.buffer.read()) if path == "-" else [path]
     files, passed_over = listed(named)
-    if passed_over:
-        what = (
-            "file that is no PNG, JPEG or DICOM was"
-            if passed_over == 1
-            else "files that are no PNG, JPEG or DICOM were"
-        )
-        say(f"{passed_over:,} {what} passed over")
+    for line in passed_over.notes():
+        say(line)
     return files
 
 

@@ -10,13 +10,19 @@ from cxreader.errors import UsageError
 
 OneModel = Annotated[list[str] | None, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
 Data = Annotated[
-    str | None, typer.Option(help="A labelled source: NIH folder, table, normal/abnormal tree, DICOM tree, index.")
+    str | None,
+    typer.Option(
+        help="A labelled source: a public set's folder, a table, a normal/abnormal tree, a DICOM tree, an index."
+    ),
 ]
 SplitFile = Annotated[str | None, typer.Option(help="A split file; without it every image is judged.")]
 Part = Annotated[str, typer.Option(help="train, tune, calibrate or test, of the split.")]
-Kind = Annotated[str, typer.Option(help="What the source is: auto, nih, table, folder or dicom.")]
+Kind = Annotated[
+    str, typer.Option(help="What the source is: auto, table, folder, dicom, or a name of `cxreader data layouts`.")
+]
 Tables = Annotated[
-    str | None, typer.Option(help="Folder of the NIH tables, or of labels.csv of DICOM files, when they lie elsewhere.")
+    str | None,
+    typer.Option(help="Folder of the set's tables, or of labels.csv of DICOM files, when they lie elsewhere."),
 ]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
+from cxreader.config import Kind, Uncertain
 from cxreader.errors import DataError, TableError
-from cxreader.findings import FINDINGS
+from cxreader.findings import FINDINGS, OTHER
+from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, Box, ImageRecord
 
-Kind = Literal["nih", "table", "folder", "dicom"]
 NO_PATIENTS = "no patient is known: patient-wise splitting is impossible, one patient's images may be in several parts"
 _METADATA = b"cxreader.index"
-_VERSION = 1
+_VERSION = 2
+_READ = (1, _VERSION)
+_LATER = ("published_part",)
+"""Columns that version 1 had not."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,35 @@ class Index:
 
     `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
     the table. `name` is the data set's (empty when nobody gave one), `root` the folder or table it was opened from and
-    `tables` where its tables lay when elsewhere: the three reopen it. Of kind several, `sources` are those read together, as a
+    `tables` where its tables lay when elsewhere: with `uncertain`, what uncertain labels became where somebody chose it, these
+    reopen it. Of kind several, `sources` are those read together, as a
     configuration names them (root, kind, tables, name), and `root` is for people.
-    `rows_without_file` and `files_without_row` are
-    counts; `notes` are for people.
-    Raises TableError when an image name stands twice.
+    `rows_without_file`: rows of the table whose file is not there. `files_without_row`: images there that no row names, or
+    no folder labels. Both are None where nobody counted. `notes` are for people.
+    Patients are named as `identity.patient_name` says, with a note where that changed a name.
+    Raises TableError when an image name stands twice, and for patients of one source whose names differ by leading zeros alone.
     """
 
     records: tuple[ImageRecord, ...] = field(repr=False)
     name: str
     kind: Kind | Literal["several"]
     root: str
-    rows_without_file: int = 0
-    files_without_row: int = 0
+    rows_without_file: int | None = None
+    files_without_row: int | None = None
     notes: tuple[str, ...] = ()
     tables: str | None = None
+    uncertain: Uncertain | None = None
     sources: tuple[Mapping[str, str | None], ...] = ()
 
     def __post_init__(self) -> None:
         refuse_duplicates(((r.image, n) for n, r in enumerate(self.records, 1)), self.root)
+        changed = {n: r for n, r in enumerate(map(_normalised, self.records)) if r is not self.records[n]}
+        if changed:
+            records = tuple(changed.get(n, record) for n, record in enumerate(self.records))
+            note = f"patients of {len(changed):,} images are read as whole numbers or without blanks: 12.0 is 12"
+            object.__setattr__(self, "records", records)
+            object.__setattr__(self, "notes", (*self.notes, note))
+        _refuse_zero_twins(self.records, self.root)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -87,7 +101,8 @@ class Index:
             "labels": {label: int((self.labels == n).sum()) for n, label in enumerate(LABEL_NAMES)},
             "views": _counts(r.view for r in records),
             "sexes": _counts(r.sex for r in records),
-            "findings": {f.name: found[f.name] for f in FINDINGS if found[f.name]},
+            "findings": {name: found[name] for name in (*(f.name for f in FINDINGS), OTHER) if found[name]},
+            "published_parts": dict(Counter(r.published_part for r in records if r.published_part is not None)),
             "boxes": sum(len(r.boxes) for r in records),
             "ages": len(ages),
             "median_age": float(np.median(ages)) if ages else None,
@@ -121,9 +136,12 @@ class Index:
         except (OSError, pa.ArrowException) as error:
             raise TableError(f"cannot be read as Parquet ({error})", where=path, mend="write the index again") from None
         about = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
-        if about.pop("version", None) != _VERSION:
+        if about.pop("version", None) not in _READ:
             raise TableError("is no index of this version", where=path, mend="make it with `cxreader data index`")
-        names = [f.name for f in fields(ImageRecord)]
+        names = [f.name for f in fields(ImageRecord) if f.name in table.column_names]
+        if lacking := {f.name for f in fields(ImageRecord)}.difference(names, _LATER):
+            what = f"is a damaged index: it has no column {min(lacking)!r}"
+            raise TableError(what, where=path, mend="make it with `cxreader data index`")
         rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
         records = tuple(_record(dict(zip(names, row, strict=True))) for row in rows)
         lists = {name: tuple(about.get(name, ())) for name in ("notes", "sources")}
@@ -166,6 +184,23 @@ def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
     if all(known):
         return ()
     return (NO_PATIENTS,) if not any(known) else (f"{known.count(False):,} of {len(known):,} images name no patient",)
+
+
+def _normalised(record: ImageRecord) -> ImageRecord:
+    name = None if record.patient is None else patient_name(record.patient) or None
+    return record if name == record.patient else replace(record, patient=name)
+
+
+def _refuse_zero_twins(records: Iterable[ImageRecord], where: str) -> None:
+    """Raise TableError when one source writes a patient with leading zeros and without: nobody knows whether it is one."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        if record.patient is not None:
+            names.setdefault(record.source, set()).add(record.patient)
+    twins = sum(map(zero_twins, names.values()))
+    if twins:
+        what = f"{twins:,} patients are written in two ways that differ by leading zeros alone, as 12 and 0012"
+        raise TableError(what, where=where, mend=MEND)
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:

@@ -5,51 +5,83 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-from cxreader.config import DataSection, SourceSection
-from cxreader.data.index import Index, Kind, is_index
+from cxreader.config import DataSection, Kind, SourceKind, SourceSection, Uncertain
+from cxreader.data.index import Index, is_index
 from cxreader.data.layouts.dicom import TABLE, is_dicom_table, open_dicom_folder
 from cxreader.data.layouts.folder import is_labelled_tree, open_folder
+from cxreader.data.layouts.layout import Options
 from cxreader.data.layouts.nih import find_entries, open_nih
+from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise
+from cxreader.data.layouts.seen import Seen, look
 from cxreader.data.layouts.table import open_table
+from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.imaging.containers import is_archive, is_dicomdir
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
 IMAGES_DEFAULT = "../shared/data"
 PHANTOM_FILE = "phantom.json"
+_SHOWN = 6
 _TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
 def open_source(
     path: str | os.PathLike[str],
     *,
-    kind: Literal["auto"] | Kind = "auto",
+    kind: SourceKind = "auto",
     tables: str | os.PathLike[str] | None = None,
     name: str | None = None,
+    uncertain: Uncertain | None = None,
 ) -> Index:
     """The index of whatever lies at `path` (found as `locate` finds it).
 
-    A release of NIH ChestX-ray14 or of phantoms in its layout, a CSV or Parquet table (or a folder with one
+    A public set of `layouts.registry` (phantoms lie as NIH ChestX-ray14 does), a CSV or Parquet table (or a folder with one
     `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`, a tree of DICOM files whose
-    `labels.csv` names them by UID or file. `tables`: the folder of the NIH tables, or of `labels.csv`, when they lie
-    elsewhere (looked for from the source's folder too). `name` is kept as the data set's name.
-    Raises UsageError for an unknown kind, DataError when nothing is there or it is none of these, TableError as the
-    sources do.
+    `labels.csv` names them by UID or file; a zip archive or a DICOMDIR with such folders or such a table. `tables`: the folder
+    of the set's tables, or of `labels.csv`, when they lie elsewhere (looked for from the source's folder too); of a saved
+    index the folder where its images lie now. `name` is kept as the data set's name. `uncertain`: what an uncertain label of a
+    public set becomes, where its own policy (None) is not wanted.
+    Raises UsageError for an unknown kind or policy, and for a policy beside a source that knows no uncertain labels; DataError
+    when nothing is there or it is none of these, TableError as the sources do.
     """
-    if kind != "auto" and kind not in get_args(Kind):
-        raise UsageError(f"unknown kind of source {kind!r}", mend=nearest(kind, ("auto", *get_args(Kind))))
+    _require_known("kind of source", kind, get_args(SourceKind))
+    if uncertain is not None:
+        _require_known("policy", uncertain, get_args(Uncertain))
     root = locate(path)
     table_folder = None if tables is None else locate(tables, beside=root)
+    if root.is_file() and (is_archive(root) or is_dicomdir(root)):
+        return _require_own_policy(_open_container(root, kind, table_folder, name), uncertain)
     if root.is_file() and kind in ("auto", "table", "dicom"):
-        return _open_file(root, kind, name)
+        return _require_own_policy(_open_file(root, kind, table_folder, name), uncertain)
     if not root.is_dir():
         raise DataError("is a file, not a folder", where=root, mend="give the folder")
     if kind == "auto":
         kind = detect(root, table_folder)
+    if kind in LAYOUTS and kind != "nih":
+        return LAYOUTS[kind].open(look(root, table_folder), Options(name, table_folder, uncertain))
+    return _require_own_policy(_open_own(kind, root, table_folder, name), uncertain)
+
+
+def _require_known(what: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise UsageError(f"unknown {what} {word!r}", mend=nearest(word, known))
+
+
+def _require_own_policy(index: Index, uncertain: Uncertain | None) -> Index:
+    """The index. Raises UsageError when a policy was asked for that it was not made with."""
+    if uncertain not in (None, index.uncertain):
+        what = f"labels of {index.root} are none of them uncertain, or are decided already"
+        raise UsageError(what, where="uncertain", mend="leave it out")
+    return index
+
+
+def _open_own(kind: str, root: Path, table_folder: Path | None, name: str | None) -> Index:
+    """The index of a folder of the NIH's or of phantoms, or of one of people's own ways."""
     if kind == "nih":
         phantom = _phantom_source(find_entries(root, table_folder))
         return open_nih(root, tables=table_folder, name=name or phantom or "nih", source=phantom or "nih")
@@ -65,7 +97,7 @@ def open_data(data: DataSection) -> Index:
     """The index of a configuration's images: one source, or several together. Raises as `open_source`."""
     if data.sources:
         return open_together(data.sources, name=data.name)
-    return open_source(data.root, kind=data.kind, tables=data.tables, name=data.name)
+    return open_source(data.root, kind=data.kind, tables=data.tables, name=data.name, uncertain=data.uncertain)
 
 
 def open_together(sources: Sequence[SourceSection], *, name: str | None = None) -> Index:
@@ -78,7 +110,7 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     if twice:
         raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
     named = [_reopenable(source, place) for place, source in zip(places, sources, strict=True)]
-    opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name) for s in named]
+    opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name, uncertain=s.uncertain) for s in named]
     records = tuple(
         replace(record, image=f"{place}/{record.image}")
         for place, index in zip(places, opened, strict=True)
@@ -89,11 +121,17 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         name=name or "+".join(index.name for index in opened),
         kind="several",
         root=", ".join(index.root for index in opened),
-        rows_without_file=sum(index.rows_without_file for index in opened),
-        files_without_row=sum(index.files_without_row for index in opened),
+        rows_without_file=_sum(index.rows_without_file for index in opened),
+        files_without_row=_sum(index.files_without_row for index in opened),
         notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
         sources=tuple(source.model_dump() for source in named),
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum, None when one of them was not counted."""
+    numbers = list(counts)
+    return None if None in numbers else sum(number or 0 for number in numbers)
 
 
 def _reopenable(source: SourceSection, place: str) -> SourceSection:
@@ -106,22 +144,53 @@ def _reopenable(source: SourceSection, place: str) -> SourceSection:
 def detect(root: Path, tables: Path | None = None) -> Kind:
     """The kind of source in a folder: tables in it come before its folders' names, and those before tables above it.
 
-    Raises DataError for a folder that is none.
+    Raises DataError for a folder that is none, with what was seen there.
     """
     if tables is not None and is_dicom_table(tables / TABLE if tables.is_dir() else tables):
         return "dicom"
-    if tables is not None or find_entries(root, root) is not None:
+    if find_entries(root, root if tables is None else tables) is not None:
         return "nih"
-    if (root / TABLE).is_file():
+    if tables is None and (root / TABLE).is_file():
         return "dicom" if is_dicom_table(root / TABLE) else "table"
-    if is_labelled_tree(root):
+    seen = look(root, tables)
+    known = recognise(seen)
+    if len(known) > 1:
+        names = " and ".join(f"{one.title} (--kind {one.name})" for one in known)
+        raise DataError(f"several sets lie here: {names}", where=root, mend="give the folder of one, or its kind")
+    if known:
+        return known[0].name
+    if tables is None and is_labelled_tree(root):
         return "folder"
-    if find_entries(root) is not None:
+    if tables is None and find_entries(root) is not None:
         return "nih"
-    raise DataError(
-        "no labelled images here",
-        where=root,
-        mend="expected Data_Entry_2017*.csv (or --tables DIR), labels.csv, or folders normal and abnormal",
+    raise DataError(f"no labelled images here: {_told(seen)}", where=root, mend=_wanted(seen))
+
+
+def _told(seen: Seen) -> str:
+    """The tables and folders seen, for a message."""
+    tables = [path.name for path in seen.tables if path.parent in seen.folders]
+    below = [folder for folder in seen.folders if seen.root in folder.parents]
+    folders = [folder.relative_to(seen.root).as_posix() for folder in below]
+    return f"{_listing('table', tables)}, {_listing('folder', folders)}"
+
+
+def _listing(what: str, names: Sequence[str]) -> str:
+    if not names:
+        return f"no {what}"
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{what}{'s' * (len(names) > 1)} {', '.join(names[:_SHOWN])}{more}"
+
+
+def _wanted(seen: Seen) -> str:
+    """The nearest set and what it lacks, and what else would do."""
+    near = nearest_layout(seen)
+    own = "labels.csv, or folders normal and abnormal; the public sets: cxreader data layouts"
+    if near is None:
+        return f"expected Data_Entry_2017*.csv (or --tables DIR), {own}"
+    layout, lacking = near
+    place = " (elsewhere: --tables DIR)" if any(what.startswith("a table") for what in lacking) else ""
+    return (
+        f"nearest is {layout.title} (--kind {layout.name}), which lacks {' and '.join(lacking)}{place}; or give {own}"
     )
 
 
@@ -139,17 +208,37 @@ def locate(path: str | os.PathLike[str], *, beside: Path | None = None) -> Path:
             return Path(os.path.abspath(place))  # noqa: PTH100 (a link stays the name it was given)
     looked = ", ".join(os.path.abspath(place) for place in places)  # noqa: PTH100
     mend = "check the path" if wanted.is_absolute() else f"check the path, or set {IMAGES_VARIABLE}"
+    mend += "; where it was moved, give the new place (data.root, --data)"
     raise DataError(f"nothing is there (looked at: {looked})", where=wanted, mend=mend)
 
 
-def _open_file(path: Path, kind: str, name: str | None) -> Index:
+def _open_file(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
     """The index of a file: one that was saved, a table of files, or one of UIDs beside its DICOM files."""
     if is_index(path):
-        return Index.load(path)
+        return with_files(Index.load(path), path, now=tables)
     table = _as_table(path)
     if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
         return open_dicom_folder(table.parent, labels=table, name=name)
     return open_table(table, name=name)
+
+
+def _open_container(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:
+    """The index of a zip archive or a DICOMDIR: labelled by a table that is given or lies beside it, or by the folders in it."""
+    place = path.parent if tables is None else tables
+    table = place / TABLE if place.is_dir() else place
+    if kind == "auto":
+        by_folders = not table.is_file() or (tables is None and is_labelled_tree(path))
+        of_dicom = is_dicomdir(path) or (not by_folders and is_dicom_table(table, path))
+        kind = "folder" if by_folders else "dicom" if of_dicom else "table"
+    if kind == "table":
+        return open_table(table, images=path, name=name)
+    if kind == "dicom":
+        return open_dicom_folder(path, labels=table, name=name)
+    index = open_folder(path, name=name) if kind == "folder" else None
+    if index is None or (index.files_without_row and len(set(index.labels.tolist())) == 1):
+        what = "is an archive, of which only folders normal and abnormal, or a table of labels, are understood"
+        raise DataError(what, where=path, mend="unpack it: public sets are known by their folders")
+    return index
 
 
 def _as_table(path: Path) -> Path:

@@ -32,6 +32,7 @@ SplitKind = Literal["patient", "official", "image-random"]
 Lists = tuple[frozenset[str], frozenset[str]]
 SHARES = (0.70, 0.15, 0.15)
 _VERSION = 1
+_PUBLISHED = ("train", "validation", "test")
 __all__ = [
     "PARTS",
     "SHARES",
@@ -177,8 +178,9 @@ def make_split(
 ) -> Split:
     """Split first, then balance.
 
-    `kind`: `patient` (by hash of the patient; by image, and it says so, when no patient is known), `official` (the NIH
-    lists, from `lists` or beside the source's tables; validation carved by patient from train_val) or `image-random`
+    `kind`: `patient` (by hash of the patient; by image, and it says so, when no patient is known), `official` (the test part
+    that the publisher named, or, from `lists`, the lists of training and of test images; validation carved by patient from the
+    rest) or `image-random`
     (by hash of the image, which leaks patients: for comparison). `shares`: train, validation, test (0.70, 0.15, 0.15).
     `balance`: `equal` (half normal, half abnormal), `natural`, or `ratio` with `abnormal_share`; with `size` the parts
     get their shares of it. Surplus goes in hash order, so that a smaller size is a subset of a larger one. `keep`: an
@@ -223,7 +225,8 @@ def make_split(
 def source_of(index: Index) -> dict[str, Any]:
     """What reopens the index, as a split's `source` holds it."""
     several = {"sources": [dict(source) for source in index.sources]} if index.sources else {}
-    return {"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name, **several}
+    policy = {"uncertain": index.uncertain} if index.uncertain is not None else {}
+    return {"path": index.root, "kind": index.kind, "tables": index.tables, "name": index.name, **several, **policy}
 
 
 def leak(split: Split, index: Index) -> Leak:
@@ -278,16 +281,30 @@ def _options(
 
 
 def _official(index: Index, lists: Lists | None) -> tuple[tuple[ImageRecord, ...], dict[str, str], list[str]]:
-    """Listed records, the test images among them, and a note on the images in neither list."""
+    """Records of the published parts, the test images among them, and notes on what is not in them."""
     if lists is None and index.kind == "several":
         raise UsageError("official lists belong to one source", where=index.root, mend="split by patient")
-    if lists is None:
-        entries = find_entries(Path(index.root), None if index.tables is None else Path(index.tables))
-        if entries is None:
-            raise DataError("no official lists beside this source", where=index.root, mend="give --tables DIR")
-        lists = official_lists(entries.parent)
-    train_val, test = lists
+    published = {part: frozenset(r.image for r in index.records if r.published_part == part) for part in _PUBLISHED}
+    if lists is None and not any(published.values()):
+        lists = _nih_lists(index)
+    notes = []
+    if lists is not None:
+        train_val, test = lists
+    else:
+        test = published["test"] or published["validation"]
+        train_val = frozenset().union(*published.values()) - test
+        if published["validation"] and not published["test"]:
+            notes.append("the publisher's test part is not here: its validation part is the test part")
     listed = tuple(r for r in index.records if r.image in train_val or r.image in test)
     left_out = len(index.records) - len(listed)
-    notes = [f"{left_out:,} images stand in neither official list and are left out"] if left_out else []
+    notes += [f"{left_out:,} images stand in neither official list and are left out"] if left_out else []
     return listed, {r.image: "test" for r in listed if r.image in test}, notes
+
+
+def _nih_lists(index: Index) -> Lists:
+    """The lists beside the tables of an NIH source whose index does not tell its parts."""
+    entries = find_entries(Path(index.root), None if index.tables is None else Path(index.tables))
+    if entries is None:
+        what = "no official lists beside this source, and it tells no published parts"
+        raise DataError(what, where=index.root, mend="split by patient; of the NIH release give --tables DIR")
+    return official_lists(entries.parent)

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging import files
 from cxreader.imaging import zip_directory as zips
+from cxreader.imaging.dicom.objects import media_class
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, parse
 from cxreader.imaging.limits import HEAD, MAX_BYTES
 from cxreader.imaging.zip_directory import ZIP
@@ -24,7 +25,6 @@ from cxreader.imaging.zip_directory import ZIP
 SEPARATOR = "!/"
 _DOCUMENTS = ("[Content_Types].xml", "mimetype")
 """The members by which documents of office programs are known (OPC, OpenDocument, EPUB)."""
-_MEDIA_CLASS = b"\x02\x00\x02\x00UI"
 _LOCAL = struct.Struct("<4s22xHH")
 _RECORDS = {"DirectoryRecordType": 0x00041430, "ReferencedFileID": 0x00041500}
 _NOT_WHOLE = (
@@ -82,8 +82,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     """
     label = os.fspath(archive)
     for info in _directory(label).infos.values():
-        parts = info.filename.split("/")
-        if info.is_dir() or any(part.startswith((".", "__MACOSX")) and part[:2] != ".." for part in parts):
+        if info.is_dir() or _is_hidden(info):
             continue
         name = f"{label}{SEPARATOR}{info.filename}"
         try:
@@ -92,19 +91,55 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
             yield name, b""
 
 
+def member_names(archive: str | os.PathLike[str]) -> list[str]:
+    """The names of an archive's files inside it, hidden ones too. Raises as `members`."""
+    return [info.filename for info in _directory(os.fspath(archive)).infos.values() if not info.is_dir()]
+
+
+def hidden_members(archive: str | os.PathLike[str]) -> int:
+    """How many files of an archive `members` leaves out. Raises as it."""
+    infos = _directory(os.fspath(archive)).infos.values()
+    return sum(_is_hidden(info) and not info.is_dir() for info in infos)
+
+
+def identity(name: str) -> tuple[int, int]:
+    """Size in bytes of a file and its time of change in ns; of a member of an archive its size and CRC-32. Raises OSError.
+
+    By it a file that was read before is known to be the same.
+    """
+    try:
+        found = os.stat(name)  # noqa: PTH116 (one for each of 112,120 images)
+    except OSError:
+        if SEPARATOR not in name:
+            raise
+        try:
+            info = _member(name)[1]
+        except ImageError as error:
+            raise FileNotFoundError(str(error)) from None
+        return info.file_size, info.CRC
+    return found.st_size, found.st_mtime_ns
+
+
+def is_there(name: str) -> bool:
+    """True for a file, and for a member of an archive."""
+    try:
+        identity(name)
+    except OSError:
+        return False
+    return True
+
+
+def head(name: str) -> bytes:
+    """The first HEAD bytes of a file, or of a member of an archive. Raises ImageError."""
+    if is_member(name) and not os.path.lexists(name):
+        archive, info = _member(name)
+        return _inflated(archive, info, name, most=HEAD)
+    return files.first_bytes(name, HEAD)
+
+
 def read_member(name: str) -> bytes:
     """The bytes of a member, named as `members` names it. Raises ImageError when it cannot, or must not, be read."""
-    found = _split(name)
-    if found is None:
-        raise ImageError("no such file", where=name, mend="check the path")
-    archive, inner = found
-    directory = _directory(archive)
-    if inner in directory.twice:
-        what = "the archive has several members of this name"
-        raise ImageError(what, where=name, mend="unpack it with a tool that keeps them all")
-    info = directory.infos.get(inner)
-    if info is None:
-        raise ImageError("no such member in the archive", where=name, mend="check its name")
+    archive, info = _member(name)
     return _inflated(archive, info, name)
 
 
@@ -136,8 +171,27 @@ def is_dicomdir(path: str | os.PathLike[str]) -> bool:
 
 def holds_directory(head: bytes) -> bool:
     """True for the first bytes (HEAD) of a DICOMDIR: by its Media Storage SOP Class UID, whatever the file is called."""
-    at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
-    return at >= 0 and head[at + 8 :].startswith(DIRECTORY_CLASS.encode())
+    return media_class(head) == DIRECTORY_CLASS
+
+
+def _member(name: str) -> tuple[str, zipfile.ZipInfo]:
+    """The archive, and the entry of a member in its directory. Raises ImageError."""
+    found = _split(name)
+    if found is None:
+        raise ImageError("no such file", where=name, mend="check the path")
+    archive, inner = found[0], found[1].replace("\\", "/")
+    directory = _directory(archive)
+    if inner in directory.twice:
+        what = "the archive has several members of this name"
+        raise ImageError(what, where=name, mend="unpack it with a tool that keeps them all")
+    info = directory.infos.get(inner)
+    if info is None:
+        raise ImageError("no such member in the archive", where=name, mend="check its name")
+    return archive, info
+
+
+def _is_hidden(info: zipfile.ZipInfo) -> bool:
+    return any(files.is_hidden(part) and part[:2] != ".." for part in info.filename.split("/"))
 
 
 def _beside(folder: Path, parts: tuple[str, ...], label: str) -> Path:
@@ -211,7 +265,7 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
 def _refusal(info: zipfile.ZipInfo) -> str | None:
     """Why a member is not read; None when it may be."""
     inner = PurePosixPath(info.filename)
-    if inner.is_absolute() or ".." in inner.parts or "\\" in info.filename or ":" in info.filename.split("/")[0]:
+    if inner.is_absolute() or ".." in inner.parts or ":" in info.filename.split("/")[0]:
         return "the member's name leads out of the archive"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "the member is a link"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,19 @@ from cxreader.imaging.limits import MAX_BYTES
 
 COPY_AGAIN = "copy the file again from its source"
 """The mend of a damaged file."""
+SIDE = frozenset(
+    (
+        "__macosx",
+        "@eadir",
+        "#recycle",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "thumbs.db",
+        "desktop.ini",
+    )
+)
+"""Names, in lower case, of what macOS, Windows and disk stations put beside files; thumbnails of the images among it."""
 
 
 def opened(path: str | os.PathLike[str]) -> BinaryIO:
@@ -42,25 +56,52 @@ def load(path: str | os.PathLike[str]) -> bytes:
         return _read(file, path, length)  # no more, should it grow; a greater number would be allocated in full
 
 
-def below(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All below `folder` that is no folder, sorted, hidden names left out; and, sorted, the folders that cannot be opened.
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What lies below a folder, sorted: `files`, all that is no folder, and folders that cannot be opened (`closed`).
+
+    `hidden` counts the files that are left out: hidden ones, and what computers put beside the files of people.
+    """
+
+    files: list[Path]
+    closed: list[Path]
+    hidden: int
+
+
+def below(folder: Path, *, deep: bool = True) -> Below:
+    """All below `folder`, or in it alone where not `deep`.
 
     Linked folders are walked too, each folder once, by its own name rather than by a link's.
     """
     files: list[Path] = []
     closed: list[Path] = []
     seen: set[str] = set()
+    hidden = 0
     tops = [folder]
     for top in tops:  # grows by the links met below
         for where, folders, names in os.walk(top, onerror=_noted(closed)):
             here, real = Path(where), os.path.realpath(where)
-            folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
             if real in seen:
+                folders[:] = []
                 continue
             seen.add(real)
+            hidden += sum(map(is_hidden, names)) + sum(_count(here / name) for name in folders if is_hidden(name))
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            files += [here / name for name in names if not is_hidden(name)]
+            if not deep:
+                break
             tops += [here / name for name in sorted(folders) if (here / name).is_symlink()]
-            files += [here / name for name in names if not name.startswith(".")]
-    return sorted(files), sorted(closed)
+    return Below(sorted(files), sorted(closed), hidden)
+
+
+def is_hidden(name: str) -> bool:
+    """True for a name of one file or folder that begins with a dot, or that a computer made for itself (`SIDE`)."""
+    return name.startswith(".") or name.lower() in SIDE
+
+
+def _count(folder: Path) -> int:
+    """Files below a hidden folder; links are not followed."""
+    return sum(len(names) for _, _, names in os.walk(folder)) if not folder.is_symlink() else 1
 
 
 def _noted(closed: list[Path]) -> Callable[[OSError], None]:

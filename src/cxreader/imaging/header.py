@@ -13,8 +13,6 @@ from cxreader.imaging import terms
 
 OTHER = "OTHER"
 """Stands for a value that is no known term, and may be anything, a name too."""
-AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-"""Years in each unit of an age (VR AS, PS3.5 6.2), and without one."""
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
 
@@ -26,7 +24,8 @@ class DicomHeader:
     Codes are terms of `imaging.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a stored
     pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`: directions
     of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
-    `patient`: `patient_hash` of the issuer and Patient ID, only when a salt was given.
+    `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
+    `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     """
 
     modality: str | None = None
@@ -46,6 +45,7 @@ class DicomHeader:
     columns: int = 0
     spacing: tuple[float, float] | None = None
     patient: str | None = None
+    patient_without_zeros: str | None = None
 
     @property
     def view(self) -> str | None:

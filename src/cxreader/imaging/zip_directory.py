@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
@@ -24,7 +25,10 @@ _LOCATOR, _HEADER = 20, 46
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """What is in an archive: members by name, the last of each; names that several have; how many members there are."""
+    """What is in an archive: members by name, the last of each; names that several have; how many members there are.
+
+    Folders are separated by `/` in all names, as the standard wants it (PKWARE APPNOTE 4.4.17), whatever the archive has.
+    """
 
     infos: dict[str, zipfile.ZipInfo]
     twice: frozenset[str]
@@ -45,6 +49,8 @@ def listed(archive: str, size: int, changed: int) -> Directory:  # noqa: ARG001 
             raise ImageError(what, where=archive, mend=f"at most {MAX_MEMBERS:,} are read")
         with zipfile.ZipFile(opened) as file:
             infos = file.infolist()
+    for info in infos:
+        info.filename = _name(info)
     total = sum(info.file_size for info in infos)
     if total > MAX_TOTAL:
         what = f"the archive holds {len(infos):,} files of {total / 2**30:,.1f} GiB"
@@ -52,6 +58,15 @@ def listed(archive: str, size: int, changed: int) -> Directory:  # noqa: ARG001 
     names = Counter(info.filename for info in infos)
     twice = frozenset(name for name, times in names.items() if times > 1)
     return Directory({info.filename: info for info in infos}, twice, len(infos))
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name; UTF-8 where the bytes are that though their flag (bit 11) is missing, as in archives made by macOS."""
+    name = info.filename
+    if not info.flag_bits & 0x800 and not name.isascii():
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
 
 
 def _count(file: BinaryIO, size: int) -> int:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -170,6 +171,29 @@ def test_an_image_that_became_corrupt_no_longer_has_its_old_pixels(images: list[
     cache = build(images, SPEC, tmp_path / "c")
     assert "04.png" not in cache
     assert [f.image for f in cache.errors] == ["04.png"]
+
+
+def test_members_of_an_archive_are_images_known_by_their_content(images: list[ImageRecord], tmp_path: Path) -> None:
+    archive = tmp_path / "set.zip"
+    records = [ImageRecord(r.image, r.label, f"{archive}!/{r.image}") for r in images[:4]]
+
+    def write(changed: int | None = None) -> None:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("torn.png", b"no picture")
+            for n, record in enumerate(images[:4]):
+                file.write(str(images[9 if n == changed else n].path), record.image)
+
+    write()
+    torn = ImageRecord("torn.png", 0, f"{archive}!/torn.png")
+    cache = build([*records, torn], SPEC, tmp_path / "c")
+    assert (cache.decoded, [failure.image for failure in cache.errors]) == (4, ["torn.png"])
+    for record, image in zip(records, images, strict=False):
+        assert np.array_equal(cache.pixels[cache.row(record.image)], expected(image))
+    write()  # another file, the same members
+    again = build([*records, torn], SPEC, tmp_path / "c")
+    assert (again.decoded, again.kept, len(again.errors)) == (0, 4, 1)
+    write(changed=2)
+    assert build(records, SPEC, tmp_path / "c").decoded == 1
 
 
 def test_content_hashes_are_those_of_the_decoded_picture(tmp_path: Path, draw: Draw) -> None:

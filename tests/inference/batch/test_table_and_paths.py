@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.inference.batch.world import rows
 
 from cxreader.errors import DataError, ImageError, UsageError
 from cxreader.imaging.read import read, read_header, size
+from cxreader.imaging.walk import PassedOver
 from cxreader.inference.batch.paths import listed
 from cxreader.inference.batch.table import COLUMNS, write_csv, write_table
 from cxreader.records import OperatingPoint, Reading
@@ -88,8 +90,8 @@ def test_folders_are_walked_and_files_named_are_kept(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"")
     files, passed_over = listed([str(tmp_path)])
     assert [Path(f).name for f in files] == ["b.png", "a.bin", "torn.png"]
-    assert passed_over == 2
-    assert listed(["absent.png"]) == (["absent.png"], 0)
+    assert passed_over == PassedOver(others=Counter({".csv": 1, ".tiff": 1}), hidden=2)
+    assert listed(["absent.png"]) == (["absent.png"], PassedOver())
 
 
 def test_linked_folders_are_walked_once_and_loops_end(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_linked_folders_are_walked_once_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "walked" / "link").symlink_to(tmp_path / "other")
     (tmp_path / "walked" / "lost.png").symlink_to(tmp_path / "nowhere")
     root = tmp_path / "walked"
-    assert listed([str(root)]) == ([str(root / n) for n in ("deep/b.png", "link/a.png", "lost.png")], 0)
+    assert listed([str(root)]) == ([str(root / n) for n in ("deep/b.png", "link/a.png", "lost.png")], PassedOver())
 
 
 def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
@@ -117,7 +119,7 @@ def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
 
     monkeypatch.setattr(os, "scandir", guarded)
     closed = str(tmp_path / "closed")
-    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), closed], 0)
+    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), closed], PassedOver())
     with pytest.raises(ImageError, match=r"is a folder that cannot be opened \(Permission denied\)"):
         read(closed)
 
@@ -126,9 +128,10 @@ def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     os.mkfifo(tmp_path / "pipe.dcm")
     picture(tmp_path / "a.png")
-    assert listed([str(tmp_path)]) == ([str(tmp_path / "a.png"), str(tmp_path / "pipe.dcm")], 1)
+    files = [str(tmp_path / "a.png"), str(tmp_path / "pipe.dcm")]
+    assert listed([str(tmp_path)]) == (files, PassedOver(others=Counter({"no suffix": 1})))
     for name in (tmp_path / "pipe", Path("/dev/zero")):
-        assert listed([str(name)]) == ([str(name)], 0)
+        assert listed([str(name)]) == ([str(name)], PassedOver())
         for ask in (read, read_header, size):
             with pytest.raises(ImageError, match="is no regular file"):
                 ask(name)
@@ -143,5 +146,7 @@ def test_nothing_to_read_is_an_error(what: str, tmp_path: Path) -> None:
         path.mkdir()
     if what == "texts":
         (path / "a.txt").write_text("text")
-    with pytest.raises(DataError, match="nothing to read" + (": 1 files" if what == "texts" else "")):
+    with pytest.raises(
+        DataError, match="nothing to read" + ("; 1 file of kinds that are not read: .txt 1" if what == "texts" else "")
+    ):
         listed([] if what == "nothing" else [str(path)])

@@ -6,27 +6,28 @@ features: some files carry their diagnosis in Study Description.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
-from cxreader.data.layouts.table import MAX_AGE, column_positions, parse_label, read_rows, rows_by_column
-from cxreader.errors import DataError, ImageError, TableError
-from cxreader.imaging.files import below, first_bytes
-from cxreader.imaging.header import OTHER, DicomHeader
-from cxreader.imaging.limits import HEAD
-from cxreader.imaging.read import read_header, sniff
+from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
+from cxreader.data.layouts.named_files import find_named, portable
+from cxreader.data.layouts.table import ALIASES, is_lateral, parse_label
+from cxreader.errors import DataError, TableError
+from cxreader.findings import value_or_missing
+from cxreader.imaging.containers import is_dicomdir
+from cxreader.imaging.copies import copies
+from cxreader.imaging.header import DicomHeader
+from cxreader.imaging.walk import walk
 from cxreader.records import ImageRecord
+from cxreader.tables import Table, read_table
 
 TABLE = "labels.csv"
 UID, FILE = "sop_instance_uid", "image"
-PATIENT_SALT = "cxreader.dicom.v1"
-"""The same everywhere: a patient must be known again in another index. It hides nothing from who tries all numbers."""
-_READERS = 8
-"""Threads: headers often lie on a disk far away."""
+_USED = (UID, FILE, "label", "patient", "findings", "subtype")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,6 @@ class _Row:
     subtype: str | None
 
 
-@dataclass(slots=True)
-class _Files:
-    """What lies in the tree: headers of pictures by file, in order; files and folders that cannot be used."""
-
-    headers: dict[Path, DicomHeader] = field(default_factory=dict)
-    unreadable: int = 0
-    closed: int = 0
-
-
 def open_dicom_folder(
     root: Path,
     *,
@@ -59,146 +51,145 @@ def open_dicom_folder(
 ) -> Index:
     """The index of the DICOM files below `root` that the table `labels` (`labels.csv` in `root`) names.
 
-    Columns: `sop_instance_uid`, or `image` (a file, relative to `root`), and `label` (normal, abnormal, 0 or 1); optional
-    `findings` ("|" between them), `patient` (else Patient ID and its issuer, hashed) and `subtype`. Files are known by their
-    content; those without a row, and rows without a file, are counted. `progress(done, total)` counts files looked at.
+    `root`: a folder, a zip archive or a DICOMDIR, walked as `imaging.walk` says. Columns: `sop_instance_uid`, or `image` (a
+    file, relative to `root`, which may be another image too), and `label` (normal, abnormal, 0 or 1); optional `findings`
+    ("|" between them), `patient` (else Patient ID and its issuer, hashed) and `subtype`. Files are known by their
+    content; those without a row, and rows without a file, are counted; of files with the same bytes one is taken.
+    `progress(done, total)` counts headers read.
     Raises TableError, with the row, for a missing column, a label outside the list, a key twice, an unknown finding or
     findings beside the label normal; DataError when two labelled files have one UID, or no image is left.
     """
-    table = root / TABLE if labels is None else labels
-    column, rows = _read(table)
-    found = _survey(root, progress)
-    wanted = {row.key for row in rows}
+    root = Path(os.path.abspath(root))  # noqa: PTH100 (a link stays the name it was given)
+    folder = root if root.is_dir() else root.parent
+    table = folder / TABLE if labels is None else labels
+    column, rows, told = _read(table)
+    found = walk(root, known=lambda path: path == str(table))
+    headers = read_headers([met.name for met in found.images if met.kind == "DICOM"], progress)
+    unreadable = sum(header is None for header in headers.values())
+    pictures = {met.name: headers.get(met.name) for met in found.images if headers.get(met.name, met.kind) is not None}
     if column == UID:
-        by_key = _by_uid({path: header for path, header in found.headers.items() if header.sop_instance_uid in wanted})
+        by_uid = _by_uid(headers, {row.key for row in rows})
+        chosen = [(row, by_uid[row.key]) for row in rows if row.key in by_uid]
     else:
-        by_key = _by_file(found.headers, root)
-    chosen = [(row, *by_key[row.key]) for row in rows if row.key in by_key]
-    _by_uid({path: header for _, path, header in chosen})  # by file too: one image twice is trained on and judged
-    records = tuple(_record(row, path, header, name or "") for row, path, header in chosen)
-    unlabelled = len(found.headers) - len(chosen)
-    notes = patient_notes(records)
-    if found.unreadable:
-        notes += (f"{found.unreadable:,} DICOM files have no picture, or no readable header: left out",)
-    if found.closed:
-        notes += (f"{found.closed:,} folders cannot be opened: left out",)
+        place = folder if is_dicomdir(root) else root
+        files = find_named(place, [row.key for row in rows], lambda n: f"{table}, row {rows[n].number}")
+        chosen, told = _named(rows, files.paths, pictures), (*told, *files.notes)
+        refuse_duplicates(((path, row.number) for row, path in chosen), table)
+    copied = _copies(chosen, pictures)
+    kept = [(row, path) for row, path in chosen if path not in copied]
+    refuse_zero_twins((pictures[path] for row, path in kept if row.patient is None), root)
+    records = [_record(row, path, pictures[path], name or "") for row, path in kept]
+    frontal = tuple(record for record in records if not is_lateral(record.view or ""))
+    left = {
+        "DICOM files have no picture, or no readable header: left out": unreadable,
+        "rows name a copy of another row's image: each is counted once": len(copied),
+        "lateral views are left out": len(records) - len(frontal),
+    }
+    counted = (f"{count:,} {text}" for text, count in left.items() if count)
     index = Index(
-        records,
+        frontal,
         name=name or "",
         kind="dicom",
         root=str(root),
         rows_without_file=len(rows) - len(chosen),
-        files_without_row=unlabelled,
-        notes=notes,
-        tables=None if labels is None or labels == root / TABLE else str(labels),
+        files_without_row=len(pictures) - len({path for _, path in chosen}),
+        notes=(*patient_notes(frontal), *told, *counted, *found.passed_over.notes()),
+        tables=None if labels is None or labels == folder / TABLE else str(labels),
     )
     return require_images(index)
 
 
-def is_dicom_table(table: Path) -> bool:
-    """True for a table keyed by SOP Instance UID, or whose first image is a DICOM file."""
+def is_dicom_table(table: Path, images: Path | None = None) -> bool:
+    """True for a table keyed by SOP Instance UID, or whose first image, or first one named so, is a DICOM file.
+
+    The images lie in the table's folder, or in the folder or archive `images`.
+    """
     try:
-        header, rows = read_rows(table)
+        read = _opened(table)
+        if UID in read or FILE not in read:
+            return UID in read
+        cells = [cells[FILE] for _, cells in read if cells[FILE]]
+        looked = cells[:1] + [cell for cell in cells if cell.lower().endswith((".dcm", ".dicom"))][:1]
+        paths = find_named(images or table.parent, looked, lambda _: str(table)).paths
     except TableError:
         return False  # opening it will say what is wrong
-    columns = [cell.strip().lower() for cell in header]
-    if UID in columns or FILE not in columns:
-        return UID in columns
-    at = columns.index(FILE)
-    first = next((row[at].strip() for row in rows if len(row) > at and row[at].strip()), None)
-    return first is not None and _is_dicom(table.parent / first)
+    return any(met.kind == "DICOM" for path in paths if path is not None for met in walk(path).images)
 
 
-def _is_dicom(path: Path) -> bool:
-    try:
-        return sniff(first_bytes(path, HEAD)) == "DICOM"
-    except ImageError:
-        return False
+def _opened(table: Path) -> Table:
+    return read_table(table).aliased({UID: ("sopinstanceuid", "sop instance uid"), **ALIASES})
 
 
-def _read(table: Path) -> tuple[str, list[_Row]]:
-    """The column that names the images, and every row."""
-    header, rows = read_rows(table)
-    columns = column_positions(header)
-    column = UID if UID in columns else FILE
+def _read(table: Path) -> tuple[str, list[_Row], tuple[str, ...]]:
+    """The column that names the images, every row, and what must be said of the table."""
+    read = _opened(table)
+    column = UID if UID in read else FILE
     for needed in (column, "label"):
-        if needed not in columns:
+        if needed not in read:
             what = f"the column {needed!r} is missing"
             raise TableError(what, where=table, mend=f"its first row must name {UID} or {FILE}, and label")
-    found = []
-    for number, cells in rows_by_column(table, header, rows):
-        found.append(_row(cells, column, number, f"{table}, row {number}"))
+    found = [_row(cells, column, number, read.at(number)) for number, cells in read]
     refuse_duplicates(((row.key, row.number) for row in found), table)
-    return column, found
+    return column, found, (*read.notes, *read.unused(_USED))
 
 
 def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
     if not cells[column]:
         raise TableError(f"the {column} is empty", where=where, mend="name the image")
     label, findings = parse_label(cells, where)
-    key = cells[column] if column == UID else Path(cells[column]).as_posix()
-    return _Row(number, key, label, cells.get("patient") or None, findings, cells.get("subtype") or None)
+    key = cells[column] if column == UID else Path(portable(cells[column])).as_posix()
+    patient = value_or_missing(cells.get("patient", ""))
+    return _Row(number, key, label, patient or None, findings, cells.get("subtype") or None)
 
 
-def _survey(root: Path, progress: Callable[[int, int], None] | None) -> _Files:
-    """The header of every DICOM picture below `root`, hidden files left out."""
-    paths, closed = below(root)
-    found = _Files(closed=len(closed))
-    with ThreadPoolExecutor(_READERS) as pool:
-        for done, (path, header) in enumerate(zip(paths, pool.map(_header, paths), strict=True), 1):
-            if isinstance(header, DicomHeader):
-                found.headers[path] = header
-            elif header == "unreadable":
-                found.unreadable += 1
-            if progress is not None:
-                progress(done, len(paths))
-    return found
+def _named(rows: Sequence[_Row], paths: Sequence[str | None], pictures: Mapping[str, object]) -> list[tuple[_Row, str]]:
+    """The rows that name a picture, and the walk's name of it: the row may go by a link."""
+    own = {path: path for path in pictures}
+    if not own.keys() >= set(paths) - {None}:
+        own |= {os.path.realpath(path): path for path in pictures}
+    found = (
+        (row, own.get(path) or own.get(os.path.realpath(path))) for row, path in zip(rows, paths, strict=True) if path
+    )
+    return [(row, path) for row, path in found if path is not None]
 
 
-def _header(path: Path) -> DicomHeader | Literal["other", "unreadable"]:
-    if not _is_dicom(path):
-        return "other"
-    try:
-        header = read_header(path, salt=PATIENT_SALT)
-    except ImageError:
-        return "unreadable"
-    return header if header.rows and header.columns else "unreadable"
-
-
-def _by_uid(headers: dict[Path, DicomHeader]) -> dict[str, tuple[Path, DicomHeader]]:
-    """The file of each UID. Raises DataError for two files of one: nobody knows which of them the table means."""
-    found: dict[str, tuple[Path, DicomHeader]] = {}
+def _by_uid(headers: Mapping[str, DicomHeader | None], wanted: Collection[str]) -> dict[str, str]:
+    """The file of each wanted UID, the first of copies. Raises DataError for two that differ: the table may mean either."""
+    files: dict[str, list[str]] = defaultdict(list)
     for path, header in headers.items():
-        if header.sop_instance_uid is not None:
-            if header.sop_instance_uid in found:
-                raise _twice(found[header.sop_instance_uid][0], path)
-            found[header.sop_instance_uid] = path, header
-    return found
+        if header is not None and header.sop_instance_uid in wanted:
+            files[str(header.sop_instance_uid)].append(path)
+    for paths in files.values():
+        _refuse_different(paths)
+    return {uid: paths[0] for uid, paths in files.items()}
 
 
-def _by_file(headers: dict[Path, DicomHeader], root: Path) -> dict[str, tuple[Path, DicomHeader]]:
-    return {path.relative_to(root).as_posix(): (path, header) for path, header in headers.items()}
+def _copies(chosen: Sequence[tuple[_Row, str]], pictures: Mapping[str, DicomHeader | None]) -> set[str]:
+    """Of files named by rows that have one UID, all but the first. Raises DataError for two that differ, or whose labels do."""
+    rows: dict[str, list[tuple[_Row, str]]] = defaultdict(list)
+    for row, path in chosen:
+        header = pictures[path]
+        if header is not None and header.sop_instance_uid is not None:
+            rows[header.sop_instance_uid].append((row, path))
+    for same in rows.values():
+        _refuse_different([path for _, path in same])
+        if len({row.label for row, _ in same}) > 1:
+            what = f"row {same[1][0].number} names a copy of the image in row {same[0][0].number}, with another label"
+            raise DataError(what, where=same[1][1], mend="keep one row an image")
+    return {path for same in rows.values() for _, path in same[1:]}
 
 
-def _twice(first: Path, second: Path) -> DataError:
-    what = f"has the same SOP Instance UID as {first.name}"
+def _refuse_different(paths: Sequence[str]) -> None:
+    if len(paths) > 1 and len(same := copies(paths)) < len(paths) - 1:
+        raise _twice(paths[0], next(path for path in paths[1:] if path not in same))
+
+
+def _twice(first: str, second: str) -> DataError:
+    what = f"has the same SOP Instance UID as {os.path.basename(first)}"  # noqa: PTH119
     return DataError(what, where=second, mend="one image, one UID: remove a copy, or give it a UID of its own")
 
 
-def _record(row: _Row, path: Path, header: DicomHeader, source: str) -> ImageRecord:
-    return ImageRecord(
-        image=row.key,
-        label=row.label,
-        path=str(path),
-        patient=row.patient or header.patient,
-        source=source,
-        findings=row.findings,
-        age=header.age,
-        age_plausible=header.age is None or 0 <= header.age <= MAX_AGE,
-        sex=header.sex,
-        view=None if header.view == OTHER else header.view,
-        width=header.columns,
-        height=header.rows,
-        spacing=header.spacing,
-        subtype=row.subtype,
-    )
+def _record(row: _Row, path: str, header: DicomHeader | None, source: str) -> ImageRecord:
+    record = ImageRecord(row.key, row.label, path, source=source, findings=row.findings, subtype=row.subtype)
+    record = replace(record, **facts(header))
+    return record if row.patient is None else replace(record, patient=row.patient)

@@ -1,84 +1,97 @@
-"""NIH ChestX-ray14 as people have it: the release's folders and tables, whole or in part.
+"""NIH ChestX-ray14 as people have it: the release, its copies on Kaggle (whole, sample, 224 px), or folders named by findings.
 
 Wang et al., CVPR 2017. The tables are read as the release spells them, its oddities included: a header whose brackets
-hold commas, a trailing empty column, boxes under a header cut in pieces, impossible ages.
+hold commas, a trailing empty column, boxes under a header cut in pieces, impossible ages. Newer copies say Patient Sex, and
+OriginalImageWidth; of the columns only Image Index and Finding Labels must be there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from cxreader.data.index import Index, refuse_duplicates
-from cxreader.data.layouts.table import parse_age, parse_sex, read_rows
+from cxreader.data.index import Index, patient_notes, refuse_duplicates
+from cxreader.data.layouts.files import Pictures, by_name, by_stem, find_pictures
+from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
+from cxreader.data.layouts.seen import Seen, look
+from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
-from cxreader.findings import canonical, parse_findings
+from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings
 from cxreader.imaging import read
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
+from cxreader.tables import parse_age, parse_number, read_table
 
-ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+_NAMES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
+ENTRIES = tuple(name + packed for name in _NAMES for packed in ("", ".gz"))
 """The 2020 file corrects the 2017 one, so it is taken when both are there."""
-BOXES = "BBox_List_2017.csv"
-LISTS = ("train_val_list.txt", "test_list.txt")
+BOXES = ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Official_NIH.csv")
+LISTS = (("train_val_list.txt", "train_val_list_NIH.txt"), ("test_list.txt", "test_list_NIH.txt"))
+"""The last name of each is that of the 224-pixel copy."""
 BOX_FRAME = 1024.0
 """Boxes are in pixels of the release's 1024 x 1024 images."""
-_BOX_COLUMNS = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]
-_IMAGE_NAME = re.compile(r"(\d{8})_\d{3}\.png", re.IGNORECASE)
-_COLUMNS = (
-    "Image Index",
-    "Finding Labels",
-    "Follow-up #",
-    "Patient ID",
-    "Patient Age",
-    "Patient Gender",
-    "View Position",
-    "OriginalImage[Width,Height]",
-    "OriginalImagePixelSpacing[x,y]",
-)
-_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
-_FOLDERS = ("", "images", "images_*", "images_*/images")
+IMAGE_NAME = r"(\d{8})_(\d{3})\.\w+"
+_IMAGE_NAME = re.compile(IMAGE_NAME)
+_REQUIRED = ("image index", "finding labels")
+_ALIASES = {
+    "sex": ("patient gender", "patient sex"),
+    "width": ("originalimage[width", "originalimagewidth"),
+    "height": ("height]", "originalimageheight"),
+    "spacing x": ("originalimagepixelspacing[x", "originalimagepixelspacing_x"),
+    "spacing y": ("y]", "originalimagepixelspacing_y"),
+}
+_BOX = ("bbox [x", "y", "w", "h]")
+_CLASSES = {spelling.lower().replace("_", " "): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
+_NONE = NO_FINDING.lower()
 
 
 def open_nih(
     folder: Path, *, tables: Path | None = None, name: str = "nih", source: str = "nih", require_files: bool = True
 ) -> Index:
-    """The index of a release folder: `images_NNN/images/*.png`, `images/*.png` or the images themselves.
+    """The index of a folder of the release's pictures, however deep they lie, by its table of images.
 
-    The tables are looked for in `tables`, else in `folder` and the two folders above it. Boxes are in pixels of the
+    The table is looked for in `tables`, else in `folder`, below it, and in the two folders above it; without any, folders named
+    by findings label the pictures in them, and one picture in several is one image. Boxes are in pixels of the
     file as it lies there; a row without a file (kept only with `require_files=False`) has them in the 1024 frame.
-    `source` names whose patients these are. Raises DataError when there is no table or no image, TableError (with its
-    row) for a header, finding, age, number or box that cannot be read, and for an image named twice.
+    `source` names whose patients these are. Raises DataError when there is no table or no image, or two pictures of one name
+    differ; TableError (with its row) for a header, finding, age, number or box that cannot be read, and for an image named twice.
     """
-    entry = find_entries(folder, tables)
+    entry = _entries(folder, tables)
+    if entry is None and tables is None and (found := _by_class(folder)).paths:
+        return _of_classes(folder, found, name, source)
     if entry is None:
         places = ", ".join(map(str, _table_folders(folder, tables)))
-        raise DataError(f"no {ENTRIES[1]} or {ENTRIES[0]} in {places}", where=folder, mend="give --tables DIR")
-    files = _files(folder)
-    rows, n_rows = _rows(entry, source, files, require_files=require_files)
+        raise DataError(f"no {_NAMES[1]} or {_NAMES[0]} in {places}", where=folder, mend="give --tables DIR")
+    pictures = find_pictures(folder, by_stem)
+    told = Counter[str]()
+    rows, n_rows = _rows(entry, source, pictures.paths, told, require_files=require_files)
     present = sum(r.path is not None for r in rows)
     if require_files and not present:
-        what = f"none of the table's {n_rows:,} images lies here ({len(files):,} PNG files seen)"
+        what = f"none of the table's {n_rows:,} images lies here ({len(pictures.paths):,} pictures seen)"
         raise DataError(what, where=folder, mend="give the folder that holds images_001 or the PNG files themselves")
-    listed = entry.parent / BOXES
-    records, unreadable = _boxed(rows, read_boxes(listed) if listed.is_file() else {})
+    listed = _first(entry.parent, BOXES)
+    records, unreadable = _boxed(rows, {} if listed is None else read_boxes(listed))
+    without_row = len(pictures.paths) - present
     return Index(
         records,
         name=name,
         kind="nih",
         root=str(folder),
         rows_without_file=n_rows - present,
-        files_without_row=len(files) - present,
-        notes=_notes(n_rows - present, len(files) - present, unreadable, records),
+        files_without_row=without_row,
+        notes=_notes(n_rows - present, without_row, unreadable, records, told) + pictures.notes(),
         tables=None if tables is None else str(tables),
     )
 
 
 def find_entries(folder: Path, tables: Path | None = None) -> Path | None:
-    """The release's table of images, or None."""
+    """The release's table of images in `tables`, else in the folder and the two above it; None without one."""
     places = _table_folders(folder, tables)
-    return next((place / name for place in places for name in ENTRIES if (place / name).is_file()), None)
+    return next((found for place in places if (found := _first(place, ENTRIES)) is not None), None)
 
 
 def official_lists(tables: Path) -> tuple[frozenset[str], frozenset[str]]:
@@ -87,10 +100,10 @@ def official_lists(tables: Path) -> tuple[frozenset[str], frozenset[str]]:
     Raises DataError when one of the two files is missing, TableError when an image stands in both.
     """
     found = []
-    for name in LISTS:
-        path = tables / name
-        if not path.is_file():
-            raise DataError(f"no {name} here", where=tables, mend="get it from the release, or give --tables DIR")
+    for names in LISTS:
+        path = _first(tables, names)
+        if path is None:
+            raise DataError(f"no {names[0]} here", where=tables, mend="get it from the release, or give --tables DIR")
         found.append(frozenset(path.read_text(encoding="utf-8-sig").split()))
     if both := found[0] & found[1]:
         raise TableError(f"image {min(both)} stands in both lists", where=tables, mend="get the lists again")
@@ -103,21 +116,16 @@ def read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
     Raises TableError, with its row, for a file that cannot be opened, another header, an unknown finding, and a box
     that is not four numbers.
     """
-    header, rows = read_rows(path)
-    if [cell.strip() for cell in header[: len(_BOX_COLUMNS)]] != _BOX_COLUMNS:
-        what = f"the header begins {','.join(header)[:60]!r}, not {','.join(_BOX_COLUMNS)!r}"
-        raise TableError(what, where=path, mend=f"give {BOXES} of the release")
+    table = read_table(path)
+    table.require("image index", "finding label", *_BOX)
     found: dict[str, tuple[Box, ...]] = {}
-    for n, row in enumerate(rows, 2):
-        if not any(row):
-            continue
-        where = _at(path, n)
-        try:
-            x, y, width, height = (float(cell) for cell in row[2:6])
-        except ValueError:
-            raise TableError("a box is not four numbers", where=where, mend="get the list again") from None
-        box = Box(canonical(row[1], where=where), x, y, width, height)
-        found[row[0]] = (*found.get(row[0], ()), box)
+    for n, cells in table:
+        sides = [parse_number(cells[name]) for name in _BOX]
+        if None in sides:
+            raise TableError("a box is not four numbers", where=_at(path, n), mend="get the list again")
+        x, y, width, height = (side for side in sides if side is not None)
+        box = Box(canonical(cells["finding label"], where=_at(path, n)), x, y, width, height)
+        found[cells["image index"]] = (*found.get(cells["image index"], ()), box)
     return found
 
 
@@ -129,6 +137,16 @@ def patient_of(image: str) -> str:
     return str(int(match[1]))
 
 
+def _entries(folder: Path, tables: Path | None) -> Path | None:
+    if tables is not None:
+        return find_entries(folder, tables)
+    return find_entries(folder, folder) or look(folder).table_with(*_REQUIRED) or find_entries(folder)
+
+
+def _first(folder: Path, names: Iterable[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
 def _table_folders(folder: Path, tables: Path | None) -> tuple[Path, ...]:
     if tables is not None:
         return (tables,)
@@ -136,81 +154,71 @@ def _table_folders(folder: Path, tables: Path | None) -> tuple[Path, ...]:
     return (folder, *absolute.parents[:2])
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Path of every PNG of the release's layouts, by file name. Raises TableError when one name lies in two folders."""
-    found: dict[str, str] = {}
-    for pattern in _FOLDERS:
-        for place in sorted(folder.glob(pattern)) if pattern else [folder]:
-            if not place.is_dir():
-                continue
-            with os.scandir(place) as entries:
-                names = sorted(entry.name for entry in entries if entry.name.lower().endswith(".png"))
-            for name in names:
-                path = os.path.join(place, name)  # noqa: PTH118 (112,120 of them)
-                if found.setdefault(name, path) != path:
-                    raise TableError(f"lies also at {found[name]}", where=path, mend="keep one file an image")
-    return found
-
-
-def _rows(entry: Path, source: str, files: dict[str, str], *, require_files: bool) -> tuple[list[ImageRecord], int]:
+def _rows(
+    entry: Path, source: str, files: Mapping[str, str], told: Counter[str], *, require_files: bool
+) -> tuple[list[ImageRecord], int]:
     """Records without boxes of the rows that have a file (of all, when none is required), and the number of rows."""
-    header, rows = read_rows(entry)
-    position = _positions(header, entry)
-    image, labels, visit, patient, age, sex, view, size, spacing = (position[name] for name in _COLUMNS)
-    width = max(position.values()) + 2
-    whole = [(n, row) for n, row in enumerate(rows, 2) if any(row)]
-    if short := next(((n, row) for n, row in whole if len(row) < width), None):
-        raise TableError(f"{len(short[1])} cells, expected {width}", where=_at(entry, short[0]), mend="get it again")
-    refuse_duplicates(((row[image], n) for n, row in whole), entry)
+    table = read_table(entry).aliased(_ALIASES)
+    table.require(*_REQUIRED)
+    rows = list(table)
+    refuse_duplicates(((cells["image index"], n) for n, cells in rows), entry)
     findings: dict[str, tuple[str, ...]] = {}
-    records = []
-    for n, row in whole:
-        text, path = row[labels], files.get(row[image])
+    parts, records = _parts(entry.parent), []
+    for n, cells in rows:
+        image, text = cells["image index"], cells["finding labels"]
+        path = files.get(by_stem(image))
         if text not in findings:
             findings[text] = parse_findings(text, where=_at(entry, n))
-        if path is None and require_files:
-            continue
-        try:
-            follow_up, person = int(row[visit]), str(int(row[patient]))
-            w, h, dx, dy = int(row[size]), int(row[size + 1]), float(row[spacing]), float(row[spacing + 1])
-        except ValueError:
-            what = "follow-up, patient, size or spacing is no number"
-            raise TableError(what, where=_at(entry, n), mend="get the table again") from None
-        years, plausible = parse_age(row[age], _at(entry, n))
-        record = ImageRecord(
-            image=row[image],
-            label=ABNORMAL if findings[text] else NORMAL,
-            path=path,
-            patient=person,
-            source=source,
-            findings=findings[text],
-            follow_up=follow_up,
-            age=years,
-            age_plausible=plausible,
-            sex=parse_sex(row[sex]),
-            view=row[view] or None,
-            width=w,
-            height=h,
-            spacing=(dx, dy),
-        )
-        records.append(record)
-    return records, len(whole)
+        if path is not None or not require_files:
+            more = {"source": source, "path": path, "published_part": parts.get(image)}
+            record = _record(cells, _at(entry, n), findings[text], more)
+            told["ages are none, and left empty"] += record.age is None and bool(cells.get("patient age"))
+            records.append(record)
+    return records, len(rows)
+
+
+def _record(cells: Mapping[str, str], where: str, findings: tuple[str, ...], more: Mapping[str, Any]) -> ImageRecord:
+    visit, width, height = (_whole(cells, name, where) for name in ("follow-up #", "width", "height"))
+    x, y = (parse_number(cells.get(f"spacing {axis}", "")) for axis in "xy")
+    patient = _whole(cells, "patient id", where)
+    return ImageRecord(
+        image=cells["image index"],
+        label=ABNORMAL if findings else NORMAL,
+        patient=patient_of(cells["image index"]) if patient is None else str(patient),
+        findings=findings,
+        follow_up=visit,
+        **aged(parse_age(cells.get("patient age", ""))),
+        sex=parse_sex(cells.get("sex", "")),
+        view=cells.get("view position", "").upper() or None,
+        width=width,
+        height=height,
+        spacing=None if x is None or y is None else (x, y),
+        **more,
+    )
+
+
+def _whole(cells: Mapping[str, str], name: str, where: str) -> int | None:
+    """A whole number of a column that may be missing or empty. Raises TableError for anything else."""
+    if not (text := cells.get(name, "")):
+        return None
+    if text.isdecimal():
+        return int(text)
+    number = parse_number(text)
+    if number is None or not number.is_integer():
+        raise TableError(f"{name} is no whole number", where=where, mend="get the table again")
+    return int(number)
 
 
 def _at(path: Path, row: int) -> str:
     return f"{path}, row {row}"
 
 
-def _positions(header: list[str], entry: Path) -> dict[str, int]:
-    """Where each column starts; a name whose brackets hold a comma spans two cells."""
-    position, at = {}, 0
-    for name in _OUTSIDE_BRACKETS.split(",".join(header)):
-        position[name.strip()] = at
-        at += 1 + name.count(",")
-    missing = [name for name in _COLUMNS if name not in position]
-    if missing:
-        raise TableError(f"the column {missing[0]!r} is missing", where=entry, mend="get the table again")
-    return {name: position[name] for name in _COLUMNS}
+def _parts(tables: Path) -> dict[str, Part]:
+    """The official list that names each image, where both lists lie beside the table."""
+    if any(_first(tables, names) is None for names in LISTS):
+        return {}
+    train_val, test = official_lists(tables)
+    return {**dict.fromkeys(train_val, "train"), **dict.fromkeys(test, "test")}
 
 
 def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[tuple[ImageRecord, ...], int]:
@@ -231,12 +239,83 @@ def _boxed(rows: list[ImageRecord], boxes: dict[str, tuple[Box, ...]]) -> tuple[
     return tuple(records), unreadable
 
 
-def _notes(without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...]) -> tuple[str, ...]:
+def _notes(
+    without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...], told: Mapping[str, int]
+) -> tuple[str, ...]:
     odd = sum(not r.age_plausible for r in records)
     counted = {
         "rows of the table have no file here": without_file,
         "files have no row in the table": without_row,
         "impossible ages are kept and flagged": odd,
         "boxed images could not be opened: their boxes stay in the 1024 frame": unreadable,
+        **told,
     }
     return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
+
+
+def _class_of(path: str) -> str | None:
+    """The finding, or No Finding, that the folder of a picture of the release's name is called by."""
+    folder, name = os.path.split(path)
+    word = by_name(folder).lower().replace("_", " ")
+    known = _IMAGE_NAME.fullmatch(name) is not None
+    return NO_FINDING if known and word == _NONE else _CLASSES.get(word) if known else None
+
+
+def _by_class(folder: Path) -> Pictures:
+    return find_pictures(folder, lambda path: None if _class_of(path) is None else f"{_class_of(path)}/{by_name(path)}")
+
+
+def _of_classes(folder: Path, found: Pictures, name: str, source: str) -> Index:
+    """One image of each name, with the findings of all the folders that it lies in."""
+    findings: dict[str, list[str]] = {}
+    paths: dict[str, str] = {}
+    for key, path in found.paths.items():
+        finding, image = key.split("/")
+        paths.setdefault(image, path)
+        findings.setdefault(image, []).extend([] if finding == NO_FINDING else [finding])
+    records = tuple(
+        ImageRecord(
+            image=image,
+            label=ABNORMAL if findings[image] else NORMAL,
+            path=paths[image],
+            patient=patient_of(image),
+            source=source,
+            findings=tuple(findings[image]),
+            follow_up=int(image[9:12]),
+        )
+        for image in sorted(paths)
+    )
+    several = len(found.paths) - len(paths)
+    notes: tuple[str, ...] = (
+        (f"{several:,} pictures lie in more than one finding's folder: each is one image",) if several else ()
+    )
+    notes += found.notes() + patient_notes(records)
+    return Index(records, name=name, kind="nih", root=str(folder), notes=notes)
+
+
+def _open(seen: Seen, options: Options) -> Index:
+    return open_nih(seen.root, tables=options.tables, name=options.name or "nih")
+
+
+def _has_table(seen: Seen) -> bool:
+    return seen.table_with(*_REQUIRED) is not None or seen.has_folders(_NONE, "no_finding", *_CLASSES, least=1)
+
+
+LAYOUT = Layout(
+    name="nih",
+    title="NIH ChestX-ray14",
+    holds="Data_Entry_2017.csv or Data_Entry_2017_v2020.csv (or Kaggle's sample_labels.csv) and images_001/images/*.png, "
+    "whole or part, at any size; or folders named by findings",
+    licence="no restriction; link, citation and acknowledgement of the NIH Clinical Center asked",
+    url="https://nihcc.app.box.com/v/ChestXray-NIHCC (Kaggle: nih-chest-xrays/data, nih-chest-xrays/sample)",
+    labels="text mining of the reports; 984 boxes by a radiologist",
+    policy="No Finding is normal, any of the fourteen findings abnormal",
+    patients="Patient ID, or the number in the file's name",
+    pages=("arXiv:1705.02315", "nihcc.app.box.com/v/ChestXray-NIHCC", "torchxrayvision datasets.py (NIH_Dataset)"),
+    findings={spelling.lower(): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)} | {_NONE: None},
+    marks=(
+        Mark("a table with the columns Image Index and Finding Labels, or folders named by findings", _has_table),
+        Mark("pictures named as 00000001_000.png", lambda seen: seen.has_names(IMAGE_NAME)),
+    ),
+    open=_open,
+)

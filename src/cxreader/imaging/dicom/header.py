@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from cxreader.identity import patient_name, without_zeros
 from cxreader.imaging import terms
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.parse import Parsed
-from cxreader.imaging.header import AGE_UNITS, OTHER, DicomHeader, patient_hash
+from cxreader.imaging.header import OTHER, DicomHeader, patient_hash
+from cxreader.tables import AGE_UNITS
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
@@ -35,13 +37,16 @@ def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
         rows=e.integer("Rows", 0),
         columns=e.integer("Columns", 0),
         spacing=_spacing(e),
-        patient=None if salt is None else _patient(e, salt),
+        **({} if salt is None else _patients(e, salt)),
     )
 
 
-def _patient(e: Elements, salt: str) -> str | None:
-    patient = e.text("PatientID")
-    return None if patient is None else patient_hash(salt, e.text("IssuerOfPatientID") or "", patient)
+def _patients(e: Elements, salt: str) -> dict[str, str]:
+    """The patient's hash, and that of the number without leading zeros."""
+    patient = patient_name(e.text("PatientID") or "")
+    issuer = e.text("IssuerOfPatientID") or ""
+    names = {"patient": patient, "patient_without_zeros": without_zeros(patient)}
+    return {field: patient_hash(salt, issuer, name) for field, name in names.items()} if patient else {}
 
 
 def _term(value: str | None, known: frozenset[str]) -> str | None:
