@@ -119,7 +119,7 @@ def test_other_products_spellings(tmp_path: Path) -> None:
         ),
         (
             "image,label,probability\na,0,0.1\nb,1,12%\n",
-            "row 2, column probability: some probabilities have a percent sign",
+            "row 3, column probability: some probabilities have a percent sign",
         ),
         (
             "image,label,probability\na,0,12%\nb,1,0.1\n",

@@ -17,11 +17,11 @@ from cxreader.data.layouts.folder import is_labelled_tree, open_folder
 from cxreader.data.layouts.nih import find_entries, open_nih
 from cxreader.data.layouts.table import open_table
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.tables import is_table_name
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
 IMAGES_DEFAULT = "../shared/data"
 PHANTOM_FILE = "phantom.json"
-_TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
 def open_source(
@@ -153,8 +153,8 @@ def _open_file(path: Path, kind: str, name: str | None) -> Index:
 
 
 def _as_table(path: Path) -> Path:
-    if path.suffix.lower() not in _TABLE_SUFFIXES:
-        raise DataError("is not a table", where=path, mend="give a CSV, a Parquet file or a folder")
+    if not is_table_name(path):
+        raise DataError("is not a table", where=path, mend="give a CSV, a Parquet or Excel file, or a folder")
     return path
 
 
