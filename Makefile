@@ -29,8 +29,9 @@ bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.m
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py
 
-fuzz: $(STAMP)  ## damaged files for two and a half minutes; the tests do so for a few seconds
-	$(BIN)/python -W error -m tests.imaging.fuzz --seconds 150
+fuzz: $(STAMP)  ## damaged files and tables for two and a half minutes; the tests do so for a few seconds
+	$(BIN)/python -W error -m tests.imaging.fuzz --seconds 120
+	$(BIN)/python -W error -m tests.tables.fuzz --seconds 30
 
 docs: $(STAMP)  ## the generated reference pages
 	$(BIN)/python docs/generate.py

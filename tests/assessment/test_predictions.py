@@ -15,9 +15,8 @@ from cxreader.assessment.predictions import Fitting, judge_predictions
 from cxreader.errors import CxreaderError, DataError, TableError, UsageError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import EvaluationOptions
-from cxreader.evaluation.predictions import read_models, read_predictions
+from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models, read_predictions
 from cxreader.progress import no_bar
-from cxreader.records import PredictionTable
 
 
 def judged(files: str | list[str], out: Path, *, model: str | None = None, **fitting: Any) -> Evaluation:
@@ -123,9 +122,9 @@ def test_nor_is_a_model_that_stands_beside_and_the_calibrate_file_is_read_once(
     fitted = [(*row, "A") for row in rows(40, 20)] + [(*row, "B") for row in rows(38, 20)]
     read: list[str] = []
 
-    def counted(path: str) -> dict[str, PredictionTable]:
+    def counted(path: str, options: TableOptions | None = None) -> ReadModels:
         read.append(path)
-        return read_models(path)
+        return read_models(path, options)
 
     monkeypatch.setattr("cxreader.assessment.predictions.read_models", counted)
     with pytest.raises(DataError, match=r"c\.csv: 2 patients are also among the judged"):
@@ -199,9 +198,9 @@ def test_a_rescaled_model_is_no_other_reader_once_it_has_its_own_threshold(tmp_p
 WRONG: list[tuple[list[Row], tuple[str, ...], type[CxreaderError], str]] = [
     ([], HEADER, DataError, r"product\.csv: holds no prediction"),
     ([row[:3] for row in rows()], HEADER[:3], TableError, r"product\.csv: has no column 'probability'"),
-    ([(*rows()[0][:3], "90 %")], HEADER, TableError, r"row 1, column probability: '90 %' is no number"),
-    ([(*rows()[0][:3], 90)], HEADER, TableError, r"probability 90.0 of row 1 is outside 0 to 1"),
-    ([(*rows()[0][:2], "ill", 0.9)], HEADER, TableError, r"row 1, column label: label 'ill' is neither"),
+    ([(*rows()[0][:3], "9 ?")], HEADER, TableError, r"row 2, column probability: '9 \?' is no number"),
+    ([(*rows()[0][:3], 90)], HEADER, TableError, r"row 2, column probability: probability 90 is outside 0 to 1"),
+    ([(*rows()[0][:2], "ill", 0.9)], HEADER, TableError, r"row 2, column label: label 'ill' is neither"),
     (rows() + rows()[:1], HEADER, TableError, r"image 0-0\.png stands twice"),
     ([(*row, "A" if i else "B") for i, row in enumerate(rows())], (*HEADER, "model"), TableError, "has other images"),
 ]
@@ -235,3 +234,39 @@ def test_the_predictions_that_are_judged_are_never_written_over(tmp_path: Path) 
         judged(str(file), tmp_path)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_patients_that_differ_by_a_decimal_or_by_leading_zeros_are_not_others(tmp_path: Path) -> None:
+    def numbered(first: int, patients: int, spelling: str) -> list[Row]:
+        return [
+            (f"{spelling}-{image}", spelling.format(int(str(p)[1:])), *more)
+            for image, p, *more in rows(first, patients)
+        ]
+
+    test = write(tmp_path / "product.csv", numbered(0, 40, "{}"))
+    for spelling, message in (
+        ("{}.0", r"other\.csv: 2 patients are also among the judged predictions; fit thresholds on other"),
+        (" {}", r"other\.csv: 2 patients are also among the judged predictions; fit thresholds on other"),
+        ("{:05d}", r"other\.csv: 2 patients are also among the judged predictions but for leading zeros"),
+    ):
+        other = write(tmp_path / "other.csv", numbered(38, 20, spelling))
+        with pytest.raises(DataError, match=message):
+            judged(test, tmp_path / "out", calibrate=other)
+    apart = write(tmp_path / "other.csv", numbered(40, 20, "{:05d}"))
+    assert judged(test, tmp_path / "out", calibrate=apart).provenance["calibrate"] == "other.csv"
+
+
+def test_our_own_readings_are_judged_at_their_own_operating_point(tmp_path: Path) -> None:
+    header = (*HEADER, "threshold", "operating_point", "acceptance")
+    body: list[Row] = [(*row, 0.3, "youden", "accepted") for row in rows()]
+    body[0] = (*body[0][:3], "", 0.3, "youden", "refused")
+    file = write(tmp_path / "readings.csv", body, header)
+    evaluation = judged(file, tmp_path / "out")
+    assert (evaluation.operating_point.name, evaluation.operating_point.threshold) == ("youden", 0.3)
+    assert evaluation.counts.excluded == {"refused by the reader": 1}
+    assert evaluation.counts.images == 79
+    flagged = np.array([float(str(row[3])) for row in rows()[1:]]) >= 0.3
+    assert evaluation.confusion["tp"] + evaluation.confusion["fp"] == flagged.sum()
+    assert judged(file, tmp_path / "out", threshold=0.6).operating_point.threshold == 0.6
+    body[1] = (*body[1][:4], 0.4, *body[1][5:])
+    assert judged(write(tmp_path / "two.csv", body, header), tmp_path / "out").operating_point.threshold == 0.5

@@ -124,9 +124,38 @@ def test_a_threshold_of_the_users_and_a_model_by_name() -> None:
     assert list(values["evidence"]["models"]["auc"]) == ["B", "A"]
 
 
+def test_several_models_in_columns_and_labels_in_another_table(capsys: pytest.CaptureFixture[str]) -> None:
+    other = {row[0]: row[3] for row in rows(shift=1.0)}
+    write(Path("scores.csv"), [(row[0], row[3], other[row[0]]) for row in rows()], ("file_name", "ours", "theirs"))
+    write(Path("truth.csv"), [(row[0], row[1], row[2]) for row in rows()[2:]], ("image", "patient", "truth"))
+    line = "evaluate --predictions scores.csv --models ours,theirs --labels truth.csv --out out"
+    assert run(line.split()) == 3
+    assert "truth.csv: has no column 'label'" in capsys.readouterr().err
+    write(Path("truth.csv"), [(row[0], row[1], row[2]) for row in rows()[2:]], ("image", "patient", "class"))
+    assert run(line.split()) == 0
+    printed = capsys.readouterr()
+    values = json.loads(Path("out/evaluation.json").read_text())
+    assert list(values["evidence"]["models"]["auc"]) == ["ours", "theirs"]
+    assert (values["counts"]["images"], values["counts"]["patients"]) == (78, 39)
+    assert values["counts"]["excluded"] == {"no label in truth.csv": 2}
+    assert "2 images left out: no label in truth.csv" in printed.out.replace("\n", " ")
+    write(Path("scores.csv"), [(*row, 7) for row in rows()], ("image", "patient", "truth", "score", "Scanner"))
+    line = "evaluate --predictions scores.csv --column probability=score --column label=Truth --out out"
+    assert run(line.split()) == 0
+    assert "scores.csv: columns not used: Scanner" in capsys.readouterr().err
+    assert json.loads(Path("out/evaluation.json").read_text())["counts"]["patients"] == 40
+
+
 MISTAKES = [
     ("--predictions absent.csv --out out", 3, "absent.csv: cannot be read"),
-    ("--predictions product.xlsx --out out", 2, "product.xlsx: is neither .csv nor .parquet"),
+    ("--predictions product.xlsx --out out", 3, "product.xlsx: cannot be read (No such file"),
+    ("{p} --column probability", 2, "--column: 'probability' names no column; write it as probability=score"),
+    ("{p} --column probabilty=x", 2, "--column: nothing is asked for by 'probabilty'; did you mean 'probability'?"),
+    ("{p} --column probability=x", 3, "product.csv: has no column 'x'; known: image, label, patient, probability"),
+    ("{p} --models a,a", 2, "--models: 'a,a' names no models"),
+    ("{p} --labels other.csv", 3, "other.csv: none of its 120 images is among the predictions"),
+    ("--model m --data images --out out --labels other.csv", 2, "--labels does not go with an artifact"),
+    ("runs/a --column label=x", 2, "--column does not go with a run"),
     ("--predictions empty.csv --out out", 3, "empty.csv: holds no prediction"),
     ("--predictions second.csv --out out", 3, "second.csv: has no column 'probability'"),
     ("--predictions product.csv", 2, "what is to be judged is not clear"),

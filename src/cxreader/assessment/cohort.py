@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.data.index import Index
+from cxreader.data.layouts.dicom import PATIENT_SALT as DICOM_SALT
 from cxreader.data.sources import locate, open_data, open_source
 from cxreader.data.split import Split, group_of, patient_hash
 from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.identity import other_spellings
 from cxreader.models.artifact import Artifact
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
@@ -85,18 +87,33 @@ def without_training_patients(
     """The records of patients the artifact has never met, and how many images were left out for which part of its training.
 
     A patient of an unnamed source is looked for under every name the artifact knows, and one the artifact met in an
-    unnamed source is recognised anywhere: rather an image too few than a patient met twice.
+    unnamed source is recognised anywhere: rather an image too few than a patient met twice. So is one whose number was
+    written as `12.0` when an artifact of an earlier version was trained, and one whose Patient ID a DICOM header told.
+    Raises DataError where a patient is recognised but for leading zeros: nobody knows whether it is the same.
     """
     patients = artifact.patients
     part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
-    kept, excluded = [], Counter[str]()
+    kept, excluded, twins = [], Counter[str](), 0
     for record in records:
         names = {record.source, ""} if record.source else {"", *patients.sources}
         groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
-        marks = (patient_hash(patients.salt, name, group) for name in names for group in groups)
+        marks = (
+            patient_hash(patients.salt, name, own) for name in names for group in groups for own in _written(group)
+        )
         part = next((part_of[mark] for mark in marks if mark in part_of), None)
+        if part is None and record.patient is not None:
+            others = other_spellings(record.patient)
+            twins += any(patient_hash(patients.salt, name, other) in part_of for name in names for other in others)
         if part is None:
             kept.append(record)
         else:
             excluded[f"the patient set this model ({part})"] += 1
+    if twins:
+        what = f"the patients of {twins:,} images set this model but for leading zeros, as 0012 and 12"
+        raise DataError(what, mend="write them as the training's table did, or name the sources of both")
     return tuple(kept), excluded
+
+
+def _written(group: str) -> tuple[str, ...]:
+    """A patient as he may have been written when the model was trained."""
+    return (group, f"{group}.0", patient_hash(DICOM_SALT, "", group)) if not group.startswith("image:") else (group,)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,11 +17,13 @@ from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
-from cxreader.evaluation.predictions import read_models
+from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.identity import MEND, zero_twins
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
+from cxreader.tables import parse_number
 
 # Where no threshold is given or fitted: the larger of the two classes' probabilities decides.
 HALF = OperatingPoint("half", 0.5, "none was given, and nothing to fit one on", 0, 0, "given")
@@ -56,27 +59,31 @@ def judge_predictions(
     options: EvaluationOptions,
     bar: Bar,
     model: str | None = None,
+    tables: TableOptions | None = None,
     seed: int = 0,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Evaluation:
     """Judge the first model of the files, or the one named `model`, the others beside it, and write all to `out`.
 
-    `files`: CSV or Parquet, each one model or several by its column `model`. Raises TableError for a file that cannot be
-    read or for models that judge other images, UsageError for a model that is not there and for an `out` whose
-    predictions are those to be judged, DataError when nothing can be fitted.
+    `files`: tables (`read_models`), each one model or several by its column `model`, and told by `tables`, that of `fitting`
+    too. What a reader of the files must know is given to `say`, a line each. A table of readings that holds one threshold and
+    one operating point is judged at it, where `fitting` gives none. Raises TableError for a file that cannot be read or for
+    models that judge other images, UsageError for a model that is not there and for an `out` whose predictions are those
+    to be judged, DataError when nothing can be fitted.
     """
     from cxreader.evaluation.shortcuts.baselines import confounder_baselines  # brings scikit-learn
 
     for file in files:
         if Path(file).resolve() == (out / PREDICTIONS).resolve():
             raise UsageError("would be written over", where=file, mend="give another --out")
-    tables = _read(files)
-    subject = next(iter(tables)) if model is None else model
-    table = _named(tables, subject, None)
-    if len(table) == 0:
-        raise DataError("holds no prediction", where=files[0], mend="give at least one row")
+    read = _read(files, tables or TableOptions())
+    for note in read.notes:
+        say(note)
+    subject = next(iter(read.tables)) if model is None else model
+    table = _named(read.tables, subject, None)
     refuse_undrawable(table.label, options)
-    others = {name: other for name, other in tables.items() if name != subject}
-    models = {} if fitting.calibrate is None else read_models(fitting.calibrate)
+    others = {name: other for name, other in read.tables.items() if name != subject}
+    models = {} if fitting.calibrate is None else read_models(fitting.calibrate, tables).tables
     points, conformal, warnings = _fitted(fitting, models, table, subject)
     thresholds = _others_thresholds(fitting, models, others)
     if len(thresholds) < len(others):
@@ -92,7 +99,8 @@ def judge_predictions(
             points[0],
             seed=seed,
             baselines={b.name: b.probability for b in sightless if b.probability is not None},
-            warnings=[*warnings, *_one_label_a_source(sample, table)],
+            excluded=read.excluded,
+            warnings=[*warnings, *read.warnings, *_one_label_a_source(sample, table)],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
             options=replace(
                 options, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
@@ -113,15 +121,20 @@ def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
     ]
 
 
-def _read(files: Sequence[str]) -> dict[str, PredictionTable]:
-    """The models of all files by name, in their order."""
+def _read(files: Sequence[str], options: TableOptions) -> ReadModels:
+    """The models of all files by name, in their order, with all that was left out and must be said."""
     tables: dict[str, PredictionTable] = {}
+    excluded, warnings, notes = Counter[str](), dict[str, None](), dict[str, None]()
     for file in files:
-        for name, table in read_models(file).items():
+        read = read_models(file, options)
+        for name, table in read.tables.items():
             if name in tables:
                 raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
             tables[name] = table
-    return tables
+        excluded |= Counter(read.excluded)  # several models leave the same images out: the most of one file
+        warnings |= dict.fromkeys(read.warnings)
+        notes |= dict.fromkeys(f"{Path(file).name}: {note}" for note in read.notes)
+    return ReadModels(tables, dict(excluded), tuple(warnings), tuple(notes))
 
 
 def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) -> PredictionTable:
@@ -139,12 +152,25 @@ def _fitted(
     """
     given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
     if fitting.calibrate is None:
-        return given or (HALF,), None, []
+        return given or (_own_point(table) or HALF,), None, []
     other = next(iter(models.values())) if len(models) == 1 else _named(models, subject, fitting.calibrate)
     fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
     warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
     return (*given, *fitted.points), fitted.conformal, warnings
+
+
+def _own_point(table: PredictionTable) -> OperatingPoint | None:
+    """The operating point that every row of a table of readings names, or None."""
+    named = [np.unique(table.columns.get(name, np.array([]))).tolist() for name in ("threshold", "operating_point")]
+    if [len(values) for values in named] != [1, 1]:
+        return None
+    threshold = parse_number(str(named[0][0]))
+    if threshold is None or not 0 <= threshold <= 1:
+        return None
+    return replace(
+        OperatingPoint.given(threshold), name=str(named[1][0]) or "given", rule="it stands beside the readings"
+    )
 
 
 def _others_thresholds(
@@ -187,3 +213,8 @@ def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str
         if shared:
             what = f"{shared} {who}{'s are' if shared > 1 else ' is'} also among the judged predictions"
             raise DataError(what, where=where, mend="fit thresholds on other patients")
+    if calibrate.patient is not None and test.patient is not None:
+        twins = zero_twins(calibrate.patient.tolist(), test.patient.tolist())
+        if twins:
+            what = f"{twins:,} patients are also among the judged predictions but for leading zeros, as 0012 and 12"
+            raise DataError(what, where=where, mend=MEND)

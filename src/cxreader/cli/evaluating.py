@@ -12,11 +12,12 @@ import typer
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, one_model
-from cxreader.errors import UsageError
+from cxreader.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.evidence import EvaluationOptions
+    from cxreader.evaluation.predictions import TableOptions
     from cxreader.evaluation.worklist.reading_room import ReadingRoom
 
 
@@ -30,6 +31,16 @@ def evaluate(
     predictions: Annotated[
         list[str] | None,
         typer.Option(help="CSV or Parquet of any product: image,label,probability and, if known, patient. Repeatable."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="With --predictions: probability=score names the files' column. Repeatable."),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="With --predictions: columns a,b that each hold a model's probability.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="With --predictions: a table image,label that holds the labels.")
     ] = None,
     split: SplitFile = None,
     part: Part = "test",
@@ -84,18 +95,25 @@ def evaluate(
     place = _place(run, judged, data, predictions, out)
     of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
+    told: dict[str, object] = {"column": column, "models": models, "labels": labels}
     if predictions:
         of_images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
         _refuse_strays("--predictions", of_images | of_source)
         _refuse_strays("--predictions without --calibrate", {} if calibrate else fitted)
     else:
-        fitted |= {"threshold": threshold is not None, "calibrate": calibrate}
+        fitted |= {"threshold": threshold is not None, "calibrate": calibrate, **told}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     room = _room(images_a_day, arrivals, reading_minutes, shift, max_wait)
     options = _options(prevalence, room, second_reading, max_wait)
     if predictions:
         evaluation, title = _predictions(
-            predictions, judged, (threshold, calibrate, point, alpha), options, place, seed
+            predictions,
+            judged,
+            (threshold, calibrate, point, alpha),
+            options,
+            place,
+            seed,
+            _told(column, models, labels),
         )
     else:
         source = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
@@ -149,13 +167,32 @@ def _options(
     return EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
 
 
+def _told(column: list[str] | None, models: str | None, labels: str | None) -> TableOptions:
+    """How the tables are told; raises UsageError for a column that is not NAME=COLUMN, or a name that nothing is asked for by."""
+    from cxreader.evaluation.predictions import USED, TableOptions
+
+    named = {}
+    for text in column or ():
+        name, equals, written = (part.strip() for part in text.partition("="))
+        if not (name and equals and written):
+            raise UsageError(f"{text!r} names no column", where="--column", mend="write it as probability=score")
+        if name not in USED:
+            raise UsageError(f"nothing is asked for by {name!r}", where="--column", mend=nearest(name, USED))
+        named[name] = written
+    several = [name.strip() for name in models.split(",")] if models is not None else []
+    if "" in several or len(set(several)) < len(several):
+        raise UsageError(f"{models!r} names no models", where="--models", mend="write their columns as a,b")
+    return TableOptions(named, tuple(several), labels)
+
+
 def _predictions(
-    tables: list[str],
+    files: list[str],
     model: str | None,
     fitting: tuple[float | None, str | None, list[str] | None, str | None],
     options: EvaluationOptions,
     place: Path,
     seed: int,
+    told: TableOptions,
 ) -> tuple[Evaluation, str]:
     """Judge tables of predictions; `fitting`: threshold, predictions to calibrate on, operating points and error bound."""
     from cxreader.assessment.predictions import Fitting, judge_predictions
@@ -163,7 +200,9 @@ def _predictions(
 
     threshold, calibrate, points, alpha = fitting
     rules = Fitting(threshold, calibrate, tuple(points or DEFAULT_POINTS), _error_bound(alpha))
-    evaluation = judge_predictions(tables, place, rules, options=options, bar=progress, model=model, seed=seed)
+    evaluation = judge_predictions(
+        files, place, rules, options=options, bar=progress, model=model, tables=told, seed=seed, say=say
+    )
     return evaluation, f"{evaluation.provenance['predictions']}, model {evaluation.provenance['model']}"
 
 

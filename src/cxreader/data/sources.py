@@ -22,12 +22,12 @@ from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.imaging.containers import is_archive, is_dicomdir
+from cxreader.tables import is_table_name
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
 IMAGES_DEFAULT = "../shared/data"
 PHANTOM_FILE = "phantom.json"
 _SHOWN = 6
-_TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 
 
 def open_source(
@@ -242,8 +242,8 @@ def _open_container(path: Path, kind: str, tables: Path | None, name: str | None
 
 
 def _as_table(path: Path) -> Path:
-    if path.suffix.lower() not in _TABLE_SUFFIXES:
-        raise DataError("is not a table", where=path, mend="give a CSV, a Parquet file or a folder")
+    if not is_table_name(path):
+        raise DataError("is not a table", where=path, mend="give a CSV, a Parquet or Excel file, or a folder")
     return path
 
 

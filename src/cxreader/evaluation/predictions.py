@@ -1,88 +1,236 @@
-"""Predictions on disk: `image,patient,label,probability,...` as CSV or Parquet, ours or another product's."""
+"""Predictions on disk: `image,patient,label,probability,...` in a table of any kind, ours or another product's."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
-from cxreader.errors import TableError, UsageError, nearest
+from cxreader.errors import DataError, TableError, UsageError
+from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
+from cxreader.evaluation.prediction_labels import with_labels
 from cxreader.findings import value_or_missing
-from cxreader.records import LABEL_NAMES, LABELS, PredictionTable
+from cxreader.identity import MEND, patient_name, zero_twins
+from cxreader.records import LABEL_NAMES, PredictionTable
+from cxreader.tables import Table, parse_age, read_table
 
-REQUIRED = ("image", "label", "probability")
 HEADER = ("image", "patient", "label", "probability")
 # Read as float64 with NaN where empty; every other column is read as text.
 NUMERIC = frozenset({"age", "follow_up", "logit_normal", "logit_abnormal"})
+USED = (
+    *HEADER,
+    "model",
+    "sex",
+    "age",
+    "view",
+    "follow_up",
+    "visit",
+    "width",
+    "height",
+    "size",
+    "spacing",
+    "source",
+    "findings",
+)
+"""Columns by which something is judged; `threshold` and `operating_point` too, where every row holds the same."""
+READINGS = frozenset(
+    (
+        *(
+            "acceptance",
+            "decision",
+            "probability_low",
+            "probability_high",
+            "conformal",
+            "agreement",
+            "reasons",
+            "notes",
+        ),
+        *("operating_point", "threshold", "artifact", "rank", "reason_of_rank", "ood_score", "sop_class"),
+        *("sop_instance_uid", "logit_normal", "logit_abnormal"),
+    )
+)
+"""Columns of our own tables of readings and of predictions, which need no word when nothing is judged by them."""
+ALIASES: Mapping[str, Sequence[str]] = {
+    "image": (
+        *(
+            "file_name",
+            "filename",
+            "file name",
+            "file",
+            "path",
+            "image_path",
+            "filepath",
+            "file_path",
+            "image_id",
+            "imageid",
+        ),
+        *("image id", "image_name", "image name", "image index"),
+    ),
+    "patient": ("patient_id", "patientid", "patient id", "subject_id", "subject"),
+    "sex": ("gender", "patient_sex", "patient sex", "patient gender"),
+    "age": ("patient_age", "patient age"),
+    "view": ("view_position", "view position", "viewposition"),
+}
+"""Other names of these columns, taken where a table has none of the name itself."""
+_NAMED = ", or name it: --column NAME=COLUMN"
 Column = Sequence[object]
 
 
-def read_models(path: str | os.PathLike[str]) -> dict[str, PredictionTable]:
-    """As `read_predictions`, but a file whose column `model` names several gives a table for each, in their order.
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How tables of predictions are told.
 
-    Where no model is named, the file's name without its ending is.
+    `columns`: by name (`probability`, `label`, ...) the column's name in the files. `models`: columns that each hold one model's
+    probability. `labels`: a table that holds the labels, by image, with whatever else it tells of them.
     """
-    columns, where = _columns(path), os.fspath(path)
-    models = [read_text(name) for name in columns.get("model", ())]
-    names = list(dict.fromkeys(models))
-    if len(names) < 2:
-        return {(names[0] if names and names[0] else Path(path).stem): _table(columns, where)}
-    if "" in names:
-        row = models.index("") + 1
-        raise TableError("no model is named, in a file of several", where=f"{where}, row {row}", mend="name it")
-    return {
-        name: _table(
-            {key: [v for v, of in zip(values, models, strict=True) if of == name] for key, values in columns.items()},
-            f"{where}, model {name}",
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    models: Sequence[str] = ()
+    labels: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadModels:
+    """A file of predictions: a table by model; rows left out, counted by reason; and what a reader must know of the file.
+
+    `warnings` change what is judged (patients that were named otherwise); `notes` do not (columns that are not used).
+    """
+
+    tables: dict[str, PredictionTable]
+    excluded: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_models(path: str | os.PathLike[str], options: TableOptions | None = None) -> ReadModels:
+    """The predictions of a table of any kind that `tables.read_table` reads.
+
+    Columns: image, label (`records.label_and_findings`), probability (a decimal comma and a percent sign are read); patient if
+    known, named as `identity.patient_name` says. A file whose column `model` names several gives a table for each, in
+    their order; where no model is named, the file's name without its ending is. One of `findings.MISSING`, such as `nan`, names
+    no patient: where some rows have none, each such image stands for itself; where no row has one, no patient is known.
+    Further columns go to `columns`: those of `NUMERIC` as float64, the others as text. Rows without a label or a
+    probability, such as images that a reader refused, are left out and counted.
+    Raises TableError naming file, row (as a spreadsheet shows it) and column; DataError where nothing is left.
+    """
+    options = options or TableOptions()
+    if options.models and "probability" in options.columns:
+        raise UsageError(
+            "the probability is named twice", mend="name it as one of the models, or as the column probability"
         )
-        for name in names
-    }
+    table = read_table(path, columns=options.columns).aliased(ALIASES)
+    scores = {name: " ".join(name.lower().split()) for name in options.models} or {"": "probability"}
+    table.require("image", *scores.values(), or_else=_NAMED)
+    table.require(*([] if options.labels else ["label"]), or_else=f"{_NAMED}, or give --labels FILE")
+    cells, excluded, notes = Cells.of(table), Counter[str](), [*table.notes]
+    if not len(cells):
+        raise DataError("holds no prediction", where=path, mend="give at least one row")
+    if options.labels:
+        cells, told = with_labels(cells, options.labels, ALIASES, excluded)
+        notes += told
+    cells = _complete(cells, tuple(scores.values()), excluded)
+    if not len(cells):
+        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in excluded.items())
+        raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
+    notes += table.unused({*USED, *READINGS, *scores.values()})
+    tables, warnings = _tables(cells, scores, Path(path))
+    return ReadModels(tables, dict(excluded), warnings, tuple(notes))
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
-    """Read `.csv` or `.parquet`: columns image, label (normal, abnormal, 0 or 1), probability; patient if known.
-
-    Patient names are kept as written; one of `findings.MISSING`, such as `nan`, names nobody. Where some rows have none,
-    each such image stands for itself; where no row has one, no patient is known. Further columns go to `columns`: those
-    of `NUMERIC` as float64, the others as text.
-    Raises TableError naming file, row and column; UsageError for another kind of file.
-    """
-    return _table(_columns(path), os.fspath(path))
+    """The predictions of a file of one model, as `read_models`; of several, all rows together. Raises as it does."""
+    table = read_table(path).aliased(ALIASES)
+    table.require("image", "label", "probability")
+    return _table(_complete(Cells.of(table), ("probability",), Counter()), "probability")
 
 
-def _columns(path: str | os.PathLike[str]) -> dict[str, list[object]]:
-    return _read_parquet(path) if _suffix(path) == ".parquet" else read_csv(path)
+def _tables(cells: Cells, scores: Mapping[str, str], path: Path) -> tuple[dict[str, PredictionTable], tuple[str, ...]]:
+    """The tables by model, and what must be said of the patients."""
+    changed = sum(patient_name(text) != text for text in cells.columns.get("patient", ()) if value_or_missing(text))
+    warnings = (f"Patients of {changed:,} rows are read as whole numbers: 12.0 is 12.",) if changed else ()
+    names = list(dict.fromkeys(cells.columns.get("model", ())))
+    if "" not in scores:
+        if len(names) > 1:
+            raise UsageError("names models in its column model and by --models", where=path, mend="use one of them")
+        return {name: _table(cells, column) for name, column in scores.items()}, warnings
+    if len(names) < 2:
+        return {(names[0] if names and names[0] else _stem(path)): _table(cells, "probability")}, warnings
+    if "" in names:
+        row = cells.rows[cells.columns["model"].index("")]
+        raise TableError("no model is named, in a file of several", where=cells.table.at(row), mend="name it")
+    of = cells.columns["model"]
+    parts = {name: cells.part([model == name for model in of]) for name in names}
+    return {name: _table(part, "probability") for name, part in parts.items()}, warnings
 
 
-def _table(columns: dict[str, list[object]], where: str) -> PredictionTable:
-    for name in REQUIRED:
-        if name not in columns:
-            mend = f"name one column {name!r}; {nearest(name, columns)}"
-            raise TableError(f"has no column {name!r}", where=where, mend=mend)
-    image = [read_text(v) for v in columns.pop("image")]
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0] or path.name
+
+
+def _complete(cells: Cells, scores: Sequence[str], excluded: Counter[str]) -> Cells:
+    """The rows with a label and every probability; the others are counted by reason."""
+    answer = cells.columns.get("acceptance", [""] * len(cells))
+    keep = []
+    for row in range(len(cells)):
+        reason = ""
+        if not value_or_missing(cells.columns["label"][row]):
+            reason = "no label"
+        elif not all(value_or_missing(cells.columns[name][row]) for name in scores):
+            given = answer[row].lower()
+            reason = {"refused": "refused by the reader", "not read": "not read"}.get(given, "no probability")
+        excluded[reason] += bool(reason)
+        keep.append(not reason)
+    del excluded[""]
+    return cells if all(keep) else cells.part(keep)
+
+
+def _table(cells: Cells, score: str) -> PredictionTable:
+    columns, at = dict(cells.columns), cells.at
+    image = columns.pop("image")
     if "" in image:
-        row = image.index("") + 1
-        raise TableError("the image has no name", where=f"{where}, row {row}, column image", mend="name every image")
-    label = [read_label(v, f"{where}, row {row}, column label") for row, v in enumerate(columns.pop("label"), 1)]
-    probability = read_numbers(columns.pop("probability"), where, "probability", empty=False)
-    patient = _patients(columns.pop("patient", ()), image)
-    further: dict[str, NDArray[np.generic]] = {
-        name: read_numbers(values, where, name)
-        if name in NUMERIC
-        else np.array([read_text(v) for v in values], dtype=np.str_)
-        for name, values in columns.items()
-    }
-    try:
-        names = np.array(image, dtype=np.str_)
-        return PredictionTable(names, np.array(label, dtype=np.int8), probability, patient, further)
-    except TableError as error:
-        raise TableError(error.what, where=where, mend=error.mend) from None
+        raise TableError("the image has no name", where=at(image.index(""), "image"), mend="name every image")
+    seen: dict[str, int] = {}
+    for row, name in enumerate(image):
+        if seen.setdefault(name, row) != row:
+            what = f"image {name} stands twice: in row {cells.rows[seen[name]]} and in row {cells.rows[row]}"
+            raise TableError(what, where=cells.table.path, mend="keep one row an image")
+    label = [read_label(text, at(row, "label")) for row, text in enumerate(columns.pop("label"))]
+    probability = probabilities(cells, score)
+    patient = _patients(columns.pop("patient", ()), image, cells.table)
+    columns.pop(score, None)
+    columns.pop("probability", None)
+    further: dict[str, NDArray[np.generic]] = {}
+    for name, texts in columns.items():
+        if name == "age":
+            further[name] = np.array([_nan(parse_age(text)) for text in texts])
+        else:
+            read = numbers(cells, name) if name in NUMERIC else np.array(texts, dtype=np.str_)
+            further[name if name in USED or name in READINGS else cells.table.written(name)] = read
+    names = np.array(image, dtype=np.str_)
+    return PredictionTable(names, np.array(label, dtype=np.int8), probability, patient, further)
+
+
+def _nan(number: float | None) -> float:
+    return float("nan") if number is None else number
+
+
+def _patients(texts: Sequence[str], image: Sequence[str], table: Table) -> NDArray[np.str_] | None:
+    names = [patient_name(value_or_missing(text)) for text in texts]
+    if not any(names):
+        return None
+    twins = zero_twins(name for name in names if name)
+    if twins:
+        what = f"{twins:,} patients are written in two ways that differ by leading zeros alone"
+        raise TableError(what, where=table.path, mend=MEND)
+    return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
 
 
 def write_predictions(path: str | os.PathLike[str], table: PredictionTable) -> Path:
@@ -108,88 +256,6 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     if suffix not in (".csv", ".parquet"):
         raise UsageError("is neither .csv nor .parquet", where=path, mend="name the file .csv or .parquet")
     return suffix
-
-
-def read_csv(path: str | os.PathLike[str]) -> dict[str, list[object]]:
-    """The columns of a CSV in UTF-8 by name, as text. Raises TableError naming file and row."""
-    where = os.fspath(path)
-    try:
-        # A spreadsheet writes a byte order mark before the first column's name.
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, strict=True))
-    except OSError as error:
-        raise TableError(f"cannot be read ({error.strerror})", where=where, mend="check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"is no CSV in UTF-8 ({error})", where=where, mend="save it as CSV UTF-8") from error
-    if not rows or not any(rows[0]):
-        raise TableError("has no header", where=where, mend=f"begin with the line {','.join(HEADER)}")
-    header = [name.strip() for name in rows[0]]
-    _refuse_twice(header, where)
-    body = [row for row in rows[1:] if row]
-    for number, row in enumerate(body, 1):
-        if len(row) != len(header):
-            what = f"has {len(row)} cells, the header {len(header)}"
-            raise TableError(what, where=f"{where}, row {number}", mend="quote cells that hold a comma")
-    return {name: [row[k] for row in body] for k, name in enumerate(header)}
-
-
-def _read_parquet(path: str | os.PathLike[str]) -> dict[str, list[object]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(os.fspath(path))
-    except (OSError, pa.ArrowException) as error:
-        mend = "check the path, or write the file again"
-        raise TableError("cannot be read as Parquet", where=path, mend=mend) from error
-    _refuse_twice(table.column_names, os.fspath(path))
-    return {name: table.column(name).to_pylist() for name in table.column_names}
-
-
-def _refuse_twice(names: Sequence[str], where: str) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise TableError(f"column {twice!r} stands twice", where=where, mend="keep one of them")
-
-
-def read_text(value: object) -> str:
-    """A cell without the blanks around it; empty for None."""
-    return "" if value is None else str(value).strip()
-
-
-def read_label(value: object, where: str) -> int:
-    """0 or 1 of normal, abnormal, 0 or 1; raises TableError naming `where`."""
-    text = read_text(int(value) if isinstance(value, bool | float) and value in (0, 1) else value)
-    label = LABELS.get(text.lower())
-    if label is None:
-        mend = "write normal or abnormal, or 0 or 1"
-        raise TableError(f"label {text!r} is neither normal nor abnormal", where=where, mend=mend)
-    return label
-
-
-def read_numbers(values: Column, where: str, name: str, *, empty: bool = True) -> NDArray[np.float64]:
-    """A column (n,) of numbers, NaN for an empty cell and one that says that nothing is known (`findings.MISSING`).
-
-    Raises TableError naming row and column, for an empty cell too unless `empty`.
-    """
-    numbers = np.full(len(values), np.nan)
-    for row, value in enumerate(values):
-        text = read_text(value)
-        if empty and not value_or_missing(text):
-            continue
-        try:
-            numbers[row] = float(text)
-        except ValueError:
-            place = f"{where}, row {row + 1}, column {name}"
-            raise TableError(f"{text!r} is no number", where=place, mend="write it with a decimal point") from None
-    return numbers
-
-
-def _patients(values: Column, image: Sequence[str]) -> NDArray[np.str_] | None:
-    names = [value_or_missing(read_text(v)) for v in values]
-    if not any(names):
-        return None
-    return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
 
 
 def n_without_patient(table: PredictionTable) -> int:

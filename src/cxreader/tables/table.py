@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -73,17 +74,23 @@ class Table:
         """Every column by the name it is asked for, in their order."""
         return tuple(self._positions)
 
+    def written(self, name: str) -> str:
+        """A column's name as the file has it."""
+        return self._written[self._positions[name]]
+
     def at(self, row: int, column: str | None = None) -> str:
         """The place of a row, or of one of its cells, for a message."""
         return f"{self.path}, row {row}" if column is None else f"{self.path}, row {row}, column {column}"
 
-    def require(self, *names: str) -> None:
-        """Raise TableError for the first of these columns that is not there, with those that are."""
+    def require(self, *names: str, or_else: str = "") -> None:
+        """Raise TableError for the first of these columns that is not there: the nearest that is, or all, and `or_else`."""
         for name in names:
             if name not in self:
-                there = ", ".join(self.columns[:_SHOWN]) or "none"
+                close = get_close_matches(name, self.names(), n=1, cutoff=0.7)
+                there = ", ".join(self.columns[:_SHOWN])
                 mend = f"its first row names the columns ({there}): rename one, or add it"
-                raise TableError(f"has no column {name!r}", where=self.path, mend=mend)
+                mend = f"did you mean {self.written(close[0])!r}? rename it" if close else mend
+                raise TableError(f"has no column {name!r}", where=self.path, mend=f"{mend}{or_else}")
 
     def aliased(self, aliases: Mapping[str, Sequence[str]]) -> Table:
         """The table in which a column that is missing is the first of its other names that is there."""

@@ -144,11 +144,11 @@ def test_a_second_reading_is_read_from_a_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,label\na,1\n", "has no column 'image'; begin with the line image,label"),
+        ("name,label\na,1\n", "has no column 'image'; its first row names the columns (name, label): rename one"),
         ("image,finding\na,1\n", "has no column 'label'"),
-        ("image,label\na,1\na,1\n", "row 2, column image: image a stands twice"),
-        ("image,label\n,1\n", "row 1, column image: the image has no name"),
-        ("image,label\na,\n", "row 1, column label: label '' is neither normal nor abnormal"),
+        ("image,label\na,1\na,1\n", "row 3, column image: image a stands twice"),
+        ("image,label\n,1\n", "row 2, column image: the image has no name"),
+        ("image,label\na,\n", "row 2, column label: label '' is neither normal nor abnormal"),
     ],
 )
 def test_a_damaged_second_reading_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -66,9 +66,9 @@ def test_real_times_are_read_from_a_csv(tmp_path: Path) -> None:
     [
         ("time\n2024-03-01T08:00\n", "has no column 'arrival'"),
         ("arrival\n", "has no arrival"),
-        ("arrival\nyesterday\n", "row 1, column arrival: 'yesterday' is no time; write it as 2024-03-01T08:15"),
-        ("arrival\n2024-03-01T08:00\n2024-03-01T08:00Z\n", "row 2, column arrival: a time has an offset, another has"),
-        ("arrival,reading_minutes\n2024-03-01T08:00,0\n", "row 1, column reading_minutes: 0 minutes are not above 0"),
+        ("arrival\nyesterday\n", "row 2, column arrival: 'yesterday' is no time; write it as 2024-03-01T08:15"),
+        ("arrival\n2024-03-01T08:00\n2024-03-01T08:00Z\n", "row 3, column arrival: a time has an offset, another has"),
+        ("arrival,reading_minutes\n2024-03-01T08:00,0\n", "row 2, column reading_minutes: 0 minutes are not above 0"),
         ("arrival,reading_minutes\n2024-03-01T08:00,\n", "column reading_minutes"),
     ],
 )

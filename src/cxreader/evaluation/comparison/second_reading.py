@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.predictions import read_csv, read_label, read_text
+from cxreader.evaluation.prediction_cells import read_label
+from cxreader.evaluation.predictions import ALIASES
 from cxreader.evaluation.statistics.agreement import agreement_and_kappa
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
@@ -24,6 +25,7 @@ from cxreader.evaluation.statistics.intervals import (
 )
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.records import OperatingPoint, PredictionTable
+from cxreader.tables import read_table
 
 Floats = NDArray[np.float64]
 PAIRS = ("first and second", "model and first", "model and second")
@@ -62,21 +64,19 @@ class LabelComparison(Plain):
 
 
 def read_labels(path: str | os.PathLike[str]) -> dict[str, int]:
-    """A second reading by image, 0 or 1: a CSV with the columns `image` and `label` (normal, abnormal, 0 or 1).
+    """A second reading by image, 0 or 1: a table with the columns `image` and `label` (normal, abnormal, 0 or 1).
 
     Raises TableError naming file, row and column, also for an image that stands twice.
     """
-    where, columns = os.fspath(path), read_csv(path)
-    for name in ("image", "label"):
-        if name not in columns:
-            raise TableError(f"has no column {name!r}", where=where, mend="begin with the line image,label")
+    table = read_table(path).aliased({"image": ALIASES["image"]})
+    table.require("image", "label")
     labels: dict[str, int] = {}
-    for row, (cell, value) in enumerate(zip(columns["image"], columns["label"], strict=True), 1):
-        image, place = read_text(cell), f"{where}, row {row}"
+    for row, cells in table:
+        image = cells["image"]
         if not image or image in labels:
             what = f"image {image} stands twice" if image else "the image has no name"
-            raise TableError(what, where=f"{place}, column image", mend="keep one row an image")
-        labels[image] = read_label(value, f"{place}, column label")
+            raise TableError(what, where=table.at(row, "image"), mend="keep one row an image")
+        labels[image] = read_label(cells["label"], table.at(row, "label"))
     return labels
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError
-from cxreader.findings import FINDINGS, NO_FINDING, canonical, value_or_missing
+from cxreader.findings import FINDINGS, read_findings, value_or_missing
 from cxreader.records import ABNORMAL, PredictionTable
 
 PARTITIONS = ("sex", "age", "view", "follow_up", "source")
@@ -41,7 +41,7 @@ def groupings(table: PredictionTable) -> tuple[tuple[Grouping, ...], dict[str, s
     """The groupings of a table's columns, and by dimension what is to be said of them; in the order of DIMENSIONS.
 
     Columns: `sex` (M, F), `age` in years (outside 0 to 120 it is not known), `view`, `follow_up` (0 is the first image),
-    `source`, and `findings` as text split on "|", empty or `No Finding` for none. An empty cell is a value not known, and
+    `source`, and `findings` (`findings.read_findings`), empty or `No Finding` for none. An empty cell is a value not known, and
     so is one that says as much (`findings.MISSING`).
     A dimension that gives no groups has only its note: no such column, or one value alone.
     Raises TableError for an age or a follow-up that is no number.
@@ -105,13 +105,8 @@ def _images(n: int, kind: str = "") -> str:
 
 def _parsed(cell: str) -> tuple[set[str], set[str]]:
     """The findings of a cell by the release's names, and what stands there besides."""
-    own, others = set(), set()
-    for part in {value_or_missing(part) for part in cell.split("|")} - {"", NO_FINDING}:
-        try:
-            own.add(canonical(part))
-        except TableError:
-            others.add(part)
-    return own, others
+    own, others = read_findings(cell)
+    return set(own), set(others)
 
 
 def _text(column: NDArray[np.generic]) -> Names:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError, UsageError, nearest
-from cxreader.evaluation.predictions import read_csv, read_numbers
+from cxreader.evaluation.prediction_cells import Cells, numbers
+from cxreader.tables import read_table
 
 Floats = NDArray[np.float64]
 HOUR, DAY, WEEK = 60.0, 1440.0, 10080.0
@@ -203,27 +203,29 @@ class ReadingRoom:
 
 
 def read_arrivals(path: str | os.PathLike[str]) -> Arrivals:
-    """Real times from a CSV: `arrival` as ISO 8601 (`2024-03-01T08:15`), and `reading_minutes` if it is there.
+    """Real times from a table: `arrival` as ISO 8601 (`2024-03-01T08:15`), and `reading_minutes` if it is there.
 
     Rows may stand in any order. Times with an offset are taken as the clock of the first row shows them, times without
     one as they stand. Raises TableError naming file, row and column.
     """
-    where, columns = os.fspath(path), read_csv(path)
-    if "arrival" not in columns:
-        raise TableError("has no column 'arrival'", where=where, mend=f"name one so; {nearest('arrival', columns)}")
-    texts = [str(value).strip() for value in columns["arrival"]]
-    if not texts:
-        raise TableError("has no arrival", where=where, mend="give one row an image")
-    times = [_time(text, f"{where}, row {row}, column arrival") for row, text in enumerate(texts, 1)]
+    table = read_table(path)
+    if "arrival" not in table:
+        raise TableError(
+            "has no column 'arrival'", where=path, mend=f"name one so; {nearest('arrival', table.names())}"
+        )
+    cells = Cells.of(table)
+    if not len(cells):
+        raise TableError("has no arrival", where=path, mend="give one row an image")
+    times = [_time(text, cells.at(n, "arrival")) for n, text in enumerate(cells.columns["arrival"])]
     zone = times[0].tzinfo
-    for row, time in enumerate(times, 1):
+    for n, time in enumerate(times):
         if (time.tzinfo is None) != (zone is None):
             what = "a time has an offset, another has none"
-            raise TableError(what, where=f"{where}, row {row}, column arrival", mend="write all of them alike")
+            raise TableError(what, where=cells.at(n, "arrival"), mend="write all of them alike")
     clock = [time if zone is None else time.astimezone(zone) for time in times]
     minutes = np.array([(time - _monday(min(clock))) / timedelta(minutes=1) for time in clock])
     order = np.argsort(minutes, kind="stable")
-    return Arrivals(minutes[order], _reading_minutes(columns, where)[order] if "reading_minutes" in columns else None)
+    return Arrivals(minutes[order], _reading_minutes(cells)[order] if "reading_minutes" in table else None)
 
 
 def _time(text: str, where: str) -> datetime:
@@ -237,10 +239,10 @@ def _monday(time: datetime) -> datetime:
     return time.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=time.weekday())
 
 
-def _reading_minutes(columns: Mapping[str, Sequence[object]], where: str) -> Floats:
-    reading = read_numbers(columns["reading_minutes"], where, "reading_minutes", empty=False)
+def _reading_minutes(cells: Cells) -> Floats:
+    reading = numbers(cells, "reading_minutes", empty=False)
     wrong = np.flatnonzero(~(np.isfinite(reading) & (reading > 0)))
     if len(wrong):
-        place = f"{where}, row {wrong[0] + 1}, column reading_minutes"
+        place = cells.at(int(wrong[0]), "reading_minutes")
         raise TableError(f"{reading[wrong[0]]:g} minutes are not above 0", where=place, mend="give minutes such as 5")
     return reading
