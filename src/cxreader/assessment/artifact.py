@@ -168,7 +168,7 @@ def _contact_sheet(evaluation: Evaluation, images: ReadImages) -> dict[str, Figu
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
     """The artifact's operating points, the one that decides first."""
     first = reader.operating_point
-    return (first, *(point for point in reader.artifact.operating_points if point.name != first.name))
+    return (first, *(point for point in reader.only.answers.operating_points if point.name != first.name))
 
 
 def prediction_table(

@@ -199,6 +199,7 @@ def finish(
         transfer=transfer.text,
         patients=_patients(cohort),
         weights_sha256=sha256(weights),
+        thresholds_on="answer",
         reference_scores=ReferenceScores.of(part.labels, fitted.probability, ood_scores),
         provenance={
             **provenance(config.seed),
