@@ -238,7 +238,7 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str |
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": cohort.index.name or Path(cohort.index.root).stem,
+        "data": cohort.name,
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,

@@ -214,7 +214,7 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort, seed: int, n_resam
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": cohort.index.name,
+        "data": cohort.name,
         "part": cohort.part,
         "split": None if cohort.split is None else cohort.split.digest,
         "cxreader": version("cxreader"),

@@ -133,7 +133,7 @@ def show_index(found: Index) -> None:
     rows += [("boxes", f"{counts['boxes']:,}"), ("impossible ages", f"{counts['implausible_ages']:,}")]
     rows += [("rows without a file", f"{found.rows_without_file:,}")]
     rows += [("files without a row", f"{found.files_without_row:,}")]
-    table(f"{found.name or Path(found.root).stem} ({found.kind}): {found.root}", ("", "count"), rows)
+    table(f"{found.title} ({found.kind}): {found.root}", ("", "count"), rows)
     if counts["findings"]:
         table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
     for note in found.notes:
