@@ -234,13 +234,13 @@ def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoin
     if not sample.patients_known:
         found.append(
             "No patient is known: images are resampled as if each were another patient, so the intervals may be too "
-            "narrow, and whether a patient was also in training cannot be checked."
+            "narrow, and whether a patient was also in training cannot be known."
         )
     alone = n_without_patient(table)
     if alone:
         found.append(
             f"{alone:,} of {len(table):,} images name no patient, and each counts as a patient of its own: the intervals may "
-            "be too narrow, and whether such a patient was met before cannot be checked."
+            "be too narrow, and whether such a patient was met before cannot be known."
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))

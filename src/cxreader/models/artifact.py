@@ -21,13 +21,14 @@ from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import model_entry
+from cxreader.models.training_images import TrainingImages
 from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
 SCHEMA = 5
 READABLE = (2, 3, 4, SCHEMA)
-"""Schema 4 has no `thresholds_on`; schema 3 besides no `reference_scores` and no `evaluation`; schema 2 besides no
-`acceptance`, `disagreement` and `exports`."""
+"""Schema 4 has no `thresholds_on` and no `images`; schema 3 besides no `reference_scores` and no `evaluation`; schema 2
+besides no `acceptance`, `disagreement` and `exports`."""
 DISAGREEMENT = 0.25
 """Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
@@ -60,9 +61,11 @@ class Artifact(Plain):
     `disagreement`: calibrated probabilities of several models further apart than this are referred, not averaged.
     `reference_scores`: the scores on `calibrate`, None of schemas 2 and 3. `exports`: by runtime, the file in the folder that
     holds the network for it (`file`, `sha256`, `bytes`, and what the runtime's exporter says). `evaluation`: how it did on the
-    test part of its own run, the record that `assessment.summary` reads; None before it was judged. `thresholds_on`: the scale of
-    `operating_points`, `conformal` and `reference_scores`: `answer`, the probabilities that are shown; of schemas 2 to 4
-    `calibration`, what the calibration alone says (see `evaluation.calibration.bounded`).
+    test part of its own run, the record that `assessment.summary` reads; None before it was judged.
+
+    `thresholds_on`: the scale of `operating_points`, `conformal` and `reference_scores`: `answer`, the probabilities that are
+    shown; of schemas 2 to 4 `calibration`, what the calibration alone says (see `evaluation.calibration.bounded`). `images`: the
+    pictures that set the model, None of schemas 2 to 4.
     """
 
     model: str
@@ -83,6 +86,7 @@ class Artifact(Plain):
     reference_scores: ReferenceScores | None = None
     evaluation: dict[str, Any] | None = None
     thresholds_on: Literal["calibration", "answer"] = "calibration"
+    images: TrainingImages | None = None
 
     @property
     def id(self) -> str:
@@ -92,8 +96,8 @@ class Artifact(Plain):
         """
         content = self._content()
         del content["exports"], content["evaluation"]
-        if self.thresholds_on == "calibration":
-            del content["thresholds_on"]
+        if (self.thresholds_on, self.images) == ("calibration", None):
+            del content["thresholds_on"], content["images"]
             content["schema"] = 4
         if self.reference_scores is None:
             del content["reference_scores"]

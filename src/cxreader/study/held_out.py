@@ -33,7 +33,7 @@ def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
     labels or images, or another artifact, they are computed anew.
     """
     artifact, part = load_artifact(run.artifact), cohort.parts["test"]
-    images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
+    images = list(cohort.images["test"])
     rules = [artifact.calibration, artifact.venn_abers, KEPT_FOR_ORDER]
     basis = json.dumps([artifact.weights_sha256, rules, part.digest, part.labels.tolist(), images])
     digest = hashlib.blake2b(basis.encode(), digest_size=16).hexdigest()
