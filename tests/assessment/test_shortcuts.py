@@ -71,7 +71,10 @@ def test_where_there_is_no_shortcut_none_is_found(honest: ShortcutAudit) -> None
         assert _of(honest, name).auc.value < 0.58
     assert _of(honest, METADATA).what == "age, source"
     assert (honest.counts.images, honest.counts.patients) == (840, 420)
-    assert honest.leakage.lines == ("none of 840 images is of a patient who set the model",)
+    assert honest.leakage.lines == (
+        "none of 840 images is of a patient who set the model",
+        "whether a picture set the model cannot be known: the artifact holds no hashes of its images",
+    )
 
 
 def test_the_model_itself_is_read_on_the_border_and_on_the_centre_alone(honest: ShortcutAudit) -> None:

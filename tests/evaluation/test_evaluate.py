@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from cxreader.atomic import write_whole
@@ -78,7 +79,10 @@ def test_the_operating_point_decides_and_one_given_is_said() -> None:
     assert any("given by the user" in w for w in evaluation.warnings)
     everything = evaluate(table, OperatingPoint("all", 0.0, "r", 1, 1), n_resamples=20)
     assert everything.metrics["recall"].value == 1.0
-    assert everything.metrics["recall"].reason == "every resample gives the same value, which bounds nothing"
+    recall, n = everything.metrics["recall"], len(np.unique(table.groups[table.label == 1]))
+    exact = binomtest(n, n).proportion_ci(0.95, method="exact")
+    assert (recall.low, recall.high) == pytest.approx((exact.low, exact.high))
+    assert (recall.method, recall.reason) == (f"exact (Clopper-Pearson) by patient, {n} of them", None)
 
 
 def test_same_seed_same_numbers() -> None:

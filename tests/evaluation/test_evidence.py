@@ -24,6 +24,7 @@ from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_weights
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
@@ -125,7 +126,8 @@ def test_the_metrics_are_resampled_once_where_the_first_point_decides(
         numbers.append(len(begun))
         sample = Sample.of(table)
         alone = bootstrap_bca(all_metrics(sample.label, table.probability, points[0].threshold), sample, **SEED)
-        assert evidence.bca == {name: alone[name] for name in METRIC_NAMES}
+        flagged = table.probability >= points[0].threshold
+        assert evidence.bca == bounded_metrics({name: alone[name] for name in METRIC_NAMES}, sample, flagged)
     assert numbers[1] == numbers[0] + 1
 
 

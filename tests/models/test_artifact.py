@@ -56,6 +56,7 @@ def _saved(folder: Path, model: str = "resnet18", weights_of: str | None = None)
         venn_abers=PAIR,
         conformal=RULE,
         provenance={"seed": 42, "config": {"input": {"mean": [0.1, 0.2, 0.3]}}},
+        thresholds_on="answer",
     )
     save_artifact(artifact, weights, folder)
     return artifact

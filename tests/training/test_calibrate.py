@@ -30,12 +30,15 @@ def _fitted(**section: Any) -> Calibrated:
     return calibrate(*_part(), CalibrationSection(**section))
 
 
-def test_every_point_is_fitted_on_the_calibrated_probabilities() -> None:
+def test_every_point_is_fitted_on_the_probabilities_that_are_shown() -> None:
     logits, label = _part()
     fitted = _fitted()
     score = margin(logits)
-    probability = 1 / (1 + np.exp(-score / fit_temperature(logits, label)))
-    np.testing.assert_allclose(fitted.calibrator.apply(score), probability, atol=1e-12)
+    smooth = 1 / (1 + np.exp(-score / fit_temperature(logits, label)))
+    np.testing.assert_allclose(fitted.calibrator.apply(score), smooth, atol=1e-12)
+    probability, (low, high) = fitted.probability, fitted.venn_abers.apply(score)
+    assert ((low <= probability) & (probability <= high)).all()
+    assert not ((low <= smooth) & (smooth <= high)).all()
     points = {point.name: point for point in fitted.decisions.points}
     assert list(points) == ["youden", "screening", "rule-in"]
     assert points["youden"].threshold == pytest.approx(Rule("youden").fit("youden", label, probability).threshold)
@@ -53,10 +56,10 @@ def test_every_point_is_fitted_on_the_calibrated_probabilities() -> None:
 
 @pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
 def test_the_method_asked_for_is_fitted_and_the_points_follow_its_probabilities(method: str) -> None:
-    logits, label = _part()
+    _, label = _part()
     fitted = _fitted(method=method, operating_points=("screening: sensitivity 0.9",))
     assert fitted.calibrator.method == method
-    flagged = fitted.calibrator.apply(margin(logits)) >= fitted.decisions.points[0].threshold
+    flagged = fitted.probability >= fitted.decisions.points[0].threshold
     assert flagged[label == 1].mean() >= 0.9
 
 
@@ -84,13 +87,13 @@ def test_the_first_point_decides_and_must_be_reached() -> None:
 
 
 def test_the_error_bound_of_each_class_holds_on_what_it_was_fitted_on() -> None:
-    logits, label = _part()
+    _, label = _part()
     for alpha in (0.05, 0.1, 0.3):
         fitted = _fitted(alpha=alpha)
         rule = fitted.decisions.conformal
         assert rule is not None
         assert rule.alpha == alpha
-        called = rule.predict(fitted.calibrator.apply(margin(logits)))
+        called = rule.predict(fitted.probability)
         assert (called == "normal")[label == 1].mean() <= alpha
         assert (called == "abnormal")[label == 0].mean() <= alpha
         assert set(called.tolist()) <= {"normal", "abnormal", "refer"}

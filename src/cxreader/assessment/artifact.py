@@ -15,6 +15,7 @@ from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
+from cxreader.assessment.pictures import Pictures
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
@@ -70,8 +71,11 @@ def judge(
     options = options or EvaluationOptions()
     if records:
         refuse_undrawable(np.array([record.label for record in records]), options)
-    with read_once(reader, records, bar=bar, display=None if quick else InputSpec(SIDE)) as images:
-        table, unread = prediction_table(records, images.readings, artifact.id)
+    pictures = Pictures.of(artifact, judge_met=leaky)
+    display = None if quick else InputSpec(SIDE)
+    with read_once(reader, records, bar=bar, display=display, pictures=pictures) as images:
+        table, unread = prediction_table(images.asked, images.readings, artifact.id)
+        excluded += pictures.excluded
         excluded["the image cannot be read"] += len(unread)
         require_some(images.records, excluded, cohort)
         refusals = _refusals(reader, images, seed)
@@ -87,7 +91,12 @@ def judge(
                 seed=seed,
                 baselines=baselines,
                 excluded={reason: count for reason, count in excluded.items() if count},
-                warnings=[*_warnings(artifact, cohort), *_suspicion(shortcuts), *_many_refused(refusals)],
+                warnings=[
+                    *_warnings(artifact, cohort),
+                    *pictures.warnings(),
+                    *_suspicion(shortcuts),
+                    *_many_refused(refusals),
+                ],
                 provenance=_provenance(artifact, cohort),
                 options=_of_artifact(reader, options),
                 refusals=refusals,
@@ -168,7 +177,7 @@ def _contact_sheet(evaluation: Evaluation, images: ReadImages) -> dict[str, Figu
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
     """The artifact's operating points, the one that decides first."""
     first = reader.operating_point
-    return (first, *(point for point in reader.artifact.operating_points if point.name != first.name))
+    return (first, *(point for point in reader.only.answers.operating_points if point.name != first.name))
 
 
 def prediction_table(
@@ -211,7 +220,7 @@ def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, images: Re
     if cohort.split is None or cohort.cache is None:
         raise UsageError("a baseline needs the run it belongs to")
     train = cohort.split.records(cohort.index, "train")
-    cache = build_cache(train, artifact.spec, cohort.cache)
+    cache = build_cache(train, artifact.spec, cohort.cache).without_copies(record.image for record in train)
     train = tuple(record for record in train if record.image in cache)
     sample, pixels = sample_of(train), cache.pixels[cache.rows(record.image for record in train)]
     return thumbnail_logistic(pixels, sample.label, sample.groups, images.pixels)
@@ -222,7 +231,9 @@ def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
     if not cohort.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
-        found.append("the model was trained without knowing patients: one of these may have been in its training")
+        found.append(
+            "whether one of these patients set the model cannot be known: it was trained without knowing patients"
+        )
     if cohort.split is not None and cohort.split.kind == "image-random":
         found.append(f"split at random by image: {leak(cohort.split, cohort.index)}")
     if artifact.transfer.startswith("no transfer"):
@@ -238,7 +249,7 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str |
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": cohort.index.name or Path(cohort.index.root).stem,
+        "data": cohort.name,
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,

@@ -35,6 +35,11 @@ class EvaluationCohort:
     own: bool = False
     cache: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """What the data are called, also where nobody named them."""
+        return self.index.title
+
 
 def cohort_of_run(path: str | Path, part: str = "test") -> EvaluationCohort:
     """A part of the split a run was trained with. Raises UsageError when `path` is no run folder."""

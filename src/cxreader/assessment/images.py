@@ -12,8 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.assessment.pictures import Pictures
 from cxreader.atomic import storage_error
+from cxreader.imaging.digests import shown_digest
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.inference.prepared import Prepared
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar
 from cxreader.records import LABEL_NAMES, ImageRecord, Reading
@@ -23,15 +26,18 @@ from cxreader.records import LABEL_NAMES, ImageRecord, Reading
 class ReadImages:
     """The images of a cohort after one decoding.
 
-    `readings`: one a record, in their order, of refused images too; one that could not be read has no `acceptance`.
-    `records` are the m records that could be read; `pixels` (m, S, S) uint8, memory-mapped, is what the network was shown of
-    them, by `InputSpec.pixels`. `contradicted`: uint8 (D, D) for the eye, by image, of those whose decision is not their label.
+    `asked`: the records that are judged or cannot be read. `readings`: one for each, in their order, of refused images too; one
+    that could not be read has no `acceptance`. `records` are the m of them that could be read; `pixels` (m, S, S) uint8,
+    memory-mapped, is what the network was shown of them, by `InputSpec.pixels`. `contradicted`: uint8 (D, D) for the eye, by
+    image, of those whose decision is not their label. `pictures`: who chose them, where anybody did.
     """
 
+    asked: tuple[ImageRecord, ...]
     readings: tuple[Reading, ...]
     records: tuple[ImageRecord, ...]
     pixels: NDArray[np.uint8]
     contradicted: dict[str, NDArray[np.uint8]]
+    pictures: Pictures | None = None
 
     def of(self, records: Iterable[ImageRecord]) -> NDArray[np.uint8]:
         """(k, S, S) uint8 of some of `records`. Raises KeyError for an image that could not be read."""
@@ -44,25 +50,37 @@ class ReadImages:
 
 @contextmanager
 def read_once(
-    reader: Reader, records: Sequence[ImageRecord], *, bar: Bar, display: InputSpec | None = None
+    reader: Reader,
+    records: Sequence[ImageRecord],
+    *,
+    bar: Bar,
+    display: InputSpec | None = None,
+    pictures: Pictures | None = None,
 ) -> Iterator[ReadImages]:
     """Read the images for a reader of one model; the pixels last as long as the block.
 
+    `pictures` decides which of them are judged; the others leave nothing here.
     `display` gives the pixels of `contradicted`; without it there are none. Raises StorageError when the pixels, S x S bytes an
     image, find no room in the temporary folder.
     """
     spec = reader.artifact.spec
     with TemporaryDirectory(prefix="cxreader-") as folder:
         place = Path(folder) / "pixels.u8"
+        done = 0
+        asked: list[ImageRecord] = []
         readings: list[Reading] = []
         found: list[ImageRecord] = []
         contradicted: dict[str, NDArray[np.uint8]] = {}
         try:
             with place.open("wb") as file, bar("reading") as progress:
                 files = [record.path or record.image for record in records]
-                for batch in reader.prepared(files, further=() if display is None else (display,)):
-                    answers = reader.answer(batch, refuse=False)
-                    for record, one, reading in zip(records[len(readings) :], batch, answers, strict=False):
+                for batch in reader.prepared(
+                    files, further=() if display is None else (display,), digest=pictures is not None
+                ):
+                    several = _judged(zip(records[done:], batch, strict=False), pictures, spec)
+                    answers = reader.answer([one for _, one in several], refuse=False)
+                    for (record, one), reading in zip(several, answers, strict=True):
+                        asked.append(record)
                         if reading.acceptance is None:
                             continue
                         found.append(record)
@@ -70,10 +88,27 @@ def read_once(
                         if display is not None and reading.decision != LABEL_NAMES[record.label]:
                             contradicted[record.image] = one.pixels[display.pixel_key]
                     readings += answers
+                    done += len(batch)
                     if progress is not None:
-                        progress(len(readings), len(records))
+                        progress(done, len(records))
         except OSError as error:
             raise storage_error(error, place, len(records) * spec.size**2) from None
         shape = (len(found), spec.size, spec.size)
         pixels = np.memmap(place, np.uint8, "r", shape=shape) if found else np.empty(shape, np.uint8)
-        yield ReadImages(tuple(readings), tuple(found), pixels, contradicted)
+        yield ReadImages(tuple(asked), tuple(readings), tuple(found), pixels, contradicted, pictures)
+
+
+def _judged(
+    batch: Iterable[tuple[ImageRecord, Prepared]], pictures: Pictures | None, spec: InputSpec
+) -> list[tuple[ImageRecord, Prepared]]:
+    """Of a batch what cannot be read and what `pictures` has judged."""
+    return [
+        (record, one)
+        for record, one in batch
+        if pictures is None or one.intake is None or pictures.judges(record, _digests(one, spec))
+    ]
+
+
+def _digests(image: Prepared, spec: InputSpec) -> tuple[bytes, ...]:
+    shown = shown_digest(image.pixels[spec.pixel_key])
+    return (shown,) if image.file_digest is None else (shown, image.file_digest)

@@ -17,6 +17,7 @@ from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.plausibility import implausible
 from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
 from cxreader.evaluation.statistics.intervals import Sample
@@ -30,6 +31,10 @@ HALF = OperatingPoint("half", 0.5, "none was given, and nothing to fit one on", 
 SHARED_THRESHOLD = (
     "Another model stands beside this one at this one's threshold: what hangs on a threshold (accuracy, recall, "
     "specificity, McNemar's test) then compares scales too; AUC does not. --calibrate with all models gives each its own."
+)
+NOT_KNOWN_TO_THE_MODEL = (
+    "Whether one of these patients or images set the model cannot be known: a table of predictions does not say what the "
+    "model was trained on."
 )
 UNKNOWN = (
     "No patient is known in the judged predictions, or in those that set the thresholds: only their images were compared, "
@@ -100,7 +105,7 @@ def judge_predictions(
             seed=seed,
             baselines={b.name: b.probability for b in sightless if b.probability is not None},
             excluded=read.excluded,
-            warnings=[*warnings, *read.warnings, *_one_label_a_source(sample, table)],
+            warnings=[*warnings, *read.warnings, *_one_label_a_source(sample, table), NOT_KNOWN_TO_THE_MODEL],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},
             options=replace(
                 options, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
@@ -157,6 +162,8 @@ def _fitted(
     fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
     warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+    doubts = implausible(Sample.of(other), other.probability)
+    warnings += [f"Of the predictions that set the thresholds: {doubt}" for doubt in doubts]
     return (*given, *fitted.points), fitted.conformal, warnings
 
 

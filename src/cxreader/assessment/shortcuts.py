@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.images import ReadImages
+from cxreader.assessment.pictures import Pictures
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.salt import PARTS
@@ -56,11 +58,15 @@ def audit_shortcuts(
     """
     artifact = reader.artifact
     records, excluded, leakage = met(artifact, cohort)
+    pictures = (images and images.pictures) or Pictures.of(artifact, judge_met=not leakage.left_out)
     place = cache or cohort.cache
     with TemporaryDirectory(prefix="cxreader-") if place is None else nullcontext(place) as folder:
-        pixels, rows, readable = _decoded(records, artifact, folder, bar) if images is None else _read_before(images)
-        excluded["the image cannot be read"] += len(records) - len(readable)
+        found = _decoded(records, artifact, folder, pictures, bar) if images is None else _read_before(images)
+        pixels, rows, readable = found
+        excluded += pictures.excluded
+        excluded["the image cannot be read"] += len(records) - len(readable) - pictures.excluded.total()
         records = readable
+        leakage = replace(leakage, met_pictures=None if pictures.known is None else pictures.met)
         require_some(records, excluded, cohort)
         with bar("looking at borders and thumbnails") as progress:
             features = image_features(pixels, rows, progress=progress)
@@ -81,7 +87,7 @@ def audit_shortcuts(
             excluded={reason: count for reason, count in excluded.items() if count},
             seed=seed,
             n_resamples=n_resamples,
-            warnings=_warnings(cohort, records),
+            warnings=[*_warnings(cohort, records), *pictures.warnings()],
             provenance=_provenance(artifact, cohort, seed, n_resamples),
         )
 
@@ -109,6 +115,7 @@ def met(artifact: Artifact, cohort: EvaluationCohort) -> tuple[tuple[ImageRecord
         split_patients=None if cohort.split is None else _in_several_parts(cohort.split, cohort.index),
         split_images=None if found is None else found.shared_images,
         test_images=None if found is None else found.test_images,
+        nameless=sum(record.patient is None for record in cohort.records),
     )
     return (cohort.records, Counter(), leakage) if leaky else (kept, excluded, leakage)
 
@@ -151,10 +158,16 @@ Rows = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[ImageRecord, ...]]
 """Pixels (N, S, S) as the model sees them, the rows (m,) of the records that could be read, and these records."""
 
 
-def _decoded(records: Sequence[ImageRecord], artifact: Artifact, folder: str | Path, bar: Bar) -> Rows:
+def _decoded(
+    records: Sequence[ImageRecord], artifact: Artifact, folder: str | Path, pictures: Pictures, bar: Bar
+) -> Rows:
     with bar("decoding") as progress:
         cache = build_cache(records, artifact.spec, folder, progress=progress)
-    readable = tuple(record for record in records if record.image in cache)
+    readable = tuple(
+        record
+        for record in records
+        if record.image in cache and pictures.judges(record, cache.digests(record.image, record.path))
+    )
     return cache.pixels, cache.rows(record.image for record in readable), readable
 
 
@@ -214,7 +227,7 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort, seed: int, n_resam
         "artifact": artifact.id,
         "model": artifact.model,
         "weights": artifact.transfer,
-        "data": cohort.index.name,
+        "data": cohort.name,
         "part": cohort.part,
         "split": None if cohort.split is None else cohort.split.digest,
         "cxreader": version("cxreader"),

@@ -59,7 +59,7 @@ def is_own_test(reader: Reader, cohort: EvaluationCohort) -> bool:
     """Whether `cohort` is the test part that the training of `reader` set aside, judged at the artifact's first point."""
     artifact, split = reader.artifact, cohort.split
     own = cohort.own and split is not None and artifact.provenance.get("split", {}).get("digest") == split.digest
-    return own and cohort.part == "test" and reader.operating_point == artifact.operating_points[0]
+    return own and cohort.part == "test" and reader.operating_point.name == artifact.operating_points[0].name
 
 
 def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:

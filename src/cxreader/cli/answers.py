@@ -33,7 +33,7 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     cells = [[_cell(row, column, folder) for column in header] for row in shown]
     below = [_sentences(row, folder, why=why) for row in shown if row["reasons"] or (why and not _rank_is_plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
-    basis = note(reader, _noted(shown), _aside(shown), rest)
+    basis = note(reader, _noted(shown), rest)
     title = f"in {_on_one_line(folder)}" if folder else None
     show_answers(title, header, cells, sentences=sentences, below=below, note=basis)
 
@@ -68,9 +68,20 @@ def note(reader: Reader, *more: str) -> str:
     return "\n".join([_basis_of(reader), *(line for line in more if line), DISCLAIMER])
 
 
-def probability_text(probability: float | None) -> str:
-    """Three digits."""
-    return "" if probability is None else f"{probability:.3f}"
+def probability_text(probability: float | None, threshold: float) -> str:
+    """Three digits, which lie on that side of the threshold's three digits where the probability lies."""
+    if probability is None:
+        return ""
+    digits = round(probability, 3)
+    if probability < threshold and digits >= round(threshold, 3) > 0:
+        digits = round(threshold, 3) - 0.001
+    return f"{digits:.3f}"
+
+
+def interval_text(probability: float, low: float, high: float, threshold: float) -> str:
+    """Three digits each, between which those of `probability_text` lie."""
+    digits = probability_text(probability, threshold)
+    return f"{min(f'{low:.3f}', digits)}-{max(f'{high:.3f}', digits)}"
 
 
 def _basis_of(reader: Reader) -> str:
@@ -89,7 +100,7 @@ def _basis(member: Member) -> str:
     point, calibration = member.operating_point, member.calibrator
     interval = "interval: none, this artifact holds no Venn-Abers predictor"
     if member.venn_abers is not None:
-        interval = "interval: the Venn-Abers pair of the probability, from the same images; it has no level"
+        interval = "interval: the Venn-Abers pair of the probability, which is kept inside it; it has no level"
     mode = ""
     if member.conformal is not None:
         share = f"{100 * member.conformal.alpha:g} %"
@@ -140,11 +151,13 @@ def _noted(rows: list[dict[str, Any]]) -> str:
 def _cell(row: dict[str, Any], column: str, folder: str) -> str:
     if column == "image":
         return _on_one_line(row["image"].removeprefix(folder))
-    if column in ("probability", "agreement"):
-        return probability_text(row[column])
+    if column == "agreement":
+        return f"{row[column]:.3f}" if row[column] is not None else ""
+    if column == "probability":
+        return probability_text(row[column], row["threshold"])
     if column == "interval":
         low, high = row["probability_low"], row["probability_high"]
-        return "" if low is None else f"{low:.3f}-{high:.3f}"
+        return "" if low is None else interval_text(row["probability"], low, high, row["threshold"])
     if column == "rank":
         return f"{row['rank']}: {row['reason_of_rank']}"
     return row[column] or ""
@@ -169,15 +182,3 @@ def _rank_is_plain(row: dict[str, Any]) -> bool:
 def _answer(acceptance: str, decision: str) -> str:
     """The two in one cell; a warning beside the decision."""
     return f"{decision}, warning" if decision and acceptance == "warning" else decision or acceptance
-
-
-def _aside(rows: list[dict[str, Any]]) -> str:
-    """A warning where probabilities lie outside their own intervals."""
-    pairs = [row for row in rows if row["probability_low"] is not None]
-    outside = sum(not row["probability_low"] <= row["probability"] <= row["probability_high"] for row in pairs)
-    if not outside:
-        return ""
-    return (
-        f"{outside:,} of {len(rows):,} probabilities lie outside their interval: there the smooth map to probabilities "
-        "and the images it was fitted on disagree; trust neither to the second digit."
-    )

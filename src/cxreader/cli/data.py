@@ -180,12 +180,12 @@ def show_index(found: Index) -> None:
     rows += [("rows without a file", _counted(found.rows_without_file))]
     rows += [("files without a row", _counted(found.files_without_row))]
     rows += [(f"published {part}", f"{count:,}") for part, count in counts["published_parts"].items()]
-    table(f"{found.name or Path(found.root).stem} ({found.kind}): {found.root}", ("", "count"), rows)
+    table(f"{found.title} ({found.kind}): {found.root}", ("", "count"), rows)
     if counts["findings"]:
         table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
     if (layout := LAYOUTS.get(found.kind)) is not None and not found.name.startswith("phantom"):
         say_set = f"{layout.title}: labels by {layout.labels}; {layout.policy}"
-        console().print(say_set, markup=False)
+        show(say_set)
     for note in found.notes:
         show(f"note: {note}")
 

@@ -231,7 +231,7 @@ def _artifact(
     with waiting("reading the tables"):
         cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
     evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
-    return evaluation, f"{cohort.index.name or Path(str(data)).stem}, part {cohort.part}"
+    return evaluation, f"{cohort.name}, part {cohort.part}"
 
 
 def _show_shortcuts(place: Path) -> None:
@@ -267,8 +267,8 @@ def _room(
 
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Every figure with its interval and its counts, what a reader of the table must know, and the evidence in short."""
-    from cxreader.reporting.tables import format_count, format_interval, format_value
+    """What a reader must know first, every figure with its interval and its counts, and the evidence in short."""
+    from cxreader.reporting.tables import format_count, format_interval, format_value, methods_of
 
     figures = {
         **evaluation.metrics,
@@ -285,8 +285,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    warnings = "".join(f"\nWarning: {warning}" for warning in evaluation.warnings)
-    note = f"{where}{_other_points(evaluation)}\nIntervals: {evaluation.metrics['auc'].method}. {DISCLAIMER}{warnings}"
+    note = f"{where}{_other_points(evaluation)}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    console().print("\n".join(f"Warning: {warning}" for warning in evaluation.warnings), markup=False)
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
         show_evidence(evaluation.evidence)

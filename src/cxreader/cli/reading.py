@@ -78,7 +78,13 @@ def explain(
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, progress=bar)
     rows = [
-        (on_one_line(r.image), r.acceptance or "not read", r.decision or "", probability_text(r.probability), drawn)
+        (
+            on_one_line(r.image),
+            r.acceptance or "not read",
+            r.decision or "",
+            probability_text(r.probability, r.operating_point.threshold),
+            drawn,
+        )
         for r, picture in explained
         for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
     ]

@@ -53,7 +53,7 @@ def shortcuts(
         else:
             cohort = cohort_of_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
     audit = audit_shortcuts(reader, cohort, bar=progress, cache=cache, seed=seed)
-    show_shortcuts(audit, f"{cohort.index.name or cohort.index.root}, part {cohort.part}")
+    show_shortcuts(audit, f"{cohort.name}, part {cohort.part}")
     if out is not None:
         write_audit(audit, out)
         say(f"report: {out / 'shortcuts.html'}")

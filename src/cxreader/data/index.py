@@ -68,6 +68,13 @@ class Index:
     def __len__(self) -> int:
         return len(self.records)
 
+    @property
+    def title(self) -> str:
+        """The name, or where nobody gave one that of the folder or table; never empty."""
+        place = Path(self.root)
+        file = place.stem if place.suffix.lower() in (".csv", ".json", ".parquet", ".pq") else place.name
+        return self.name.strip() or file or self.root or self.kind
+
     @cached_property
     def by_image(self) -> dict[str, ImageRecord]:
         """Every record by its image name."""

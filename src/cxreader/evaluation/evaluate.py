@@ -19,6 +19,7 @@ from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
+from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.evaluation.predictions import n_without_patient
 from cxreader.evaluation.statistics.curves import (
     Histogram,
@@ -29,6 +30,7 @@ from cxreader.evaluation.statistics.curves import (
     precision_recall_curve,
     roc_curve,
 )
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import (
     N_RESAMPLES,
     Estimate,
@@ -155,9 +157,10 @@ def evaluate(
     statistic = _everything(table, point.threshold, baselines or {})
     points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
+    metrics = bounded_metrics({n: found[n] for n in METRIC_NAMES}, sample, probability >= point.threshold)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
     return Evaluation(
-        metrics={name: found[name] for name in METRIC_NAMES},
+        metrics=metrics,
         confusion=confusion(label, probability >= point.threshold),
         roc=roc_curve(label, probability, bands.get("roc")),
         precision_recall=precision_recall_curve(label, probability, bands.get("precision_recall")),
@@ -166,7 +169,12 @@ def evaluate(
         operating_point=point,
         baselines={name: found[f"baseline {name}"] for name in baselines or {}},
         comparisons={f"auc minus {name}": found[f"auc minus {name}"] for name in baselines or {}},
-        warnings=(*_found_warnings(table, sample, point), *warnings),
+        warnings=(
+            *implausible(sample, probability, metrics["auc"]),
+            *contradictory(() if options is None else options.points),
+            *_found_warnings(table, sample, point),
+            *warnings,
+        ),
         provenance={
             "cxreader": version("cxreader"),
             "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -226,19 +234,17 @@ def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoin
     if not sample.patients_known:
         found.append(
             "No patient is known: images are resampled as if each were another patient, so the intervals may be too "
-            "narrow, and whether a patient was also in training cannot be checked."
+            "narrow, and whether a patient was also in training cannot be known."
         )
     alone = n_without_patient(table)
     if alone:
         found.append(
             f"{alone:,} of {len(table):,} images name no patient, and each counts as a patient of its own: the intervals may "
-            "be too narrow, and whether such a patient was met before cannot be checked."
+            "be too narrow, and whether such a patient was met before cannot be known."
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))
-        if n == 0:
-            found.append(f"There is no {name} image: what compares the two classes is undefined.")
-        elif n < FEW_PATIENTS:
+        if 0 < n < FEW_PATIENTS:
             who = (
                 f"patient{'s' * (n > 1)} with {name} images"
                 if sample.patients_known

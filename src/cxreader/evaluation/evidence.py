@@ -23,6 +23,7 @@ from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRu
 from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resampled, Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
@@ -117,7 +118,7 @@ def gather(
     bca = bootstrap_bca(statistic, sample, reasons=undefined_reasons(sample.label), drawn=metrics, **same)
     return Evidence(
         auc_delong=auc_delong(sample, table.probability),
-        bca={name: bca[name] for name in METRIC_NAMES},
+        bca=bounded_metrics({n: bca[n] for n in METRIC_NAMES}, sample, table.probability >= first.threshold),
         points=at_thresholds(table, options.points, prevalence=options.prevalence, **same),
         decision_curve=decision_curve(
             sample, _deployed(table, options), prevalence=options.prevalence, seed=seed, n_resamples=n_resamples

@@ -10,10 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.evaluation.calibration.calibrators import calibrator_from_dict
 from cxreader.evaluation.calibration.temperature import margin
-from cxreader.evaluation.calibration.venn_abers import VennAbers
-from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.inference.answers import Answers
 from cxreader.inference.backend import Backend, load_backend
 from cxreader.inference.prepared import Prepared
 from cxreader.models.acceptance.out_of_distribution import OODDetector
@@ -32,9 +30,10 @@ class Member:
         self.folder = folder
         self.backend = backend
         self.operating_point = operating_point
-        self.calibrator = calibrator_from_dict(artifact.calibration)
-        self.venn_abers = None if artifact.venn_abers is None else VennAbers.from_dict(artifact.venn_abers)
-        self.conformal = None if artifact.conformal is None else ConformalRule.from_dict(artifact.conformal)
+        self.answers = Answers.of(artifact)
+        self.calibrator = self.answers.calibrator.calibrator
+        self.venn_abers = self.answers.calibrator.venn_abers
+        self.conformal = self.answers.conformal
         self.ood_detector = None if artifact.acceptance is None else OODDetector.from_dict(artifact.acceptance)
         self.id = artifact.id
 
@@ -46,7 +45,7 @@ class Member:
         """
         folder = artifact_folder(path)
         artifact = load_artifact(folder, weights=False, exports=False)
-        point = artifact.operating_point(operating_point)
+        point = Answers.of(artifact).operating_point(artifact, operating_point)
         return cls(artifact, load_backend(backend, artifact, folder), point, folder)
 
     def with_maps(self) -> Self:
@@ -61,7 +60,7 @@ class Member:
         found = [np.empty(0)]
         for start in range(0, len(pixels), batch_size):
             logits = self.backend.logits(self.artifact.spec.normalise(np.asarray(pixels[start : start + batch_size])))
-            found.append(self.calibrator.apply(margin(logits)))
+            found.append(self.answers.calibrator.apply(margin(logits)))
         return np.concatenate(found)
 
     def accept(
@@ -85,8 +84,9 @@ class Member:
         output = self.backend.run(self.artifact.spec.normalise(pixels), maps=heat_map)
         verdicts, ood_scores = self.accept(pixels, output.features)
         score = margin(output.logits)
-        probability = self.calibrator.apply(score)
-        pairs = None if self.venn_abers is None else np.stack(self.venn_abers.apply(score), axis=1).tolist()
+        probability = self.answers.calibrator.apply(score)
+        pair = self.answers.calibrator.pair(score)
+        pairs = None if pair is None else np.stack(pair, axis=1).tolist()
         modes = None if self.conformal is None else self.conformal.predict(probability).tolist()
         bare = [self.unanswered(*each) for each in zip(shown, verdicts, ood_scores, strict=True)]
         return [

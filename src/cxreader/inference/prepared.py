@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
+from cxreader.imaging.digests import file_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import sixteen_bit
-from cxreader.imaging.read import read
+from cxreader.imaging.read import load, read
 from cxreader.models.acceptance.header import judge_header
 from cxreader.models.acceptance.picture import judge_picture
 from cxreader.records import Acceptance
@@ -31,7 +32,8 @@ class Prepared:
 
     `pixels`: uint8 (S, S) for each input spec, by `InputSpec.pixel_key`. `intake`: the acceptance by header and whole picture,
     before any network. `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header
-    has none. A source that could not be read has no pixels, `intake` None and its `reasons`.
+    has none. A source that could not be read has no pixels, `intake` None and its `reasons`. `file_digest`: that of the bytes of
+    its file (`imaging.digests`), where it was asked for.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Prepared:
     reasons: tuple[str, ...] = ()
     sop_class: str | None = None
     sop_instance_uid: str | None = None
+    file_digest: bytes | None = None
 
 
 def prepare(
@@ -48,14 +51,22 @@ def prepare(
     *,
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
+    digest: bool = False,
 ) -> Prepared:
-    """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError."""
+    """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError.
+
+    With `digest` a file's bytes are hashed too.
+    """
+    found = None
+    if digest and isinstance(source, str | os.PathLike):
+        name, source = name or os.fspath(source), load(source)
+        found = file_digest(source)
     radiograph = as_radiograph(source, name, reserve)
     header = radiograph.header
     intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
     pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
     uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
-    return Prepared(name or radiograph.source, pixels, intake, (), *uids)
+    return Prepared(name or radiograph.source, pixels, intake, (), *uids, found)
 
 
 def prepare_or_reason(
@@ -64,10 +75,11 @@ def prepare_or_reason(
     *,
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
+    digest: bool = False,
 ) -> Prepared:
     """As `prepare`, but a source that cannot be read is returned with its reason (`unread`); nothing is raised for it."""
     try:
-        return prepare(source, specs, name=name, reserve=reserve)
+        return prepare(source, specs, name=name, reserve=reserve, digest=digest)
     except ImageError as error:
         return unread(name or name_of(source), error)
 

@@ -102,17 +102,24 @@ class Reader:
         """The same models, with torch as the runtime of each whose export holds no heat maps. Raises as `load`."""
         return type(self)([member.with_maps() for member in self.members])
 
-    def prepare(self, source: Source, *, name: str | None = None, further: Sequence[InputSpec] = ()) -> Prepared:
+    def prepare(
+        self, source: Source, *, name: str | None = None, further: Sequence[InputSpec] = (), digest: bool = False
+    ) -> Prepared:
         """Decode a source, in any thread; one that cannot be read has its reason. `answer` takes what this gives.
 
-        `further`: other sizes in which its pixels are wanted too. Of large pictures one is decoded at a time, whatever the
-        number of threads.
+        `further`: other sizes in which its pixels are wanted too; `digest`: hash a file's bytes too. Of large pictures one is
+        decoded at a time, whatever the number of threads.
         """
         with self.pixel_budget.slot() as reserve:
-            return prepare_or_reason(source, (*self.specs, *further), name=name, reserve=reserve)
+            return prepare_or_reason(source, (*self.specs, *further), name=name, reserve=reserve, digest=digest)
 
     def prepared(
-        self, sources: Iterable[Source], *, batch_size: int = BATCH, further: Sequence[InputSpec] = ()
+        self,
+        sources: Iterable[Source],
+        *,
+        batch_size: int = BATCH,
+        further: Sequence[InputSpec] = (),
+        digest: bool = False,
     ) -> Iterator[list[Prepared]]:
         """Batches of `prepare`, in the order of the sources; the next one is decoded while the caller works on this one."""
         _refuse_no_batch(batch_size)
@@ -120,7 +127,9 @@ class Reader:
         with ThreadPoolExecutor(DECODERS) as pool:
 
             def submit() -> list[Future[Prepared]]:
-                return [pool.submit(self.prepare, s, further=further) for s in islice(waiting, batch_size)]
+                return [
+                    pool.submit(self.prepare, s, further=further, digest=digest) for s in islice(waiting, batch_size)
+                ]
 
             ahead = submit()
             while ahead:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
@@ -21,12 +21,14 @@ from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import model_entry
+from cxreader.models.training_images import TrainingImages
 from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
-SCHEMA = 4
-READABLE = (2, 3, SCHEMA)
-"""Schema 3 has no `reference_scores` and no `evaluation`; schema 2 besides no `acceptance`, `disagreement` and `exports`."""
+SCHEMA = 5
+READABLE = (2, 3, 4, SCHEMA)
+"""Schema 4 has no `thresholds_on` and no `images`; schema 3 besides no `reference_scores` and no `evaluation`; schema 2
+besides no `acceptance`, `disagreement` and `exports`."""
 DISAGREEMENT = 0.25
 """Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
@@ -60,6 +62,10 @@ class Artifact(Plain):
     `reference_scores`: the scores on `calibrate`, None of schemas 2 and 3. `exports`: by runtime, the file in the folder that
     holds the network for it (`file`, `sha256`, `bytes`, and what the runtime's exporter says). `evaluation`: how it did on the
     test part of its own run, the record that `assessment.summary` reads; None before it was judged.
+
+    `thresholds_on`: the scale of `operating_points`, `conformal` and `reference_scores`: `answer`, the probabilities that are
+    shown; of schemas 2 to 4 `calibration`, what the calibration alone says (see `evaluation.calibration.bounded`). `images`: the
+    pictures that set the model, None of schemas 2 to 4.
     """
 
     model: str
@@ -79,6 +85,8 @@ class Artifact(Plain):
     exports: dict[str, Any] = field(default_factory=dict)
     reference_scores: ReferenceScores | None = None
     evaluation: dict[str, Any] | None = None
+    thresholds_on: Literal["calibration", "answer"] = "calibration"
+    images: TrainingImages | None = None
 
     @property
     def id(self) -> str:
@@ -88,6 +96,9 @@ class Artifact(Plain):
         """
         content = self._content()
         del content["exports"], content["evaluation"]
+        if (self.thresholds_on, self.images) == ("calibration", None):
+            del content["thresholds_on"], content["images"]
+            content["schema"] = 4
         if self.reference_scores is None:
             del content["reference_scores"]
             content["schema"] = 3

@@ -22,11 +22,14 @@ def cohort_facts(cohort: Cohort) -> CohortReport:
     """Counts by part, findings and views by part, the leak and the duplicates, example images of the training part."""
     whole = {part: cohort.split.records(cohort.index, part) for part in PARTS}
     records = {part: tuple(r for r in found if r.image in cohort.cache) for part, found in whole.items()}
-    audit = audit_split(cohort.split, cohort.index, cohort.cache) if cohort.cache.spec.size >= SIDE else None
+    audit = audit_split(cohort.split, cohort.index, cohort.cache.whole) if cohort.cache.spec.size >= SIDE else None
     notes = [*cohort.split.notes]
-    unread = sum(map(len, whole.values())) - sum(map(len, records.values()))
+    copies = len(cohort.cache.copies)
+    unread = sum(map(len, whole.values())) - sum(map(len, records.values())) - copies
     if unread:
         notes.append(f"{unread:,} images cannot be read and are left out of every count here")
+    if copies:
+        notes.append(f"{copies:,} images show the same picture as another and are left out of every count here")
     if audit is not None:
         pairs = f"{len(audit.exact)} exact and {len(audit.near)} near duplicates stand in two parts"
         notes.append(f"{pairs} (of {audit.compared:,} images compared)")

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.data.dataset import CachedImages
+from cxreader.evaluation.calibration.bounded import KEPT_FOR_ORDER
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.predictions import read_predictions, write_predictions
+from cxreader.inference.answers import Answers
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
 from cxreader.records import ImageRecord, PredictionTable
@@ -31,14 +33,15 @@ def read_test(run: RunFolder, cohort: Cohort) -> tuple[PredictionTable, float]:
     labels or images, or another artifact, they are computed anew.
     """
     artifact, part = load_artifact(run.artifact), cohort.parts["test"]
-    images = [image for image in cohort.split.parts["test"] if image in cohort.cache]
-    basis = json.dumps([artifact.weights_sha256, artifact.calibration, part.digest, part.labels.tolist(), images])
+    images = list(cohort.images["test"])
+    rules = [artifact.calibration, artifact.venn_abers, KEPT_FOR_ORDER]
+    basis = json.dumps([artifact.weights_sha256, rules, part.digest, part.labels.tolist(), images])
     digest = hashlib.blake2b(basis.encode(), digest_size=16).hexdigest()
     path, sidecar = run.path / TEST, run.path / TEST_OF
     if not path.exists() or not sidecar.exists() or json.loads(sidecar.read_text(encoding="utf-8"))["of"] != digest:
         _predict(run, part, [cohort.index.by_image[image] for image in images], path)
         write_json(sidecar, {"of": digest})
-    return read_predictions(path), artifact.operating_point().threshold
+    return read_predictions(path), Answers.of(artifact).operating_points[0].threshold
 
 
 def _predict(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord], path: Path) -> None:
@@ -46,7 +49,7 @@ def _predict(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord],
     batches = np.array_split(part.rows, math.ceil(len(part) / _BATCH))
     normalise = reader.artifact.spec.normalise
     logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
-    probability = reader.calibrator.apply(margin(logits))
+    probability = reader.only.answers.calibrator.apply(margin(logits))
     known = any(record.patient is not None for record in records)
     patient = np.array([record.group for record in records], np.str_) if known else None
     images = np.array([record.image for record in records], np.str_)

@@ -190,7 +190,7 @@ def _provenance(trainings: Trainings) -> dict[str, Value]:
         "git revision": about["git_revision"],
         "machine": about["machine"],
         "versions": versions,
-        "data": trainings.cohort.index.name or "not named",
+        "data": trainings.cohort.index.title,
         "input": f"{config.input.size} x {config.input.size} px, {config.input.fit}",
         "split": f"{split.kind}, {split.balance}, digest {split.digest[:16]}",
         "seeds": ", ".join(str(config.seed + n) for n in range(config.study.seeds)),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.config import CalibrationSection
+from cxreader.evaluation.calibration.bounded import BoundedCalibrator
 from cxreader.evaluation.calibration.calibrators import Calibrator, fit_calibrator
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.calibration.venn_abers import VennAbers, fit_venn_abers
@@ -16,7 +17,7 @@ from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What the calibrate part gave; `probability` (n,) of its images, calibrated."""
+    """What the calibrate part gave; `probability` (n,) of its images, as a reading shows it."""
 
     calibrator: Calibrator
     decisions: Decisions
@@ -32,6 +33,7 @@ def calibrate(logits: NDArray[np.floating], label: NDArray[np.integer], section:
     """
     score = margin(logits)
     calibrator = fit_calibrator(section.method, score, label)
-    probability = calibrator.apply(score)
+    venn_abers = fit_venn_abers(score, label)
+    probability = BoundedCalibrator(calibrator, venn_abers).apply(score)
     decisions = fit_decisions(label, probability, section.operating_points, section.alpha)
-    return Calibrated(calibrator, decisions, fit_venn_abers(score, label), probability)
+    return Calibrated(calibrator, decisions, venn_abers, probability)

@@ -16,8 +16,9 @@ from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
-from cxreader.data.split import PARTS, PLACES, Split, make_split, require_disjoint, source_of
+from cxreader.data.split import PARTS, PLACES, Split, group_of, make_split, require_disjoint, source_of
 from cxreader.errors import SplitError, UsageError
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, NORMAL
@@ -28,12 +29,23 @@ LEARNING_PARTS = ("train", "tune", "calibrate")
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The images of a run: where each lies in the cache, and the part it belongs to."""
+    """The images of a run: where each lies in the cache, and the part it belongs to.
+
+    A picture that stands there under several names is in the first of the parts alone, in the order of the split's; in
+    `cache` its other names are not found. `parts` and `images` (their names, by part) have one order.
+    """
 
     index: Index
     split: Split
     cache: PixelCache
     parts: dict[str, CachedImages]
+    images: dict[str, tuple[str, ...]]
+
+    def sample(self, part: str) -> Sample:
+        """Labels and patients of a part's images, in their order."""
+        records = [self.index.by_image[image] for image in self.images[part]]
+        groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
+        return Sample(self.parts[part].labels, groups, any(record.patient is not None for record in records))
 
 
 def prepare_cohort(
@@ -63,13 +75,31 @@ def prepare_cohort(
     if unread:
         what = f"{len(unread):,} of {len(wanted):,} images cannot be read and are left out"
         say(f"{what}, {unread[0]!r} first; reasons: {cache.folder / 'errors.json'}")
-    parts = {name: cached_part(cache, index, split.parts[name]) for name in wanted_parts}
+    cache = cache.without_copies(record.image for record in wanted)
+    _tell_copies(cache, index, say)
+    images = {name: tuple(image for image in split.parts[name] if image in cache) for name in wanted_parts}
+    parts = {name: cached_part(cache, index, images[name]) for name in wanted_parts}
     for name in [part for part in LEARNING_PARTS if part in parts]:
         classes = np.bincount(parts[name].labels, minlength=2)
         if min(classes) == 0:
             what = f"part {name} has {classes[NORMAL]} normal and {classes[ABNORMAL]} abnormal images that can be read"
             raise SplitError(what, where=data.where, mend="give more patients of each class")
-    return Cohort(index, split, cache, parts)
+    return Cohort(index, split, cache, parts, images)
+
+
+def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:
+    """How many images show a picture that is taken under another name, and whether their labels differ."""
+    if not cache.copies:
+        return
+    count = len(cache.copies)
+    say(f"{count:,} image{'s show' if count > 1 else ' shows'} the same picture as another: each picture is taken once")
+    labels = {image: index.by_image[image].label for image in (*cache.copies, *cache.copies.values())}
+    contrary = {first for image, first in cache.copies.items() if labels[image] != labels[first]}
+    if contrary:
+        say(
+            f"warning: {len(contrary):,} of these pictures {'are' if len(contrary) > 1 else 'is'} labelled normal and abnormal; "
+            f"the first label is taken, {min(contrary)!r} for one"
+        )
 
 
 def cached_part(cache: PixelCache, index: Index, images: tuple[str, ...]) -> CachedImages:

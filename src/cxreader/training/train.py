@@ -23,10 +23,12 @@ from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
 from cxreader.errors import ArtifactError, DataError, WeightsError
 from cxreader.evaluation.decisions.operating_points import parse_rules
+from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
 from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
+from cxreader.models.training_images import TrainingImages
 from cxreader.models.weights import Transfer, load_pretrained
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, provenance, write_json
@@ -182,6 +184,11 @@ def finish(
     fitted = calibrate(logits.double().numpy(), part.labels, config.calibration)
     for note in fitted.decisions.notes:
         say(note)
+    for doubt in (
+        *implausible(cohort.sample("calibrate"), fitted.probability),
+        *contradictory(fitted.decisions.points),
+    ):
+        say(f"warning: on the calibrate part: {doubt}")
     rate, rule, ood_scores = config.calibration.false_refusals, None, None
     if rate != "none":
         found = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
@@ -199,7 +206,9 @@ def finish(
         disagreement=config.calibration.disagreement,
         transfer=transfer.text,
         patients=_patients(cohort),
+        images=_images(cohort),
         weights_sha256=sha256(weights),
+        thresholds_on="answer",
         reference_scores=ReferenceScores.of(part.labels, fitted.probability, ood_scores),
         provenance={
             **provenance(config.seed),
@@ -235,6 +244,16 @@ def _patients(cohort: Cohort) -> TrainingPatients:
         sources |= {record.source for record in records}
         hashes[part] = tuple(sorted({patient_hash(PATIENT_SALT, r.source, r.group) for r in records}))
     return TrainingPatients(PATIENT_SALT, hashes, tuple(sorted(sources)), known=cohort.index.has_patients)
+
+
+def _images(cohort: Cohort) -> TrainingImages:
+    """The pictures that set the model, under all their names."""
+    whole = cohort.cache.whole
+    found: dict[str, list[bytes]] = {}
+    for part in LEARNING_PARTS:
+        records = [r for r in cohort.split.records(cohort.index, part) if r.image in whole]
+        found[part] = [digest for r in records for digest in whole.digests(r.image, r.path)]
+    return TrainingImages.of(found)
 
 
 def _weights(model: ModelSection) -> str:

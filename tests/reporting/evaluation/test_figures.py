@@ -64,7 +64,7 @@ def test_numbers_and_counts_stand_in_the_figure() -> None:
     assert str(evaluation.confusion["tp"]) in _texts(draw_confusion(evaluation)).split(" | ")
     assert "AUC undefined" in _texts(draw_roc(_evaluation("one class")))
     assert "no abnormal image" in _texts(draw_roc(_evaluation("one class")))
-    assert "AUC 1.000 (no interval)" in _texts(draw_roc(_evaluation("perfect")))
+    assert "AUC 1.000 (0.884-1.000)" in _texts(draw_roc(_evaluation("perfect")))
 
 
 def test_abnormal_images_are_vermilion_above_the_line_and_normal_ones_blue_below() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -29,8 +30,10 @@ from cxreader.data.pixel_cache.rows import (
     is_recorded,
     load_records,
 )
-from cxreader.errors import CacheError
+from cxreader.errors import CacheError, ImageError
+from cxreader.imaging.digests import file_digest, shown_digest
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import load
 from cxreader.records import ImageRecord
 
 Progress = Callable[[int, int], None]
@@ -43,7 +46,8 @@ class PixelCache:
 
     `folder`: this cache's own. `pixels`: uint8 (N, S, S), memory-mapped, read-only; rows are found by image, and some
     may belong to nobody. `errors`: images that could not be read. `decoded` and `kept`: of the build that returned this
-    cache, how many images were decoded and how many were there already.
+    cache, how many images were decoded and how many were there already. `copies`: images that are not found here, though
+    they could be read, each with the one of the same pixels that is.
     """
 
     folder: Path
@@ -53,6 +57,7 @@ class PixelCache:
     errors: tuple[Failure, ...] = ()
     decoded: int = 0
     kept: int = 0
+    copies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], spec: InputSpec) -> Self:
@@ -77,11 +82,14 @@ class PixelCache:
         found = rows_by_image(self.records, is_recorded(self.records))
         for failure in self.errors:  # the row of an earlier, readable file of that name is not this image
             found.pop(image_digest(failure.image), None)
+        for image in self.copies:
+            found.pop(image_digest(image), None)
         return found
 
     @cached_property
     def _reasons(self) -> dict[str, str]:
-        return {failure.image: failure.reason for failure in self.errors}
+        copies = {image: f"it shows the same picture as {first!r}" for image, first in self.copies.items()}
+        return {failure.image: failure.reason for failure in self.errors} | copies
 
     def __contains__(self, image: object) -> bool:
         return isinstance(image, str) and image_digest(image) in self._row_of
@@ -108,8 +116,41 @@ class PixelCache:
         return np.array([self.row(image) for image in images], np.int64)
 
     def content_hash(self, image: str) -> str:
-        """32 hex digits of the decoded picture at full size: equal for exact duplicates, whatever their files."""
+        """16 hex digits of the decoded picture at full size: equal for exact duplicates, whatever their files."""
         return bytes(self.records["content"][self.row(image)]).hex()
+
+    @property
+    def whole(self) -> Self:
+        """The same cache with the copies."""
+        return replace(self, copies={})
+
+    def digests(self, image: str, path: str | None = None) -> tuple[bytes, ...]:
+        """What names the image's picture (`imaging.digests`): what a network is shown of it, and its file.
+
+        The file's comes from the cache; of a row that an earlier version wrote it is read from `path`, if that is given.
+        """
+        row = self.row(image)
+        shown = shown_digest(self.pixels[row])
+        if self.records["hashed"][row] == 1:
+            return shown, bytes(self.records["file"][row])
+        try:
+            return (shown,) if path is None else (shown, file_digest(load(path)))
+        except ImageError:
+            return (shown,)
+
+    def without_copies(self, images: Iterable[str]) -> Self:
+        """The same cache, in which of several of `images` that show the same pixels the first alone is found."""
+        first: dict[tuple[int, bytes], str] = {}
+        rows = {image: self.row(image) for image in images if image in self}
+        sums = Counter(int(self.records["pixels"][row]) for row in rows.values())
+        copies = {}
+        for image, row in rows.items():
+            if sums[key := int(self.records["pixels"][row])] == 1:
+                continue
+            original = first.setdefault((key, shown_digest(self.pixels[row])), image)
+            if original != image:
+                copies[image] = original
+        return replace(self, copies=copies)
 
     def torn(self) -> NDArray[np.int64]:
         """Rows whose pixels no longer fit their checksum; reads every pixel."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import TableError
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import Confusion, confusion, precision, ratio, recall, specificity
 from cxreader.evaluation.statistics.prevalence import at_prevalence
@@ -62,7 +63,7 @@ def at_thresholds(
         AtThreshold(
             point=point,
             confusion=confusion(sample.label, flags[k]),
-            rates={name: found[f"{k} {name}"] for name in RATES},
+            rates=bounded_metrics({name: found[f"{k} {name}"] for name in RATES}, sample, flags[k]),
             prevalence=prevalence,
             deployed={} if prevalence is None else {name: found[f"{k} deployed {name}"] for name in DEPLOYED},
         )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
-from cxreader.evaluation.statistics.intervals import LEVEL, N_RESAMPLES, Estimate, Sample, Weights, bootstrap
+from cxreader.evaluation.statistics.exact import bounded_share
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import ratio
 
 MANY_REFUSED = 0.02
@@ -70,10 +71,4 @@ def _counted(share: Estimate, own: NDArray[np.bool_], sample: Sample) -> Estimat
     people = len(np.unique(sample.groups[own]))
     known = people if sample.patients_known else None
     counted = replace(share, n_positive=n_positive, n_negative=int(own.sum()) - n_positive, n_patients=known)
-    if people == 0 or share.value not in (0.0, 1.0):
-        return counted
-    reach = 1 - ((1 - LEVEL) / 2) ** (1 / people)
-    low, high = (0.0, reach) if share.value == 0 else (1 - reach, 1.0)
-    who = "patient" if sample.patients_known else "image"
-    method = f"exact binomial bound by {who}: {'none' if share.value == 0 else 'all'} refused"
-    return replace(counted, low=low, high=high, method=method, reason=None)
+    return bounded_share(counted, own, sample)

@@ -40,6 +40,7 @@ from cxreader.evaluation.shortcuts.records import (
     Verdict,
     half_width,
 )
+from cxreader.evaluation.statistics.exact import least_auc, separation_method
 from cxreader.evaluation.statistics.intervals import (
     LEVEL,
     N_RESAMPLES,
@@ -171,17 +172,6 @@ def labels_coincide(sample: Sample, source: NDArray[np.str_]) -> bool:
     return bool(np.prod(share**patients + (1 - share) ** patients) < _CHANCE)
 
 
-def separated_low(sample: Sample) -> float:
-    """A lower bound for an AUC of exactly 1, which the bootstrap cannot give: every resample is 1 too.
-
-    Some threshold keeps all patients of both classes apart, so that its sensitivity and specificity each lie above
-    the (1 - LEVEL) / 4 quantile that Clopper and Pearson (Biometrika 26, 1934) give for n of n patients; the AUC is at
-    least their product.
-    """
-    n = [len(np.unique(sample.groups[sample.label == value])) for value in (0, 1)]
-    return float(((1 - LEVEL) / 4) ** (1 / n[0] + 1 / n[1])) if min(n) else float("nan")
-
-
 def _comparisons(
     sample: Sample,
     probability: Floats,
@@ -246,8 +236,8 @@ def _settled(name: str, found: Mapping[str, Estimate], sample: Sample) -> Estima
     rises = (up < _SAME) + (down > 1 - _SAME)
     left, method = 0.0, "the same whoever is drawn"
     if falls or rises:
-        left = 1 - separated_low(sample)
-        method = f"exact binomial bound of a complete separation, by {'patient' if sample.patients_known else 'image'}"
+        left = 1 - least_auc(sample)
+        method = separation_method(sample)
     low = max(-1.0 if gain else 0.0, estimate.value - falls * left)
     return replace(estimate, low=low, high=min(1.0, estimate.value + rises * left), method=method, reason=None)
 

@@ -71,6 +71,9 @@ class SourceCount:
     abnormal: int
 
 
+_UNKNOWN = "whether a patient set the model cannot be known"
+
+
 @dataclass(frozen=True, slots=True)
 class Leakage:
     """Whether the model has met the judged patients, counted from the artifact's hashes and from the split.
@@ -79,7 +82,9 @@ class Leakage:
     count for patients where no patient is known); `left_out`: they were removed before anything was judged. `split` names
     the kind of split: `split_patients` are in more than one of its parts, and `split_images` of its `test_images` (with a
     known patient) show a patient of its train part; all four are None without a split. `known` is False for a model that
-    was trained without patients: then only its own images can be recognised.
+    was trained without patients: then only its own images can be recognised. `nameless`: images without a patient among those
+    asked about. `met_pictures`: images whose file or pixels set the model, under whatever name; None where the artifact does not
+    hold them.
     """
 
     known: bool
@@ -91,6 +96,8 @@ class Leakage:
     split_patients: int | None = None
     split_images: int | None = None
     test_images: int | None = None
+    nameless: int = 0
+    met_pictures: int | None = None
 
     @property
     def judged_met(self) -> bool:
@@ -104,13 +111,19 @@ class Leakage:
             "left out" if self.left_out else "judged all the same, since to show its leak is what this split is for"
         )
         met = f"{self.met_images:,} of {self.asked:,} images are of patients who set the model ({self.met_patients:,})"
-        lines = [
-            f"{met}: {outcome}"
-            if self.met_images
-            else f"none of {self.asked:,} images is of a patient who set the model"
-        ]
+        lines = [f"{met}: {outcome}"] if self.met_images else []
         if not self.known:
-            lines.append("the model was trained without knowing patients: only its own images could be recognised")
+            lines.append(f"{_UNKNOWN}: it was trained without knowing patients")
+        elif self.nameless:
+            lines.append(f"{_UNKNOWN} of {self.nameless:,} of {self.asked:,} images, which name no patient")
+        elif not self.met_images:
+            lines.append(f"none of {self.asked:,} images is of a patient who set the model")
+        if self.met_pictures is None:
+            lines.append("whether a picture set the model cannot be known: the artifact holds no hashes of its images")
+        elif self.met_pictures:
+            lines.append(
+                f"{self.met_pictures:,} more images show pictures that set the model, under another name: {outcome}"
+            )
         if self.split is not None:
             lines.append(
                 f"split by {self.split}: patients in more than one part: {self.split_patients:,}; test images of a "

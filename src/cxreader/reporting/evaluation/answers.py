@@ -55,7 +55,9 @@ def _how_sure(evaluation: Evaluation) -> Answer:
         return Answer(ask, "sure", NONE, text, cohort_counts(evaluation.counts), alert=True)
     whom = "image, as no patient is known" if auc.n_patients is None else "patient"
     text = f"AUC {format_estimate(auc, 3)}, bootstrap by {whom}."
-    if evidence is not None:
+    if auc.value in (0.0, 1.0) and not np.isnan(auc.low):
+        text = f"AUC {format_estimate(auc, 3)}; {auc.method}."
+    elif evidence is not None:
         delong, bca = evidence.auc_delong, evidence.bca["auc"]
         text = f"AUC {format_estimate(delong, 3)} by DeLong, {format_interval(bca)} by BCa bootstrap; both by {whom}."
     return Answer(ask, "sure", f"AUC {format_value(auc)}", text, estimate_counts(auc))
