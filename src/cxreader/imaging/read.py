@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging import containers, files, raster
+from cxreader.imaging import containers, deep_jpeg, files, raster
 from cxreader.imaging.dicom import read as dicom
 from cxreader.imaging.dicom.sniff import is_dicom
 from cxreader.imaging.header import DicomHeader
@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 """Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
+
+_OTHERS = {
+    b"II*\0": "a TIFF picture",
+    b"MM\0*": "a TIFF picture",
+    b"BM": "a BMP picture",
+    b"GIF8": "a GIF picture",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"NRRD": "an NRRD volume",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
+}
+"""What people give besides, by its first bytes."""
 
 
 def read(
@@ -42,6 +61,8 @@ def read(
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
         kind = sniff(data)
+        if kind == "JPEG" and raster.is_deep(data, label):
+            return deep_jpeg.decode(data, label, reserve)
         if kind in raster.KINDS:
             return raster.decode(data, kind, label, reserve)
         if kind is None:
@@ -122,7 +143,11 @@ def _is_member(source: str | os.PathLike[str]) -> bool:
 def _unknown(data: bytes, label: str) -> ImageError:
     if containers.is_inner_archive(data):
         return ImageError("is a zip archive in another", where=label, mend="unpack it, and give it by itself")
-    what = "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
+    other = next((name for magic, name in _OTHERS.items() if data.startswith(magic)), None)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        other = "a WebP picture"
+    kind = "" if other is None else f" but {other}"
+    what = f"not a PNG, JPEG or DICOM image{kind} (by its content, whatever its name says)"
     return ImageError(
         what if data else "the file is empty", where=label, mend="give the radiograph as DICOM, PNG or JPEG"
     )

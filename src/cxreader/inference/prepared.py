@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
+from cxreader.imaging.depth import by_depth
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
-from cxreader.imaging.raster import sixteen_bit
 from cxreader.imaging.read import read
 from cxreader.models.acceptance.header import judge_header
 from cxreader.models.acceptance.picture import judge_picture
@@ -92,7 +92,7 @@ def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[in
 
 def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:
     if array.dtype == np.uint16:
-        pixels, notes = sixteen_bit(array)
+        pixels, notes = by_depth(array)
         return Radiograph(pixels, source=label, notes=notes)
     if array.dtype == np.uint8:
         return Radiograph(array.astype(np.float32) / np.float32(255), source=label)

@@ -10,20 +10,19 @@ import io
 import logging
 import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
+from cxreader.imaging.dicom import encoding
 from cxreader.imaging.dicom.elements import Elements
+from cxreader.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NEXT
 from cxreader.imaging.dicom.sniff import PREAMBLE
 from cxreader.imaging.limits import MAX_BYTES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-DEFLATED = "1.2.840.10008.1.2.1.99"
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 """Media Storage SOP Class of a DICOMDIR."""
 MAX_READS = 100_000
@@ -31,8 +30,6 @@ MAX_READS = 100_000
 PIXELS = 0x7FE00010
 _FIRST_PIXELS = 0x7FE00008  # float pixels; the two kinds of them stand before the whole numbers
 _UNDEFINED = 0xFFFFFFFF
-_NEXT = 8
-"""Bytes of an element's start, which are asked for at the end of a whole file too."""
 _DIRECTORY = 0x00041220
 
 WANTED = {
@@ -92,7 +89,8 @@ class Parsed:
     `elements`: those of WANTED. `transfer_syntax`: its UID, empty when the file has none. `pixels`: the value of Pixel Data,
     in fragments (PS3.5 A.4) when `encapsulated`; None when the file has none, or only its header was read. `little_endian`:
     the order of bytes in native pixels of 16 bits. `swapped`: 8-bit pixels in words of 16 bits, big endian, so that each pair
-    is reversed. `truncated`: the file ends within an element of its header.
+    is reversed. `truncated`: the file ends within an element of its header. `notes`: where the data set is not encoded as the
+    file says.
     """
 
     elements: Elements
@@ -102,6 +100,7 @@ class Parsed:
     little_endian: bool = True
     swapped: bool = False
     truncated: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class _BoundedFile(io.RawIOBase):
@@ -121,7 +120,7 @@ class _BoundedFile(io.RawIOBase):
             raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
         room = max(0, self._end - self._file.tell())
         found = self._file.read(room if size < 0 else min(size, room))
-        self.truncated |= len(found) < size and (bool(found) or size != _NEXT)
+        self.truncated |= len(found) < size and (bool(found) or size != NEXT)
         return found
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -137,19 +136,27 @@ def parse(data: bytes, label: str) -> Parsed:
     """The file in `data`. Raises ImageError for a bomb; pydicom may raise any exception for a damaged file."""
     file = _BoundedFile(io.BytesIO(data), label)
     syntax = _transfer_syntax(file, data)
-    if syntax == DEFLATED:
-        data = _inflate(data, file.tell(), label)
-        file = _BoundedFile(io.BytesIO(data), label)
-    return _body(file, syntax, data)
+    inflated = encoding.inflated(data, file.tell(), syntax, label)
+    if inflated is not None:
+        data, file = inflated, _BoundedFile(io.BytesIO(inflated), label)
+    return _body(file, syntax, data, deflated=inflated is not None)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
     """The file, read up to its pixels and without them. Raises as `parse`."""
     bounded = _BoundedFile(file, label)
     syntax = _transfer_syntax(bounded, bounded.read(PREAMBLE + 4))
-    if syntax == DEFLATED:
-        bounded = _BoundedFile(io.BytesIO(_inflate(bounded.read(MAX_BYTES), 0, label)), label)
-    return _body(bounded, syntax, None)
+    at = bounded.tell()
+    start = bounded.read(NEXT)
+    bounded.seek(at)
+    if syntax != DEFLATED and encoding.encoding_of(start) is not None:
+        return _body(bounded, syntax, None)
+    inflated = encoding.inflated(bounded.read(MAX_BYTES), 0, syntax, label)
+    if inflated is not None:
+        bounded = _BoundedFile(io.BytesIO(inflated), label)
+    else:
+        bounded.seek(at)
+    return _body(bounded, syntax, None, deflated=inflated is not None)
 
 
 def parse_dataset(dataset: Dataset) -> Parsed:
@@ -180,15 +187,13 @@ def silence_pydicom() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
-def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
+def _body(file: _BoundedFile, syntax: str, data: bytes | None, *, deflated: bool = False) -> Parsed:
     """The data set at the file's position; `data`, all bytes of the file, gives its pixels too."""
     from pydicom.filereader import read_dataset
     from pydicom.tag import BaseTag
 
     silence_pydicom()
-    implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
-    if not syntax:
-        implicit, little = _guess_encoding(file)
+    implicit, little, notes = _encoding(file, syntax, deflated=deflated)
     found: list[int] = []
 
     def at_pixels(tag: BaseTag, *_: object) -> bool:
@@ -200,11 +205,11 @@ def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
     dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
-        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated)
+        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated, notes=notes)
     vr, length, start = _pixel_element(data, file.tell(), implicit=implicit, little=little)
     endless = length == _UNDEFINED
     pixels = memoryview(data)[start:] if endless else memoryview(data)[start : start + length]
-    return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB")
+    return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB", notes=notes)
 
 
 def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
@@ -218,31 +223,26 @@ def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""
 
 
-def _guess_encoding(file: _BoundedFile) -> tuple[bool, bool]:
-    """Whether VRs are implicit, and the order little endian, by the first element of a file without a transfer syntax."""
+def _encoding(file: _BoundedFile, syntax: str, *, deflated: bool) -> tuple[bool, bool, tuple[str, ...]]:
+    """Whether VRs are implicit, and the order little endian, by the first element; and a note where the file says otherwise."""
     at = file.tell()
-    first = file.read(6)
+    start = file.read(NEXT)
     file.seek(at)
-    explicit = len(first) == 6 and first[4:6].isalpha() and first[4:6].isupper()
-    return not explicit, not (explicit and first[0] == 0 and first[1] != 0)
+    told = (syntax == IMPLICIT, syntax != BIG_ENDIAN)
+    found = encoding.encoding_of(start) or told
+    if not syntax or (found == told and deflated == (syntax == DEFLATED)):
+        return *found, ()
+    said, there = (encoding.named(*told, deflated=syntax == DEFLATED), encoding.named(*found, deflated=deflated))
+    return *found, (f"the header says {said}, the data set is {there}: read as it is",)
 
 
 def _pixel_element(data: bytes, at: int, *, implicit: bool, little: bool) -> tuple[bytes, int, int]:
-    """VR, length and start of the value of the Pixel Data element at `at` (PS3.5 7.1)."""
+    """VR, length and start of the value of the Pixel Data element at `at` (PS3.5 7.1).
+
+    Some writers mix explicit and implicit elements: letters where a length would be odd are a VR.
+    """
     order = "<" if little else ">"
-    if implicit:
-        return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
     vr = bytes(data[at + 4 : at + 6])
-    if not vr.isalpha():  # an implicit element in an explicit file, which some writers make
-        return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
-    return vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
-
-
-def _inflate(data: bytes, start: int, label: str) -> bytes:
-    """The deflated data set from `start` on (PS3.5 A.5). Raises ImageError for one of more than MAX_BYTES."""
-    engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    found = engine.decompress(memoryview(data)[start:], MAX_BYTES)
-    if engine.unconsumed_tail:
-        what = f"the deflated data set has more than {MAX_BYTES // 2**20} MiB"
-        raise ImageError(what, where=label, mend="such a file is a bomb or a mistake")
-    return found
+    if vr in (b"OB", b"OW", b"UN") and (not implicit or data[at + 6 : at + 8] == b"\0\0"):
+        return vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
+    return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxreader.errors import CxreaderError, ImageError
+from cxreader.errors import ImageError
 from cxreader.imaging.dicom import lut as luts
 from cxreader.imaging.dicom.codecs import StoredPixels, stored_values
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
-from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import colourfulness
+from cxreader.imaging.refusing import refusing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+DAMAGED = "cannot be read as DICOM: it is damaged, or written in an unusual way"
 FOR_PROCESSING = "for-processing image: raw detector values, not what a radiologist is shown"
 NO_PHOTOMETRIC = "no photometric interpretation in the header: taken as MONOCHROME2"
 _SQUARE = 0.01
@@ -46,36 +46,23 @@ def decode(
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
-    with _refusing_damage(label):
+    with refusing(DAMAGED, label):
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
         return _radiograph(parsed, label, window, reserve)
 
 
 def read_header(file: BinaryIO, label: str, *, salt: str | None = None) -> DicomHeader:
     """What may leave the header of a DICOM file, its pixels not read. Raises ImageError for a damaged one."""
-    with _refusing_damage(label):
+    with refusing(DAMAGED, label):
         return header_of(parse_header(file, label), salt=salt)
 
 
 def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
     """Width and height in pixels of the picture that `decode` gives, from the header alone. Raises ImageError."""
-    with _refusing_damage(label):
+    with refusing(DAMAGED, label):
         parsed = parse_header(file, label)
         module = image_pixel_module(parsed, label)
         return _square_size(module, _aspect(parsed.elements, header_of(parsed), label))
-
-
-@contextmanager
-def _refusing_damage(label: str) -> Iterator[None]:
-    """Any exception becomes an ImageError: pydicom's for damaged files are open-ended, and their texts may quote the header."""
-    try:
-        yield
-    except CxreaderError:
-        raise
-    except Exception as error:  # noqa: BLE001 - see above
-        if isinstance(error.__context__, CxreaderError):  # of the bounded file; pydicom hides it behind its own
-            raise error.__context__ from None
-        raise ImageError(f"damaged DICOM ({type(error).__name__})", where=label, mend=COPY_AGAIN) from None
 
 
 def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int], None] | None) -> Radiograph:
@@ -91,7 +78,8 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
     aspect = _aspect(parsed.elements, header, label)
     if reserve is not None:
         reserve(math.prod(_square_size(module, aspect)))
-    stored, photometric = stored_values(parsed, module, label)
+    found = stored_values(parsed, module, label)
+    stored, photometric, module = found.pixels, found.photometric, found.module
     notes: tuple[str, ...] = ()
     colour = 0.0
     if module.samples == 3:
@@ -100,6 +88,7 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
         pixels, colour = _grey_of_palette(stored, parsed.elements, module, label)
     else:
         pixels, notes = _grey(stored, parsed.elements, module, window=window, label=label)
+    notes = (*parsed.notes, *found.notes, *notes)
     if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
     if parsed.elements.text("PhotometricInterpretation") is None:
@@ -217,12 +206,11 @@ def _grey_of_palette(
     """float32 (H, W) of each code's colour by the three palette tables (C.7.9), weighted as a PNG's; and how colourful it is."""
     codes = _codes(stored, module)
     values = np.arange(module.codes, dtype=np.float64)
-    bands = []
-    for band in ("Red", "Green", "Blue"):
-        names = (f"{band}PaletteColorLookupTableDescriptor", f"{band}PaletteColorLookupTableData")
-        table = luts.lut(elements, False, label, names=names)
-        bands.append(table.apply(values) / table.top)
-    colours = np.stack(bands, axis=1)
+    tables = [
+        luts.lut(elements, False, label, names=(f"{name}LookupTableDescriptor", f"{name}LookupTableData"))
+        for name in ("RedPaletteColor", "GreenPaletteColor", "BluePaletteColor")
+    ]
+    colours = np.stack([table.apply(values) for table in tables], axis=1) / max(table.top for table in tables)
     counts = _counted(codes, module.codes)
     colour = float((colours.max(1) - colours.min(1)) @ counts / counts.sum())
     weights = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as for a PNG
