@@ -14,6 +14,7 @@ from cxreader.imaging.dicom.sniff import is_dicom
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.site_terms import SiteTerms
 from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
@@ -48,15 +49,18 @@ def read(
     name: str | None = None,
     window: int = 0,
     reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Radiograph:
     """The radiograph in a file, in `bytes` or in a pydicom Dataset; `name` stands for the latter two in messages.
 
     Grey PNG (8 or 16 bits) and JPEG as they are; colour, palette and CMYK become grey, transparency is laid on black, an
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
     among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `reserve` is called
-    with how many pixels the header promises before they are decoded: it may wait until there is room for them. Raises
-    ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at
-    most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
+    with how many pixels the header promises before they are decoded: it may wait until there is room for them. `site`: a site's
+    own words for what headers tell. What the picture does not need, such as metadata, is not looked at; where a header
+    contradicts the data, these count, and a note says so. Raises ImageError, whose `where` is the file, for anything that is
+    not one readable image of at least 32 pixels a side and at most 50 million, MissingDecoderError (an ImageError too) when
+    its compression needs a package that is not installed.
     """
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
@@ -67,27 +71,32 @@ def read(
             return raster.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
-        return dicom.decode(data, label, window=window, reserve=reserve)
+        return dicom.decode(data, label, window=window, reserve=reserve, site=site)
     from pydicom import Dataset
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
-    return dicom.decode(source, name or "data set", window=window, reserve=reserve)
+    return dicom.decode(source, name or "data set", window=window, reserve=reserve, site=site)
 
 
 def read_header(
-    source: str | os.PathLike[str] | bytes, *, name: str | None = None, salt: str | None = None
+    source: str | os.PathLike[str] | bytes,
+    *,
+    name: str | None = None,
+    salt: str | None = None,
+    site: SiteTerms | None = None,
 ) -> DicomHeader:
     """What may leave the header of a DICOM file (see `DicomHeader`), its pixels not decoded.
 
-    With `salt` the patient comes as a salted hash. Raises ImageError for a file that is no DICOM, or damaged.
+    With `salt` the patient comes as a salted hash. `site`: a site's own words for terms. Raises ImageError for a file that is
+    no DICOM, or damaged.
     """
     file, label = _opened(source, name)
     with file:
         if sniff(file.read(HEAD)) != "DICOM":
             raise ImageError("not a DICOM file (by its content)", where=label)
         file.seek(0)
-        return dicom.read_header(file, label, salt=salt)
+        return dicom.read_header(file, label, salt=salt, site=site)
 
 
 def load(source: str | os.PathLike[str]) -> bytes:

@@ -16,9 +16,10 @@ from cxreader.data.index import Index, patient_notes, refuse_duplicates, require
 from cxreader.data.layouts.table import MAX_AGE, column_positions, parse_label, read_rows, rows_by_column
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.imaging.files import below, first_bytes
-from cxreader.imaging.header import OTHER, DicomHeader
+from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import read_header, sniff
+from cxreader.imaging.words import OTHER
 from cxreader.records import ImageRecord
 
 TABLE = "labels.csv"

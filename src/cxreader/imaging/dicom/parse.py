@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
-from cxreader.imaging.dicom import encoding
+from cxreader.imaging.dicom import encoding, shutter
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NEXT
 from cxreader.imaging.dicom.sniff import PREAMBLE
@@ -39,6 +39,7 @@ WANTED = {
     "SOPInstanceUID": 0x00080018,
     "Modality": 0x00080060,
     "PresentationIntentType": 0x00080068,
+    "AnatomicRegionSequence": 0x00082218,
     "PatientID": 0x00100020,
     "IssuerOfPatientID": 0x00100021,
     "PatientSex": 0x00100040,
@@ -77,7 +78,9 @@ WANTED = {
     "BluePaletteColorLookupTableData": 0x00281203,
     "ModalityLUTSequence": 0x00283000,
     "VOILUTSequence": 0x00283010,
+    "ViewCodeSequence": 0x00540220,
     "PresentationLUTShape": 0x20500020,
+    **shutter.TAGS,
 }
 """Keywords and tags (PS3.6) that are looked at. The identifier of a patient is hashed, and never leaves (`header_of`)."""
 

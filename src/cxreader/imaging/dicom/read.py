@@ -17,11 +17,13 @@ from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
+from cxreader.imaging.dicom.shutter import outside
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import colourfulness
 from cxreader.imaging.refusing import refusing
+from cxreader.imaging.site_terms import SiteTerms
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -39,22 +41,27 @@ _MAX_SQUARE = MAX_PIXELS // 2
 
 
 def decode(
-    source: bytes | Dataset, label: str, *, window: int = 0, reserve: Callable[[int], None] | None = None
+    source: bytes | Dataset,
+    label: str,
+    *,
+    window: int = 0,
+    reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Radiograph:
-    """The picture of a DICOM file or data set; `label` names it in messages, `window` and `reserve` are those of `read.read`.
+    """The picture of a DICOM file or data set; `label` names it in messages, the others are those of `read.read`.
 
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
     with refusing(DAMAGED, label):
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
-        return _radiograph(parsed, label, window, reserve)
+        return _radiograph(parsed, header_of(parsed, site=site), label, window, reserve)
 
 
-def read_header(file: BinaryIO, label: str, *, salt: str | None = None) -> DicomHeader:
+def read_header(file: BinaryIO, label: str, *, salt: str | None = None, site: SiteTerms | None = None) -> DicomHeader:
     """What may leave the header of a DICOM file, its pixels not read. Raises ImageError for a damaged one."""
     with refusing(DAMAGED, label):
-        return header_of(parse_header(file, label), salt=salt)
+        return header_of(parse_header(file, label), salt=salt, site=site)
 
 
 def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
@@ -65,8 +72,9 @@ def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
         return _square_size(module, _aspect(parsed.elements, header_of(parsed), label))
 
 
-def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int], None] | None) -> Radiograph:
-    header = header_of(parsed)
+def _radiograph(
+    parsed: Parsed, header: DicomHeader, label: str, window: int, reserve: Callable[[int], None] | None
+) -> Radiograph:
     if (
         parsed.elements.text("MediaStorageSOPClassUID") == DIRECTORY_CLASS
         or "DirectoryRecordSequence" in parsed.elements
@@ -80,6 +88,7 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
         reserve(math.prod(_square_size(module, aspect)))
     found = stored_values(parsed, module, label)
     stored, photometric, module = found.pixels, found.photometric, found.module
+    hidden, shut = outside(parsed.elements, module.rows, module.columns)
     notes: tuple[str, ...] = ()
     colour = 0.0
     if module.samples == 3:
@@ -87,8 +96,10 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
     elif module.photometric == "PALETTE COLOR":
         pixels, colour = _grey_of_palette(stored, parsed.elements, module, label)
     else:
-        pixels, notes = _grey(stored, parsed.elements, module, window=window, label=label)
-    notes = (*parsed.notes, *found.notes, *notes)
+        pixels, notes = _grey(stored, parsed.elements, module, hidden, window=window, label=label)
+    if hidden is not None:
+        pixels[hidden] = 0
+    notes = (*parsed.notes, *found.notes, *shut, *notes)
     if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
     if parsed.elements.text("PhotometricInterpretation") is None:
@@ -98,16 +109,26 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
 
 
 def _grey(
-    stored: StoredPixels, elements: Elements, module: ImagePixelModule, *, window: int, label: str
+    stored: StoredPixels,
+    elements: Elements,
+    module: ImagePixelModule,
+    hidden: NDArray[np.bool_] | None,
+    *,
+    window: int,
+    label: str,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2)."""
+    """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2).
+
+    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown.
+    """
     padding = luts.padding(elements, module)
     codes, padding_mask = _codes(stored, module), _padding_mask(stored, padding, module)
     padding_codes = _padding_codes(padding, module)
     measured = luts.modality(elements, module, label)
     shown, notes = luts.voi(elements, measured, window=window, label=label)
     if shown is None:
-        counted = codes if padding_mask is None else codes[~padding_mask]
+        left_out = [mask for mask in (padding_mask, hidden) if mask is not None]
+        counted = codes[~np.logical_or.reduce(left_out)] if left_out else codes
         shown, note = _without_window(counted, measured, padding_codes, module)
         notes = (*notes, note if notes else f"no window in the header: {note}")
     if luts.inverted(elements, module):
