@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,10 @@ Part = Annotated[str, typer.Option(help="train, tune, calibrate or test, of the 
 Kind = Annotated[str, typer.Option(help="What the source is: auto, nih, table, folder or dicom.")]
 Tables = Annotated[
     str | None, typer.Option(help="Folder of the NIH tables, or of labels.csv of DICOM files, when they lie elsewhere.")
+]
+TermsFile = Annotated[
+    Path | None,
+    typer.Option("--terms", help="TOML of your site's own words in DICOM headers: [view], [body_part], [modality]."),
 ]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 

@@ -12,6 +12,8 @@ PERHAPS = (
 )
 """The mend where a decoder gave up: the file is damaged, or unusual in a way that this decoder does not read."""
 
+NO_MEMORY = "there is not enough memory to decode it"
+
 
 @contextmanager
 def refusing(what: str, label: str) -> Iterator[None]:
@@ -22,7 +24,7 @@ def refusing(what: str, label: str) -> Iterator[None]:
         raise
     except MemoryError:
         mend = "free memory, or reduce the image"
-        raise ImageError("there is not enough memory to decode it", where=label, mend=mend) from None
+        raise ImageError(NO_MEMORY, where=label, mend=mend) from None
     except Exception as error:  # noqa: BLE001 - see above
         if isinstance(error.__context__, CxreaderError):  # of the bounded file; pydicom hides it behind its own
             raise error.__context__ from None

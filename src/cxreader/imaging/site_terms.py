@@ -70,6 +70,17 @@ class SiteTerms:
         """Plain values for JSON: folded words and their terms, sorted."""
         return {fact: dict(sorted(self.of(fact).items())) for fact in TERMS}
 
+    def to_toml(self) -> str:
+        """The file that `load` reads as these terms."""
+        sections = ((fact, words) for fact, words in self.to_dict().items() if words)
+        lines = (
+            f"[{fact}]\n" + "".join(f'"{w}" = "{term}"\n' for w, term in words.items()) for fact, words in sections
+        )
+        return "\n".join(lines)
+
+    def __bool__(self) -> bool:
+        return any(self.of(fact) for fact in TERMS)
+
     def of(self, fact: Fact) -> Mapping[str, str]:
         """The terms of one fact."""
         found: Mapping[str, str] = getattr(self, fact)

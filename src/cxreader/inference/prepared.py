@@ -22,6 +22,8 @@ from cxreader.records import Acceptance
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from cxreader.imaging.site_terms import SiteTerms
+
     Source = str | os.PathLike[str] | bytes | NDArray[np.generic] | Dataset | Radiograph
 
 
@@ -48,9 +50,10 @@ def prepare(
     *,
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Prepared:
-    """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError."""
-    radiograph = as_radiograph(source, name, reserve)
+    """Decode a source for each of `specs`; `reserve` and `site` as in `imaging.read.read`. Raises ImageError."""
+    radiograph = as_radiograph(source, name, reserve, site)
     header = radiograph.header
     intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
     pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
@@ -64,10 +67,11 @@ def prepare_or_reason(
     *,
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Prepared:
     """As `prepare`, but a source that cannot be read is returned with its reason (`unread`); nothing is raised for it."""
     try:
-        return prepare(source, specs, name=name, reserve=reserve)
+        return prepare(source, specs, name=name, reserve=reserve, site=site)
     except ImageError as error:
         return unread(name or name_of(source), error)
 
@@ -78,7 +82,12 @@ def unread(name: str, error: ImageError) -> Prepared:
     return Prepared(name, {}, None, (reason,))
 
 
-def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[int], None] | None = None) -> Radiograph:
+def as_radiograph(
+    source: Source,
+    name: str | None = None,
+    reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
+) -> Radiograph:
     """The picture in a path, the bytes of a file, a pydicom Dataset, or an array, or the Radiograph itself.
 
     An array is (H, W), bright = dense: uint8, uint16 (scaled as a PNG of 16 bits is), or floats in [0, 1]. Raises ImageError.
@@ -87,7 +96,7 @@ def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[in
         return source
     if isinstance(source, np.ndarray):
         return _of_array(source, name or "array")
-    return read(source, name=name, reserve=reserve)
+    return read(source, name=name, reserve=reserve, site=site)
 
 
 def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:
