@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.errors import CxreaderError, ImageError
-from cxreader.imaging.dicom.parse import WANTED
+from cxreader.imaging.dicom.tags import WANTED
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.read import read, read_header, size
 from cxreader.imaging.words import OTHER

@@ -10,14 +10,16 @@ import io
 import logging
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
-from cxreader.imaging.dicom import encoding, shutter
+from cxreader.imaging.dicom import encoding
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NEXT
+from cxreader.imaging.dicom.repair import without_odd_elements
 from cxreader.imaging.dicom.sniff import PREAMBLE
+from cxreader.imaging.dicom.tags import WANTED
 from cxreader.imaging.limits import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -28,61 +30,9 @@ DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 MAX_READS = 100_000
 """Pieces that a header is read in, two or so an element; a second of work. Ordinary headers have some hundred elements."""
 PIXELS = 0x7FE00010
+ODD_ELEMENTS = "elements of the header that cannot be read: left out"
 _FIRST_PIXELS = 0x7FE00008  # float pixels; the two kinds of them stand before the whole numbers
 _UNDEFINED = 0xFFFFFFFF
-_DIRECTORY = 0x00041220
-
-WANTED = {
-    "MediaStorageSOPClassUID": 0x00020002,
-    "DirectoryRecordSequence": _DIRECTORY,
-    "SOPClassUID": 0x00080016,
-    "SOPInstanceUID": 0x00080018,
-    "Modality": 0x00080060,
-    "PresentationIntentType": 0x00080068,
-    "AnatomicRegionSequence": 0x00082218,
-    "PatientID": 0x00100020,
-    "IssuerOfPatientID": 0x00100021,
-    "PatientSex": 0x00100040,
-    "PatientAge": 0x00101010,
-    "BodyPartExamined": 0x00180015,
-    "ImagerPixelSpacing": 0x00181164,
-    "ViewPosition": 0x00185101,
-    "PatientPosition": 0x00185100,
-    "PatientOrientation": 0x00200020,
-    "Laterality": 0x00200060,
-    "ImageLaterality": 0x00200062,
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "PlanarConfiguration": 0x00280006,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "PixelSpacing": 0x00280030,
-    "PixelAspectRatio": 0x00280034,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-    "PixelPaddingValue": 0x00280120,
-    "PixelPaddingRangeLimit": 0x00280121,
-    "WindowCenter": 0x00281050,
-    "WindowWidth": 0x00281051,
-    "RescaleIntercept": 0x00281052,
-    "RescaleSlope": 0x00281053,
-    "VOILUTFunction": 0x00281056,
-    "RedPaletteColorLookupTableDescriptor": 0x00281101,
-    "GreenPaletteColorLookupTableDescriptor": 0x00281102,
-    "BluePaletteColorLookupTableDescriptor": 0x00281103,
-    "RedPaletteColorLookupTableData": 0x00281201,
-    "GreenPaletteColorLookupTableData": 0x00281202,
-    "BluePaletteColorLookupTableData": 0x00281203,
-    "ModalityLUTSequence": 0x00283000,
-    "VOILUTSequence": 0x00283010,
-    "ViewCodeSequence": 0x00540220,
-    "PresentationLUTShape": 0x20500020,
-    **shutter.TAGS,
-}
-"""Keywords and tags (PS3.6) that are looked at. The identifier of a patient is hashed, and never leaves (`header_of`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +92,7 @@ def parse(data: bytes, label: str) -> Parsed:
     inflated = encoding.inflated(data, file.tell(), syntax, label)
     if inflated is not None:
         data, file = inflated, _BoundedFile(io.BytesIO(inflated), label)
-    return _body(file, syntax, data, deflated=inflated is not None)
+    return _mended(file, syntax, data, label, deflated=inflated is not None)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
@@ -153,13 +103,42 @@ def parse_header(file: BinaryIO, label: str) -> Parsed:
     start = bounded.read(NEXT)
     bounded.seek(at)
     if syntax != DEFLATED and encoding.encoding_of(start) is not None:
-        return _body(bounded, syntax, None)
-    inflated = encoding.inflated(bounded.read(MAX_BYTES), 0, syntax, label)
-    if inflated is not None:
-        bounded = _BoundedFile(io.BytesIO(inflated), label)
-    else:
-        bounded.seek(at)
-    return _body(bounded, syntax, None, deflated=inflated is not None)
+        try:
+            found = _body(bounded, syntax, None)
+        except ImageError:
+            raise
+        except Exception:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
+            found = None
+        if found is not None and not found.truncated:
+            return found
+    file.seek(0)
+    return replace(parse(file.read(MAX_BYTES), label), pixels=None)
+
+
+def _mended(file: _BoundedFile, syntax: str, data: bytes, label: str, *, deflated: bool) -> Parsed:
+    """The data set at the file's position, and, where it cannot be read to its pixels, without elements that are none."""
+    at = file.tell()
+    failed: Exception | None = None
+    try:
+        found = _body(file, syntax, data, deflated=deflated)
+        if not found.truncated:
+            return found
+    except ImageError:
+        raise
+    except Exception as error:
+        if isinstance(error.__context__, ImageError):  # of the bounded file
+            raise
+        failed = error
+    implicit, little = encoding.encoding_of(data[at : at + NEXT]) or (True, True)
+    rest = None if implicit else without_odd_elements(data, at, little=little, wanted=(*WANTED.values(), PIXELS))
+    if rest is None:
+        if failed is not None:
+            raise failed
+        return found
+    again = _BoundedFile(io.BytesIO(rest), label)
+    again.seek(at)
+    mended = _body(again, syntax, rest, deflated=deflated)
+    return replace(mended, notes=(*mended.notes, ODD_ELEMENTS))
 
 
 def parse_dataset(dataset: Dataset) -> Parsed:
