@@ -77,7 +77,9 @@ def test_colours_of_16_bits_are_scaled_too_or_refused_where_too_little_is_left()
         assert found.notes == (() if bits == 16 else (f"16 bits with {bits}-bit values: scaled by {2**bits - 1}",))
     for bits in (12, 10, 8):
         values = np.rint(PLAIN * (2**bits - 1)).astype(np.uint16)
-        with pytest.raises(ImageError, match=f"colours of 16 bits that use {max(bits, 9)} at most are not read; save it as a"):
+        with pytest.raises(
+            ImageError, match=f"colours of 16 bits that use {max(bits, 9)} at most are not read; save it as a"
+        ):
             read(png(np.stack([values] * 3, -1), 2))
 
 
@@ -118,7 +120,9 @@ def test_a_jpeg_file_of_12_bits_without_its_decoder_is_named_as_what_it_is(
     from pydicom.pixels.decoders.base import JPEGExtended12BitDecoder
 
     monkeypatch.delitem(JPEGExtended12BitDecoder._available, "pylibjpeg", raising=False)
-    with pytest.raises(MissingDecoderError, match="^a.jpg: a JPEG of 12 bits is not read: no decoder .*; pip install"):
+    with pytest.raises(
+        MissingDecoderError, match=r"^a\.jpg: a JPEG of 12 bits is not read: no decoder .*; pip install"
+    ):
         read(twelve, name="a.jpg")
 
 
@@ -149,7 +153,10 @@ def test_lossless_jpeg_files_of_16_bits_hold_what_their_values_use(name: str, dc
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (bare_jpeg(0xC3, 12, 64, bytes(40) + b"\xff\xd9", 3), "a JPEG of 12 bits, 3 components and frame 0xc3 is not read"),
+        (
+            bare_jpeg(0xC3, 12, 64, bytes(40) + b"\xff\xd9", 3),
+            "a JPEG of 12 bits, 3 components and frame 0xc3 is not read",
+        ),
         (bare_jpeg(0xC7, 8, 64, bytes(40) + b"\xff\xd9"), "a JPEG of 8 bits, 1 components and frame 0xc7 is not read"),
         (bare_jpeg(0xC0, 8, 64, bytes(40) + b"\xff\xd9", 2), "a JPEG of 2 components is not read"),
         (bare_jpeg(0xC0, 8, 0, bytes(40) + b"\xff\xd9"), r"the header tells no size \(0 x 0 pixels\)"),

@@ -280,7 +280,9 @@ def test_what_no_decoder_was_expected_to_raise_is_an_error_of_the_tree(monkeypat
         raise AttributeError("a name")
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", broken)
-    with pytest.raises(ImageError, match=r"^a.png: this PNG cannot be decoded \(AttributeError\); copy the file again .*if an"):
+    with pytest.raises(
+        ImageError, match=r"^a.png: this PNG cannot be decoded \(AttributeError\); copy the file again .*if an"
+    ):
         read(PNG, name="a.png")
 
     def exhausted(*_: object) -> None:

@@ -42,6 +42,7 @@ _SPELT: dict[Fact, dict[str, str]] = {
         "COSTILLAS": "RIB",
         "SPINAL": "SPINE",
         "ABDOMINAL": "ABDOMEN",
+        "KUB": "ABDOMEN",
         "WHOLE BODY": "WHOLEBODY",
     },
     "view": {
