@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "images.json"
 
     @property
+    def unread(self) -> Path:
+        """Images that could not be read and are left out of this run, with their reasons (JSON); absent when all were read."""
+        return self.path / "unread.json"
+
+    @property
     def cache(self) -> Path:
         """Pixel caches, unless the configuration keeps them elsewhere."""
         return self.path / "cache"
@@ -99,8 +104,8 @@ class RunFolder:
         """
         run = cls(Path(path))
         if run.config.exists() and not any((run.path / name).exists() for name in begun):
-            for bound in (run.split, run.images):
-                bound.unlink(missing_ok=True)  # a start that failed binds nobody: it has learnt nothing
+            for bound in (run.split, run.images, run.unread):  # a start that failed binds nobody: it has learnt nothing
+                bound.unlink(missing_ok=True)
         elif run.config.exists():
             if not resume:
                 raise UsageError(

@@ -9,7 +9,7 @@ import pytest
 
 from cxreader.assessment.cohort import without_training_patients
 from cxreader.data.index import Index
-from cxreader.data.layouts.dicom import PATIENT_SALT as DICOM_SALT
+from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
 from cxreader.data.split import patient_hash
 from cxreader.errors import DataError
 from cxreader.models.artifact import TrainingPatients

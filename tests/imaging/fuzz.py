@@ -25,7 +25,7 @@ from tests.dicom_files import dataset, encoded, jpeg_2000, picture
 from tests.imaging.bombs import element, file, most_memory, nested
 
 from cxreader.errors import CxreaderError, DataError
-from cxreader.imaging.dicom.parse import WANTED
+from cxreader.imaging.dicom.tags import WANTED
 from cxreader.imaging.read import read, read_header
 from cxreader.inference.batch.paths import listed
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.dicom import PATIENT_SALT as DICOM_SALT
+from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
 from cxreader.data.sources import locate, open_data, open_source
 from cxreader.data.split import Split, group_of, patient_hash
 from cxreader.errors import DataError

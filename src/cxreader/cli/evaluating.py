@@ -11,7 +11,7 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, one_model
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, one_model
 from cxreader.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def evaluate(
         bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
+    terms: TermsFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
     """How sure, for whom, at which threshold, how honest: an artifact on labelled images, or anybody's predictions.
@@ -97,7 +98,7 @@ def evaluate(
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
     told: dict[str, object] = {"column": column, "models": models, "labels": labels}
     if predictions:
-        of_images = {"part": part != "test", "operating-point": operating_point, "quick": quick}
+        of_images = {"part": part != "test", "operating-point": operating_point, "quick": quick, "terms": terms}
         _refuse_strays("--predictions", of_images | of_source)
         _refuse_strays("--predictions without --calibrate", {} if calibrate else fitted)
     else:
@@ -118,7 +119,16 @@ def evaluate(
     else:
         source = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
         evaluation, title = _artifact(
-            run, judged, data, options, place, operating_point=operating_point, quick=quick, seed=seed, source=source
+            run,
+            judged,
+            data,
+            options,
+            place,
+            operating_point=operating_point,
+            quick=quick,
+            seed=seed,
+            source=source,
+            terms=terms,
         )
     show_evaluation(evaluation, title)
     if not (predictions or quick):
@@ -217,20 +227,24 @@ def _artifact(
     quick: bool,
     seed: int,
     source: dict[str, str | None],
+    terms: Path | None = None,
 ) -> tuple[Evaluation, str]:
     """Judge the artifact of a run on the run's own part, or that of `model` on `data`, which `source` describes."""
+    from cxreader.atomic import write_whole
     from cxreader.cli.reading import load_reader
     from cxreader.models.artifact import load_artifact
     from cxreader.runs import artifact_folder
 
     load_artifact(artifact_folder(str(run or model)))  # whole: the weights too, beside the export that reads
-    reader = load_reader(str(run or model), operating_point)
+    reader = load_reader(str(run or model), operating_point, terms=terms)
     from cxreader.assessment.artifact import judge
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
 
     with waiting("reading the tables"):
         cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
     evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
+    if reader.site:
+        write_whole(place / "terms.toml", reader.site.to_toml().encode())
     return evaluation, f"{cohort.name}, part {cohort.part}"
 
 
@@ -286,7 +300,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
     note = f"{where}{_other_points(evaluation)}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
-    console().print("\n".join(f"Warning: {warning}" for warning in evaluation.warnings), markup=False)
+    for warning in evaluation.warnings:
+        show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
         show_evidence(evaluation.evidence)

@@ -11,6 +11,7 @@ import typer
 
 from cxreader.cli.answers import note, probability_text, show_answers, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.source_options import TermsFile
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def read(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUT.work holds.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
+    terms: TermsFile = None,
 ) -> None:
     """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device.
 
@@ -48,7 +50,7 @@ def read(
         format_of(Path(str(out)))
         refuse_unwritable(str(out))
     files = _files(paths)
-    reader = load_reader(model, operating_point, backend)
+    reader = load_reader(model, operating_point, backend, terms)
     if out is None or out == "-":
         _read_aside(reader, files, sort=sort, csv=out == "-")
         return
@@ -65,6 +67,7 @@ def explain(
     raw: Annotated[bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
+    terms: TermsFile = None,
 ) -> None:
     """Show where the network looked: each image with its Grad-CAM heat map, as PNG. For research; not a medical device.
 
@@ -74,7 +77,7 @@ def explain(
     from cxreader.inference.explain import explain_files
 
     files = _files(paths)
-    reader = load_reader(model, operating_point, backend)
+    reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, progress=bar)
     rows = [
@@ -100,12 +103,20 @@ def _refuse_nothing(*, nothing_read: bool) -> None:
         raise DataError("no file could be read", mend="the reasons stand in the table")
 
 
-def load_reader(models: str | Sequence[str], operating_point: str | None, backend: str = "auto") -> Reader:
-    """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so."""
+def load_reader(
+    models: str | Sequence[str], operating_point: str | None, backend: str = "auto", terms: Path | None = None
+) -> Reader:
+    """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so.
+
+    `terms`: the file of a site's own words, see `imaging.site_terms`.
+    """
+    from cxreader.imaging.site_terms import SiteTerms
+
+    site = None if terms is None else SiteTerms.load(terms)
     with waiting("loading the model"):
         from cxreader.inference.reader import Reader
 
-        return Reader.load(models, operating_point=operating_point, backend=backend)
+        return Reader.load(models, operating_point=operating_point, backend=backend, site=site)
 
 
 def _files(paths: Sequence[str]) -> list[str]:

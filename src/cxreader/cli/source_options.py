@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,10 @@ Kind = Annotated[
 Tables = Annotated[
     str | None,
     typer.Option(help="Folder of the set's tables, or of labels.csv of DICOM files, when they lie elsewhere."),
+]
+TermsFile = Annotated[
+    Path | None,
+    typer.Option("--terms", help="TOML of your site's own words in DICOM headers: [view], [body_part], [modality]."),
 ]
 Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cxreader.imaging import terms
+from cxreader.imaging.words import OTHER
 
-OTHER = "OTHER"
-"""Stands for a value that is no known term, and may be anything, a name too."""
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
 
@@ -26,6 +25,8 @@ class DicomHeader:
     of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
     `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
     `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
+    `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),
+    `view_in_body_part`: a view that Body Part Examined names beside the part.
     """
 
     modality: str | None = None
@@ -46,23 +47,35 @@ class DicomHeader:
     spacing: tuple[float, float] | None = None
     patient: str | None = None
     patient_without_zeros: str | None = None
+    view_code: str | None = None
+    region: str | None = None
+    view_in_body_part: str | None = None
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What each place of the header tells of the view, OTHER for words that are no known one.
+
+        View Position first, View Code Sequence, Patient Position, where some devices write it, and Body Part Examined.
+        """
+        posture = self.patient_position in terms.POSTURES
+        told = (self.view_position, self.view_code, None if posture else self.patient_position, self.view_in_body_part)
+        return tuple(view for view in told if view is not None)
 
     @property
     def view(self) -> str | None:
-        """The view of View Position, or, where that is missing, one in Patient Position, where some devices write it.
+        """The first known one of `views`; OTHER when there are only unknown ones, None when there is none."""
+        return _first_known(self.views)
 
-        None when both are missing, and when Patient Position is a posture; OTHER when it is neither a posture nor a view.
-        """
-        if self.view_position is not None:
-            return self.view_position
-        if self.patient_position is None or self.patient_position in terms.POSTURES:
-            return None
-        return self.patient_position if self.patient_position in terms.VIEWS else OTHER
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What Body Part Examined and Anatomic Region Sequence tell, OTHER for words that are no known part."""
+        return tuple(part for part in (self.body_part, self.region) if part is not None)
 
     @property
     def lateral(self) -> bool:
-        """True when the rows run between front and back of the patient: Patient Orientation is that of a lateral view."""
-        return self.patient_orientation is not None and self.patient_orientation.startswith(("A", "P"))
+        """True when rows or columns run between front and back of the patient: Patient Orientation is that of a lateral view."""
+        told = "" if self.patient_orientation in (None, OTHER) else str(self.patient_orientation)
+        return any(direction.startswith(("A", "P")) for direction in told.split("\\"))
 
     @property
     def for_processing(self) -> bool:
@@ -73,6 +86,10 @@ class DicomHeader:
     def aspect(self) -> float | None:
         """Height of a stored pixel divided by its width, by `spacing`."""
         return None if self.spacing is None else self.spacing[1] / self.spacing[0]
+
+
+def _first_known(told: tuple[str, ...]) -> str | None:
+    return next((term for term in told if term != OTHER), OTHER if told else None)
 
 
 def patient_hash(salt: str, source: str, patient: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from cxreader.errors import ImageError
 from cxreader.imaging.files import COPY_AGAIN
@@ -10,8 +11,37 @@ from cxreader.imaging.limits import MAX_PARTS
 
 MAX_SCANNED = 1_000_000_000
 """Pixels times scans of a progressive JPEG: some ten scans are usual."""
-_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+START_OF_SCAN, END = 0xDA, 0xD9
+FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers: T.81 table B.1, and T.87 C.1.1 (JPEG-LS)."""
+_COLOURS = (0xE0, 0xEE)
+"""JFIF's and Adobe's application data, by which a decoder knows what the components are; the others are not needed."""
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+
+
+def segments(data: bytes, label: str) -> Iterator[tuple[int, int, int]]:
+    """Marker's second byte, start and end of each marker segment up to the first scan's header, which is the last one.
+
+    Between `start` and `end` lies the segment with its marker; bytes between segments are passed over (B.1.1.2 allows fill
+    bytes, and decoders any). Raises ImageError for a file that ends before its first scan.
+    """
+    at = 2 if data[:2] == b"\xff\xd8" else len(data)
+    for _ in range(MAX_PARTS):
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data) or data[at + 1] == END:
+            break
+        marker = data[at + 1]
+        if marker in (0, 1, 0xFF) or 0xD0 <= marker <= 0xD8:  # fill bytes, stuffing, and markers that stand alone
+            at += 1 if marker == 0xFF else 2
+            continue
+        end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if end < at + 4 or end > len(data):
+            break
+        yield marker, at, end
+        if marker == START_OF_SCAN:
+            return
+        at = end
+    raise ImageError("damaged JPEG (no frame header)", where=label, mend=COPY_AGAIN)
 
 
 def frame_header(data: bytes, label: str) -> tuple[int, int, int, int, int]:
@@ -19,18 +49,46 @@ def frame_header(data: bytes, label: str) -> tuple[int, int, int, int, int]:
 
     Raises ImageError when there is none.
     """
-    at = 2 if data[:2] == b"\xff\xd8" else len(data)
-    for _ in range(MAX_PARTS):
-        if at + 4 > len(data) or data[at] != 0xFF:
-            break
-        marker = data[at + 1]
-        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD7:  # fill bytes, and markers that stand alone
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker in _FRAMES and at + 10 <= len(data):
+    for marker, at, end in segments(data, label):
+        if marker in FRAMES and end >= at + 10:
             return marker, *struct.unpack_from(">BHHB", data, at + 4)
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     raise ImageError("damaged JPEG (no frame header)", where=label, mend=COPY_AGAIN)
+
+
+def without_metadata(data: bytes, label: str) -> tuple[bytes, bytes, bytes]:
+    """The same picture without what is not needed to decode it; and its EXIF and XMP, empty when it has none.
+
+    Left out are application data, but for JFIF's and Adobe's, and comments. Raises ImageError as `segments`.
+    """
+    kept: list[bytes | memoryview] = [data[:2]]
+    exif = xmp = b""
+    view, behind = memoryview(data), len(data)
+    for marker, at, end in segments(data, label):
+        behind = end
+        if marker == 0xE1:
+            body = data[at + 4 : end]
+            exif += body[len(_EXIF) if exif else 0 :] if body.startswith(_EXIF) else b""
+            xmp = xmp or (body[len(_XMP) :] if body.startswith(_XMP) else b"")
+        if marker in _COLOURS or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
+            kept.append(view[at:end])
+    return b"".join((*kept, view[behind:])), exif, xmp
+
+
+def sequential(data: bytes, label: str) -> bytes:
+    """A JPEG for strict decoders: without metadata, and where it is sequential its scan headers as they must be (T.81 table B.3).
+
+    In a sequential DCT a scan has all coefficients, 0 to 63, in one go; some writers tell others, though they mean these.
+    """
+    found = bytearray(without_metadata(data, label)[0])
+    if frame_header(data, label)[0] not in (0xC0, 0xC1):
+        return bytes(found)
+    at = found.find(b"\xff\xda")
+    while at >= 0 and at + 4 <= len(found):
+        end = at + 2 + int.from_bytes(found[at + 2 : at + 4])
+        if end <= len(found) and end == at + 8 + 2 * found[at + 4]:
+            found[end - 3 : end] = b"\0\x3f\0"
+        at = found.find(b"\xff\xda", at + 2)
+    return bytes(found)
 
 
 def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:

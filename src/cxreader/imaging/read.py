@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging import containers, files, raster
+from cxreader.imaging import containers, deep_jpeg, files, raster
 from cxreader.imaging.dicom import read as dicom
 from cxreader.imaging.dicom.sniff import is_dicom
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.site_terms import SiteTerms
 from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:
@@ -22,6 +23,25 @@ if TYPE_CHECKING:
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 """Magic bytes of the formats that begin with theirs; DICOM has them behind a preamble, or none (`sniff`)."""
 
+_OTHERS = {
+    b"II*\0": "a TIFF picture",
+    b"MM\0*": "a TIFF picture",
+    b"BM": "a BMP picture",
+    b"GIF8": "a GIF picture",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"NRRD": "an NRRD volume",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
+}
+"""What people give besides, by its first bytes."""
+
 
 def read(
     source: str | os.PathLike[str] | bytes | Dataset,
@@ -29,44 +49,54 @@ def read(
     name: str | None = None,
     window: int = 0,
     reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Radiograph:
     """The radiograph in a file, in `bytes` or in a pydicom Dataset; `name` stands for the latter two in messages.
 
     Grey PNG (8 or 16 bits) and JPEG as they are; colour, palette and CMYK become grey, transparency is laid on black, an
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
     among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `reserve` is called
-    with how many pixels the header promises before they are decoded: it may wait until there is room for them. Raises
-    ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side and at
-    most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
+    with how many pixels the header promises before they are decoded: it may wait until there is room for them. `site`: a site's
+    own words for what headers tell. What the picture does not need, such as metadata, is not looked at; where a header
+    contradicts the data, these count, and a note says so. Raises ImageError, whose `where` is the file, for anything that is
+    not one readable image of at least 32 pixels a side and at most 50 million, MissingDecoderError (an ImageError too) when
+    its compression needs a package that is not installed.
     """
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
         kind = sniff(data)
+        if kind == "JPEG" and raster.is_deep(data, label):
+            return deep_jpeg.decode(data, label, reserve)
         if kind in raster.KINDS:
             return raster.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
-        return dicom.decode(data, label, window=window, reserve=reserve)
+        return dicom.decode(data, label, window=window, reserve=reserve, site=site)
     from pydicom import Dataset
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
-    return dicom.decode(source, name or "data set", window=window, reserve=reserve)
+    return dicom.decode(source, name or "data set", window=window, reserve=reserve, site=site)
 
 
 def read_header(
-    source: str | os.PathLike[str] | bytes, *, name: str | None = None, salt: str | None = None
+    source: str | os.PathLike[str] | bytes,
+    *,
+    name: str | None = None,
+    salt: str | None = None,
+    site: SiteTerms | None = None,
 ) -> DicomHeader:
     """What may leave the header of a DICOM file (see `DicomHeader`), its pixels not decoded.
 
-    With `salt` the patient comes as a salted hash. Raises ImageError for a file that is no DICOM, or damaged.
+    With `salt` the patient comes as a salted hash. `site`: a site's own words for terms. Raises ImageError for a file that is
+    no DICOM, or damaged.
     """
     file, label = _opened(source, name)
     with file:
         if sniff(file.read(HEAD)) != "DICOM":
             raise ImageError("not a DICOM file (by its content)", where=label)
         file.seek(0)
-        return dicom.read_header(file, label, salt=salt)
+        return dicom.read_header(file, label, salt=salt, site=site)
 
 
 def load(source: str | os.PathLike[str]) -> bytes:
@@ -122,7 +152,11 @@ def _is_member(source: str | os.PathLike[str]) -> bool:
 def _unknown(data: bytes, label: str) -> ImageError:
     if containers.is_inner_archive(data):
         return ImageError("is a zip archive in another", where=label, mend="unpack it, and give it by itself")
-    what = "not a PNG, JPEG or DICOM image (by its content, whatever its name says)"
+    other = next((name for magic, name in _OTHERS.items() if data.startswith(magic)), None)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        other = "a WebP picture"
+    kind = "" if other is None else f" but {other}"
+    what = f"not a PNG, JPEG or DICOM image{kind} (by its content, whatever its name says)"
     return ImageError(
         what if data else "the file is empty", where=label, mend="give the radiograph as DICOM, PNG or JPEG"
     )

@@ -1,12 +1,16 @@
-"""The words that codes of a DICOM header may be: the standard's terms, and a few spellings that devices write.
+"""The words that codes of a DICOM header may be: the standard's terms, and spellings that devices and sites write.
 
 A header's field is compared with its list and with nothing else. What is not on the list may be anything, a name too, and
-stays in the file.
+stays in the file: only terms of these lists leave it. `imaging.words` finds the term that several words mean.
 """
 
 from __future__ import annotations
 
 from itertools import permutations, product
+from typing import Literal
+
+Fact = Literal["modality", "body_part", "view"]
+"""What a header tells by words."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -42,7 +46,7 @@ VIEWS = _words(
     """
     AP PA LL RL RLD LLD RLO LLO LAO RAO LPO RPO
     CC MLO ML LM LMO XCCL XCCM FB SIO ISO CV AT
-    AXIAL DECUBITUS LAT LATERAL LORDOTIC OBLIQUE OBL SWIMMERS TANGENTIAL
+    AXIAL DECUBITUS FRONTAL LAT LATERAL LORDOTIC OBLIQUE OBL SWIMMERS TANGENTIAL
     """
 ) | {"AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD", "XTABLE LATERAL"}
 """View Position: PS3.3 C.8.1.1.1.1 and C.8.11.5, of mammograms, and spellings that devices write."""
@@ -71,3 +75,78 @@ PHOTOMETRIC = _words(
     """
 ) | {"PALETTE COLOR"}
 """PS3.3 C.7.6.3.1.2."""
+
+CHEST = frozenset({"CHEST", "THORAX", "LUNG", "LUNGS", "PORT CHEST"})
+"""The body parts that a chest radiograph may name."""
+FRONTAL = frozenset({"PA", "AP", "FRONTAL"})
+"""The views from the front or the back."""
+TERMS: dict[Fact, frozenset[str]] = {"modality": MODALITIES, "body_part": BODY_PARTS, "view": VIEWS}
+RIGHT: dict[Fact, frozenset[str]] = {
+    "modality": frozenset({"CR", "DX", "RG", "RF"}),
+    "body_part": CHEST,
+    "view": FRONTAL,
+}
+"""The terms of each fact that a frontal chest radiograph has; modalities are computed, digital and film radiography, and
+fluoroscopy's still images (PS3.3 C.7.3.1.1.1)."""
+
+VIEW_CODES = {
+    "PA": "272479007 R-40888 R-10214",
+    "AP": "399348003 R-10206",
+    "FRONTAL": "399033003 R-10202",
+    "LATERAL": "399067008 R-102CD 399260004 R-10224 399352003 R-10228 30730003 G-A145 R-10222",
+    "RL": "399198007 R-10232",
+    "LL": "399173006 R-10236",
+    "LAO": "399135007 R-10220",
+    "RAO": "399356000 R-40985 R-10218",
+    "LPO": "399006002 R-10212",
+    "RPO": "399038007 R-10210",
+    "OBLIQUE": """399182000 R-102C1 399160007 R-10204 399312000 R-10208 399059000 R-10216 260427002 R-40783 260426006 R-40782
+        399236003 R-10234 399184004 R-10238 399099002 R-10230 399368009 R-10226 399225005 R-10250 399288005 R-10248""",
+    "AXIAL": "399061009 R-10241 399004004 R-10246 399132005 R-10252 399325008 R-10254 399162004 R-10242 399196006 R-10244",
+    "TANGENTIAL": "399110001 R-102C2",
+}
+"""Codes of View Code Sequence (PS3.16 CID 4010) by SNOMED CT and by SNOMED RT, as earlier editions have them too."""
+PART_CODES = {
+    "CHEST": "51185008 816094009 43799004 302551006 T-D3000 T-D3200",
+    "LUNG": "39607008 T-28000 86598002 T-280A0",
+    "CHESTABDOMEN": "416550000 R-FAB55",
+    "CHESTABDPELVIS": "416775004 R-FAB56",
+    "NECKCHEST": "417437006 R-FAB52",
+    "NECKCHESTABDOMEN": "416152001 R-FAB53",
+    "NECKCHESTABDPELV": "416319003 R-FAB54",
+    "WHOLEBODY": "38266002 T-D0010",
+    "ABDOMEN": "818981001 113345001 T-D4000",
+    "ABDOMENPELVIS": "818982008 R-FAB57",
+    "PELVIS": "816092008 12921003 T-D6000",
+    "HIP": "29836001 T-D2500 24136001 T-15710",
+    "SPINE": "421060004 T-D04FF",
+    "CSPINE": "122494005 T-11501",
+    "TSPINE": "122495006 T-11502",
+    "LSPINE": "122496007 T-11503",
+    "HEAD": "69536005 T-D1100",
+    "SKULL": "89546000 T-11100",
+    "NECK": "45048000 T-D1600",
+    "SHOULDER": "16982005 T-D2220",
+    "CLAVICLE": "51299004 T-12310",
+    "SCAPULA": "79601000 T-12280",
+    "RIB": "113197003 T-11300",
+    "STERNUM": "56873002 T-11210",
+    "HEART": "80891009 T-32000",
+    "MEDIASTINUM": "72410000 T-D3300",
+    "BREAST": "76752008 T-04000",
+    "HUMERUS": "85050009 T-12410 40983000 T-D8200",
+    "ELBOW": "16953009 T-15430",
+    "FOREARM": "14975008 T-D8500",
+    "WRIST": "74670003 T-15460",
+    "HAND": "85562004 T-D8700",
+    "FINGER": "7569003 T-D8800",
+    "THUMB": "76505004 T-D8810",
+    "FEMUR": "71341001 T-12710 68367000 T-D9100",
+    "KNEE": "72696002 T-D9200",
+    "LEG": "30021000 T-D9400 61685007 T-D9000",
+    "ANKLE": "70258002 T-15750",
+    "FOOT": "56459004 T-D9700",
+    "TOE": "29707007 T-D9800",
+    "EXTREMITY": "66019005 T-D0300 53120007 T-D8000",
+}
+"""Codes of Anatomic Region Sequence (PS3.16 CID 4031, CID 4), by SNOMED CT and SNOMED RT."""

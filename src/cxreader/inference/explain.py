@@ -72,7 +72,7 @@ def _explained(reader: Reader, file: str) -> tuple[Reading, bytes | None]:
     """The Reading of a file with its heat map, and the picture as PNG where there is an answer."""
     with reader.pixel_budget.slot() as reserve:
         try:
-            image = read(file, reserve=reserve)
+            image = read(file, reserve=reserve, site=reader.site)
             prepared = prepare(image, reader.specs, name=file)
         except ImageError as error:
             return reader.answer([unread(file, error)])[0], None

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
+from cxreader.imaging.depth import by_depth
 from cxreader.imaging.digests import file_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
-from cxreader.imaging.raster import sixteen_bit
 from cxreader.imaging.read import load, read
 from cxreader.models.acceptance.header import judge_header
 from cxreader.models.acceptance.picture import judge_picture
@@ -22,6 +22,8 @@ from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+    from cxreader.imaging.site_terms import SiteTerms
 
     Source = str | os.PathLike[str] | bytes | NDArray[np.generic] | Dataset | Radiograph
 
@@ -52,8 +54,9 @@ def prepare(
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
     digest: bool = False,
+    site: SiteTerms | None = None,
 ) -> Prepared:
-    """Decode a source for each of `specs`; `reserve` as in `imaging.read.read`. Raises ImageError.
+    """Decode a source for each of `specs`; `reserve` and `site` as in `imaging.read.read`. Raises ImageError.
 
     With `digest` a file's bytes are hashed too.
     """
@@ -61,7 +64,7 @@ def prepare(
     if digest and isinstance(source, str | os.PathLike):
         name, source = name or os.fspath(source), load(source)
         found = file_digest(source)
-    radiograph = as_radiograph(source, name, reserve)
+    radiograph = as_radiograph(source, name, reserve, site)
     header = radiograph.header
     intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
     pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
@@ -76,10 +79,11 @@ def prepare_or_reason(
     name: str | None = None,
     reserve: Callable[[int], None] | None = None,
     digest: bool = False,
+    site: SiteTerms | None = None,
 ) -> Prepared:
     """As `prepare`, but a source that cannot be read is returned with its reason (`unread`); nothing is raised for it."""
     try:
-        return prepare(source, specs, name=name, reserve=reserve, digest=digest)
+        return prepare(source, specs, name=name, reserve=reserve, digest=digest, site=site)
     except ImageError as error:
         return unread(name or name_of(source), error)
 
@@ -90,7 +94,12 @@ def unread(name: str, error: ImageError) -> Prepared:
     return Prepared(name, {}, None, (reason,))
 
 
-def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[int], None] | None = None) -> Radiograph:
+def as_radiograph(
+    source: Source,
+    name: str | None = None,
+    reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
+) -> Radiograph:
     """The picture in a path, the bytes of a file, a pydicom Dataset, or an array, or the Radiograph itself.
 
     An array is (H, W), bright = dense: uint8, uint16 (scaled as a PNG of 16 bits is), or floats in [0, 1]. Raises ImageError.
@@ -99,12 +108,12 @@ def as_radiograph(source: Source, name: str | None = None, reserve: Callable[[in
         return source
     if isinstance(source, np.ndarray):
         return _of_array(source, name or "array")
-    return read(source, name=name, reserve=reserve)
+    return read(source, name=name, reserve=reserve, site=site)
 
 
 def _of_array(array: NDArray[np.generic], label: str) -> Radiograph:
     if array.dtype == np.uint16:
-        pixels, notes = sixteen_bit(array)
+        pixels, notes = by_depth(array)
         return Radiograph(pixels, source=label, notes=notes)
     if array.dtype == np.uint8:
         return Radiograph(array.astype(np.float32) / np.float32(255), source=label)

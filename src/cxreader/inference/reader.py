@@ -27,6 +27,7 @@ from cxreader.records import Reading
 
 if TYPE_CHECKING:
     from cxreader.imaging.preprocess import InputSpec
+    from cxreader.imaging.site_terms import SiteTerms
     from cxreader.inference.prepared import Source
 
 DECODERS = max(2, cores())
@@ -40,13 +41,15 @@ class Reader:
     `Reader.load(path).read(image)`. For research; not a medical device. Safe to call from several threads.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], *, site: SiteTerms | None = None) -> None:
         if not members:
             raise UsageError("a reader needs a model", mend="give an artifact's folder")
         ids = [member.id for member in members]
         if len(set(ids)) < len(ids):
             raise UsageError("the same artifact was given twice", mend="give each model once")
         self.members = tuple(members)
+        self.site = site
+        """A site's own words for what DICOM headers tell, None without any."""
         self.specs = tuple({member.artifact.spec.pixel_key: member.artifact.spec for member in members}.values())
         points = [member.operating_point for member in members]
         self.operating_point = points[0] if len(points) == 1 else combined_point(points)
@@ -62,18 +65,21 @@ class Reader:
         *,
         operating_point: str | None = None,
         backend: str = "auto",
+        site: SiteTerms | None = None,
     ) -> Self:
         """The reader of an artifact's folder, or of a run's; of several, when several are given.
 
         `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
         takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
+        `site`: a site's own words for what DICOM headers tell.
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
         UsageError for one artifact given twice, for operating points of different names and for what is no path or name.
         """
         if operating_point is not None and not isinstance(operating_point, str):
             raise UsageError(f"{operating_point!r} is no operating point", mend="give one's name, such as 'youden'")
         paths = _paths(path_or_paths)
-        return cls([Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths])
+        members = [Member.load(Path(p), operating_point=operating_point, backend=backend) for p in paths]
+        return cls(members, site=site)
 
     def read(self, source: Source, *, heat_map: bool = True) -> Reading:
         """The Reading of one image: a path, the bytes of a file, a pydicom Dataset, an array (H, W), or a Radiograph.
@@ -82,7 +88,7 @@ class Reader:
         heat map that a model's export does not hold.
         """
         self._require_maps(heat_map=heat_map)
-        return self.answer([prepare(source, self.specs)], heat_map=heat_map)[0]
+        return self.answer([prepare(source, self.specs, site=self.site)], heat_map=heat_map)[0]
 
     def read_many(
         self, sources: Iterable[Source], *, batch_size: int = BATCH, heat_map: bool = False, refuse: bool = True
@@ -100,7 +106,7 @@ class Reader:
 
     def with_maps(self) -> Self:
         """The same models, with torch as the runtime of each whose export holds no heat maps. Raises as `load`."""
-        return type(self)([member.with_maps() for member in self.members])
+        return type(self)([member.with_maps() for member in self.members], site=self.site)
 
     def prepare(
         self, source: Source, *, name: str | None = None, further: Sequence[InputSpec] = (), digest: bool = False
@@ -111,7 +117,9 @@ class Reader:
         decoded at a time, whatever the number of threads.
         """
         with self.pixel_budget.slot() as reserve:
-            return prepare_or_reason(source, (*self.specs, *further), name=name, reserve=reserve, digest=digest)
+            return prepare_or_reason(
+                source, (*self.specs, *further), name=name, reserve=reserve, digest=digest, site=self.site
+            )
 
     def prepared(
         self,

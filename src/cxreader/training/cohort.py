@@ -17,11 +17,11 @@ from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
 from cxreader.data.split import PARTS, PLACES, Split, group_of, make_split, require_disjoint, source_of
-from cxreader.errors import SplitError, UsageError
+from cxreader.errors import DataError, SplitError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.progress import Bar, Say
-from cxreader.records import ABNORMAL, NORMAL
+from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 from cxreader.runs import RunFolder, write_json
 
 LEARNING_PARTS = ("train", "tune", "calibrate")
@@ -51,7 +51,7 @@ class Cohort:
 def prepare_cohort(
     config: Config, run: RunFolder, say: Say, bar: Bar, *, wanted_parts: Sequence[str] = PARTS
 ) -> Cohort:
-    """Index the source, split it (or take the run's split), decode it once; images that cannot be read are left out, and said.
+    """Index the source, split it (or take the run's split), decode it once; images that cannot be read are left out and told.
 
     Only the images of `wanted_parts` are decoded and handed on; who does not ask for the test part never opens it.
     """
@@ -71,11 +71,7 @@ def prepare_cohort(
     folder = run.cache if data.cache is None else Path(data.cache)
     with bar("pixel cache") as progress:
         cache = build_cache(wanted, input_spec(config), folder, workers=data.workers, progress=progress)
-    unread = [record.image for record in wanted if record.image not in cache]
-    if unread:
-        what = f"{len(unread):,} of {len(wanted):,} images cannot be read and are left out"
-        say(f"{what}, {unread[0]!r} first; reasons: {cache.folder / 'errors.json'}")
-    cache = cache.without_copies(record.image for record in wanted)
+    cache = cache.without(_left_out(run, wanted, cache, say)).without_copies(record.image for record in wanted)
     _tell_copies(cache, index, say)
     images = {name: tuple(image for image in split.parts[name] if image in cache) for name in wanted_parts}
     parts = {name: cached_part(cache, index, images[name]) for name in wanted_parts}
@@ -100,6 +96,31 @@ def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:
             f"warning: {len(contrary):,} of these pictures {'are' if len(contrary) > 1 else 'is'} labelled normal and abnormal; "
             f"the first label is taken, {min(contrary)!r} for one"
         )
+
+
+def _left_out(run: RunFolder, wanted: Sequence[ImageRecord], cache: PixelCache, say: Say) -> dict[str, str]:
+    """Why each image of the run is left out, by image; written to the run's `unread.json`, and said in a line.
+
+    What was left out when the run began stays left out when it is resumed, though it could be read now: its parts must not
+    change. Raises DataError when no image can be read at all.
+    """
+    reasons = {failure.image: failure.reason for failure in cache.errors}
+    found = {r.image: reasons.get(r.image, "cannot be read") for r in wanted if r.image not in cache}
+    if wanted and len(found) == len(wanted):
+        image, reason = next(iter(found.items()))
+        mend = "see whether the files are whole, and of a kind that is read"
+        raise DataError(f"none of {len(wanted):,} images can be read; the first, {image!r}: {reason}", mend=mend)
+    before: dict[str, str] = json.loads(run.unread.read_text(encoding="utf-8")) if run.unread.exists() else {}
+    mended = sum(record.image in before and record.image not in found for record in wanted)
+    if found:
+        what = f"{len(found):,} of {len(wanted):,} images cannot be read and are left out"
+        say(f"{what}, {next(iter(found))!r} first; reasons: {run.unread}")
+    if mended:
+        say(f"{mended:,} images that could not be read when this run began stay left out: {run.unread}")
+    left_out = {**found, **before}
+    if left_out != before:
+        write_json(run.unread, left_out)
+    return left_out
 
 
 def cached_part(cache: PixelCache, index: Index, images: tuple[str, ...]) -> CachedImages:

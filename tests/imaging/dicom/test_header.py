@@ -15,9 +15,10 @@ from pydicom.dataset import Dataset
 from tests.dicom_files import DX, HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.errors import CxreaderError, ImageError
-from cxreader.imaging.dicom.parse import WANTED
-from cxreader.imaging.header import OTHER, DicomHeader
+from cxreader.imaging.dicom.tags import WANTED
+from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.read import read, read_header, size
+from cxreader.imaging.words import OTHER
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")
 

@@ -117,8 +117,6 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a scan without its table": (jpeg(FRAME, TABLE, scan(1, table=1)), "a scan of what is not there"),
     "predictor 0": (jpeg(FRAME, TABLE, scan(1, tail=(0, 0, 0))), "an unknown predictor"),
     "predictor 8": (jpeg(FRAME, TABLE, scan(1, tail=(8, 0, 0))), "an unknown predictor"),
-    "an end of the band": (jpeg(FRAME, TABLE, scan(1, tail=(1, 63, 0))), "an unknown predictor"),
-    "successive approximation": (jpeg(FRAME, TABLE, scan(1, tail=(1, 0, 0x10))), "an unknown predictor"),
 }
 
 

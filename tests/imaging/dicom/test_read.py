@@ -395,9 +395,9 @@ BAD: dict[str, tuple[Dataset, str]] = {
         "YBR_FULL_422 with an odd number of columns",
     ),
     "oblong": (twelve(PixelSpacing=[1, 0.01]), "100 times as high as wide"),
-    "cut table": (twelve(VOILUTSequence=[table(CURVE[:10], 0, 12)]), ""),
+    "cut table": (twelve(ModalityLUTSequence=[table(CURVE[:10], 0, 12)]), ""),
 }
-BAD["cut table"][0].VOILUTSequence[0].add_new(0x00283002, "US", [4096, 0, 12])
+BAD["cut table"][0].ModalityLUTSequence[0].add_new(0x00283002, "US", [4096, 0, 12])
 BAD["cut table"] = (BAD["cut table"][0], "lookup table that is cut short")
 
 

@@ -21,6 +21,7 @@ from cxreader.data.pixel_cache.rows import (
     COMPLETE,
     ERRORS,
     PIXELS,
+    READER,
     RECORD,
     ROWS,
     Failure,
@@ -115,6 +116,12 @@ class PixelCache:
         """(n,) int64: the rows of many images, in their order. Raises CacheError as `row` does."""
         return np.array([self.row(image) for image in images], np.int64)
 
+    def without(self, reasons: Mapping[str, str]) -> Self:
+        """The same cache, in which these images count as such that could not be read, for these reasons."""
+        kept = tuple(failure for failure in self.errors if failure.image not in reasons)
+        left_out = tuple(Failure(image, reason, -1, -1) for image, reason in reasons.items())
+        return replace(self, errors=kept + left_out)
+
     def content_hash(self, image: str) -> str:
         """16 hex digits of the decoded picture at full size: equal for exact duplicates, whatever their files."""
         return bytes(self.records["content"][self.row(image)]).hex()
@@ -169,7 +176,7 @@ def build_cache(
     """Decode what is not in the cache yet, in all cores (or `workers` processes), and open the cache.
 
     Images are known by name and by their file's size and time: new ones are appended, changed ones read again. A file
-    that cannot be read becomes an entry of `errors` and is tried again only when it changed. A build that was killed
+    that cannot be read becomes an entry of `errors` and is tried again only when it or the reader changed. A killed build
     goes on after its last whole row. `progress(done, total)` counts decoded images; `verify` checks every row there is, not only
     those of an unfinished build. Two processes take turns. Raises StorageError, before anything is decoded, when
     the disk has no room, and CacheError when a worker died or a record has no file.
@@ -259,7 +266,7 @@ def _missing(
         found, row, failure = identity(path), known.get(image_digest(image)), failed.get(image)
         if row is not None and (int(records["size"][row]), int(records["mtime"][row])) == found:
             continue
-        if failure is not None and (failure.size, failure.mtime) == found:
+        if failure is not None and (failure.size, failure.mtime, failure.reader) == (*found, READER):
             unreadable[image] = failure
             continue
         jobs.append(Job(next(rows), image, path))

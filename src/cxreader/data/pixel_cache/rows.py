@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import storage_error
-from cxreader.errors import ImageError, MissingDecoderError
+from cxreader.errors import CacheError, ImageError, MissingDecoderError
 from cxreader.imaging import containers, read
 from cxreader.imaging.digests import file_digest
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.refusing import NO_MEMORY
 
 RECORD = np.dtype(
     [
@@ -51,6 +52,8 @@ PIXELS, ROWS, ERRORS, COMPLETE, LOCK, WORKERS = (
     "workers",
 )
 _NO_FILE = (-1, -1)
+READER = 1
+"""Raised when files can be read that could not be before: those that failed under a lower number are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One image that could not be read: why, and the size (bytes) and time (ns) of the file that was tried."""
+    """One image that could not be read: why, the size (bytes) and time (ns) of the file that was tried, and by which READER."""
 
     image: str
     reason: str
     size: int
     mtime: int
+    reader: int = 0
 
 
 def image_digest(image: str) -> bytes:
@@ -102,7 +106,8 @@ def is_recorded(records: NDArray[np.void]) -> NDArray[np.bool_]:
 def fill(place: Path, spec: InputSpec, build: int, jobs: Sequence[Job]) -> list[Failure]:
     """Decode each job's image into its row; the images that cannot be read come back.
 
-    Raises StorageError when the disk is full or not writable, MissingDecoderError when a package is not installed.
+    Raises StorageError when the disk is full or not writable, MissingDecoderError when a package is not installed, CacheError
+    when the memory does not suffice.
     """
     failures = []
     pixels, rows = (os.open(place / name, os.O_WRONLY) for name in (PIXELS, ROWS))
@@ -115,7 +120,10 @@ def fill(place: Path, spec: InputSpec, build: int, jobs: Sequence[Job]) -> list[
             except MissingDecoderError:
                 raise  # the file is whole: without its decoder the set would silently shrink
             except ImageError as error:
-                failures.append(Failure(job.image, _reason(error), *found))
+                if error.what == NO_MEMORY:  # it says nothing of the file
+                    mend = "run it again with fewer workers: whole rows are kept"
+                    raise CacheError(f"{job.path}: {NO_MEMORY}", where=place, mend=mend) from None
+                failures.append(Failure(job.image, _reason(error), *found, reader=READER))
                 continue
             grey = spec.pixels(radiograph).tobytes()
             record = np.zeros(1, RECORD)

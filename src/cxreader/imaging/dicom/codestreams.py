@@ -18,22 +18,64 @@ MAX_TILES = 16_384
 MAX_BLOCKS = 4_000_000
 """Precincts and code-blocks of a JPEG 2000 picture; OpenJPEG holds a record of each, however empty they are."""
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
+_ITEM_BYTES = b"\xfe\xff\x00\xe0"
+_JP2 = b"\0\0\0\x0cjP  "
+_HEAD = 4096
+"""Bytes in which a compressed picture says what it is."""
 _KINDS = {"DCT": (0xC0, 0xC1, 0xC2), "lossless": (0xC3,), "JPEG-LS": (0xF7,)}
 
 
-def frame(pixels: memoryview | None, label: str) -> bytes:
+def frame(pixels: memoryview | None, label: str, frames: int | None = None) -> bytes:
     """The one frame of encapsulated Pixel Data, its fragments joined (PS3.5 A.4).
 
-    Raises ImageError when it is cut short, in more than MAX_PARTS fragments, or one of several.
+    `frames`: the header's Number of Frames, which decides, None when it tells none; then several beginnings of pictures are
+    several frames. The offset table, which may be wrong or missing, is not needed. Raises ImageError when the frame is cut
+    short, in more than MAX_PARTS fragments, or one of several.
     """
     items = list(islice(_items(pixels if pixels is not None else memoryview(b""), label), MAX_PARTS))
     if len(items) == MAX_PARTS:
         raise ImageError("the compressed pixels lie in too many pieces", where=label, mend=COPY_AGAIN)
-    if len(items) < 2:
+    begun = [n for n, item in enumerate(items) if family(item) is not None or is_rle(item)]
+    if begun[:1] != [0]:  # some writers leave the offset table out
+        items, begun = items[1:], [n - 1 for n in begun]
+    if len(begun) > 1 and frames is None:
+        raise ImageError(f"the file holds {len(begun)} frames", where=label, mend="give one image a file")
+    if not items:
         raise ImageError("compressed pixels without a picture", where=label, mend=COPY_AGAIN)
-    if len(items[0]) > 4:
-        raise ImageError(f"the file holds {len(items[0]) // 4} frames", where=label, mend="give one image a file")
-    return b"".join(items[1:])
+    return b"".join(items[: begun[1] if len(begun) > 1 else None])
+
+
+def is_encapsulated(pixels: memoryview) -> bool:
+    """Whether Pixel Data begins with an item, as fragments do."""
+    return bytes(pixels[:4]) == _ITEM_BYTES
+
+
+def family(data: bytes | memoryview) -> str | None:
+    """DCT, lossless, JPEG-LS, JPEG 2000 or HTJ2K, by the first bytes of a compressed picture; None for anything else.
+
+    A JPEG whose frame header lies further behind is taken for DCT.
+    """
+    start = bytes(data[:_HEAD])
+    if start.startswith((_JP2, b"\xff\x4f\xff\x51")):
+        raw = start[start.find(b"\xff\x4f\xff\x51") :]
+        return "HTJ2K" if len(raw) > 6 and raw[6] & 0x40 else "JPEG 2000"  # Rsiz (T.814 A.3): bit 14
+    if not start.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        marker = jpeg.frame_header(start, "")[0]
+    except ImageError:
+        return "DCT"
+    return next((kind for kind, markers in _KINDS.items() if marker in markers), None)
+
+
+def is_rle(data: bytes | memoryview) -> bool:
+    """Whether the bytes begin with the header of an RLE frame (PS3.5 G.5)."""
+    if len(data) < 66:
+        return False
+    count, *offsets = struct.unpack_from("<16L", data)
+    used = offsets[:count]
+    ordered = used == sorted(set(used)) and used[-1:] < [len(data)]
+    return 1 <= count <= 15 and offsets[0] == 64 and ordered and not any(offsets[count:])
 
 
 def _items(data: memoryview, label: str) -> Iterator[memoryview]:
@@ -78,7 +120,7 @@ def codestream(data: bytes, label: str) -> bytes:
 
     Raises ImageError for a JP2 file without one.
     """
-    if not data.startswith(b"\0\0\0\x0cjP  "):
+    if not data.startswith(_JP2):
         return data
     at = 0
     for _ in range(MAX_PARTS):
@@ -162,6 +204,11 @@ def _style_blocks(style: bytes, has_precincts: bool, width: int, height: int) ->
         found += -(-w >> precinct_x) * -(-h >> precinct_y)
         found += -(-w >> min(block_x, precinct_x)) * -(-h >> min(block_y, precinct_y))
     return abs(found)
+
+
+def rle_segments(data: bytes) -> int:
+    """How many segments an RLE frame says that it has."""
+    return int.from_bytes(data[:4], "little")
 
 
 def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:

@@ -109,7 +109,7 @@ class Elements:
         if keyword not in self or self.octets(keyword) > most:
             return []
         value = self._dataset[self._tags[keyword]].value
-        return [Elements(item, tags) for item in value or ()]
+        return [Elements(item, tags) for item in value or () if hasattr(item, "get_item")]
 
     def _value(self, keyword: str) -> tuple[Any, str, str]:
         """The value (bytes where it is still raw, None when absent), its VR, and the order of its bytes, `<` or `>`."""

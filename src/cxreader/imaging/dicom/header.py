@@ -8,22 +8,31 @@ from cxreader.identity import patient_name, without_zeros
 from cxreader.imaging import terms
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.parse import Parsed
-from cxreader.imaging.header import OTHER, DicomHeader, patient_hash
+from cxreader.imaging.header import DicomHeader, patient_hash
+from cxreader.imaging.site_terms import SiteTerms
+from cxreader.imaging.terms import Fact
+from cxreader.imaging.words import OTHER, coded_term, term_of
 from cxreader.tables import AGE_UNITS
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
+_CONCEPT = {"CodeValue": 0x00080100, "CodeMeaning": 0x00080104, "LongCodeValue": 0x00080119}
+_NO_SITE = SiteTerms()
 
 
-def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
-    """What may leave the header of a parsed file; its patient as a hash, and only with `salt`."""
-    e = parsed.elements
+def header_of(parsed: Parsed, *, salt: str | None = None, site: SiteTerms | None = None) -> DicomHeader:
+    """What may leave the header of a parsed file; its patient as a hash, and only with `salt`. `site`: its own words."""
+    e, own = parsed.elements, site or _NO_SITE
+    part, position = _told(e, "BodyPartExamined"), _told(e, "PatientPosition")
+    in_part = term_of("view", part, own.view)
     sex = (e.text("PatientSex") or "").upper()
     return DicomHeader(
-        modality=_term(e.text("Modality"), terms.MODALITIES),
-        body_part=_term(e.text("BodyPartExamined"), terms.BODY_PARTS),
-        view_position=_term(e.text("ViewPosition"), terms.VIEWS),
-        patient_position=_term(e.text("PatientPosition"), terms.POSITIONS),
+        modality=term_of("modality", e.text("Modality"), own.modality),
+        body_part=term_of("body_part", part, own.body_part),
+        view_position=term_of("view", _told(e, "ViewPosition"), own.view),
+        patient_position=position.upper()
+        if position and position.upper() in terms.POSTURES
+        else term_of("view", position, own.view),
         patient_orientation=_orientation(e),
         laterality=_term(e.text("ImageLaterality"), terms.LATERALITIES)
         or _term(e.text("Laterality"), terms.LATERALITIES),
@@ -37,8 +46,28 @@ def header_of(parsed: Parsed, *, salt: str | None = None) -> DicomHeader:
         rows=e.integer("Rows", 0),
         columns=e.integer("Columns", 0),
         spacing=_spacing(e),
+        view_code=_coded(e, "ViewCodeSequence", "view", own),
+        region=_coded(e, "AnatomicRegionSequence", "body_part", own),
+        view_in_body_part=None if in_part == OTHER else in_part,
         **({} if salt is None else _patients(e, salt)),
     )
+
+
+def _told(e: Elements, keyword: str) -> str | None:
+    """All values of a code as one text; None without any."""
+    return " ".join(text for text in e.texts(keyword) if text) or None
+
+
+def _coded(e: Elements, keyword: str, fact: Fact, own: SiteTerms) -> str | None:
+    """The term of the first item of a sequence of coded concepts (PS3.3 8.1); None where there is none, or it is damaged."""
+    try:
+        items = e.items(keyword, _CONCEPT)
+    except Exception:  # noqa: BLE001 - what pydicom raises for a damaged sequence is open-ended; the picture does not need it
+        return None
+    if not items:
+        return None
+    code = items[0].text("CodeValue") or items[0].text("LongCodeValue")
+    return coded_term(fact, code, items[0].text("CodeMeaning"), own.of(fact))
 
 
 def _patients(e: Elements, salt: str) -> dict[str, str]:

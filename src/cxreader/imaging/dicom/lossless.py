@@ -56,6 +56,9 @@ def _segments(data: bytes) -> list[bytes]:
             tables |= _tables(body)
         elif marker == _SCAN:
             scanned |= _scan(body, components, tables, scanned)
+            whole = whole[:-2] + bytes(
+                (0, body[-1] & 15)
+            )  # as they must be (T.81 table B.3), whatever a writer put there
             found = _MARKER.search(data, at)
             if found is None:
                 raise ValueError("no end")
@@ -121,9 +124,8 @@ def _scan(body: bytes, components: dict[int, int], tables: set[int], scanned: se
         raise ValueError("a scan that makes no sense")
     found = {body[1 + 2 * n] for n in range(count)}
     used = {body[2 + 2 * n] >> 4 for n in range(count)}
-    predictor, end, transform = body[-3:]
     if len(found) != count or not found <= set(components) or found & scanned or not used <= tables:
         raise ValueError("a scan of what is not there")
-    if not 1 <= predictor <= 7 or end != 0 or transform > 15:
+    if not 1 <= body[-3] <= 7:
         raise ValueError("a scan with an unknown predictor")
     return found

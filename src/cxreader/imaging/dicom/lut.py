@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError, UsageError
+from cxreader.imaging.depth import DEPTHS
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule
 
@@ -22,6 +23,8 @@ _TABLE = {"LUTDescriptor": 0x00283002, "LUTData": 0x00283006}
 _FULL = 65_536
 _INVERSE = ("MONOCHROME1", "INVERSE")
 
+_UNREAD = "a VOI LUT that cannot be read: left out"
+
 Values = NDArray[np.float64]
 """(codes,): one value for each code a pixel can have, `ImagePixelModule.codes` of them."""
 
@@ -31,12 +34,14 @@ class Lut:
     """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
 
     `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first` on;
-    inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale.
+    inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale. `notes`: where the entries
+    use other bits than the table says.
     """
 
     first: int
     entries: NDArray[np.uint16]
     top: int
+    notes: tuple[str, ...] = ()
 
     def apply(self, values: Values) -> Values:
         """The entry for each of `values`, rounded to the nearest input; of the same shape, 0 to `top`."""
@@ -51,7 +56,7 @@ def modality(elements: Elements, module: ImagePixelModule, label: str) -> tuple[
     """
     codes = np.arange(module.codes, dtype=np.float64)
     values = np.where(codes >= module.codes // 2, codes - module.codes, codes) if module.signed else codes
-    items = elements.items("ModalityLUTSequence", _TABLE)
+    items = [item for item in elements.items("ModalityLUTSequence", _TABLE) if _has_table(item)]
     if items:
         return lut(items[0], module.signed, label).apply(values), True
     slope, intercept = elements.number("RescaleSlope"), elements.number("RescaleIntercept")
@@ -67,32 +72,52 @@ def voi(
 ) -> tuple[Values | None, tuple[str, ...]]:
     """Grey in [0, 1] of each code by the `window`-th VOI LUT or window of the header (C.11.2), and notes for the reader.
 
-    `measured` is what `modality` gave. `window` counts from 0: the tables of the VOI LUT Sequence first, then the windows. Grey
-    is None when the header has no usable window, with a note that says why, and without one when it has none at all. Raises
-    UsageError for a negative `window`, ImageError when the header has not so many, or a table is damaged.
+    `measured` is what `modality` gave. `window` counts from 0: the tables of the VOI LUT Sequence first, then the windows. A
+    table that cannot be read counts for nothing, and a note says so. Grey is None when the header has no usable window, with a
+    note that says why, and without one when it has none at all. Raises UsageError for a negative `window`, ImageError when
+    the header has not so many.
     """
     if window < 0:
         raise UsageError(f"window {window} is negative", mend="0 is the first")
     values, by_table = measured
-    tables = elements.items("VOILUTSequence", _TABLE)
+    tables, notes = _tables(elements, not by_table and bool(values.min() < 0), label)
     centers, widths = elements.first_numbers("WindowCenter"), elements.first_numbers("WindowWidth")
     count = len(tables) + min(len(centers), len(widths))
     if window and window >= count:
         mend = f"choose one below {count}" if count else "leave it out: a range is taken from the picture"
         raise ImageError(f"the header has {count} windows", where=label, mend=mend)
     if window < len(tables):
-        table = lut(tables[window], not by_table and bool(values.min() < 0), label)
-        return table.apply(values) / table.top, ()
+        table = tables[window]
+        return table.apply(values) / table.top, (*notes, *table.notes)
     if not count:
         unreadable = elements.text("WindowCenter") or elements.text("WindowWidth")
-        return None, ("the header's window cannot be read",) if unreadable else ()
+        return None, (*notes, "the header's window cannot be read") if unreadable else notes
     center, width = centers[window - len(tables)], widths[window - len(tables)]
     function = elements.code("VOILUTFunction") or "LINEAR"
     known = function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-    notes = () if known else ("an unknown window function in the header: taken as LINEAR",)
+    notes += () if known else ("an unknown window function in the header: taken as LINEAR",)
     if width <= 0 or (width < 1 and function != "LINEAR_EXACT" and function != "SIGMOID"):
         return None, (*notes, "the header's window has no width")
     return windowed(values, center, width, function), notes
+
+
+def _tables(elements: Elements, signed: bool, label: str) -> tuple[list[Lut], tuple[str, ...]]:
+    """The VOI LUTs that can be read, and a note when there are others."""
+    try:
+        items = elements.items("VOILUTSequence", _TABLE)
+    except Exception:  # noqa: BLE001 - what pydicom raises for a damaged sequence is open-ended
+        return [], (_UNREAD,)
+    found = []
+    for item in items:
+        try:
+            found.append(lut(item, signed, label))
+        except ImageError:
+            continue
+    return found, () if len(found) == len(items) else (_UNREAD,)
+
+
+def _has_table(item: Elements) -> bool:
+    return bool(item.numbers("LUTDescriptor")) or item.octets("LUTData") > 0
 
 
 def windowed(values: Values, center: float, width: float, function: str = "LINEAR") -> Values:
@@ -159,9 +184,9 @@ def _in_sign(value: int, module: ImagePixelModule) -> int:
 def lut(item: Elements, signed: bool, label: str, *, names: tuple[str, str] = ("LUTDescriptor", "LUTData")) -> Lut:
     """The table of a LUT Descriptor and LUT Data (C.11.1.1), called `names`.
 
-    `signed`: a first input of 32768 or more is a negative one, written without its sign. Entries may be packed as bytes. Where
-    one exceeds the described depth, the depth is the least that holds it. Raises ImageError for a table without a description,
-    or with fewer entries than it says.
+    `signed`: a first input of 32768 or more is a negative one, written without its sign. Entries may be packed as bytes. The
+    depth is the described one where the entries use it, else the least of `depth.DEPTHS`, or of bits, that holds them. Raises
+    ImageError for a table without a description, or with fewer entries than it says.
     """
     descriptor = item.numbers(names[0])
     if len(descriptor) < 3:
@@ -173,8 +198,8 @@ def lut(item: Elements, signed: bool, label: str, *, names: tuple[str, str] = ("
             raise ImageError("a lookup table that is cut short", where=label, mend="export the image again")
         entries = entries.astype("<u2").view(np.uint8).astype(np.uint16)
     entries = entries[:length]
-    top = (1 << min(max(bits, 1), 16)) - 1
-    highest = int(entries.max())
-    if highest > top:
-        top = (1 << highest.bit_length()) - 1
-    return Lut(first - _FULL if signed and first >= _FULL // 2 else first, entries, top)
+    told = min(max(bits, 1), 16)
+    used = int(entries.max()).bit_length()
+    depth = used if used > told else next((d for d in DEPTHS if used <= d < told), told) if used else told
+    notes = () if depth == told else (f"a lookup table of {told} bits holds {depth}: taken by what it holds",)
+    return Lut(first - _FULL if signed and first >= _FULL // 2 else first, entries, (1 << depth) - 1, notes)

@@ -10,79 +10,29 @@ import io
 import logging
 import struct
 import warnings
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cxreader.errors import ImageError
+from cxreader.imaging.dicom import encoding
 from cxreader.imaging.dicom.elements import Elements
+from cxreader.imaging.dicom.encoding import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, NEXT
+from cxreader.imaging.dicom.repair import without_odd_elements
 from cxreader.imaging.dicom.sniff import PREAMBLE
+from cxreader.imaging.dicom.tags import WANTED
 from cxreader.imaging.limits import MAX_BYTES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-DEFLATED = "1.2.840.10008.1.2.1.99"
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 """Media Storage SOP Class of a DICOMDIR."""
 MAX_READS = 100_000
 """Pieces that a header is read in, two or so an element; a second of work. Ordinary headers have some hundred elements."""
 PIXELS = 0x7FE00010
+ODD_ELEMENTS = "elements of the header that cannot be read: left out"
 _FIRST_PIXELS = 0x7FE00008  # float pixels; the two kinds of them stand before the whole numbers
 _UNDEFINED = 0xFFFFFFFF
-_NEXT = 8
-"""Bytes of an element's start, which are asked for at the end of a whole file too."""
-_DIRECTORY = 0x00041220
-
-WANTED = {
-    "MediaStorageSOPClassUID": 0x00020002,
-    "DirectoryRecordSequence": _DIRECTORY,
-    "SOPClassUID": 0x00080016,
-    "SOPInstanceUID": 0x00080018,
-    "Modality": 0x00080060,
-    "PresentationIntentType": 0x00080068,
-    "PatientID": 0x00100020,
-    "IssuerOfPatientID": 0x00100021,
-    "PatientSex": 0x00100040,
-    "PatientAge": 0x00101010,
-    "BodyPartExamined": 0x00180015,
-    "ImagerPixelSpacing": 0x00181164,
-    "ViewPosition": 0x00185101,
-    "PatientPosition": 0x00185100,
-    "PatientOrientation": 0x00200020,
-    "Laterality": 0x00200060,
-    "ImageLaterality": 0x00200062,
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "PlanarConfiguration": 0x00280006,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "PixelSpacing": 0x00280030,
-    "PixelAspectRatio": 0x00280034,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-    "PixelPaddingValue": 0x00280120,
-    "PixelPaddingRangeLimit": 0x00280121,
-    "WindowCenter": 0x00281050,
-    "WindowWidth": 0x00281051,
-    "RescaleIntercept": 0x00281052,
-    "RescaleSlope": 0x00281053,
-    "VOILUTFunction": 0x00281056,
-    "RedPaletteColorLookupTableDescriptor": 0x00281101,
-    "GreenPaletteColorLookupTableDescriptor": 0x00281102,
-    "BluePaletteColorLookupTableDescriptor": 0x00281103,
-    "RedPaletteColorLookupTableData": 0x00281201,
-    "GreenPaletteColorLookupTableData": 0x00281202,
-    "BluePaletteColorLookupTableData": 0x00281203,
-    "ModalityLUTSequence": 0x00283000,
-    "VOILUTSequence": 0x00283010,
-    "PresentationLUTShape": 0x20500020,
-}
-"""Keywords and tags (PS3.6) that are looked at. The identifier of a patient is hashed, and never leaves (`header_of`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +42,8 @@ class Parsed:
     `elements`: those of WANTED. `transfer_syntax`: its UID, empty when the file has none. `pixels`: the value of Pixel Data,
     in fragments (PS3.5 A.4) when `encapsulated`; None when the file has none, or only its header was read. `little_endian`:
     the order of bytes in native pixels of 16 bits. `swapped`: 8-bit pixels in words of 16 bits, big endian, so that each pair
-    is reversed. `truncated`: the file ends within an element of its header.
+    is reversed. `truncated`: the file ends within an element of its header. `notes`: where the data set is not encoded as the
+    file says.
     """
 
     elements: Elements
@@ -102,6 +53,7 @@ class Parsed:
     little_endian: bool = True
     swapped: bool = False
     truncated: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class _BoundedFile(io.RawIOBase):
@@ -121,7 +73,7 @@ class _BoundedFile(io.RawIOBase):
             raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
         room = max(0, self._end - self._file.tell())
         found = self._file.read(room if size < 0 else min(size, room))
-        self.truncated |= len(found) < size and (bool(found) or size != _NEXT)
+        self.truncated |= len(found) < size and (bool(found) or size != NEXT)
         return found
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -137,19 +89,56 @@ def parse(data: bytes, label: str) -> Parsed:
     """The file in `data`. Raises ImageError for a bomb; pydicom may raise any exception for a damaged file."""
     file = _BoundedFile(io.BytesIO(data), label)
     syntax = _transfer_syntax(file, data)
-    if syntax == DEFLATED:
-        data = _inflate(data, file.tell(), label)
-        file = _BoundedFile(io.BytesIO(data), label)
-    return _body(file, syntax, data)
+    inflated = encoding.inflated(data, file.tell(), syntax, label)
+    if inflated is not None:
+        data, file = inflated, _BoundedFile(io.BytesIO(inflated), label)
+    return _mended(file, syntax, data, label, deflated=inflated is not None)
 
 
 def parse_header(file: BinaryIO, label: str) -> Parsed:
     """The file, read up to its pixels and without them. Raises as `parse`."""
     bounded = _BoundedFile(file, label)
     syntax = _transfer_syntax(bounded, bounded.read(PREAMBLE + 4))
-    if syntax == DEFLATED:
-        bounded = _BoundedFile(io.BytesIO(_inflate(bounded.read(MAX_BYTES), 0, label)), label)
-    return _body(bounded, syntax, None)
+    at = bounded.tell()
+    start = bounded.read(NEXT)
+    bounded.seek(at)
+    if syntax != DEFLATED and encoding.encoding_of(start) is not None:
+        try:
+            found = _body(bounded, syntax, None)
+        except ImageError:
+            raise
+        except Exception:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
+            found = None
+        if found is not None and not found.truncated:
+            return found
+    file.seek(0)
+    return replace(parse(file.read(MAX_BYTES), label), pixels=None)
+
+
+def _mended(file: _BoundedFile, syntax: str, data: bytes, label: str, *, deflated: bool) -> Parsed:
+    """The data set at the file's position, and, where it cannot be read to its pixels, without elements that are none."""
+    at = file.tell()
+    failed: Exception | None = None
+    try:
+        found = _body(file, syntax, data, deflated=deflated)
+        if not found.truncated:
+            return found
+    except ImageError:
+        raise
+    except Exception as error:
+        if isinstance(error.__context__, ImageError):  # of the bounded file
+            raise
+        failed = error
+    implicit, little = encoding.encoding_of(data[at : at + NEXT]) or (True, True)
+    rest = None if implicit else without_odd_elements(data, at, little=little, wanted=(*WANTED.values(), PIXELS))
+    if rest is None:
+        if failed is not None:
+            raise failed
+        return found
+    again = _BoundedFile(io.BytesIO(rest), label)
+    again.seek(at)
+    mended = _body(again, syntax, rest, deflated=deflated)
+    return replace(mended, notes=(*mended.notes, ODD_ELEMENTS))
 
 
 def parse_dataset(dataset: Dataset) -> Parsed:
@@ -180,15 +169,13 @@ def silence_pydicom() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
-def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
+def _body(file: _BoundedFile, syntax: str, data: bytes | None, *, deflated: bool = False) -> Parsed:
     """The data set at the file's position; `data`, all bytes of the file, gives its pixels too."""
     from pydicom.filereader import read_dataset
     from pydicom.tag import BaseTag
 
     silence_pydicom()
-    implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
-    if not syntax:
-        implicit, little = _guess_encoding(file)
+    implicit, little, notes = _encoding(file, syntax, deflated=deflated)
     found: list[int] = []
 
     def at_pixels(tag: BaseTag, *_: object) -> bool:
@@ -200,11 +187,11 @@ def _body(file: _BoundedFile, syntax: str, data: bytes | None) -> Parsed:
     dataset = read_dataset(cast("BinaryIO", file), implicit, little, stop_when=at_pixels, specific_tags=wanted)
     elements = Elements(dataset, WANTED)
     if data is None or not found or found[0] != PIXELS:
-        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated)
+        return Parsed(elements, syntax, little_endian=little, truncated=file.truncated, notes=notes)
     vr, length, start = _pixel_element(data, file.tell(), implicit=implicit, little=little)
     endless = length == _UNDEFINED
     pixels = memoryview(data)[start:] if endless else memoryview(data)[start : start + length]
-    return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB")
+    return Parsed(elements, syntax, pixels, endless, little, not little and vr != b"OB", notes=notes)
 
 
 def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
@@ -218,31 +205,26 @@ def _transfer_syntax(file: _BoundedFile, start: bytes) -> str:
     return Elements(meta, {"TransferSyntaxUID": 0x00020010}).text("TransferSyntaxUID") or ""
 
 
-def _guess_encoding(file: _BoundedFile) -> tuple[bool, bool]:
-    """Whether VRs are implicit, and the order little endian, by the first element of a file without a transfer syntax."""
+def _encoding(file: _BoundedFile, syntax: str, *, deflated: bool) -> tuple[bool, bool, tuple[str, ...]]:
+    """Whether VRs are implicit, and the order little endian, by the first element; and a note where the file says otherwise."""
     at = file.tell()
-    first = file.read(6)
+    start = file.read(NEXT)
     file.seek(at)
-    explicit = len(first) == 6 and first[4:6].isalpha() and first[4:6].isupper()
-    return not explicit, not (explicit and first[0] == 0 and first[1] != 0)
+    told = (syntax == IMPLICIT, syntax != BIG_ENDIAN)
+    found = encoding.encoding_of(start) or told
+    if not syntax or (found == told and deflated == (syntax == DEFLATED)):
+        return *found, ()
+    said, there = (encoding.named(*told, deflated=syntax == DEFLATED), encoding.named(*found, deflated=deflated))
+    return *found, (f"the header says {said}, the data set is {there}: read as it is",)
 
 
 def _pixel_element(data: bytes, at: int, *, implicit: bool, little: bool) -> tuple[bytes, int, int]:
-    """VR, length and start of the value of the Pixel Data element at `at` (PS3.5 7.1)."""
+    """VR, length and start of the value of the Pixel Data element at `at` (PS3.5 7.1).
+
+    Some writers mix explicit and implicit elements: letters where a length would be odd are a VR.
+    """
     order = "<" if little else ">"
-    if implicit:
-        return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
     vr = bytes(data[at + 4 : at + 6])
-    if not vr.isalpha():  # an implicit element in an explicit file, which some writers make
-        return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8
-    return vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
-
-
-def _inflate(data: bytes, start: int, label: str) -> bytes:
-    """The deflated data set from `start` on (PS3.5 A.5). Raises ImageError for one of more than MAX_BYTES."""
-    engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    found = engine.decompress(memoryview(data)[start:], MAX_BYTES)
-    if engine.unconsumed_tail:
-        what = f"the deflated data set has more than {MAX_BYTES // 2**20} MiB"
-        raise ImageError(what, where=label, mend="such a file is a bomb or a mistake")
-    return found
+    if vr in (b"OB", b"OW", b"UN") and (not implicit or data[at + 6 : at + 8] == b"\0\0"):
+        return vr, struct.unpack_from(f"{order}L", data, at + 8)[0], at + 12
+    return b"OW", struct.unpack_from(f"{order}L", data, at + 4)[0], at + 8

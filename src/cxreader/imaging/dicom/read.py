@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxreader.errors import CxreaderError, ImageError
+from cxreader.errors import ImageError
 from cxreader.imaging.dicom import lut as luts
 from cxreader.imaging.dicom.codecs import StoredPixels, stored_values
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
-from cxreader.imaging.files import COPY_AGAIN
+from cxreader.imaging.dicom.shutter import outside
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import colourfulness
+from cxreader.imaging.refusing import refusing
+from cxreader.imaging.site_terms import SiteTerms
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+DAMAGED = "cannot be read as DICOM: it is damaged, or written in an unusual way"
 FOR_PROCESSING = "for-processing image: raw detector values, not what a radiologist is shown"
 NO_PHOTOMETRIC = "no photometric interpretation in the header: taken as MONOCHROME2"
 _SQUARE = 0.01
@@ -39,47 +41,40 @@ _MAX_SQUARE = MAX_PIXELS // 2
 
 
 def decode(
-    source: bytes | Dataset, label: str, *, window: int = 0, reserve: Callable[[int], None] | None = None
+    source: bytes | Dataset,
+    label: str,
+    *,
+    window: int = 0,
+    reserve: Callable[[int], None] | None = None,
+    site: SiteTerms | None = None,
 ) -> Radiograph:
-    """The picture of a DICOM file or data set; `label` names it in messages, `window` and `reserve` are those of `read.read`.
+    """The picture of a DICOM file or data set; `label` names it in messages, the others are those of `read.read`.
 
     Raises ImageError for a file that is damaged or no single picture, MissingDecoderError when its compression needs a
     package that is not installed, UsageError for a negative `window`.
     """
-    with _refusing_damage(label):
+    with refusing(DAMAGED, label):
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
-        return _radiograph(parsed, label, window, reserve)
+        return _radiograph(parsed, header_of(parsed, site=site), label, window, reserve)
 
 
-def read_header(file: BinaryIO, label: str, *, salt: str | None = None) -> DicomHeader:
+def read_header(file: BinaryIO, label: str, *, salt: str | None = None, site: SiteTerms | None = None) -> DicomHeader:
     """What may leave the header of a DICOM file, its pixels not read. Raises ImageError for a damaged one."""
-    with _refusing_damage(label):
-        return header_of(parse_header(file, label), salt=salt)
+    with refusing(DAMAGED, label):
+        return header_of(parse_header(file, label), salt=salt, site=site)
 
 
 def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
     """Width and height in pixels of the picture that `decode` gives, from the header alone. Raises ImageError."""
-    with _refusing_damage(label):
+    with refusing(DAMAGED, label):
         parsed = parse_header(file, label)
         module = image_pixel_module(parsed, label)
         return _square_size(module, _aspect(parsed.elements, header_of(parsed), label))
 
 
-@contextmanager
-def _refusing_damage(label: str) -> Iterator[None]:
-    """Any exception becomes an ImageError: pydicom's for damaged files are open-ended, and their texts may quote the header."""
-    try:
-        yield
-    except CxreaderError:
-        raise
-    except Exception as error:  # noqa: BLE001 - see above
-        if isinstance(error.__context__, CxreaderError):  # of the bounded file; pydicom hides it behind its own
-            raise error.__context__ from None
-        raise ImageError(f"damaged DICOM ({type(error).__name__})", where=label, mend=COPY_AGAIN) from None
-
-
-def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int], None] | None) -> Radiograph:
-    header = header_of(parsed)
+def _radiograph(
+    parsed: Parsed, header: DicomHeader, label: str, window: int, reserve: Callable[[int], None] | None
+) -> Radiograph:
     if (
         parsed.elements.text("MediaStorageSOPClassUID") == DIRECTORY_CLASS
         or "DirectoryRecordSequence" in parsed.elements
@@ -91,7 +86,9 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
     aspect = _aspect(parsed.elements, header, label)
     if reserve is not None:
         reserve(math.prod(_square_size(module, aspect)))
-    stored, photometric = stored_values(parsed, module, label)
+    found = stored_values(parsed, module, label)
+    stored, photometric, module = found.pixels, found.photometric, found.module
+    hidden, shut = outside(parsed.elements, module.rows, module.columns)
     notes: tuple[str, ...] = ()
     colour = 0.0
     if module.samples == 3:
@@ -99,7 +96,10 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
     elif module.photometric == "PALETTE COLOR":
         pixels, colour = _grey_of_palette(stored, parsed.elements, module, label)
     else:
-        pixels, notes = _grey(stored, parsed.elements, module, window=window, label=label)
+        pixels, notes = _grey(stored, parsed.elements, module, hidden, window=window, label=label)
+    if hidden is not None:
+        pixels[hidden] = 0
+    notes = (*parsed.notes, *found.notes, *shut, *notes)
     if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
     if parsed.elements.text("PhotometricInterpretation") is None:
@@ -109,16 +109,26 @@ def _radiograph(parsed: Parsed, label: str, window: int, reserve: Callable[[int]
 
 
 def _grey(
-    stored: StoredPixels, elements: Elements, module: ImagePixelModule, *, window: int, label: str
+    stored: StoredPixels,
+    elements: Elements,
+    module: ImagePixelModule,
+    hidden: NDArray[np.bool_] | None,
+    *,
+    window: int,
+    label: str,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2)."""
+    """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2).
+
+    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown.
+    """
     padding = luts.padding(elements, module)
     codes, padding_mask = _codes(stored, module), _padding_mask(stored, padding, module)
     padding_codes = _padding_codes(padding, module)
     measured = luts.modality(elements, module, label)
     shown, notes = luts.voi(elements, measured, window=window, label=label)
     if shown is None:
-        counted = codes if padding_mask is None else codes[~padding_mask]
+        left_out = [mask for mask in (padding_mask, hidden) if mask is not None]
+        counted = codes[~np.logical_or.reduce(left_out)] if left_out else codes
         shown, note = _without_window(counted, measured, padding_codes, module)
         notes = (*notes, note if notes else f"no window in the header: {note}")
     if luts.inverted(elements, module):
@@ -217,12 +227,11 @@ def _grey_of_palette(
     """float32 (H, W) of each code's colour by the three palette tables (C.7.9), weighted as a PNG's; and how colourful it is."""
     codes = _codes(stored, module)
     values = np.arange(module.codes, dtype=np.float64)
-    bands = []
-    for band in ("Red", "Green", "Blue"):
-        names = (f"{band}PaletteColorLookupTableDescriptor", f"{band}PaletteColorLookupTableData")
-        table = luts.lut(elements, False, label, names=names)
-        bands.append(table.apply(values) / table.top)
-    colours = np.stack(bands, axis=1)
+    tables = [
+        luts.lut(elements, False, label, names=(f"{name}LookupTableDescriptor", f"{name}LookupTableData"))
+        for name in ("RedPaletteColor", "GreenPaletteColor", "BluePaletteColor")
+    ]
+    colours = np.stack([table.apply(values) for table in tables], axis=1) / max(table.top for table in tables)
     counts = _counted(codes, module.codes)
     colour = float((colours.max(1) - colours.min(1)) @ counts / counts.sum())
     weights = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as for a PNG

@@ -6,7 +6,9 @@ import struct
 
 PREAMBLE = 128
 """Bytes before the prefix DICM."""
-_KNOWN_VR = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI UL US OB SQ UT UC UR".split())
+LONG_VR = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+"""Of those whose length takes four bytes (PS3.5 7.1.2)."""
+KNOWN_VR = LONG_VR | frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
 
 def is_dicom(data: bytes) -> bool:
@@ -38,9 +40,9 @@ def _element(data: bytes, at: int, order: str, *, explicit: bool) -> tuple[int, 
         after = at + 8 + length
     else:
         vr = bytes(data[at + 4 : at + 6])
-        if vr not in _KNOWN_VR:
+        if vr not in KNOWN_VR:
             raise ValueError("no value representation")
-        long = vr in (b"OB", b"SQ", b"UT", b"UC", b"UR")
+        long = vr in LONG_VR
         (length,) = struct.unpack_from(f"{order}{'L' if long else 'H'}", data, at + (8 if long else 6))
         after = at + (12 if long else 8) + length
     if length > 1024:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxreader.atomic import refuse_unwritable
+from cxreader.atomic import refuse_unwritable, write_whole
 from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
 from cxreader.inference.batch.work import PATIENCE, Work
@@ -69,10 +69,11 @@ def read_files(
     """Read `files` into the table `out` (.csv, .json or .parquet), one row a file, in their order or the worklist's.
 
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
-    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole.
-    None when another process wrote the table. Raises UsageError for another ending, or when the work folder is of other
-    models, options or files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost,
-    and, before anything is read, for a place that cannot be written.
+    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole;
+    a site's words for headers are written beside it, to `out`.terms.toml. None when another process wrote the table. Raises
+    UsageError for another ending, or when the work folder is of other models, options or files (`fresh` begins anew);
+    StorageError for a full disk, and then nothing done is lost, and, before anything is read, for a place that cannot be
+    written.
     """
     format_of(out)
     refuse_unwritable(out)
@@ -90,8 +91,18 @@ def read_files(
             summary = Summary(different=work.journal.count()[1])
             for left in out.parent.glob(f".{out.name}.*.tmp"):  # by a process killed while it wrote
                 left.unlink(missing_ok=True)
+            _write_terms(reader, out)
             write_table(summary.counted(work.journal.rows(sort=sort)), out, members=len(reader.members))
     return summary
+
+
+def _write_terms(reader: Reader, out: Path) -> None:
+    """The site's words that judged the headers, beside the table; none there when the site has none."""
+    place = out.with_name(f"{out.name}.terms.toml")
+    if reader.site:
+        write_whole(place, reader.site.to_toml().encode())
+    else:
+        place.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _WORDS = {
     "backends": "another runtime",
     "operating_point": "another operating point",
     "disagreement": "another bound of disagreement",
+    "terms": "other words of a site",
     "files": "another number of files",
     "files_sha256": "other files",
 }
@@ -56,6 +57,7 @@ def manifest_of(reader: Reader, files: Sequence[str]) -> dict[str, Any]:
         "backends": [member.backend.name for member in reader.members],
         "operating_point": reader.operating_point.to_dict(),
         "disagreement": reader.disagreement,
+        "terms": reader.site.to_dict() if reader.site else None,
         "files": len(files),
         "files_sha256": digest.hexdigest(),
     }

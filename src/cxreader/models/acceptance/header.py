@@ -4,39 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxreader.imaging.header import OTHER
+from cxreader.imaging.terms import RIGHT, Fact
+from cxreader.imaging.words import OTHER
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
     from cxreader.imaging.header import DicomHeader
 
-MODALITIES = frozenset({"CR", "DX", "RG", "RF"})
-"""Computed, digital and film radiography, and fluoroscopy's still images (PS3.3 C.7.3.1.1.1)."""
-BODY_PARTS = frozenset({"CHEST", "THORAX", "LUNG", "PORT CHEST"})
-"""Defined terms of Body Part Examined (PS3.16 Annex L), and the one that mobile units write."""
-FRONTAL = frozenset({"PA", "AP"})
+_READ: dict[Fact, str] = {"modality": "CR, DX, RF, RG", "body_part": "CHEST, LUNG, THORAX", "view": "AP, PA"}
+"""How messages name what is read: the standard's terms, of `imaging.terms.RIGHT`."""
 
 
 def judge_header(header: DicomHeader | None) -> Acceptance:
     """What a DICOM header says: refused for another modality, body part or view; a warning for what it does not tell.
 
-    The SOP class is not asked what the picture shows: chests come as CR, DX and secondary captures. A file without a header
-    (PNG, JPEG) is accepted here. `view` is View Position, else a view in Patient Position. Only known terms are quoted.
+    Each fact is asked in all its places; one place that tells another modality, part or view is enough to refuse. A word that is
+    no known term contradicts nothing: where no place tells more, it is as if the header did not tell. The SOP class is not
+    asked what the picture shows: chests come as CR, DX and secondary captures. A file without a header (PNG, JPEG) is accepted
+    here. Only known terms are quoted.
     """
     if header is None:
         return Acceptance()
-    found = Acceptance()
-    for what, value, right in (
-        ("modality", header.modality, MODALITIES),
-        ("body part", header.body_part, BODY_PARTS),
-        ("view", header.view, FRONTAL),
-    ):
-        if value is None:
-            found += Acceptance("warning", (f"the header tells no {what}",))
-        elif value not in right:
-            said = f"the header's {what} is no known term" if value == OTHER else f"the header says {what} {value}"
-            found += Acceptance("refused", (f"{said}: only {', '.join(sorted(right))} are read",))
-    found += _judge_orientation(header)
+    modality = () if header.modality is None else (header.modality,)
+    found = _judge_fact("modality", modality) + _judge_fact("body_part", header.parts)
+    found += _judge_fact("view", header.views) + _judge_orientation(header)
     if header.for_processing:
         found += Acceptance(
             "warning", ("for processing, not for presentation: the picture may look unlike a finished one",)
@@ -44,11 +35,24 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
     return found
 
 
+def _judge_fact(fact: Fact, told: tuple[str, ...]) -> Acceptance:
+    """One fact by what the places of the header tell of it."""
+    name = fact.replace("_", " ")
+    known = [term for term in told if term != OTHER]
+    wrong = next((term for term in known if term not in RIGHT[fact]), None)
+    if wrong is not None:
+        return Acceptance("refused", (f"the header says {name} {wrong}: only {_READ[fact]} are read",))
+    if known:
+        return Acceptance()
+    return Acceptance("warning", (f"the header's {name} is no known term" if told else f"the header tells no {name}",))
+
+
 def _judge_orientation(header: DicomHeader) -> Acceptance:
     """A lateral's orientation decides where no view is told; beside a frontal view the header contradicts itself."""
-    if header.lateral and header.view is None:
+    known = [view for view in header.views if view != OTHER]
+    if header.lateral and not known:
         return Acceptance("refused", ("the header's patient orientation is that of a lateral view",))
-    if header.lateral and header.view in FRONTAL:
-        reason = f"the header says view {header.view}, but its patient orientation is that of a lateral view"
+    if header.lateral and all(view in RIGHT["view"] for view in known):
+        reason = f"the header says view {known[0]}, but its patient orientation is that of a lateral view"
         return Acceptance("warning", (reason,))
     return Acceptance()
