@@ -52,9 +52,9 @@ def test_quiet_prints_the_table_alone(boxes: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (None, "cannot be opened"),
-        ("image,label\na.png,normal\n", "the header begins 'image,label'"),
-        ("", "the table is empty"),
+        (None, "cannot be read (No such file"),
+        ("image,label\na.png,normal\n", "has no column 'image index'"),
+        ("", "has no header"),
         (f"{HEADER}\n", "there is no box"),
         (f"{HEADER}\nscan.png,Mass,0,0,9,9,,,\n", "does not tell its patient"),
         (f"{HEADER}\n00000001_000.png,Mess,0,0,9,9,,,\n", "did you mean 'Mass'"),

@@ -95,7 +95,7 @@ def test_a_list_alone_is_enough(tmp_path: Path) -> None:
     [
         ("scan.png,Mass,0,0,9,9,,,", "does not tell its patient"),
         ("00000002_000.png,Mass,0,0,-9,9,,,", "no area"),
-        ("00000002_000.png,Mass,0,0,9", "four numbers"),
+        ("00000002_000.png,Mass,0,0,9", "row 3: has 5 cells, the header 6"),
         ("00000001_001.png,Mass,0,0,9,9,,,", "one patient"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -143,27 +145,34 @@ def layouts(
     from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
     from cxreader.errors import UsageError, nearest
 
-    if name is None:
-        rows = [
-            (one.name, one.title, one.holds, one.labels, one.policy, one.licence, one.url) for one in LAYOUTS.values()
-        ]
-        table("Public sets", ("kind", "set", "what lies there", "labels by", "policy", "terms", "get it"), rows)
-        table("Your own images", ("kind", "what lies there"), list(OWN_WAYS.items()))
-        return
-    if name not in LAYOUTS:
+    if name is not None and name not in LAYOUTS:
         raise UsageError(f"unknown set {name!r}", mend=nearest(name, LAYOUTS))
-    one = LAYOUTS[name]
-    about = [
-        ("what lies there", one.holds),
-        ("labels by", one.labels),
-        ("policy", one.policy),
-        ("patients", one.patients),
-    ]
-    about += [("terms", one.licence), ("get it", one.url), ("written after", "; ".join(one.pages))]
-    table(f"{one.title} ({one.name})", ("", ""), about)
-    table(
-        "Findings", ("published", "became"), [(word, became or "no finding") for word, became in one.findings.items()]
-    )
+    for one in LAYOUTS.values() if name is None else [LAYOUTS[name]]:
+        console().print(f"{one.name}: {one.title}", markup=False, style="bold")
+        about = {"what lies there": one.holds, "labels by": one.labels, "policy": one.policy, "patients": one.patients}
+        _show_lines(about | {"terms": one.licence, "get it": one.url})
+        if name is not None:
+            _show_lines({"written after": "; ".join(one.pages)})
+            rows = [(word, became or "no finding") for word, became in one.findings.items()]
+            table("Findings", ("published", "became"), rows)
+    if name is None:
+        console().print("Images of your own", style="bold")
+        _show_lines(OWN_WAYS)
+
+
+def _show_lines(about: Mapping[str, str]) -> None:
+    """Each fact on lines of its own, wrapped between words and indented."""
+    for what, text in about.items():
+        width = max(40, console().width)
+        lines = textwrap.wrap(
+            f"{what}: {text}",
+            width,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        console().print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def show_index(found: Index) -> None:

@@ -17,11 +17,11 @@ from cxreader.data.layouts.folder import is_labelled_tree, open_folder
 from cxreader.data.layouts.layout import Options
 from cxreader.data.layouts.nih import find_entries, open_nih
 from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise
-from cxreader.data.layouts.seen import Seen, look
+from cxreader.data.layouts.seen import Seen, look, look_inside
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest
-from cxreader.imaging.containers import is_archive, is_dicomdir
+from cxreader.imaging.containers import is_archive, is_dicomdir, member_names
 from cxreader.tables import is_table_name
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
@@ -226,6 +226,9 @@ def _open_container(path: Path, kind: str, tables: Path | None, name: str | None
     """The index of a zip archive or a DICOMDIR: labelled by a table that is given or lies beside it, or by the folders in it."""
     place = path.parent if tables is None else tables
     table = place / TABLE if place.is_dir() else place
+    unpack = "unpack it: public sets are known by their folders"
+    if is_archive(path) and kind in ("auto", *LAYOUTS) and (known := recognise(look_inside(path, member_names(path)))):
+        raise DataError(f"is an archive of {known[0].title}", where=path, mend=unpack)
     if kind == "auto":
         by_folders = not table.is_file() or (tables is None and is_labelled_tree(path))
         of_dicom = is_dicomdir(path) or (not by_folders and is_dicom_table(table, path))
@@ -237,7 +240,7 @@ def _open_container(path: Path, kind: str, tables: Path | None, name: str | None
     index = open_folder(path, name=name) if kind == "folder" else None
     if index is None or (index.files_without_row and len(set(index.labels.tolist())) == 1):
         what = "is an archive, of which only folders normal and abnormal, or a table of labels, are understood"
-        raise DataError(what, where=path, mend="unpack it: public sets are known by their folders")
+        raise DataError(what, where=path, mend=unpack)
     return index
 
 

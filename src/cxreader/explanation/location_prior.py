@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.layouts.nih import BOX_FRAME, patient_of, read_boxes
+from cxreader.data.layouts.nih import BOX_FRAME, read_boxes
+from cxreader.data.layouts.nih_by_finding import patient_of
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.explanation.boxes import BoxTable, Floats, Ints

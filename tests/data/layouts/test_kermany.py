@@ -136,3 +136,11 @@ def test_the_newer_names_of_mendeley(tmp_path: Path, draw: Draw) -> None:
         draw(tmp_path / "chest_xray" / "train" / name, n)
     index = open_source(tmp_path)
     assert (index.kind, [r.patient for r in index.records]) == ("kermany", ["7", "7", "8"])
+
+
+def test_an_archive_of_it_is_not_read_without_its_patients(kaggle: Path, tmp_path: Path) -> None:
+    for folder in kaggle.rglob("PNEUMONIA"):
+        folder.rename(folder.with_name("ABNORMAL"))
+    archive = shutil.make_archive(str(tmp_path / "archive"), "zip", kaggle)
+    with pytest.raises(DataError, match=r"archive\.zip: is an archive of Paediatric pneumonia .*; unpack it"):
+        open_source(archive)

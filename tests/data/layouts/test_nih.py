@@ -287,7 +287,11 @@ def test_folders_named_by_findings_and_one_picture_in_several_is_one_image(
         ("00000002_001.png", 1, ("Hernia",), "2", 1),
     ]
     assert index.kind == "nih"
-    assert index.notes == ("1 pictures lie in more than one finding's folder: each is one image",)
+    assert index.notes == (
+        "1 pictures lie in more than one finding's folder: each is one image",
+        "1 pictures lie in no finding's folder, or have another name: left out",
+    )
+    assert (index.rows_without_file, index.files_without_row) == (0, 1)
 
 
 def test_copies_as_jpeg_are_found_by_their_names(release: Release) -> None:

@@ -511,6 +511,7 @@ def test_tbx11k_by_its_folders(tmp_path: Path, draw: Draw) -> None:
     index = open_source(tmp_path)
     assert told(index) == {"h0001.png": (0, ()), "s0001.png": (1, (OTHER,)), "tb0003.png": (1, (OTHER,))}
     assert index.by_image["tb0003.png"].boxes == (Box(OTHER, 1, 2, 4, 8),)
+    assert "2 pictures under test (without labels) and extra (other sets) are left out" in index.notes
     assert [r.published_part for r in index.records] == ["train", "validation", "train"]
 
 

@@ -18,12 +18,13 @@ _MASKS = ("mask", "masks", "manualmask", "leftmask", "rightmask", "lungsegmentat
 
 @dataclass(slots=True)
 class Pictures:
-    """The pictures of a set: `paths` by their key, in the files' order. `copies`, `masks` and `hidden` are left out and counted.
+    """The pictures of a set: `paths` by their key, in the files' order. Others are left out and counted: `passed` have no key.
 
     A copy is a file of the same key and the same bytes, as in an archive that holds itself once more.
     """
 
     paths: dict[str, str] = field(default_factory=dict)
+    passed: int = 0
     copies: int = 0
     masks: int = 0
     hidden: int = 0
@@ -78,6 +79,7 @@ def find_pictures(root: Path, key: Callable[[str], str | None]) -> Pictures:
             continue
         name = key(path)
         if name is None:
+            found.passed += 1
             continue
         first = found.paths.setdefault(name, path)
         if first != path:

@@ -61,7 +61,7 @@ def open_jsrt(seen: Seen, options: Options) -> Index:
     gathered.counts["images with a nodule have no place of it: no clinical text lies here for them"] = (
         sum(record.label == ABNORMAL for record in gathered.records) - boxed
     )
-    return gathered.index(LAYOUT, seen, options, pictures, 0)
+    return gathered.index(LAYOUT, seen, options, pictures, pictures.passed)
 
 
 def _own(path: str) -> str | None:

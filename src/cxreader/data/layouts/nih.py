@@ -7,17 +7,16 @@ OriginalImageWidth; of the columns only Image Index and Finding Labels must be t
 
 from __future__ import annotations
 
-import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cxreader.data.index import Index, patient_notes, refuse_duplicates
-from cxreader.data.layouts.files import Pictures, by_name, by_stem, find_pictures
+from cxreader.data.index import Index, refuse_duplicates
+from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
+from cxreader.data.layouts.nih_by_finding import FOLDERS, IMAGE_NAME, open_by_finding, patient_of, pictures_by_finding
 from cxreader.data.layouts.seen import Seen, look
 from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
@@ -34,8 +33,6 @@ LISTS = (("train_val_list.txt", "train_val_list_NIH.txt"), ("test_list.txt", "te
 """The last name of each is that of the 224-pixel copy."""
 BOX_FRAME = 1024.0
 """Boxes are in pixels of the release's 1024 x 1024 images."""
-IMAGE_NAME = r"(\d{8})_(\d{3})\.\w+"
-_IMAGE_NAME = re.compile(IMAGE_NAME)
 _REQUIRED = ("image index", "finding labels")
 _ALIASES = {
     "sex": ("patient gender", "patient sex"),
@@ -45,8 +42,6 @@ _ALIASES = {
     "spacing y": ("y]", "originalimagepixelspacing_y"),
 }
 _BOX = ("bbox [x", "y", "w", "h]")
-_CLASSES = {spelling.lower().replace("_", " "): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
-_NONE = NO_FINDING.lower()
 
 
 def open_nih(
@@ -61,8 +56,8 @@ def open_nih(
     differ; TableError (with its row) for a header, finding, age, number or box that cannot be read, and for an image named twice.
     """
     entry = _entries(folder, tables)
-    if entry is None and tables is None and (found := _by_class(folder)).paths:
-        return _of_classes(folder, found, name, source)
+    if entry is None and tables is None and (found := pictures_by_finding(folder)).paths:
+        return open_by_finding(folder, found, name, source)
     if entry is None:
         places = ", ".join(map(str, _table_folders(folder, tables)))
         raise DataError(f"no {_NAMES[1]} or {_NAMES[0]} in {places}", where=folder, mend="give --tables DIR")
@@ -127,14 +122,6 @@ def read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
         box = Box(canonical(cells["finding label"], where=_at(path, n)), x, y, width, height)
         found[cells["image index"]] = (*found.get(cells["image index"], ()), box)
     return found
-
-
-def patient_of(image: str) -> str:
-    """The patient in a file name of the release: `00013118_008.png` shows patient 13118. Raises TableError."""
-    match = _IMAGE_NAME.fullmatch(image)
-    if match is None:
-        raise TableError(f"the file name {image!r} does not tell its patient", mend="names look like 00013118_008.png")
-    return str(int(match[1]))
 
 
 def _entries(folder: Path, tables: Path | None) -> Path | None:
@@ -253,52 +240,12 @@ def _notes(
     return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
 
 
-def _class_of(path: str) -> str | None:
-    """The finding, or No Finding, that the folder of a picture of the release's name is called by."""
-    folder, name = os.path.split(path)
-    word = by_name(folder).lower().replace("_", " ")
-    known = _IMAGE_NAME.fullmatch(name) is not None
-    return NO_FINDING if known and word == _NONE else _CLASSES.get(word) if known else None
-
-
-def _by_class(folder: Path) -> Pictures:
-    return find_pictures(folder, lambda path: None if _class_of(path) is None else f"{_class_of(path)}/{by_name(path)}")
-
-
-def _of_classes(folder: Path, found: Pictures, name: str, source: str) -> Index:
-    """One image of each name, with the findings of all the folders that it lies in."""
-    findings: dict[str, list[str]] = {}
-    paths: dict[str, str] = {}
-    for key, path in found.paths.items():
-        finding, image = key.split("/")
-        paths.setdefault(image, path)
-        findings.setdefault(image, []).extend([] if finding == NO_FINDING else [finding])
-    records = tuple(
-        ImageRecord(
-            image=image,
-            label=ABNORMAL if findings[image] else NORMAL,
-            path=paths[image],
-            patient=patient_of(image),
-            source=source,
-            findings=tuple(findings[image]),
-            follow_up=int(image[9:12]),
-        )
-        for image in sorted(paths)
-    )
-    several = len(found.paths) - len(paths)
-    notes: tuple[str, ...] = (
-        (f"{several:,} pictures lie in more than one finding's folder: each is one image",) if several else ()
-    )
-    notes += found.notes() + patient_notes(records)
-    return Index(records, name=name, kind="nih", root=str(folder), notes=notes)
-
-
 def _open(seen: Seen, options: Options) -> Index:
     return open_nih(seen.root, tables=options.tables, name=options.name or "nih")
 
 
 def _has_table(seen: Seen) -> bool:
-    return seen.table_with(*_REQUIRED) is not None or seen.has_folders(_NONE, "no_finding", *_CLASSES, least=1)
+    return seen.table_with(*_REQUIRED) is not None or seen.has_folders(*FOLDERS, least=1)
 
 
 LAYOUT = Layout(
@@ -312,7 +259,8 @@ LAYOUT = Layout(
     policy="No Finding is normal, any of the fourteen findings abnormal",
     patients="Patient ID, or the number in the file's name",
     pages=("arXiv:1705.02315", "nihcc.app.box.com/v/ChestXray-NIHCC", "torchxrayvision datasets.py (NIH_Dataset)"),
-    findings={spelling.lower(): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)} | {_NONE: None},
+    findings={spelling.lower(): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
+    | {NO_FINDING.lower(): None},
     marks=(
         Mark("a table with the columns Image Index and Finding Labels, or folders named by findings", _has_table),
         Mark("pictures named as 00000001_000.png", lambda seen: seen.has_names(IMAGE_NAME)),

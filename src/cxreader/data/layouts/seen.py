@@ -7,9 +7,10 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from cxreader.errors import CxreaderError
@@ -95,6 +96,16 @@ def look(root: Path, extra: Path | None = None) -> Seen:
             tables += [folder / name for name in _listed(folder)[0] if _is_table(name)]
     names_below = frozenset(folder.name.lower() for folder in folders if folder != root)
     return Seen(root, tuple(dict.fromkeys(tables)), folders, names_below)
+
+
+def look_inside(archive: Path, names: Sequence[str]) -> Seen:
+    """The short look at an archive whose members have these names; its tables are not read, so that they have no columns."""
+    folders: dict[Path, list[str]] = {}
+    for name in names:
+        inside = PurePosixPath(name.split("!/")[-1].replace("\\", "/"))
+        folders.setdefault(archive / inside.parent, []).append(inside.name)
+    below = {part.lower() for folder in folders for part in folder.relative_to(archive).parts}
+    return Seen(archive, (), {folder: tuple(own) for folder, own in folders.items()}, frozenset(below))
 
 
 def _is_table(name: str) -> bool:

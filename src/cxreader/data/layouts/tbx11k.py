@@ -54,6 +54,7 @@ def open_tbx11k(seen: Seen, options: Options) -> Index:
     table = seen.table_with(*_TABLE)
     about = _of_folders(pictures.paths, seen.root) if table is None else _of_table(table)
     gathered = Gathered()
+    gathered.counts["pictures under test (without labels) and extra (other sets) are left out"] = pictures.passed
     for image, said in about.items():
         path = pictures.paths.get(image)
         if path is None:
