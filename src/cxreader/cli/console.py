@@ -47,9 +47,9 @@ def say(text: str = "") -> None:
         console(errors=True).print(as_written(text))
 
 
-def show(text: str) -> None:
+def show(text: str, style: str = "") -> None:
     """Lines of a result on standard output."""
-    console().print(as_written(text))
+    console().print(as_written(text, style))
 
 
 def table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import progress, say, show, table
+from cxreader.cli.console import console, progress, say, show, table
 
 if TYPE_CHECKING:
     from cxreader.data.index import Index
@@ -148,7 +148,7 @@ def layouts(
     if name is not None and name not in LAYOUTS:
         raise UsageError(f"unknown set {name!r}", mend=nearest(name, LAYOUTS))
     for one in LAYOUTS.values() if name is None else [LAYOUTS[name]]:
-        console().print(f"{one.name}: {one.title}", markup=False, style="bold")
+        show(f"{one.name}: {one.title}", "bold")
         about = {"what lies there": one.holds, "labels by": one.labels, "policy": one.policy, "patients": one.patients}
         _show_lines(about | {"terms": one.licence, "get it": one.url})
         if name is not None:
@@ -156,7 +156,7 @@ def layouts(
             rows = [(word, became or "no finding") for word, became in one.findings.items()]
             table("Findings", ("published", "became"), rows)
     if name is None:
-        console().print("Images of your own", style="bold")
+        show("Images of your own", "bold")
         _show_lines(OWN_WAYS)
 
 
@@ -172,7 +172,7 @@ def _show_lines(about: Mapping[str, str]) -> None:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        console().print("\n".join(lines), markup=False, soft_wrap=True)
+        show("\n".join(lines))
 
 
 def show_index(found: Index) -> None:
