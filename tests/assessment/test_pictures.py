@@ -38,7 +38,7 @@ def mixed(small_run: Path, small_world: Path, tmp_path_factory: pytest.TempPathF
     parts = Split.load(RunFolder(small_run).split).parts
     with (small_world / "labels.csv").open(newline="") as file:
         labels = {row["image"]: row["label"] for row in csv.DictReader(file)}
-    rows = []
+    rows: list[tuple[str, str, str]] = []
 
     def add(name: str, label: str) -> None:
         rows.append((name, label, f"q{len(rows)}"))

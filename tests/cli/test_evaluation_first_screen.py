@@ -104,6 +104,9 @@ def test_one_class_and_thresholds_of_another_table(tmp_path: Path, capsys: pytes
     options = ["--calibrate", str(tmp_path / "swapped.csv"), "--point", "confirm: specificity 0.5"]
     for text in _first_screen(judged, tmp_path / "out2", capsys, *options):
         assert "Of the predictions that set the thresholds: The AUC is" in text
+    reverse = _table(tmp_path, "reverse.csv", NOISE + 0.2 * (1 - LABEL), LABEL)
+    for text in _first_screen(judged, tmp_path / "out4", capsys, "--predictions", reverse):
+        assert "Of reverse: The AUC is" in text
     options = ["--calibrate", str(tmp_path / "calibrate.csv"), "--point", "rule-in: specificity 0.3", "--point"]
     for text in _first_screen(judged, tmp_path / "out3", capsys, *options, "screening: sensitivity 0.3"):
         assert "contradict their names: rule-in" in text
