@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from tests.models.data import TINY
 
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.evaluation.calibration.venn_abers import fit_venn_abers
+from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.inference.answers import Answers
 from cxreader.inference.batch.table import answer_of
 from cxreader.inference.combine import combine
 from cxreader.inference.member import Member
@@ -51,7 +54,7 @@ def _answers(reader: Reader) -> list[Reading]:
     return list(reader.read_many(_pictures(), refuse=False))
 
 
-@pytest.mark.parametrize(("schema", "backend"), [(2, "torch"), (3, "torch"), (3, "onnx")])
+@pytest.mark.parametrize(("schema", "backend"), [(2, "torch"), (3, "torch"), (4, "torch"), (4, "onnx")])
 def test_a_row_agrees_with_itself(schema: int, backend: str) -> None:
     reader = _reader(schema, backend)
     rows = [answer_of(reading) for reading in _answers(reader)]
@@ -65,7 +68,7 @@ def test_a_row_agrees_with_itself(schema: int, backend: str) -> None:
     assert len({row["decision"] for row in rows}) == 2
 
 
-@pytest.mark.parametrize("schema", [2, 3])
+@pytest.mark.parametrize("schema", [2, 3, 4])
 def test_an_earlier_artifact_decides_by_its_own_calibration_and_threshold(schema: int) -> None:
     """What it flagged when its smooth probabilities were shown, from its stored numbers alone."""
     artifact, reader = load_artifact(DATA / f"schema{schema}"), _reader(schema, "torch")
@@ -97,6 +100,21 @@ def test_two_runtimes_give_one_answer() -> None:
     torch, onnx = (_answers(_reader(3, backend)) for backend in ("torch", "onnx"))
     for one, other in zip(torch, onnx, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
+
+
+@given(st.floats(0.05, 0.95), st.floats(0.05, 0.95), st.floats(0.2, 3))
+def test_a_conformal_rule_of_an_earlier_artifact_answers_as_it_did(
+    abnormal_from: float, normal_to: float, temperature: float
+) -> None:
+    artifact = load_artifact(DATA / "schema4")
+    calibration = {**artifact.calibration, "temperature": temperature}
+    rule = {"alpha": 0.1, "abnormal_from": abnormal_from, "normal_to": normal_to, "n_positive": 10, "n_negative": 10}
+    answers = Answers.of(replace(artifact, calibration=calibration, conformal=rule))
+    score = np.round(np.random.default_rng(0).uniform(-3, 3, 400), 4)
+    smooth = 1 / (1 + np.exp(-score / temperature))
+    assert answers.conformal is not None
+    found = answers.conformal.label_set(answers.calibrator.apply(score))
+    assert found.tolist() == ConformalRule.from_dict(rule).label_set(smooth).tolist()
 
 
 ENDS = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)).map(sorted)
