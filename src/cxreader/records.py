@@ -155,9 +155,9 @@ class Reading:
     not be read. `notes`: what else is to be known of the picture, such as a window that its header lacks. `probability` of
     abnormal, calibrated, in [0, 1]. `decision` at `operating_point`. `heat_map` float32 (h, w), raw Grad-CAM of the
     abnormal logit, >= 0, None when it was not asked for. `artifact`: the id of the model that read. `interval`: the
-    Venn-Abers pair of the probability, 0 <= low <= high <= 1, at the prevalence of `calibrate`; no confidence interval with
-    a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no answer. Both are None where
-    the artifact holds none.
+    Venn-Abers pair of the probability, 0 <= low <= probability <= high <= 1, at the prevalence of `calibrate`; no confidence
+    interval with a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no answer. Both are
+    None where the artifact holds none.
 
     `ood_score`: the out-of-distribution score, >= 0, in multiples of the artifact's threshold: an image above 1 is refused as
     unlike the training images (one at or below 1 may still be refused for another reason). None where the artifact has no

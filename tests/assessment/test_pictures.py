@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -78,6 +79,19 @@ def test_what_set_the_model_and_copies_are_left_out_and_counted(
     assert not [w for w in evaluation.warnings if "cannot be known" in w]
     page = (tmp_path / "report.html").read_text()
     assert "the picture set this model (calibrate)" in page
+
+
+def test_a_file_is_known_by_its_bytes_alone(reader: Reader, mixed: EvaluationCohort, tmp_path: Path) -> None:
+    """Another decoder may give other pixels of it."""
+    path = Path(str(mixed.records[0].path))
+    marks = {"tune": [hashlib.sha256(path.read_bytes()).digest()[:8]]}
+    member = reader.only
+    artifact = replace(member.artifact, images=TrainingImages.of(marks))
+    judged = judge(
+        Reader([Member(artifact, member.backend, member.operating_point)]), mixed, tmp_path, bar=no_bar, quick=True
+    )
+    # The first of two equal pictures and its copy, whose file is the same.
+    assert judged.counts.excluded["the picture set this model (tune)"] == 2
 
 
 def test_an_audit_of_shortcuts_leaves_out_the_same(reader: Reader, mixed: EvaluationCohort) -> None:

@@ -35,3 +35,7 @@ def test_the_digits_lie_inside_their_interval(ends: list[float], threshold: floa
 )
 def test_by_hand(probability: float | None, threshold: float, shown: str) -> None:
     assert probability_text(probability, threshold) == shown
+
+
+def test_an_interval_reaches_down_to_digits_that_were_taken_below_the_threshold() -> None:
+    assert interval_text(0.4298, 0.4297, 0.5, 0.43) == "0.429-0.500"

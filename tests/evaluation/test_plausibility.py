@@ -90,6 +90,8 @@ def test_points_that_contradict_their_names_or_coincide() -> None:
     ]
     (ruled,) = contradictory(by_rule)
     assert "a (0.300) lies below b (0.500)" in ruled
+    named = [OperatingPoint(name, at, "given", 0, 0) for name, at in (("rule_in", 0.1), ("rule_out", 0.6))]
+    assert "rule_in (0.100) lies below rule_out (0.600)" in contradictory(named)[0]
     youden = OperatingPoint("best", 0.1, "largest sensitivity + specificity - 1", 9, 9)
     assert contradictory([youden, by_rule[0]]) == contradictory([youden, by_rule[1]]) == []
 

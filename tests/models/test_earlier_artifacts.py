@@ -18,7 +18,7 @@ from cxreader.models import registry
 from cxreader.models.artifact import MANIFEST, load_artifact, save_manifest
 
 DATA = Path(__file__).parent / "data"
-NAMES = {2: "b3e222c7785a", 3: "cc7623b2ab67"}
+NAMES = {2: "b3e222c7785a", 3: "cc7623b2ab67", 4: "e333b9147bcf"}
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,16 @@ def test_it_opens_with_what_it_did_not_know_left_empty(folder: Path, schema: int
     assert _stored(folder)["schema"] == schema
     artifact = load_artifact(folder)
     assert artifact.id == NAMES[schema] == _stored(folder)["id"]
-    assert (artifact.reference_scores, artifact.evaluation) == (None, None)
+    assert (artifact.thresholds_on, artifact.images) == ("calibration", None)
+    assert (artifact.reference_scores is None, artifact.evaluation is None) == ((schema < 4,) * 2)
     assert (artifact.acceptance is None, artifact.exports == {}) == ((True, True) if schema == 2 else (False, False))
 
 
-@pytest.mark.parametrize(("schema", "backend"), [(2, "torch"), (3, "torch"), (3, "onnx")])
+@pytest.mark.parametrize(("schema", "backend"), [(2, "torch"), (3, "torch"), (3, "onnx"), (4, "torch"), (4, "onnx")])
 def test_it_decides_as_the_version_that_made_it_did(folder: Path, schema: int, backend: str) -> None:
     reader = Reader.load(folder, backend=backend)
     then = json.loads((DATA / f"schema{schema}/readings.json").read_text())
-    assert [answer["probability"] is None for answer in then.values()] == [False, False, schema == 3]
+    assert [answer["probability"] is None for answer in then.values()] == [False, False, schema > 2]
     for name, answer in then.items():
         now = reader.read(DATA / name)
         assert (now.artifact, now.decision, now.conformal) == (NAMES[schema], answer["decision"], answer["conformal"])

@@ -91,6 +91,8 @@ def judge_predictions(
     models = {} if fitting.calibrate is None else read_models(fitting.calibrate, tables).tables
     points, conformal, warnings = _fitted(fitting, models, table, subject)
     thresholds = _others_thresholds(fitting, models, others)
+    for name, other in others.items():
+        warnings += [f"Of {name}: {doubt}" for doubt in implausible(Sample.of(other), other.probability)]
     if len(thresholds) < len(others):
         warnings.append(SHARED_THRESHOLD)
     calibrate = None if fitting.calibrate is None else Path(fitting.calibrate).name

@@ -6,6 +6,8 @@ the probability, for a referred image by the highest that any model gave, since 
 knows least, behind every alarm and before everything called normal, and it needs a person in any case. (3) What is called
 normal in doubt, with a warning or without the conformal rule's consent; (4) what is called normal. Both by the probability.
 
+A model's probability rises with its network's score (`evaluation.calibration.bounded`): its order is the score's, without ties.
+
 Nobody is left out: a worklist changes the order in which people look, never whether they do.
 """
 

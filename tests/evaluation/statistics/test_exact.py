@@ -75,11 +75,11 @@ def test_an_auc_of_one_and_of_zero() -> None:
     sample = Sample(np.repeat([0, 1], (30, 50)), np.arange(80))
     exact = binomtest(30, 30).proportion_ci(0.95, method="exact").low
     whole = bounded_auc(_estimate(1.0), sample)
-    assert [whole.low, whole.high] == pytest.approx([exact, 1.0])
+    assert (whole.low, whole.high) == pytest.approx((exact, 1.0))
     assert whole.reason is None
     assert whole.method == "exact (Clopper-Pearson): 30 pairs of patients, all in one order"
     reverse = bounded_auc(_estimate(0.0), sample)
-    assert [reverse.low, reverse.high] == pytest.approx([0.0, 1 - exact])
+    assert (reverse.low, reverse.high) == pytest.approx((0.0, 1 - exact))
     one = Sample(np.array([0, 1]), np.array([3, 3]))
     assert np.isnan(bounded_auc(_estimate(1.0), one).low)
     assert np.isnan(least_auc(one))

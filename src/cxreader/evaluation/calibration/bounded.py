@@ -60,8 +60,7 @@ class BoundedCalibrator:
 
     def at_or_below(self, threshold: float) -> float:
         """As `at_or_above`, for images that are called so up to and with `threshold`."""
-        above = self._reaching(float(np.nextafter(threshold, 2.0)))
-        return self._shown(float(np.nextafter(above, -np.inf)))
+        return self._shown(self._reaching(float(np.nextafter(threshold, 2.0))))
 
     @cached_property
     def _knots(self) -> tuple[Floats, Floats, Floats]:
