@@ -90,6 +90,14 @@ def test_explicit_pixels_behind_implicit_elements_are_not_read_shifted() -> None
     np.testing.assert_array_equal(read(data).pixels, read(large).pixels)
 
 
+def test_an_explicit_element_of_pixels_in_an_implicit_data_set_is_found(encodings: dict[str, bytes]) -> None:
+    data = encodings[IMPLICIT]
+    at = data.rindex(TAG)
+    length = data[at + 4 : at + 8]
+    mixed = data[:at] + TAG + b"OW\0\0" + length + data[at + 8 :]
+    np.testing.assert_array_equal(read(mixed).pixels, PIXELS)
+
+
 def compressed(made: Dataset, pixels: bytes, syntax: str) -> bytes:
     """The file with this Pixel Data, of undefined length when it begins with an item."""
     del made.PixelData
@@ -189,6 +197,16 @@ def test_8_bits_where_the_header_has_room_for_16(syntax: str, frames: dict[str, 
     octets = EIGHT.astype(np.uint8).tobytes()
     pixels = octets if syntax == EXPLICIT else encapsulate([frames[syntax]])
     near(read(compressed(in_sixteen(), pixels, syntax)).pixels, syntax)
+
+
+def test_signed_8_bits_keep_their_sign_in_words_of_which_more_are_stored() -> None:
+    values = picture(8, signed=True)
+    small = dataset(values, bits=8, signed=True)
+    small.compress(JPEGLSLossless, encoding_plugin="pyjpegls")
+    frame = frame_of(encoded(small))
+    wide = dataset(values, bits=12, signed=True, WindowCenter=0, WindowWidth=256)
+    expected = read(encoded(wide)).pixels
+    np.testing.assert_allclose(read(compressed(wide, encapsulate([frame]), JPEGLSLossless)).pixels, expected, atol=1e-6)
 
 
 def test_8_bits_in_native_words_of_16_are_read_as_before() -> None:
