@@ -158,6 +158,12 @@ def test_native_pixels_that_the_header_calls_compressed_are_read(syntax: str) ->
 def test_what_is_neither_is_no_longer_told_to_be_copied_where_that_cannot_help() -> None:
     with pytest.raises(ImageError, match=r"the transfer syntax 1\.2\.3\.4 is not read; give the picture itself"):
         read(compressed(dataset(EIGHT, bits=8), b"neither", "1.2.3.4"))
+    with pytest.raises(
+        ImageError, match="the pixels are neither JPEG 2000, as the header says, nor as long as the picture"
+    ):
+        read(compressed(dataset(EIGHT, bits=8), b"neither!", J2K))
+    with pytest.raises(ImageError, match=r"copy the file again .*; if it is the same there, the header's size is wrong"):
+        read(compressed(dataset(EIGHT, bits=8), bytes(100), EXPLICIT))
 
 
 def items(*values: bytes) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cxreader.errors import ImageError
-from cxreader.imaging import exif, jpeg, png
+from cxreader.imaging.formats import exif, jpeg, png
 from cxreader.imaging.read import read, size
 
 RAMP = np.tile(np.linspace(0, 250, 64).astype(np.uint8), (48, 1)) + np.arange(48, dtype=np.uint8)[:, None] // 10
