@@ -162,7 +162,9 @@ def test_what_is_neither_is_no_longer_told_to_be_copied_where_that_cannot_help()
         ImageError, match="the pixels are neither JPEG 2000, as the header says, nor as long as the picture"
     ):
         read(compressed(dataset(EIGHT, bits=8), b"neither!", J2K))
-    with pytest.raises(ImageError, match=r"copy the file again .*; if it is the same there, the header's size is wrong"):
+    with pytest.raises(
+        ImageError, match=r"copy the file again .*; if it is the same there, the header's size is wrong"
+    ):
         read(compressed(dataset(EIGHT, bits=8), bytes(100), EXPLICIT))
 
 
