@@ -10,9 +10,11 @@ import argparse
 import io
 import itertools
 import signal
+import struct
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +22,14 @@ import pydicom
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom.encaps import generate_frames
 from pydicom.uid import JPEGLSLossless, RLELossless
-from tests.dicom_files import dataset, encoded, jpeg_2000, picture
+from tests.dicom_files import dataset, encoded, jpeg_2000, picture, table
 from tests.imaging.bombs import element, file, most_memory, nested
 
 from cxreader.errors import CxreaderError, DataError
 from cxreader.imaging.dicom.tags import WANTED
-from cxreader.imaging.read import read, read_header
+from cxreader.imaging.read import read, read_header, size
 from cxreader.inference.batch.paths import listed
 
 SECONDS, MIB = 5, 1024
@@ -49,6 +52,15 @@ def corpus() -> dict[str, bytes]:
             found[f"{syntax.name} {bits}"] = encoded(made)
         found[f"JPEG 2000 {bits}"] = jpeg_2000(dataset(picture(bits), bits=bits), lossy=bits == 8)
     found["plain"] = encoded(dataset(picture(), WindowCenter=2000, WindowWidth=3000))
+    site = dataset(picture(), WindowCenter=2000, WindowWidth=3000, ShutterShape=["RECTANGULAR", "CIRCULAR"])
+    site.ShutterLeftVerticalEdge, site.ShutterRightVerticalEdge, site.ShutterUpperHorizontalEdge = 5, 60, 7
+    site.ShutterLowerHorizontalEdge, site.CenterOfCircularShutter, site.RadiusOfCircularShutter = 70, [30, 30], 20
+    site.ViewCodeSequence, site.AnatomicRegionSequence = [table(picture(), 0, 12)], [pydicom.Dataset()]
+    site.VOILUTSequence = [pydicom.Dataset(), table(np.arange(4096), 0, 16)]
+    found["site"] = encoded(site)
+    deep = dataset(picture(12), bits=12)
+    deep.compress(JPEGLSLossless, encoding_plugin="pyjpegls")
+    found["JPEG-LS file"] = next(generate_frames(deep.PixelData, number_of_frames=1))
     found["nested"] = file(nested(30, endless=True), nested(30, endless=False))
     grey = Image.fromarray(picture(8).astype(np.uint8))
     for name, image, kind in (
@@ -99,7 +111,7 @@ def damaged(data: bytes, edits: list[Edit]) -> bytes:
 
 ELEMENTS = st.lists(
     st.tuples(
-        st.sampled_from(sorted(WANTED.values())),
+        st.sampled_from(sorted(tag for tag in WANTED.values() if not 0x60020000 <= tag < 0x7F000000)),
         st.sampled_from((b"US", b"SS", b"DS", b"IS", b"CS", b"LO", b"UN", b"SQ", b"OW", b"FD", b"AT")),
         st.one_of(st.binary(max_size=12), st.text("0123456789.eE+-\\ naif", max_size=12).map(str.encode)),
     ),
@@ -116,6 +128,54 @@ def rewritten(elements: list[tuple[int, bytes, bytes]], syntax: str) -> bytes:
     return file(body, element(0x7FE00010, b"OW", bytes(range(256)) * 32), syntax=syntax)
 
 
+TAGS = st.lists(
+    st.tuples(
+        st.sampled_from((0x010F, 0x0112, 0x011A, 0x0131, 0x0132, 0x8769, 0x8825, 0x927C, 0xA005)),
+        st.integers(0, 20),
+        st.sampled_from((0, 1, 2, 3, 9, 2**16, 2**32 - 1)),
+        st.binary(min_size=4, max_size=4),
+    ),
+    max_size=6,
+)
+CHUNKS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"tRNS", b"acTL", b"fcTL", b"gAMA", b"pHYs", b"PLTE", b"IHDR")
+        ),
+        st.one_of(
+            st.binary(max_size=20), st.sampled_from((b"Raw profile type exif\0\0", b"XML:com.adobe.xmp\0\1\0\0\0"))
+        ),
+        st.sampled_from((0, 0, 0, 1, 7, 2**31)),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+"""Name, bytes, what is added to the length, whether the checksum is right."""
+
+
+def exif(tags: list[tuple[int, int, int, bytes]], order: str, behind: bytes) -> bytes:
+    """A TIFF file of these tags, as a camera would write it."""
+    entries = b"".join(struct.pack(f"{order}HHL", tag, kind, count) + value for tag, kind, count, value in tags)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}LH", 8, len(tags))
+    return head + entries + bytes(4) + behind
+
+
+def with_exif(data: bytes, body: bytes) -> bytes:
+    """A JPEG with this EXIF."""
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 8) + b"Exif\0\0" + body + data[2:]
+
+
+def with_chunks(data: bytes, chunks: list[tuple[bytes, bytes, int, bool]], body: bytes, place: int) -> bytes:
+    """A PNG with these chunks before or behind its picture; `body` is what those of EXIF and packed texts hold."""
+    made = b""
+    for name, start, more, right in chunks:
+        rest = body if name == b"eXIf" else zlib.compress(body.hex().encode()) if name == b"zTXt" else b""
+        value = start + rest
+        checksum = zlib.crc32(name + value) ^ (not right)
+        made += struct.pack(">L", (len(value) + more) % 2**32) + name + value + struct.pack(">L", checksum)
+    return data[:place] + made + data[place:]
+
+
 def check(data: bytes, place: Path) -> None:
     """Raise when the file is neither read nor refused as it should be."""
     place.write_bytes(data)
@@ -126,7 +186,7 @@ def check(data: bytes, place: Path) -> None:
     except DataError:  # an archive of nothing
         names = {str(place)}
     for name in names:
-        for ask in (read, read_header):
+        for ask in (read, read_header, size):
             try:
                 ask(name)
             except CxreaderError as error:
@@ -148,11 +208,19 @@ def search(seconds: float, first: int) -> int:
     whole = st.builds(
         damaged, st.sampled_from(sorted(files)).map(files.__getitem__), st.lists(EDITS, min_size=1, max_size=6)
     )
+    bodies = st.one_of(st.binary(max_size=30), st.builds(exif, TAGS, st.sampled_from("<>"), st.binary(max_size=30)))
+    jpegs = st.builds(with_exif, st.sampled_from((files["JPEG b"], files["JPEG c"])), bodies)
+    pngs = st.one_of(
+        *(
+            st.builds(with_chunks, st.just(data), CHUNKS, bodies, st.sampled_from((33, len(data) - 12)))
+            for data in (files["PNG a"], files["PNG d"])
+        )
+    )
     for number in itertools.count(first):
 
         @seed(number)
         @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(st.one_of(whole, whole, whole, st.builds(rewritten, ELEMENTS, syntaxes)))
+        @given(st.one_of(whole, whole, whole, st.builds(rewritten, ELEMENTS, syntaxes), jpegs, pngs))
         def one(data: bytes) -> None:
             nonlocal tried
             tried += 1

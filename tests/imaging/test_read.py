@@ -172,7 +172,7 @@ def test_bytes_and_path_give_the_same(tmp_path: Path) -> None:
 def test_a_noisy_png_is_no_jpeg_of_many_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 65536, (512, 512)).astype(np.uint16)
     data = _encoded(Image.fromarray(noise))
-    monkeypatch.setattr("cxreader.imaging.jpeg.MAX_SCANNED", noise.size)
+    monkeypatch.setattr("cxreader.imaging.formats.jpeg.MAX_SCANNED", noise.size)
     assert data.count(b"\xff\xda") > 1
     np.testing.assert_allclose(read(data).pixels, noise / 65535, atol=1e-6)
 

@@ -80,7 +80,7 @@ def test_spellings_of_radiography(modality: str) -> None:
 def test_a_word_on_no_list_is_silence(keyword: str, words: str) -> None:
     made = dataset(picture())
     if keyword == "PatientPosition":
-        made.ViewPosition = None
+        del made.ViewPosition
     made.add_new(keyword, "LO", words)
     header = read_header(encoded(made))
     found = judge_header(header)

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from cxreader.errors import ImageError, MissingDecoderError
-from cxreader.imaging import jpeg
-from cxreader.imaging.depth import by_depth
 from cxreader.imaging.dicom import codecs
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule
+from cxreader.imaging.formats import jpeg
+from cxreader.imaging.formats.depth import by_depth
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import refuse_many_pixels, turned
 from cxreader.imaging.refusing import refusing

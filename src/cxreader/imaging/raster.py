@@ -15,9 +15,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from cxreader.errors import ImageError
-from cxreader.imaging import exif, jpeg, png
-from cxreader.imaging.depth import by_depth, scaled
 from cxreader.imaging.files import COPY_AGAIN
+from cxreader.imaging.formats import exif, jpeg, png
+from cxreader.imaging.formats.depth import by_depth, scaled
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.refusing import refusing

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
-from cxreader.imaging.depth import by_depth
 from cxreader.imaging.digests import file_digest
+from cxreader.imaging.formats.depth import by_depth
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import load, read

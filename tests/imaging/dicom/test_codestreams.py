@@ -60,7 +60,7 @@ def test_the_precision_of_a_jpeg(precision: int) -> None:
         (dct(8), "lossless", "in another way than the header says"),
         (dct(8, 65), "DCT", "65 x 65 with 1 components, the header says 64 x 64 with 1"),
         (dct(8, tail=b""), "DCT", "cut short"),
-        (dct(8, tail=EOI + bytes(31)), "DCT", "cut short"),
+        (dct(8, tail=EOI + b"\1" * 31), "DCT", "cut short"),
         (b"\xff\xd8" + EOI, "DCT", "no frame header"),
         (b"\xff\xd8\xff\xcc" + struct.pack(">HBHHB", 11, 8, 64, 64, 1) + bytes(40) + EOI, "DCT", "no frame header"),
     ],
@@ -68,6 +68,10 @@ def test_the_precision_of_a_jpeg(precision: int) -> None:
 def test_a_jpeg_that_lies(data: bytes, kind: str, what: str) -> None:
     with pytest.raises(ImageError, match=what):
         codestreams.check_jpeg(data, kind, SIZE, "a")
+
+
+def test_zeros_behind_the_end_are_padding() -> None:
+    assert codestreams.check_jpeg(dct(8, tail=EOI + bytes(5000)), "DCT", SIZE, "a") == 8
 
 
 def test_fill_bytes_and_bare_markers_stand_before_a_frame() -> None:

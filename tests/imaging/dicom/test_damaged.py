@@ -51,9 +51,12 @@ def test_a_bomb_costs_little_and_is_refused_for_what_it_is(name: str, outcomes: 
     ("data", "what"),
     [
         (compressed("50", 64, jpeg(0xC0, 8, 65, huffman() + scan() + b"\xff\xd9")), "65 x 65"),
-        (compressed("50", 64, jpeg(0xC3, 16, 64, scan() + bytes(600) + b"\xff\xd9")), "damaged JPEG Lossless"),
+        (
+            compressed("50", 64, jpeg(0xC3, 16, 64, scan() + bytes(600) + b"\xff\xd9")),
+            "JPEG Lossless picture is damaged, or",
+        ),
         (compressed("90", 64, j2k(BIG)), "7000 x 7000 with 1 components"),
-        (compressed("70", 64, jpeg(0xC3, 16, 64, bytes(600) + b"\xff\xd9")), "damaged JPEG Lossless"),
+        (compressed("70", 64, jpeg(0xC3, 16, 64, bytes(600) + b"\xff\xd9")), "JPEG Lossless picture is damaged, or"),
     ],
 )
 def test_a_codestream_that_is_not_what_the_header_says_never_reaches_its_decoder(data: bytes, what: str) -> None:

@@ -123,5 +123,19 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_each_way_to_be_wrong_is_refused_for_what_it_is(name: str) -> None:
     data, what = BAD[name]
-    with pytest.raises(ImageError, match=f"^a.dcm: damaged JPEG Lossless picture .*{what}.*; copy the file again"):
+    kind = "damaged JPEG Lossless picture|this JPEG Lossless picture is damaged, or of a kind that is not read"
+    with pytest.raises(ImageError, match=f"^a.dcm: ({kind}) .*{what}.*; copy the file again"):
         rewritten(data, "a.dcm")
+
+
+def test_only_what_is_cut_short_is_called_damaged_outright() -> None:
+    for name, outright in (("a segment longer than the file", True), ("predictor 8", False), ("two frames", False)):
+        with pytest.raises(ImageError) as caught:
+            rewritten(BAD[name][0], "a.dcm")
+        assert caught.value.what.startswith("damaged") == outright
+        assert ("if another program opens it" in str(caught.value)) != outright
+
+
+@pytest.mark.parametrize("tail", [(1, 63, 0), (1, 0, 0x10), (1, 255, 0xF0)])
+def test_numbers_that_a_lossless_scan_does_not_have_are_put_right(tail: tuple[int, int, int]) -> None:
+    assert rewritten(jpeg(FRAME, TABLE, scan(1, tail=tail)), "a.dcm") == jpeg(FRAME, TABLE, SCAN)

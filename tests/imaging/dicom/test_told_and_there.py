@@ -90,6 +90,14 @@ def test_explicit_pixels_behind_implicit_elements_are_not_read_shifted() -> None
     np.testing.assert_array_equal(read(data).pixels, read(large).pixels)
 
 
+def test_an_explicit_element_of_pixels_in_an_implicit_data_set_is_found(encodings: dict[str, bytes]) -> None:
+    data = encodings[IMPLICIT]
+    at = data.rindex(TAG)
+    length = data[at + 4 : at + 8]
+    mixed = data[:at] + TAG + b"OW\0\0" + length + data[at + 8 :]
+    np.testing.assert_array_equal(read(mixed).pixels, PIXELS)
+
+
 def compressed(made: Dataset, pixels: bytes, syntax: str) -> bytes:
     """The file with this Pixel Data, of undefined length when it begins with an item."""
     del made.PixelData
@@ -150,6 +158,14 @@ def test_native_pixels_that_the_header_calls_compressed_are_read(syntax: str) ->
 def test_what_is_neither_is_no_longer_told_to_be_copied_where_that_cannot_help() -> None:
     with pytest.raises(ImageError, match=r"the transfer syntax 1\.2\.3\.4 is not read; give the picture itself"):
         read(compressed(dataset(EIGHT, bits=8), b"neither", "1.2.3.4"))
+    with pytest.raises(
+        ImageError, match="the pixels are neither JPEG 2000, as the header says, nor as long as the picture"
+    ):
+        read(compressed(dataset(EIGHT, bits=8), b"neither!", J2K))
+    with pytest.raises(
+        ImageError, match=r"copy the file again .*; if it is the same there, the header's size is wrong"
+    ):
+        read(compressed(dataset(EIGHT, bits=8), bytes(100), EXPLICIT))
 
 
 def items(*values: bytes) -> bytes:
@@ -189,6 +205,16 @@ def test_8_bits_where_the_header_has_room_for_16(syntax: str, frames: dict[str, 
     octets = EIGHT.astype(np.uint8).tobytes()
     pixels = octets if syntax == EXPLICIT else encapsulate([frames[syntax]])
     near(read(compressed(in_sixteen(), pixels, syntax)).pixels, syntax)
+
+
+def test_signed_8_bits_keep_their_sign_in_words_of_which_more_are_stored() -> None:
+    values = picture(8, signed=True)
+    small = dataset(values, bits=8, signed=True)
+    small.compress(JPEGLSLossless, encoding_plugin="pyjpegls")
+    frame = frame_of(encoded(small))
+    wide = dataset(values, bits=12, signed=True, WindowCenter=0, WindowWidth=256)
+    expected = read(encoded(wide)).pixels
+    np.testing.assert_allclose(read(compressed(wide, encapsulate([frame]), JPEGLSLossless)).pixels, expected, atol=1e-6)
 
 
 def test_8_bits_in_native_words_of_16_are_read_as_before() -> None:

@@ -20,8 +20,8 @@ from cxreader.imaging.dicom.lossless import rewritten
 from cxreader.imaging.dicom.parse import Parsed
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule
 from cxreader.imaging.files import COPY_AGAIN
-from cxreader.imaging.jpeg import refuse_many_scans, sequential
-from cxreader.imaging.refusing import refusing
+from cxreader.imaging.formats.jpeg import refuse_many_scans, sequential
+from cxreader.imaging.refusing import PERHAPS, refusing
 
 RLE = "1.2.840.10008.1.2.5"
 _JPEG = "1.2.840.10008.1.2.4."
@@ -93,7 +93,8 @@ def stored_values(parsed: Parsed, module: ImagePixelModule, label: str) -> Store
             return replace(found, notes=(note, *found.notes))
         if syntax not in _NAMES:
             raise _not_read(syntax, label)
-        raise ImageError("the compressed pixels are cut short or damaged", where=label, mend=COPY_AGAIN)
+        what = f"the pixels are neither {_NAMES[syntax]}, as the header says, nor as long as the picture"
+        raise ImageError(what, where=label, mend=PERHAPS)
     frames = parsed.elements.integer("NumberOfFrames", 0) or None
     frame = codestreams.frame(data, label, frames) if in_fragments else bytes(data)
     notes = () if in_fragments else ("compressed pixels that do not lie in fragments: read as they are",)
@@ -144,7 +145,7 @@ def _native(parsed: Parsed, data: memoryview, module: ImagePixelModule, label: s
         return replace(found, pixels=found.pixels.astype(np.uint16), module=module, notes=(note,))
     if len(data) < needed:
         what = f"the pixels are cut short: {len(data):,} bytes of {needed:,}"
-        raise ImageError(what, where=label, mend=COPY_AGAIN)
+        raise ImageError(what, where=label, mend=f"{COPY_AGAIN}; if it is the same there, the header's size is wrong")
     if module.allocated == 16:
         pixels = np.frombuffer(data, "<u2" if parsed.little_endian else ">u2", count)
         shaped = _shaped(pixels if parsed.little_endian else pixels.astype(np.uint16), module)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cxreader.errors import ImageError
-from cxreader.imaging import jpeg
 from cxreader.imaging.files import COPY_AGAIN
+from cxreader.imaging.formats import jpeg
 from cxreader.imaging.limits import MAX_PARTS
+from cxreader.imaging.refusing import PERHAPS
 
 MAX_TILES = 16_384
 MAX_BLOCKS = 4_000_000
@@ -142,14 +143,14 @@ def check_jpeg_2000(data: bytes, promised: tuple[int, int, int], label: str) -> 
     cut short, or has more than MAX_TILES tiles or MAX_BLOCKS precincts and code-blocks.
     """
     if data[:4] != b"\xff\x4f\xff\x51" or len(data) < 42:
-        raise ImageError("the compressed picture has no header", where=label, mend=COPY_AGAIN)
+        raise ImageError("the compressed picture has no header", where=label, mend=PERHAPS)
     x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0, components = struct.unpack_from(">8LH", data, 8)
     _check_size((x - x0, y - y0, components), promised, label)
     parts = data[42 : 42 + 3 * components]
     if len(parts) < 3 * components or any(step != 1 for step in (*parts[1::3], *parts[2::3])):
         raise ImageError("a subsampled JPEG 2000 picture", where=label, mend="export it in full resolution")
     if not tile_x or not tile_y or tile_x0 > x0 or tile_y0 > y0:
-        raise ImageError("the compressed picture has impossible tiles", where=label, mend=COPY_AGAIN)
+        raise ImageError("the compressed picture has impossible tiles", where=label, mend=PERHAPS)
     tiles = -(-(x - tile_x0) // tile_x) * -(-(y - tile_y0) // tile_y)
     blocks = _blocks(data, min(tile_x, x - x0), min(tile_y, y - y0)) * tiles * components
     if tiles > MAX_TILES or blocks > MAX_BLOCKS:
@@ -219,7 +220,7 @@ def check_rle(data: bytes, pixels: int, segments: int, label: str) -> None:
     offsets = struct.unpack_from("<16L", data) if len(data) >= 64 else (0,) * 16
     if offsets[0] != segments:
         what = f"the RLE pixels have {offsets[0]} segments, {segments} are needed"
-        raise ImageError(what, where=label, mend=COPY_AGAIN)
+        raise ImageError(what, where=label, mend="export it again: one of them is wrong")
     ends = (*offsets[2 : segments + 1], len(data))
     for start, end in zip(offsets[1 : segments + 1], ends, strict=True):
         if not 64 <= start < end <= len(data):
@@ -255,5 +256,5 @@ def _check_size(found: tuple[int, int, int], promised: tuple[int, int, int], lab
 
 def _check_end(data: bytes, label: str) -> None:
     """Raise ImageError for a picture without its end marker: it was cut short, and some decoders would fill it with grey."""
-    if b"\xff\xd9" not in data[-32:]:
+    if b"\xff\xd9" not in data[-32:] and b"\xff\xd9" not in data.rstrip(b"\0")[-32:]:  # padding is no picture
         raise ImageError("the compressed pixels are cut short", where=label, mend=COPY_AGAIN)

@@ -11,6 +11,7 @@ import struct
 
 from cxreader.errors import ImageError
 from cxreader.imaging.files import COPY_AGAIN
+from cxreader.imaging.refusing import PERHAPS
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _FRAME, _TABLES, _SCAN, _RESTART, _END = 0xC3, 0xC4, 0xDA, 0xDD, 0xD9
@@ -29,14 +30,21 @@ def rewritten(data: bytes, label: str) -> bytes:
     """
     try:
         return b"".join(_segments(data))
-    except (ValueError, struct.error, IndexError) as error:
+    except (_CutShortError, struct.error, IndexError) as error:
         what = f"damaged JPEG Lossless picture ({error})"
         raise ImageError(what, where=label, mend=COPY_AGAIN) from None
+    except ValueError as error:
+        what = f"this JPEG Lossless picture is damaged, or of a kind that is not read ({error})"
+        raise ImageError(what, where=label, mend=PERHAPS) from None
+
+
+class _CutShortError(ValueError):
+    """Bytes are missing."""
 
 
 def _segments(data: bytes) -> list[bytes]:
     if not data.startswith(_SOI):
-        raise ValueError("no start")
+        raise _CutShortError("no start")
     kept, at = [_SOI], 2
     components: dict[int, int] = {}
     tables: set[int] = set()
@@ -48,7 +56,7 @@ def _segments(data: bytes) -> list[bytes]:
         (length,) = struct.unpack_from(">H", data, at)
         body, at = data[at + 2 : at + length], at + length
         if len(body) != length - 2:  # so for a length below 2 too
-            raise ValueError("cut short")
+            raise _CutShortError("cut short")
         whole = struct.pack(">BBH", 0xFF, marker, length) + body
         if marker == _FRAME and not components:
             components = _frame(body)
@@ -61,7 +69,7 @@ def _segments(data: bytes) -> list[bytes]:
             )  # as they must be (T.81 table B.3), whatever a writer put there
             found = _MARKER.search(data, at)
             if found is None:
-                raise ValueError("no end")
+                raise _CutShortError("no end")
             whole, at = whole + data[at : found.start()], found.start()
         elif marker != _RESTART or length != 4:
             if marker not in _DROPPED:
@@ -71,7 +79,7 @@ def _segments(data: bytes) -> list[bytes]:
     else:
         raise ValueError("too many parts")
     if not components or scanned != set(components):
-        raise ValueError("not all of it is there")
+        raise _CutShortError("not all of it is there")
     return [*kept, _EOI]
 
 

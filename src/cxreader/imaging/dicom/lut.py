@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError, UsageError
-from cxreader.imaging.depth import DEPTHS
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule
+from cxreader.imaging.formats.depth import DEPTHS
 
 LOW, HIGH = 0.005, 0.995
 """The shares of pixels between which a picture without a window is shown; beyond them lie letters, borders, dead pixels."""

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cxreader.errors import ImageError
-from cxreader.imaging import exif, jpeg, png
+from cxreader.imaging.formats import exif, jpeg, png
 from cxreader.imaging.read import read, size
 
 RAMP = np.tile(np.linspace(0, 250, 64).astype(np.uint8), (48, 1)) + np.arange(48, dtype=np.uint8)[:, None] // 10
@@ -95,6 +95,11 @@ def test_exif_that_is_cut_garbage_empty_or_begins_twice() -> None:
         assert found.notes == ()
     for body in (b"Exif\0\0" + tiff(upside_down()), tiff(upside_down(), told=9)[:-4]):
         np.testing.assert_allclose(read(with_exif(body)).pixels, TURNED, atol=0.02)
+    value = tiff(
+        entry(0x0112, 5, 1, struct.pack("<L", 26)), behind=struct.pack("<LL", 6, 2)
+    )  # a rational behind the rest
+    halves = read(jpeg_with(app1(b"Exif\0\0" + value[:24]), app1(b"Exif\0\0" + value[24:])))
+    np.testing.assert_allclose(halves.pixels, TURNED, atol=0.02)
     both = read(jpeg_with(app1(b"Exif\0\0" + tiff(upside_down())), app1(b"Exif\0\0" + tiff())))
     np.testing.assert_allclose(both.pixels, TURNED, atol=0.02)
 

@@ -17,7 +17,7 @@ from tests.dicom_files import TOOLS, converted, dataset, encoded, picture
 from tests.imaging.bombs import jpeg as bare_jpeg
 
 from cxreader.errors import ImageError, MissingDecoderError
-from cxreader.imaging.depth import STRAY, depth_of
+from cxreader.imaging.formats.depth import STRAY, depth_of
 from cxreader.imaging.read import read, size
 from cxreader.inference.prepared import as_radiograph
 
