@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import tracemalloc
 import zipfile
@@ -131,8 +132,11 @@ def test_after_ctrl_c_the_same_call_goes_on_and_says_so(files: list[str], tmp_pa
     said: list[str] = []
     network = Watched()
     read_files(make_reader(network), files, out, batch_size=4, say=said.append)
-    assert network.shown == len(files) - 16
-    assert "16 of 50 files were read before" in said[0]
+    found = re.search(r": (\d+) of 50 files were read before", said[0])
+    assert found is not None
+    kept = int(found[1])
+    assert kept in (12, 16)  # the batch answered last may be lost with the one that was interrupted
+    assert network.shown == len(files) - kept
     read_files(make_reader(Watched()), files, tmp_path / "whole.json")
     assert out.read_bytes() == (tmp_path / "whole.json").read_bytes()
 

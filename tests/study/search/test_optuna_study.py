@@ -114,8 +114,9 @@ def test_what_a_death_between_two_steps_left_in_the_queue_is_no_other_points_tri
         lease = leases.take()
         assert lease is not None
         assert lease.trial is not None
-        assert (lease.place, lease.trial.params) == (0, {"training.fine_tune.lr": 0.1, "model.dropout": 0.0})
         lease.file.close()
+        assert (lease.place, lease.point) == (0, {"training.fine_tune.lr": 0.1, "model.dropout": 0.0})
+        assert lease.trial.user_attrs == {"place": 0}
 
 
 def test_the_last_point_of_a_small_space_is_drawn_without_a_long_search(world: Path, tmp_path: Path) -> None:

@@ -26,7 +26,11 @@ PROJECT = Path(__file__).resolve().parents[3]
         ({"training.fine_tune.lrr": [1.0]}, {}, r"training\.fine_tune\.lrr: unknown key; did you mean 'lr'\?"),
         ({"modl.dropout": [0.1]}, {}, r"modl: unknown key; did you mean 'model'\?"),
         ({"training.batch_size.x": [1]}, {}, r"'batch_size' holds a value, not a section"),
-        ({"training.fine_tune.learn": ["head", "heads"]}, {}, r"training\.fine_tune\.learn: .*got 'heads'"),
+        (
+            {"training.fine_tune.learn": ["head", "heads"]},
+            {},
+            r"training\.fine_tune\.learn: .*'heads'; did you mean 'head'",
+        ),
         ({"training.fine_tune": [1]}, {}, r"training\.fine_tune"),
         ({"seed": [1, 2]}, {}, "same images and the same seed"),
         ({"training.monitor": ["auc", "loss"]}, {}, "not comparable"),
