@@ -19,6 +19,7 @@ from cxreader.assessment.pictures import COPY, Pictures
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.data.split import Split
 from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.shortcuts.records import Leakage
 from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
 from cxreader.models.training_images import TrainingImages
@@ -118,6 +119,17 @@ def test_without_patients_nothing_is_said_of_them(reader: Reader, mixed: Evaluat
     n = len(mixed.records)
     assert f"whether a patient set the model cannot be known of {n} of {n} images, which name no patient" in lines
     assert not [line for line in lines if line.startswith("none")]
+
+
+def test_a_split_whose_test_part_names_no_patient_says_nothing_of_them() -> None:
+    leakage = Leakage(
+        *(False, 9, 0, 0), left_out=True, split="patient", split_patients=0, split_images=0, test_images=0, nameless=9
+    )
+    assert leakage.lines == (
+        "whether a patient set the model cannot be known: it was trained without knowing patients",
+        "whether a picture set the model cannot be known: the artifact holds no hashes of its images",
+        "split by patient: whether a patient is in more than one part cannot be known",
+    )
 
 
 def test_a_split_by_image_is_judged_all_the_same_and_says_it() -> None:

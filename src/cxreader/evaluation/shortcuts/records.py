@@ -124,7 +124,9 @@ class Leakage:
             lines.append(
                 f"{self.met_pictures:,} more images show pictures that set the model, under another name: {outcome}"
             )
-        if self.split is not None:
+        if self.split is not None and self.test_images == 0:
+            lines.append(f"split by {self.split}: whether a patient is in more than one part cannot be known")
+        elif self.split is not None:
             lines.append(
                 f"split by {self.split}: patients in more than one part: {self.split_patients:,}; test images of a "
                 f"training patient: {self.split_images:,} of {self.test_images:,}"
