@@ -15,9 +15,9 @@ from cxreader.data.index import Index, is_index
 from cxreader.data.layouts.dicom import TABLE, is_dicom_table, open_dicom_folder
 from cxreader.data.layouts.folder import is_labelled_tree, open_folder
 from cxreader.data.layouts.layout import Options
-from cxreader.data.layouts.nih import find_entries, open_nih
 from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise
 from cxreader.data.layouts.seen import Seen, look, look_inside
+from cxreader.data.layouts.sets.nih import find_entries, open_nih
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
 from cxreader.errors import DataError, UsageError, nearest

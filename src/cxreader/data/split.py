@@ -22,7 +22,7 @@ from cxreader.atomic import write_whole
 from cxreader.codec import Plain
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.layouts.nih import find_entries, official_lists
+from cxreader.data.layouts.sets.nih import find_entries, official_lists
 from cxreader.data.salt import PARTS, assign, find_salt, group_of, hashes, image_key
 from cxreader.errors import DataError, SplitError, UsageError, nearest
 from cxreader.imaging.header import patient_hash

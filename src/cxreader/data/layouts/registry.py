@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cxreader.data.layouts import chexpert, covid, jsrt, kermany, mimic, nih, openi, padchest, rsna, siim, tbx11k, vindr
 from cxreader.data.layouts.layout import Layout
-from cxreader.data.layouts.nlm_tuberculosis import MONTGOMERY, SHENZHEN
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets import (
+    chexpert,
+    covid,
+    jsrt,
+    kermany,
+    mimic,
+    nih,
+    openi,
+    padchest,
+    rsna,
+    siim,
+    tbx11k,
+    vindr,
+)
+from cxreader.data.layouts.sets.nlm_tuberculosis import MONTGOMERY, SHENZHEN
 
 LAYOUTS: Mapping[str, Layout] = {
     layout.name: layout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.nih import official_lists, open_nih
+from cxreader.data.layouts.sets.nih import official_lists, open_nih
 from cxreader.data.sources import open_source
 from cxreader.errors import DataError, TableError
 from cxreader.imaging import read

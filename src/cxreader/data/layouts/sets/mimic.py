@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL, NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
 from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Verdict
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets.chexpert import CONTRADICTED, LATERAL, NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
 from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError
 from cxreader.imaging import terms

@@ -16,8 +16,14 @@ from typing import Any
 from cxreader.data.index import Index, refuse_duplicates
 from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
-from cxreader.data.layouts.nih_by_finding import FOLDERS, IMAGE_NAME, open_by_finding, patient_of, pictures_by_finding
 from cxreader.data.layouts.seen import Seen, look
+from cxreader.data.layouts.sets.nih_by_finding import (
+    FOLDERS,
+    IMAGE_NAME,
+    open_by_finding,
+    patient_of,
+    pictures_by_finding,
+)
 from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings

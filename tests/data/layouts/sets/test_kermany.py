@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import NO_PATIENTS
-from cxreader.data.layouts.kermany import patient_of
 from cxreader.data.layouts.layout import Part
+from cxreader.data.layouts.sets.kermany import patient_of
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, became, judge
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets.chexpert import CONTRADICTED, LATERAL
 from cxreader.errors import DataError
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, in_file
-from cxreader.data.layouts.nih_by_finding import patient_of
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets.chexpert import LATERAL
+from cxreader.data.layouts.sets.nih_by_finding import patient_of
 from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER

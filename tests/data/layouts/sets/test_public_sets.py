@@ -13,9 +13,9 @@ from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.layout import judge
-from cxreader.data.layouts.nlm_tuberculosis import parse_reading
-from cxreader.data.layouts.padchest import labels_of
-from cxreader.data.layouts.siim import box_of
+from cxreader.data.layouts.sets.nlm_tuberculosis import parse_reading
+from cxreader.data.layouts.sets.padchest import labels_of
+from cxreader.data.layouts.sets.siim import box_of
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError, TableError, UsageError

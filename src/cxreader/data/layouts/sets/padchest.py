@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, aged, became, judge
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.table import is_lateral
 from cxreader.errors import DataError
 from cxreader.records import ImageRecord
