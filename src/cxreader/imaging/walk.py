@@ -20,72 +20,13 @@ from cxreader.imaging.zip_directory import ZIP
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 """A file of such a name is taken for an image, whatever it holds, so that reading it says what is wrong."""
 _KNOWN_SUFFIXES = frozenset(
-    (
-        *(".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".svg", ".ico"),
-        *(
-            ".nii",
-            ".gz",
-            ".mha",
-            ".mhd",
-            ".nrrd",
-            ".hdr",
-            ".img",
-            ".raw",
-            ".npy",
-            ".npz",
-            ".h5",
-            ".hdf5",
-            ".mat",
-            ".pkl",
-        ),
-        *(
-            ".zip",
-            ".tar",
-            ".tgz",
-            ".7z",
-            ".rar",
-            ".csv",
-            ".tsv",
-            ".xls",
-            ".xlsx",
-            ".ods",
-            ".parquet",
-            ".json",
-            ".jsonl",
-        ),
-        *(
-            ".txt",
-            ".md",
-            ".xml",
-            ".html",
-            ".htm",
-            ".pdf",
-            ".rtf",
-            ".doc",
-            ".docx",
-            ".odt",
-            ".ppt",
-            ".pptx",
-            ".log",
-            ".inf",
-        ),
-        *(
-            ".py",
-            ".ipynb",
-            ".yaml",
-            ".yml",
-            ".toml",
-            ".js",
-            ".css",
-            ".exe",
-            ".dll",
-            ".jar",
-            ".mp4",
-            ".avi",
-            ".pt",
-            ".ini",
-        ),
-    )
+    """
+    .tif .tiff .bmp .gif .webp .heic .heif .avif .jp2 .j2k .jxl .svg .ico
+    .nii .gz .mha .mhd .nrrd .hdr .img .raw .npy .npz .h5 .hdf5 .mat .pkl
+    .zip .tar .tgz .7z .rar .csv .tsv .xls .xlsx .ods .parquet .json .jsonl
+    .txt .md .xml .html .htm .pdf .rtf .doc .docx .odt .ppt .pptx .log .inf
+    .py .ipynb .yaml .yml .toml .js .css .exe .dll .jar .mp4 .avi .pt .ini
+    """.split()  # noqa: SIM905 (one a line is longer)
 )
 """What may be told of a name: any other ending may be a part of a person's name."""
 _READERS = 8

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxreader.errors import DataError, ImageError
+from cxreader.imaging.copies import copies
 from cxreader.imaging.files import below
 from cxreader.imaging.read import size
 
@@ -83,7 +84,7 @@ def find_pictures(root: Path, key: Callable[[str], str | None]) -> Pictures:
             continue
         first = found.paths.setdefault(name, path)
         if first != path:
-            if not same_bytes(first, path):
+            if not copies((first, path)):
                 what = f"is another picture than {first}, of the same name"
                 raise DataError(what, where=path, mend="give the folder of one of them, or remove one")
             found.copies += 1
@@ -103,14 +104,3 @@ def is_mask(path: str, root: Path) -> bool:
     *folders, name = path[len(str(root)) :].replace(os.sep, "/").lower().split("/")
     stem = name.rsplit(".", 1)[0]
     return stem.endswith(("_mask", "-mask")) or any(folder.replace("_", "") in _MASKS for folder in folders)
-
-
-def same_bytes(first: str, second: str) -> bool:
-    """True for files of equal content."""
-    if os.path.getsize(first) != os.path.getsize(second):  # noqa: PTH202
-        return False
-    with Path(first).open("rb") as a, Path(second).open("rb") as b:
-        while (block := a.read(1 << 20)) == b.read(1 << 20):
-            if not block:
-                return True
-    return False

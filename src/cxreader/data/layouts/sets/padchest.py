@@ -26,34 +26,14 @@ NAME: Final = "padchest"
 _COLUMNS = ("imageid", "projection", "labels")
 _NORMAL = "normal"
 _SILENT = ("unchanged", "exclude", "suboptimal study")
-_DEVICES = (
-    *(
-        "central venous catheter",
-        "central venous catheter via jugular vein",
-        "central venous catheter via subclavian vein",
-    ),
-    *(
-        "central venous catheter via umbilical vein",
-        "reservoir central venous catheter",
-        "endotracheal tube",
-        "nsg tube",
-    ),
-    *(
-        "tracheostomy tube",
-        "chest drain tube",
-        "gastrostomy tube",
-        "nephrostomy tube",
-        "double j stent",
-        "pacemaker",
-        "dai",
-    ),
-    *(
-        "ventriculoperitoneal drain tube",
-        "electrical device",
-        "dual chamber device",
-        "single chamber device",
-        "catheter",
-    ),
+_DEVICES = tuple(
+    " ".join(device.split())
+    for device in """
+    central venous catheter, central venous catheter via jugular vein, central venous catheter via subclavian
+    vein, central venous catheter via umbilical vein, reservoir central venous catheter, endotracheal tube, nsg
+    tube, tracheostomy tube, chest drain tube, gastrostomy tube, nephrostomy tube, double j stent, pacemaker, dai,
+    ventriculoperitoneal drain tube, electrical device, dual chamber device, single chamber device, catheter
+    """.split(",")  # noqa: SIM905 (one a line is longer)
 )
 LABELS: Mapping[str, str | None] = {
     **dict.fromkeys((*_SILENT, *_DEVICES)),
