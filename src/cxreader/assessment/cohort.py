@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
 from cxreader.data.sources import locate, open_data, open_source
@@ -114,7 +115,7 @@ def without_training_patients(
         else:
             excluded[f"the patient set this model ({part})"] += 1
     if twins:
-        what = f"the patients of {twins:,} images set this model but for leading zeros, as 0012 and 12"
+        what = f"the patients of {format_count(twins, '[image|images]')} set this model but for leading zeros, as 0012 and 12"
         raise DataError(what, mend="write them as the training's table did, or name the sources of both")
     return tuple(kept), excluded
 

@@ -12,6 +12,7 @@ import typer
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, one_model
+from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _room(
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """What a reader must know first, every figure with its interval and its counts, and the evidence in short."""
-    from cxreader.reporting.tables import format_count, format_interval, format_value, methods_of
+    from cxreader.reporting.tables import format_interval, format_value, methods_of
 
     figures = {
         **evaluation.metrics,
@@ -295,7 +296,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     ]
     c, point = evaluation.confusion, evaluation.operating_point
     excluded = "".join(
-        f"; {format_count(count, 'image')} left out: {reason}" for reason, count in evaluation.counts.excluded.items()
+        f"; {format_count(count, '[image|images]')} left out: {reason}"
+        for reason, count in evaluation.counts.excluded.items()
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."

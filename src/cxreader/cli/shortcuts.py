@@ -9,6 +9,7 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, one_model
+from cxreader.counting import format_count
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     show_confounders(audit, title)
     counts = audit.counts
     lines = [
-        f"judged: {counts.images:,} images, {counts.abnormal:,} abnormal, {counts.normal:,} normal; "
+        f"judged: {format_count(counts.images, '[image|images]')}, {counts.abnormal:,} abnormal, {counts.normal:,} normal; "
         f"{format_patients(counts.patients)}",
         *(f"left out: {count:,}: {reason}" for reason, count in counts.excluded.items()),
         *(f"leak: {line}" for line in audit.leakage.lines),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cxreader.counting import format_count
 from cxreader.errors import ImageError
 from cxreader.imaging import containers
 from cxreader.imaging.dicom.objects import other_object
@@ -81,14 +82,17 @@ class PassedOver:
         found = []
         if self.objects:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.objects.most_common())
-            found.append(f"{_counted(self.objects, 'other DICOM object')} passed over: {kinds}")
+            found.append(f"{format_count(self.objects.total(), 'other DICOM [object|objects]')} passed over: {kinds}")
         if self.others:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.others.most_common())
-            found.append(f"{_counted(self.others, 'file')} of kinds that are not read: {kinds}")
+            words = "[file of a kind that is|files of kinds that are] not read"
+            found.append(f"{format_count(self.others.total(), words)}: {kinds}")
         if self.closed:
-            found.append(f"{self.closed:,} folders or archives cannot be opened: left out")
+            found.append(
+                format_count(self.closed, "[folder or archive|folders or archives] cannot be opened: left out")
+            )
         if self.hidden:
-            found.append(f"{self.hidden:,} hidden {'file' if self.hidden == 1 else 'files'} (._*, __MACOSX) left out")
+            found.append(format_count(self.hidden, "hidden [file|files] (._*, __MACOSX) left out"))
         return tuple(found)
 
 
@@ -204,8 +208,3 @@ def _of_head(name: str, head: bytes, suffix: str) -> Met:
 
 def _told(suffix: str) -> str:
     return "no suffix" if not suffix else suffix if suffix in _KNOWN_SUFFIXES else "others"
-
-
-def _counted(counts: Counter[str], what: str) -> str:
-    total = counts.total()
-    return f"{total:,} {what}{'s' * (total != 1)}"

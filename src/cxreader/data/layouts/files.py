@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.counting import count_notes
 from cxreader.errors import DataError, ImageError
 from cxreader.imaging.copies import copies
 from cxreader.imaging.files import below
@@ -33,13 +34,14 @@ class Pictures:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, for people."""
-        counted = {
-            "copies of the same file are counted once": self.copies,
-            "masks are left out": self.masks,
-            "hidden files, and files of the operating system, are left out": self.hidden,
-            "folders cannot be opened: left out": self.closed,
-        }
-        return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
+        return count_notes(
+            {
+                "[copy of the same file is|copies of the same file are] counted once": self.copies,
+                "[mask is|masks are] left out": self.masks,
+                "hidden [file|files] (._*, __MACOSX) left out": self.hidden,
+                "[folder|folders] cannot be opened: left out": self.closed,
+            }
+        )
 
 
 def by_name(path: str) -> str:
