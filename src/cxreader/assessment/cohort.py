@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cxreader.config import Uncertain
 from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
@@ -62,11 +63,12 @@ def cohort_of_source(
     kind: str = "auto",
     tables: str | None = None,
     name: str | None = None,
+    uncertain: Uncertain | None = None,
     split: str | None = None,
     part: str = "test",
 ) -> EvaluationCohort:
-    """A labelled source, whole or one part of a split file."""
-    index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
+    """A labelled source, opened as `open_source` says, whole or one part of a split file."""
+    index = open_source(data, kind=kind, tables=tables, name=name, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     if split is None:
         return EvaluationCohort(index, index.records, "all")
     shared_out = Split.load(locate(split))

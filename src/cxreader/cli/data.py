@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import console, progress, say, show, table
+from cxreader.cli.source_options import UncertainLabels
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ Source = Annotated[
 ]
 SourceKind = Annotated[
     str, typer.Option(help="What lies there: auto, table, folder, dicom, or a name of `cxreader data layouts`.")
-]
-UncertainLabels = Annotated[
-    Literal["abnormal", "normal", "drop"] | None,
-    typer.Option("--uncertain", help="What uncertain labels become; the set's own policy when not given."),
 ]
 Tables = Annotated[
     str | None, typer.Option(help="Folder of the set's tables, or of labels.csv, when they lie elsewhere.")

@@ -11,7 +11,7 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, one_model
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
 
@@ -48,6 +48,7 @@ def evaluate(
     kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
     operating_point: Annotated[str | None, typer.Option(help="Name of the artifact's operating point.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="With --predictions: abnormal from this probability on.")
@@ -95,7 +96,8 @@ def evaluate(
     keep_pages()
     judged = one_model(model)
     place = _place(run, judged, data, predictions, out)
-    of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
+    named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
+    of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
     told: dict[str, object] = {"column": column, "models": models, "labels": labels}
     if predictions:
@@ -118,7 +120,7 @@ def evaluate(
             _told(column, models, labels),
         )
     else:
-        source = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
+        source = {"kind": kind, "part": part, **named}
         evaluation, title = _artifact(
             run,
             judged,

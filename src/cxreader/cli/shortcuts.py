@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, one_model
+from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
 
@@ -25,6 +25,7 @@ def shortcuts(
     kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; the run's, or none that lasts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for shortcuts.json and shortcuts.html.")] = None,
     seed: Annotated[int, typer.Option(help="Of the folds and of the bootstrap.")] = 0,
@@ -52,7 +53,9 @@ def shortcuts(
         if run is not None:
             cohort = cohort_of_run(run, part)
         else:
-            cohort = cohort_of_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
+            cohort = cohort_of_source(
+                str(data), kind=kind, tables=tables, name=name, uncertain=uncertain, split=split, part=part
+            )
     audit = audit_shortcuts(reader, cohort, bar=progress, cache=cache, seed=seed)
     show_shortcuts(audit, f"{cohort.name}, part {cohort.part}")
     if out is not None:

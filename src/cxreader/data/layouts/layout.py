@@ -67,8 +67,8 @@ class Layout:
     `name`: for `kind` and `--kind`. `title`: the publisher's. `holds`: what lies there. `licence` and `url`: on which terms,
     and where to get it. `labels`: by whom. `policy`: how its labels become normal and abnormal. `patients`: how a patient is
     known. `pages`: what this was written after. `findings`: what each published name became (`OTHER` where the fourteen have
-    no name for it, None where it says nothing of disease). `marks`: all of them there make the set. `open` gives the index;
-    it raises DataError and TableError as `open_source`.
+    no name for it, None where it says nothing of disease). `marks`: all of them there make the set. `open` gives the index; it
+    raises DataError and TableError as `open_source`. `tables`: the columns, in lower case, by which its own tables are known.
     """
 
     name: Kind
@@ -83,6 +83,7 @@ class Layout:
     findings: Mapping[str, str | None]
     marks: tuple[Mark, ...]
     open: Callable[[Seen, Options], Index]
+    tables: tuple[tuple[str, ...], ...] = ()
 
     def recognises(self, seen: Seen) -> bool:
         """True when all of its marks are there."""

@@ -161,4 +161,5 @@ LAYOUT = Layout(
         Mark("pictures named view1_frontal.jpg", lambda seen: seen.has_names(r"view\d+_(frontal|lateral)\.\w+")),
     ),
     open=open_chexpert,
+    tables=(("path", NO_FINDING),),
 )

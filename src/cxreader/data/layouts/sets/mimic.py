@@ -133,4 +133,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_mimic,
+    tables=(_METADATA, ("subject_id", "study_id", NO_FINDING), ("dicom_id", "split")),
 )

@@ -275,4 +275,5 @@ LAYOUT = Layout(
         Mark("pictures named as 00000001_000.png", lambda seen: seen.has_names(IMAGE_NAME)),
     ),
     open=_open,
+    tables=(_REQUIRED,),
 )

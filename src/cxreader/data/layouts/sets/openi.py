@@ -126,4 +126,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_openi,
+    tables=(("uid", "problems"), ("uid", "filename", "projection")),
 )

@@ -166,4 +166,5 @@ LAYOUT = Layout(
         Mark("PNG files named by long numbers", lambda seen: seen.has_names(r"\d{20,}.*\.\w+")),
     ),
     open=open_padchest,
+    tables=(_COLUMNS,),
 )

@@ -148,4 +148,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_rsna,
+    tables=(_BOXES,),
 )

@@ -132,4 +132,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_siim,
+    tables=(_COLUMNS,),
 )

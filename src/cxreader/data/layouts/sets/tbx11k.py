@@ -171,4 +171,5 @@ LAYOUT = Layout(
         Mark("pictures named as h0001.png, s0001.png, tb0001.png", lambda seen: seen.has_names(r"(h|s|tb)\d{4}\.\w+")),
     ),
     open=open_tbx11k,
+    tables=(_TABLE,),
 )

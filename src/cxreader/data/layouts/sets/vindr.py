@@ -198,4 +198,5 @@ LAYOUT = Layout(
         Mark("pictures named by 32 hexadecimal digits", lambda seen: seen.has_names(r"[0-9a-f]{32}(\.\w+)?")),
     ),
     open=open_vindr,
+    tables=(("image_id", "class_name", *_BOX), ("image_id", _NO_FINDING)),
 )
