@@ -49,7 +49,7 @@ def test_so_is_one_whose_patient_id_a_header_told() -> None:
     ("met", "written"), [("12", "00012"), ("00012", "12"), ("000000000012", "12.0"), ("0012", "012")]
 )
 def test_one_recognised_but_for_leading_zeros_is_refused(met: str, written: str) -> None:
-    with pytest.raises(DataError, match=r"the patients of 1 images set this model but for leading zeros") as caught:
+    with pytest.raises(DataError, match=r"the patients of 1 image set this model but for leading zeros") as caught:
         without_training_patients(trained_on(met), judged(written))
     assert caught.value.mend is not None
     assert "write them as the training's table did" in caught.value.mend

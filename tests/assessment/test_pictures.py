@@ -76,7 +76,7 @@ def test_what_set_the_model_and_copies_are_left_out_and_counted(
         f"new{n:02d}.png" for n in range(len(test))
     ]
     (contrary,) = [w for w in evaluation.warnings if "other label" in w]
-    assert contrary.startswith("1 of the pictures left out as copies carry the other label")
+    assert contrary.startswith("1 of the pictures left out as copies carries the other label")
     assert not [w for w in evaluation.warnings if "cannot be known" in w]
     page = (tmp_path / "report.html").read_text()
     assert "the picture set this model (calibrate)" in page
@@ -140,7 +140,7 @@ def test_a_split_by_image_is_judged_all_the_same_and_says_it() -> None:
     assert not left_out.judges(record, [b"12345678"])
     assert left_out.warnings() == []
     (said,) = shown.warnings()
-    assert said.startswith("1 of the judged pictures set this model, and are judged all the same")
+    assert said.startswith("1 of the judged pictures set this model, and is judged all the same")
 
 
 def test_copies_of_copies_are_one_picture() -> None:

@@ -174,6 +174,8 @@ MISTAKES = [
     ("runs/a --alpha 0.2", 2, "--alpha does not go with a run"),
     ("{p} --operating-point youden", 2, "--operating-point does not go with --predictions"),
     ("{p} --quick", 2, "--quick does not go with --predictions"),
+    ("{p} --uncertain drop", 2, "--uncertain does not go with --predictions"),
+    ("runs/a --uncertain normal", 2, "--uncertain does not go with a run"),
     ("{p} --split split.json", 2, "--split does not go with --predictions"),
     ("runs/a --threshold 0.3", 2, "--threshold does not go with a run"),
     ("runs/a --name here", 2, "--name does not go with a run"),

@@ -54,6 +54,19 @@ def test_it_prints_every_rival_the_verdict_with_its_reasons_and_writes_both_file
     assert (out / "shortcuts.html").is_file()
 
 
+def test_a_policy_of_uncertain_labels_reaches_the_source(
+    marked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has none refuses it."""
+    monkeypatch.setattr("cxreader.runs.artifact_folder", Path)
+    monkeypatch.setattr("cxreader.models.artifact.load_artifact", lambda folder: None)
+    monkeypatch.setattr("cxreader.cli.reading.load_reader", lambda *_, **__: make_reader(Patches()))
+    for command in (["audit", "shortcuts"], ["evaluate"]):
+        given = ["--model", "a", "--data", str(marked), "--out", str(tmp_path / "out"), "--uncertain", "drop"]
+        assert run(["-q", *command, *given]) == 2
+        assert "are none of them uncertain, or are decided already" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_exit_code_is_1_only_when_asked_for(marked: Path, tmp_path: Path) -> None:
     arguments = ["-q", "audit", "shortcuts", "--model", "a", "--data", str(marked)]
     assert run([*arguments, "--fail-on-suspected"]) == 1

@@ -149,7 +149,7 @@ def test_unread_images_and_unknown_patients_are_told(index: Index, tmp_path: Pat
     (tmp_path / "images" / split.parts["test"][0]).write_bytes(b"no image")
     found = audited(nobody, split, tmp_path)
     assert (found.patients, found.unread, found.compared, found.failed) == (False, 1, 119, False)
-    assert found.notes == ("1 images could not be read: their duplicates are unknown", NO_PATIENTS)
+    assert found.notes == ("1 image could not be read: duplicates of it are unknown", NO_PATIENTS)
     assert found.to_dict()["leak"]["share"] is None
 
 

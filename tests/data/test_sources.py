@@ -109,7 +109,7 @@ def test_without_a_patient_column_it_says_so(table: Callable[[str], Path]) -> No
     assert NO_PATIENTS in index.notes
     assert "impossible" in NO_PATIENTS
     half = open_source(table("image,label,patient\na.png,0,x\nb.png,1,\n"))
-    assert "1 of 2 images name no patient" in half.notes
+    assert "1 of 2 images names no patient" in half.notes
 
 
 def test_a_tree_of_folders(tmp_path: Path, draw: Draw) -> None:

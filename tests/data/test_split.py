@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.layouts.nih import official_lists, open_nih
+from cxreader.data.layouts.sets.nih import official_lists, open_nih
 from cxreader.data.salt import MAX_SALTS, assign, find_salt, hashes, mix
 from cxreader.data.split import PARTS, Split, SplitKind, group_of, leak, make_split, patient_hash, require_disjoint
 from cxreader.errors import DataError, SplitError, UsageError

@@ -188,7 +188,7 @@ def test_what_cannot_be_answered_is_refused(table: PredictionTable) -> None:
             EvaluationOptions(prevalence=prevalence)
     with pytest.raises(TableError, match="share a name"):
         gather(table, EvaluationOptions((POINTS[0], POINTS[0])), **SEED)
-    with pytest.raises(DataError, match="none of the 1 images of the second reading"):
+    with pytest.raises(DataError, match="none of the 1 image of the second reading"):
         gather(table, EvaluationOptions(POINTS, second={"x.png": 1}), **SEED)
     with pytest.raises(TableError, match=r"^rival: has other images"):
         gather(table, EvaluationOptions(POINTS, others={"rival": _table(199)}), **SEED)

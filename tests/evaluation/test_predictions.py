@@ -125,7 +125,7 @@ def test_other_products_spellings(tmp_path: Path) -> None:
             "image,label,probability\na,0,12%\nb,1,0.1\n",
             "row 3, column probability: some probabilities have a percent sign",
         ),
-        ("image,label,probability,patient\na,0,0.1,081\nb,1,0.2,81\n", "1 patients are written in two ways"),
+        ("image,label,probability,patient\na,0,0.1,081\nb,1,0.2,81\n", "1 patient is written in two ways"),
         ("image,label,probability\na,0,0.5\na,1,0.5\n", "image a stands twice: in row 2 and in row 3"),
         ("image,label,probability\n,0,0.5\n", "row 2, column image: the image has no name"),
         ('image,label,probability\n"a,0,0.5\n', "is no CSV"),
@@ -249,7 +249,7 @@ def test_labels_of_another_table_are_joined_by_the_image(
     assert table.patient.tolist() == ["12", "13"]
     assert table.columns["sex"].tolist() == ["F", "M"]
     assert read.excluded == {"no label in l.csv": 1}
-    assert read.notes == ("1 rows of l.csv have no prediction", *how)
+    assert read.notes == ("no prediction for 1 row of l.csv", *how)
 
 
 def test_labels_are_not_joined_by_names_that_two_images_share(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.imaging.fuzz import EDITS, SECONDS, damaged
 
-from cxreader.data.layouts.nih import read_boxes
+from cxreader.data.layouts.sets.nih import read_boxes
 from cxreader.data.layouts.table import open_table
 from cxreader.errors import CxreaderError
 from cxreader.evaluation.comparison.second_reading import read_labels

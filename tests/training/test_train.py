@@ -273,7 +273,7 @@ def test_a_corrupt_image_is_left_out_and_said(small_world: Path, small_config: C
     config = _with(small_config, data={"root": str(world)}, split={"balance": "natural"}, training={"phases": ["head"]})
     result = train(config, tmp_path / "run", say=said.append)
     unread = tmp_path / "run" / "unread.json"
-    line = f"1 of 120 images cannot be read and are left out, '003_0.png' first; reasons: {unread}"
+    line = f"1 of 120 images cannot be read and is left out, '003_0.png' first; reasons: {unread}"
     assert line in said
     assert list(json.loads(unread.read_text())) == ["003_0.png"]
     assert sum(map(sum, result.artifact.provenance["counts"].values())) == 119

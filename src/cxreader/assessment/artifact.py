@@ -18,6 +18,7 @@ from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
+from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.split import leak
@@ -162,7 +163,7 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     if shortcuts.verdict == TOO_FEW:
         return ["too few patients to say whether there is a shortcut"]
     first, *more = shortcuts.reasons
-    and_more = f"; {len(more)} more {'reasons' if len(more) > 1 else 'reason'} under its heading" if more else ""
+    and_more = f"; {format_count(len(more), 'more [reason|reasons]')} under its heading" if more else ""
     return [f"a shortcut is suspected: {first}{and_more}"]
 
 

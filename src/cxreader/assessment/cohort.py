@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cxreader.config import Uncertain
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
 from cxreader.data.sources import locate, open_data, open_source
@@ -61,11 +63,12 @@ def cohort_of_source(
     kind: str = "auto",
     tables: str | None = None,
     name: str | None = None,
+    uncertain: Uncertain | None = None,
     split: str | None = None,
     part: str = "test",
 ) -> EvaluationCohort:
-    """A labelled source, whole or one part of a split file."""
-    index = open_source(data, kind=kind, tables=tables, name=name)  # type: ignore[arg-type] # checked there
+    """A labelled source, opened as `open_source` says, whole or one part of a split file."""
+    index = open_source(data, kind=kind, tables=tables, name=name, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     if split is None:
         return EvaluationCohort(index, index.records, "all")
     shared_out = Split.load(locate(split))
@@ -114,7 +117,7 @@ def without_training_patients(
         else:
             excluded[f"the patient set this model ({part})"] += 1
     if twins:
-        what = f"the patients of {twins:,} images set this model but for leading zeros, as 0012 and 12"
+        what = f"the patients of {format_count(twins, '[image|images]')} set this model but for leading zeros, as 0012 and 12"
         raise DataError(what, mend="write them as the training's table did, or name the sources of both")
     return tuple(kept), excluded
 

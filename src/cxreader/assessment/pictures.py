@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cxreader.counting import format_count
 from cxreader.models.artifact import Artifact
 from cxreader.models.training_images import TrainingImages
 from cxreader.records import ImageRecord
@@ -59,12 +60,18 @@ class Pictures:
         found = [UNKNOWN_PICTURES] if self.known is None else []
         if self.met and self.judge_met:
             found.append(
-                f"{self.met:,} of the judged pictures set this model, and are judged all the same: to show that is what a split "
-                "by image is for"
+                format_count(
+                    self.met,
+                    "of the judged pictures set this model, and [is|are] judged all the same: to show that is what a split by "
+                    "image is for",
+                )
             )
         if self.contrary:
             found.append(
-                f"{self.contrary:,} of the pictures left out as copies carry the other label than the one that is judged: one of "
-                "the two is wrong"
+                format_count(
+                    self.contrary,
+                    "of the pictures left out as copies [carries|carry] the other label than the one that is judged: one of the "
+                    "two is wrong",
+                )
             )
         return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from cxreader.assessment.outputs import PREDICTIONS, write_evaluation
 from cxreader.config import DEFAULT_POINTS
+from cxreader.counting import format_count
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
@@ -220,10 +221,13 @@ def _refuse_shared(calibrate: PredictionTable, test: PredictionTable, where: str
     ):
         shared = 0 if own is None or other is None else len(np.intersect1d(own, other))
         if shared:
-            what = f"{shared} {who}{'s are' if shared > 1 else ' is'} also among the judged predictions"
+            what = format_count(shared, f"[{who} is|{who}s are] also among the judged predictions")
             raise DataError(what, where=where, mend="fit thresholds on other patients")
     if calibrate.patient is not None and test.patient is not None:
         twins = zero_twins(calibrate.patient.tolist(), test.patient.tolist())
         if twins:
-            what = f"{twins:,} patients are also among the judged predictions but for leading zeros, as 0012 and 12"
+            what = format_count(
+                twins,
+                "[patient is|patients are] also among the judged predictions but for leading zeros, as 0012 and 12",
+            )
             raise DataError(what, where=where, mend=MEND)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.images import ReadImages
 from cxreader.assessment.pictures import Pictures
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.salt import PARTS
@@ -215,7 +216,7 @@ def _warnings(cohort: EvaluationCohort, records: Sequence[ImageRecord]) -> list[
     found = []
     alone = sum(record.patient is None for record in records)
     if alone:
-        whom = f"{alone:,} of {len(records):,} images name no patient"
+        whom = format_count(alone, f"of {len(records):,} images [names|name] no patient")
         found.append(f"patients are not all known: {whom}, and each is taken for a patient of its own")
     if cohort.index.name.startswith("phantom"):
         found.append("phantoms: drawn by a program, no patient; no result on them is clinical")

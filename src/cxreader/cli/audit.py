@@ -13,6 +13,7 @@ import typer
 from cxreader.cli.console import progress, show, table
 from cxreader.cli.evidence_tables import figure_cell, missing
 from cxreader.cli.shortcuts import shortcuts
+from cxreader.counting import format_count
 
 if TYPE_CHECKING:
     from cxreader.data.audit import Duplicate, PartSummary, SplitAudit
@@ -141,7 +142,7 @@ def show_audit(found: SplitAudit) -> None:
     lines = [
         f"patients in more than one part: {patients}",
         *(f"  such as the patient of {', '.join(images)}" for images in found.shared_examples),
-        f"exact duplicates across parts: {len(found.exact):,} among {found.compared:,} images",
+        f"exact duplicates across parts: {len(found.exact):,} among {format_count(found.compared, '[image|images]')}",
         f"near duplicates across parts: {len(found.near):,} of {found.proposed:,} proposals",
         f"leak: {found.leak}",
         *(f"note: {note}" for note in found.notes),
@@ -153,11 +154,14 @@ def show_audit(found: SplitAudit) -> None:
 def show_location_prior(found: LocalisationReport) -> None:
     """One row a finding: its boxes and patients below its name, each figure above its interval."""
     from cxreader.explanation.map_scores import METRIC_TITLES
+    from cxreader.reporting.tables import format_patients
 
     shown = ("iou", "iou_25", "iou_50", "pointing")
     rows = [(f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(figure_cell(g.null[m]) for m in shown)) for g in found.groups]
     whole = found.all
-    title = f"A fixed map on {whole.boxes:,} boxes in {whole.images:,} images of {whole.patients:,} patients"
+    boxes, images = format_count(whole.boxes, "[box|boxes]"), format_count(whole.images, "[image|images]")
+    patients = format_patients(whole.patients)
+    title = f"A fixed map on {boxes} in {images} of {patients}"
     note = f"Below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds."
     note += missing(g.null[m] for g in found.groups for m in shown)
     table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)

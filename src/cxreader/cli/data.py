@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import console, progress, say, show, table
+from cxreader.cli.source_options import UncertainLabels
+from cxreader.counting import format_count
 
 if TYPE_CHECKING:
     from cxreader.data.index import Index
@@ -23,10 +25,6 @@ Source = Annotated[
 ]
 SourceKind = Annotated[
     str, typer.Option(help="What lies there: auto, table, folder, dicom, or a name of `cxreader data layouts`.")
-]
-UncertainLabels = Annotated[
-    Literal["abnormal", "normal", "drop"] | None,
-    typer.Option("--uncertain", help="What uncertain labels become; the set's own policy when not given."),
 ]
 Tables = Annotated[
     str | None, typer.Option(help="Folder of the set's tables, or of labels.csv, when they lie elsewhere.")
@@ -52,7 +50,7 @@ def index(
     found = open_source(source, kind=kind, tables=tables, name=name, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     show_index(found)
     if out is not None:
-        say(f"index of {len(found):,} images written to {found.save(out)}")
+        say(f"index of {format_count(len(found), '[image|images]')} written to {found.save(out)}")
 
 
 @app.command()
@@ -77,9 +75,15 @@ def phantom(
     with progress("drawing phantoms") as bar:
         report = write_phantoms(out, spec, layout=layout, workers=workers, progress=bar)
     rows = [(finding, f"{count:,}") for finding, count in report.findings.items()]
-    title = f"{report.images:,} phantom images of {report.patients:,} phantom patients, {report.boxes:,} boxes"
+    counts = {
+        "phantom [image|images]": report.images,
+        "phantom [patient|patients]": report.patients,
+        "[box|boxes]": report.boxes,
+    }
+    images, people, boxes = (format_count(count, words) for words, count in counts.items())
+    title = f"{images} of {people}, {boxes}"
     table(title, ("finding", "images"), rows)
-    say(f"{report.drawn:,} drawn, {report.kept:,} were there: {report.out}")
+    say(f"{report.drawn:,} drawn, {format_count(report.kept, '[was|were] there')}: {report.out}")
 
 
 @app.command()
@@ -107,7 +111,7 @@ def split(
     from cxreader.cli.audit import show_split
 
     show_split(made, data)
-    say(f"split of {len(made):,} images written to {out}")
+    say(f"split of {format_count(len(made), '[image|images]')} written to {out}")
 
 
 @app.command()
@@ -129,7 +133,8 @@ def cache(
 
     data = open_source(source, kind=kind, tables=tables, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     spec = InputSpec(size, fit)
-    say(f"{len(data):,} images at {size} x {size} need {cache_bytes(len(data), spec) / 2**20:,.1f} MiB in {out}")
+    need = format_count(len(data), f"[image|images] at {size} x {size} [needs|need]")
+    say(f"{need} {cache_bytes(len(data), spec) / 2**20:,.1f} MiB in {out}")
     with progress("decoding") as bar:
         built = build_cache(data.records, spec, out, workers=workers, progress=bar, verify=verify)
     show_cache(built)
@@ -210,6 +215,7 @@ def show_cache(built: PixelCache, most: int = 20) -> None:
         more = len(built.errors) - len(rows)
         table("Images that could not be read", ("image", "reason"), rows, note=f"and {more:,} more" if more else None)
     show(
-        f"{built.decoded:,} images decoded, {built.kept:,} were there, {len(built.errors):,} could not be read; "
+        f"{format_count(built.decoded, '[image|images]')} decoded, {format_count(built.kept, '[was|were] there')}, "
+        f"{len(built.errors):,} could not be read; "
         f"{built.nbytes / 2**20:,.1f} MiB in {built.folder}"
     )

@@ -11,7 +11,8 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_evidence, show_refusals
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, one_model
+from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
+from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def evaluate(
     kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
     operating_point: Annotated[str | None, typer.Option(help="Name of the artifact's operating point.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="With --predictions: abnormal from this probability on.")
@@ -94,7 +96,8 @@ def evaluate(
     keep_pages()
     judged = one_model(model)
     place = _place(run, judged, data, predictions, out)
-    of_source: dict[str, object] = {"split": split, "kind": kind != "auto", "tables": tables, "name": name}
+    named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
+    of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
     told: dict[str, object] = {"column": column, "models": models, "labels": labels}
     if predictions:
@@ -117,7 +120,7 @@ def evaluate(
             _told(column, models, labels),
         )
     else:
-        source = {"kind": kind, "tables": tables, "name": name, "split": split, "part": part}
+        source = {"kind": kind, "part": part, **named}
         evaluation, title = _artifact(
             run,
             judged,
@@ -282,7 +285,7 @@ def _room(
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """What a reader must know first, every figure with its interval and its counts, and the evidence in short."""
-    from cxreader.reporting.tables import format_count, format_interval, format_value, methods_of
+    from cxreader.reporting.tables import format_interval, format_value, methods_of
 
     figures = {
         **evaluation.metrics,
@@ -295,7 +298,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     ]
     c, point = evaluation.confusion, evaluation.operating_point
     excluded = "".join(
-        f"; {format_count(count, 'image')} left out: {reason}" for reason, count in evaluation.counts.excluded.items()
+        f"; {format_count(count, '[image|images]')} left out: {reason}"
+        for reason, count in evaluation.counts.excluded.items()
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."

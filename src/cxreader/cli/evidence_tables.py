@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cxreader.cli.console import table
+from cxreader.counting import format_count
 
 if TYPE_CHECKING:
     from cxreader.evaluation.comparison.second_reading import LabelComparison
@@ -47,7 +48,7 @@ def _show_subgroups(found: Subgroups) -> None:
         "the rest. No flag is no proof of fairness."
         + _too_small(shown)
         + missing(group.metrics[metric] for group in shown for metric in METRICS)
-        + (f" {more:,} more groups stand in the report." if more else "")
+        + (f" {format_count(more, 'more [group stands|groups stand] in the report.')}" if more else "")
     )
     last = "against the rest"
     header = ("group,\nabnormal/normal,\npatients", "AUC", "sensitivity", "specificity", last)
@@ -121,7 +122,7 @@ def _show_second_reading(found: LabelComparison) -> None:
     parts = (getattr(found, part)[name] for part in ("first", "second", "change") for name in _LABEL_METRICS)
     note = (
         f"Below: 95 % intervals. Read twice: {counts} ({estimate_counts(found.first['auc'])}, by the first labels); "
-        f"{found.only_first:,} images have no second label. Cohen's kappa: {kappas}.{missing(parts)}"
+        f"{format_count(found.only_first, '[image has|images have] no second label')}. Cohen's kappa: {kappas}.{missing(parts)}"
     )
     header = ("figure", "against the first labels", "against the second", "change")
     table(f"Second reading, at {found.point.threshold:.3f} ({found.point.name})", header, rows, note=note)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, one_model
+from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
+from cxreader.counting import format_count
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def shortcuts(
     kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
+    uncertain: UncertainLabels = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; the run's, or none that lasts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for shortcuts.json and shortcuts.html.")] = None,
     seed: Annotated[int, typer.Option(help="Of the folds and of the bootstrap.")] = 0,
@@ -51,7 +53,9 @@ def shortcuts(
         if run is not None:
             cohort = cohort_of_run(run, part)
         else:
-            cohort = cohort_of_source(str(data), kind=kind, tables=tables, name=name, split=split, part=part)
+            cohort = cohort_of_source(
+                str(data), kind=kind, tables=tables, name=name, uncertain=uncertain, split=split, part=part
+            )
     audit = audit_shortcuts(reader, cohort, bar=progress, cache=cache, seed=seed)
     show_shortcuts(audit, f"{cohort.name}, part {cohort.part}")
     if out is not None:
@@ -68,7 +72,7 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
     show_confounders(audit, title)
     counts = audit.counts
     lines = [
-        f"judged: {counts.images:,} images, {counts.abnormal:,} abnormal, {counts.normal:,} normal; "
+        f"judged: {format_count(counts.images, '[image|images]')}, {counts.abnormal:,} abnormal, {counts.normal:,} normal; "
         f"{format_patients(counts.patients)}",
         *(f"left out: {count:,}: {reason}" for reason, count in counts.excluded.items()),
         *(f"leak: {line}" for line in audit.leakage.lines),

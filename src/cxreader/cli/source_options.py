@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,10 @@ Kind = Annotated[
 Tables = Annotated[
     str | None,
     typer.Option(help="Folder of the set's tables, or of labels.csv of DICOM files, when they lie elsewhere."),
+]
+UncertainLabels = Annotated[
+    Literal["abnormal", "normal", "drop"] | None,
+    typer.Option("--uncertain", help="What uncertain labels become; the set's own policy when not given."),
 ]
 TermsFile = Annotated[
     Path | None,

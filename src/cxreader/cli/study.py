@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waiting
+from cxreader.counting import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,7 +112,7 @@ def learning_rates(
     header = ("rate", "learn", "stay", "train loss", "tune accuracy", "AUC", "dead")
     images = round(runs[0].probe["images"])
     rows = [_row([run for run in runs if run.lr == rate], images) for rate in sorted({run.lr for run in runs})]
-    title = f"{settings.model.name}: lowest to highest of {seeds} seeds, last epoch, {images} tune images"
+    title = f"{settings.model.name}: lowest to highest of {format_count(seeds, '[seed|seeds]')}, last epoch, {images} tune images"
     table(title, header, rows, note=f"{RULE} dead = hidden units that are zero for every tune image.")
     say(f"every epoch and step: {out / 'learning_rates.json'}; figure: {out / 'learning_rates.svg'}")
 
@@ -194,7 +195,7 @@ def search(
     on_whom = "95 % interval, and on whom"
     table("The winner, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
     if winner.earlier_readings:
-        times = f"{winner.earlier_readings} time{'s' * (winner.earlier_readings > 1)}"
+        times = format_count(winner.earlier_readings, "[time|times]")
         say(
             f"warning: the test part had been read {times} before by other winners of this folder: it is no longer untouched"
         )

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from cxreader.codec import Plain, to_plain
+from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.near import CAP, SIDE, near_pairs
 from cxreader.data.pixel_cache.cache import PixelCache
@@ -106,10 +107,14 @@ def audit_split(split: Split, index: Index, cache: PixelCache) -> SplitAudit:
     shared = _shared(records)
     unread = len(everything) - len(read)
     if unread:
-        notes.append(f"{unread:,} images could not be read: their duplicates are unknown")
+        notes.append(format_count(unread, "[image|images] could not be read: duplicates of [it|them] are unknown"))
     if not index.has_patients:
         known = sum(record.patient is not None for record in everything)
-        notes.append(f"only {known:,} of {len(everything):,} images name their patient" if known else NO_PATIENTS)
+        notes.append(
+            f"only {format_count(known, f'of {len(everything):,} images [names its|name their] patient')}"
+            if known
+            else NO_PATIENTS
+        )
     return SplitAudit(
         digest=split.digest,
         kind=split.kind,

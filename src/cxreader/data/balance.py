@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.salt import PARTS, group_of, hashes, image_key, order_key
 from cxreader.errors import SplitError
@@ -39,7 +40,9 @@ def require_classes(parts: Mapping[str, Sequence[ImageRecord]], index: Index, *,
         if not (given_test and part == "test"):
             patients = len({group_of(r) for r in index.records})
             raise SplitError(
-                f"{what}, of {patients:,} patients in all", where=index.root, mend="add images of more patients"
+                f"{what}, of {format_count(patients, '[patient|patients]')} in all",
+                where=index.root,
+                mend="add images of more patients",
             )
         notes.append(f"{what}: most figures on it will be undefined")
     return notes
@@ -79,7 +82,7 @@ def shortfalls(
         return []
     wanted = {name: int(size * share + _ROUNDING) for name, share in zip(PARTS, wanted_shares(shares), strict=True)}
     return [
-        f"{name}: {len(drawn[name]):,} images instead of {count:,}, there are no more of both classes"
+        f"{name}: {format_count(len(drawn[name]), '[image|images]')} instead of {count:,}, there are no more of both classes"
         for name, count in wanted.items()
         if len(drawn[name]) < count - 1
     ]

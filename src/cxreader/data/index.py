@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.config import Kind, Uncertain
+from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.findings import FINDINGS, OTHER
 from cxreader.identity import MEND, patient_name, zero_twins
@@ -60,7 +61,8 @@ class Index:
         changed = {n: r for n, r in enumerate(map(_normalised, self.records)) if r is not self.records[n]}
         if changed:
             records = tuple(changed.get(n, record) for n, record in enumerate(self.records))
-            note = f"patients of {len(changed):,} images are read as whole numbers or without blanks: 12.0 is 12"
+            images = format_count(len(changed), "[image|images]")
+            note = f"patients of {images} are read as whole numbers or without blanks: 12.0 is 12"
             object.__setattr__(self, "records", records)
             object.__setattr__(self, "notes", (*self.notes, note))
         _refuse_zero_twins(self.records, self.root)
@@ -190,7 +192,9 @@ def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
     known = [r.patient is not None for r in records]
     if all(known):
         return ()
-    return (NO_PATIENTS,) if not any(known) else (f"{known.count(False):,} of {len(known):,} images name no patient",)
+    if not any(known):
+        return (NO_PATIENTS,)
+    return (format_count(known.count(False), f"of {len(known):,} images [names|name] no patient"),)
 
 
 def _normalised(record: ImageRecord) -> ImageRecord:
@@ -206,8 +210,8 @@ def _refuse_zero_twins(records: Iterable[ImageRecord], where: str) -> None:
             names.setdefault(record.source, set()).add(record.patient)
     twins = sum(map(zero_twins, names.values()))
     if twins:
-        what = f"{twins:,} patients are written in two ways that differ by leading zeros alone, as 12 and 0012"
-        raise TableError(what, where=where, mend=MEND)
+        words = "[patient is|patients are] written in two ways that differ by leading zeros alone, as 12 and 0012"
+        raise TableError(format_count(twins, words), where=where, mend=MEND)
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:

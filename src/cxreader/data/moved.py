@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.named_files import find_named
 from cxreader.errors import DataError
@@ -25,14 +26,16 @@ def with_files(index: Index, where: Path, *, now: Path | None = None) -> Index:
     if not gone:
         return index
     if len(gone) == len(paths):
-        what = f"none of the {len(paths):,} files of this index is there: looked for {next(iter(paths.values()))} first"
+        files = format_count(len(paths), "[file|files]")
+        what = f"none of the {files} of this index is there: looked for {next(iter(paths.values()))} first"
         mend = "give the folder where they lie now by --tables (data.tables), or open the images themselves (data.root)"
         raise DataError(what, where=where, mend=mend)
+    told = format_count(len(gone), f"of the {len(paths):,} files of the saved index [has|have] gone: left out")
     return replace(
         index,
         records=tuple(record for record in index.records if record.image not in gone),
         rows_without_file=(index.rows_without_file or 0) + len(gone),
-        notes=(*index.notes, f"{len(gone):,} of the {len(paths):,} files of the saved index have gone: left out"),
+        notes=(*index.notes, told),
     )
 
 

@@ -15,12 +15,12 @@ from cxreader.data.index import Index, is_index
 from cxreader.data.layouts.dicom import TABLE, is_dicom_table, open_dicom_folder
 from cxreader.data.layouts.folder import is_labelled_tree, open_folder
 from cxreader.data.layouts.layout import Options
-from cxreader.data.layouts.nih import find_entries, open_nih
-from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise
+from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise, set_of_table
 from cxreader.data.layouts.seen import Seen, look, look_inside
+from cxreader.data.layouts.sets.nih import find_entries, open_nih
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
-from cxreader.errors import DataError, UsageError, nearest
+from cxreader.errors import DataError, TableError, UsageError, nearest
 from cxreader.imaging.containers import is_archive, is_dicomdir, member_names
 from cxreader.tables import is_table_name
 
@@ -217,9 +217,15 @@ def _open_file(path: Path, kind: str, tables: Path | None, name: str | None) -> 
     if is_index(path):
         return with_files(Index.load(path), path, now=tables)
     table = _as_table(path)
-    if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
-        return open_dicom_folder(table.parent, labels=table, name=name)
-    return open_table(table, name=name)
+    try:
+        if kind == "dicom" or (kind == "auto" and is_dicom_table(table)):
+            return open_dicom_folder(table.parent, labels=table, name=name)
+        return open_table(table, name=name)
+    except TableError:
+        if (known := set_of_table(table)) is None:
+            raise
+        mend = "give the folder of the set, and --tables DIR where its tables lie elsewhere"
+        raise DataError(f"is a table of {known.title}, which has no column label", where=table, mend=mend) from None
 
 
 def _open_container(path: Path, kind: str, tables: Path | None, name: str | None) -> Index:

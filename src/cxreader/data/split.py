@@ -20,9 +20,10 @@ import numpy as np
 
 from cxreader.atomic import write_whole
 from cxreader.codec import Plain
+from cxreader.counting import count_notes, format_count
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.layouts.nih import find_entries, official_lists
+from cxreader.data.layouts.sets.nih import find_entries, official_lists
 from cxreader.data.salt import PARTS, assign, find_salt, group_of, hashes, image_key
 from cxreader.errors import DataError, SplitError, UsageError, nearest
 from cxreader.imaging.header import patient_hash
@@ -162,7 +163,10 @@ class Leak:
     def __str__(self) -> str:
         if not self.test_images:
             return "leak unknown: no test image names its patient"
-        return f"{self.shared_images:,} of {self.test_images:,} test images ({self.share:.1%}) show a training patient"
+        return format_count(
+            self.shared_images,
+            f"of {self.test_images:,} test images ({self.share:.1%}) [shows|show] a training patient",
+        )
 
 
 def make_split(
@@ -297,7 +301,7 @@ def _official(index: Index, lists: Lists | None) -> tuple[tuple[ImageRecord, ...
             notes.append("the publisher's test part is not here: its validation part is the test part")
     listed = tuple(r for r in index.records if r.image in train_val or r.image in test)
     left_out = len(index.records) - len(listed)
-    notes += [f"{left_out:,} images stand in neither official list and are left out"] if left_out else []
+    notes += count_notes({"[image stands|images stand] in neither official list and [is|are] left out": left_out})
     return listed, {r.image: "test" for r in listed if r.image in test}, notes
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
@@ -239,18 +240,16 @@ def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoin
     alone = n_without_patient(table)
     if alone:
         found.append(
-            f"{alone:,} of {len(table):,} images name no patient, and each counts as a patient of its own: the intervals may "
-            "be too narrow, and whether such a patient was met before cannot be known."
+            format_count(
+                alone, f"of {len(table):,} images [names|name] no patient, and each counts as a patient of its own"
+            )
+            + ": the intervals may be too narrow, and whether such a patient was met before cannot be known."
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))
         if 0 < n < FEW_PATIENTS:
-            who = (
-                f"patient{'s' * (n > 1)} with {name} images"
-                if sample.patients_known
-                else f"{name} image{'s' * (n > 1)}"
-            )
-            found.append(f"Only {n} {who}: the intervals are rough.")
+            words = f"[patient|patients] with {name} images" if sample.patients_known else f"{name} [image|images]"
+            found.append(f"Only {format_count(n, words)}: the intervals are rough.")
     if point.fitted_on != "calibrate":
         found.append(f"The threshold {point.threshold:g} was not fitted on other patients: {point.rule}.")
     return found

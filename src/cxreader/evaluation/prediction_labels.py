@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.prediction_cells import Cells
 from cxreader.findings import value_or_missing
@@ -35,7 +36,7 @@ def with_labels(
     )
     keep = [row is not None for row in row_of]
     if not any(keep):
-        what = f"none of its {len(labels):,} images is among the predictions"
+        what = f"none of its {format_count(len(labels), '[image|images]')} is among the predictions"
         raise DataError(what, where=path, mend="use the image names of the predictions")
     name = Path(path).name
     excluded[f"no label in {name}"] += keep.count(False)
@@ -47,7 +48,7 @@ def with_labels(
     for column in ("label", *taken):
         kept.columns[column] = [labels.columns[column][row] for row in rows]
     alone = len(labels) - len(set(rows))
-    notes: tuple[str, ...] = (f"{alone:,} rows of {name} have no prediction",) if alone else ()
+    notes: tuple[str, ...] = (f"no prediction for {format_count(alone, '[row|rows]')} of {name}",) if alone else ()
     notes += (f"images are joined by {how}",) if how else ()
     return kept, (*table.notes, *notes, *table.unused(("image", "label", *_TAKEN)))
 

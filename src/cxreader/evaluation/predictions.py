@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
+from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
 from cxreader.evaluation.prediction_labels import with_labels
@@ -155,7 +156,11 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
 def _tables(cells: Cells, scores: Mapping[str, str], path: Path) -> tuple[dict[str, PredictionTable], tuple[str, ...]]:
     """The tables by model, and what must be said of the patients."""
     changed = sum(patient_name(text) != text for text in cells.columns.get("patient", ()) if value_or_missing(text))
-    warnings = (f"Patients of {changed:,} rows are read as whole numbers: 12.0 is 12.",) if changed else ()
+    warnings = (
+        (f"Patients of {format_count(changed, '[row|rows]')} are read as whole numbers: 12.0 is 12.",)
+        if changed
+        else ()
+    )
     names = list(dict.fromkeys(cells.columns.get("model", ())))
     if "" not in scores:
         if len(names) > 1:
@@ -228,7 +233,7 @@ def _patients(texts: Sequence[str], image: Sequence[str], table: Table) -> NDArr
         return None
     twins = zero_twins(name for name in names if name)
     if twins:
-        what = f"{twins:,} patients are written in two ways that differ by leading zeros alone"
+        what = format_count(twins, "[patient is|patients are] written in two ways that differ by leading zeros alone")
         raise TableError(what, where=table.path, mend=MEND)
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.data.layouts.nih import BOX_FRAME, read_boxes
-from cxreader.data.layouts.nih_by_finding import patient_of
+from cxreader.data.layouts.sets.nih import BOX_FRAME, read_boxes
+from cxreader.data.layouts.sets.nih_by_finding import patient_of
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.explanation.boxes import BoxTable, Floats, Ints

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from cxreader.counting import format_count
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging import files
 from cxreader.imaging import zip_directory as zips
@@ -63,13 +64,13 @@ def refuse(path: str | os.PathLike[str]) -> None:
     elif is_archive(path):
         count = _directory(label).count
         what, mend = (
-            f"is a zip archive of {count:,} files, not an image",
+            f"is a zip archive of {format_count(count, '[file|files]')}, not an image",
             "give it to `cxreader read`, or name a member",
         )
     else:
         count = len(referenced(path))
         what, mend = (
-            f"is a DICOMDIR of {count:,} files, not an image",
+            f"is a DICOMDIR of {format_count(count, '[file|files]')}, not an image",
             "give it to `cxreader read`, which reads its files",
         )
     raise ImageError(what, where=label, mend=mend)

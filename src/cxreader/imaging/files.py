@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -71,27 +70,46 @@ class Below:
 def below(folder: Path, *, deep: bool = True) -> Below:
     """All below `folder`, or in it alone where not `deep`.
 
-    Linked folders are walked too, each folder once, by its own name rather than by a link's.
+    Linked folders are walked too, each folder once (by its device and inode), by its own name rather than by a link's.
     """
-    files: list[Path] = []
-    closed: list[Path] = []
-    seen: set[str] = set()
+    files: list[str] = []
+    closed: list[str] = []
+    seen: set[tuple[int, int]] = set()
     hidden = 0
-    tops = [folder]
+    tops = [os.fspath(folder)]
     for top in tops:  # grows by the links met below
-        for where, folders, names in os.walk(top, onerror=_noted(closed)):
-            here, real = Path(where), os.path.realpath(where)
-            if real in seen:
-                folders[:] = []
+        folders = [top]
+        for where in folders:  # grows by the folders met in them
+            try:
+                entries = _entries(where, seen)
+            except OSError:
+                closed.append(where)
                 continue
-            seen.add(real)
-            hidden += sum(map(is_hidden, names)) + sum(_count(here / name) for name in folders if is_hidden(name))
-            folders[:] = [name for name in folders if not is_hidden(name)]
-            files += [here / name for name in names if not is_hidden(name)]
-            if not deep:
-                break
-            tops += [here / name for name in sorted(folders) if (here / name).is_symlink()]
-    return Below(sorted(files), sorted(closed), hidden)
+            for entry, is_folder in entries:
+                if is_hidden(entry.name):
+                    hidden += _count(entry.path) if is_folder else 1
+                elif not is_folder:
+                    files.append(entry.path)
+                elif deep:
+                    (tops if entry.is_symlink() else folders).append(entry.path)
+    return Below(sorted(map(Path, files)), sorted(map(Path, closed)), hidden)
+
+
+def _entries(folder: str, seen: set[tuple[int, int]]) -> list[tuple[os.DirEntry[str], bool]]:
+    """What lies in a folder, by name, and whether it is a folder; nothing of one that was `seen`. Raises OSError."""
+    found = os.stat(folder)  # noqa: PTH116 (one for each of 100,000 folders)
+    if (found.st_dev, found.st_ino) in seen:
+        return []
+    seen.add((found.st_dev, found.st_ino))
+    with os.scandir(folder) as entries:
+        return [(entry, _is_folder(entry)) for entry in sorted(entries, key=lambda entry: entry.name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def is_hidden(name: str) -> bool:
@@ -99,13 +117,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in SIDE
 
 
-def _count(folder: Path) -> int:
+def _count(folder: str) -> int:
     """Files below a hidden folder; links are not followed."""
-    return sum(len(names) for _, _, names in os.walk(folder)) if not folder.is_symlink() else 1
-
-
-def _noted(closed: list[Path]) -> Callable[[OSError], None]:
-    return lambda error: closed.append(Path(os.fspath(error.filename)))
+    return sum(len(names) for _, _, names in os.walk(folder)) if not os.path.islink(folder) else 1  # noqa: PTH114
 
 
 def _read(file: BinaryIO, path: str | os.PathLike[str], count: int) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cxreader.counting import format_count
 from cxreader.errors import ImageError
 from cxreader.imaging import containers
 from cxreader.imaging.dicom.objects import other_object
@@ -20,72 +21,13 @@ from cxreader.imaging.zip_directory import ZIP
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 """A file of such a name is taken for an image, whatever it holds, so that reading it says what is wrong."""
 _KNOWN_SUFFIXES = frozenset(
-    (
-        *(".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".svg", ".ico"),
-        *(
-            ".nii",
-            ".gz",
-            ".mha",
-            ".mhd",
-            ".nrrd",
-            ".hdr",
-            ".img",
-            ".raw",
-            ".npy",
-            ".npz",
-            ".h5",
-            ".hdf5",
-            ".mat",
-            ".pkl",
-        ),
-        *(
-            ".zip",
-            ".tar",
-            ".tgz",
-            ".7z",
-            ".rar",
-            ".csv",
-            ".tsv",
-            ".xls",
-            ".xlsx",
-            ".ods",
-            ".parquet",
-            ".json",
-            ".jsonl",
-        ),
-        *(
-            ".txt",
-            ".md",
-            ".xml",
-            ".html",
-            ".htm",
-            ".pdf",
-            ".rtf",
-            ".doc",
-            ".docx",
-            ".odt",
-            ".ppt",
-            ".pptx",
-            ".log",
-            ".inf",
-        ),
-        *(
-            ".py",
-            ".ipynb",
-            ".yaml",
-            ".yml",
-            ".toml",
-            ".js",
-            ".css",
-            ".exe",
-            ".dll",
-            ".jar",
-            ".mp4",
-            ".avi",
-            ".pt",
-            ".ini",
-        ),
-    )
+    """
+    .tif .tiff .bmp .gif .webp .heic .heif .avif .jp2 .j2k .jxl .svg .ico
+    .nii .gz .mha .mhd .nrrd .hdr .img .raw .npy .npz .h5 .hdf5 .mat .pkl
+    .zip .tar .tgz .7z .rar .csv .tsv .xls .xlsx .ods .parquet .json .jsonl
+    .txt .md .xml .html .htm .pdf .rtf .doc .docx .odt .ppt .pptx .log .inf
+    .py .ipynb .yaml .yml .toml .js .css .exe .dll .jar .mp4 .avi .pt .ini
+    """.split()  # noqa: SIM905 (one a line is longer)
 )
 """What may be told of a name: any other ending may be a part of a person's name."""
 _READERS = 8
@@ -140,14 +82,17 @@ class PassedOver:
         found = []
         if self.objects:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.objects.most_common())
-            found.append(f"{_counted(self.objects, 'other DICOM object')} passed over: {kinds}")
+            found.append(f"{format_count(self.objects.total(), 'other DICOM [object|objects]')} passed over: {kinds}")
         if self.others:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.others.most_common())
-            found.append(f"{_counted(self.others, 'file')} of kinds that are not read: {kinds}")
+            words = "[file of a kind that is|files of kinds that are] not read"
+            found.append(f"{format_count(self.others.total(), words)}: {kinds}")
         if self.closed:
-            found.append(f"{self.closed:,} folders or archives cannot be opened: left out")
+            found.append(
+                format_count(self.closed, "[folder or archive|folders or archives] cannot be opened: left out")
+            )
         if self.hidden:
-            found.append(f"{self.hidden:,} hidden {'file' if self.hidden == 1 else 'files'} (._*, __MACOSX) left out")
+            found.append(format_count(self.hidden, "hidden [file|files] (._*, __MACOSX) left out"))
         return tuple(found)
 
 
@@ -263,8 +208,3 @@ def _of_head(name: str, head: bytes, suffix: str) -> Met:
 
 def _told(suffix: str) -> str:
     return "no suffix" if not suffix else suffix if suffix in _KNOWN_SUFFIXES else "others"
-
-
-def _counted(counts: Counter[str], what: str) -> str:
-    total = counts.total()
-    return f"{total:,} {what}{'s' * (total != 1)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Counts
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
@@ -129,12 +130,7 @@ def format_counts(n_abnormal: int, n_normal: int, patients: int | None) -> str:
 
 def format_patients(patients: int | None) -> str:
     """`203 patients`, `1 patient`, or `patients unknown` for None."""
-    return "patients unknown" if patients is None else format_count(patients, "patient")
-
-
-def format_count(count: int, one: str, several: str = "") -> str:
-    """`1 box`, `1,200 boxes`: the number with its noun, whose plural ends in s where `several` is not given."""
-    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+    return "patients unknown" if patients is None else format_count(patients, "[patient|patients]")
 
 
 def estimate_counts(estimate: Estimate) -> str:

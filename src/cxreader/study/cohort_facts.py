@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from cxreader.counting import format_count
 from cxreader.data.audit import audit_split
 from cxreader.data.near import SIDE
 from cxreader.data.split import PARTS, leak
@@ -27,14 +28,16 @@ def cohort_facts(cohort: Cohort) -> CohortReport:
     copies = len(cohort.cache.copies)
     unread = sum(map(len, whole.values())) - sum(map(len, records.values())) - copies
     if unread:
-        notes.append(f"{unread:,} images cannot be read and are left out of every count here")
+        notes.append(format_count(unread, "[image|images] cannot be read and [is|are] left out of every count here"))
     if copies:
-        notes.append(f"{copies:,} images show the same picture as another and are left out of every count here")
+        notes.append(
+            format_count(copies, "[image|images] of the same picture as another [is|are] left out of every count here")
+        )
     if audit is not None:
         pairs = f"{len(audit.exact)} exact and {len(audit.near)} near duplicates stand in two parts"
         notes.append(f"{pairs} (of {audit.compared:,} images compared)")
         if audit.shared_patients:
-            notes.append(f"{audit.shared_patients:,} patients stand in more than one part")
+            notes.append(format_count(audit.shared_patients, "[patient stands|patients stand] in more than one part"))
     else:
         notes.append(f"duplicates were not looked for: that takes {SIDE} px or more")
     counted = (

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.statistics.intervals import Sample
@@ -172,7 +173,7 @@ def _warnings(trainings: Trainings) -> tuple[str, ...]:
     if drawn:
         found.append(f"Weights made here from phantoms, in the place of ImageNet's, for {', '.join(drawn)}.")
     if trainings.earlier_readings:
-        times = f"{trainings.earlier_readings} time{'s' * (trainings.earlier_readings > 1)}"
+        times = format_count(trainings.earlier_readings, "[time|times]")
         found.append(
             f"The test part had been read {times} before by other trainings of this folder: it is no longer untouched."
         )

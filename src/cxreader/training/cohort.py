@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cxreader.config import Config
+from cxreader.counting import format_count
 from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
@@ -88,12 +89,12 @@ def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:
     if not cache.copies:
         return
     count = len(cache.copies)
-    say(f"{count:,} image{'s show' if count > 1 else ' shows'} the same picture as another: each picture is taken once")
+    say(format_count(count, "[image shows|images show] the same picture as another: each picture is taken once"))
     labels = {image: index.by_image[image].label for image in (*cache.copies, *cache.copies.values())}
     contrary = {first for image, first in cache.copies.items() if labels[image] != labels[first]}
     if contrary:
         say(
-            f"warning: {len(contrary):,} of these pictures {'are' if len(contrary) > 1 else 'is'} labelled normal and abnormal; "
+            f"warning: {format_count(len(contrary), 'of these pictures [is|are]')} labelled normal and abnormal; "
             f"the first label is taken, {min(contrary)!r} for one"
         )
 
@@ -109,14 +110,20 @@ def _left_out(run: RunFolder, wanted: Sequence[ImageRecord], cache: PixelCache, 
     if wanted and len(found) == len(wanted):
         image, reason = next(iter(found.items()))
         mend = "see whether the files are whole, and of a kind that is read"
-        raise DataError(f"none of {len(wanted):,} images can be read; the first, {image!r}: {reason}", mend=mend)
+        raise DataError(
+            f"none of {format_count(len(wanted), '[image|images]')} can be read; the first, {image!r}: {reason}",
+            mend=mend,
+        )
     before: dict[str, str] = json.loads(run.unread.read_text(encoding="utf-8")) if run.unread.exists() else {}
     mended = sum(record.image in before and record.image not in found for record in wanted)
     if found:
-        what = f"{len(found):,} of {len(wanted):,} images cannot be read and are left out"
+        what = format_count(len(found), f"of {len(wanted):,} images cannot be read and [is|are] left out")
         say(f"{what}, {next(iter(found))!r} first; reasons: {run.unread}")
     if mended:
-        say(f"{mended:,} images that could not be read when this run began stay left out: {run.unread}")
+        say(
+            format_count(mended, "[image|images] that could not be read when this run began [stays|stay] left out")
+            + f": {run.unread}"
+        )
     left_out = {**found, **before}
     if left_out != before:
         write_json(run.unread, left_out)

@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
+from cxreader.counting import format_count
 from cxreader.machine import keep_pages
 
 # isort: split
@@ -112,7 +113,9 @@ def learn(
         # One pass serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
         ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
         caches = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
-        say(f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {phase.epochs} epochs")
+        say(
+            f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {format_count(phase.epochs, '[epoch|epochs]')}"
+        )
         activations = caches.get(model.frozen_stage(phase.learn) or "")
         result = fit_phase(
             model, phase, recipe, parts, run.phase(phase.name), settings, activations=activations, watch=watch

@@ -146,8 +146,8 @@ def test_what_has_no_counterpart_is_counted(tmp_path: Path) -> None:
     index = open_dicom_folder(root, progress=lambda done, total: seen.append((done, total)))
     assert (len(index), index.rows_without_file, index.files_without_row) == (2, 1, 3)  # 2.dcm and those in the archive
     assert index.notes == (
-        "1 DICOM files have no picture, or no readable header: left out",
-        "1 file of kinds that are not read: .txt 1",
+        "1 DICOM file has no picture, or no readable header: left out",
+        "1 file of a kind that is not read: .txt 1",
         "1 hidden file (._*, __MACOSX) left out",
     )
     assert seen[-1] == (6, 6)
@@ -183,7 +183,7 @@ def test_copies_of_one_file_are_one_image(tmp_path: Path) -> None:
     table(root, [("a.dcm", "normal"), ("again/a.dcm", "normal"), ("c.dcm", "abnormal")], header)
     index = open_source(root)
     assert [record.image for record in index.records] == ["a.dcm", "c.dcm"]
-    assert "1 rows name a copy of another row's image: each is counted once" in index.notes
+    assert "1 row names a copy of another row's image: each is counted once" in index.notes
     table(root, [("a.dcm", "normal"), ("again/a.dcm", "abnormal")], header)
     with pytest.raises(DataError, match="row 3 names a copy of the image in row 2, with another label"):
         open_source(root)
@@ -275,7 +275,7 @@ def test_linked_folders_are_searched_and_closed_ones_told(tmp_path: Path, monkey
     monkeypatch.setattr(os, "scandir", guarded)
     index = open_dicom_folder(root)
     assert [record.path for record in index.records] == [str(root / "link" / "IM0")]
-    assert "1 folders or archives cannot be opened: left out" in index.notes
+    assert "1 folder or archive cannot be opened: left out" in index.notes
 
 
 @pytest.mark.parametrize("other", ["12", "12 ", " 12.0"])
@@ -292,7 +292,7 @@ def test_patient_ids_that_differ_by_leading_zeros_are_refused(tmp_path: Path) ->
     write(tmp_path / "t" / "b", 1, 0, PatientID="0004711")
     rows = [(uid(0, 0), "normal"), (uid(1, 0), "abnormal")]
     table(tmp_path / "t", rows)
-    with pytest.raises(DataError, match="1 Patient IDs differ from another by leading zeros alone") as caught:
+    with pytest.raises(DataError, match="1 Patient ID differs from another by leading zeros alone") as caught:
         open_source(tmp_path / "t")
     assert "4711" not in str(caught.value).replace(str(tmp_path), "")
     table(tmp_path / "t", [(*row, "p") for row in rows], ("SOPInstanceUID", "Label", "Patient ID"))

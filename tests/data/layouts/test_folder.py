@@ -81,7 +81,7 @@ def test_images_are_known_by_content_and_dicom_tells_its_patients(mixed: Path) -
 def test_patient_ids_that_differ_by_leading_zeros_are_refused(tmp_path: Path) -> None:
     dicom(tmp_path / "normal" / "a", 1, PatientID="12")
     dicom(tmp_path / "abnormal" / "b", 2, PatientID="0012")
-    with pytest.raises(DataError, match="1 Patient IDs differ from another by leading zeros alone"):
+    with pytest.raises(DataError, match="1 Patient ID differs from another by leading zeros alone"):
         open_source(tmp_path)
 
 
@@ -219,7 +219,7 @@ def test_a_name_that_is_no_text_is_left_out_and_counted(tmp_path: Path, draw: Dr
         pytest.skip("this disk takes UTF-8 alone")
     index = open_source(tmp_path)
     assert labels(index) == {"normal/a.png": 0, "abnormal/b.png": 1}
-    assert "1 images have a name that is no UTF-8 text: left out" in index.notes
+    assert "1 image has a name that is no UTF-8 text: left out" in index.notes
     index.save(tmp_path / "index.parquet")
 
 
@@ -236,8 +236,8 @@ def test_no_image_under_the_folders_tells_what_was_seen(tmp_path: Path, draw: Dr
     with pytest.raises(DataError) as caught:
         open_folder(tmp_path)
     assert caught.value.what == (
-        "no image under a folder named normal or abnormal (1 images lie under neither normal nor abnormal; "
-        "1 file of kinds that are not read: .tif 1)"
+        "no image under a folder named normal or abnormal (1 image lies under neither normal nor abnormal; "
+        "1 file of a kind that is not read: .tif 1)"
     )
     assert "or give a table of labels" in str(caught.value.mend)
 

@@ -92,7 +92,7 @@ def test_images_without_a_row_are_counted_by_content_below_the_folders_of_the_ro
     (images / "labels.csv").write_text("image,label\nimages/0.png,0\nimages/1.png,1\n")
     index = open_source(images)
     assert (index.rows_without_file, index.files_without_row) == (0, 4)
-    assert "1 file of kinds that are not read: .txt 1" in index.notes
+    assert "1 file of a kind that is not read: .txt 1" in index.notes
     (images / "labels.csv").write_text("image,label\nimages/0.png,0\nbeside.png,1\n")
     assert open_source(images).files_without_row == 5
 

@@ -15,7 +15,7 @@ from cxreader.data.index import Index
 from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
 from cxreader.data.sources import open_data, open_source, open_together
 from cxreader.data.split import Split, make_split
-from cxreader.errors import ConfigError, DataError, UsageError
+from cxreader.errors import ConfigError, DataError, TableError, UsageError
 from cxreader.findings import FINDINGS, OTHER
 
 Draw = Callable[..., Path]
@@ -166,3 +166,60 @@ def test_two_sets_in_one_folder_are_not_guessed_at(chexpert: Path, draw: Draw) -
         open_source(chexpert)
     assert len(open_source(chexpert, kind="chexpert")) == 2
     assert len(open_source(chexpert / "CXR_png")) == 1
+
+
+OWN_TABLES = {
+    "train.csv": (
+        "CheXpert, CheXpert-small",
+        f"{CHEXPERT}train/patient00001/study1/view1_frontal.jpg,,,,,1,\n",
+    ),
+    "Data_Entry_2017.csv": (
+        "NIH ChestX-ray14",
+        "Image Index,Finding Labels,Patient ID\n00000001_000.png,No Finding,1\n",
+    ),
+    "annotations.csv": (
+        "VinDr-CXR",
+        "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n0f1e2d3c4b5a69788796a5b4c3d2e1f0,No finding,14,R1,,,,\n",
+    ),
+    "stage_2_train_labels.csv": (
+        "RSNA Pneumonia Detection Challenge",
+        "patientId,x,y,width,height,Target\n0004cfab,,,,,0\n",
+    ),
+    "padchest.csv": ("PadChest", "ImageID,Projection,Labels\n1.png,PA,\"['normal']\"\n"),
+    "train-rle.csv": ("SIIM-ACR Pneumothorax", "ImageId,EncodedPixels\n1.2.276.0.1,-1\n"),
+    "indiana_projections.csv": (
+        "Open-i (Indiana University)",
+        "uid,filename,projection\n1,1_IM-0001-4001.dcm.png,Frontal\n",
+    ),
+    "mimic-cxr-2.0.0-split.csv": (
+        "MIMIC-CXR-JPG",
+        "dicom_id,study_id,subject_id,split\n02aa804e,50414267,10000032,train\n",
+    ),
+    "data.csv": (
+        "TBX11K",
+        "fname,source,bbox,target,tb_type,image_type\nh0001.png,train,none,no_tb,none,healthy\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OWN_TABLES)
+def test_a_set_s_own_table_asks_for_the_folder(tmp_path: Path, name: str) -> None:
+    title, text = OWN_TABLES[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        open_source(tmp_path / name)
+    assert (caught.value.what, caught.value.where) == (
+        f"is a table of {title}, which has no column label",
+        str(tmp_path / name),
+    )
+    assert caught.value.mend == "give the folder of the set, and --tables DIR where its tables lie elsewhere"
+
+
+def test_a_table_of_somebody_s_own_with_the_columns_of_a_set(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "a.png", 0)
+    table = tmp_path / "mine.csv"
+    table.write_text("Image Index,Finding Labels,label\na.png,Mass,1\n")
+    assert open_source(table).records[0].label == 1
+    table.write_text("Image Index,Finding Labels,label\na.png,Mass,perhaps\n")
+    with pytest.raises(TableError, match="row 2: the label 'perhaps' is outside the list"):
+        open_source(table)

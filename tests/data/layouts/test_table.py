@@ -126,7 +126,7 @@ def test_a_missing_file_is_counted_and_never_taken_from_another_folder(
     index = write(rows(["images/0.png", "images/9.png", "images/1.png"]))
     assert [r.image for r in index.records] == ["images/0.png", "images/1.png"]
     assert (index.rows_without_file, index.files_without_row) == (1, 2)
-    assert "1 rows have no file here: 'images/9.png'" in index.notes
+    assert "1 row has no file here: 'images/9.png'" in index.notes
     assert "2 pictures beside those of the table have no row in it" in index.notes
 
 
@@ -155,7 +155,7 @@ def test_laterals_are_left_out_and_counted(write: Write) -> None:
     assert [r.image for r in index.records] == ["images/0.png"]
     assert "3 lateral views are left out" in index.notes
     assert index.files_without_row == 0
-    with pytest.raises(DataError, match="no image is left: 1 are lateral views"):
+    with pytest.raises(DataError, match="no image is left: 1 is a lateral view"):
         write("image,label,view\nimages/1.png,1,LATERAL\n")
 
 
@@ -173,7 +173,7 @@ def test_ages_of_every_writing_and_findings_outside_the_fourteen(write: Write) -
     )
     assert [r.age for r in index.records] == [54.5, 54.0, 54.0, None]
     assert [r.findings for r in index.records] == [("Effusion", "Other"), ("Pneumonia", "Other"), (), ()]
-    assert "1 ages are none, and left empty" in index.notes
+    assert "1 age is none, and left empty" in index.notes
     assert "2 images have findings that are none of the fourteen: kept as Other" in index.notes
     assert not any("1954" in note or "Flu" in note for note in index.notes)
 
@@ -181,13 +181,13 @@ def test_ages_of_every_writing_and_findings_outside_the_fourteen(write: Write) -
 def test_patients_are_one_however_they_are_written(write: Write) -> None:
     index = write(rows(["images/0.png", "images/1.png", "images/2.png"]).replace(",0,1", ",0, 0.0"))
     assert [r.patient for r in index.records] == ["0", "0", "0"]
-    assert "patients of 1 images are read as whole numbers or without blanks: 12.0 is 12" in index.notes
+    assert "patients of 1 image are read as whole numbers or without blanks: 12.0 is 12" in index.notes
 
 
 def test_patients_that_differ_by_leading_zeros_are_refused(write: Write) -> None:
     text = "image,label,patient\nimages/0.png,0,{}\nimages/1.png,1,{}\n"
     with pytest.raises(
-        TableError, match="1 patients are written in two ways that differ by leading zeros alone"
+        TableError, match="1 patient is written in two ways that differ by leading zeros alone"
     ) as caught:
         write(text.format("00081", "81"))
     assert "81" not in caught.value.what

@@ -91,7 +91,7 @@ def test_only_images_read_twice_are_judged() -> None:
 
 def test_nothing_in_common_is_refused() -> None:
     table, _ = _table()
-    with pytest.raises(DataError, match="none of the 1 images of the second reading is among the predictions"):
+    with pytest.raises(DataError, match="none of the 1 image of the second reading is among the predictions"):
         compare_labels(table, {"x.png": 1}, HALF)
     with pytest.raises(TableError, match="neither 0 nor 1"):
         compare_labels(table, {"0.png": 2}, HALF)

@@ -105,6 +105,16 @@ def test_linked_folders_are_walked_once_and_loops_end(tmp_path: Path) -> None:
     assert listed([str(root)]) == ([str(root / n) for n in ("deep/b.png", "link/a.png", "lost.png")], PassedOver())
 
 
+def test_of_two_links_to_one_folder_the_first_by_name_counts(tmp_path: Path) -> None:
+    picture(tmp_path / "other" / "a.png")
+    (tmp_path / "walked" / "z").mkdir(parents=True)
+    for name in ("link 3", "link 1", "link 2", "z/link 0"):
+        (tmp_path / "walked" / name).symlink_to(tmp_path / "other")
+    (tmp_path / "walked" / "self").symlink_to("self")
+    found = listed([str(tmp_path / "walked")])
+    assert found == ([str(tmp_path / "walked/link 1/a.png")], PassedOver(others=Counter({"no suffix": 1})))
+
+
 def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +157,6 @@ def test_nothing_to_read_is_an_error(what: str, tmp_path: Path) -> None:
     if what == "texts":
         (path / "a.txt").write_text("text")
     with pytest.raises(
-        DataError, match="nothing to read" + ("; 1 file of kinds that are not read: .txt 1" if what == "texts" else "")
+        DataError, match="nothing to read" + ("; 1 file of a kind that is not read: .txt 1" if what == "texts" else "")
     ):
         listed([] if what == "nothing" else [str(path)])

@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cxreader.counting import count_notes
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
 from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
 from cxreader.data.layouts.named_files import find_named, portable
-from cxreader.data.layouts.table import ALIASES, is_lateral, parse_label
+from cxreader.data.layouts.table import ALIASES, LATERAL, is_lateral, parse_label
 from cxreader.errors import DataError, TableError
 from cxreader.findings import value_or_missing
 from cxreader.imaging.containers import is_dicomdir
@@ -81,11 +82,10 @@ def open_dicom_folder(
     records = [_record(row, path, pictures[path], name or "") for row, path in kept]
     frontal = tuple(record for record in records if not is_lateral(record.view or ""))
     left = {
-        "DICOM files have no picture, or no readable header: left out": unreadable,
-        "rows name a copy of another row's image: each is counted once": len(copied),
-        "lateral views are left out": len(records) - len(frontal),
+        "DICOM [file has|files have] no picture, or no readable header: left out": unreadable,
+        "[row names|rows name] a copy of another row's image: each is counted once": len(copied),
+        LATERAL: len(records) - len(frontal),
     }
-    counted = (f"{count:,} {text}" for text, count in left.items() if count)
     index = Index(
         frontal,
         name=name or "",
@@ -93,7 +93,7 @@ def open_dicom_folder(
         root=str(root),
         rows_without_file=len(rows) - len(chosen),
         files_without_row=len(pictures) - len({path for _, path in chosen}),
-        notes=(*patient_notes(frontal), *told, *counted, *found.passed_over.notes()),
+        notes=(*patient_notes(frontal), *told, *count_notes(left), *found.passed_over.notes()),
         tables=None if labels is None or labels == folder / TABLE else str(labels),
     )
     return require_images(index)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.counting import count_notes
 from cxreader.errors import DataError, ImageError
+from cxreader.imaging.copies import copies
 from cxreader.imaging.files import below
 from cxreader.imaging.read import size
 
@@ -32,13 +34,14 @@ class Pictures:
 
     def notes(self) -> tuple[str, ...]:
         """What was left out, for people."""
-        counted = {
-            "copies of the same file are counted once": self.copies,
-            "masks are left out": self.masks,
-            "hidden files, and files of the operating system, are left out": self.hidden,
-            "folders cannot be opened: left out": self.closed,
-        }
-        return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
+        return count_notes(
+            {
+                "[copy of the same file is|copies of the same file are] counted once": self.copies,
+                "[mask is|masks are] left out": self.masks,
+                "hidden [file|files] (._*, __MACOSX) left out": self.hidden,
+                "[folder|folders] cannot be opened: left out": self.closed,
+            }
+        )
 
 
 def by_name(path: str) -> str:
@@ -83,7 +86,7 @@ def find_pictures(root: Path, key: Callable[[str], str | None]) -> Pictures:
             continue
         first = found.paths.setdefault(name, path)
         if first != path:
-            if not same_bytes(first, path):
+            if not copies((first, path)):
                 what = f"is another picture than {first}, of the same name"
                 raise DataError(what, where=path, mend="give the folder of one of them, or remove one")
             found.copies += 1
@@ -103,14 +106,3 @@ def is_mask(path: str, root: Path) -> bool:
     *folders, name = path[len(str(root)) :].replace(os.sep, "/").lower().split("/")
     stem = name.rsplit(".", 1)[0]
     return stem.endswith(("_mask", "-mask")) or any(folder.replace("_", "") in _MASKS for folder in folders)
-
-
-def same_bytes(first: str, second: str) -> bool:
-    """True for files of equal content."""
-    if os.path.getsize(first) != os.path.getsize(second):  # noqa: PTH202
-        return False
-    with Path(first).open("rb") as a, Path(second).open("rb") as b:
-        while (block := a.read(1 << 20)) == b.read(1 << 20):
-            if not block:
-                return True
-    return False

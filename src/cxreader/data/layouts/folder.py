@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
+from cxreader.counting import count_notes
 from cxreader.data.index import Index, patient_notes
 from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError, ImageError
 from cxreader.imaging.containers import SEPARATOR, is_archive, is_dicomdir, member_names, referenced
 from cxreader.imaging.copies import copies
@@ -52,13 +53,13 @@ def open_folder(root: Path, *, name: str | None = None) -> Index:
     ]
     records = tuple(record for record in every if not is_lateral(record.view or ""))
     left = {
-        "images lie under neither normal nor abnormal": without,
-        "images are copies of others here: each is counted once": len(repeated),
-        "images stand under both normal and abnormal, as copies: left out": len(contradicted),
-        "lateral views are left out": len(every) - len(records),
-        "images have a name that is no UTF-8 text: left out": unnamed,
+        "[image lies|images lie] under neither normal nor abnormal": without,
+        "[image is a copy of another|images are copies of others] here: each is counted once": len(repeated),
+        "[image stands|images stand] under both normal and abnormal, as copies: left out": len(contradicted),
+        LATERAL: len(every) - len(records),
+        "[image has|images have] a name that is no UTF-8 text: left out": unnamed,
     }
-    notes = tuple(f"{count:,} {text}" for text, count in left.items() if count) + found.passed_over.notes()
+    notes = count_notes(left) + found.passed_over.notes()
     if not records:
         seen = f" ({'; '.join(notes)})" if notes else ""
         what = f"no image under a folder named normal or abnormal{seen}"

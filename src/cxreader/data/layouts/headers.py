@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from cxreader.counting import format_count
 from cxreader.data.layouts.table import MAX_AGE
 from cxreader.errors import DataError, ImageError
 from cxreader.identity import MEND
@@ -67,7 +68,7 @@ def refuse_zero_twins(headers: Iterable[DicomHeader | None], root: Path) -> None
             written.setdefault(header.patient_without_zeros, set()).add(header.patient)
     twins = sum(len(names) - 1 for names in written.values())
     if twins:
-        what = f"{twins:,} Patient IDs differ from another by leading zeros alone"
+        what = format_count(twins, "Patient [ID differs|IDs differ] from another by leading zeros alone")
         raise DataError(what, where=root, mend=f"{MEND}, or give the column patient in the table")
 
 

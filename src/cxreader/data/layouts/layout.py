@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cxreader.config import Kind, Uncertain
+from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes
 from cxreader.data.layouts.files import Pictures
 from cxreader.data.layouts.seen import Seen
@@ -30,6 +31,12 @@ PARTS: Mapping[str, Part] = {
     "testing": "test",
 }
 """Words by which publishers name their parts, in lower case."""
+
+
+NO_FILE = "[row|rows] of the table [has|have] no file here"
+NO_ROW = "[file has|files have] no row in the table"
+CONTRADICTED = "[image names|images name] a finding beside No Finding: taken as abnormal"
+"""Words of counts (`counting.format_count`) that several sets have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,8 @@ class Layout:
     `name`: for `kind` and `--kind`. `title`: the publisher's. `holds`: what lies there. `licence` and `url`: on which terms,
     and where to get it. `labels`: by whom. `policy`: how its labels become normal and abnormal. `patients`: how a patient is
     known. `pages`: what this was written after. `findings`: what each published name became (`OTHER` where the fourteen have
-    no name for it, None where it says nothing of disease). `marks`: all of them there make the set. `open` gives the index;
-    it raises DataError and TableError as `open_source`.
+    no name for it, None where it says nothing of disease). `marks`: all of them there make the set. `open` gives the index; it
+    raises DataError and TableError as `open_source`. `tables`: the columns, in lower case, by which its own tables are known.
     """
 
     name: Kind
@@ -76,6 +83,7 @@ class Layout:
     findings: Mapping[str, str | None]
     marks: tuple[Mark, ...]
     open: Callable[[Seen, Options], Index]
+    tables: tuple[tuple[str, ...], ...] = ()
 
     def recognises(self, seen: Seen) -> bool:
         """True when all of its marks are there."""
@@ -93,14 +101,17 @@ class Gathered:
 
     def index(self, layout: Layout, seen: Seen, options: Options, pictures: Pictures, without_row: int) -> Index:
         """The index. Raises DataError, with the counts, when no image is left."""
-        left_out = tuple(f"{count:,} {text}" for text, count in self.counts.items() if count)
+        left_out = count_notes(self.counts)
         if not self.records:
             why = "; ".join(
-                (f"{len(pictures.paths):,} pictures seen", f"{self.without_file:,} rows without one", *left_out)
+                (
+                    format_count(len(pictures.paths), "[picture|pictures] seen"),
+                    format_count(self.without_file, "[row|rows] without one"),
+                    *left_out,
+                )
             )
             raise DataError(f"no image of {layout.title} is left to index ({why})", where=seen.root, mend=_mend(layout))
-        rows = (f"{self.without_file:,} rows of the table have no file here",) if self.without_file else ()
-        files = (f"{without_row:,} files have no row in the table",) if without_row else ()
+        unmatched = count_notes({NO_FILE: self.without_file, NO_ROW: without_row})
         return Index(
             tuple(self.records),
             name=options.name or layout.name,
@@ -108,7 +119,7 @@ class Gathered:
             root=str(seen.root),
             rows_without_file=self.without_file,
             files_without_row=without_row,
-            notes=(*rows, *files, *left_out, *pictures.notes(), *self.said, *patient_notes(self.records)),
+            notes=(*unmatched, *left_out, *pictures.notes(), *self.said, *patient_notes(self.records)),
             tables=None if options.tables is None else str(options.tables),
             uncertain=options.uncertain,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader.counting import format_count
 from cxreader.errors import ImageError, TableError
 from cxreader.imaging.containers import SEPARATOR, is_archive, is_there, member_names
 from cxreader.imaging.files import below, is_hidden
@@ -119,7 +120,11 @@ def _from_elsewhere(names: list[str], listings: _Listings) -> tuple[list[str], t
     for n in strange:
         parts = names[n].split("/")
         kept[n] = "/".join(parts[drop:]) if len(parts) > drop else names[n]
-    return kept, (f"{len(strange):,} absolute paths are not of this machine: looked for below the table's folder",)
+    return kept, (
+        format_count(
+            len(strange), "absolute [path is|paths are] not of this machine: looked for below the table's folder"
+        ),
+    )
 
 
 def _has(parts: list[str], drop: int, listings: _Listings) -> bool:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from cxreader.data.layouts import chexpert, covid, jsrt, kermany, mimic, nih, openi, padchest, rsna, siim, tbx11k, vindr
 from cxreader.data.layouts.layout import Layout
-from cxreader.data.layouts.nlm_tuberculosis import MONTGOMERY, SHENZHEN
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.sets import (
+    chexpert,
+    covid,
+    jsrt,
+    kermany,
+    mimic,
+    nih,
+    openi,
+    padchest,
+    rsna,
+    siim,
+    tbx11k,
+    vindr,
+)
+from cxreader.data.layouts.sets.nlm_tuberculosis import MONTGOMERY, SHENZHEN
 
 LAYOUTS: Mapping[str, Layout] = {
     layout.name: layout
@@ -29,6 +43,13 @@ def recognise(seen: Seen) -> list[Layout]:
     """The sets that lie there; of one that holds others (TBX11K's folder `extra`) that one alone."""
     found = {layout.name: layout for layout in LAYOUTS.values() if layout.recognises(seen)}
     return [layout for name, layout in found.items() if not (name in _IN_TBX11K and "tbx11k" in found)]
+
+
+def set_of_table(path: Path) -> Layout | None:
+    """The set whose own this table is, by its columns; None for any other, and for one with a column that is called label."""
+    seen = Seen(path.parent, (path,), {}, frozenset())
+    own = (one for one in LAYOUTS.values() if any(seen.table_with(*columns) is not None for columns in one.tables))
+    return None if seen.table_with("label") is not None else next(own, None)
 
 
 def nearest_layout(seen: Seen) -> tuple[Layout, tuple[str, ...]] | None:

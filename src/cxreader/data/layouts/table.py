@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
 from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
@@ -41,6 +42,8 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "findings": ("finding", "finding_labels", "finding labels"),
 }
 """Names that people give to these columns, taken where a table has none of the name itself; the first that is there."""
+LATERAL = "lateral [view is|views are] left out"
+"""Words of their count (`counting.format_count`)."""
 _USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype")
 _MAY_BE_MISSING = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F", "MAN": "M", "WOMAN": "F"}
@@ -79,10 +82,11 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
     kept = tuple(r for _, r in found if r.path is not None and not is_lateral(r.view or ""))
     missing = [r.image for _, r in found if r.path is None]
     if not kept:
-        what = f"no image is left: {len(found) - len(missing):,} are lateral views, {len(missing):,} have no file"
+        lateral = format_count(len(found) - len(missing), "[is a lateral view|are lateral views]")
+        what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
         raise DataError(what, where=path, mend="give frontal views")
     without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
-    told["pictures beside those of the table have no row in it"] = without_row
+    told["[picture|pictures] beside those of the table [has|have] no row in it"] = without_row
     notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))
     return Index(
         kept,
@@ -131,8 +135,8 @@ def _record(
     cells |= {column: value_or_missing(cells[column]) for column in _MAY_BE_MISSING if column in cells}
     label, findings = parse_label(cells, where)
     age = parse_age(cells.get("age", ""))
-    told["ages are none, and left empty"] += age is None and bool(cells.get("age"))
-    told[f"images have findings that are none of the fourteen: kept as {OTHER}"] += OTHER in findings
+    told["[age is|ages are] none, and left empty"] += age is None and bool(cells.get("age"))
+    told[f"[image has|images have] findings that are none of the fourteen: kept as {OTHER}"] += OTHER in findings
     return ImageRecord(
         image=image,
         label=label,
@@ -161,9 +165,5 @@ def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table) -> No
 
 def _notes(files: NamedFiles, missing: Sequence[str], told: Mapping[str, int], lateral: int) -> tuple[str, ...]:
     first = f": {missing[0]!r}{' first' if len(missing) > 1 else ''}" if missing else ""
-    counted = {
-        f"rows have no file here{first}": len(missing),
-        "lateral views are left out": lateral,
-        **told,
-    }
-    return (*files.notes, *(f"{count:,} {text}" for text, count in counted.items() if count))
+    without_file = (f"{format_count(len(missing), '[row has|rows have] no file here')}{first}",) if missing else ()
+    return (*files.notes, *without_file, *count_notes({LATERAL: lateral, **told}))

@@ -17,6 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.counting import format_count
 from cxreader.errors import TableError
 from cxreader.evaluation.comparison.records import (
     COMPARED,
@@ -161,7 +162,7 @@ def _row(
 ) -> RowResult:
     label = sample.label
     alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
-    mean = f"mean of {len(network.seeds)} training{'s' * (len(network.seeds) > 1)}"
+    mean = f"mean of {format_count(len(network.seeds), '[training|trainings]')}"
     return RowResult(
         name=network.name,
         seeds=network.seeds,
@@ -215,6 +216,6 @@ def _adjusted(estimate: Estimate, draws: Floats, level: float, n_pairs: int) -> 
 def _agreement(pair: tuple[int, int], networks: Sequence[NetworkRuns], found: Mapping[str, Estimate]) -> PairAgreement:
     one, other = (networks[k] for k in pair)
     n_paired = min(len(one.seeds), len(other.seeds))
-    mean = f"mean of {n_paired} pair{'s' * (n_paired > 1)} of trainings"
+    mean = f"mean of {format_count(n_paired, '[pair|pairs] of trainings')}"
     kappa, agreement = (_with_method(found[value_name(what, *pair)], mean) for what in ("kappa", "agreement"))
     return PairAgreement(one.name, other.name, kappa, agreement, n_paired)

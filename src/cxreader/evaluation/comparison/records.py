@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.intervals import Estimate
 
 Floats = NDArray[np.float64]
@@ -144,7 +145,7 @@ class Comparison(Plain):
         held = [d for d in differences if d.better]
         if not differences or all(np.isnan(d.adjusted.low) for d in differences):
             return ""
-        pairs = f"{len(differences)} pair{'s' * (len(differences) > 1)}"
+        pairs = format_count(len(differences), "[pair|pairs]")
         many = f"Adjusted for {pairs} ({100 * self.adjusted_level:.2f} % intervals {self.by_whom}, these trainings held fixed)"
         if not held:
             return f"{many}, every interval of a difference of {title} holds 0 or is undefined."

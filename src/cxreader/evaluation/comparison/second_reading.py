@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.prediction_cells import read_label
 from cxreader.evaluation.predictions import ALIASES
@@ -99,7 +100,10 @@ def compare_labels(
         raise TableError("a label of the second reading is neither 0 nor 1", mend="write 0 (normal) or 1 (abnormal)")
     if not twice.any():
         mend = "use the image names of the predictions"
-        raise DataError(f"none of the {len(second)} images of the second reading is among the predictions", mend=mend)
+        raise DataError(
+            f"none of the {format_count(len(second), '[image|images]')} of the second reading is among the predictions",
+            mend=mend,
+        )
     before = Sample.of(table).part(twice)
     after = replace(before, label=own[twice])
     statistic = _everything(before.label, after.label, table.probability[twice], point.threshold)

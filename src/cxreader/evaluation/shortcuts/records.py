@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any, Final, Literal, Self
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.statistics.intervals import Estimate
@@ -110,20 +111,22 @@ class Leakage:
         outcome = (
             "left out" if self.left_out else "judged all the same, since to show its leak is what this split is for"
         )
-        met = f"{self.met_images:,} of {self.asked:,} images are of patients who set the model ({self.met_patients:,})"
-        lines = [f"{met}: {outcome}"] if self.met_images else []
+        met = format_count(
+            self.met_images, f"of {self.asked:,} images [is of a patient|are of patients] who set the model"
+        )
+        lines = [f"{met} ({self.met_patients:,}): {outcome}"] if self.met_images else []
         if not self.known:
             lines.append(f"{_UNKNOWN}: it was trained without knowing patients")
         elif self.nameless:
-            lines.append(f"{_UNKNOWN} of {self.nameless:,} of {self.asked:,} images, which name no patient")
+            nameless = format_count(self.nameless, f"of {self.asked:,} images, which [names|name] no patient")
+            lines.append(f"{_UNKNOWN} of {nameless}")
         elif not self.met_images:
-            lines.append(f"none of {self.asked:,} images is of a patient who set the model")
+            lines.append(f"none of {format_count(self.asked, '[image|images]')} is of a patient who set the model")
         if self.met_pictures is None:
             lines.append("whether a picture set the model cannot be known: the artifact holds no hashes of its images")
         elif self.met_pictures:
-            lines.append(
-                f"{self.met_pictures:,} more images show pictures that set the model, under another name: {outcome}"
-            )
+            again = "more [image shows a picture|images show pictures] that set the model, under another name"
+            lines.append(f"{format_count(self.met_pictures, again)}: {outcome}")
         if self.split is not None and self.test_images == 0:
             lines.append(f"split by {self.split}: whether a patient is in more than one part cannot be known")
         elif self.split is not None:

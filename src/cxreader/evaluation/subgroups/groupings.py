@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.counting import format_count
 from cxreader.errors import TableError
 from cxreader.findings import FINDINGS, read_findings, value_or_missing
 from cxreader.records import ABNORMAL, PredictionTable
@@ -69,7 +70,7 @@ def _partition(dimension: str, column: NDArray[np.generic]) -> tuple[Grouping, s
     value = _VALUES[dimension](column)
     known = value != ""
     names, counts = np.unique(value[known], return_counts=True)
-    notes = [] if known.all() else [f"Not known of {_images(int(np.count_nonzero(~known)))}."]
+    notes = [] if known.all() else [f"Not known of {format_count(int(np.count_nonzero(~known)), '[image|images]')}."]
     if len(names) > MAX_GROUPS:
         notes.append(f"{len(names)} groups: only the {MAX_GROUPS} largest are judged.")
         names = np.sort(names[np.argsort(-counts, kind="stable")[:MAX_GROUPS]])
@@ -92,15 +93,11 @@ def _by_finding(table: PredictionTable, column: NDArray[np.generic]) -> tuple[Gr
     # Such a text may be a sentence of a report: it is counted, not repeated.
     notes = []
     if others:
-        what = f"{len(others)} other findings are" if len(others) > 1 else "1 other finding is"
-        notes = [f"{what} not among the fourteen and left out: named of {_images(n_others)}."]
-    notes += [f"Not known of {_images(silent, 'abnormal ')}."] if silent else []
+        what = format_count(len(others), "other [finding is|findings are] not among the fourteen and left out")
+        notes = [f"{what}: named of {format_count(n_others, '[image|images]')}."]
+    notes += [f"Not known of {format_count(silent, 'abnormal [image|images]')}."] if silent else []
     names = tuple(finding.display for finding, use in zip(FINDINGS, used, strict=True) if use)
     return Grouping(FINDING, names, member[:, used], ~abnormal | named), " ".join(notes)
-
-
-def _images(n: int, kind: str = "") -> str:
-    return f"{n} {kind}image{'s' * (n != 1)}"
 
 
 def _parsed(cell: str) -> tuple[set[str], set[str]]:

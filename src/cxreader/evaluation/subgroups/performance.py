@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.hypothesis_tests import holm
 from cxreader.evaluation.statistics.intervals import (
     LEVEL,
@@ -181,8 +182,8 @@ def _too_small(sample: Sample, images: NDArray[np.bool_], who: str) -> str | Non
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[images & (sample.label == value)]))
         if n < FEW_PATIENTS:
-            what = f"{n} patient{'s' * (n != 1)} with {name} images" if unit == "patient" else f"{n} {name} images"
-            return f"{who}{what}"
+            words = f"[patient|patients] with {name} images" if unit == "patient" else f"{name} [image|images]"
+            return who + format_count(n, words)
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.counting import format_count
+
 DEPTHS = (8, 10, 12, 14, 15)
 """Bits of values that are stored in 16: of pictures, of detectors, and of signed numbers that lost their sign."""
 STRAY = 1e-4
@@ -37,7 +39,7 @@ def by_depth(stored: NDArray[np.generic], told: int = 16) -> tuple[NDArray[np.fl
     note = f"{told} bits with {bits}-bit values: scaled by {(1 << bits) - 1}"
     if above:
         np.minimum(pixels, 1, out=pixels)
-        note += f" ({above:,} brighter {'pixel' if above == 1 else 'pixels'} cut)"
+        note += f" ({format_count(above, 'brighter [pixel|pixels]')} cut)"
     return pixels, (note,)
 
 

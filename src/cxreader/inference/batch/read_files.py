@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxreader.atomic import refuse_unwritable, write_whole
+from cxreader.counting import format_count
 from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
 from cxreader.inference.batch.work import PATIENCE, Work
@@ -50,8 +51,10 @@ class Summary:
         counts = [f"{self.by_answer[key]:,} {'referred' if key == 'refer' else key}" for key in shown]
         warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
         repeats = self.files - self.different
-        repeated = f"; {repeats:,} repeat another's content, which was read once" if repeats else ""
-        return f"{self.files:,} file{'s' * (self.files != 1)}: {', '.join(counts)}{warned}{repeated}"
+        repeated = (
+            f"; {format_count(repeats, '[repeats|repeat]')} another's content, which was read once" if repeats else ""
+        )
+        return f"{format_count(self.files, '[file|files]')}: {', '.join(counts)}{warned}{repeated}"
 
 
 def read_files(
@@ -79,7 +82,9 @@ def read_files(
     refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
-            say(f"{work.folder}: {work.found:,} of {work.files:,} files were read before; going on")
+            say(
+                f"{work.folder}: {format_count(work.found, f'of {work.files:,} files [was|were] read before')}; going on"
+            )
         if out.exists():
             say(f"{out}: will be replaced when all is read")
         with bar("reading") as progress:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.reporting.evaluation.answer import EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_answers import better_than, looking_where, refused, shortcut
@@ -16,7 +17,6 @@ from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, Imag
 from cxreader.reporting.tables import (
     cohort_counts,
     estimate_counts,
-    format_count,
     format_estimate,
     format_interval,
     format_p_value,
@@ -132,7 +132,7 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
     worse = worse_off(subgroups)
     counts = f"{len(subgroups.groups)} groups, {subgroups.n_tests} gaps tested, adjusted by Holm"
     if small:
-        counts += f"; {format_count(small, 'group')} too small to be tested, which is no clean bill"
+        counts += f"; {format_count(small, '[group|groups]')} too small to be tested, which is no clean bill"
     if not worse:
         return Answer(ask, "whom", "0 flagged", "No group is shown to be worse off than the rest.", counts)
     shown = "; ".join(_worse(group) for group in worse[:2])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.comparison.paired import TESTED
 from cxreader.evaluation.comparison.second_reading import CELLS, PAIRS
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, METRIC_TITLES
@@ -18,7 +19,6 @@ from cxreader.reporting.tables import (
     estimate_cell,
     estimate_counts,
     finding_title,
-    format_count,
     format_estimate,
     format_p_value,
     format_patients,
@@ -75,7 +75,7 @@ def pairs_table(models: PairedComparison) -> Table:
     caption = (
         "First minus second on the same images; above 0 the first is better. AUC: DeLong clustered by patient; the others: "
         "bootstrap of the difference, p by McNemar clustered by patient. p-values are adjusted by Holm over the "
-        f"{len(models.pairs)} pair{'s' * (len(models.pairs) > 1)}. {estimate_counts(models.pairs[0].auc)}."
+        f"{format_count(len(models.pairs), '[pair|pairs]')}. {estimate_counts(models.pairs[0].auc)}."
     )
     heads = ("Pair", *(short_title(name) for name in TESTED))
     return Table(heads, tuple(map(_pair_row, models.pairs)), caption)
@@ -182,7 +182,7 @@ def localisation_table(report: LocalisationReport) -> Table:
 
 def _located_row(group: LocalisationByFinding, part: str, title: str) -> Row:
     cells = tuple(estimate_cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
-    images = f"{format_count(group.boxes, 'box', 'boxes')}, {format_count(group.images, 'image')}"
+    images = f"{format_count(group.boxes, '[box|boxes]')}, {format_count(group.images, '[image|images]')}"
     return Row(f"{finding_title(group.name)}: {title}", cells, (f"{images}; {format_patients(group.patients)}",))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.shortcuts.records import SUSPECTED, THUMBNAIL
@@ -14,7 +15,6 @@ from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.refusals import in_percent, percent
 from cxreader.reporting.tables import (
     estimate_counts,
-    format_count,
     format_estimate,
     format_p_value,
     format_patients,
@@ -81,7 +81,7 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
         return not_asked(ask, anchor, text, f"{EVALUATE} --model ARTIFACT --data SOURCE")
     whole = found.all
     figure = f"IoU {format_value((whole.model or whole.null)['iou'], 2)}"
-    images = f"{format_count(whole.boxes, 'box', 'boxes')} in {format_count(whole.images, 'image')}"
+    images = f"{format_count(whole.boxes, '[box|boxes]')} in {format_count(whole.images, '[image|images]')}"
     text, rests = found.statement(), f"{images}; {format_patients(whole.patients)}"
     if sanity is not None:
         text, rests = f"{text} {sanity.statement()}", f"{rests}; with random weights {sanity.images} images"

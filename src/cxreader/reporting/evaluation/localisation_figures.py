@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.style import (
     BLUE,
@@ -21,7 +22,7 @@ from cxreader.reporting.style import (
     side_by_side,
     single_axes,
 )
-from cxreader.reporting.tables import finding_title, format_count
+from cxreader.reporting.tables import finding_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,7 @@ def draw_localisation(report: LocalisationReport) -> Figure:
 
 
 def _named(group: LocalisationByFinding) -> str:
-    return f"{finding_title(group.name)}\n{format_count(group.boxes, 'box', 'boxes')}"
+    return f"{finding_title(group.name)}\n{format_count(group.boxes, '[box|boxes]')}"
 
 
 def draw_sanity(report: SanityReport) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Decision, Label
@@ -16,7 +17,7 @@ from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, Imag
 from cxreader.reporting.evaluation.sections import sections
 from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.style import Picture, to_data_uri
-from cxreader.reporting.tables import format_count, format_estimate, tile
+from cxreader.reporting.tables import format_estimate, tile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,11 @@ def verdict(evaluation: Evaluation, patient: str = "patient") -> str:
     `patient` is what to call one of them.
     """
     auc, counts = evaluation.metrics["auc"], evaluation.counts
-    who = f"images of unknown {patient}s" if counts.patients is None else format_count(counts.patients, patient)
+    who = (
+        f"images of unknown {patient}s"
+        if counts.patients is None
+        else format_count(counts.patients, f"[{patient}|{patient}s]")
+    )
     return (
         f"AUC {format_estimate(auc, why=False)} on {who}: {counts.abnormal:,} abnormal, {counts.normal:,} normal images"
     )

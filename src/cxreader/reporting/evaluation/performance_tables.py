@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.calibration.line import BOUND
 from cxreader.evaluation.calibration.reliability import BRIER_TERMS
 from cxreader.evaluation.decisions.at_threshold import DEPLOYED, AtThreshold
@@ -194,7 +195,7 @@ def calibration_table(report: CalibrationReport, prior: PriorShift | None = None
         f"{methods_of([reliability.ece, *(getattr(line, name) for name in LINE_MEANINGS)])}. {estimate_counts(reliability.ece)}."
     )
     if line.bounded:
-        beyond = f"{line.bounded:,} probabilit{'ies lie' if line.bounded > 1 else 'y lies'}"
+        beyond = format_count(line.bounded, "[probability lies|probabilities lie]")
         caption += f" Slope and intercepts: {beyond} within {BOUND:g} of 0 or 1 and count as that far from it."
     if prior is not None:
         caption += f" Calibrated where {100 * prior.calibrated_at:.0f} % of the images were abnormal."

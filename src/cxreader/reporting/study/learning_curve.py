@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.style import BLUE, DASHED, LEGEND, SMALL, VERMILION, clean, single_axes
 from cxreader.reporting.tables import format_estimate, format_patients
@@ -143,7 +144,7 @@ def draw_learning_curve(results: Sequence[ShareResult]) -> Figure:
     axes.set(xlabel="Training patients" if known else "Training images (no patient known)", ylabel="Test AUC")
     clean(axes, grid="both")
     seeds = len(results[0].arms[ARMS[0]].auc_by_seed)
-    rests = f"Mean of {seeds} {'seed' if seeds == 1 else 'seeds'} with 95 % interval; dots: single seeds"
+    rests = f"Mean of {format_count(seeds, '[seed|seeds]')} with 95 % interval; dots: single seeds"
     axes.set_title(f"{rests}\n{counts(results[0].auc_gain)}", **SMALL, loc="left")
     axes.legend(**LEGEND, loc="lower right")
     return figure

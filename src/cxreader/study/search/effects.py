@@ -10,6 +10,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import create_trial
 from scipy import stats
 
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.intervals import LEVEL
 from cxreader.reporting.search.records import Effect
 from cxreader.study.search.optuna_study import distributions
@@ -42,7 +43,7 @@ def _effect(key: str, levels: tuple[object, object], gains: Sequence[float]) -> 
     n = len(gains)
     mean = round(float(np.mean(gains)), 9) + 0.0 if n else float("nan")
     if n < 2:
-        reason = f"{n} matched {'pair' if n == 1 else 'pairs'}"
+        reason = format_count(n, "matched [pair|pairs]")
     elif np.ptp(gains) <= 1e-12:
         reason = f"all {n} pairs differ by the same"
     else:

@@ -13,9 +13,9 @@ from tests.dicom_files import HEIGHT, WIDTH, dataset, encoded, picture
 
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.layout import judge
-from cxreader.data.layouts.nlm_tuberculosis import parse_reading
-from cxreader.data.layouts.padchest import labels_of
-from cxreader.data.layouts.siim import box_of
+from cxreader.data.layouts.sets.nlm_tuberculosis import parse_reading
+from cxreader.data.layouts.sets.padchest import labels_of
+from cxreader.data.layouts.sets.siim import box_of
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError, TableError, UsageError
@@ -89,11 +89,11 @@ def test_chexpert(chexpert: Path) -> None:
     assert index.records[-1].published_part == "validation"
     assert (index.rows_without_file, index.files_without_row) == (1, 1)
     assert set(index.notes) == {
-        "1 rows of the table have no file here",
-        "1 files have no row in the table",
-        "1 laterals are left out",
-        "1 images name neither a finding nor No Finding: what they show is not known, left out",
-        "1 images name a finding beside No Finding: taken as abnormal",
+        "1 row of the table has no file here",
+        "1 file has no row in the table",
+        "1 lateral view is left out",
+        "1 image names neither a finding nor No Finding: what is on it is not known, left out",
+        "1 image names a finding beside No Finding: taken as abnormal",
     }
 
 
@@ -215,7 +215,7 @@ def test_rsna_without_its_classes_knows_no_normal_image(rsna: Path) -> None:
     (rsna / "stage_2_detailed_class_info.csv").unlink()
     index = open_source(rsna)
     assert told(index) == {RSNA[2]: (1, ("Pneumonia",))}
-    assert "2 images have no box, and no class says that they are normal: left out" in index.notes
+    assert "2 images have no box, and no class that says normal: left out" in index.notes
 
 
 VINDR = ("50a418190bc3fb1ef1633bf9678929b3", "21a10246a5ec7af151081d0cd6d65dc9", "9a5094b2563a1ef3ff50dc5c7ff71345")
@@ -285,7 +285,7 @@ def test_vindr_copied_to_small_png(tmp_path: Path, draw: Draw) -> None:
     write(tmp_path / "train.csv", VINDR_ROWS.replace("20,30,60,50", "200,300,600,500"))
     index = open_source(tmp_path)
     assert index.records[1].boxes == ()
-    assert any("1 images are smaller than their boxes' frame" in note for note in index.notes)
+    assert any("1 image is smaller than the boxes' frame" in note for note in index.notes)
     write(tmp_path / "train_meta.csv", f"image_id,dim0,dim1\n{VINDR[1]},1000,2000\n")
     assert open_source(tmp_path).records[1].boxes[0] == Box("Cardiomegaly", 6.4, 9.6, 12.8, 6.4)
 
@@ -323,8 +323,8 @@ def test_padchest(tmp_path: Path, draw: Draw) -> None:
     assert (first.patient, first.age, first.sex, first.view) == ("p1", 82.0, "F", "PA")
     assert (supine.view, supine.age, supine.sex) == ("AP", 75.0, "M")
     assert set(index.notes) == {
-        "2 laterals are left out",
-        "1 images of other projections are left out",
+        "2 lateral views are left out",
+        "1 image of another projection is left out",
         "2 images have no label, or one that tells nothing (unchanged, exclude): left out",
     }
 
@@ -372,8 +372,8 @@ def test_mimic(tmp_path: Path, draw: Draw) -> None:
     )
     assert (second.view, second.published_part) == ("AP", "validation")
     assert index.rows_without_file == 1
-    assert {"1 laterals are left out", "1 rows of the table have no file here"} <= set(index.notes)
-    assert any(note.startswith("1 images name neither a finding nor No Finding") for note in index.notes)
+    assert {"1 lateral view is left out", "1 row of the table has no file here"} <= set(index.notes)
+    assert any(note.startswith("1 image names neither a finding nor No Finding") for note in index.notes)
     (tmp_path / "elsewhere").mkdir()
     for path in tmp_path.glob("*.gz"):
         plain = path.name.removeprefix("mimic-cxr-2.0.0-").removesuffix(".gz")
@@ -436,7 +436,7 @@ def test_openi(tmp_path: Path, draw: Draw) -> None:
     assert index.kind == "openi"
     assert told(index) == {names[0]: (0, ()), names[1]: (1, ("Cardiomegaly", OTHER)), names[4]: (1, (OTHER,))}
     assert [(r.patient, r.view) for r in index.records] == [("0", "PA"), ("1", "PA"), ("4", None)]
-    assert {"1 laterals are left out"} <= set(index.notes)
+    assert {"1 lateral view is left out"} <= set(index.notes)
     assert "2 images have a report that is not indexed, or names devices alone: left out" in index.notes
 
 
@@ -450,10 +450,10 @@ def test_siim_no_mask_is_not_normal(tmp_path: Path) -> None:
     w, h = WIDTH / 1024, HEIGHT / 1024
     assert index.records[0].boxes == (Box("Pneumothorax", 2 * w, 10 * h, 2 * w, 2 * h),)
     assert index.has_patients
-    assert any("1 images have no mask: no pneumothorax, which is not normal" in note for note in index.notes)
+    assert any("1 image has no mask: no pneumothorax, which is not normal" in note for note in index.notes)
     asked = open_source(tmp_path, uncertain="normal")
     assert told(asked)[uids[0]] == (0, ())
-    assert any("taken as normal, as asked: other findings may be on them" in note for note in asked.notes)
+    assert any("taken as normal, as asked: there may be other findings" in note for note in asked.notes)
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_tbx11k_by_its_folders(tmp_path: Path, draw: Draw) -> None:
     index = open_source(tmp_path)
     assert told(index) == {"h0001.png": (0, ()), "s0001.png": (1, (OTHER,)), "tb0003.png": (1, (OTHER,))}
     assert index.by_image["tb0003.png"].boxes == (Box(OTHER, 1, 2, 4, 8),)
-    assert "2 pictures under test (without labels) and extra (other sets) are left out" in index.notes
+    assert "2 pictures under test (without labels) or extra (other sets) are left out" in index.notes
     assert [r.published_part for r in index.records] == ["train", "validation", "train"]
 
 
@@ -550,7 +550,7 @@ def test_jsrt(tmp_path: Path, draw: Draw) -> None:
     assert nodule.boxes == (Box("Nodule", (1634 - 40) / 32, (692 - 40) / 32, 2.5, 2.5),)
     assert (nodule.age, nodule.sex, nodule.subtype, nodule.patient) == (53.0, "M", "malignant", "JPCLN001")
     assert (normal.age, normal.sex, normal.boxes) == (71.0, "F", ())
-    assert index.notes == ("1 images with a nodule have no place of it: no clinical text lies here for them",)
+    assert index.notes == ("1 image with a nodule has no place of it: no clinical text lies here",)
 
 
 def test_jsrt_from_kaggle_and_bare_pixels(tmp_path: Path, draw: Draw) -> None:
@@ -560,5 +560,5 @@ def test_jsrt_from_kaggle_and_bare_pixels(tmp_path: Path, draw: Draw) -> None:
     (record,) = open_source(tmp_path).records
     assert (record.age, record.sex, record.boxes[0].width) == (53.0, "M", 2.5)
     (tmp_path / "images" / "images" / "JPCLN001.png").rename(tmp_path / "JPCLN001.IMG")
-    with pytest.raises(DataError, match=r"1 \.IMG files are bare pixels .*; convert them to PNG or DICOM"):
+    with pytest.raises(DataError, match=r"1 \.IMG file is bare pixels .*; convert them to PNG or DICOM"):
         open_source(tmp_path)

@@ -13,11 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, refuse_duplicates
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.layout import Layout, Mark, Options, Part, aged
-from cxreader.data.layouts.nih_by_finding import FOLDERS, IMAGE_NAME, open_by_finding, patient_of, pictures_by_finding
+from cxreader.data.layouts.layout import NO_FILE, NO_ROW, Layout, Mark, Options, Part, aged
 from cxreader.data.layouts.seen import Seen, look
+from cxreader.data.layouts.sets.nih_by_finding import (
+    FOLDERS,
+    IMAGE_NAME,
+    open_by_finding,
+    patient_of,
+    pictures_by_finding,
+)
 from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
 from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings
@@ -66,7 +73,8 @@ def open_nih(
     rows, n_rows = _rows(entry, source, pictures.paths, told, require_files=require_files)
     present = sum(r.path is not None for r in rows)
     if require_files and not present:
-        what = f"none of the table's {n_rows:,} images lies here ({len(pictures.paths):,} pictures seen)"
+        seen = format_count(len(pictures.paths), "[picture|pictures] seen")
+        what = f"none of the table's {format_count(n_rows, '[image|images]')} lies here ({seen})"
         raise DataError(what, where=folder, mend="give the folder that holds images_001 or the PNG files themselves")
     listed = _first(entry.parent, BOXES)
     records, unreadable = _boxed(rows, {} if listed is None else read_boxes(listed))
@@ -159,7 +167,7 @@ def _rows(
         if path is not None or not require_files:
             more = {"source": source, "path": path, "published_part": parts.get(image)}
             record = _record(cells, _at(entry, n), findings[text], more)
-            told["ages are none, and left empty"] += record.age is None and bool(cells.get("patient age"))
+            told["[age is|ages are] none, and left empty"] += record.age is None and bool(cells.get("patient age"))
             records.append(record)
     return records, len(rows)
 
@@ -230,14 +238,15 @@ def _notes(
     without_file: int, without_row: int, unreadable: int, records: tuple[ImageRecord, ...], told: Mapping[str, int]
 ) -> tuple[str, ...]:
     odd = sum(not r.age_plausible for r in records)
-    counted = {
-        "rows of the table have no file here": without_file,
-        "files have no row in the table": without_row,
-        "impossible ages are kept and flagged": odd,
-        "boxed images could not be opened: their boxes stay in the 1024 frame": unreadable,
-        **told,
-    }
-    return tuple(f"{count:,} {text}" for text, count in counted.items() if count)
+    return count_notes(
+        {
+            NO_FILE: without_file,
+            NO_ROW: without_row,
+            "impossible [age is|ages are] kept and flagged": odd,
+            "boxed [image|images] could not be opened: the boxes stay in the 1024 frame": unreadable,
+            **told,
+        }
+    )
 
 
 def _open(seen: Seen, options: Options) -> Index:
@@ -266,4 +275,5 @@ LAYOUT = Layout(
         Mark("pictures named as 00000001_000.png", lambda seen: seen.has_names(IMAGE_NAME)),
     ),
     open=_open,
+    tables=(_REQUIRED,),
 )

@@ -13,11 +13,20 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, aged, became, judge
+from cxreader.data.layouts.layout import (
+    CONTRADICTED,
+    Gathered,
+    Layout,
+    Mark,
+    Options,
+    Verdict,
+    aged,
+    became,
+    judge,
+)
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError
 from cxreader.records import ImageRecord
 from cxreader.tables import parse_number, read_table
@@ -26,34 +35,14 @@ NAME: Final = "padchest"
 _COLUMNS = ("imageid", "projection", "labels")
 _NORMAL = "normal"
 _SILENT = ("unchanged", "exclude", "suboptimal study")
-_DEVICES = (
-    *(
-        "central venous catheter",
-        "central venous catheter via jugular vein",
-        "central venous catheter via subclavian vein",
-    ),
-    *(
-        "central venous catheter via umbilical vein",
-        "reservoir central venous catheter",
-        "endotracheal tube",
-        "nsg tube",
-    ),
-    *(
-        "tracheostomy tube",
-        "chest drain tube",
-        "gastrostomy tube",
-        "nephrostomy tube",
-        "double j stent",
-        "pacemaker",
-        "dai",
-    ),
-    *(
-        "ventriculoperitoneal drain tube",
-        "electrical device",
-        "dual chamber device",
-        "single chamber device",
-        "catheter",
-    ),
+_DEVICES = tuple(
+    " ".join(device.split())
+    for device in """
+    central venous catheter, central venous catheter via jugular vein, central venous catheter via subclavian
+    vein, central venous catheter via umbilical vein, reservoir central venous catheter, endotracheal tube, nsg
+    tube, tracheostomy tube, chest drain tube, gastrostomy tube, nephrostomy tube, double j stent, pacemaker, dai,
+    ventriculoperitoneal drain tube, electrical device, dual chamber device, single chamber device, catheter
+    """.split(",")  # noqa: SIM905 (one a line is longer)
 )
 LABELS: Mapping[str, str | None] = {
     **dict.fromkeys((*_SILENT, *_DEVICES)),
@@ -83,6 +72,8 @@ _PROJECTIONS = {"PA": "PA", "AP": "AP", "AP_HORIZONTAL": "AP", "L": "LATERAL"}
 _WORDS = {"POSTEROANTERIOR": "PA", "ANTEROPOSTERIOR": "AP"}
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
+OTHER_VIEW = "[image of another projection is|images of other projections are] left out"
+
 
 def open_padchest(seen: Seen, options: Options) -> Index:
     """The index of the images of the table of labels. Raises DataError, TableError."""
@@ -100,11 +91,13 @@ def open_padchest(seen: Seen, options: Options) -> Index:
             continue
         view, frontal = _view(cells)
         if not frontal:
-            gathered.counts[LATERAL if is_lateral(view or "") else "images of other projections are left out"] += 1
+            gathered.counts[LATERAL if is_lateral(view or "") else OTHER_VIEW] += 1
             continue
         verdict = _verdict(labels_of(cells["labels"]), gathered)
         if verdict.label is None:
-            gathered.counts["images have no label, or one that tells nothing (unchanged, exclude): left out"] += 1
+            gathered.counts[
+                "[image has|images have] no label, or one that tells nothing (unchanged, exclude): left out"
+            ] += 1
             continue
         gathered.records.append(_record(cells, path, verdict, view))
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in rows for name in pictures.paths))
@@ -173,4 +166,5 @@ LAYOUT = Layout(
         Mark("PNG files named by long numbers", lambda seen: seen.has_names(r"\d{20,}.*\.\w+")),
     ),
     open=open_padchest,
+    tables=(_COLUMNS,),
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import NO_PATIENTS
-from cxreader.data.layouts.kermany import patient_of
 from cxreader.data.layouts.layout import Part
+from cxreader.data.layouts.sets.kermany import patient_of
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.errors import DataError
@@ -86,7 +86,7 @@ def test_copies_within_copies_and_side_files_are_counted_once_and_left_out(kaggl
     assert (index.kind, len(index), index.n_patients) == ("kermany", 8, 6)
     assert index.notes == (
         "8 copies of the same file are counted once",
-        "1 hidden files, and files of the operating system, are left out",
+        "1 hidden file (._*, __MACOSX) left out",
     )
 
 
@@ -100,7 +100,7 @@ def test_equal_bytes_under_other_names_are_one_image_and_the_test_parts_stays(ka
     shutil.copy(root / FILES[0], root / "train/PNEUMONIA/person7_virus_9.jpeg")
     index = open_source(kaggle)
     assert FILES[0] not in index.by_image
-    assert "1 images of equal bytes lie under both NORMAL and PNEUMONIA: left out" in index.notes
+    assert "1 image of equal bytes lies under both NORMAL and PNEUMONIA: left out" in index.notes
 
 
 def test_two_pictures_of_one_place_that_differ_are_refused(kaggle: Path, draw: Draw) -> None:

@@ -27,6 +27,7 @@ _SEX = re.compile(r"\b(female|male)\b|patient'?s sex:\s*([MF])", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)\s*(y|m|w|d)[a-z]*", re.IGNORECASE)
 _KAGGLE = ("study_id", "findings")
 """Columns of the table that the copies on Kaggle have in the place of the readings."""
+_OTHERS = "[picture has|pictures have] another set's name: left out"
 About = tuple[Literal["M", "F"] | None, float | None]
 
 
@@ -39,7 +40,7 @@ def open_nlm(prefix: str, layout: Callable[[], Layout], seen: Seen, options: Opt
     for stem, path in pictures.paths.items():
         match = name.fullmatch(stem)
         if match is None:
-            gathered.counts["pictures have another set's name: left out"] += 1
+            gathered.counts[_OTHERS] += 1
             continue
         sex, age = about.get(stem, (None, None))
         label = int(match[2])
@@ -57,7 +58,7 @@ def open_nlm(prefix: str, layout: Callable[[], Layout], seen: Seen, options: Opt
                 subtype="tuberculosis" if label == ABNORMAL else None,
             )
         )
-    without = gathered.counts["pictures have another set's name: left out"]
+    without = gathered.counts[_OTHERS]
     return gathered.index(layout(), seen, options, pictures, without)
 
 

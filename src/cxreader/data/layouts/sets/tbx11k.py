@@ -54,7 +54,9 @@ def open_tbx11k(seen: Seen, options: Options) -> Index:
     table = seen.table_with(*_TABLE)
     about = _of_folders(pictures.paths, seen.root) if table is None else _of_table(table)
     gathered = Gathered()
-    gathered.counts["pictures under test (without labels) and extra (other sets) are left out"] = pictures.passed
+    gathered.counts["[picture|pictures] under test (without labels) or extra (other sets) [is|are] left out"] = (
+        pictures.passed
+    )
     for image, said in about.items():
         path = pictures.paths.get(image)
         if path is None:
@@ -169,4 +171,5 @@ LAYOUT = Layout(
         Mark("pictures named as h0001.png, s0001.png, tb0001.png", lambda seen: seen.has_names(r"(h|s|tb)\d{4}\.\w+")),
     ),
     open=open_tbx11k,
+    tables=(_TABLE,),
 )

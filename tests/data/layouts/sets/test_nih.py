@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.nih import official_lists, open_nih
+from cxreader.data.layouts.sets.nih import official_lists, open_nih
 from cxreader.data.sources import open_source
 from cxreader.errors import DataError, TableError
 from cxreader.imaging import read
@@ -97,7 +97,7 @@ def test_an_age_that_is_none_is_left_empty_and_counted(release: Release) -> None
         release([("00004711_000.png", "Mass", 4711, "old"), ("00004712_000.png", "Mass", 4712, "58 years")])
     )
     assert [r.age for r in index.records] == [None, 58.0]
-    assert index.notes == ("1 ages are none, and left empty",)
+    assert index.notes == ("1 age is none, and left empty",)
 
 
 SAMPLE = [
@@ -139,7 +139,7 @@ def test_a_file_that_lies_in_two_folders(release: Release, draw: Callable[..., P
     root = release(ROWS)
     draw(root / "images_002/images/00000001_000.png")
     index = open_source(root)  # the same bytes
-    assert (len(index), index.notes[-1]) == (4, "1 copies of the same file are counted once")
+    assert (len(index), index.notes[-1]) == (4, "1 copy of the same file is counted once")
     draw(root / "images_002/images/00000001_000.png", 7)
     with pytest.raises(DataError, match=r"is another picture than .*/00000001_000\.png, of the same name"):
         open_source(root)
@@ -175,7 +175,7 @@ def test_a_boxed_image_that_cannot_be_read_does_not_stop_the_index(release: Rele
     (root / "images_001/images/00000001_000.png").write_bytes(b"no image")
     index = open_source(root)
     assert index.records[0].boxes[0].x == 512
-    assert any("1 boxed images could not be opened" in note for note in index.notes)
+    assert any("1 boxed image could not be opened" in note for note in index.notes)
 
 
 @pytest.mark.parametrize(("row", "what"), [(["Masse", 1, 2, 3, 4], "unknown finding"), (["Mass", 1, 2, "", 4], "four")])
@@ -288,8 +288,8 @@ def test_folders_named_by_findings_and_one_picture_in_several_is_one_image(
     ]
     assert index.kind == "nih"
     assert index.notes == (
-        "1 pictures lie in more than one finding's folder: each is one image",
-        "1 pictures lie in no finding's folder, or have another name: left out",
+        "1 picture lies in more than one finding's folder: each is one image",
+        "1 picture lies in no finding's folder, or has another name: left out",
     )
     assert (index.rows_without_file, index.files_without_row) == (0, 1)
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Verdict, became, judge
+from cxreader.data.layouts.layout import CONTRADICTED, Gathered, Layout, Mark, Options, Verdict, became, judge
 from cxreader.data.layouts.seen import Seen
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table
@@ -67,7 +67,9 @@ def open_openi(seen: Seen, options: Options) -> Index:
             continue
         verdict, contradicted, view = verdicts.get(cells["uid"], (Verdict(None), False, None))
         if verdict.label is None:
-            gathered.counts["images have a report that is not indexed, or names devices alone: left out"] += 1
+            gathered.counts[
+                "[image has|images have] a report that is not indexed, or names devices alone: left out"
+            ] += 1
             continue
         gathered.counts[CONTRADICTED] += contradicted
         gathered.records.append(
@@ -124,4 +126,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_openi,
+    tables=(("uid", "problems"), ("uid", "filename", "projection")),
 )

@@ -52,7 +52,7 @@ def open_covid(seen: Seen, options: Options) -> Index:
                 subtype=None if finding is None else folder,
             )
         )
-    gathered.counts["pictures lie under none of the four folders: left out"] = outside
+    gathered.counts["[picture lies|pictures lie] under none of the four folders: left out"] = outside
     gathered.said.append(MIXED)
     return gathered.index(LAYOUT, seen, options, pictures, outside)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import CONTRADICTED, LATERAL, NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
 from cxreader.data.layouts.files import by_stem, find_pictures
-from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Verdict
+from cxreader.data.layouts.layout import CONTRADICTED, PARTS, Gathered, Layout, Mark, Options, Verdict
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.sets.chexpert import NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError
 from cxreader.imaging import terms
 from cxreader.records import ImageRecord
@@ -27,6 +27,8 @@ _METADATA = ("dicom_id", "subject_id", "study_id")
 _CODES = {"postero-anterior": "PA", "antero-posterior": "AP", "lateral": "LATERAL", "left lateral": "LL"}
 """Meanings of the View Code Sequence in the metadata, for the images whose View Position is empty."""
 _VIEW_CODE = "viewcodesequence_codemeaning"
+
+NO_VIEW = "[image names no view: it may be a lateral|images name no view: laterals may be among them]"
 
 
 def open_mimic(seen: Seen, options: Options) -> Index:
@@ -51,7 +53,9 @@ def open_mimic(seen: Seen, options: Options) -> Index:
             gathered.counts[UNKNOWN] += 1
             continue
         gathered.counts[CONTRADICTED] += contradicted
-        gathered.counts["images name no view: laterals may be among them"] += view is None
+        gathered.counts[
+            "[image names no view: it may be a lateral|images name no view: laterals may be among them]"
+        ] += view is None
         gathered.records.append(_record(cells, image, path, verdict, view, parts))
     return gathered.index(LAYOUT, seen, options, pictures, sum(name not in rows for name in pictures.paths))
 
@@ -129,4 +133,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_mimic,
+    tables=(_METADATA, ("subject_id", "study_id", NO_FINDING), ("dicom_id", "split")),
 )

@@ -16,19 +16,18 @@ from typing import Any, Final
 
 from cxreader.config import Uncertain
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Part, became
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
 NAME: Final = "vindr"
-NO_FRAME = "images are smaller than their boxes' frame, which no table tells: their boxes are left out"
+NO_FRAME = "[image is|images are] smaller than the boxes' frame, which no table tells: the boxes are left out"
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 _NO_FINDING = "no finding"
 CLASSES: Mapping[str, str | None] = {
@@ -80,7 +79,7 @@ def open_vindr(seen: Seen, options: Options) -> Index:
         if is_lateral(told.get("view") or ""):
             gathered.counts[LATERAL] += 1
         elif label is None:
-            gathered.counts["images whose readers disagree are left out"] += 1
+            gathered.counts["[image|images] whose readers disagree [is|are] left out"] += 1
         else:
             own = said.boxes if label == ABNORMAL else []
             boxes = tuple(own) if told else _placed(own, path, frames.get(image))
@@ -199,4 +198,5 @@ LAYOUT = Layout(
         Mark("pictures named by 32 hexadecimal digits", lambda seen: seen.has_names(r"[0-9a-f]{32}(\.\w+)?")),
     ),
     open=open_vindr,
+    tables=(("image_id", "class_name", *_BOX), ("image_id", _NO_FINDING)),
 )

@@ -35,7 +35,7 @@ _FILM = re.compile(r"(NORMAL2-)?IM-(\d+)-\d+(-\d+)?", re.IGNORECASE)
 _RANDOMISED = re.compile(r"(NORMAL|BACTERIA|VIRUS)-(\d+)-\d+", re.IGNORECASE)
 _COPY = r"(?:[ _]?\(\d+\)| - copy| copy)?"
 NAMES = rf"(person\d+_(bacteria|virus)_\d+|(NORMAL2-)?IM-\d+-\d+(-\d+)?|(NORMAL|BACTERIA|VIRUS)-\d+-\d+){_COPY}\.\w+"
-CLASHING = "images of equal bytes lie under both NORMAL and PNEUMONIA: left out"
+CLASHING = "[image|images] of equal bytes [lies|lie] under both NORMAL and PNEUMONIA: left out"
 
 
 def open_kermany(seen: Seen, options: Options) -> Index:
@@ -52,9 +52,9 @@ def open_kermany(seen: Seen, options: Options) -> Index:
     first = copies(placed[name] for name in order)
     clashing = {path for copy, path in first.items() if _class_of(names[copy]) != _class_of(names[path])}
     gathered = Gathered()
-    gathered.counts["files of the same bytes as another are counted once"] = len(first)
+    gathered.counts["[file|files] of the same bytes as another [is|are] counted once"] = len(first)
     gathered.counts[CLASHING] = len(clashing)
-    gathered.counts["pictures lie under neither NORMAL nor PNEUMONIA: left out"] = outside
+    gathered.counts["[picture lies|pictures lie] under neither NORMAL nor PNEUMONIA: left out"] = outside
     for name, path in placed.items():
         if path not in first and path not in clashing:
             gathered.records.append(_record(name, path, seen.root))

@@ -14,9 +14,20 @@ from typing import Final
 from cxreader.config import Uncertain
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_last_stem, find_pictures
-from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part, Verdict, aged, judge
+from cxreader.data.layouts.layout import (
+    CONTRADICTED,
+    PARTS,
+    Gathered,
+    Layout,
+    Mark,
+    Options,
+    Part,
+    Verdict,
+    aged,
+    judge,
+)
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import parse_sex
+from cxreader.data.layouts.table import LATERAL, parse_sex
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
 from cxreader.records import ImageRecord
@@ -40,9 +51,7 @@ OBSERVATIONS: Mapping[str, str | None] = {
     "support devices": None,
 }
 """The labeller's thirteen observations beside No Finding; MIMIC-CXR-JPG has the same."""
-UNKNOWN = "images name neither a finding nor No Finding: what they show is not known, left out"
-CONTRADICTED = "images name a finding beside No Finding: taken as abnormal"
-LATERAL = "laterals are left out"
+UNKNOWN = "[image names|images name] neither a finding nor No Finding: what is on [it|them] is not known, left out"
 
 
 def open_chexpert(seen: Seen, options: Options) -> Index:
@@ -57,7 +66,7 @@ def open_chexpert(seen: Seen, options: Options) -> Index:
         for row, cells in read_table(table):
             place = cells["path"].replace("\\", "/")
             if key(place) in rows:
-                gathered.counts["rows name an image that an earlier row names: left out"] += 1
+                gathered.counts["[row names|rows name] an image that an earlier row names: left out"] += 1
                 continue
             rows.add(key(place))
             where = f"{table}, row {row}"
@@ -152,4 +161,5 @@ LAYOUT = Layout(
         Mark("pictures named view1_frontal.jpg", lambda seen: seen.has_names(r"view\d+_(frontal|lateral)\.\w+")),
     ),
     open=open_chexpert,
+    tables=(("path", NO_FINDING),),
 )

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from cxreader.counting import count_notes
 from cxreader.data.index import Index, patient_notes
 from cxreader.data.layouts.files import Pictures, by_name, find_pictures
 from cxreader.errors import TableError
@@ -62,12 +63,10 @@ def open_by_finding(folder: Path, found: Pictures, name: str, source: str) -> In
         for image in sorted(paths)
     )
     several = len(found.paths) - len(paths)
-    notes: tuple[str, ...] = (
-        (f"{several:,} pictures lie in more than one finding's folder: each is one image",) if several else ()
-    )
-    notes += found.notes() + patient_notes(records)
-    if found.passed:
-        notes += (f"{found.passed:,} pictures lie in no finding's folder, or have another name: left out",)
+    counted = {
+        "[picture lies|pictures lie] in more than one finding's folder: each is one image": several,
+        "[picture lies|pictures lie] in no finding's folder, or [has|have] another name: left out": found.passed,
+    }
     return Index(
         records,
         name=name,
@@ -75,5 +74,5 @@ def open_by_finding(folder: Path, found: Pictures, name: str, source: str) -> In
         root=str(folder),
         rows_without_file=0,
         files_without_row=found.passed,
-        notes=notes,
+        notes=(*count_notes(counted), *found.notes(), *patient_notes(records)),
     )

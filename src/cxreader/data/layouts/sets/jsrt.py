@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, aged, in_file
@@ -48,17 +49,20 @@ def open_jsrt(seen: Seen, options: Options) -> Index:
     pictures = find_pictures(seen.root, _own)
     raw = [path for path in below(seen.root).files if path.suffix.lower() == _RAW and _NAME.fullmatch(path.stem)]
     if raw and not pictures.paths:
-        what = f"{len(raw):,} .IMG files are bare pixels (2048 x 2048, 16 bits, big-endian) without a header: they are not read"
+        what = format_count(
+            len(raw),
+            ".IMG [file is|files are] bare pixels (2048 x 2048, 16 bits, big-endian) without a header: not read",
+        )
         raise DataError(
             what, where=seen.root, mend="convert them to PNG or DICOM of the same names, or get such a copy"
         )
     cases = _texts(seen.root) | _table(seen)
     gathered = Gathered()
-    gathered.counts["bare .IMG files are not read"] = len(raw)
+    gathered.counts["bare .IMG [file is|files are] not read"] = len(raw)
     for stem, path in pictures.paths.items():
         gathered.records.append(_record(stem, path, cases.get(stem, _Case())))
     boxed = sum(bool(record.boxes) for record in gathered.records)
-    gathered.counts["images with a nodule have no place of it: no clinical text lies here for them"] = (
+    gathered.counts["[image|images] with a nodule [has|have] no place of it: no clinical text lies here"] = (
         sum(record.label == ABNORMAL for record in gathered.records) - boxed
     )
     return gathered.index(LAYOUT, seen, options, pictures, pictures.passed)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, in_file
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import read_table
@@ -25,9 +24,12 @@ from cxreader.tables import read_table
 NAME: Final = "siim"
 FRAME = 1024
 NO_MASK = (
-    "images have no mask: no pneumothorax, which is not normal, so left out (--uncertain normal takes them as normal)"
+    "[image has|images have] no mask: no pneumothorax, which is not normal, so left out (--uncertain normal takes [it|them] "
+    "as normal)"
 )
-AS_NORMAL = "images have no mask and are taken as normal, as asked: other findings may be on them"
+AS_NORMAL = (
+    "[image has no mask and is|images have no mask and are] taken as normal, as asked: there may be other findings"
+)
 _COLUMNS = ("imageid", "encodedpixels")
 
 
@@ -130,4 +132,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_siim,
+    tables=(_COLUMNS,),
 )

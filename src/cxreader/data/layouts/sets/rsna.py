@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.chexpert import LATERAL
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, in_file
-from cxreader.data.layouts.nih_by_finding import patient_of
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import is_lateral
+from cxreader.data.layouts.sets.nih_by_finding import patient_of
+from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
@@ -33,7 +32,7 @@ FRAME = 1024.0
 CLASSES: Mapping[str, str | None] = {"normal": None, "lung opacity": "Pneumonia", "no lung opacity / not normal": OTHER}
 _BOXES = ("patientid", "x", "y", "width", "height", "target")
 _CLASSES = ("patientid", "class")
-UNKNOWN = "images have no box, and no class says that they are normal: left out"
+UNKNOWN = "[image has|images have] no box, and no class that says normal: left out"
 NO_PATIENTS = (
     "patientId names an image, not a patient: with RSNA's pneumonia-challenge-dataset-mappings_2018.json beside the tables the "
     "NIH's patients are known"
@@ -149,4 +148,5 @@ LAYOUT = Layout(
         ),
     ),
     open=open_rsna,
+    tables=(_BOXES,),
 )

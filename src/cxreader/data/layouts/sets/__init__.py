@@ -1,0 +1,1 @@
+"""One file a public set: its published layout, terms, and what its labels become."""
