@@ -145,13 +145,18 @@ LAYOUT = Layout(
     name=NAME,
     title="CheXpert, CheXpert-small",
     holds="train.csv and valid.csv, and train/patient00001/study1/view1_frontal.jpg; whole or part, in any folder",
-    licence="Stanford University Dataset Research Use Agreement: research, no commerce, no passing on",
+    licence="Stanford University Dataset Research Use Agreement: research, no commerce, no copy passed on",
     url="https://stanfordmlgroup.github.io/competitions/chexpert/",
-    labels="train: a rule-based labeller on the reports; valid: majority of three radiologists",
+    labels="train: a rule-based labeller on the reports; valid: majority of three radiologists; test: of five",
     policy="abnormal where a finding is present or uncertain (--uncertain normal, drop), normal where No Finding is 1; what is "
     "blank is not known, an image with blanks alone is left out; devices are no finding",
     patients="patient00001 in the path",
-    pages=("arXiv:1901.07031", "torchxrayvision datasets.py (CheX_Dataset)"),
+    pages=(
+        "arXiv:1901.07031",
+        "arXiv:2105.03020 (values, terms)",
+        "github.com/stanfordmlgroup/chexpert-labeler stages/aggregate.py (No Finding)",
+        "torchxrayvision datasets.py (CheX_Dataset)",
+    ),
     findings=OBSERVATIONS,
     marks=(
         Mark(

@@ -2,7 +2,8 @@
 
 Chowdhury et al., IEEE Access 2020 (doi:10.1109/ACCESS.2020.3010287), Rahman et al., Computers in Biology and Medicine 2021:
 `COVID/images/COVID-1.png`, `COVID/masks/COVID-1.png`, and so `Lung_Opacity`, `Normal`, `Viral Pneumonia`; earlier versions have
-no `images` folder. The publisher's README names where the pictures come from: each class of other sets than the next.
+no `images` folder. The publisher's README names where the pictures come from: Normal of RSNA (8,851) and of Kermany's children
+(1,341), Lung_Opacity of RSNA, Viral Pneumonia of the children, COVID of BIMCV and others.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ CLASSES: Mapping[str, str | None] = {
     "viral pneumonia": "Pneumonia",
 }
 MIXED = (
-    "each class comes from other hospitals and other sets (normals: RSNA and children, COVID: PadChest and others, viral "
-    "pneumonia: children): a model can tell the source in the place of the disease"
+    "the classes come from different sets (Normal: RSNA and children, Lung_Opacity: RSNA, COVID: BIMCV and others, Viral "
+    "Pneumonia: children): a model can tell the source in the place of the disease"
 )
 
 
@@ -67,15 +68,16 @@ LAYOUT = Layout(
     name=NAME,
     title="COVID-19 Radiography Database",
     holds="COVID, Lung_Opacity, Normal and Viral Pneumonia, each with images and masks (left out), or the pictures alone",
-    licence="the pictures' own sets' terms; attribution asked",
+    licence="the original authors' (Kaggle names no other); two papers to be cited",
     url="https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database",
-    labels="those of the sets they come from: tests, radiologists, reports",
-    policy="Normal is normal, the other three abnormal; class and source are one, so figures on it flatter",
+    labels="those of the sets and papers that the pictures come from",
+    policy="Normal is normal, the other three abnormal; the source gives most classes away, so figures on it flatter; no measure "
+    "for a model that has seen RSNA's, the NIH's or Kermany's pictures",
     patients="none is known",
     pages=(
         "doi:10.1109/ACCESS.2020.3010287",
         "doi:10.1016/j.compbiomed.2021.104319",
-        "kaggle.com/datasets/tawsifurrahman/covid19-radiography-database",
+        "kaggle.com/datasets/tawsifurrahman/covid19-radiography-database (README, terms)",
     ),
     findings=CLASSES,
     marks=(

@@ -264,10 +264,15 @@ LAYOUT = Layout(
     "whole or part, at any size; or folders named by findings",
     licence="no restriction; link, citation and acknowledgement of the NIH Clinical Center asked",
     url="https://nihcc.app.box.com/v/ChestXray-NIHCC (Kaggle: nih-chest-xrays/data, nih-chest-xrays/sample)",
-    labels="text mining of the reports; 984 boxes by a radiologist",
+    labels="text mining of the reports; a list of 984 boxes",
     policy="No Finding is normal, any of the fourteen findings abnormal",
     patients="Patient ID, or the number in the file's name",
-    pages=("arXiv:1705.02315", "nihcc.app.box.com/v/ChestXray-NIHCC", "torchxrayvision datasets.py (NIH_Dataset)"),
+    pages=(
+        "arXiv:1705.02315",
+        "nihcc.app.box.com/v/ChestXray-NIHCC",
+        "cloud.google.com/healthcare-api/docs/resources/public-datasets/nih-chest (terms)",
+        "torchxrayvision datasets.py (NIH_Dataset)",
+    ),
     findings={spelling.lower(): f.name for f in FINDINGS for spelling in (f.name, *f.aliases)}
     | {NO_FINDING.lower(): None},
     marks=(

@@ -95,11 +95,12 @@ def _table(seen: Seen) -> dict[str, About]:
 
 _PAPER = "doi:10.3978/j.issn.2223-4292.2014.11.20"
 _FINDINGS = {"normal": None, "tuberculosis": OTHER}
-_LICENCE = "no restriction on research; attribution and citation asked (NLM)"
+_LICENCE = "no licence named; attribution and citation asked (NLM)"
 _POLICY = "0 at the end of the name is normal, 1 (manifestations of tuberculosis) abnormal"
 _PAGES = (
     _PAPER,
     "data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets",
+    "lhncbc.nlm.nih.gov/LHC-publications/pubs/TuberculosisChestXrayImageDataSets.html (labels)",
     "torchxrayvision datasets.py (NLMTB_Dataset)",
 )
 SHENZHEN: Layout = Layout(
@@ -108,7 +109,7 @@ SHENZHEN: Layout = Layout(
     holds="CXR_png/CHNCXR_0001_0.png and ClinicalReadings/CHNCXR_0001_0.txt (or shenzhen_metadata.csv); masks are left out",
     licence=_LICENCE,
     url="https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/Shenzhen-Hospital-CXR-Set/index.html",
-    labels="radiologists, with clinical readings",
+    labels="the hospital's or county's, with radiologists' readings beside",
     policy=_POLICY,
     patients="the number in the name; one image a patient",
     pages=_PAGES,
@@ -122,7 +123,7 @@ MONTGOMERY: Layout = Layout(
     holds="CXR_png/MCUCXR_0001_0.png and ClinicalReadings/MCUCXR_0001_0.txt (or montgomery_metadata.csv); ManualMask is left out",
     licence=_LICENCE,
     url="https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/Montgomery-County-CXR-Set/index.html",
-    labels="radiologists, with clinical readings",
+    labels="the hospital's or county's, with radiologists' readings beside",
     policy=_POLICY,
     patients="the number in the name; one image a patient",
     pages=_PAGES,

@@ -107,13 +107,17 @@ LAYOUT = Layout(
     name=NAME,
     title="Open-i (Indiana University)",
     holds="indiana_reports.csv, indiana_projections.csv and images/images_normalized/1_IM-0001-4001.dcm.png",
-    licence="CC BY-NC-ND 4.0",
+    licence="CC BY-NC-ND 4.0, as its copies name it",
     url="https://openi.nlm.nih.gov/faq (Kaggle: raddar/chest-xrays-indiana-university)",
-    labels="MeSH terms by indexers of the reports",
+    labels="MeSH terms, coded by hand from the reports",
     policy="normal where the terms are normal, abnormal where one is a finding; no indexing, poor quality and devices alone tell "
     "nothing: left out",
     patients="uid: one report a patient",
-    pages=("doi:10.1093/jamia/ocv080", "torchxrayvision datasets.py (Openi_Dataset)"),
+    pages=(
+        "doi:10.1093/jamia/ocv080",
+        "huggingface.co/datasets/tush-2ar/findxray-case-library (licence)",
+        "torchxrayvision datasets.py (Openi_Dataset)",
+    ),
     findings=PROBLEMS,
     marks=(
         Mark("a table indiana_reports.csv", lambda seen: seen.table_with("uid", "problems") is not None),

@@ -150,13 +150,13 @@ LAYOUT = Layout(
     name=NAME,
     title="PadChest",
     holds="PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv (or .gz) and 16-bit PNG files, in folders 0 to 54 or in one",
-    licence="PadChest Dataset Research Use Agreement (BIMCV): research, no commerce, no passing on",
+    licence="PADCHEST Dataset Research Use Agreement, on request: research, anything else by agreement with BIMCV",
     url="https://bimcv.cipf.es/bimcv-projects/padchest/",
-    labels="27 % by physicians on the reports, the rest by a network trained on those",
+    labels="27 % of the reports by physicians, the rest by a recurrent network trained on those",
     policy="normal where the label is normal, abnormal where it is a finding or diagnosis; unchanged, exclude, suboptimal study, "
     "devices alone and blanks tell nothing: left out",
     patients="PatientID",
-    pages=("arXiv:1901.07441", "torchxrayvision datasets.py (PC_Dataset)"),
+    pages=("arXiv:1901.07441", "bimcv.cipf.es/bimcv-projects/padchest", "torchxrayvision datasets.py (PC_Dataset)"),
     findings=LABELS,
     marks=(
         Mark(

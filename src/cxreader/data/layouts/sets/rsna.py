@@ -125,14 +125,15 @@ LAYOUT = Layout(
     name=NAME,
     title="RSNA Pneumonia Detection Challenge",
     holds="stage_2_train_labels.csv, stage_2_detailed_class_info.csv and stage_2_train_images (DICOM, PNG or JPEG)",
-    licence="the challenge's rules: research and education, attribution (pictures: NIH Clinical Center)",
-    url="https://www.kaggle.com/c/rsna-pneumonia-detection-challenge",
-    labels="18 radiologists; a part read by three and adjudicated",
+    licence="any use, commercial too, with the attribution that RSNA asks for (pictures: NIH Clinical Center)",
+    url="https://www.kaggle.com/c/rsna-pneumonia-detection-challenge (and rsna.org)",
+    labels="18 radiologists of 16 institutions; a part read by three and adjudicated",
     policy="Lung Opacity (with boxes) and No Lung Opacity / Not Normal are abnormal, Normal is normal; the pictures are "
     "the NIH's: no measure for a model that has seen those",
     patients="none: patientId is an image's; with RSNA's mapping file the NIH's patients",
     pages=(
         "doi:10.1148/ryai.2019180041",
+        "rsna.org/education/ai-resources-and-training/ai-image-challenge/rsna-pneumonia-detection-challenge-2018 (terms)",
         "kaggle.com/c/rsna-pneumonia-detection-challenge/data",
         "torchxrayvision datasets.py (RSNA_Pneumonia_Dataset)",
     ),

@@ -113,13 +113,14 @@ LAYOUT = Layout(
     name=NAME,
     title="SIIM-ACR Pneumothorax",
     holds="train-rle.csv or stage_2_train.csv, and dicom-images-train/STUDY/SERIES/ImageId.dcm (or PNG of those names)",
-    licence="the competition's rules: research and education (pictures: NIH Clinical Center)",
+    licence="the competition's rules on Kaggle (pictures: NIH Clinical Center)",
     url="https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation",
-    labels="radiologists drew the masks",
+    labels="masks by radiologists of SIIM and STR, adjudicated, some proposed by a network",
     policy="a mask is abnormal; no mask is no pneumothorax, not normal: left out, or normal with --uncertain normal; the "
     "pictures are the NIH's: no measure for a model that has seen those",
     patients="Patient ID of the DICOM header",
     pages=(
+        "doi:10.1007/s10278-019-00299-9",
         "kaggle.com/c/siim-acr-pneumothorax-segmentation/data",
         "torchxrayvision datasets.py (SIIM_Pneumothorax_Dataset)",
     ),

@@ -158,9 +158,9 @@ LAYOUT = Layout(
     name=NAME,
     title="TBX11K",
     holds="imgs/health, imgs/sick and imgs/tb with lists and annotations, or Kaggle's simplified copy with data.csv",
-    licence="research, no commerce (Kaggle's simplified copy: CC BY 4.0)",
+    licence="no licence named on the publisher's page, citation asked; Kaggle's simplified copy names its own",
     url="https://mmcheng.net/tb/",
-    labels="tuberculosis by laboratory diagnosis, boxes by radiologists",
+    labels="the publisher's: healthy, sick or tuberculosis, and boxes of tuberculosis (11,200 pictures, 8,400 of them labelled)",
     policy="healthy is normal; tuberculosis and sick without tuberculosis are abnormal; the test part has "
     "no labels, extra is of other sets: left out",
     patients="none is known",

@@ -176,7 +176,8 @@ LAYOUT = Layout(
     name=NAME,
     title="VinDr-CXR",
     holds="train.csv (Kaggle), or annotations_train.csv and image_labels_train.csv (PhysioNet), train and test with ID.dicom",
-    licence="PhysioNet Credentialed Health Data License 1.5.0; from Kaggle: the competition's rules",
+    licence="PhysioNet Credentialed Health Data License 1.5.0: credentialed users, CITI training, data use agreement; from "
+    "Kaggle: the competition's rules",
     url="https://physionet.org/content/vindr-cxr/ (Kaggle: vinbigdata-chest-xray-abnormalities-detection)",
     labels="17 radiologists, three an image (train), five in consensus (test)",
     policy="the majority of readers; --uncertain abnormal, normal or drop says what becomes of images whose readers disagree; a "
@@ -185,6 +186,7 @@ LAYOUT = Layout(
     pages=(
         "doi:10.1038/s41597-022-01498-w",
         "physionet.org/content/vindr-cxr",
+        "vindr.ai/datasets/cxr (readers)",
         "torchxrayvision datasets.py (VinBrain_Dataset)",
     ),
     findings=CLASSES,
