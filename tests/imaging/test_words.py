@@ -209,3 +209,15 @@ def test_a_file_of_words_that_is_wrong_is_refused_with_its_mend(text: str, what:
     assert str(caught.value).startswith(str(tmp_path / "terms.toml"))
     with pytest.raises(ConfigError, match="cannot be opened"):
         SiteTerms.load(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("keyword", ["BodyPartExamined", "ViewPosition", "Modality", "PatientPosition"])
+def test_what_is_crossed_out_is_no_silence(keyword: str, tmp_path: Path) -> None:
+    made = dataset(picture())
+    setattr(made, keyword, "XX")
+    found = judge_header(read_header(encoded(made)))
+    assert found.verdict == "refused"
+    assert found.reasons == ("the header's modality, body part or view is crossed out: X's stand in its place",)
+    if keyword == "ViewPosition":
+        (tmp_path / "own.toml").write_text('[view]\nXX = "PA"\n')
+        assert not read_header(encoded(made), site=SiteTerms.load(tmp_path / "own.toml")).crossed_out

@@ -26,7 +26,8 @@ class DicomHeader:
     `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
     `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),
-    `view_in_body_part`: a view that Body Part Examined names beside the part.
+    `view_in_body_part`: a view that Body Part Examined names beside the part. `crossed_out`: modality, part or view are
+    told by X's alone, as whoever makes a header invalid writes them.
     """
 
     modality: str | None = None
@@ -50,6 +51,7 @@ class DicomHeader:
     view_code: str | None = None
     region: str | None = None
     view_in_body_part: str | None = None
+    crossed_out: bool = False
 
     @property
     def views(self) -> tuple[str, ...]:

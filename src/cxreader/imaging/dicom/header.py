@@ -15,6 +15,7 @@ from cxreader.imaging.words import OTHER, coded_term, term_of
 from cxreader.tables import AGE_UNITS
 
 _UID = re.compile(r"[0-9.]{1,64}")
+_CROSSED_OUT = re.compile(r"\s*[Xx]{2,}\s*")
 _AGE = re.compile(r"(\d{1,3})([YMWD]?)")
 _CONCEPT = {"CodeValue": 0x00080100, "CodeMeaning": 0x00080104, "LongCodeValue": 0x00080119}
 _NO_SITE = SiteTerms()
@@ -26,13 +27,16 @@ def header_of(parsed: Parsed, *, salt: str | None = None, site: SiteTerms | None
     part, position = _told(e, "BodyPartExamined"), _told(e, "PatientPosition")
     in_part = term_of("view", part, own.view)
     sex = (e.text("PatientSex") or "").upper()
+    posture = position.upper() if position and position.upper() in terms.POSTURES else None
+    told: dict[str, tuple[str | None, str | None]] = {
+        "modality": ((text := e.text("Modality")), term_of("modality", text, own.modality)),
+        "body_part": (part, term_of("body_part", part, own.body_part)),
+        "view_position": ((text := _told(e, "ViewPosition")), term_of("view", text, own.view)),
+        "patient_position": (position, posture or term_of("view", position, own.view)),
+    }
     return DicomHeader(
-        modality=term_of("modality", e.text("Modality"), own.modality),
-        body_part=term_of("body_part", part, own.body_part),
-        view_position=term_of("view", _told(e, "ViewPosition"), own.view),
-        patient_position=position.upper()
-        if position and position.upper() in terms.POSTURES
-        else term_of("view", position, own.view),
+        **{field: term for field, (_, term) in told.items()},
+        crossed_out=any(term == OTHER and _CROSSED_OUT.fullmatch(text or "") for text, term in told.values()),
         patient_orientation=_orientation(e),
         laterality=_term(e.text("ImageLaterality"), terms.LATERALITIES)
         or _term(e.text("Laterality"), terms.LATERALITIES),

@@ -25,6 +25,10 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
     """
     if header is None:
         return Acceptance()
+    if header.crossed_out:
+        return Acceptance(
+            "refused", ("the header's modality, body part or view is crossed out: X's stand in its place",)
+        )
     modality = () if header.modality is None else (header.modality,)
     found = _judge_fact("modality", modality) + _judge_fact("body_part", header.parts)
     found += _judge_fact("view", header.views) + _judge_orientation(header)
