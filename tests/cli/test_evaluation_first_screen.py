@@ -110,3 +110,15 @@ def test_one_class_and_thresholds_of_another_table(tmp_path: Path, capsys: pytes
     options = ["--calibrate", str(tmp_path / "calibrate.csv"), "--point", "rule-in: specificity 0.3", "--point"]
     for text in _first_screen(judged, tmp_path / "out3", capsys, *options, "screening: sensitivity 0.3"):
         assert "contradict their names: rule-in" in text
+
+
+def test_the_terminal_says_first_whether_it_is_worth_a_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = _table(tmp_path, "vendor.csv", NOISE + 0.45, LABEL)
+    assert (
+        run(["--quiet", "evaluate", "--predictions", table, "--out", str(tmp_path / "out"), "--threshold", "0.5"]) == 0
+    )
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first.startswith("Not worth a trial at this threshold: it calls every image abnormal")
+    assert "- shortcuts cannot be looked for without the images" in more

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.assessment.background import background_of
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
@@ -101,6 +102,7 @@ def judge(
                 provenance=_provenance(artifact, cohort),
                 options=_of_artifact(reader, options),
                 refusals=refusals,
+                background=background_of(artifact, cohort, shortcuts),
             )
         looking = (
             ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, images, bar=bar, seed=seed)

@@ -304,6 +304,10 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
     note = f"{where}{_other_points(evaluation)}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    if evaluation.verdict is not None:
+        show(f"{evaluation.verdict.line}.")
+        for line in (*evaluation.verdict.reasons[1:], *evaluation.verdict.cautions):
+            show(f"- {line}")
     for warning in evaluation.warnings:
         show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)

@@ -41,6 +41,7 @@ def render_model_card(
     made = f"cxreader {evaluation.provenance.get('cxreader', '')}, {evaluation.provenance.get('date', '')}"
     parts = [
         f"# Model card: {_md(name)}",
+        *_verdict(evaluation),
         f"Normal or abnormal, frontal chest radiographs. Written by {_md(made)}. For research; not a medical device.",
         _facts(MODEL, evaluation, facts),
         _intended_use(evaluation),
@@ -54,6 +55,15 @@ def render_model_card(
         _caveats(evaluation, image_evidence),
     ]
     return _SECTION.join(parts) + "\n"
+
+
+def _verdict(evaluation: Evaluation) -> list[str]:
+    """The verdict as the card's first line, and what else carries or limits it; nothing in a file without one."""
+    found = evaluation.verdict
+    if found is None:
+        return []
+    more = _bullets(map(_md, (*found.reasons[1:], *found.cautions)))
+    return [f"**{_md(found.line)}.**", *([more] if more else [])]
 
 
 def _md(text: object) -> str:
