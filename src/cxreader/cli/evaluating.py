@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import show_evidence, show_refusals
+from cxreader.cli.evidence_tables import show_evidence, show_points, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
@@ -303,7 +303,7 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    note = f"{where}{_other_points(evaluation)}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    note = f"{where}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
     if evaluation.verdict is not None:
         show(f"{evaluation.verdict.line}.")
         for line in (*evaluation.verdict.reasons[1:], *evaluation.verdict.cautions):
@@ -312,20 +312,7 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
         show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
+        show_points(evaluation, evaluation.evidence)
         show_evidence(evaluation.evidence)
     if evaluation.refusals is not None:
         show_refusals(evaluation.refusals)
-
-
-def _other_points(evaluation: Evaluation) -> str:
-    """A line for each operating point besides the one that decides."""
-    from cxreader.reporting.tables import format_estimate, rate_in_sentence
-
-    points = () if evaluation.evidence is None else evaluation.evidence.points[1:]
-    names = ("sensitivity", "specificity", "ppv", "npv")
-    return "".join(
-        f"\nAt {at.point.threshold:.3f} ({at.point.name}): "
-        + ", ".join(f"{rate_in_sentence(name)} {format_estimate(at.rates[name], 3)}" for name in names)
-        + "."
-        for at in points
-    )

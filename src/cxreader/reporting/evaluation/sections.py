@@ -25,10 +25,10 @@ from cxreader.reporting.evaluation.performance_tables import (
     bins_table,
     calibration_table,
     conformal_table,
-    points_table,
     subgroup_table,
     sure_table,
 )
+from cxreader.reporting.evaluation.points_table import points_table
 from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, format_estimate, format_share
 
