@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import show_evidence, show_points, show_refusals
+from cxreader.cli.evidence_tables import show_answered, show_evidence, show_points, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
@@ -235,10 +235,8 @@ def _artifact(
     """Judge the artifact of a run on the run's own part, or that of `model` on `data`, which `source` describes."""
     from cxreader.atomic import write_whole
     from cxreader.cli.reading import load_reader
-    from cxreader.models.artifact import load_artifact
-    from cxreader.runs import artifact_folder
 
-    load_artifact(artifact_folder(str(run or model)))  # whole: the weights too, beside the export that reads
+    _check_whole(str(run or model))
     reader = load_reader(str(run or model), operating_point, terms=terms)
     from cxreader.assessment.artifact import judge
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
@@ -249,6 +247,27 @@ def _artifact(
     if reader.site:
         write_whole(place / "terms.toml", reader.site.to_toml().encode())
     return evaluation, f"{cohort.name}, part {cohort.part}"
+
+
+def _check_whole(path: str) -> None:
+    """Check every file of an artifact, the weights too beside the export that reads; a copy with the export alone is judged.
+
+    What cannot be measured without the weights, or without torch, is said. Raises ArtifactError.
+    """
+    import importlib.util
+
+    from cxreader.models.artifact import WEIGHTS, load_artifact
+    from cxreader.runs import artifact_folder
+
+    folder = artifact_folder(path)
+    exported = bool(load_artifact(folder, weights=False, exports=False).exports)
+    there = (folder / WEIGHTS).exists()
+    load_artifact(folder, weights=there or not exported)
+    if exported and not (there and importlib.util.find_spec("torch")):
+        why = "torch is not installed (pip install 'cxreader[train]')" if there else f"the folder holds no {WEIGHTS}"
+        say(
+            f"judged by its export alone: {why}; the randomisation test is left out, and heat maps that the export lacks"
+        )
 
 
 def _show_shortcuts(place: Path) -> None:
@@ -316,3 +335,5 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
         show_evidence(evaluation.evidence)
     if evaluation.refusals is not None:
         show_refusals(evaluation.refusals)
+    if evaluation.answered is not None:
+        show_answered(evaluation)

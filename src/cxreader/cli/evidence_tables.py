@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cxreader.cli.console import table
+from cxreader.cli.console import show, table
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -171,6 +171,19 @@ def show_refusals(found: Refusals) -> None:
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
     table("Acceptance", header, rows, note=refusal_words(found))
+
+
+def show_answered(evaluation: Evaluation) -> None:
+    """All images and the answered ones, side by side."""
+    from cxreader.reporting.evaluation.refusals import answered_table, answered_words
+
+    found = answered_table(evaluation)
+    words = "" if evaluation.answered is None else answered_words(evaluation.answered)
+    if found is None:
+        show(words)
+        return
+    rows = [(row.name, *("\n".join((cell.value, *cell.below)) for cell in row.cells)) for row in found.rows]
+    table("All images, and those that it answers", found.head, rows, note=words)
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -18,6 +18,7 @@ from cxreader.atomic import write_whole
 from cxreader.codec import Plain
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
+from cxreader.evaluation.decisions.answered import Answered, judge_answered
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.grounds import Exchange, grounds_of
@@ -80,7 +81,8 @@ class Evaluation(Plain):
     the AUC of each baseline on the same images and `comparisons` the paired differences, `auc minus NAME`. `warnings`
     stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date. `evidence`
     answers what was asked besides. `refusals`: how many of the images a reader would not answer, None where none was asked.
-    `verdict`: whether it is worth a trial, None in files that were written before there was one.
+    `verdict`: whether it is worth a trial, None in files that were written before there was one. `answered`: the images that
+    would be answered by themselves, None where no image of the table is refused or referred.
     """
 
     schema: int = SCHEMA
@@ -95,6 +97,7 @@ class Evaluation(Plain):
     evidence: Evidence | None = None
     refusals: Refusals | None = None
     verdict: Verdict | None = None
+    answered: Answered | None = None
     roc: RocCurve
     precision_recall: PrecisionRecallCurve
     histogram: Histogram
@@ -193,6 +196,7 @@ def evaluate(
         },
         evidence=None if options is None else _evidence(table, options, point, drawn, seed, n_resamples),
         refusals=refusals,
+        answered=judge_answered(table, point.threshold, seed=seed, n_resamples=n_resamples),
         verdict=reach_verdict(
             grounds_of(
                 {**found, **metrics}, sample, decision, point, exchange, refusals=refusals, background=background

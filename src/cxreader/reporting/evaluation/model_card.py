@@ -16,7 +16,7 @@ from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, Imag
 from cxreader.reporting.evaluation.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
 from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
 from cxreader.reporting.evaluation.points_table import points_table
-from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
+from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
 from cxreader.reporting.tables import DIMENSION_TITLES, Cell, Table, cohort_counts, methods_of
 
@@ -174,6 +174,12 @@ def _quantitative(evaluation: Evaluation, image_evidence: ImageEvidence) -> str:
     if evaluation.refusals is not None:
         words, table = _md(refusal_words(evaluation.refusals)), _table(refusals_table(evaluation.refusals))
         parts.append(_section("Refusals", words, table, level="###"))
+    if evaluation.answered is not None:
+        answered = answered_table(evaluation)
+        words = _md(answered_words(evaluation.answered))
+        parts.append(
+            _section("All images, and those answered", words, _table(answered) if answered else "", level="###")
+        )
     return _section("Quantitative analyses", *parts)
 
 
