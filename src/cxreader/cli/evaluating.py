@@ -26,7 +26,11 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="An artifact's or run's folder; with --predictions, a name there."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="An artifact's or run's folder, repeatable: judged as they read together; with --predictions, a name there.",
+        ),
     ] = None,
     data: Data = None,
     predictions: Annotated[
@@ -94,8 +98,8 @@ def evaluate(
     from cxreader.machine import keep_pages
 
     keep_pages()
-    judged = one_model(model)
-    place = _place(run, judged, data, predictions, out)
+    judged = one_model(model) if predictions or run is not None else None
+    place = _place(run, model, data, predictions, out)
     named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
     of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
@@ -123,7 +127,7 @@ def evaluate(
         source = {"kind": kind, "part": part, **named}
         evaluation, title = _artifact(
             run,
-            judged,
+            model,
             data,
             options,
             place,
@@ -134,13 +138,13 @@ def evaluate(
             terms=terms,
         )
     show_evaluation(evaluation, title)
-    if not (predictions or quick):
+    if not (predictions or quick or len(model or ()) > 1):
         _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
 
 
 def _place(
-    run: str | None, model: str | None, data: str | None, predictions: list[str] | None, out: Path | None
+    run: str | None, model: list[str] | None, data: str | None, predictions: list[str] | None, out: Path | None
 ) -> Path:
     """The report's folder; raises UsageError unless one run, one artifact on images or predictions are to be judged."""
     from cxreader.runs import RunFolder
@@ -221,7 +225,7 @@ def _predictions(
 
 def _artifact(
     run: str | None,
-    model: str | None,
+    models: list[str] | None,
     data: str | None,
     options: EvaluationOptions,
     place: Path,
@@ -232,18 +236,25 @@ def _artifact(
     source: dict[str, str | None],
     terms: Path | None = None,
 ) -> tuple[Evaluation, str]:
-    """Judge the artifact of a run on the run's own part, or that of `model` on `data`, which `source` describes."""
+    """Judge the artifact of a run on its own part, or those of `models`, as they read, on `data`, which `source` describes."""
     from cxreader.atomic import write_whole
     from cxreader.cli.reading import load_reader
 
-    _check_whole(str(run or model))
-    reader = load_reader(str(run or model), operating_point, terms=terms)
+    several = [run] if run is not None else models or []
+    for path in several:
+        _check_whole(path)
+    reader = load_reader(several, operating_point, terms=terms)
     from cxreader.assessment.artifact import judge
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
 
     with waiting("reading the tables"):
         cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
-    evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
+    if len(several) > 1:
+        from cxreader.assessment.several import judge_several
+
+        evaluation = judge_several(reader, cohort, place, bar=progress, options=options, seed=seed)
+    else:
+        evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
     if reader.site:
         write_whole(place / "terms.toml", reader.site.to_toml().encode())
     return evaluation, f"{cohort.name}, part {cohort.part}"
