@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.background import background_of
+from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
@@ -257,4 +257,5 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str |
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
+        TRAINED_ON: trained_on(artifact),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cxreader.assessment.artifact import prediction_table
-from cxreader.assessment.background import background_of
+from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.images import digests_of
 from cxreader.assessment.outputs import write_evaluation
@@ -144,4 +144,5 @@ def _provenance(reader: Reader, cohort: EvaluationCohort) -> dict[str, str | int
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
+        TRAINED_ON: " | ".join(trained_on(member.artifact) for member in reader.members),
     }

@@ -338,6 +338,8 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
         show(f"{evaluation.verdict.line}.")
         for line in (*evaluation.verdict.reasons[1:], *evaluation.verdict.cautions):
             show(f"- {line}")
+    if evaluation.provenance.get("trained on"):
+        show(f"Trained on: {evaluation.provenance['trained on']}.")
     for warning in evaluation.warnings:
         show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
