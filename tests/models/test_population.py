@@ -40,7 +40,7 @@ def test_it_is_counted_and_said_in_words() -> None:
     assert Population.from_dict(found.to_dict()) == found
     bare = Population.of([ImageRecord("a.png", 0)])
     assert (
-        str(bare) == "1 images of unknown patients; ages not known; sexes not known; views not known; source not named"
+        str(bare) == "1 image of unknown patients; ages not known; sexes not known; views not known; source not named"
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.records import Acceptance, ImageRecord
 
 ADULT = 18.0
@@ -50,7 +51,7 @@ class Ages(Plain):
 
     def __str__(self) -> str:
         middle = f"5th to 95th percentile {self.p5:g} to {self.p95:g}, median {self.median:g}"
-        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {self.known:,} images)"
+        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {format_count(self.known, '[image|images]')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,12 @@ class Population(Plain):
 
     def __str__(self) -> str:
         """`1,204 images of 610 patients; aged ...; 300 female, 310 male; PA 800, AP 404; from nih 1,204`."""
-        who = "unknown patients" if self.patients is None else f"{self.patients:,} patients"
+        who = "unknown patients" if self.patients is None else format_count(self.patients, "[patient|patients]")
         sexes = ", ".join(f"{n:,} {NAMES.get(sex, sex)}" for sex, n in self.sexes.items())
         views, sources = (", ".join(f"{name} {n:,}" for name, n in each.items()) for each in (self.views, self.sources))
         return "; ".join(
             (
-                f"{self.images:,} images of {who}",
+                f"{format_count(self.images, '[image|images]')} of {who}",
                 "ages not known" if self.ages is None else str(self.ages),
                 sexes or "sexes not known",
                 views or "views not known",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.decisions.answered import Answered
 from cxreader.evaluation.decisions.refusals import WHO, Refusals
 from cxreader.evaluation.evaluate import Evaluation
@@ -15,7 +16,6 @@ from cxreader.reporting.tables import (
     Table,
     estimate_cell,
     estimate_counts,
-    format_count,
     format_share,
     methods_of,
 )
@@ -61,7 +61,7 @@ def answered_table(evaluation: Evaluation) -> Table | None:
 def answered_words(found: Answered) -> str:
     """How many images are left without an answer, and what happens to the others."""
     c = found.confusion
-    words = f"Answered: {format_count(found.images, 'image')}; refused {found.refused:,}, referred to a human {found.referred:,}."
+    words = f"Answered: {format_count(found.images, '[image|images]')}; refused {found.refused:,}, referred to a human {found.referred:,}."
     if not found.metrics:
         return words
     done = f"{c['tp']:,} true and {c['fp']:,} false alarms, {c['fn']:,} missed, {c['tn']:,} true negatives"
