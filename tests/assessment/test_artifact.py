@@ -54,6 +54,10 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     card = (out / "model_card.md").read_text()
     assert "not stated by the artifact" not in card
     assert Reader.load(small_run).artifact.id in card
+    first_screen = (out / "report.html").read_text().split('<section id="sure"')[0]
+    assert "Trained on: " in first_screen
+    assert "ages not known" in first_screen
+    assert f"<h1>{evaluation.verdict.line if evaluation.verdict else ''}" in first_screen
     stored = json.loads((out / "evaluation.json").read_text())
     assert stored["schema"] == 3
     assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value

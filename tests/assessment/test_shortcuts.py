@@ -26,11 +26,11 @@ from cxreader.evaluation.shortcuts.records import (
     BORDER,
     IMAGE_STATISTICS,
     METADATA,
-    THUMBNAIL,
     BaselineComparison,
     ShortcutAudit,
 )
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.progress import no_bar

@@ -110,3 +110,32 @@ def test_one_class_and_thresholds_of_another_table(tmp_path: Path, capsys: pytes
     options = ["--calibrate", str(tmp_path / "calibrate.csv"), "--point", "rule-in: specificity 0.3", "--point"]
     for text in _first_screen(judged, tmp_path / "out3", capsys, *options, "screening: sensitivity 0.3"):
         assert "contradict their names: rule-in" in text
+
+
+def test_the_terminal_says_first_whether_it_is_worth_a_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = _table(tmp_path, "vendor.csv", NOISE + 0.45, LABEL)
+    assert (
+        run(["--quiet", "evaluate", "--predictions", table, "--out", str(tmp_path / "out"), "--threshold", "0.5"]) == 0
+    )
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first.startswith("Not worth a trial at this threshold: it calls every image abnormal")
+    assert "- shortcuts cannot be looked for without the images" in more
+
+
+def test_all_images_and_the_answered_ones_stand_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 60 images every third is refused; 40 are answered, in the terminal, the page, the card and the file."""
+    judged = ("refused", "accepted", "warning")
+    rows = [f"{k}.png,p{k},{y},{p:.4f},{judged[k % 3]}" for k, (y, p) in enumerate(zip(LABEL, NOISE, strict=True))]
+    table = tmp_path / "own.csv"
+    table.write_text("\n".join(["image,patient,label,probability,acceptance", *rows]) + "\n")
+    out = tmp_path / "out"
+    assert run(["--quiet", "evaluate", "--predictions", str(table), "--out", str(out), "--threshold", "0.3"]) == 0
+    said = "Answered: 40 images; refused 20, referred to a human 0."
+    assert said in capsys.readouterr().out
+    assert said in (out / "report.html").read_text().split('<section id="sure"')[0]
+    assert "| The 40 answered |" in (out / "model_card.md").read_text()
+    assert json.loads((out / "evaluation.json").read_text())["answered"]["images"] == 40

@@ -10,7 +10,7 @@ from tests.reporting.evaluation.world import evidence_of, rich
 from tests.reporting.evaluation.world import table as world_table
 
 from cxreader.cli.evaluating import show_evaluation
-from cxreader.cli.evidence_tables import missing, show_evidence
+from cxreader.cli.evidence_tables import missing, show_evidence, show_points
 from cxreader.evaluation.statistics.intervals import Estimate
 
 SAME = "every resample gives the same value, which bounds nothing"
@@ -92,3 +92,26 @@ def test_each_outcome_is_counted_under_its_own_name(capsys: pytest.CaptureFixtur
         f"At {point.threshold:.3f} (youden): {c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, "
         f"{c['tn']} true negatives"
     ) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_all_operating_points_stand_in_one_table(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    show_points(rich(), evidence_of(rich()))
+    printed = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    grid = [line for line in printed.splitlines() if not line.startswith("95 % intervals.")]
+    assert max(map(len, grid)) <= int(columns)
+    stated = lines[lines.index("10 % abnormal, as stated:") :]
+    c = evidence_of(rich()).points[0].confusion
+    assert next(line for line in stated if line.startswith("Of 1,000: found ")).startswith(
+        f"Of 1,000: found {100 * c['tp'] / (c['tp'] + c['fn']):.0f} ("
+    )
+    assert "youden," in printed
+    assert [line.split()[0] for line in lines[lines.index("10 % abnormal, as stated:") - 6 :][:3]] == [
+        "PPV",
+        "NPV",
+        "Flagged",
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
@@ -101,6 +102,7 @@ def judge(
                 provenance=_provenance(artifact, cohort),
                 options=_of_artifact(reader, options),
                 refusals=refusals,
+                background=background_of(artifact, cohort, shortcuts),
             )
         looking = (
             ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, images, bar=bar, seed=seed)
@@ -198,6 +200,7 @@ def prediction_table(
 
     columns: dict[str, NDArray[np.generic]] = {
         "decision": text(reading.decision for _, reading in read),
+        "acceptance": text(reading.acceptance for _, reading in read),
         "sex": text(record.sex for record, _ in read),
         "age": number(record.age if record.age_plausible else None for record, _ in read),
         "view": text(record.view for record, _ in read),
@@ -254,4 +257,5 @@ def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str |
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
+        TRAINED_ON: trained_on(artifact),
     }

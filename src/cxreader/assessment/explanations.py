@@ -17,6 +17,7 @@ from cxreader.explanation.sanity import randomisation_test
 from cxreader.explanation.sanity_report import SanityReport
 from cxreader.imaging.read import size
 from cxreader.inference.reader import BATCH, Reader
+from cxreader.models.artifact import WEIGHTS
 from cxreader.progress import Bar
 from cxreader.records import ABNORMAL
 
@@ -82,7 +83,10 @@ def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityRe
 
 
 def _with_maps(reader: Reader) -> Reader | None:
-    """The reader, by torch where its export holds no heat maps; None where torch is missing then."""
+    """The reader, by torch where its export holds no heat maps; None where torch or the weights are missing then."""
+    member = reader.only
+    if not member.backend.has_maps and not _weights_lie_there(member):
+        return None
     try:
         return reader.with_maps()
     except MissingDependencyError:
@@ -90,11 +94,17 @@ def _with_maps(reader: Reader) -> Reader | None:
 
 
 def _torch_backend(member: Member) -> TorchBackend | None:
-    """The network in torch, whose stages alone can be redrawn; None without torch, or where the artifact lies nowhere."""
+    """The network in torch, whose stages alone can be redrawn; None without torch, and where its weights do not lie."""
     if importlib.util.find_spec("torch") is None:
         return None
     from cxreader.inference.torch_backend import TorchBackend
 
     if isinstance(member.backend, TorchBackend):
         return member.backend
-    return None if member.folder is None else TorchBackend(member.artifact, member.folder)
+    if member.folder is None or not _weights_lie_there(member):
+        return None
+    return TorchBackend(member.artifact, member.folder)
+
+
+def _weights_lie_there(member: Member) -> bool:
+    return member.folder is not None and (member.folder / WEIGHTS).exists()

@@ -105,10 +105,11 @@ def _judged(
     return [
         (record, one)
         for record, one in batch
-        if pictures is None or one.intake is None or pictures.judges(record, _digests(one, spec))
+        if pictures is None or one.intake is None or pictures.judges(record, digests_of(one, spec))
     ]
 
 
-def _digests(image: Prepared, spec: InputSpec) -> tuple[bytes, ...]:
+def digests_of(image: Prepared, spec: InputSpec) -> tuple[bytes, ...]:
+    """Of a readable image prepared for `spec`: the digest of what a network is shown, and of its file where it was taken."""
     shown = shown_digest(image.pixels[spec.pixel_key])
     return (shown,) if image.file_digest is None else (shown, image.file_digest)

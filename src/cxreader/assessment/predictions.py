@@ -22,6 +22,7 @@ from cxreader.evaluation.plausibility import implausible
 from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import Background
 from cxreader.identity import MEND, zero_twins
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
@@ -36,6 +37,12 @@ SHARED_THRESHOLD = (
 NOT_KNOWN_TO_THE_MODEL = (
     "Whether one of these patients or images set the model cannot be known: a table of predictions does not say what the "
     "model was trained on."
+)
+ONLY_PREDICTIONS = Background(
+    cautions=(
+        "whether a judged patient set the model cannot be known",
+        "shortcuts cannot be looked for without the images",
+    )
 )
 UNKNOWN = (
     "No patient is known in the judged predictions, or in those that set the thresholds: only their images were compared, "
@@ -113,6 +120,7 @@ def judge_predictions(
             options=replace(
                 options, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
             ),
+            background=ONLY_PREDICTIONS,
         )
     write_evaluation(evaluation, table, {}, out)
     return evaluation

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import show_evidence, show_refusals
+from cxreader.cli.evidence_tables import show_answered, show_evidence, show_points, show_refusals
 from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError, nearest
@@ -26,7 +26,11 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(help="A run's folder: judges its artifact on its own test part.")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="An artifact's or run's folder; with --predictions, a name there."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="An artifact's or run's folder, repeatable: judged as they read together; with --predictions, a name there.",
+        ),
     ] = None,
     data: Data = None,
     predictions: Annotated[
@@ -94,8 +98,8 @@ def evaluate(
     from cxreader.machine import keep_pages
 
     keep_pages()
-    judged = one_model(model)
-    place = _place(run, judged, data, predictions, out)
+    judged = one_model(model) if predictions or run is not None else None
+    place = _place(run, model, data, predictions, out)
     named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
     of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
@@ -123,7 +127,7 @@ def evaluate(
         source = {"kind": kind, "part": part, **named}
         evaluation, title = _artifact(
             run,
-            judged,
+            model,
             data,
             options,
             place,
@@ -134,13 +138,13 @@ def evaluate(
             terms=terms,
         )
     show_evaluation(evaluation, title)
-    if not (predictions or quick):
+    if not (predictions or quick or len(model or ()) > 1):
         _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
 
 
 def _place(
-    run: str | None, model: str | None, data: str | None, predictions: list[str] | None, out: Path | None
+    run: str | None, model: list[str] | None, data: str | None, predictions: list[str] | None, out: Path | None
 ) -> Path:
     """The report's folder; raises UsageError unless one run, one artifact on images or predictions are to be judged."""
     from cxreader.runs import RunFolder
@@ -221,7 +225,7 @@ def _predictions(
 
 def _artifact(
     run: str | None,
-    model: str | None,
+    models: list[str] | None,
     data: str | None,
     options: EvaluationOptions,
     place: Path,
@@ -232,23 +236,49 @@ def _artifact(
     source: dict[str, str | None],
     terms: Path | None = None,
 ) -> tuple[Evaluation, str]:
-    """Judge the artifact of a run on the run's own part, or that of `model` on `data`, which `source` describes."""
+    """Judge the artifact of a run on its own part, or those of `models`, as they read, on `data`, which `source` describes."""
     from cxreader.atomic import write_whole
     from cxreader.cli.reading import load_reader
-    from cxreader.models.artifact import load_artifact
-    from cxreader.runs import artifact_folder
 
-    load_artifact(artifact_folder(str(run or model)))  # whole: the weights too, beside the export that reads
-    reader = load_reader(str(run or model), operating_point, terms=terms)
+    several = [run] if run is not None else models or []
+    for path in several:
+        _check_whole(path)
+    reader = load_reader(several, operating_point, terms=terms)
     from cxreader.assessment.artifact import judge
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
 
     with waiting("reading the tables"):
         cohort = cohort_of_run(run, str(source["part"])) if run is not None else cohort_of_source(str(data), **source)  # type: ignore[arg-type] # checked there
-    evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
+    if len(several) > 1:
+        from cxreader.assessment.several import judge_several
+
+        evaluation = judge_several(reader, cohort, place, bar=progress, options=options, seed=seed)
+    else:
+        evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
     if reader.site:
         write_whole(place / "terms.toml", reader.site.to_toml().encode())
     return evaluation, f"{cohort.name}, part {cohort.part}"
+
+
+def _check_whole(path: str) -> None:
+    """Check every file of an artifact, the weights too beside the export that reads; a copy with the export alone is judged.
+
+    What cannot be measured without the weights, or without torch, is said. Raises ArtifactError.
+    """
+    import importlib.util
+
+    from cxreader.models.artifact import WEIGHTS, load_artifact
+    from cxreader.runs import artifact_folder
+
+    folder = artifact_folder(path)
+    exported = bool(load_artifact(folder, weights=False, exports=False).exports)
+    there = (folder / WEIGHTS).exists()
+    load_artifact(folder, weights=there or not exported)
+    if exported and not (there and importlib.util.find_spec("torch")):
+        why = "torch is not installed (pip install 'cxreader[train]')" if there else f"the folder holds no {WEIGHTS}"
+        say(
+            f"judged by its export alone: {why}; the randomisation test is left out, and heat maps that the export lacks"
+        )
 
 
 def _show_shortcuts(place: Path) -> None:
@@ -303,25 +333,20 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    note = f"{where}{_other_points(evaluation)}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    note = f"{where}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    if evaluation.verdict is not None:
+        show(f"{evaluation.verdict.line}.")
+        for line in (*evaluation.verdict.reasons[1:], *evaluation.verdict.cautions):
+            show(f"- {line}")
+    if evaluation.provenance.get("trained on"):
+        show(f"Trained on: {evaluation.provenance['trained on']}.")
     for warning in evaluation.warnings:
         show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
+        show_points(evaluation, evaluation.evidence)
         show_evidence(evaluation.evidence)
     if evaluation.refusals is not None:
         show_refusals(evaluation.refusals)
-
-
-def _other_points(evaluation: Evaluation) -> str:
-    """A line for each operating point besides the one that decides."""
-    from cxreader.reporting.tables import format_estimate, rate_in_sentence
-
-    points = () if evaluation.evidence is None else evaluation.evidence.points[1:]
-    names = ("sensitivity", "specificity", "ppv", "npv")
-    return "".join(
-        f"\nAt {at.point.threshold:.3f} ({at.point.name}): "
-        + ", ".join(f"{rate_in_sentence(name)} {format_estimate(at.rates[name], 3)}" for name in names)
-        + "."
-        for at in points
-    )
+    if evaluation.answered is not None:
+        show_answered(evaluation)

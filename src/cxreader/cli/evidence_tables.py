@@ -6,18 +6,21 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cxreader.cli.console import table
+from cxreader.cli.console import show, table
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
     from cxreader.evaluation.comparison.second_reading import LabelComparison
     from cxreader.evaluation.decisions.refusals import Refusals
+    from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.evidence import Evidence
     from cxreader.evaluation.statistics.intervals import Estimate
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
     from cxreader.evaluation.worklist.triage import Triage
 
 _MOST = 12
+_SIDE_BY_SIDE = 2
+"""Operating points of which each number has room for its interval beside it, on 80 columns."""
 _COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
 _LABEL_METRICS = ("auc", "accuracy", "recall", "specificity")
 
@@ -30,6 +33,29 @@ def show_evidence(evidence: Evidence) -> None:
         _show_worklist(evidence.triage)
     if evidence.labels is not None:
         _show_second_reading(evidence.labels)
+
+
+def show_points(evaluation: Evaluation, evidence: Evidence) -> None:
+    """Every operating point at the sample's own prevalence and at the stated one; of 1,000 patients what each would do."""
+    from cxreader.reporting.evaluation.points_table import THOUSAND_WORDS, point_measures
+    from cxreader.reporting.tables import format_estimate
+
+    lines = point_measures(evidence.points, evaluation.counts)
+    one_line = len(evidence.points) <= _SIDE_BY_SIDE
+    rows, above = [], ""
+    for line in lines:
+        if line.at != above:
+            rows.append((f"{line.at}:", *("" for _ in line.values)))
+            above = line.at
+        name = f"  {line.name}" if line.at else line.name
+        cells = (
+            format_estimate(value, line.digits, why=False) if one_line else figure_cell(value, line.digits)
+            for value in line.values
+        )
+        rows.append((name, *cells))
+    header = ("", *(f"{at.point.name},\nfrom {at.point.threshold:.3f}" for at in evidence.points))
+    note = f"95 % intervals. {THOUSAND_WORDS}{missing(value for line in lines for value in line.values)}"
+    table("Operating points", header, rows, note=note)
 
 
 def _show_subgroups(found: Subgroups) -> None:
@@ -145,6 +171,19 @@ def show_refusals(found: Refusals) -> None:
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
     table("Acceptance", header, rows, note=refusal_words(found))
+
+
+def show_answered(evaluation: Evaluation) -> None:
+    """All images and the answered ones, side by side."""
+    from cxreader.reporting.evaluation.refusals import answered_table, answered_words
+
+    found = answered_table(evaluation)
+    words = "" if evaluation.answered is None else answered_words(evaluation.answered)
+    if found is None:
+        show(words)
+        return
+    rows = [(row.name, *("\n".join((cell.value, *cell.below)) for cell in row.cells)) for row in found.rows]
+    table("All images, and those that it answers", found.head, rows, note=words)
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -53,7 +53,7 @@ def run(
 
 def _study_note(report: StudyReport) -> str:
     """Below the table: what the numbers are, and what a reader must know."""
-    warnings = "".join(f"\nWarning: {warning}" for warning in report.warnings)
+    warnings = "".join(f"\nWarning: {warning}" for warning in report.cautions)
     what = f"Mean over the seeds (95 % interval {report.comparison.by_whom}), called abnormal from 0.5 on."
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
@@ -182,7 +182,7 @@ def search(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.search.page import CHOSEN, judged_rows, ranked_table
+        from cxreader.reporting.search.page import CHOSEN, judged_rows, ranked_table, tie_words, tied
         from cxreader.study.search.report import PAGE, write_report
         from cxreader.study.search.search import search as study_search
         from cxreader.study.search.winner import finish_winner
@@ -191,9 +191,11 @@ def search(
     report = write_report(result, winner := finish_winner(result, say=say, bar=bar))
     header, rows = ranked_table(report)
     title = f"{settings.model.name}: the best {len(rows)} of {len(result.trials)} complete trials ({len(result.others)} others)"
-    table(title, header, rows, note=f"Tune figures on {report.parts['tune']}. {CHOSEN}")
+    note = " ".join(filter(None, (tie_words(report), f"Tune figures on {report.parts['tune']}. {CHOSEN}")))
+    table(title, header, rows, note=note)
     on_whom = "95 % interval, and on whom"
-    table("The winner, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
+    whose = "The winner" if tied(report) == 1 else "The first of those that tie"
+    table(f"{whose}, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
     if winner.earlier_readings:
         times = format_count(winner.earlier_readings, "[time|times]")
         say(

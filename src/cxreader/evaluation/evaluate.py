@@ -18,8 +18,10 @@ from cxreader.atomic import write_whole
 from cxreader.codec import Plain
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
+from cxreader.evaluation.decisions.answered import Answered, judge_answered
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
+from cxreader.evaluation.grounds import Exchange, grounds_of
 from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.evaluation.predictions import n_without_patient
 from cxreader.evaluation.statistics.curves import (
@@ -43,12 +45,14 @@ from cxreader.evaluation.statistics.intervals import (
     resample,
 )
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
+from cxreader.evaluation.verdict import Background, Verdict, reach_verdict
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By each earlier schema that is still read, the step that makes its values those of the next schema."""
 FEW_PATIENTS = 20
+NO_BACKGROUND = Background()
 Provenance = Mapping[str, str | int | float | bool | None]
 
 
@@ -77,6 +81,8 @@ class Evaluation(Plain):
     the AUC of each baseline on the same images and `comparisons` the paired differences, `auc minus NAME`. `warnings`
     stand in every report. `provenance` holds plain values: artifact, source, split, seed, version, date. `evidence`
     answers what was asked besides. `refusals`: how many of the images a reader would not answer, None where none was asked.
+    `verdict`: whether it is worth a trial, None in files that were written before there was one. `answered`: the images that
+    would be answered by themselves, None where no image of the table is refused or referred.
     """
 
     schema: int = SCHEMA
@@ -90,6 +96,8 @@ class Evaluation(Plain):
     provenance: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     evidence: Evidence | None = None
     refusals: Refusals | None = None
+    verdict: Verdict | None = None
+    answered: Answered | None = None
     roc: RocCurve
     precision_recall: PrecisionRecallCurve
     histogram: Histogram
@@ -140,13 +148,15 @@ def evaluate(
     provenance: Provenance | None = None,
     options: EvaluationOptions | None = None,
     refusals: Refusals | None = None,
+    background: Background = NO_BACKGROUND,
 ) -> Evaluation:
     """Judge predictions at one operating point; every interval comes from the same resamples of patients.
 
     `baselines` gives by name the probabilities (n,) of something simpler on the same images, in the table's order: its
     AUC and the paired difference are added. `excluded` counts by reason what was left out before. `warnings` and
     `provenance` are kept as given, behind what is found or known here. A threshold alone is a point "given by the
-    user". What is `options` besides is answered in `evidence`; `refusals` are kept as given.
+    user". What is `options` besides is answered in `evidence`; `refusals` are kept as given. `background`: what the
+    verdict takes in besides.
     Raises TableError for a baseline of another length, DataError for a threshold outside 0 to 1 and for a
     worklist that is asked for at a prevalence when a class is missing.
     """
@@ -155,14 +165,15 @@ def evaluate(
         refuse_undrawable(table.label, options)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
-    statistic = _everything(table, point.threshold, baselines or {})
+    exchange, decision = Exchange.of(point.threshold, options), probability >= point.threshold
+    statistic = _everything(table, point.threshold, baselines or {}, exchange)
     points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))
-    metrics = bounded_metrics({n: found[n] for n in METRIC_NAMES}, sample, probability >= point.threshold)
+    metrics = bounded_metrics({n: found[n] for n in METRIC_NAMES}, sample, decision)
     bands = {name: band(draws[name]) for name in ("roc", "precision_recall") if name in draws}
     return Evaluation(
         metrics=metrics,
-        confusion=confusion(label, probability >= point.threshold),
+        confusion=confusion(label, decision),
         roc=roc_curve(label, probability, bands.get("roc")),
         precision_recall=precision_recall_curve(label, probability, bands.get("precision_recall")),
         histogram=Histogram.of(label, probability),
@@ -185,6 +196,12 @@ def evaluate(
         },
         evidence=None if options is None else _evidence(table, options, point, drawn, seed, n_resamples),
         refusals=refusals,
+        answered=judge_answered(table, point.threshold, seed=seed, n_resamples=n_resamples),
+        verdict=reach_verdict(
+            grounds_of(
+                {**found, **metrics}, sample, decision, point, exchange, refusals=refusals, background=background
+            )
+        ),
     )
 
 
@@ -203,8 +220,10 @@ def _evidence(
     return gather(table, whole, seed=seed, n_resamples=n_resamples, metrics=metrics)
 
 
-def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]]) -> Statistic:
-    """Metrics, curves, baselines and differences as one statistic, so that all share their resamples."""
+def _everything(
+    table: PredictionTable, threshold: float, baselines: Mapping[str, NDArray[np.floating]], exchange: Exchange
+) -> Statistic:
+    """Metrics, curves, baselines, differences and what the verdict weighs as one statistic: all share their resamples."""
     label = np.asarray(table.label)
     for name, probability in baselines.items():
         if len(probability) != len(table):
@@ -216,6 +235,7 @@ def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str
 
     def statistic(weight: Weights) -> dict[str, NDArray[np.float64]]:
         values = own(weight) | curves(weight)
+        values |= exchange.weigh(label, weight, values)
         for name, other in others.items():
             values[f"baseline {name}"] = other(weight)["auc"]
             values[f"auc minus {name}"] = values["auc"] - values[f"baseline {name}"]
@@ -226,6 +246,7 @@ def _everything(table: PredictionTable, threshold: float, baselines: Mapping[str
 
 def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dict[str, str]:
     reasons = undefined_reasons(label)
+    reasons |= dict.fromkeys(("informedness", "advantage"), reasons["auc"])
     return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
 
 

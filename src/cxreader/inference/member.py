@@ -16,6 +16,7 @@ from cxreader.inference.backend import Backend, load_backend
 from cxreader.inference.prepared import Prepared
 from cxreader.models.acceptance.out_of_distribution import OODDetector
 from cxreader.models.artifact import Artifact, load_artifact
+from cxreader.models.population import Population, judge_population
 from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
 
@@ -35,6 +36,7 @@ class Member:
         self.venn_abers = self.answers.calibrator.venn_abers
         self.conformal = self.answers.conformal
         self.ood_detector = None if artifact.acceptance is None else OODDetector.from_dict(artifact.acceptance)
+        self.population = Population.read(artifact.provenance)
         self.id = artifact.id
 
     @classmethod
@@ -107,7 +109,8 @@ class Member:
         """The Reading without an answer: why an image could not be read, or what its intake and `verdict` say of it."""
         if image.intake is None:
             return Reading(image.name, self.id, self.operating_point, reasons=image.reasons)
-        accepted = image.intake if verdict is None else image.intake + verdict
+        whom = judge_population(self.population, image.age, image.sex)
+        accepted = image.intake + whom if verdict is None else image.intake + whom + verdict
         return Reading(
             image=image.name,
             artifact=self.id,

@@ -35,7 +35,8 @@ class Prepared:
     `pixels`: uint8 (S, S) for each input spec, by `InputSpec.pixel_key`. `intake`: the acceptance by header and whole picture,
     before any network. `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header
     has none. A source that could not be read has no pixels, `intake` None and its `reasons`. `file_digest`: that of the bytes of
-    its file (`imaging.digests`), where it was asked for.
+    its file (`imaging.digests`), where it was asked for. `age` in years, as written, and `sex`
+    (F, M): those of a DICOM header.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Prepared:
     sop_class: str | None = None
     sop_instance_uid: str | None = None
     file_digest: bytes | None = None
+    age: float | None = None
+    sex: str | None = None
 
 
 def prepare(
@@ -69,7 +72,8 @@ def prepare(
     intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
     pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
     uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
-    return Prepared(name or radiograph.source, pixels, intake, (), *uids, found)
+    whom = (None, None) if header is None else (header.age, header.sex)
+    return Prepared(name or radiograph.source, pixels, intake, (), *uids, found, *whom)
 
 
 def prepare_or_reason(

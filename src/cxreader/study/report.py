@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxreader.counting import format_count
 from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
+from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
+from cxreader.evaluation.shortcuts.thumbnail import compare_with_thumbnail
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
+from cxreader.reporting.search.page import tie_words
 from cxreader.reporting.study.figures import study_figures
 from cxreader.reporting.study.markdown import table_markdown
 from cxreader.reporting.study.page import render_study
@@ -40,6 +44,7 @@ from cxreader.study.rows import described
 from cxreader.study.search.report import write_report as write_search_report
 from cxreader.study.search.winner import finish_winner
 from cxreader.study.study import StudyRun, Trainings
+from cxreader.training.cohort import Cohort
 
 PAGE, NUMBERS, TABLE, FIGURES = "report.html", "study.json", "table.md", "figures"
 NO_WEIGHTS, PHANTOM_WEIGHTS = "no transfer", "file phantoms-"
@@ -73,6 +78,7 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
     ]
     with bar("intervals"):
         comparison = compare(sample, networks)
+        thumbnail = compare_with_thumbnail(sample, _thumbnail(trainings.cohort), networks)
     firsts = [trainings.runs[group[0]] for group in by_row]
     with bar("heat maps"):
         panels = read_panels(firsts, [tables[group[0]] for group in by_row], trainings.cohort)
@@ -86,7 +92,14 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
         provenance=_provenance(trainings),
         command=command,
         grid=_grid(trainings, bar),
+        thumbnail=thumbnail,
     )
+
+
+def _thumbnail(cohort: Cohort) -> NDArray[np.float64]:
+    """What thumbnails of the training images, all of them, say of the test images (n,)."""
+    train, test, sample = cohort.parts["train"], cohort.parts["test"], cohort.sample("train")
+    return thumbnail_logistic(train.pixels[train.rows], train.labels, sample.groups, test.pixels[test.rows])
 
 
 def write_report(report: StudyReport, out: Path) -> None:
@@ -147,8 +160,8 @@ def _grid(trainings: Trainings, bar: Bar) -> Grid | None:
     others = f"{len(found.others)} further trials failed or were ended early. " if found.others else ""
     note = f"{others}Chosen by tune {found.config.training.monitor}; the test part was not part of the search."
     winner = finish_winner(found, say=silent, bar=bar)
-    write_search_report(found, winner)
-    return Grid(tuple(ranked), found.parts["tune"].images, winner.optimism, note)
+    ties = tie_words(write_search_report(found, winner))
+    return Grid(tuple(ranked), found.parts["tune"].images, winner.optimism, f"{ties} {note}".lstrip())
 
 
 def _warnings(trainings: Trainings) -> tuple[str, ...]:

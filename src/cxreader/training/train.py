@@ -26,6 +26,7 @@ from cxreader.errors import ArtifactError, DataError, WeightsError
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
+from cxreader.models.population import Population
 from cxreader.models.reference_scores import ReferenceScores
 from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
@@ -221,6 +222,7 @@ def finish(
             "counts": {name: np.bincount(part.labels, minlength=2).tolist() for name, part in cohort.parts.items()},
             "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in learnt.phases],
             "chosen_phase": chosen.name,
+            "population": _population(cohort).to_dict(),
         },
     )
     kept = _kept(run)
@@ -247,6 +249,11 @@ def _patients(cohort: Cohort) -> TrainingPatients:
         sources |= {record.source for record in records}
         hashes[part] = tuple(sorted({patient_hash(PATIENT_SALT, r.source, r.group) for r in records}))
     return TrainingPatients(PATIENT_SALT, hashes, tuple(sorted(sources)), known=cohort.index.has_patients)
+
+
+def _population(cohort: Cohort) -> Population:
+    """Whose images set the model."""
+    return Population.of(r for part in LEARNING_PARTS for r in cohort.split.records(cohort.index, part))
 
 
 def _images(cohort: Cohort) -> TrainingImages:

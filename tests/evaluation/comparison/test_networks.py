@@ -243,3 +243,50 @@ def test_what_does_not_fit_is_refused() -> None:
         NetworkRuns("x", (1, 2, 3), np.full((2, 4), 0.5))
     with pytest.raises(TableError, match="outside 0 to 1"):
         NetworkRuns("x", (1,), np.array([[0.5, np.nan]]))
+
+
+def _constant(name: str, value: float) -> NetworkRuns:
+    return NetworkRuns(name, (0, 1), np.full((2, N), value))
+
+
+def test_differences_against_networks_that_did_not_learn_give_no_winner() -> None:
+    """Two that rank alike beside two that call one class for every image: every difference that holds is against these."""
+    good = _contender("good", 1.0, 2, 5)
+    twin = NetworkRuns("twin", (0, 1), good.probability**1.001)
+    found = compare(_sample(), [good, twin, _constant("flat", 0.4), _constant("stuck", 0.6)], n_resamples=200)
+    assert found.unlearned == ("flat", "stuck")
+    assert found.headline() == "No winner: no difference of AUC between the networks that learned holds."
+    assert "4 of 6 differences hold, all against networks that did not learn (flat; stuck)." in found.detail()
+    assert found.row("flat").one_class == "calls every image normal"
+    assert found.row("stuck").one_class == "calls every image abnormal"
+    assert [line.split(":")[0] for line in found.cautions] == [
+        "flat calls every image normal",
+        "stuck calls every image abnormal",
+    ]
+    assert "it did not learn" in found.cautions[0]
+
+
+def test_one_that_learned_among_those_that_did_not_is_no_winner_and_none_at_all_is_said() -> None:
+    alone = compare(_sample(), [_contender("good", 1.0, 2, 5), _constant("flat", 0.4)], n_resamples=100)
+    assert alone.headline() == "No winner: good alone learned, the other called one class for every image."
+    none = compare(_sample(), [_constant("flat", 0.4), _constant("stuck", 0.6)], n_resamples=100)
+    assert none.headline() == "No network learned: each calls one class for every image."
+
+
+def test_a_network_whose_order_tells_learned_though_its_threshold_lies_beyond_all_images() -> None:
+    good = _contender("good", 2.0, 2, 5)
+    low = NetworkRuns("low", (0, 1), good.probability * 0.4)
+    found = compare(_sample(), [good, low], n_resamples=100)
+    assert found.row("low").one_class == "calls every image normal"
+    assert found.unlearned == ()
+    assert found.cautions == ("low calls every image normal: its figures at this threshold are those of no network.",)
+
+
+def test_a_winner_over_those_that_learned_stays_the_winner() -> None:
+    found = compare(
+        _sample(),
+        [_contender("good", 2.0, 2, 5), _contender("coin", 0.2, 2, 6), _constant("flat", 0.4)],
+        n_resamples=200,
+    )
+    assert found.headline() == "good had a higher AUC, in these trainings, than each of the 2 others."
+    assert "over coin" in found.detail()

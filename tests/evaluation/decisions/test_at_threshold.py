@@ -142,3 +142,22 @@ def test_round_trip(counts: tuple[int, int, int, int]) -> None:
     for result in at_thresholds(_two_by_two(*counts), [HALF], prevalence=0.1, n_resamples=20):
         text = json.dumps(result.to_dict(), allow_nan=False)
         assert json.dumps(AtThreshold.from_dict(json.loads(text)).to_dict(), allow_nan=False) == text
+
+
+def test_of_a_thousand_patients_by_hand() -> None:
+    """At 10 % abnormal: 100 abnormal, 80 of them found; of 900 normal ones 15 % are flagged."""
+    (result,) = at_thresholds(_two_by_two(80, 20, 30, 170), [HALF], n_resamples=200)
+    found = result.of_thousand(0.1)
+    assert {name: e.value for name, e in found.items()} == pytest.approx(
+        {"found": 80, "missed": 20, "false_alarms": 135}
+    )
+    sensitivity, specificity = result.rates["sensitivity"], result.rates["specificity"]
+    assert (found["found"].low, found["found"].high) == pytest.approx((100 * sensitivity.low, 100 * sensitivity.high))
+    assert found["missed"].low == pytest.approx(100 - found["found"].high)
+    assert found["false_alarms"].high == pytest.approx(900 * (1 - specificity.low))
+
+
+def test_of_a_thousand_patients_with_nobody_missed_the_bound_is_the_exact_one() -> None:
+    """Clopper and Pearson: of 50 patients none missed, at most 1 - 0.025 ** (1 / 50) of them."""
+    (result,) = at_thresholds(_two_by_two(50, 0, 10, 40), [HALF], n_resamples=50)
+    assert result.of_thousand(0.5)["missed"].high == pytest.approx(500 * (1 - 0.025 ** (1 / 50)))

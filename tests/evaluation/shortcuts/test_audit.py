@@ -25,7 +25,6 @@ from cxreader.evaluation.shortcuts.records import (
     IDENTITY,
     IMAGE_STATISTICS,
     METADATA,
-    THUMBNAIL,
     BaselineComparison,
     Leakage,
     Limits,
@@ -35,6 +34,7 @@ from cxreader.evaluation.shortcuts.records import (
 from cxreader.evaluation.statistics.exact import least_auc
 from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics
+from cxreader.evaluation.verdict import THUMBNAIL
 
 Floats = NDArray[np.float64]
 CLEAN = Leakage(known=True, asked=10, met_images=0, met_patients=0, left_out=True)

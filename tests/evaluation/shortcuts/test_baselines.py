@@ -19,9 +19,9 @@ from cxreader.evaluation.shortcuts.records import (
     IMAGE_STATISTICS,
     METADATA,
     PREVALENCE,
-    THUMBNAIL,
 )
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import THUMBNAIL
 
 
 def _images(n: int, seed: int, size: int = 40) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

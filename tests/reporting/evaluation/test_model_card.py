@@ -12,8 +12,9 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import Artifact, TrainingPatients
+from cxreader.models.population import Population
 from cxreader.models.registry import model_entry
-from cxreader.records import OperatingPoint
+from cxreader.records import ImageRecord, OperatingPoint
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE
 from cxreader.reporting.evaluation.model_card import NOT_STATED, ONLY_PREDICTIONS, render_model_card
 from cxreader.reporting.evaluation.model_facts import FACTS, facts_of
@@ -51,6 +52,7 @@ def _artifact(transfer: str = "ImageNet-1k (resnet18.tv_in1k)") -> Artifact:
             "counts": {"train": [878, 2409], "tune": [90, 253]},
             "phases": [{"name": "head", "best_epoch": 2}, {"name": "fine_tune", "best_epoch": 1}],
             "config": {"training": {"optimizer": "adam", "batch_size": 32}},
+            "population": Population.of([ImageRecord("a.png", 0, patient="p", age=4, sex="F")]).to_dict(),
         },
     )
 
@@ -127,6 +129,7 @@ def test_an_artifact_tells_network_weights_licence_data_and_training() -> None:
     assert facts["Calibration"] == "temperature, fitted on 238 abnormal and 93 normal images"
     assert facts["Images (normal, abnormal)"] == "train 878, 2,409; tune 90, 253"
     assert facts["Patients"] == "train 2; tune 1 (patients)"
+    assert facts["Population"].startswith("1 image of 1 patient; aged 4 to 4 years")
     assert facts["Phases"] == "head (best epoch 2), then fine_tune (best epoch 1)"
     assert facts["Settings"] == "optimizer adam, batch size 32, seed 42"
     card = render_model_card(rich(), facts=facts)

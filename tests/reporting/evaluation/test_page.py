@@ -9,13 +9,14 @@ import pytest
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
+from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import (
     NextStep,
     ReadingPanel,
     decision_line,
+    figures_line,
     render_demo,
     render_evaluation,
-    verdict,
 )
 
 HOSTILE = "<script>alert('x')</script>"
@@ -99,7 +100,7 @@ def test_a_page_is_well_formed_escaped_self_contained_and_accessible(name: str) 
 def test_the_verdict_and_the_numbers_are_those_of_the_evaluation() -> None:
     evaluation = _evaluation()
     auc, recall = evaluation.metrics["auc"], evaluation.metrics["recall"]
-    line = verdict(evaluation)
+    line = figures_line(evaluation)
     assert line == f"AUC {auc.value:.2f} ({auc.low:.2f}-{auc.high:.2f}) on 60 patients: 60 abnormal, 60 normal images"
     text = _Page(render_evaluation(evaluation)).text
     assert line in text
@@ -116,7 +117,9 @@ def test_the_verdict_and_the_numbers_are_those_of_the_evaluation() -> None:
 
 def test_undefined_is_said_in_words() -> None:
     evaluation = _evaluation(one_class=True)
-    assert verdict(evaluation) == ("AUC undefined (no abnormal image) on 60 patients: 0 abnormal, 120 normal images")
+    assert figures_line(evaluation) == (
+        "AUC undefined (no abnormal image) on 60 patients: 0 abnormal, 120 normal images"
+    )
     text = _Page(render_evaluation(evaluation)).text
     assert "nan" not in text.lower().replace("finance", "")
     assert "There is no abnormal image" in text
@@ -152,3 +155,29 @@ def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:
 def test_outcomes(truth: str, decision: str, outcome: str) -> None:
     panel = ReadingPanel("t", "normal", "normal", 0.5, b"", b"")
     assert replace(panel, truth=truth, decision=decision).outcome == outcome  # type: ignore[arg-type]
+
+
+def _useless() -> Evaluation:
+    """399 of 400 abnormal images flagged, and 398 of 415 normal ones."""
+    label = np.repeat([1, 1, 0, 0], [399, 1, 398, 17])
+    noise = np.random.default_rng(4).uniform(0, 0.3, len(label))
+    probability = np.where(np.repeat([1, 0, 1, 0], [399, 1, 398, 17]) == 1, 0.4 + noise + 0.2 * label, noise)
+    names = np.array([str(k) for k in range(len(label))])
+    return evaluate(PredictionTable(names, label, probability, names), 0.4, n_resamples=60)
+
+
+def test_the_first_line_is_the_verdict_and_the_auc_gives_way() -> None:
+    evaluation = _useless()
+    said = "Not worth a trial at this threshold: it flags 398 of 415 (96 %) normal images, nearly as flagging everybody would"
+    for page in (render_evaluation(evaluation), _demo(evaluation)):
+        assert f"<h1>{said}</h1>" in page
+        assert f"{said}</title>" in page
+        assert page.index(">AUC 0.") > page.index("</h1>")
+        assert page.index("not compared with a 16 x 16 thumbnail") < page.index('class="lead"')
+    card = render_model_card(evaluation).split("\n\n")
+    assert card[1] == f"**{said}.**"
+
+
+def test_a_file_from_before_there_were_verdicts_is_headed_by_its_figures() -> None:
+    page = render_evaluation(replace(_useless(), verdict=None))
+    assert re.search(r"<h1>AUC [\d.]+ \([\d.]+-[\d.]+\) on 815 patients: 400 abnormal, 415 normal images</h1>", page)

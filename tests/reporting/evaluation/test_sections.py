@@ -16,7 +16,8 @@ from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
-from cxreader.reporting.evaluation.performance_tables import calibration_table, points_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.points_table import points_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
 
 QUESTIONS = (
@@ -160,19 +161,30 @@ def test_a_group_that_is_better_off_is_flagged_without_alarm() -> None:
     assert [cell.value for cell in rows["Mass"].cells[-2:]] == ["", ""]
 
 
-def test_points_stand_at_both_prevalences() -> None:
+def test_points_stand_side_by_side_at_both_prevalences() -> None:
     evaluation = rich()
     evidence = evidence_of(evaluation)
     table = points_table(evaluation, evidence)
-    assert [title for title, _ in table.over][2] == "Were 10\xa0% abnormal"
-    assert sum(columns for _, columns in table.over) == len(table.head) - 1 == len(table.rows[0].cells)
-    for at, row in zip(evidence.points, table.rows, strict=True):
-        told = [*at.rates.values(), *at.deployed.values()]
-        order = (0, 1, 4, 5, 2, 3, 6, 7, 8, 9)  # LR+ and LR- before PPV and NPV
-        assert [cell.value for cell in row.cells] == [f"{told[k].value:.2f}" for k in order]
+    assert table.head == ("", *(at.point.name for at in evidence.points))
+    share = evaluation.counts.abnormal / evaluation.counts.images
+    own, stated = f"{100 * share:.3g}\xa0% abnormal, as here", "10\xa0% abnormal, as stated"
+    rows = {(row.name, *row.notes): row.cells for row in table.rows[1:]}
+    for k, at in enumerate(evidence.points):
         c = at.confusion
-        assert f"{c['tp']} found, {c['fn']} missed, {c['fp']} false alarms, {c['tn']} true negatives" in row.notes[1]
-    assert len(points_table(bare(), evidence_of(bare())).over) == 2
+        assert table.rows[0].cells[k].value == f"{at.point.threshold:.3f}"
+        did = f"{c['tp']} found, {c['fn']} missed, {c['fp']} false alarms, {c['tn']} true negatives"
+        assert did in table.rows[0].cells[k].below
+        found, spared = c["tp"] / (c["tp"] + c["fn"]), c["tn"] / (c["tn"] + c["fp"])
+        assert rows["Sensitivity",][k].value == f"{found:.2f}"
+        assert rows["LR+",][k].value == f"{found / (1 - spared):.2f}"
+        assert rows["PPV", own][k].value == f"{c['tp'] / (c['tp'] + c['fp']):.2f}"
+        assert rows["PPV", stated][k].value == f"{0.1 * found / (0.1 * found + 0.9 * (1 - spared)):.2f}"
+        assert rows["Flagged", stated][k].value == f"{0.1 * found + 0.9 * (1 - spared):.2f}"
+        assert rows["Of 1,000: found", stated][k].value == f"{100 * found:.0f}"
+        assert rows["Of 1,000: missed", stated][k].value == f"{100 * (1 - found):.0f}"
+        assert rows["Of 1,000: false alarms", stated][k].value == f"{900 * (1 - spared):.0f}"
+        assert rows["Of 1,000: false alarms", own][k].value == f"{1000 * (1 - share) * (1 - spared):.0f}"
+    assert all("as stated" not in note for row in points_table(bare(), evidence_of(bare())).rows for note in row.notes)
 
 
 def test_sure_and_calibration_tables_hold_every_number_with_its_interval() -> None:

@@ -8,8 +8,9 @@ from tests.reporting.evaluation.test_page import HOSTILE, _Page
 
 from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
 from cxreader.evaluation.shortcuts.baselines import Baseline
-from cxreader.evaluation.shortcuts.records import BORDER, METADATA, THUMBNAIL, Leakage, ShortcutAudit
+from cxreader.evaluation.shortcuts.records import BORDER, METADATA, Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.shortcuts import draw_confounders, render_shortcuts
 from cxreader.reporting.style import BLUE, INK, VERMILION
 

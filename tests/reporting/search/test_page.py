@@ -20,6 +20,7 @@ from cxreader.reporting.search.page import (
     ranked_table,
     render_search,
     search_figures,
+    tie_words,
 )
 from cxreader.reporting.search.records import Effect, Judgement, OtherRow, SearchReport, SearchRow, Setting, TunePart
 
@@ -149,3 +150,16 @@ def test_an_effect_is_the_second_level_minus_the_first(report: SearchReport) -> 
         effect_name(Effect(LEARN, ("head", "last_block"), 0.1, 0.0, 0.2, 2), report)
         == "unfrozen: last block minus classifier only"
     )
+
+
+def test_trials_that_tie_have_no_winner(report: SearchReport) -> None:
+    equal = replace(report, rows=tuple(replace(row, score=0.5, tune_accuracy=0.5) for row in ROWS))
+    said = "No winner: all 4 trials tie at a tune accuracy of 0.5000."
+    assert headline(equal) == said
+    page = render_search(equal)
+    assert f"<h1>{said}</h1>" in page
+    assert "Winner&#39;s tune accuracy" not in page
+    assert "First of the tied: tune accuracy" in page
+    two = replace(report, rows=(ROWS[0], replace(ROWS[1], score=ROWS[0].score), *ROWS[2:]))
+    assert headline(two) == f"No winner: the best 2 of 4 trials tie at a tune accuracy of {ROWS[0].score:.4f}."
+    assert tie_words(report) == ""

@@ -11,7 +11,7 @@ from tests.reporting.evaluation.test_page import _Page
 from tests.reporting.study.world import HOSTILE, NAMES, study_report, training
 
 from cxreader.errors import DataError
-from cxreader.reporting.study.page import render_study
+from cxreader.reporting.study.page import TABLE_HEADER, render_study, table_rows
 from cxreader.reporting.study.published import CUSTOM_CNN, EFFICIENTNET_CLASSIFIER, PUBLISHED, RESNET18, STUDY_TITLE
 from cxreader.reporting.study.records import numbers
 
@@ -97,7 +97,7 @@ def test_what_is_undefined_says_why(source: str) -> None:
 
 def test_a_single_network_has_a_page() -> None:
     text = _text(render_study(study_report(networks=1)))
-    assert "One network alone: nothing is compared." in text
+    assert "The one network did not learn: it calls one class for every image." in text
     assert "Who is better than whom" not in text
 
 
@@ -110,7 +110,7 @@ def test_optional_parts_may_be_left_out() -> None:
 def test_panels_grid_cost_and_stopping_points_are_told(source: str) -> None:
     text = _text(source)
     assert "No image of the test part is of this kind." in text
-    assert "1 of 3 right" in text
+    assert "1 of 2 right" in text
     assert "✓ abnormal 0.50" in text
     assert "✗ normal 0.25" in text
     assert text.index("1 0.001 0.3 0.6200 6 9.0 s") < text.index("2 0.0003 0.3 0.6100 5 1 min 1 s")
@@ -160,3 +160,32 @@ def test_published_f1_follows_from_the_published_precision_and_recall() -> None:
     assert RESNET18.words("auc") == "0.7109"
     assert CUSTOM_CNN.words("accuracy") == "about 0.50"
     assert EFFICIENTNET_CLASSIFIER.words("f1") == "–"  # noqa: RUF001
+
+
+def test_what_a_network_that_did_not_learn_says_is_neither_ticked_nor_counted() -> None:
+    """The flat network says 0.4 of everything; of the other two, one calls the abnormal image abnormal."""
+    page = render_study(study_report())
+    assert "did not learn: 0.00" in page
+    assert "1 of 2 right" in page
+    assert "Flat network calls every image normal: it did not learn" in page
+    assert table_rows(study_report())[0][0] == "Flat network (did not learn)"
+
+
+def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
+    """The thumbnail says what the first training of the second network says: its gain holds 0."""
+    report = study_report()
+    assert report.thumbnail is not None
+    gain = report.thumbnail.gains["ResNet18, two phases"]
+    page = render_study(report)
+    assert "AUC minus thumbnail</th>" in page
+    assert f"<b>{gain.value:+.3f}</b>" in page
+    assert "sees no disease" in page
+    assert "A shortcut is suspected in ResNet18, two phases: its AUC minus that of a 16 x 16 thumbnail" in page
+    rows = table_rows(report)
+    assert [len(row) for row in rows] == [len(TABLE_HEADER)] * 4
+    assert rows[1][-1].startswith(f"{gain.value:+.3f} (")
+    assert rows[-1][0] == "16 x 16 thumbnail"
+    assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
+    without = replace(report, thumbnail=None)
+    assert "minus thumbnail" not in render_study(without)
+    assert table_rows(without)[0][-1] == "not judged"

@@ -50,6 +50,19 @@ class RowResult:
     precision_recall: MeanCurve
     at_prevalence: dict[str, Estimate]
 
+    @property
+    def one_class(self) -> str | None:
+        """`calls every image normal`, where all trainings call one class for every image; None where one does not."""
+        called = {_only_class(c) for c in self.confusion}
+        if not called or None in called:
+            return None
+        return f"calls every image {' or every image '.join(sorted(map(str, called)))}"
+
+    @property
+    def learned(self) -> bool:
+        """False for a network that calls one class for every image and whose AUC is not shown to lie above 0.5."""
+        return self.one_class is None or self.metrics["auc"].low > 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class Difference:
@@ -117,6 +130,25 @@ class Comparison(Plain):
         """Who was resampled, in words: `by patient`, or `by image` where no patient is known."""
         return "by image" if self.all_agree.n_patients is None else "by patient"
 
+    @property
+    def unlearned(self) -> tuple[str, ...]:
+        """The names of the networks that did not learn: differences against them are none between networks."""
+        return tuple(row.name for row in self.rows if not row.learned)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """A sentence for each network that calls one class for every image."""
+        return tuple(
+            f"{row.name} {row.one_class}: "
+            + (
+                "its figures at this threshold are those of no network."
+                if row.learned
+                else "it did not learn, and no figure of it or difference against it carries a claim."
+            )
+            for row in self.rows
+            if row.one_class is not None
+        )
+
     def row(self, name: str) -> RowResult:
         """The row of this name; raises KeyError."""
         return {row.name: row for row in self.rows}[name]
@@ -127,7 +159,13 @@ class Comparison(Plain):
 
     def headline(self, metric: ComparedMetric = "auc") -> str:
         """One short sentence: who is ahead, or that nobody is shown to be."""
-        title, differences = _title(metric), self.of(metric)
+        title, differences, unlearned = _title(metric), self.of(metric), self.unlearned
+        if len(unlearned) == len(self.rows):
+            who = "The one network did not learn: it" if len(self.rows) == 1 else "No network learned: each"
+            return f"{who} calls one class for every image."
+        if differences and len(unlearned) == len(self.rows) - 1:
+            alone = next(row.name for row in self.rows if row.learned)
+            return f"No winner: {alone} alone learned, {self._others()} called one class for every image."
         if not differences:
             return "One network alone: nothing is compared."
         if all(np.isnan(d.adjusted.low) for d in differences):
@@ -135,9 +173,10 @@ class Comparison(Plain):
         winner = self._winner(differences)
         if winner:
             return f"{winner} had a higher {title}, in these trainings, than {self._others()}."
-        if any(d.better for d in differences):
+        if any(d.better and d.worse not in unlearned for d in differences):
             return "No winner: some networks are worse than others, none is better than all."
-        return f"No winner: no difference of {title} between the networks holds."
+        whom = "networks that learned" if unlearned else "networks"
+        return f"No winner: no difference of {title} between the {whom} holds."
 
     def detail(self, metric: ComparedMetric = "auc") -> str:
         """What stands behind `headline`: how many differences hold after adjustment; empty where nothing was compared."""
@@ -149,9 +188,14 @@ class Comparison(Plain):
         many = f"Adjusted for {pairs} ({100 * self.adjusted_level:.2f} % intervals {self.by_whom}, these trainings held fixed)"
         if not held:
             return f"{many}, every interval of a difference of {title} holds 0 or is undefined."
+        against = [d for d in held if d.worse in self.unlearned]
+        if len(against) == len(held):
+            whom = f"all against networks that did not learn ({'; '.join(self.unlearned)})"
+            return f"{many}, {len(held)} of {len(differences)} differences hold, {whom}."
         winner = self._winner(differences)
         if winner:
-            closest = min((d for d in held if d.better == winner), key=lambda d: abs(d.estimate.value))
+            leads = [d for d in held if d.better == winner and d.worse not in self.unlearned]
+            closest = min(leads, key=lambda d: abs(d.estimate.value))
             lead = sorted(abs(end) for end in (closest.adjusted.low, closest.adjusted.high))
             gap = f"{abs(closest.estimate.value):.3f} ({lead[0]:.3f}-{lead[1]:.3f})"
             return f"{many}, its smallest lead is {gap}, over {closest.worse}."
@@ -183,6 +227,12 @@ class Comparison(Plain):
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON, and the `statement` in words of each metric beside the numbers it rests on."""
         return super().to_dict() | {"statement": {metric: self.statement(metric) for metric in COMPARED}}
+
+
+def _only_class(confusion: dict[str, int]) -> str | None:
+    """The one class that is called; None where both are, or no image was judged."""
+    abnormal, normal = (confusion[a] + confusion[b] for a, b in (("tp", "fp"), ("tn", "fn")))
+    return None if min(abnormal, normal) > 0 or abnormal == normal else "abnormal" if abnormal else "normal"
 
 
 def _title(metric: ComparedMetric) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,18 @@ class AtThreshold(Plain):
     rates: dict[str, Estimate]
     prevalence: float | None = None
     deployed: dict[str, Estimate] = field(default_factory=dict)
+
+    def of_thousand(self, prevalence: float) -> dict[str, Estimate]:
+        """Of 1,000 patients with an image each, a share `prevalence` in [0, 1] abnormal: `found`, `missed`, `false_alarms`.
+
+        The prevalence is held fixed, so that the intervals are those of sensitivity and specificity.
+        """
+        abnormal, normal = 1000 * prevalence, 1000 * (1 - prevalence)
+        return {
+            "found": _times(self.rates["sensitivity"], abnormal),
+            "missed": _times(_rest(self.rates["sensitivity"]), abnormal),
+            "false_alarms": _times(_rest(self.rates["specificity"]), normal),
+        }
 
 
 def at_thresholds(
@@ -69,6 +81,15 @@ def at_thresholds(
         )
         for k, point in enumerate(points)
     )
+
+
+def _times(share: Estimate, whole: float) -> Estimate:
+    return replace(share, value=share.value * whole, low=share.low * whole, high=share.high * whole)
+
+
+def _rest(share: Estimate) -> Estimate:
+    """1 less a share, its ends exchanged."""
+    return replace(share, value=1 - share.value, low=1 - share.high, high=1 - share.low)
 
 
 def _all_points(label: NDArray[np.integer], flags: Iterable[NDArray[np.bool_]], prevalence: float | None) -> Statistic:

@@ -109,6 +109,18 @@ def decision_curve(
     )
 
 
+def advantage(found: Floats, false: Floats, share: Floats, threshold: Floats | float) -> Floats:
+    """Net benefit an image of flagging a share `found` rightly and `false` wrongly, less the better of flagging all and none.
+
+    `found`, `false` and the `share` abnormal are of all images and broadcast with the threshold probability, all in [0, 1]. NaN
+    at a threshold of 0 or 1, where one side counts for nothing.
+    """
+    if np.ndim(threshold) == 0 and not 0 < threshold < 1:
+        return np.full_like(found, np.nan)
+    harm = threshold / (1 - threshold)
+    return np.asarray(found - false * harm - np.maximum(share - (1 - share) * harm, 0))
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
@@ -141,7 +153,7 @@ def _net_benefit(
             found, false = prevalence * ratio(tp, n_positive), (1 - prevalence) * ratio(fp, n_negative)
             share = np.full_like(n_positive, prevalence)
         model, everyone = found - false * harm, share - (1 - share) * harm
-        return {"model": model, "all": everyone, "advantage": model - np.maximum(everyone, 0)}
+        return {"model": model, "all": everyone, "advantage": advantage(found, false, share, thresholds)}
 
     return statistic
 

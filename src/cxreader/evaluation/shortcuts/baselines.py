@@ -12,8 +12,9 @@ from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.cross_fit import best_strength, cross_fit, ridge_logistic
 from cxreader.evaluation.shortcuts.image_features import ImageFeatures, thumbnails
 from cxreader.evaluation.shortcuts.metadata import metadata_features
-from cxreader.evaluation.shortcuts.records import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, PREVALENCE, THUMBNAIL
+from cxreader.evaluation.shortcuts.records import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, PREVALENCE
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import THUMBNAIL
 
 Floats = NDArray[np.float64]
 

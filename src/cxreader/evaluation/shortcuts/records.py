@@ -14,8 +14,8 @@ from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.statistics.intervals import Estimate
 
 PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
-IMAGE_STATISTICS, BORDER, THUMBNAIL = "image statistics", "border only", "16 x 16 thumbnail"
-"""The names of the baselines that see no disease, as tables show them."""
+IMAGE_STATISTICS, BORDER = "image statistics", "border only"
+"""With `verdict.THUMBNAIL` the names of the baselines that see no disease, as tables show them."""
 
 SCHEMA = 1
 Verdict = Literal["suspected", "too few patients to say", "not found"]

@@ -9,7 +9,8 @@ import numpy as np
 from cxreader.counting import format_count
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.shortcuts.records import SUSPECTED, THUMBNAIL
+from cxreader.evaluation.shortcuts.records import SUSPECTED
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.answer import AUDIT, EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.refusals import in_percent, percent

@@ -14,8 +14,9 @@ from cxreader.reporting.evaluation.answers import answers, honesty, worse_off
 from cxreader.reporting.evaluation.comparison_tables import baselines_table, confounders_table, models_table
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
-from cxreader.reporting.evaluation.performance_tables import calibration_table, points_table, subgroup_table, sure_table
-from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
+from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.points_table import points_table
+from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
 from cxreader.reporting.tables import DIMENSION_TITLES, Cell, Table, cohort_counts, methods_of
 
@@ -41,6 +42,7 @@ def render_model_card(
     made = f"cxreader {evaluation.provenance.get('cxreader', '')}, {evaluation.provenance.get('date', '')}"
     parts = [
         f"# Model card: {_md(name)}",
+        *_verdict(evaluation),
         f"Normal or abnormal, frontal chest radiographs. Written by {_md(made)}. For research; not a medical device.",
         _facts(MODEL, evaluation, facts),
         _intended_use(evaluation),
@@ -54,6 +56,15 @@ def render_model_card(
         _caveats(evaluation, image_evidence),
     ]
     return _SECTION.join(parts) + "\n"
+
+
+def _verdict(evaluation: Evaluation) -> list[str]:
+    """The verdict as the card's first line, and what else carries or limits it; nothing in a file without one."""
+    found = evaluation.verdict
+    if found is None:
+        return []
+    more = _bullets(map(_md, (*found.reasons[1:], *found.cautions)))
+    return [f"**{_md(found.line)}.**", *([more] if more else [])]
 
 
 def _md(text: object) -> str:
@@ -163,6 +174,12 @@ def _quantitative(evaluation: Evaluation, image_evidence: ImageEvidence) -> str:
     if evaluation.refusals is not None:
         words, table = _md(refusal_words(evaluation.refusals)), _table(refusals_table(evaluation.refusals))
         parts.append(_section("Refusals", words, table, level="###"))
+    if evaluation.answered is not None:
+        answered = answered_table(evaluation)
+        words = _md(answered_words(evaluation.answered))
+        parts.append(
+            _section("All images, and those answered", words, _table(answered) if answered else "", level="###")
+        )
     return _section("Quantitative analyses", *parts)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cxreader.models.artifact import Artifact
+from cxreader.models.population import Population
 from cxreader.models.registry import model_entry
 
 MODEL, TRAINING_DATA, TRAINING = "Model details", "Training data", "Training"
 FACTS: dict[str, tuple[str, ...]] = {
     MODEL: ("Network", "Version", "Input", "Pretrained weights", "Licence of the weights", "Calibration", "Made with"),
-    TRAINING_DATA: ("Source", "Images (normal, abnormal)", "Patients", "Split"),
+    TRAINING_DATA: ("Population", "Source", "Images (normal, abnormal)", "Patients", "Split"),
     TRAINING: ("Phases", "Settings", "Machine"),
 }
 """The facts of a card by section, in their order."""
@@ -28,6 +29,7 @@ def facts_of(artifact: Artifact) -> dict[str, str]:
         "Licence of the weights": _licence(artifact),
         "Calibration": _calibration(artifact.calibration),
         "Made with": _made_with(provenance),
+        "Population": Population.read(artifact.provenance),
         "Source": _at(provenance, "data", "name"),
         "Images (normal, abnormal)": _counts(_at(provenance, "counts")),
         "Patients": _patients(artifact),

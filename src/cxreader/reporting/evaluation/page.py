@@ -64,7 +64,12 @@ class NextStep:
     command: str
 
 
-def verdict(evaluation: Evaluation, patient: str = "patient") -> str:
+def verdict_line(evaluation: Evaluation, patient: str = "patient") -> str:
+    """The verdict with its first reason; the figures where a file holds none, as before there were verdicts."""
+    return figures_line(evaluation, patient) if evaluation.verdict is None else evaluation.verdict.line
+
+
+def figures_line(evaluation: Evaluation, patient: str = "patient") -> str:
     """One line, such as `AUC 0.93 (0.90-0.95) on 203 patients: 120 abnormal, 133 normal images`.
 
     `patient` is what to call one of them.
@@ -107,7 +112,8 @@ def render_evaluation(
         title=title,
         evaluation=evaluation,
         provenance=evaluation.provenance,
-        verdict=verdict(evaluation),
+        verdict=verdict_line(evaluation),
+        figures_line=figures_line(evaluation),
         decision_line=decision_line(evaluation),
         pictures={name: to_data_uri(figure) for name, figure in drawn.items()},
         alternatives=_alternatives(evaluation),
@@ -146,7 +152,8 @@ def render_demo(
         next_steps=next_steps,
         evaluation=evaluation,
         provenance=evaluation.provenance,
-        verdict=verdict(evaluation, "phantom patient"),
+        verdict=verdict_line(evaluation, "phantom patient"),
+        figures_line=figures_line(evaluation, "phantom patient"),
         decision_line=decision_line(evaluation),
         tiles=[tile(name, evaluation.metrics[key], 2) for key, name in _TILES.items()],
         figures=[

@@ -9,7 +9,6 @@ import numpy as np
 from cxreader.counting import format_count
 from cxreader.evaluation.calibration.line import BOUND
 from cxreader.evaluation.calibration.reliability import BRIER_TERMS
-from cxreader.evaluation.decisions.at_threshold import DEPLOYED, AtThreshold
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.evaluation.subgroups.groupings import FINDING
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from cxreader.evaluation.calibration.prior_shift import PriorShift
     from cxreader.evaluation.calibration.report import CalibrationReport
     from cxreader.evaluation.decisions.conformal import ConformalResult
-    from cxreader.evaluation.evidence import Evidence
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
     from cxreader.evaluation.subgroups.rates import Metric
 
@@ -62,7 +60,6 @@ LINE_MEANINGS = {
     "intercept": "log odds, with the slope held at 1; 0 is ideal, above 0 the probabilities are too low",
     "intercept_at_slope": "log odds, of the line with the fitted slope",
 }
-_RATES = ("sensitivity", "specificity", "lr_positive", "lr_negative")
 
 
 def sure_table(evaluation: Evaluation) -> Table:
@@ -105,37 +102,6 @@ def rests_on(metric: str, evaluation: Evaluation) -> str:
     if metric == "precision":
         return f"{c['tp'] + c['fp']:,} called abnormal"
     return f"{evaluation.counts.abnormal:,} abnormal, {evaluation.counts.normal:,} normal"
-
-
-def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
-    """Every operating point: rates, and predictive values at the sample's own and at the stated prevalence."""
-    counts, first = evaluation.counts, evidence.points[0]
-    own = f"As in this sample ({format_share(counts.abnormal / max(1, counts.images))} abnormal)"
-    over = [("Whatever the prevalence", len(_RATES)), (own, len(DEPLOYED))]
-    if first.prevalence is not None:
-        over.append((f"Were {format_share(first.prevalence)} abnormal", len(DEPLOYED)))
-    heads = [RATE_TITLES[name] for name in (*_RATES, *(name for _ in over[1:] for name in DEPLOYED))]
-    caption = (
-        f"95 % intervals: {methods_of(first.rates.values())}. {cohort_counts(counts)}. LR+: how many times as often a "
-        "flag is met in the abnormal as in the normal; LR-: the same of no flag. At another prevalence sensitivity and "
-        "specificity are kept, which holds if the abnormal images there are abnormal in the same ways."
-    )
-    if any(np.isinf(at.rates[name].high) for at in evidence.points for name in ("lr_positive", "lr_negative")):
-        caption += " Without a false alarm LR+ is infinite, without a true negative LR- is; such resamples count."
-    return Table(("Operating point", *heads), tuple(map(_point_row, evidence.points)), caption, tuple(over))
-
-
-def _point_row(at: AtThreshold) -> Row:
-    point, c = at.point, at.confusion
-    fitted = (
-        f"{point.rule}; fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
-        if point.fitted_on == "calibrate"
-        else point.rule
-    )
-    rates = [estimate_cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
-    rates += [estimate_cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
-    did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} true negatives"
-    return Row(f"{point.name}: from {point.threshold:.3f} on", tuple(rates), (fitted, did))
 
 
 def conformal_table(result: ConformalResult) -> Table:

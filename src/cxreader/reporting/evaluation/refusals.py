@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from cxreader.counting import format_count
+from cxreader.evaluation.decisions.answered import Answered
 from cxreader.evaluation.decisions.refusals import WHO, Refusals
+from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.tables import Cell, Row, Table, estimate_counts, format_share, methods_of
+from cxreader.evaluation.statistics.metrics import METRIC_TITLES
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    estimate_cell,
+    estimate_counts,
+    format_share,
+    methods_of,
+)
 
 WHAT = (
     "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
@@ -30,6 +42,30 @@ def refusal_words(found: Refusals) -> str:
         stated = f"The artifact states {format_share(found.stated)} for each of its checks, on images like its own."
     why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
     return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
+
+
+def answered_table(evaluation: Evaluation) -> Table | None:
+    """Every metric on all images and on the answered ones, side by side; None where all images are answered."""
+    found = evaluation.answered
+    if found is None or not found.metrics:
+        return None
+    rows = tuple(
+        Row(METRIC_TITLES[name], (estimate_cell(own), estimate_cell(found.metrics[name])))
+        for name, own in evaluation.metrics.items()
+    )
+    caption = f"95 % intervals: {methods_of([*evaluation.metrics.values(), *found.metrics.values()])}."
+    head = ("Metric", f"All {evaluation.counts.images:,} images", f"The {found.images:,} answered")
+    return Table(head, rows, caption)
+
+
+def answered_words(found: Answered) -> str:
+    """How many images are left without an answer, and what happens to the others."""
+    c = found.confusion
+    words = f"Answered: {format_count(found.images, '[image|images]')}; refused {found.refused:,}, referred to a human {found.referred:,}."
+    if not found.metrics:
+        return words
+    done = f"{c['tp']:,} true and {c['fp']:,} false alarms, {c['fn']:,} missed, {c['tn']:,} true negatives"
+    return f"{words} Of the answered: {done}."
 
 
 def percent(share: Estimate) -> str:

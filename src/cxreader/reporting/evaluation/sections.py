@@ -25,11 +25,11 @@ from cxreader.reporting.evaluation.performance_tables import (
     bins_table,
     calibration_table,
     conformal_table,
-    points_table,
     subgroup_table,
     sure_table,
 )
-from cxreader.reporting.evaluation.refusals import refusal_words, refusals_table
+from cxreader.reporting.evaluation.points_table import points_table
+from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, format_estimate, format_share
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def sections(evaluation: Evaluation, image_evidence: ImageEvidence) -> dict[str,
         "point": _point_facts(evaluation.operating_point),
         "refusals": None if evaluation.refusals is None else refusals_table(evaluation.refusals),
         "refusal_words": "" if evaluation.refusals is None else refusal_words(evaluation.refusals),
+        "answered": answered_table(evaluation),
+        "answered_words": "" if evaluation.answered is None else answered_words(evaluation.answered),
         **_of_evidence(evaluation, evaluation.evidence),
         **_of_images(image_evidence),
     }

@@ -114,12 +114,29 @@ def judged_rows(winner: Judgement | None) -> list[tuple[str, str, str]]:
 
 
 def headline(report: SearchReport) -> str:
-    """The winner's settings in one line."""
+    """The winner's settings in one line; where the best trials tie, that they do."""
+    if tied(report) > 1:
+        return tie_words(report)
     best = report.rows[0]
     settings = ", ".join(
         f"{setting_name(s.key, report)} {format_setting(s.key, best.values[s.key])}" for s in report.settings
     )
     return f"{report.model}: {settings}"
+
+
+def tied(report: SearchReport) -> int:
+    """How many trials have the best score: more than one where nobody is the winner."""
+    return sum(row.score == report.rows[0].score for row in report.rows)
+
+
+def tie_words(report: SearchReport) -> str:
+    """That all trials tie, or the best of them, and at what; empty where one is the best."""
+    n, score = tied(report), f"at a tune {report.monitor} of {report.rows[0].score:.4f}"
+    if n == 1:
+        return ""
+    if n == len(report.rows):
+        return f"No winner: all {n} trials tie {score}."
+    return f"No winner: the best {n} of {len(report.rows)} trials tie {score}."
 
 
 def lead(report: SearchReport) -> str:
@@ -159,7 +176,8 @@ def _tiles(report: SearchReport) -> list[dict[str, str]]:
     best, tune = report.rows[0], report.parts["tune"]
     images = tune.normal + tune.abnormal
     right = f"{round(best.tune_accuracy * images):,} of {images:,} tune images, which chose it: no interval"
-    tiles = [{"name": "Winner's tune accuracy", "value": f"{best.tune_accuracy:.3f}", "interval": right}]
+    whose = "Winner's" if tied(report) == 1 else "First of the tied:"
+    tiles = [{"name": f"{whose} tune accuracy", "value": f"{best.tune_accuracy:.3f}", "interval": right}]
     if report.winner is not None:
         tiles.append(_tile("Its test accuracy", report.winner.test))
         tiles.append(_tile("Optimism: tune minus test", report.winner.optimism))

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from cxreader.evaluation.comparison.records import RowResult
+from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.study.figures import counts_of
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_TITLE
 from cxreader.reporting.study.records import StudyReport, StudyRow
 from cxreader.reporting.tables import format_estimate, format_spread
 
+NOT_JUDGED = "not judged"
 _METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 
 
@@ -19,20 +22,28 @@ def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
     comparison = report.comparison
     seeds = max(len(row.trainings) for row in report.rows)
-    header = ("Model", "Weights", "Best tune accuracy", *_METRICS.values(), "Published accuracy, AUC")
+    header = (
+        "Model",
+        "Weights",
+        "Best tune accuracy",
+        *_METRICS.values(),
+        "AUC minus thumbnail",
+        "Published accuracy, AUC",
+    )
     lines = [
         f"**{comparison.headline()}** {comparison.detail()}",
         "",
         _line(header),
         _line("---" for _ in header),
-        *(_line(_cells(row, result)) for row, result in report.pairs),
+        *(_line(_cells(row, result, report.thumbnail)) for row, result in report.pairs),
+        *_thumbnail(report.thumbnail),
         "",
         f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
         f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
         f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
         f"({STUDY_DATA}): not comparable number by number.",
         "",
-        *(f"- {warning}" for warning in report.warnings),
+        *(f"- {warning}" for warning in report.cautions),
         "",
         "```",
         report.command,
@@ -44,7 +55,7 @@ def table_markdown(report: StudyReport) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:
+def _cells(row: StudyRow, result: RowResult, thumbnail: ThumbnailComparison | None) -> tuple[str, ...]:
     tune = [training.tune_accuracy for training in row.trainings]
     published = "no such row"
     if row.published is not None:
@@ -55,8 +66,17 @@ def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:
         row.weights,
         f"{np.mean(tune):.3f} {format_spread(tune)}, {row.n_tune:,} images",
         *metrics,
+        NOT_JUDGED if thumbnail is None else format_estimate(thumbnail.gains[row.name], 3, signed=True),
         published,
     )
+
+
+def _thumbnail(found: ThumbnailComparison | None) -> list[str]:
+    """The baseline's own row."""
+    if found is None:
+        return []
+    empty = [""] * (len(_METRICS) - 1)
+    return [_line((THUMBNAIL, "logistic regression", "", *empty, format_estimate(found.auc, 3), "", ""))]
 
 
 def _cell(result: RowResult, metric: str) -> str:

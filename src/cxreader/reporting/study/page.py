@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxreader.evaluation.comparison.records import Difference, RowResult
+from cxreader.evaluation.shortcuts.records import SUSPECTED
+from cxreader.evaluation.shortcuts.thumbnail import ONLY_THIS, ThumbnailComparison
 from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.study.figures import counts_of, study_figures
+from cxreader.reporting.study.markdown import NOT_JUDGED
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_NOTE, STUDY_TITLE, PublishedRow
 from cxreader.reporting.study.records import Cohort, Grid, StudyPanel, StudyReport, StudyRow, Value
 from cxreader.reporting.style import to_data_uri
@@ -31,17 +35,27 @@ _TITLES = {"tune_accuracy": "Best tune accuracy"} | {m: short_title(m) for m in 
 _TITLES["accuracy"] = "Test accuracy"
 
 
-TABLE_HEADER = ("network", "weights", "tune accuracy", "test accuracy", "AUC")
+TABLE_HEADER = ("network", "weights", "tune accuracy", "test accuracy", "AUC", "minus thumbnail")
 
 
 def table_rows(report: StudyReport) -> list[tuple[str, ...]]:
-    """Table 1 for a terminal: the best tune accuracy (which chose the weights, so without interval) and two test figures."""
-    rows = []
+    """Table 1 for a terminal: the best tune accuracy (which chose the weights, so without interval) and test figures.
+
+    The last row is that of the thumbnail, where it was judged.
+    """
+    rows, thumbnail = [], report.thumbnail
     for row, result in report.pairs:
         tune = sum(training.tune_accuracy for training in row.trainings) / len(row.trainings)
         test = (format_estimate(result.metrics[metric], 3) for metric in ("accuracy", "auc"))
-        rows.append((row.name, row.weights, f"{tune:.3f}", *test))
+        name = row.name if result.learned else f"{row.name} (did not learn)"
+        rows.append((name, row.weights, f"{tune:.3f}", *test, _gain_words(thumbnail, row.name)))
+    if thumbnail is not None:
+        rows.append((THUMBNAIL, "logistic regression", "", "", format_estimate(thumbnail.auc, 3), ""))
     return rows
+
+
+def _gain_words(thumbnail: ThumbnailComparison | None, name: str) -> str:
+    return NOT_JUDGED if thumbnail is None else format_estimate(thumbnail.gains[name], 3, signed=True)
 
 
 def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = None) -> str:
@@ -67,7 +81,8 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         counts=counts_of(comparison),
         methods=_methods(report),
         titles=_TITLES,
-        table=[_table_row(row, result) for row, result in report.pairs],
+        table=[_table_row(row, result, report.thumbnail) for row, result in report.pairs],
+        thumbnail=_thumbnail(report.thumbnail),
         study={"title": STUDY_TITLE, "data": STUDY_DATA, "note": STUDY_NOTE},
         differences=_difference_rows(report),
         level=f"{100 * comparison.adjusted_level:.2f}",
@@ -78,7 +93,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
             for a in comparison.agreements
         ],
         stops=[_stop_row(row) for row in report.rows],
-        groups={name: [_panel(p) for p in panels] for name, panels in report.panels.items()},
+        groups={name: [_panel(p, comparison.unlearned) for p in panels] for name, panels in report.panels.items()},
         rare=[_rare_row(result) for result in comparison.rows],
         grid=_grid(report.grid) if report.grid else None,
         costs=[_cost_row(row) for row in report.rows],
@@ -87,14 +102,19 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
     )
 
 
-def _cell(estimate: Estimate, seeds: Sequence[float] = ()) -> dict[str, str | bool]:
+def _cell(estimate: Estimate, seeds: Sequence[float] = (), *, signed: bool = False) -> dict[str, str | bool]:
     """A number, its interval or why there is none, and the lowest and highest of its trainings."""
     bounded = not np.isnan(estimate.low)
-    interval = format_interval(estimate) if bounded else estimate.reason or ""
-    return {"value": format_value(estimate), "interval": interval, "bounded": bounded, "spread": format_spread(seeds)}
+    interval = format_interval(estimate, signed=signed) if bounded else estimate.reason or ""
+    return {
+        "value": format_value(estimate, signed=signed),
+        "interval": interval,
+        "bounded": bounded,
+        "spread": format_spread(seeds),
+    }
 
 
-def _table_row(row: StudyRow, result: RowResult) -> dict[str, Any]:
+def _table_row(row: StudyRow, result: RowResult, thumbnail: ThumbnailComparison | None) -> dict[str, Any]:
     """One line of the study's table: ours with interval and spread, the study's own as printed."""
     tune = [t.tune_accuracy for t in row.trainings]
     own = {
@@ -104,7 +124,23 @@ def _table_row(row: StudyRow, result: RowResult) -> dict[str, Any]:
         "spread": format_spread(tune),
     }
     cells = [own, *(_cell(result.metrics[m], result.by_seed[m]) for m in _TABLE)]
-    return {"row": row, "cells": cells, "published": _published(row.published)}
+    suspected = thumbnail is not None and thumbnail.verdicts[row.name] == SUSPECTED
+    if thumbnail is not None:
+        cells.append(_cell(thumbnail.gains[row.name], signed=True))
+    notes = [result.one_class, "a shortcut is suspected" if suspected else None]
+    return {
+        "row": row,
+        "cells": cells,
+        "published": _published(row.published),
+        "notes": [note for note in notes if note],
+    }
+
+
+def _thumbnail(found: ThumbnailComparison | None) -> dict[str, Any] | None:
+    """The baseline's own row, and what was tested of shortcuts."""
+    if found is None:
+        return None
+    return {"name": THUMBNAIL, "auc": _cell(found.auc), "verdicts": found.verdicts, "only": ONLY_THIS}
 
 
 def _published(row: PublishedRow | None) -> list[str] | None:
@@ -183,16 +219,23 @@ def _cost_row(row: StudyRow) -> dict[str, str]:
     }
 
 
-def _panel(panel: StudyPanel) -> dict[str, Any]:
+def _panel(panel: StudyPanel, unlearned: Sequence[str]) -> dict[str, Any]:
+    """A panel's pictures; what a network that did not learn says of it is neither right nor wrong."""
     looks = [
-        {"look": look, "overlay": to_data_uri(look.overlay), "right": look.decision == panel.truth}
+        {
+            "look": look,
+            "overlay": to_data_uri(look.overlay),
+            "right": look.decision == panel.truth,
+            "learned": look.name not in unlearned,
+        }
         for look in panel.looks
     ]
     return {
         "panel": panel,
         "image": to_data_uri(panel.image),
         "looks": looks,
-        "right": sum(look.decision == panel.truth for look in panel.looks),
+        "right": sum(bool(each["right"] and each["learned"]) for each in looks),
+        "of": sum(bool(each["learned"]) for each in looks),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cxreader.codec import to_plain
 from cxreader.errors import DataError
 from cxreader.evaluation.comparison.records import Comparison, RowResult
+from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Label
 from cxreader.reporting.study.published import PublishedRow
@@ -167,7 +168,8 @@ class StudyReport:
     """All that the page of a study shows. `rows` stand in the order of `comparison.rows`, with their names and seeds.
 
     `panels` by group, such as "all right", "wrong", "networks disagree". `provenance` holds plain values (version, date,
-    git revision, machine, seeds, split digest), `command` repeats the study.
+    git revision, machine, seeds, split digest), `command` repeats the study. `thumbnail`: each network beside that baseline, None
+    where none could be fitted.
     Raises DataError where rows and comparison do not belong together.
     """
 
@@ -180,6 +182,7 @@ class StudyReport:
     provenance: Mapping[str, Value] = field(default_factory=dict)
     command: str = ""
     grid: Grid | None = None
+    thumbnail: ThumbnailComparison | None = None
 
     def __post_init__(self) -> None:
         trained = [(row.name, tuple(t.seed for t in row.trainings)) for row in self.rows]
@@ -188,6 +191,12 @@ class StudyReport:
             raise DataError(
                 f"the rows {trained} are not those judged {judged}", mend="give one row a contender, in order"
             )
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What must be read before the figures: who did not learn, in whom a shortcut is suspected, and the study's warnings."""
+        suspected = () if self.thumbnail is None else self.thumbnail.suspicions
+        return (*self.comparison.cautions, *suspected, *self.warnings)
 
     @property
     def pairs(self) -> tuple[tuple[StudyRow, RowResult], ...]:
@@ -201,6 +210,7 @@ def numbers(report: StudyReport) -> dict[str, Any]:
     values = _fields(report) | {
         "cohort": _fields(cohort) | {"examples": [_fields(example) for example in cohort.examples]},
         "comparison": report.comparison.to_dict(),
+        "thumbnail": None if report.thumbnail is None else report.thumbnail.to_dict(),
         "panels": {
             group: [_fields(panel) | {"looks": [_fields(look) for look in panel.looks]} for panel in shown]
             for group, shown in panels.items()

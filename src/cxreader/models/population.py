@@ -1,0 +1,145 @@
+"""For whom a model is made: the ages, sexes, views and sources of the patients that set it, and who is outside them.
+
+The rule by which a DICOM header is judged (`judge_population`):
+
+- A told age is refused where all training ages lie on the other side of 18 years: children's chests are others than adults'.
+- Any other told age outside the training ages, from the youngest to the oldest, is a warning.
+- A told sex is a warning where every training image whose sex is known is of the other.
+
+Each needs `FEW` training images of which the fact is known; else nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cxreader.codec import Plain
+from cxreader.counting import format_count
+from cxreader.records import Acceptance, ImageRecord
+
+ADULT = 18.0
+"""Years from which on a patient is an adult."""
+OLDEST = 120.0
+"""Years beyond which an age is a mistake, and says nothing."""
+FEW = 20
+"""Training images of which a fact must be known to judge others by it."""
+NAMES = {"F": "female", "M": "male"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ages(Plain):
+    """Years of `known` images: the youngest, the 5th, 50th and 95th percentile, the oldest."""
+
+    known: int
+    youngest: float
+    p5: float
+    median: float
+    p95: float
+    oldest: float
+
+    @classmethod
+    def of(cls, years: Sequence[float]) -> Ages | None:
+        """None where no age is known."""
+        if not years:
+            return None
+        return cls(len(years), *(float(q) for q in np.quantile(np.asarray(years, np.float64), (0, 0.05, 0.5, 0.95, 1))))
+
+    def __str__(self) -> str:
+        middle = f"5th to 95th percentile {self.p5:g} to {self.p95:g}, median {self.median:g}"
+        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {format_count(self.known, '[image|images]')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Population(Plain):
+    """Whose images trained, tuned and calibrated a model.
+
+    `patients`: None where none is known. `sexes` (F, M), `views` and `sources` count images; those that do not tell are in none.
+    """
+
+    images: int
+    patients: int | None
+    ages: Ages | None
+    sexes: dict[str, int]
+    views: dict[str, int]
+    sources: dict[str, int]
+
+    @classmethod
+    def of(cls, records: Iterable[ImageRecord]) -> Population:
+        """Of the images that set a model; an age that cannot be is not known."""
+        found = list(records)
+        patients = {(r.source, r.patient) for r in found if r.patient is not None}
+        return cls(
+            images=len(found),
+            patients=len(patients) or None,
+            ages=Ages.of([r.age for r in found if r.age is not None and r.age_plausible]),
+            sexes=_counts(r.sex for r in found),
+            views=_counts(r.view for r in found),
+            sources=_counts(r.source or None for r in found),
+        )
+
+    @classmethod
+    def read(cls, provenance: dict[str, Any]) -> Population | None:
+        """Of an artifact's provenance; None in artifacts that do not hold it."""
+        return cls.from_dict(provenance["population"]) if "population" in provenance else None
+
+    def __str__(self) -> str:
+        """`1,204 images of 610 patients; aged ...; 300 female, 310 male; PA 800, AP 404; from nih 1,204`."""
+        who = "unknown patients" if self.patients is None else format_count(self.patients, "[patient|patients]")
+        sexes = ", ".join(f"{n:,} {NAMES.get(sex, sex)}" for sex, n in self.sexes.items())
+        views, sources = (", ".join(f"{name} {n:,}" for name, n in each.items()) for each in (self.views, self.sources))
+        return "; ".join(
+            (
+                f"{format_count(self.images, '[image|images]')} of {who}",
+                "ages not known" if self.ages is None else str(self.ages),
+                sexes or "sexes not known",
+                views or "views not known",
+                f"from {sources}" if sources else "source not named",
+            )
+        )
+
+    def side(self) -> Literal["children", "adults"] | None:
+        """Where all known ages are on one side of 18 years."""
+        if self.ages is None or self.ages.known < FEW:
+            return None
+        return "children" if self.ages.oldest < ADULT else "adults" if self.ages.youngest >= ADULT else None
+
+    def is_outside(self, age: float) -> bool:
+        """Whether an age lies outside the training ages."""
+        ages = self.ages
+        return ages is not None and ages.known >= FEW and not ages.youngest <= age <= ages.oldest
+
+    def only_sex(self) -> str | None:
+        """The one sex of all training images that tell it."""
+        known = [sex for sex, n in self.sexes.items() if n]
+        return known[0] if len(known) == 1 and self.sexes[known[0]] >= FEW else None
+
+
+def judge_population(population: Population | None, age: float | None, sex: str | None) -> Acceptance:
+    """What a header's age in years and sex (F, M) say against a population; accepted where either does not tell."""
+    if population is None:
+        return Acceptance()
+    found = Acceptance()
+    if age is not None and 0 <= age <= OLDEST and population.is_outside(age):
+        ages, side = population.ages, population.side()
+        span = "" if ages is None else f"{ages.youngest:g} to {ages.oldest:g} years"
+        other = "adults" if age >= ADULT else "children"
+        if side is not None and other != side:
+            reason = (
+                f"this model is for {side}: its training patients were {span} old, and the header's age is of {other}"
+            )
+            return Acceptance("refused", (reason,))
+        found += Acceptance("warning", (f"the header's age lies outside that of the training patients, {span}",))
+    only = population.only_sex()
+    if sex is not None and only is not None and sex != only:
+        reason = f"all training patients were {NAMES.get(only, only)}, and the header says {NAMES.get(sex, sex)}"
+        found += Acceptance("warning", (reason,))
+    return found
+
+
+def _counts(values: Iterable[str | None]) -> dict[str, int]:
+    return dict(Counter(value for value in values if value is not None).most_common())

@@ -1,0 +1,81 @@
+"""Several models are judged as `cxreader read` reads them: by their mean, with whom they refer to a human counted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save
+
+from cxreader.cli import run
+from cxreader.cli.console import State
+from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
+from cxreader.runs import artifact_folder
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(State, "quiet", True)
+
+
+@pytest.fixture(scope="module")
+def two(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The small run's model, and the same with its classes exchanged: they disagree wherever one is sure."""
+    folder = artifact_folder(small_run)
+    state = load_file(folder / WEIGHTS)
+    turned = save(
+        {name: v.flip(0).contiguous() if name.startswith("head") and len(v) == 2 else v for name, v in state.items()}
+    )
+    artifact = replace(load_artifact(folder), weights_sha256=sha256(turned), exports={}, acceptance=None)
+    place = save_artifact(artifact, turned, tmp_path_factory.mktemp("turned") / "artifact")
+    return ["--model", str(small_run), "--model", str(place)]
+
+
+def test_they_are_judged_by_their_mean_and_referrals_are_counted(
+    two: list[str], small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = shutil.copytree(small_world, tmp_path / "elsewhere")
+    out = tmp_path / "out"
+    asked = ["evaluate", *two, "--data", str(world), "--name", "world", "--out", str(out)]
+    assert run(asked) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    judged = {row["image"]: row for row in csv.DictReader((out / "predictions.csv").read_text().splitlines())}
+    files = [str(world / image) for image in judged]
+    assert run(["read", *two, *files, "--out", str(tmp_path / "read.csv")]) == 0
+    read = {Path(row["image"]).name: row for row in csv.DictReader((tmp_path / "read.csv").read_text().splitlines())}
+    assert set(read) == set(judged)
+    for image, row in read.items():
+        if row["acceptance"] == "refused":
+            assert judged[image]["acceptance"] == "refused"
+        else:
+            assert float(judged[image]["probability"]) == pytest.approx(float(row["probability"]), abs=1e-4)
+            assert judged[image]["decision"] == row["decision"]
+    said = Counter("refused" if row["acceptance"] == "refused" else row["decision"] for row in read.values())
+    assert said["refer"] > 0
+    answered = json.loads((out / "evaluation.json").read_text())["answered"]
+    assert (answered["refused"], answered["referred"]) == (said["refused"], said["refer"])
+    assert f"refused {said['refused']}, referred to a human {said['refer']}." in printed
+    assert "they are judged of each model alone" in printed
+    assert "mean of 2 models" in (out / "report.html").read_text()
+
+
+def test_who_set_one_of_them_is_left_out(two: list[str], small_world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(["evaluate", *two, "--data", str(small_world), "--name", "world", "--out", str(out)]) == 0
+    excluded = json.loads((out / "evaluation.json").read_text())["counts"]["excluded"]
+    assert {"the patient set this model (train)", "the patient set this model (calibrate)"} <= set(excluded)
+
+
+def test_a_run_and_predictions_take_one_model(
+    two: list[str], small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["evaluate", *two, "--predictions", "p.csv", "--out", str(tmp_path)]) != 0
+    assert "2 models where one is wanted" in capsys.readouterr().err
+    assert run(["evaluate", str(small_run), *two]) != 0
+    assert "where one is wanted" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""For whom a model is made: counts by hand, and the rule by which a header is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from cxreader.models.population import Population, judge_population
+from cxreader.records import ImageRecord
+
+Sex = Literal["F", "M"]
+
+
+def _records(ages: list[float | None], sexes: Sequence[Sex] = ("F", "M")) -> list[ImageRecord]:
+    return [
+        ImageRecord(
+            f"{k}.png", k % 2, patient=f"p{k // 2}", source="ward", age=age, sex=sexes[k % len(sexes)], view="PA"
+        )
+        for k, age in enumerate(ages)
+    ]
+
+
+CHILDREN = Population.of(_records([1.0 + k % 5 for k in range(40)]))
+ADULTS = Population.of(_records([20.0 + k for k in range(60)], ("F",)))
+
+
+def test_it_is_counted_and_said_in_words() -> None:
+    found = Population.of([*_records([1.0, 2.0, 3.0, 60.0]), ImageRecord("x.png", 1, age=300.0, age_plausible=False)])
+    assert (found.images, found.patients) == (5, 2)
+    assert found.ages is not None
+    assert (found.ages.known, found.ages.youngest, found.ages.oldest) == (4, 1, 60)
+    assert (found.ages.p5, found.ages.median, found.ages.p95) == tuple(np.percentile([1, 2, 3, 60], (5, 50, 95)))
+    assert (found.sexes, found.views, found.sources) == ({"F": 2, "M": 2}, {"PA": 4}, {"ward": 4})
+    for words in ("5 images of 2 patients; aged 1 to 60 years", "2 female, 2 male; PA 4; from ward 4"):
+        assert words in str(found)
+    assert Population.from_dict(found.to_dict()) == found
+    bare = Population.of([ImageRecord("a.png", 0)])
+    assert (
+        str(bare) == "1 image of unknown patients; ages not known; sexes not known; views not known; source not named"
+    )
+
+
+@pytest.mark.parametrize(
+    ("population", "age", "sex", "verdict", "said"),
+    [
+        (CHILDREN, 81.0, None, "refused", "this model is for children: its training patients were 1 to 5 years old"),
+        (ADULTS, 4.0, None, "refused", "this model is for adults"),
+        (CHILDREN, 9.0, None, "warning", "outside that of the training patients, 1 to 5 years"),
+        (ADULTS, 95.0, "F", "warning", "outside that of the training patients, 20 to 79 years"),
+        (ADULTS, 40.0, "M", "warning", "all training patients were female, and the header says male"),
+        (CHILDREN, 3.0, "M", "accepted", ""),
+        (CHILDREN, None, None, "accepted", ""),
+        (CHILDREN, 999.0, None, "accepted", ""),
+        (None, 81.0, "M", "accepted", ""),
+        (Population.of(_records([3.0] * 19)), 81.0, None, "accepted", ""),
+    ],
+)
+def test_a_header_outside_it_is_refused_or_warned_of(
+    population: Population | None, age: float | None, sex: str | None, verdict: str, said: str
+) -> None:
+    found = judge_population(population, age, sex)
+    assert found.verdict == verdict
+    assert said in "; ".join(found.reasons)
+    assert "81" not in "; ".join(found.reasons), "a patient's age stands in no message"
+
+
+def test_one_age_on_the_other_side_of_eighteen_makes_it_no_model_of_one_side() -> None:
+    ages = CHILDREN.ages
+    assert ages is not None
+    mixed = replace(CHILDREN, ages=replace(ages, oldest=18.0))
+    assert judge_population(mixed, 81.0, None).verdict == "warning"
