@@ -206,6 +206,8 @@ def prediction_table(
         "findings": text("|".join(record.findings) for record, _ in read),
         "model": text(model for _ in read),
     }
+    if any(reading.sop_instance_uid for _, reading in read):
+        columns["sop_instance_uid"] = text(reading.sop_instance_uid for _, reading in read)
     table = PredictionTable(
         image=text(record.image for record, _ in read),
         label=np.array([record.label for record, _ in read], np.int8),

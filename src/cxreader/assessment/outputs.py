@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxreader.atomic import writing_whole
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.predictions import write_predictions
+from cxreader.evaluation.predictions import NUMERIC, write_predictions
 from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.sanity_report import SanityReport
@@ -18,11 +20,15 @@ from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import render_evaluation
 from cxreader.reporting.style import save_figure
 from cxreader.runs import write_json, write_text
+from cxreader.tables.workbook import refuse_workbook, write_workbook
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREDICTIONS = "predictions.csv"
+_NUMBERS = frozenset(
+    {"probability", "probability_low", "probability_high", "threshold", "agreement", "ood_score", *NUMERIC}
+)
 
 
 def write_evaluation(
@@ -57,3 +63,19 @@ def write_evaluation(
     if unread:
         write_json(out / "unread.json", dict(unread))
     evaluation.save(out / "evaluation.json")
+
+
+def write_excel(out: Path) -> Path:
+    """`predictions.xlsx` of the `predictions.csv` in `out`, cell by cell: numbers as numbers, all else as text.
+
+    Raises MissingDependencyError without openpyxl, UsageError for more rows than a sheet has, StorageError.
+    """
+    path = (out / PREDICTIONS).with_suffix(".xlsx")
+    with (out / PREDICTIONS).open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    refuse_workbook(path, len(rows))
+    kinds = [float if name in _NUMBERS else str for name in header]
+    cells = ([kind(text) if text else None for kind, text in zip(kinds, row, strict=True)] for row in rows)
+    with writing_whole(path) as made:
+        write_workbook(header, cells, made)
+    return path

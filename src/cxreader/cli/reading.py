@@ -30,7 +30,9 @@ Backend = Annotated[str, typer.Option(help="auto, onnx or torch; auto takes onnx
 def read(
     paths: Paths,
     model: Models,
-    out: Annotated[str | None, typer.Option(help="FILE.json, .csv or .parquet; - is CSV on standard output.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="FILE.json, .csv, .parquet or .xlsx; - is CSV on standard output.")
+    ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="In the worklist's order: the most urgent first.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUT.work holds.")] = False,
     operating_point: Point = None,

@@ -69,7 +69,7 @@ def read_files(
     say: Say = silent,
     bar: Bar = no_bar,
 ) -> Summary | None:
-    """Read `files` into the table `out` (.csv, .json or .parquet), one row a file, in their order or the worklist's.
+    """Read `files` into the table `out` (.csv, .json, .parquet or .xlsx), one row a file, in their order or the worklist's.
 
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
     or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole;
@@ -78,7 +78,7 @@ def read_files(
     StorageError for a full disk, and then nothing done is lost, and, before anything is read, for a place that cannot be
     written.
     """
-    format_of(out)
+    format_of(out, len(files))
     refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
