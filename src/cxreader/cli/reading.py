@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.answers import note, probability_text, show_answers, show_rows
+from cxreader.cli.answers import note, show_answers, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, waiting
 from cxreader.cli.source_options import TermsFile
 from cxreader.errors import DataError
@@ -67,21 +67,30 @@ def explain(
     model: Models,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explanations"),
     raw: Annotated[bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy.")] = False,
+    panel: Annotated[
+        bool,
+        typer.Option(
+            "--panel/--no-panel", help="Image, map, scale and answer in one picture; or the bare map on the image."
+        ),
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Answer and explain what is refused too, and say so.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
     terms: TermsFile = None,
 ) -> None:
-    """Show where the network looked: each image with its Grad-CAM heat map, as PNG. For research; not a medical device.
+    """Show where the network looked: each image beside its Grad-CAM heat map, as PNG. For research; not a medical device.
 
-    Of several models: the image and the maps of all of them, side by side.
+    Below them stand the answer and the model. Of several models: the maps of all of them. A refused image has its reason in
+    place of a map.
     """
+    from cxreader.inference.answer_text import probability_text
     from cxreader.inference.batch.names import on_one_line
     from cxreader.inference.explain import explain_files
 
     files = _files(paths)
     reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
-        explained = explain_files(reader, files, out, raw=raw, progress=bar)
+        explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, progress=bar)
     rows = [
         (
             on_one_line(r.image),
@@ -91,9 +100,9 @@ def explain(
             drawn,
         )
         for r, picture in explained
-        for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
+        for drawn in ["; ".join([*([on_one_line(str(picture))] if picture else []), *r.reasons])]
     ]
-    header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
+    header = ("image", "acceptance", "decision", "probability", "picture and reasons")
     below = [f"{row[0]}: {row[-1]}" for row in rows]
     show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
