@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
+from cxreader.assessment.duration import Estimate
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
@@ -74,7 +75,8 @@ def judge(
         refuse_undrawable(np.array([record.label for record in records]), options)
     pictures = Pictures.of(artifact, judge_met=leaky)
     display = None if quick else InputSpec(SIDE)
-    with read_once(reader, records, bar=bar, display=display, pictures=pictures) as images:
+    estimate = Estimate(records, say, quick)
+    with read_once(reader, records, bar=bar, display=display, pictures=pictures, estimate=estimate) as images:
         table, unread = prediction_table(images.asked, images.readings, artifact.id)
         excluded += pictures.excluded
         excluded["the image cannot be read"] += len(unread)

@@ -53,9 +53,8 @@ def write_evaluation(
     write_predictions(out / PREDICTIONS, table)
     image_evidence = ImageEvidence(shortcuts, localisation, sanity)
     figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
-    for name, figure in figures.items():
-        save_figure(figure, out / name)
-    write_text(out / "report.html", render_evaluation(evaluation, figures=figures, image_evidence=image_evidence))
+    drawn = {name: save_figure(figure, out / name)[1] for name, figure in figures.items()}
+    write_text(out / "report.html", render_evaluation(evaluation, figures=drawn, image_evidence=image_evidence))
     write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, image_evidence=image_evidence))
     for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
         if record is not None:

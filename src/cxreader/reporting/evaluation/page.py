@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,15 +94,15 @@ def render_evaluation(
     evaluation: Evaluation,
     *,
     title: str = "Evaluation",
-    figures: Mapping[str, Figure] | None = None,
+    figures: Mapping[str, Figure | Path] | None = None,
     image_evidence: ImageEvidence = NO_IMAGE_EVIDENCE,
 ) -> str:
     """The report of an evaluation as one HTML file: the verdict, what each question's answer is, and a section for each.
 
     `image_evidence`: what other commands found of the same model from images. `figures` by the names of `evaluation_figures`,
-    which draws them when left out.
+    which draws them when left out; where they are saved already, their .svg files.
     """
-    drawn = evaluation_figures(evaluation, image_evidence) if figures is None else figures
+    drawn: Mapping[str, Figure | Path] = figures or evaluation_figures(evaluation, image_evidence)
     page = environment().get_template("evaluation.html.jinja")
     return page.render(
         title=title,
