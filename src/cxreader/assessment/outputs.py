@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from cxreader.atomic import writing_whole
 from cxreader.evaluation.evaluate import Evaluation
@@ -17,7 +20,7 @@ from cxreader.records import PredictionTable
 from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.model_card import render_model_card
-from cxreader.reporting.evaluation.page import render_evaluation
+from cxreader.reporting.evaluation.page import ReadingPanel, render_evaluation
 from cxreader.reporting.style import save_figure
 from cxreader.runs import write_json, write_text
 from cxreader.tables.workbook import refuse_workbook, write_workbook
@@ -42,19 +45,23 @@ def write_evaluation(
     sanity: SanityReport | None = None,
     further: Mapping[str, Figure] | None = None,
     facts: Mapping[str, str] | None = None,
+    examples: Sequence[ReadingPanel] = (),
 ) -> None:
     """`evaluation.json`, `predictions.csv`, `report.html`, `model_card.md`, figures as PNG and SVG, and `unread.json` if any.
 
-    What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further`
-    figures stand behind those of the evaluation, by their names. `facts` of the model as `model_facts.facts_of` gives
-    them, None where only predictions were given.
+    What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further` figures, of
+    photographs, stand behind those of the evaluation, by their names; the page holds them as JPEG, to stay small. `facts` of the
+    model as `model_facts.facts_of` gives them, None where only predictions were given. `examples`: some of the images with
+    their heat maps, for the page.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS, table)
     image_evidence = ImageEvidence(shortcuts, localisation, sanity)
     figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
-    drawn = {name: save_figure(figure, out / name)[1] for name, figure in figures.items()}
-    write_text(out / "report.html", render_evaluation(evaluation, figures=drawn, image_evidence=image_evidence))
+    saved = {name: save_figure(figure, out / name) for name, figure in figures.items()}
+    drawn = {name: _as_jpeg(png) if name in (further or {}) else svg for name, (png, svg) in saved.items()}
+    page = render_evaluation(evaluation, figures=drawn, image_evidence=image_evidence, examples=examples)
+    write_text(out / "report.html", page)
     write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, image_evidence=image_evidence))
     for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
         if record is not None:
@@ -62,6 +69,13 @@ def write_evaluation(
     if unread:
         write_json(out / "unread.json", dict(unread))
     evaluation.save(out / "evaluation.json")
+
+
+def _as_jpeg(png: Path) -> bytes:
+    data = io.BytesIO()
+    with Image.open(png) as picture:
+        picture.convert("RGB").save(data, "JPEG", quality=85, optimize=True)
+    return data.getvalue()
 
 
 def write_excel(out: Path) -> Path:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Picture = bytes | NDArray[np.uint8] | Path
-"""PNG bytes, pixels uint8 (H, W), (H, W, 3) or (H, W, 4), or a file of kind .svg, .png or .jpg."""
+"""PNG or JPEG bytes, pixels uint8 (H, W), (H, W, 3) or (H, W, 4), or a file of kind .svg, .png or .jpg."""
 BLUE, VERMILION, INK, MUTED, FAINT = "#0072B2", "#D55E00", "#1b1f24", "#5b6570", "#d9dee3"
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 2.5))
 CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": DOTTED, "zorder": 1}
@@ -158,7 +158,7 @@ def to_data_uri(picture: Figure | Picture) -> str:
     if isinstance(picture, Path):
         data, kind = picture.read_bytes(), _KINDS[picture.suffix]
     elif isinstance(picture, bytes):
-        data, kind = picture, "png"
+        data, kind = picture, "jpeg" if picture.startswith(b"\xff\xd8\xff") else "png"
     elif isinstance(picture, np.ndarray):
         data, kind = _png(picture), "png"
     else:
