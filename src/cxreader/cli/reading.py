@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 from cxreader.cli.answers import note, show_answers, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, waiting
 from cxreader.cli.source_options import TermsFile
+from cxreader.cli.worklist import MOST, refuse_page, write_page
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ def read(
         str | None, typer.Option(help="FILE.json, .csv, .parquet or .xlsx; - is CSV on standard output.")
     ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="In the worklist's order: the most urgent first.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="FILE.html: the worklist with thumbnails, the most urgent first.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUT.work holds.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
@@ -51,13 +56,18 @@ def read(
     if out not in (None, "-"):
         format_of(Path(str(out)))
         refuse_unwritable(str(out))
+    if page is not None:
+        refuse_page(page)
     files = _files(paths)
     reader = load_reader(model, operating_point, backend, terms)
     if out is None or out == "-":
-        _read_aside(reader, files, sort=sort, csv=out == "-")
+        _read_aside(reader, files, sort=sort, csv=out == "-", page=page)
         return
-    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, say=say, bar=progress)
+    first = 0 if page is None else MOST
+    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, first=first, say=say, bar=progress)
     if summary is not None:
+        if page is not None:
+            write_page(summary.first, page, reader, summary)
         say(f"{summary.text()}. {DISCLAIMER}")
         _refuse_nothing(nothing_read=summary.nothing_read)
 
@@ -144,7 +154,7 @@ def _files(paths: Sequence[str]) -> list[str]:
     return files
 
 
-def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) -> None:
+def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool, page: Path | None) -> None:
     """Read for the terminal or for standard output; what was read before an interruption is shown."""
     from cxreader.inference.batch.read_files import Summary, read_rest, reading_aside
     from cxreader.inference.batch.table import write_csv
@@ -161,4 +171,6 @@ def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) 
             else:
                 show_rows(rows, reader, why=sort)
             say(f"{summary.text()}. {DISCLAIMER}")
+        if page is not None:
+            write_page(list(islice(work.journal.rows(sort=True), MOST)), page, reader, summary)
     _refuse_nothing(nothing_read=summary.nothing_read)
