@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxreader.assessment.artifact import judge
+from cxreader.assessment.artifact import judge, prediction_table
 from cxreader.assessment.cohort import cohort_of_run, cohort_of_source, without_training_patients
 from cxreader.data.split import Split
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import EvaluationOptions
-from cxreader.evaluation.predictions import read_predictions
+from cxreader.evaluation.predictions import read_predictions, write_predictions
 from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import MANIFEST
 from cxreader.progress import no_bar
-from cxreader.records import ImageRecord
+from cxreader.records import ImageRecord, OperatingPoint, Reading
 from cxreader.runs import RunFolder
 
 
@@ -168,3 +168,18 @@ def test_a_split_by_image_is_judged_with_its_leak_printed(small_world: Path, tmp
     assert shared > 0
     assert any(f"{shared} of {len(split.parts['test'])} test images" in warning for warning in evaluation.warnings)
     assert np.isfinite(evaluation.metrics["accuracy"].value)
+
+
+def test_predictions_carry_the_uid_of_dicom_files_and_no_such_column_without_any(tmp_path: Path) -> None:
+    point = OperatingPoint.given(0.5)
+
+    def reading(name: str, uid: str | None) -> Reading:
+        return Reading(name, "abc", point, "normal", 0.2, acceptance="accepted", sop_instance_uid=uid)
+
+    records = [ImageRecord("a.dcm", 0, patient="p"), ImageRecord("b.png", 1, patient="q")]
+    table, _ = prediction_table(records, [reading("a.dcm", "1.2.3"), reading("b.png", None)], "abc")
+    write_predictions(tmp_path / "predictions.csv", table)
+    first, second = csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines())
+    assert (first["sop_instance_uid"], second["sop_instance_uid"]) == ("1.2.3", "")
+    table, _ = prediction_table(records, [reading("a.dcm", None), reading("b.png", None)], "abc")
+    assert "sop_instance_uid" not in table.columns

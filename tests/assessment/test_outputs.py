@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import openpyxl
 from tests.reporting.evaluation.world import PATIENT, image_evidence, rich, table
 
-from cxreader.assessment.outputs import write_evaluation
+from cxreader.assessment.outputs import write_evaluation, write_excel
 from cxreader.evaluation.evaluate import Evaluation
 
 
@@ -34,3 +35,14 @@ def test_everything_is_written_and_only_the_predictions_name_patients(tmp_path: 
     assert "**Network**: a net" in (tmp_path / "model_card.md").read_text()
     told = [path.name for path in tmp_path.iterdir() if PATIENT in path.read_bytes().decode("utf-8", "replace")]
     assert told == ["predictions.csv"]
+
+
+def test_the_workbook_holds_every_row_and_cell_of_the_predictions(tmp_path: Path) -> None:
+    text = 'image,patient,label,probability,age,sop_instance_uid\n"=a,b",007,normal,0.1,61.0,1.20\nc,,abnormal,,,\n'
+    (tmp_path / "predictions.csv").write_text(text)
+    sheet = openpyxl.load_workbook(write_excel(tmp_path)).active
+    assert list(sheet.iter_rows(values_only=True)) == [
+        ("image", "patient", "label", "probability", "age", "sop_instance_uid"),
+        ("=a,b", "007", "normal", 0.1, 61, "1.20"),
+        ("c", None, "abnormal", None, None, None),
+    ]

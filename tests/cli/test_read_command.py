@@ -210,7 +210,7 @@ def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_picture(
+def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_map(
     two: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], small_world: Path
 ) -> None:
     shutil.copy(files_of(small_world, 1)[0], tmp_path / "chest.png")
@@ -218,18 +218,19 @@ def test_several_models_are_explained_side_by_side_and_who_is_refused_has_no_pic
     out = tmp_path / "out"
     named = [str(tmp_path / "chest.png"), str(tmp_path / "blank.png")]
     assert run(["-q", "explain", *two, *named, "--out", str(out), "--raw"]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["chest-heat-1.npy", "chest-heat-2.npy", "chest-heat.png"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("blank-heat.png", "chest-heat-1.npy", "chest-heat-2.npy", "chest-heat.png")
+    ]
     text = " ".join(capsys.readouterr().out.split())
     assert "blank.png refused" in text
     assert "blank: nothing in the picture differs" in text
     assert text.endswith(DISCLAIMER)
     with Image.open(out / "chest-heat.png") as picture, Image.open(named[0]) as chest:
-        side = picture.width // 3
+        side = 512
         shown = np.asarray(picture, np.int64)
         larger = np.asarray(chest.resize((side, side), Image.Resampling.BILINEAR), np.int64)
-        assert np.abs(shown[:side, :side] - larger[..., None]).max() <= 1  # the picture itself, in grey
-        strips = shown[side:]
-        assert all(strips[:40, n * side : (n + 1) * side].max() == 255 for n in range(3))  # a caption each
+        assert picture.width > 3 * side
+        assert np.abs(shown[21 : 21 + side, :side] - larger[..., None]).max() <= 1  # the picture itself, in grey
     maps = [np.load(out / f"chest-heat-{n}.npy") for n in (1, 2)]
     assert [(m.dtype, m.shape) for m in maps] == [(np.float32, (2, 2))] * 2
 

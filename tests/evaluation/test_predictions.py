@@ -25,7 +25,7 @@ def _table() -> PredictionTable:
     )
 
 
-@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.xlsx"])
 def test_round_trip(tmp_path: Path, name: str) -> None:
     table = _table()
     back = read_predictions(write_predictions(tmp_path / name, table))

@@ -26,6 +26,7 @@ from cxreader.inference import explain as explain_module
 from cxreader.inference.backend import Output
 from cxreader.inference.explain import explain_files
 from cxreader.inference.member import Member
+from cxreader.inference.panel import draw_panel
 from cxreader.inference.pixel_budget import PixelBudget
 
 
@@ -76,7 +77,7 @@ def test_each_file_is_decoded_once_whatever_the_number_of_models(
 def test_the_picture_is_the_image_at_its_own_size_under_its_own_map(reader: Reader, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 2**16, (90, 130)).astype(np.uint16)
     Image.fromarray(pixels).save(tmp_path / "deep.png")  # of 16 bits: rounded once, when it is drawn
-    ((reading, picture),) = explain_files(reader, [str(tmp_path / "deep.png")], tmp_path / "out", raw=True)
+    ((reading, picture),) = explain_files(reader, [str(tmp_path / "deep.png")], tmp_path / "out", raw=True, panel=False)
     assert picture == tmp_path / "out" / "deep-heat.png"
     assert reading.heat_map is not None
     expected = overlay(read(tmp_path / "deep.png").pixels, reading.heat_map, spec=reader.artifact.spec)
@@ -89,7 +90,7 @@ def test_the_picture_is_the_image_at_its_own_size_under_its_own_map(reader: Read
 
 
 def test_what_reader_says_of_a_file_is_what_is_explained(reader: Reader, tmp_path: Path) -> None:
-    """Answered, refused, torn and absent; those without an answer have no picture and take no name."""
+    """Answered, refused, torn and absent; what cannot be read has no picture and takes no name."""
     good = distinct(tmp_path / "a", 1)[0]
     for folder in ("b", "c", "d"):
         (tmp_path / folder).mkdir()
@@ -104,7 +105,10 @@ def test_what_reader_says_of_a_file_is_what_is_explained(reader: Reader, tmp_pat
             assert getattr(reading, name) == getattr(expected, name)
     assert [reading.acceptance for reading, _ in found] == ["refused", None, None, "accepted", "accepted"]
     assert found[2][0].reasons == ("no such file; check the path",)
-    assert [picture and picture.name for _, picture in found] == [None] * 3 + ["0000-heat.png", "0000-2-heat.png"]
+    names = ["0000-heat.png", None, None, "0000-2-heat.png", "0000-3-heat.png"]
+    assert [picture and picture.name for _, picture in found] == names
+    bare = explain_files(reader, files, tmp_path / "bare", panel=False)
+    assert [picture and picture.name for _, picture in bare] == [None] * 3 + ["0000-heat.png", "0000-2-heat.png"]
     assert progress == [(n, 5) for n in range(1, 6)]
 
 
@@ -155,12 +159,12 @@ def test_a_picture_holds_its_budget_until_it_is_drawn(
     files = distinct(tmp_path / "images", 8)
     reader.pixel_budget = budget = Noted(at_once * 64 * 64)
 
-    def drawn(*arguments: object, **options: object) -> NDArray[np.uint8]:
+    def drawn(*arguments: object) -> NDArray[np.uint8]:
         time.sleep(0.02)
         budget.events.append("drawn")
-        return overlay(*arguments, **options)  # type: ignore[arg-type]
+        return draw_panel(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(explain_module, "overlay", drawn)
+    monkeypatch.setattr(explain_module, "draw_panel", drawn)
     explain_files(reader, files, tmp_path / "out")
     if at_once == 1:
         assert budget.events == ["in", "drawn", "out"] * 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
+from cxreader.assessment.duration import Estimate
+from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
@@ -74,8 +76,9 @@ def judge(
     if records:
         refuse_undrawable(np.array([record.label for record in records]), options)
     pictures = Pictures.of(artifact, judge_met=leaky)
-    display = None if quick else InputSpec(SIDE)
-    with read_once(reader, records, bar=bar, display=display, pictures=pictures) as images:
+    display = None if quick else InputSpec(SIDE, artifact.spec.fit)  # so that maps of the network's square fit
+    estimate = Estimate(records, say, quick)
+    with read_once(reader, records, bar=bar, display=display, pictures=pictures, estimate=estimate) as images:
         table, unread = prediction_table(images.asked, images.readings, artifact.id)
         excluded += pictures.excluded
         excluded["the image cannot be read"] += len(unread)
@@ -104,8 +107,12 @@ def judge(
                 refusals=refusals,
                 background=background_of(artifact, cohort, shortcuts),
             )
+        rows = choose_examples(table, reader.operating_point)
+        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & _contradicted(evaluation)}
         looking = (
-            ExplanationEvaluation(None, None) if quick else evaluate_explanations(reader, images, bar=bar, seed=seed)
+            ExplanationEvaluation(None, None)
+            if quick
+            else evaluate_explanations(reader, images, bar=bar, seed=seed, shown=shown)
         )
         write_evaluation(
             evaluation,
@@ -115,7 +122,8 @@ def judge(
             shortcuts=shortcuts,
             localisation=looking.localisation,
             sanity=looking.sanity,
-            further=_contact_sheet(evaluation, images),
+            further=_contact_sheet(evaluation, images, looking.maps),
+            examples=example_panels(table, rows, images, looking.maps, reader.operating_point.threshold),
             facts=facts_of(artifact),
         )
     if is_own_test(reader, cohort):
@@ -169,12 +177,18 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     return [f"a shortcut is suspected: {first}{and_more}"]
 
 
-def _contact_sheet(evaluation: Evaluation, images: ReadImages) -> dict[str, Figure]:
+def _contradicted(evaluation: Evaluation) -> set[str]:
+    return set() if evaluation.evidence is None else {one.image for one in evaluation.evidence.contradictions}
+
+
+def _contact_sheet(
+    evaluation: Evaluation, images: ReadImages, maps: Mapping[str, NDArray[np.float32]]
+) -> dict[str, Figure]:
     """The figure of the images whose label the model contradicts most surely; none when it contradicts none, or none was kept."""
     found = () if evaluation.evidence is None else evaluation.evidence.contradictions
     if not found or not images.contradicted:
         return {}
-    return {"contact_sheet": draw_contact_sheet(found, images.contradicted)}
+    return {"contact_sheet": draw_contact_sheet(found, images.contradicted, maps)}
 
 
 def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
@@ -209,6 +223,8 @@ def prediction_table(
         "findings": text("|".join(record.findings) for record, _ in read),
         "model": text(model for _ in read),
     }
+    if any(reading.sop_instance_uid for _, reading in read):
+        columns["sop_instance_uid"] = text(reading.sop_instance_uid for _, reading in read)
     table = PredictionTable(
         image=text(record.image for record, _ in read),
         label=np.array([record.label for record, _ in read], np.int8),

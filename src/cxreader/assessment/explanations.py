@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cxreader.assessment.cohort import sample_of
 from cxreader.assessment.images import ReadImages
@@ -19,7 +23,7 @@ from cxreader.imaging.read import size
 from cxreader.inference.reader import BATCH, Reader
 from cxreader.models.artifact import WEIGHTS
 from cxreader.progress import Bar
-from cxreader.records import ABNORMAL
+from cxreader.records import ABNORMAL, ImageRecord
 
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
@@ -31,35 +35,58 @@ RANDOMISED = 24
 
 @dataclass(frozen=True, slots=True)
 class ExplanationEvaluation:
-    """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn."""
+    """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn.
+
+    `maps`: raw heat maps (h, w) by image, of those with boxes and of those that were asked for besides; empty without a runtime
+    that has any.
+    """
 
     localisation: LocalisationReport | None
     sanity: SanityReport | None
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
-def evaluate_explanations(reader: Reader, images: ReadImages, *, bar: Bar, seed: int = 0) -> ExplanationEvaluation:
-    """Judge the heat maps of the images that could be read: those with boxes, and some for the randomisation."""
-    return ExplanationEvaluation(_localisation(reader, images, bar, seed), _sanity(reader, images, bar, seed))
+def evaluate_explanations(
+    reader: Reader, images: ReadImages, *, bar: Bar, seed: int = 0, shown: Collection[str] = ()
+) -> ExplanationEvaluation:
+    """Judge the heat maps of the images that could be read: those with boxes, and some for the randomisation.
 
-
-def _localisation(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> LocalisationReport | None:
+    `shown`: names of images whose maps are wanted for the eye; each map is drawn once.
+    """
     boxed = [record for record in images.records if record.boxes]
-    if len({group_of(record) for record in boxed}) < 2 or (drawing := _with_maps(reader)) is None:
-        return None
-    spec, maps, boxes = reader.artifact.spec, {}, {}
-    with bar("heat maps of images with boxes") as progress:
-        for start in range(0, len(boxed), BATCH):
-            some = boxed[start : start + BATCH]
-            found = drawing.backend.run(spec.normalise(images.of(some)), maps=True).maps
-            for record, heat_map in zip(some, () if found is None else found, strict=False):
-                maps[record.image] = heat_map
-                boxes[record.image] = spec.place(record.boxes, *size(record.path or record.image))
+    judged = len({group_of(record) for record in boxed}) >= 2
+    wanted = {record.image for record in boxed if judged} | set(shown)
+    maps = _maps(reader, images, [record for record in images.records if record.image in wanted], bar)
+    localisation = _localisation(reader, boxed, maps, bar, seed) if judged and maps else None
+    return ExplanationEvaluation(localisation, _sanity(reader, images, bar, seed), maps)
+
+
+def _maps(
+    reader: Reader, images: ReadImages, records: Sequence[ImageRecord], bar: Bar
+) -> dict[str, NDArray[np.float32]]:
+    """The raw heat maps of some images by name; none where no runtime at hand has any."""
+    maps: dict[str, NDArray[np.float32]] = {}
+    if not records or (drawing := _with_maps(reader)) is None:
+        return maps
+    with bar("heat maps") as progress:
+        for start in range(0, len(records), BATCH):
+            some = records[start : start + BATCH]
+            found = drawing.backend.run(reader.artifact.spec.normalise(images.of(some)), maps=True).maps
+            maps |= zip([record.image for record in some], () if found is None else found, strict=False)
             if progress is not None:
-                progress(start + len(some), len(boxed))
+                progress(start + len(some), len(records))
+    return maps
+
+
+def _localisation(
+    reader: Reader, boxed: Sequence[ImageRecord], maps: Mapping[str, NDArray[np.float32]], bar: Bar, seed: int
+) -> LocalisationReport:
+    spec = reader.artifact.spec
+    boxes = {record.image: spec.place(record.boxes, *size(record.path or record.image)) for record in boxed}
     patients = {record.image: group_of(record) for record in boxed}
     table = BoxTable.of(boxes, (spec.size, spec.size), patients)
     with bar("boxes") as progress:
-        return localise(maps, table, seed=seed, progress=progress)
+        return localise({image: maps[image] for image in boxes}, table, seed=seed, progress=progress)
 
 
 def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityReport | None:

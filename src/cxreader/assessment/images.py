@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.assessment.duration import Estimate
 from cxreader.assessment.pictures import Pictures
 from cxreader.atomic import storage_error
 from cxreader.imaging.digests import shown_digest
@@ -56,10 +58,11 @@ def read_once(
     bar: Bar,
     display: InputSpec | None = None,
     pictures: Pictures | None = None,
+    estimate: Estimate | None = None,
 ) -> Iterator[ReadImages]:
     """Read the images for a reader of one model; the pixels last as long as the block.
 
-    `pictures` decides which of them are judged; the others leave nothing here.
+    `pictures` decides which of them are judged; the others leave nothing here. `estimate` is told how long each batch took.
     `display` gives the pixels of `contradicted`; without it there are none. Raises StorageError when the pixels, S x S bytes an
     image, find no room in the temporary folder.
     """
@@ -78,7 +81,10 @@ def read_once(
                     files, further=() if display is None else (display,), digest=pictures is not None
                 ):
                     several = _judged(zip(records[done:], batch, strict=False), pictures, spec)
+                    began = time.monotonic()
                     answers = reader.answer([one for _, one in several], refuse=False)
+                    if estimate is not None:
+                        estimate.after(len(batch), time.monotonic() - began)
                     for (record, one), reading in zip(several, answers, strict=True):
                         asked.append(record)
                         if reading.acceptance is None:

@@ -71,7 +71,8 @@ def audit_shortcuts(
         require_some(records, excluded, cohort)
         with bar("looking at borders and thumbnails") as progress:
             features = image_features(pixels, rows, progress=progress)
-        probability, views = _read(reader, pixels, rows, bar)
+        told = None if images is None else _answers(images)
+        probability, views = _read(reader, pixels, rows, bar, told)
     sample, source = sample_of(records), sources(cohort.index, records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
@@ -176,25 +177,34 @@ def _read_before(images: ReadImages) -> Rows:
     return images.pixels, np.arange(len(images.records)), images.records
 
 
+def _answers(images: ReadImages) -> Floats | None:
+    """What the model said (n,) of the whole images when they were read; None where one of them has no probability."""
+    found = [reading.probability for reading in images.readings if reading.acceptance is not None]
+    return None if None in found else np.array(found, np.float64)
+
+
 def _read(
-    reader: Reader, pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar
+    reader: Reader, pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar, told: Floats | None
 ) -> tuple[Floats, dict[str, Floats]]:
-    """What the model says (n,) of the whole images, of their borders alone and of their centres alone.
+    """What the model says (n,) of the whole images (`told`, where that is known), of their borders and of their centres alone.
 
     What is blanked becomes the grey that `normalise` takes to zero, the middle of the training images: the same for every
     image, so that it can tell nothing, and nearer to a chest than black, whose edge would be the strongest in the image.
     """
     grey = round(255 * float(np.mean(reader.artifact.spec.mean)))
     whole, border, centre = [np.empty(0)], [np.empty(0)], [np.empty(0)]
-    with bar("reading: whole, border, centre") as progress:
+    done = 0
+    with bar("reading: border, centre" if told is not None else "reading: whole, border, centre") as progress:
         for piece in pieces(pixels, rows, 64):
-            whole.append(reader.probabilities(piece))
+            if told is None:
+                whole.append(reader.probabilities(piece))
             border.append(reader.probabilities(blanked(piece, "border", grey)))
             centre.append(reader.probabilities(blanked(piece, "centre", grey)))
+            done += len(piece)
             if progress is not None:
-                progress(sum(map(len, whole)), len(rows))
+                progress(done, len(rows))
     views = {MODEL_BORDER: np.concatenate(border), MODEL_CENTRE: np.concatenate(centre)}
-    return np.concatenate(whole), views
+    return np.concatenate(whole) if told is None else told, views
 
 
 def _aspects(records: Sequence[ImageRecord]) -> Floats:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cxreader.cli.console import DISCLAIMER, fits, table
+from cxreader.inference.answer_text import interval_text, probability_text
 
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
@@ -66,22 +67,6 @@ def show_answers(
 def note(reader: Reader, *more: str) -> str:
     """What the numbers rest on: runtimes, artifacts, operating point, calibration; `more` lines, and what it is not for."""
     return "\n".join([_basis_of(reader), *(line for line in more if line), DISCLAIMER])
-
-
-def probability_text(probability: float | None, threshold: float) -> str:
-    """Three digits, which lie on that side of the threshold's three digits where the probability lies."""
-    if probability is None:
-        return ""
-    digits = round(probability, 3)
-    if probability < threshold and digits >= round(threshold, 3) > 0:
-        digits = round(threshold, 3) - 0.001
-    return f"{digits:.3f}"
-
-
-def interval_text(probability: float, low: float, high: float, threshold: float) -> str:
-    """Three digits each, between which those of `probability_text` lie."""
-    digits = probability_text(probability, threshold)
-    return f"{min(f'{low:.3f}', digits)}-{max(f'{high:.3f}', digits)}"
 
 
 def _basis_of(reader: Reader) -> str:

@@ -88,6 +88,7 @@ def evaluate(
         bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
+    excel: Annotated[bool, typer.Option("--excel", help="Write predictions.xlsx too.")] = False,
     terms: TermsFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
@@ -95,11 +96,15 @@ def evaluate(
 
     Patients who set an artifact are recognised, counted and left out.
     """
+    from cxreader.assessment.outputs import write_excel
     from cxreader.machine import keep_pages
+    from cxreader.tables.workbook import refuse_workbook
 
     keep_pages()
     judged = one_model(model) if predictions or run is not None else None
     place = _place(run, model, data, predictions, out)
+    if excel:
+        refuse_workbook(place)
     named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
     of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
@@ -137,6 +142,8 @@ def evaluate(
             source=source,
             terms=terms,
         )
+    if excel:
+        write_excel(place)
     show_evaluation(evaluation, title)
     if not (predictions or quick or len(model or ()) > 1):
         _show_shortcuts(place)

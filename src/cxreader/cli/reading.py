@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.answers import note, probability_text, show_answers, show_rows
+from cxreader.cli.answers import note, show_answers, show_rows
 from cxreader.cli.console import DISCLAIMER, progress, say, waiting
 from cxreader.cli.source_options import TermsFile
+from cxreader.cli.worklist import MOST, refuse_page, write_page
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,8 +32,13 @@ Backend = Annotated[str, typer.Option(help="auto, onnx or torch; auto takes onnx
 def read(
     paths: Paths,
     model: Models,
-    out: Annotated[str | None, typer.Option(help="FILE.json, .csv or .parquet; - is CSV on standard output.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="FILE.json, .csv, .parquet or .xlsx; - is CSV on standard output.")
+    ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="In the worklist's order: the most urgent first.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="FILE.html: the worklist with thumbnails, the most urgent first.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUT.work holds.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
@@ -49,13 +56,18 @@ def read(
     if out not in (None, "-"):
         format_of(Path(str(out)))
         refuse_unwritable(str(out))
+    if page is not None:
+        refuse_page(page)
     files = _files(paths)
     reader = load_reader(model, operating_point, backend, terms)
     if out is None or out == "-":
-        _read_aside(reader, files, sort=sort, csv=out == "-")
+        _read_aside(reader, files, sort=sort, csv=out == "-", page=page)
         return
-    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, say=say, bar=progress)
+    first = 0 if page is None else MOST
+    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, first=first, say=say, bar=progress)
     if summary is not None:
+        if page is not None:
+            write_page(summary.first, page, reader, summary)
         say(f"{summary.text()}. {DISCLAIMER}")
         _refuse_nothing(nothing_read=summary.nothing_read)
 
@@ -65,21 +77,30 @@ def explain(
     model: Models,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explanations"),
     raw: Annotated[bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy.")] = False,
+    panel: Annotated[
+        bool,
+        typer.Option(
+            "--panel/--no-panel", help="Image, map, scale and answer in one picture; or the bare map on the image."
+        ),
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Answer and explain what is refused too, and say so.")] = False,
     operating_point: Point = None,
     backend: Backend = "auto",
     terms: TermsFile = None,
 ) -> None:
-    """Show where the network looked: each image with its Grad-CAM heat map, as PNG. For research; not a medical device.
+    """Show where the network looked: each image beside its Grad-CAM heat map, as PNG. For research; not a medical device.
 
-    Of several models: the image and the maps of all of them, side by side.
+    Below them stand the answer and the model. Of several models: the maps of all of them. A refused image has its reason in
+    place of a map.
     """
+    from cxreader.inference.answer_text import probability_text
     from cxreader.inference.batch.names import on_one_line
     from cxreader.inference.explain import explain_files
 
     files = _files(paths)
     reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
-        explained = explain_files(reader, files, out, raw=raw, progress=bar)
+        explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, progress=bar)
     rows = [
         (
             on_one_line(r.image),
@@ -89,9 +110,9 @@ def explain(
             drawn,
         )
         for r, picture in explained
-        for drawn in [on_one_line(str(picture)) if picture else "; ".join(r.reasons)]
+        for drawn in ["; ".join([*([on_one_line(str(picture))] if picture else []), *r.reasons])]
     ]
-    header = ("image", "acceptance", "decision", "probability", "picture, or why there is none")
+    header = ("image", "acceptance", "decision", "probability", "picture and reasons")
     below = [f"{row[0]}: {row[-1]}" for row in rows]
     show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
@@ -133,7 +154,7 @@ def _files(paths: Sequence[str]) -> list[str]:
     return files
 
 
-def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) -> None:
+def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool, page: Path | None) -> None:
     """Read for the terminal or for standard output; what was read before an interruption is shown."""
     from cxreader.inference.batch.read_files import Summary, read_rest, reading_aside
     from cxreader.inference.batch.table import write_csv
@@ -150,4 +171,6 @@ def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool) 
             else:
                 show_rows(rows, reader, why=sort)
             say(f"{summary.text()}. {DISCLAIMER}")
+        if page is not None:
+            write_page(list(islice(work.journal.rows(sort=True), MOST)), page, reader, summary)
     _refuse_nothing(nothing_read=summary.nothing_read)

@@ -22,6 +22,7 @@ from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, PredictionTable
 from cxreader.tables import Table, parse_age, read_table
+from cxreader.tables.workbook import write_workbook
 
 HEADER = ("image", "patient", "label", "probability")
 # Read as float64 with NaN where empty; every other column is read as text.
@@ -239,10 +240,11 @@ def _patients(texts: Sequence[str], image: Sequence[str], table: Table) -> NDArr
 
 
 def write_predictions(path: str | os.PathLike[str], table: PredictionTable) -> Path:
-    """Write `.csv` or `.parquet`, whole or not at all: header `image,patient,label,probability`, then further columns.
+    """Write `.csv`, `.parquet` or `.xlsx`, whole or not at all: header `image,patient,label,probability`, then further columns.
 
     Labels are written as normal and abnormal, probabilities so that they are read back exactly.
-    Raises UsageError for another kind of file, StorageError when it cannot be written.
+    Raises UsageError for another kind of file, MissingDependencyError without what writes it, StorageError when it cannot be
+    written.
     """
     suffix = _suffix(path)
     patient = [None] * len(table) if table.patient is None else _without_stand_ins(table)
@@ -253,13 +255,14 @@ def write_predictions(path: str | os.PathLike[str], table: PredictionTable) -> P
         "probability": np.asarray(table.probability, dtype=np.float64).tolist(),
         **{name: _plain(values) for name, values in table.columns.items()},
     }
-    return write_whole(path, _parquet(columns) if suffix == ".parquet" else _csv(columns))
+    return write_whole(path, {".csv": _csv, ".parquet": _parquet, ".xlsx": _excel}[suffix](columns))
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise UsageError("is neither .csv nor .parquet", where=path, mend="name the file .csv or .parquet")
+    if suffix not in (".csv", ".parquet", ".xlsx"):
+        what = "is neither .csv nor .parquet nor .xlsx"
+        raise UsageError(what, where=path, mend="name the file .csv, .parquet or .xlsx")
     return suffix
 
 
@@ -285,6 +288,12 @@ def _csv(columns: Mapping[str, Column]) -> bytes:
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue().encode()
+
+
+def _excel(columns: Mapping[str, Column]) -> bytes:
+    data = io.BytesIO()
+    write_workbook(tuple(columns), zip(*columns.values(), strict=True), data)
+    return data.getvalue()
 
 
 def _parquet(columns: Mapping[str, Column]) -> bytes:

@@ -7,30 +7,29 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Semaphore
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from cxreader.atomic import write_whole
 from cxreader.errors import ImageError
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
+from cxreader.inference.panel import draw_panel
 from cxreader.inference.prepared import prepare, unread
 from cxreader.inference.reader import DECODERS, Reader
 from cxreader.records import Reading
 
-_PANEL = 512  # pixels of a panel's longer side: its caption has room, and a large picture no more than a small one
-_LINE, _FONT = 20, 15  # pixels
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 _LONGEST = 200  # bytes of a picture's stem: file systems allow names of 255, with what is added to it
 _networks = Semaphore(2)
 """Calls of a network at the same time, as where many files are read: each may use all cores."""
-_FOOT = "Warm: speaks for abnormal, each map by its own scale. For research; not a medical device."
 
 
 def explain_files(
@@ -39,37 +38,42 @@ def explain_files(
     out: Path,
     *,
     raw: bool = False,
+    panel: bool = True,
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Reading, Path | None]]:
     """Read each file with its heat map and write `NAME-heat.png` (and with `raw` the maps) to `out`, in the files' order.
 
-    Of one model the picture has the image's own size, and its map is `NAME-heat.npy`, float32 (h, w), at least 0. Of several
-    it shows the image and each model's map side by side, with captions, and the maps are `NAME-heat-1.npy` and so on. A file
-    that is refused or cannot be read gives its Reading with the reason, and no picture. Each file is decoded once; the
+    The picture is the image and each model's map side by side, with scale and captions (`panel.draw_panel`); an image that is
+    refused has its reasons in place of a map, and with `force` is answered all the same. Without `panel` the picture of one
+    model is the image at its own size under its map, of several as above, and what is refused has none. The map is
+    `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. A file that cannot be read
+    gives its Reading with the reason, and no picture. Each file is decoded once; the
     pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
     waits to be written. Raises StorageError when `out` cannot be written or the disk is full.
     """
     results: list[tuple[Reading, Path | None]] = []
     taken: set[str] = set()
     waiting = iter(files)
+    explained = partial(_explained, reader, panel=panel, force=force)
     with ThreadPoolExecutor(DECODERS, "explain") as pool:
-        ahead = deque(pool.submit(_explained, reader, file) for file in islice(waiting, DECODERS))
+        ahead = deque(pool.submit(explained, file) for file in islice(waiting, DECODERS))
         while ahead:
             reading, drawn = ahead.popleft().result()
             picture = None
             if drawn is not None:
                 picture = write_whole(out / f"{_free_name(reading.image, taken)}-heat.png", drawn)
-                if raw:
+                if raw and reading.probability is not None:
                     _write_raw(reading, picture)
             results.append((reading, picture))
-            ahead.extend(pool.submit(_explained, reader, file) for file in islice(waiting, 1))
+            ahead.extend(pool.submit(explained, file) for file in islice(waiting, 1))
             if progress is not None:
                 progress(len(results), len(files))
     return results
 
 
-def _explained(reader: Reader, file: str) -> tuple[Reading, bytes | None]:
-    """The Reading of a file with its heat map, and the picture as PNG where there is an answer."""
+def _explained(reader: Reader, file: str, *, panel: bool, force: bool) -> tuple[Reading, bytes | None]:
+    """The Reading of a file with its heat map, and the picture as PNG where there is one."""
     with reader.pixel_budget.slot() as reserve:
         try:
             image = read(file, reserve=reserve, site=reader.site)
@@ -77,45 +81,16 @@ def _explained(reader: Reader, file: str) -> tuple[Reading, bytes | None]:
         except ImageError as error:
             return reader.answer([unread(file, error)])[0], None
         with _networks:
-            reading = reader.answer([prepared], heat_map=True)[0]
-        return reading, None if reading.probability is None else _png(_drawn(reader, reading, image))
+            reading = reader.answer([prepared], heat_map=True, refuse=not force)[0]
+        drawn = _drawn(reader, reading, image, panel=panel)
+        return reading, None if drawn is None else _png(drawn)
 
 
-def side_by_side(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
-    """The image and each member's heat map over it, uint8 (H, W, 3): a panel of 512 pixels each, with two lines of caption."""
-    shown = _to_panel(image.pixels)
-    panels = [(overlay(shown), (f"mean of {len(reading.members)} models", _answer(reading)))]
-    for n, (member, own) in enumerate(zip(reader.members, reading.members, strict=True), 1):
-        heat = overlay(shown, own.heat_map, spec=member.artifact.spec)
-        panels.append((heat, (f"{n}: {member.artifact.model} {own.artifact}", _answer(own))))
-    height, width = shown.shape
-    sheet = Image.new("RGB", (_PANEL * len(panels), height + 3 * _LINE))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
-    for n, (panel, lines) in enumerate(panels):
-        sheet.paste(Image.fromarray(panel), (n * _PANEL + (_PANEL - width) // 2, 0))
-        for place, line in enumerate(lines):
-            draw.text((n * _PANEL + 6, height + place * _LINE), line, "white", font)
-    draw.text((6, height + 2 * _LINE), _FOOT, "white", font)
-    return np.asarray(sheet)
-
-
-def _to_panel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The picture with a longer side of `_PANEL` pixels."""
-    image = Image.fromarray(pixels)
-    scale = _PANEL / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
-    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
-    return np.asarray(np.clip(np.asarray(resized), 0, 1), np.float32)
-
-
-def _answer(reading: Reading) -> str:
-    shown = "" if reading.probability is None else f", probability {reading.probability:.3f}"
-    return f"{reading.decision}{shown}"
-
-
-def _drawn(reader: Reader, reading: Reading, image: Radiograph) -> NDArray[np.uint8]:
-    if reading.members:
-        return side_by_side(image, reading, reader)
+def _drawn(reader: Reader, reading: Reading, image: Radiograph, *, panel: bool) -> NDArray[np.uint8] | None:
+    if panel or reading.members:
+        return draw_panel(image, reading, reader) if panel or reading.probability is not None else None
+    if reading.probability is None:
+        return None
     return overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)
 
 

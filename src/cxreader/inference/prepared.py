@@ -70,7 +70,8 @@ def prepare(
     radiograph = as_radiograph(source, name, reserve, site)
     header = radiograph.header
     intake = judge_header(header) + judge_picture(radiograph) + Acceptance(notes=radiograph.notes)
-    pixels = {spec.pixel_key: spec.pixels(radiograph) for spec in specs}
+    different = {spec.pixel_key: spec for spec in specs}
+    pixels = {key: spec.pixels(radiograph) for key, spec in different.items()}
     uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
     whom = (None, None) if header is None else (header.age, header.sex)
     return Prepared(name or radiograph.source, pixels, intake, (), *uids, found, *whom)

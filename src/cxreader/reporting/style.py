@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Picture = bytes | NDArray[np.uint8]
-"""PNG bytes, or pixels uint8 (H, W), (H, W, 3) or (H, W, 4)."""
+Picture = bytes | NDArray[np.uint8] | Path
+"""PNG or JPEG bytes, pixels uint8 (H, W), (H, W, 3) or (H, W, 4), or a file of kind .svg, .png or .jpg."""
 BLUE, VERMILION, INK, MUTED, FAINT = "#0072B2", "#D55E00", "#1b1f24", "#5b6570", "#d9dee3"
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 2.5))
 CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 0.9, "linestyle": DOTTED, "zorder": 1}
@@ -35,6 +35,7 @@ SMALL: dict[str, Any] = {"fontsize": 8.5, "color": MUTED}
 LEGEND: dict[str, Any] = {"fontsize": 8.5, "labelcolor": INK, "frameon": False}
 POINTWISE = "95 % band, pointwise"
 _DPI = 200
+_KINDS = {".svg": "svg+xml", ".png": "png", ".jpg": "jpeg"}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -154,8 +155,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Pat
 
 def to_data_uri(picture: Figure | Picture) -> str:
     """A picture for the `src` of an image; a Figure becomes SVG."""
-    if isinstance(picture, bytes):
-        data, kind = picture, "png"
+    if isinstance(picture, Path):
+        data, kind = picture.read_bytes(), _KINDS[picture.suffix]
+    elif isinstance(picture, bytes):
+        data, kind = picture, "jpeg" if picture.startswith(b"\xff\xd8\xff") else "png"
     elif isinstance(picture, np.ndarray):
         data, kind = _png(picture), "png"
     else:

@@ -6,21 +6,24 @@ import csv
 import io
 import json
 import os
+import sys
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from tests.inference.batch.world import rows
 
-from cxreader.errors import DataError, ImageError, UsageError
+from cxreader.errors import DataError, ImageError, MissingDependencyError, UsageError
 from cxreader.imaging.read import read, read_header, size
 from cxreader.imaging.walk import PassedOver
 from cxreader.inference.batch.paths import listed
-from cxreader.inference.batch.table import COLUMNS, write_csv, write_table
+from cxreader.inference.batch.table import COLUMNS, format_of, write_csv, write_table
 from cxreader.records import OperatingPoint, Reading
 
 POINT = OperatingPoint("youden", 0.4, "largest J", 30, 40)
@@ -73,8 +76,44 @@ def test_csv_json_and_parquet_say_the_same(tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="xlsx"):
-        write_table(rows(READINGS), tmp_path / "out.xlsx")
+    with pytest.raises(UsageError, match=r"cannot write a \.ods table"):
+        write_table(rows(READINGS), tmp_path / "out.ods")
+
+
+def test_a_workbook_says_what_the_csv_says_with_text_as_text(tmp_path: Path) -> None:
+    odd = [replace(READINGS[0], image=name) for name in ("=1+1", "0012", "#N/A", "a\x1bb\ud800.png", "2026-01-02")]
+    for kind in ("csv", "xlsx"):
+        write_table(rows([*READINGS, *odd]), tmp_path / f"out.{kind}")
+    by_csv = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    header, *cells = openpyxl.load_workbook(tmp_path / "out.xlsx").active.iter_rows(values_only=True)
+    assert header == COLUMNS
+    by_excel = [dict(zip(header, row, strict=True)) for row in cells]
+    assert [row["image"] for row in by_excel[2:]] == ["=1+1", "0012", "#N/A", "a\\x1bb\\ud800.png", "2026-01-02"]
+    assert [row["probability"] for row in by_excel] == [0.123456789012345, None, *[0.123456789012345] * 5]
+    assert (by_excel[0]["sop_instance_uid"], by_excel[1]["sop_instance_uid"]) == ("1.2.3.4", None)
+    for row, told in zip(by_excel[:2], by_csv[:2], strict=True):
+        assert {name: "" if value is None else str(value) for name, value in row.items()} == told
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
+    assert not {cell.data_type for row in sheet.iter_rows() for cell in row} & {"f", "e", "d"}, "formula, error, date"
+
+
+def test_each_of_several_models_has_its_columns_in_a_workbook(tmp_path: Path) -> None:
+    both = replace(READINGS[0], members=(READINGS[0], replace(READINGS[0], artifact="def", probability=0.5)))
+    write_table(rows([both]), tmp_path / "two.xlsx", members=2)
+    header, row = openpyxl.load_workbook(tmp_path / "two.xlsx").active.iter_rows(values_only=True)
+    found = dict(zip(header, row, strict=True))
+    assert (found["artifact_1"], found["probability_2"], found["artifact_2"]) == ("abc", 0.5, "def")
+
+
+def test_without_openpyxl_or_beyond_a_sheet_it_says_so_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"1,048,576 rows are more than the 1,048,575 of an Excel sheet.*\.csv"):
+        format_of(tmp_path / "out.xlsx", 1_048_576)
+    assert format_of(tmp_path / "OUT.XLSX", 1_048_575) == "xlsx"
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingDependencyError, match=r"openpyxl.*pip install 'cxreader\[excel\]'"):
+        format_of(tmp_path / "out.xlsx")
 
 
 def picture(path: Path) -> None:

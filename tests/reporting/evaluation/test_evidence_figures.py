@@ -11,7 +11,10 @@ from matplotlib.text import Text
 from PIL import Image
 from tests.reporting.evaluation.world import bare, evidence_of, image_evidence, rich
 
+from cxreader.evaluation.comparison.second_reading import Contradiction
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.imaging.overlay import overlay
+from cxreader.reporting.evaluation.contact_sheet import draw_contact_sheet
 from cxreader.reporting.evaluation.evidence_figures import (
     draw_decision_curve,
     draw_reliability,
@@ -114,3 +117,15 @@ def test_the_decision_curve_is_that_of_the_record() -> None:
     np.testing.assert_array_equal(lines["flag every image"].get_ydata(), evidence.decision_curve.treat_all)
     assert "10 % abnormal, where it would work" in _texts(figure)
     assert "as in this sample" in _texts(draw_decision_curve(evidence_of(bare())))
+
+
+def test_a_contradicted_image_stands_beside_itself_under_its_map() -> None:
+    grey = np.arange(60 * 60, dtype=np.uint8).reshape(60, 60)
+    raw = np.array([[0.0, 1.0], [0.0, 3.0]], np.float32)
+    images = [Contradiction("a.png", 1, 0.1), Contradiction("b.png", 0, 0.9)]
+    figure = draw_contact_sheet(images, {"a.png": grey, "b.png": grey}, {"a.png": raw})
+    first, second = (np.asarray(axes.images[0].get_array()) for axes in figure.axes[:2])
+    assert first.shape == (60, 122, 3)
+    assert np.array_equal(first[:, :60], overlay(grey))
+    assert np.array_equal(first[:, 62:], overlay(grey, raw))
+    assert np.array_equal(second[:, 62:], overlay(grey)), "an image without a map stands beside itself as it is"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cxreader.counting import count_notes
 from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
+from cxreader.data.layouts.boxes import with_boxes
 from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
 from cxreader.data.layouts.named_files import find_named, portable
 from cxreader.data.layouts.table import ALIASES, LATERAL, is_lateral, parse_label
@@ -56,6 +57,7 @@ def open_dicom_folder(
     file, relative to `root`, which may be another image too), and `label` (normal, abnormal, 0 or 1); optional `findings`
     ("|" between them), `patient` (else Patient ID and its issuer, hashed) and `subtype`. Files are known by their
     content; those without a row, and rows without a file, are counted; of files with the same bytes one is taken.
+    Boxes around findings come from `boxes.csv` beside the table (`boxes.with_boxes`).
     `progress(done, total)` counts headers read.
     Raises TableError, with the row, for a missing column, a label outside the list, a key twice, an unknown finding or
     findings beside the label normal; DataError when two labelled files have one UID, or no image is left.
@@ -81,6 +83,7 @@ def open_dicom_folder(
     refuse_zero_twins((pictures[path] for row, path in kept if row.patient is None), root)
     records = [_record(row, path, pictures[path], name or "") for row, path in kept]
     frontal = tuple(record for record in records if not is_lateral(record.view or ""))
+    frontal, of_boxes = with_boxes(frontal, table.parent, (UID, *ALIASES[FILE]))
     left = {
         "DICOM [file has|files have] no picture, or no readable header: left out": unreadable,
         "[row names|rows name] a copy of another row's image: each is counted once": len(copied),
@@ -93,7 +96,7 @@ def open_dicom_folder(
         root=str(root),
         rows_without_file=len(rows) - len(chosen),
         files_without_row=len(pictures) - len({path for _, path in chosen}),
-        notes=(*patient_notes(frontal), *told, *count_notes(left), *found.passed_over.notes()),
+        notes=(*patient_notes(frontal), *told, *of_boxes, *count_notes(left), *found.passed_over.notes()),
         tables=None if labels is None or labels == folder / TABLE else str(labels),
     )
     return require_images(index)

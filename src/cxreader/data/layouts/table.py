@@ -11,6 +11,7 @@ from typing import Literal
 
 from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
+from cxreader.data.layouts.boxes import with_boxes
 from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
@@ -59,7 +60,8 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
     folder or archive; found as `find_named` does) and `label` (`records.label_and_findings`); optional `patient, age, sex,
     view, source, findings` (`findings.read_findings`) and `subtype`; others are named once in a note. There `nan`, `unknown`
     and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as `findings.OTHER`.
-    Counted, told in a note and left out: rows without a file, lateral views, ages that are none.
+    Counted, told in a note and left out: rows without a file, lateral views, ages that are none. Boxes around findings come from
+    `boxes.csv` beside the table (`boxes.with_boxes`).
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,
     and known findings beside the label normal; where no file is found at all, and DataError where every image was left out.
     """
@@ -85,6 +87,7 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
         lateral = format_count(len(found) - len(missing), "[is a lateral view|are lateral views]")
         what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
         raise DataError(what, where=path, mend="give frontal views")
+    kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"])
     without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
     told["[picture|pictures] beside those of the table [has|have] no row in it"] = without_row
     notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))
@@ -96,7 +99,7 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
         rows_without_file=len(missing),
         files_without_row=without_row,
         tables=None if images is None else str(path),
-        notes=(*table.notes, *notes, *table.unused(_USED)),
+        notes=(*table.notes, *notes, *of_boxes, *table.unused(_USED)),
     )
 
 

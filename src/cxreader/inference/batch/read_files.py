@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from cxreader.atomic import refuse_unwritable, write_whole
@@ -25,12 +26,13 @@ Progress = Callable[[int, int], None]
 class Summary:
     """Counts of a table's rows: `files`, and `by_answer` by decision, by acceptance where there is none, and "warning".
 
-    `different`: how many different contents the files had.
+    `different`: how many different contents the files had. `first`: rows of the worklist's head, where they were asked for.
     """
 
     files: int = 0
     by_answer: Counter[str] = field(default_factory=Counter)
     different: int = 0
+    first: list[Row] = field(default_factory=list)
 
     def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The rows as they come, counted on their way."""
@@ -64,21 +66,23 @@ def read_files(
     *,
     sort: bool = False,
     fresh: bool = False,
+    first: int = 0,
     batch_size: int = BATCH,
     decoders: int = DECODERS,
     say: Say = silent,
     bar: Bar = no_bar,
 ) -> Summary | None:
-    """Read `files` into the table `out` (.csv, .json or .parquet), one row a file, in their order or the worklist's.
+    """Read `files` into the table `out` (.csv, .json, .parquet or .xlsx), one row a file, in their order or the worklist's.
 
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
     or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole;
-    a site's words for headers are written beside it, to `out`.terms.toml. None when another process wrote the table. Raises
+    a site's words for headers are written beside it, to `out`.terms.toml. `first`: how many rows of the worklist's head the
+    Summary is to hold, whatever the order of the table. None when another process wrote the table. Raises
     UsageError for another ending, or when the work folder is of other models, options or files (`fresh` begins anew);
     StorageError for a full disk, and then nothing done is lost, and, before anything is read, for a place that cannot be
     written.
     """
-    format_of(out)
+    format_of(out, len(files))
     refuse_unwritable(out)
     with Work.open(out, reader, files, fresh=fresh) as work:
         if work.found:
@@ -97,6 +101,7 @@ def read_files(
             for left in out.parent.glob(f".{out.name}.*.tmp"):  # by a process killed while it wrote
                 left.unlink(missing_ok=True)
             _write_terms(reader, out)
+            summary.first = list(islice(work.journal.rows(sort=True), first)) if first else []
             write_table(summary.counted(work.journal.rows(sort=sort)), out, members=len(reader.members))
     return summary
 

@@ -1,4 +1,4 @@
-"""Readings as a table: JSON, CSV or Parquet by the file's name, written row by row."""
+"""Readings as a table: JSON, CSV, Parquet or Excel by the file's name, written row by row."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cxreader.errors import UsageError, nearest
 from cxreader.inference.batch.names import as_text
 from cxreader.inference.triage import urgency
 from cxreader.records import Reading
+from cxreader.tables.workbook import refuse_workbook, write_workbook
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -34,7 +35,7 @@ COLUMNS = (
 NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold", "ood_score"})
 MEMBER = ("artifact", "probability", "decision", "ood_score")
 """Columns of each of several models: in JSON a list `members`, elsewhere `artifact_1`, `probability_1`, ..."""
-FORMATS = ("csv", "json", "parquet")
+FORMATS = ("csv", "json", "parquet", "xlsx")
 NOT_READ = "not read"
 _AT_ONCE = 8_192  # rows of a Parquet row group, which are Python objects for a moment
 
@@ -75,11 +76,17 @@ def row_of(name: str | bytes, rank: int, answer: Row) -> Row:
     return row | {"members": answer["members"]} if "members" in answer else row
 
 
-def format_of(path: Path) -> str:
-    """csv, json or parquet. Raises UsageError for any other ending."""
+def format_of(path: Path, rows: int = 0) -> str:
+    """csv, json, parquet or xlsx.
+
+    Raises UsageError for any other ending, and for more `rows` than its format holds; MissingDependencyError without what
+    writes it.
+    """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise UsageError(f"cannot write a {path.suffix or 'nameless'} table", where=path, mend=nearest(kind, FORMATS))
+    if kind == "xlsx":
+        refuse_workbook(path, rows)
     return kind
 
 
@@ -92,6 +99,10 @@ def write_table(table: Iterable[Row], path: Path, *, members: int = 1) -> None:
     with writing_whole(path) as file:
         if kind == "parquet":
             _write_parquet(table, file, members)
+            return
+        if kind == "xlsx":
+            names = columns(members)
+            write_workbook(names, ([row[name] for name in names] for row in map(_flat, table)), file)
             return
         text = io.TextIOWrapper(file, "utf-8", newline="")
         if kind == "json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,9 +33,9 @@ _TILES = {"auc": "AUC", "recall": "Sensitivity", "specificity": "Specificity"}
 
 @dataclass(frozen=True, eq=False)
 class ReadingPanel:
-    """One reading for the demonstration page.
+    """One reading with its picture and its heat map.
 
-    `image` and `overlay` (heat map and true boxes on the image): PNG bytes, or pixels uint8 (H, W) or (H, W, 3).
+    `image` and `overlay` (heat map and true boxes on the image): PNG or JPEG bytes, or pixels uint8 (H, W) or (H, W, 3).
     `probability` of abnormal in [0, 1], calibrated. `findings` names what is truly there; `note` is one line below.
     """
 
@@ -98,15 +98,17 @@ def render_evaluation(
     evaluation: Evaluation,
     *,
     title: str = "Evaluation",
-    figures: Mapping[str, Figure] | None = None,
+    figures: Mapping[str, Figure | Picture] | None = None,
     image_evidence: ImageEvidence = NO_IMAGE_EVIDENCE,
+    examples: Sequence[ReadingPanel] = (),
 ) -> str:
     """The report of an evaluation as one HTML file: the verdict, what each question's answer is, and a section for each.
 
     `image_evidence`: what other commands found of the same model from images. `figures` by the names of `evaluation_figures`,
-    which draws them when left out.
+    which draws them when left out; where they are saved already, their files. `examples`: some of the judged images
+    with their heat maps.
     """
-    drawn = evaluation_figures(evaluation, image_evidence) if figures is None else figures
+    drawn: Mapping[str, Figure | Picture] = figures or evaluation_figures(evaluation, image_evidence)
     page = environment().get_template("evaluation.html.jinja")
     return page.render(
         title=title,
@@ -117,6 +119,7 @@ def render_evaluation(
         decision_line=decision_line(evaluation),
         pictures={name: to_data_uri(figure) for name, figure in drawn.items()},
         alternatives=_alternatives(evaluation),
+        examples=_cards(examples),
         **sections(evaluation, image_evidence),
     )
 
@@ -136,10 +139,7 @@ def render_demo(
     `summary` tells in words what was trained (network, images, epochs); `timings` gives seconds by step.
     """
     page = environment().get_template("demo.html.jinja")
-    cards = [
-        {"panel": p, "image": to_data_uri(p.image), "overlay": to_data_uri(p.overlay), "right": p.truth == p.decision}
-        for p in readings
-    ]
+    cards = _cards(readings)
     drawn = evaluation_figures(evaluation) if figures is None else figures
     alternatives = _alternatives(evaluation)
     steps = {name: format_duration(seconds) for name, seconds in timings.items()}
@@ -163,6 +163,13 @@ def render_demo(
         ],
         **sections(evaluation, NO_IMAGE_EVIDENCE),
     )
+
+
+def _cards(readings: Sequence[ReadingPanel]) -> list[dict[str, Any]]:
+    return [
+        {"panel": p, "image": to_data_uri(p.image), "overlay": to_data_uri(p.overlay), "right": p.truth == p.decision}
+        for p in readings
+    ]
 
 
 def _alternatives(evaluation: Evaluation) -> dict[str, str]:

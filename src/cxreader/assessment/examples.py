@@ -1,0 +1,69 @@
+"""Some of the judged images with their heat maps, chosen by a rule that is stated beside them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxreader.assessment.images import ReadImages
+from cxreader.imaging.overlay import overlay
+from cxreader.records import ABNORMAL, LABEL_NAMES, OperatingPoint, PredictionTable
+from cxreader.reporting.evaluation.page import ReadingPanel
+
+SHOWN = 8
+
+
+def choose_examples(table: PredictionTable, point: OperatingPoint, count: int = SHOWN) -> list[int]:
+    """Rows of `count` images: of found, missed, false alarms and true negatives in turn, each time the surest that is left.
+
+    The surest: the farthest from the threshold on its side, by the probability; of equals the first in the table. In the order
+    of the outcomes, and in each of them the surest first.
+    """
+    flagged, abnormal = table.probability >= point.threshold, table.label == ABNORMAL
+    outcomes = (flagged & abnormal, ~flagged & abnormal, flagged & ~abnormal, ~flagged & ~abnormal)
+    height = np.where(flagged, table.probability, -table.probability)
+    ranked = [sorted(np.flatnonzero(outcome).tolist(), key=lambda row: -height[row]) for outcome in outcomes]
+    turns = sorted((place, n, row) for n, rows in enumerate(ranked) for place, row in enumerate(rows))
+    return [row for _, _, row in sorted(turns[:count], key=lambda turn: (turn[1], turn[0]))]
+
+
+def example_panels(
+    table: PredictionTable,
+    rows: list[int],
+    images: ReadImages,
+    maps: Mapping[str, NDArray[np.float32]],
+    threshold: float,
+) -> list[ReadingPanel]:
+    """The panels of these rows, as JPEG of what the network was shown; a row without a map is left out.
+
+    A panel's title is the image's name in the table, and nothing else of it that could name a patient.
+    """
+    records = {record.image: record for record in images.records}
+    panels = []
+    for row in rows:
+        name = str(table.image[row])
+        if name not in maps:
+            continue
+        pixels = images.of([records[name]])[0]
+        probability = float(table.probability[row])
+        panels.append(
+            ReadingPanel(
+                title=name,
+                truth=LABEL_NAMES[int(table.label[row])],
+                decision=LABEL_NAMES[int(probability >= threshold)],
+                probability=probability,
+                image=_jpeg(pixels),
+                overlay=_jpeg(overlay(pixels, maps[name])),
+            )
+        )
+    return panels
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=85)
+    return data.getvalue()

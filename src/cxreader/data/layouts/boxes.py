@@ -1,0 +1,96 @@
+"""Boxes around findings beside a table of one's own: `boxes.csv`, a row a box."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cxreader.counting import count_notes, format_count
+from cxreader.data.layouts.files import picture_size
+from cxreader.errors import TableError
+from cxreader.findings import OTHER, read_findings
+from cxreader.records import Box, ImageRecord
+from cxreader.tables import parse_number, read_table
+
+BOXES = "boxes.csv"
+SIDES = ("x", "y", "width", "height")
+FRAME = ("frame_width", "frame_height")
+_ROUNDING = 1.0
+"""Pixels by which a box may reach beyond its picture."""
+Framed = tuple[Box, tuple[float, float] | None]
+"""A box and the width and height of the picture in which it was drawn, None for that of the file."""
+
+
+def with_boxes(
+    records: Sequence[ImageRecord], folder: Path, image: Sequence[str]
+) -> tuple[tuple[ImageRecord, ...], tuple[str, ...]]:
+    """The records with the boxes that `boxes.csv` in `folder` holds of them, in pixels of their files, and what must be said.
+
+    Columns: `image` (as the table of the images names it; `image` are that column's other names), `finding`, `x, y` of the upper
+    left corner, `width, height`, in pixels of the file; or of a picture of `frame_width, frame_height`, where the file is a copy
+    of another size. A finding that is none of the fourteen is kept as `findings.OTHER`. Where a box reaches beyond its
+    picture the frame must be another: none is taken then, and a note says so. Raises TableError, with its row, for a
+    missing column, and for a box or a frame that is not told in numbers above 0.
+    """
+    place = folder / BOXES
+    if not place.is_file():
+        return tuple(records), ()
+    found = _read(place, image)
+    placed: list[ImageRecord] = []
+    told: Counter[str] = Counter()
+    for record in records:
+        framed = found.pop(os.path.normpath(record.image), ())
+        sides = picture_size(record.path) if framed and record.path else None
+        if framed and sides is None:
+            told["boxed [image|images] could not be opened: [its|their] boxes are left out"] += 1
+        boxes = () if sides is None else tuple(_in_file(box, frame, sides) for box, frame in framed)
+        outside = sum(not _inside(box, sides) for box in boxes if sides is not None)
+        told["outside"] += outside
+        placed.append(replace(record, boxes=boxes))
+    told[f"[row|rows] of {BOXES} [names|name] no image of the table"] = sum(map(len, found.values()))
+    if outside := told.pop("outside", 0):
+        beyond = format_count(outside, f"[box|boxes] of {BOXES} [reaches|reach] beyond [its|their] picture")
+        mend = f"none is taken; tell the size of the pictures they were drawn in by the columns {' and '.join(FRAME)}"
+        return tuple(records), (f"{beyond}: {mend}",)
+    return tuple(placed), count_notes(told)
+
+
+def _read(place: Path, image: Sequence[str]) -> dict[str, tuple[Framed, ...]]:
+    table = read_table(place).aliased(
+        {"image": image, "width": ("w",), "height": ("h",), "finding": ("label", "class")}
+    )
+    table.require("image", "finding", *SIDES)
+    framed = all(name in table for name in FRAME)
+    if not framed and any(name in table for name in FRAME):
+        table.require(*FRAME)
+    found: dict[str, tuple[Framed, ...]] = defaultdict(tuple)
+    for row, cells in table:
+        x, y, width, height = _numbers(cells, SIDES, table.at(row))
+        frame = _numbers(cells, FRAME, table.at(row)) if framed else []
+        if min(width, height, *frame) <= 0:
+            raise TableError("a side of the box or its frame is not above 0", where=table.at(row), mend="correct it")
+        known, _ = read_findings(cells["finding"])
+        box = Box(known[0] if known else OTHER, x, y, width, height)
+        found[os.path.normpath(cells["image"])] += ((box, (frame[0], frame[1]) if framed else None),)
+    return found
+
+
+def _numbers(cells: Mapping[str, str], names: Sequence[str], where: str) -> list[float]:
+    numbers = [parse_number(cells[name]) for name in names]
+    missing = next((name for name, number in zip(names, numbers, strict=True) if number is None), None)
+    if missing is not None:
+        raise TableError(f"the {missing} of a box is no number", where=where, mend="correct it")
+    return [number for number in numbers if number is not None]
+
+
+def _in_file(box: Box, frame: tuple[float, float] | None, sides: tuple[int, int]) -> Box:
+    return box if frame is None else box.scaled(sides[0] / frame[0], sides[1] / frame[1])
+
+
+def _inside(box: Box, sides: tuple[int, int]) -> bool:
+    right, lower = box.x + box.width, box.y + box.height
+    beyond = max(-box.x, -box.y, right - sides[0], lower - sides[1])
+    return beyond <= _ROUNDING

@@ -1,0 +1,163 @@
+"""A reading as one picture: the image and its heat maps side by side, a scale, and below them the answer in words."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cxreader.imaging.overlay import overlay
+from cxreader.imaging.radiograph import Radiograph
+from cxreader.inference.answer_text import interval_text, probability_text
+from cxreader.inference.batch.names import on_one_line
+from cxreader.inference.reader import Reader
+from cxreader.records import Reading
+
+SIDE = 512
+"""Pixels of a panel's longer side: its caption has room, and a large picture no more than a small one."""
+_LINE, _FONT, _EDGE = 21, 15, 8  # pixels
+_BAR, _SCALE = 22, 150  # pixels: the width of the colour bar, and of the column that holds it
+_INK, _MUTED, _ALARM = (240, 240, 240), (170, 178, 186), (255, 150, 90)
+_RESEARCH = "For research; not a medical device."
+_WARM = "A warm place speaks for abnormal; it is no outline of a finding."
+Line = tuple[str, tuple[int, int, int]]
+
+
+def draw_panel(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
+    """The image, each model's heat map over it and their scale, with captions below, uint8 (H, W, 3).
+
+    Nothing is written over the picture. Each map is coloured by its own scale: what stands above its minimum, as a share of its
+    maximum (`imaging.overlay.heat_scale`). A reading without an answer has its reasons where the map would be.
+    """
+    shown = _fitted(image.pixels)
+    several = bool(reading.members)
+    panels = [(overlay(shown), "Image")]
+    for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
+        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else "Heat map (Grad-CAM)"
+        if own.heat_map is None:
+            panels.append((_without_map(shown.shape, reading), name))
+        else:
+            panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
+    height = shown.shape[0]
+    width = SIDE * len(panels) + _SCALE
+    lines = list(_wrapped(_captions(reading, reader), width - 2 * _EDGE))
+    sheet = Image.new("RGB", (width, _LINE + height + _LINE * len(lines) + 2 * _EDGE))
+    draw = ImageDraw.Draw(sheet)
+    for n, (panel, title) in enumerate(panels):
+        draw.text((n * SIDE + _EDGE, 1), _cut(title, SIDE - 2 * _EDGE), _MUTED, _font())
+        sheet.paste(Image.fromarray(panel), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
+    if any(own.heat_map is not None for own in reading.members or (reading,)):
+        _draw_scale(sheet, SIDE * len(panels), height, reading)
+    for n, (line, colour) in enumerate(lines):
+        draw.text((_EDGE, _LINE + height + _EDGE + n * _LINE), line, colour, _font())
+    return np.asarray(sheet)
+
+
+def _fitted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The picture with a longer side of `SIDE` pixels."""
+    image = Image.fromarray(pixels)
+    scale = SIDE / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    return np.asarray(np.clip(np.asarray(resized), 0, 1), np.float32)
+
+
+def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) -> None:
+    """The colour bar, as the map's colours look over a middle grey, with its numbers and what they are."""
+    draw, top = ImageDraw.Draw(sheet), _LINE + 4 * _LINE
+    tall = max(2, min(height - 5 * _LINE, 220))
+    ramp = np.repeat(np.linspace(1, 0, tall, dtype=np.float32)[:, None], _BAR, axis=1)
+    sheet.paste(Image.fromarray(overlay(np.full((tall, _BAR), 0.5, np.float32), ramp)), (left + _EDGE, top))
+    for n, line in enumerate(("Heat, as a share", "of the map's", "own maximum")):
+        draw.text((left + _EDGE, _LINE + n * _LINE), line, _MUTED, _font())
+    for share in (1.0, 0.5, 0.0):
+        y = top + round((1 - share) * (tall - 1))
+        draw.line((left + _EDGE + _BAR, y, left + _EDGE + _BAR + 5, y), _INK)
+        draw.text((left + _EDGE + _BAR + 10, y), f"{share:g}", _INK, _font(), anchor="lm")
+    maxima = [float(own.heat_map.max()) for own in reading.members or (reading,) if own.heat_map is not None]
+    below = ["Raw maximum", *(f"{value:.3g}" if value > 0 else "0: flat map" for value in maxima)]
+    for n, line in enumerate(below if top + tall + _LINE * (len(below) + 1) <= _LINE + height else ()):
+        draw.text((left + _EDGE, top + tall + _LINE // 2 + n * _LINE), line, _MUTED, _font())
+
+
+def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
+    point = reading.operating_point
+    yield on_one_line(reading.image), _INK
+    if reading.acceptance == "refused":
+        forced = "Refused, and answered by force" if reading.probability is not None else "Refused"
+        yield f"{forced}: {'; '.join(reading.reasons)}", _ALARM
+    if reading.probability is not None:
+        mean = f" (mean of {len(reading.members)} models)" if reading.members else ""
+        conformal = "" if reading.conformal is None else f"; conformal rule: {reading.conformal}"
+        yield f"{_answer(reading)}{mean}; abnormal from {point.threshold:.3f} on ({point.name}){conformal}", _INK
+    if reading.acceptance == "warning" or (reading.acceptance == "accepted" and reading.reasons):
+        yield f"Warning: {'; '.join(reading.reasons)}", _ALARM
+    for member in reader.members:
+        yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
+    mapped = any(own.heat_map is not None for own in reading.members or (reading,))
+    yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
+
+
+def _answer(reading: Reading) -> str:
+    """`abnormal, probability 0.952 (interval 0.900-0.980)`, or `no answer`."""
+    if reading.probability is None or reading.decision is None:
+        return "no answer"
+    threshold, interval = reading.operating_point.threshold, ""
+    if reading.interval is not None:
+        interval = f" (interval {interval_text(reading.probability, *reading.interval, threshold)})"
+    return f"{reading.decision}, probability {probability_text(reading.probability, threshold)}{interval}"
+
+
+def _without_map(shape: tuple[int, ...], reading: Reading) -> NDArray[np.uint8]:
+    """A dark panel that says why there is no map."""
+    height, width = shape
+    picture = Image.new("RGB", (width, height), (24, 26, 29))
+    draw = ImageDraw.Draw(picture)
+    why: Iterable[Line] = [("No map: the image was refused", _ALARM), *((reason, _INK) for reason in reading.reasons)]
+    for n, (line, colour) in enumerate(_wrapped(why, width - 4 * _EDGE)):
+        draw.text((2 * _EDGE, 2 * _EDGE + n * _LINE), line, colour, _font())
+    return np.asarray(picture)
+
+
+def _wrapped(lines: Iterable[Line], width: int) -> Iterator[Line]:
+    """Lines of at most `width` pixels, broken between words, or within one that is longer."""
+    for text, colour in lines:
+        line = ""
+        for word in text.split(" "):
+            tried = f"{line} {word}" if line else word
+            if _font().getlength(tried) <= width:
+                line = tried
+                continue
+            if line:
+                yield line, colour
+            line = word
+            while _font().getlength(line) > width:
+                end = next(n for n in range(len(line), 0, -1) if n == 1 or _font().getlength(line[:n]) <= width)
+                if end == len(line):
+                    break
+                yield line[:end], colour
+                line = line[end:]
+        yield line, colour
+
+
+def _cut(text: str, width: int) -> str:
+    """The text, or as much of it as `width` pixels hold."""
+    if _font().getlength(text) <= width:
+        return text
+    while text and _font().getlength(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text}..."
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """DejaVu Sans as matplotlib brings it, which has most alphabets; Pillow's own where it is not found."""
+    found = importlib.util.find_spec("matplotlib")
+    folder = Path(found.origin).parent if found is not None and found.origin else Path()
+    path = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(path, _FONT) if path.is_file() else ImageFont.load_default(_FONT)

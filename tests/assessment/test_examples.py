@@ -1,0 +1,82 @@
+"""The judged images that a report shows: chosen by a rule, with their maps, and named as the table names them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.assessment.shortcut_world import make_images, make_reader
+from tests.inference.test_explain import Mapped
+
+from cxreader.assessment.artifact import judge
+from cxreader.assessment.cohort import cohort_of_source
+from cxreader.assessment.examples import choose_examples
+from cxreader.inference.backend import Output
+from cxreader.progress import no_bar
+from cxreader.records import OperatingPoint, PredictionTable
+
+
+def chosen(label: list[int], probability: list[float], count: int = 8) -> list[int]:
+    names = np.array([f"{n}.png" for n in range(len(label))])
+    table = PredictionTable(names, np.array(label, np.int8), np.array(probability))
+    return choose_examples(table, OperatingPoint.given(0.5), count)
+
+
+def test_two_of_each_outcome_the_surest_first() -> None:
+    #        found          missed         false alarms   true negatives
+    label = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    probability = [0.6, 0.9, 0.8, 0.4, 0.1, 0.2, 0.5, 0.7, 0.95, 0.3, 0.45, 0.05]
+    assert chosen(label, probability) == [1, 2, 4, 5, 8, 7, 11, 9]
+
+
+def test_an_outcome_that_is_rare_leaves_its_places_to_the_others() -> None:
+    label = [1, 1, 1, 1, 1, 0]
+    probability = [0.6, 0.9, 0.8, 0.7, 0.2, 0.1]
+    assert chosen(label, probability, 5) == [1, 2, 3, 4, 5]
+    assert chosen([1, 0], [0.9, 0.1]) == [0, 1]
+    assert chosen([1, 1], [0.7, 0.7], 1) == [0], "of equals the first in the table"
+
+
+class Counted(Mapped):
+    """Remembers of how many images maps were drawn."""
+
+    mapped = 0
+
+    def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
+        self.mapped += len(batch) if maps else 0
+        return super().run(batch, maps=maps)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counted]:
+    out, backend = tmp_path_factory.mktemp("examples"), Counted()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cxreader.evaluation.shortcuts.cross_fit.STRENGTHS", (1e-2, 1e-1))
+        judge(make_reader(backend), cohort_of_source(str(make_images(out / "images", 60))), out / "out", bar=no_bar)
+    return out / "out", backend
+
+
+def test_the_page_shows_eight_images_with_their_maps_and_stays_small(judged: tuple[Path, Counted]) -> None:
+    out, _ = judged
+    page = (out / "report.html").read_text()
+    assert page.count('under its heat map"') == 8
+    assert page.count('as the network is shown it"') == 8
+    assert page.count("data:image/jpeg;base64,") == 16 + 1, "eight pairs and the contact sheet"
+    assert "8 of these images, and where the model looked" in page
+    assert page.count("Found</span>") >= 2
+    assert page.count("False alarm</span>") >= 2
+    assert len(page) < 3_000_000
+    assert str(out.parent) not in page, "no folder of the user's machine"
+
+
+def test_each_map_is_drawn_once_for_examples_and_contact_sheet_together(judged: tuple[Path, Counted]) -> None:
+    out, backend = judged
+    page = (out / "report.html").read_text()
+    contradicted = set(re.findall("<li><code>(.*?)</code>", page))
+    shown = re.findall("<h4>(.*?)</h4>", page)
+    assert (out / "contact_sheet.png").exists()
+    assert contradicted & set(shown), "some images are wanted twice"
+    assert backend.mapped == len(contradicted | set(shown))
