@@ -78,7 +78,7 @@ def _explained(reader: Reader, file: str) -> tuple[Reading, bytes | None]:
             return reader.answer([unread(file, error)])[0], None
         with _networks:
             reading = reader.answer([prepared], heat_map=True)[0]
-        return reading, None if reading.probability is None else _png(_drawn(reader, reading, image))
+        return reading, None if reading.value is None else _png(_drawn(reader, reading, image))
 
 
 def side_by_side(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
@@ -109,7 +109,8 @@ def _to_panel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _answer(reading: Reading) -> str:
-    shown = "" if reading.probability is None else f", probability {reading.probability:.3f}"
+    name = "score" if reading.probability is None else "probability"
+    shown = "" if reading.value is None else f", {name} {reading.value:.3f}"
     return f"{reading.decision}{shown}"
 
 

@@ -22,6 +22,7 @@ from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
 from cxreader.errors import ArtifactError, DataError, WeightsError
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
@@ -189,6 +190,9 @@ def finish(
         *contradictory(fitted.decisions.points),
     ):
         say(f"warning: on the calibrate part: {doubt}")
+    support = CalibrationSupport(fitted.calibrator.n_positive, fitted.calibrator.n_negative)
+    if support.note is not None:
+        say(f"warning: {support.note}")
     rate, rule, ood_scores = config.calibration.false_refusals, None, None
     if rate != "none":
         found = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)

@@ -35,7 +35,8 @@ class ReadingPanel:
     """One reading for the demonstration page.
 
     `image` and `overlay` (heat map and true boxes on the image): PNG bytes, or pixels uint8 (H, W) or (H, W, 3).
-    `probability` of abnormal in [0, 1], calibrated. `findings` names what is truly there; `note` is one line below.
+    `probability` of abnormal in [0, 1]; without `calibrated` a score. `findings` names what is truly there; `note` is one
+    line below.
     """
 
     title: str
@@ -46,10 +47,13 @@ class ReadingPanel:
     overlay: Picture
     findings: str = ""
     note: str = ""
+    calibrated: bool = True
 
     @property
     def outcome(self) -> str:
-        """Found, True negative, Missed or False alarm."""
+        """Found, True negative, Missed, False alarm or Referred."""
+        if self.decision == "refer":
+            return "Referred"
         if self.truth == self.decision:
             return "Found" if self.truth == "abnormal" else "True negative"
         return "Missed" if self.truth == "abnormal" else "False alarm"
