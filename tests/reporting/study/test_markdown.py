@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.reporting.study.world import NAMES, study_report
 
 from cxreader.reporting.study.markdown import table_markdown
@@ -19,6 +21,18 @@ def test_the_table_holds_mean_interval_and_spread_and_the_command() -> None:
     assert report.comparison.headline() in text
     assert STUDY_TITLE in text
     assert report.command in text.splitlines()
+
+
+def test_of_one_training_there_is_no_mean() -> None:
+    report = study_report()
+    assert "cell: mean over 2 trainings (95 %" in table_markdown(report)
+    one = replace(
+        report,
+        rows=tuple(replace(row, trainings=row.trainings[:1]) for row in report.rows),
+        comparison=replace(report.comparison, rows=tuple(replace(row, seeds=(0,)) for row in report.comparison.rows)),
+    )
+    assert "cell: one training (95 %" in table_markdown(one)
+    assert "[lowest-highest training]" not in table_markdown(one)
 
 
 def test_what_is_undefined_says_why() -> None:

@@ -134,7 +134,13 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
     if small:
         counts += f"; {format_count(small, 'group')} too small to be tested, which is no clean bill"
     if not worse:
-        return Answer(ask, "whom", "0 flagged", "No group is shown to be worse off than the rest.", counts)
+        text = "No group is shown to be worse off than the rest."
+        better = [group.name for group in subgroups.flagged]
+        if better:
+            text += (
+                f" Flagged as better off: {', '.join(better[:2])}{f' and {len(better) - 2} more' * (len(better) > 2)}."
+            )
+        return Answer(ask, "whom", "0 worse off", text, counts)
     shown = "; ".join(_worse(group) for group in worse[:2])
     more = f"; and {len(worse) - 2} more" if len(worse) > 2 else ""
     text = f"Worse off than the rest: {shown}{more}."

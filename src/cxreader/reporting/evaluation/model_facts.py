@@ -75,7 +75,7 @@ def _calibration(values: Mapping[str, Any]) -> str:
 def _counts(counts: Any) -> str:
     if not isinstance(counts, Mapping):
         return ""
-    return "; ".join(f"{part} {', '.join(f'{n:,}' for n in numbers)}" for part, numbers in counts.items())
+    return "; ".join(f"{part} {' and '.join(f'{n:,}' for n in numbers)}" for part, numbers in counts.items())
 
 
 def _patients(artifact: Artifact) -> str:

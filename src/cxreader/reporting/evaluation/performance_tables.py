@@ -185,9 +185,11 @@ def calibration_table(report: CalibrationReport, prior: PriorShift | None = None
     ]
     if prior is not None:
         meaning = "the likeliest share if only that changed since calibration; no label was looked at"
-        rows.append(
-            Row("Share of abnormal, from the probabilities alone", (estimate_cell(prior.estimated),), (meaning,))
-        )
+        told = estimate_cell(prior.estimated)
+        if not prior.estimated.low <= reliability.prevalence.value <= prior.estimated.high:
+            told = Cell("withheld", ("",))
+            meaning = "the labels' share lies outside its interval: more than the share has changed since calibration"
+        rows.append(Row("Share of abnormal, from the probabilities alone", (told,), (meaning,)))
     rows = [Row(row.name, (Cell(row.cells[0].value), text_cell(*row.cells[0].below)), row.notes) for row in rows]
     caption = (
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "

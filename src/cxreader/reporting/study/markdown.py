@@ -28,7 +28,8 @@ def table_markdown(report: StudyReport) -> str:
         *(_line(_cells(row, result)) for row, result in report.pairs),
         "",
         f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
-        f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
+        f"cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. Tune "
+        "figures chose "
         f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
         f"({STUDY_DATA}): not comparable number by number.",
         "",
@@ -42,6 +43,10 @@ def table_markdown(report: StudyReport) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _over(seeds: int) -> str:
+    return "one training" if seeds == 1 else f"mean over {seeds} trainings"
 
 
 def _cells(row: StudyRow, result: RowResult) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         detail=comparison.detail(),
         by_accuracy=comparison.statement("accuracy"),
         report=report,
+        seeds=max(len(row.trainings) for row in report.rows),
         facts={
             **report.provenance,
             "resamples": comparison.n_resamples,
