@@ -60,10 +60,10 @@ def test_the_salt_is_the_first_that_fits(people: People, balance: Balance) -> No
     for salt in range(split.salt + 1):
         part = dict(zip(units, assign(hashes(units), salt, (0.7, 0.075, 0.075, 0.15)), strict=True))
         own = np.array([part[group_of(r)] for r in index.records])
-        group = np.array([0, 1, 1, 2])[own] if balance == "equal" else own
-        wanted = (0.7, 0.15, 0.15) if balance == "equal" else (0.7, 0.075, 0.075, 0.15)
-        shares = all(abs((group == g).mean() - s) <= 0.01 for g, s in enumerate(wanted))
-        rates = all(abs(index.labels[group == g].mean() - index.labels.mean()) <= 0.03 for g in range(len(wanted)))
+        group = np.array([0, 1, 1, 2])[own]
+        shares = all(abs((group == g).mean() - s) <= 0.01 for g, s in enumerate((0.7, 0.15, 0.15)))
+        each = group if balance == "equal" else own
+        rates = all(abs(index.labels[each == g].mean() - index.labels.mean()) <= 0.03 for g in range(each.max() + 1))
         both = all(len(set(index.labels[own == p])) == 2 for p in range(4))
         assert (shares and rates and both) == (salt == split.salt)
 

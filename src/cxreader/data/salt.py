@@ -68,8 +68,8 @@ def find_salt(
 
     `numbers`, `images`, `abnormal`: (n,) hash, image count and abnormal count of each patient. It fits when the image
     shares of train, validation and test are within 1 point of the wanted ones, their label rates within 3 points of the
-    whole's, and every part has both classes. `stratified`: so must those of tune and of calibrate, each for itself, and label
-    rates also within half the rarer class's share. With `fixed` that salt is judged and returned.
+    whole's, and every part has both classes. `stratified`: the label rates of tune and of calibrate each for itself, and
+    all of them also within half the rarer class's share. With `fixed` that salt is judged and returned.
     """
     counts = np.stack([images, abnormal], axis=1).astype(np.float32)  # exact: sums stay below 2**24
     step = max(1, _CELLS // max(1, len(numbers)))
@@ -110,11 +110,10 @@ def _deviations(
     cumulative = np.stack([np.zeros_like(whole), *below, whole], axis=1).astype(np.float64)
     parts = np.diff(cumulative, axis=1)  # (k, parts, 2)
     lacking = ((parts[..., 1] == 0) | (parts[..., 1] == parts[..., 0])).sum(1)
-    groups, aims = parts, np.array(wanted)
-    if not stratified:  # tune and calibrate together
-        groups = np.stack([parts[:, 0], parts[:, 1] + parts[:, 2], *parts[:, 3:].swapaxes(0, 1)], axis=1)
-        aims = np.array([wanted[0], wanted[1] + wanted[2], *wanted[3:]])
+    groups = np.stack([parts[:, 0], parts[:, 1] + parts[:, 2], *parts[:, 3:].swapaxes(0, 1)], axis=1)
+    aims = np.array([wanted[0], wanted[1] + wanted[2], *wanted[3:]])
     share = np.abs(groups[..., 0] / max(whole[0, 0], 1) - aims).max(1)
+    groups = parts if stratified else groups  # tune and calibrate each for itself
     rates = np.divide(groups[..., 1], groups[..., 0], out=np.full(groups.shape[:2], np.inf), where=groups[..., 0] > 0)
     rate = np.abs(rates - whole[0, 1] / max(whole[0, 0], 1)).max(1)
     return share, rate, lacking

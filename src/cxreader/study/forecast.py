@@ -39,9 +39,9 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class RowForecast:
-    """One row, or a pretraining on phantoms: its `trainings` (seeds, and the points of its search), and at most how many
-    `seconds` they take together.
+    """One row, or a pretraining on phantoms: how many `trainings`, and at most how many `seconds` they take together.
 
+    `trainings`: seeds, and the points of its search.
     `first_pass`: those of the seconds in which the activation cache is filled. `epochs`: of one training, at most.
     """
 

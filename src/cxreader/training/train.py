@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -292,4 +293,5 @@ def _recipe(config: Config, parts: Mapping[str, CachedImages]) -> Recipe:
 
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
-    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, show_progress)
+    seen = show_progress and sys.stdout.isatty()  # a bar is drawn again and again: in a file each drawing is a line
+    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen)

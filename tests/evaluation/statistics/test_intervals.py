@@ -143,7 +143,7 @@ def test_undefined_resamples_are_left_out_and_counted_until_they_are_too_many() 
 def test_what_hangs_on_decisions_is_undefined_for_want_of_them_and_not_of_patients() -> None:
     label = np.tile([0, 1], 400)
     p = np.full(800, 0.9)
-    p[0] = 0.1  # the one image that is called normal: left out of one resample in e
+    p[:2] = 0.1  # the two images that are called normal, one of them rightly: both left out of one resample in exp(2)
     names = np.arange(800).astype(str)
     rates = at_thresholds(PredictionTable(names, label, p, names), [OperatingPoint.given(0.5)])[0].rates
     assert rates["npv"].reason is not None
