@@ -52,9 +52,11 @@ def run(
 
 def _study_note(report: StudyReport) -> str:
     """Below the table: what the numbers are, and what a reader must know."""
+    from cxreader.reporting.study.markdown import SHARED
+
     warnings = "".join(f"\nWarning: {warning}" for warning in report.warnings)
     of = "Mean over the seeds" if max(len(row.trainings) for row in report.rows) > 1 else "One training a row"
-    what = f"{of} (95 % interval {report.comparison.by_whom}), called abnormal from 0.5 on."
+    what = f"{of} (95 % interval {report.comparison.by_whom}), called abnormal from {report.comparison.threshold:g} on, {SHARED}."
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 

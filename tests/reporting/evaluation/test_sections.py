@@ -143,8 +143,11 @@ def test_the_answers_are_those_of_the_record() -> None:
     evaluation = rich()
     evidence = evidence_of(evaluation)
     found = {answer.anchor: answer for answer in answers(evaluation)}
-    assert _in(evidence.auc_delong, found["sure"].text, 3)
-    assert f"{evidence.bca['auc'].low:.3f}-{evidence.bca['auc'].high:.3f} by BCa" in found["sure"].text
+    assert _in(rich().metrics["auc"], found["sure"].text, 3)
+    others = (evidence.bca["auc"], evidence.auc_delong)  # one interval on the first screen, named; these in the table
+    assert not any(f"{e.low:.3f}-{e.high:.3f}" in found["sure"].text for e in others)
+    assert "This is the primary interval" in found["sure"].text
+    assert "youden, the primary operating point" in found["threshold"].text
     for name in ("recall", "specificity"):
         assert _in(evaluation.metrics[name], found["threshold"].text)
     deployed = evidence.points[0].deployed
@@ -214,6 +217,7 @@ def test_points_stand_at_both_prevalences() -> None:
         assert [cell.value for cell in row.cells] == [f"{told[k].value:.2f}" for k in order]
         c = at.confusion
         assert f"{c['tp']} found, {c['fn']} missed, {c['fp']} false alarms, {c['tn']} true negatives" in row.notes[1]
+    assert [row.notes[0].startswith("primary; ") for row in table.rows] == [True, False]
     assert len(points_table(bare(), evidence_of(bare())).over) == 2
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.reporting.study.world import NAMES, study_report
 
 from cxreader.reporting.study.markdown import table_markdown
+from cxreader.reporting.study.page import render_study
 from cxreader.reporting.study.published import STUDY_TITLE
 
 
@@ -39,3 +40,10 @@ def test_what_is_undefined_says_why() -> None:
     text = table_markdown(study_report(one_class=True))
     assert "undefined (" in text
     assert "nan" not in text.lower()
+
+
+def test_the_threshold_of_a_study_is_told_from_an_artifacts_own() -> None:
+    report = study_report()
+    said = "0.50 on, the same for all networks, so that they compare; an artifact reads, and is judged by cxreader evaluate, at"
+    assert said in table_markdown(report)
+    assert said in " ".join(render_study(report).split())

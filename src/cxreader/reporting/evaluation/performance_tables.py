@@ -90,7 +90,7 @@ def sure_table(evaluation: Evaluation) -> Table:
     )
     rows.insert(1, Row("AUC, DeLong", own, ("without resampling; images of one patient belong together",)))
     methods = methods_of([*evaluation.metrics.values(), *evidence.bca.values(), delong])
-    head = ("Metric", "Value", "95 %, percentile", "95 %, BCa", "Images it rests on")
+    head = ("Metric", "Value", "95 %, percentile (primary)", "95 %, BCa", "Images it rests on")
     return Table(head, tuple(rows), f"95 % intervals: {methods}. {cohort_counts(evaluation.counts)}.")
 
 
@@ -121,10 +121,11 @@ def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
     )
     if any(np.isinf(at.rates[name].high) for at in evidence.points for name in ("lr_positive", "lr_negative")):
         caption += " Without a false alarm LR+ is infinite, without a true negative LR- is; such resamples count."
-    return Table(("Operating point", *heads), tuple(map(_point_row, evidence.points)), caption, tuple(over))
+    rows = tuple(_point_row(at, primary=at is first) for at in evidence.points)
+    return Table(("Operating point", *heads), rows, caption, tuple(over))
 
 
-def _point_row(at: AtThreshold) -> Row:
+def _point_row(at: AtThreshold, *, primary: bool) -> Row:
     point, c = at.point, at.confusion
     fitted = (
         f"{point.rule}; fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
@@ -134,7 +135,9 @@ def _point_row(at: AtThreshold) -> Row:
     rates = [estimate_cell(at.rates[name], 2) for name in (*_RATES, *DEPLOYED)]
     rates += [estimate_cell(at.deployed[name], 2) for name in DEPLOYED if name in at.deployed]
     did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} true negatives"
-    return Row(f"{point.name}: from {point.threshold:.3f} on", tuple(rates), (fitted, did))
+    return Row(
+        f"{point.name}: from {point.threshold:.3f} on", tuple(rates), (f"primary; {fitted}" if primary else fitted, did)
+    )
 
 
 def conformal_table(result: ConformalResult) -> Table:

@@ -15,6 +15,13 @@ from cxreader.reporting.tables import format_estimate, format_spread
 _METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 
 
+SHARED = (
+    "the same for all networks, so that they compare; an artifact reads, and is judged by cxreader evaluate, at its own primary "
+    "operating point"
+)
+"""What is said of a study's threshold wherever it stands."""
+
+
 def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
     comparison = report.comparison
@@ -27,7 +34,8 @@ def table_markdown(report: StudyReport) -> str:
         _line("---" for _ in header),
         *(_line(_cells(row, result)) for row, result in report.pairs),
         "",
-        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
+        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on, "
+        f"{SHARED}. Each "
         f"cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. Tune "
         "figures chose "
         f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
