@@ -46,6 +46,17 @@ def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return out
 
 
+@pytest.fixture(scope="module")
+def few_images_suffice() -> Iterator[None]:
+    """Networks of the tests are calibrated on some ten images; here they are taken for calibrated, as one on hundreds is."""
+    from cxreader.evaluation.calibration import support
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(support, "LEAST", 1)
+        patch.setattr(support, "ENOUGH", 1)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that at the end no process is left alone with a long one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

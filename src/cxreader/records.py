@@ -165,6 +165,11 @@ class Reading:
     `sop_class` and `sop_instance_uid`: UIDs of the DICOM file (PS3.3 C.12.1), None for other files, for what the header lacks and
     for a file that could not be read. An instance's UID can lead to a patient: it belongs in results, never in a message or log.
 
+    `score`: in [0, 1], stands in place of `probability`, `interval` and `conformal` where the artifact was calibrated on too few
+    images for them (`evaluation.calibration.support`); None where there is a probability. A higher one is more suspicious.
+
+    Where the conformal rule names the other label than the threshold does, `decision` is refer, and `reasons` say so.
+
     Of several models, `members` holds each one's Reading in their order and `artifact` their ids joined by "+". Then
     `probability` is the mean of theirs, `agreement` 1 less the distance between the smallest and the largest, and
     `decision` is refer where that distance is beyond the bound the artifacts store; `ood_score` is the largest of theirs, since
@@ -187,6 +192,12 @@ class Reading:
     ood_score: float | None = None
     sop_class: str | None = None
     sop_instance_uid: str | None = None
+    score: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What is compared with the threshold: the probability, else the score; None without an answer."""
+        return self.score if self.probability is None else self.probability
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ from cxreader.cli import answers, console, run
 from cxreader.cli.console import DISCLAIMER, State
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:

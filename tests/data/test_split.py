@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxreader.data.balance import Balance
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.sets.nih import official_lists, open_nih
 from cxreader.data.salt import MAX_SALTS, assign, find_salt, hashes, mix
@@ -49,9 +50,11 @@ def test_shares_label_rates_and_no_patient_in_two_parts(people: People, seed: in
     require_disjoint(split, index)
 
 
-def test_the_salt_is_the_first_that_fits(people: People) -> None:
+@pytest.mark.parametrize("balance", ["equal", "natural"])
+def test_the_salt_is_the_first_that_fits(people: People, balance: Balance) -> None:
+    """Of a natural split tune and calibrate are stratified each for itself, else together."""
     index = people(300, rate=0.4, seed=3)
-    split = make_split(index, balance="natural")
+    split = make_split(index, balance=balance)
     assert split.salt > 0
     units = sorted({group_of(r) for r in index.records})
     for salt in range(split.salt + 1):
@@ -59,7 +62,8 @@ def test_the_salt_is_the_first_that_fits(people: People) -> None:
         own = np.array([part[group_of(r)] for r in index.records])
         group = np.array([0, 1, 1, 2])[own]
         shares = all(abs((group == g).mean() - s) <= 0.01 for g, s in enumerate((0.7, 0.15, 0.15)))
-        rates = all(abs(index.labels[group == g].mean() - index.labels.mean()) <= 0.03 for g in range(3))
+        each = group if balance == "equal" else own
+        rates = all(abs(index.labels[each == g].mean() - index.labels.mean()) <= 0.03 for g in range(each.max() + 1))
         both = all(len(set(index.labels[own == p])) == 2 for p in range(4))
         assert (shares and rates and both) == (salt == split.salt)
 
@@ -95,7 +99,8 @@ def test_balance(people: People) -> None:
         return [(labels.count(0), labels.count(1)) for labels in found]
 
     natural, equal = make_split(index, balance="natural"), make_split(index)
-    assert [pair[1] for pair in counts(equal)] == [pair[1] for pair in counts(natural)]  # all of the rarer class
+    same = make_split(index, balance="natural", keep=equal)
+    assert [pair[1] for pair in counts(equal)] == [pair[1] for pair in counts(same)]  # all of the rarer class
     assert all(normal == abnormal for normal, abnormal in counts(equal))
     assert sum(equal.surplus.values()) == len(natural) - len(equal)
     assert counts(make_split(index, size=400)) == [(140, 140), (15, 15), (15, 15), (30, 30)]
@@ -104,6 +109,20 @@ def test_balance(people: People) -> None:
     assert all(
         abs(a - b) <= 2 for a, b in zip(map(len, ratio.parts.values()), [sum(c) for c in counts(ratio)], strict=True)
     )
+
+
+@pytest.mark.parametrize("rate", [0.04, 0.3, 0.95])
+def test_a_natural_split_gives_every_part_its_share_of_both_classes(people: People, rate: float) -> None:
+    index = people(900, rate=rate, seed=5)
+    whole = index.labels.mean()
+    rarer = min(whole, 1 - whole)
+    for size in (None, 200):
+        split = make_split(index, balance="natural", size=size)
+        for part in PARTS:
+            labels = [index.by_image[image].label for image in split.parts[part]]
+            assert {0, 1} == set(labels)
+            assert abs(np.mean(labels) - whole) <= min(0.03, rarer / 2) + 1 / len(labels)
+    assert split.notes == ()
 
 
 def test_a_size_that_is_not_there_is_told(people: People) -> None:

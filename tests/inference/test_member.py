@@ -19,6 +19,8 @@ from cxreader.inference.member import Member
 from cxreader.models import registry
 from cxreader.models.acceptance.orientation import standardised_thumbnails
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 DATA = Path(__file__).parents[1] / "models" / "data"
 UID = "1.2.826.0.1.3680043.8.498.4711"
 

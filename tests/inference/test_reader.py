@@ -19,6 +19,8 @@ from cxreader.inference.backend import load_backend
 from cxreader.inference.member import Member
 from cxreader.models.artifact import load_artifact
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 @pytest.fixture(scope="module")
 def reader(small_run: Path) -> Reader:

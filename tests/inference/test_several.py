@@ -16,6 +16,8 @@ from cxreader.inference.member import Member
 from cxreader.models.artifact import DISAGREEMENT
 from cxreader.records import OperatingPoint
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 POINT = OperatingPoint("youden", 0.4, "largest J", 30, 20)
 
 

@@ -12,6 +12,8 @@ from cxreader.inference.combine import combine
 from cxreader.inference.member import Member
 from cxreader.records import OperatingPoint
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 def test_one_models_reading_at_its_threshold(small_run: Path, small_world: Path) -> None:
     reader, file = Reader.load(small_run), min(small_world.glob("0*.png"))

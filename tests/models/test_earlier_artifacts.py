@@ -17,6 +17,8 @@ from cxreader.inference.reader import Reader
 from cxreader.models import registry
 from cxreader.models.artifact import MANIFEST, load_artifact, save_manifest
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 DATA = Path(__file__).parent / "data"
 NAMES = {2: "b3e222c7785a", 3: "cc7623b2ab67", 4: "e333b9147bcf"}
 

@@ -26,7 +26,16 @@ def test_what_is_put_into_a_template_is_escaped_and_a_forgotten_name_is_an_error
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.24, "0.2 s"), (9.94, "9.9 s"), (10.4, "10 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3675.0, "61 min 15 s")],
+    [
+        (0.24, "0.2 s"),
+        (9.94, "9.9 s"),
+        (10.4, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3540.0, "59 min 0 s"),
+        (3675.0, "1 h 1 min"),
+        (7_200_000.0, "2,000 h 0 min"),
+    ],
 )
 def test_a_duration_in_words(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words

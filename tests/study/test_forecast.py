@@ -41,6 +41,22 @@ def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: 
     assert plain["ResNet18, two phases"].first_pass == pytest.approx((560 + 60) / 100)  # one view, every seed the same
 
 
+def test_a_network_that_learns_phantoms_first_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cxreader data phantom --patients 400 --seed 0` draws 674 images."""
+
+    def rates(config: object, phases: list[tuple[str, str]], device: object) -> Rates:
+        return Rates(100.0, {name: 20.0 for name, _ in phases})
+
+    monkeypatch.setattr(module, "_rates", rates)
+    network = {"name": "resnet18", "weights": "phantoms"}
+    rows = [{"name": name, "model": network} for name in ("A", "B")] + [{"name": "C", "model": {"name": "resnet18"}}]
+    study = {"rows": rows, "pretrain": {"patients": 400, "epochs": 3, "seed": 0}}
+    found = forecast(parse_config({"data": {"root": "x"}, "input": {"size": 32}, "study": study}), 800, say=_silent)
+    assert [row.name for row in found] == ["resnet18, 32 px: phantoms first", "A", "B", "C"]
+    assert (found[0].trainings, found[0].epochs) == (1, 3)
+    assert found[0].seconds == pytest.approx(3 * (0.7 * 674 + 0.075 * 674 / 3) / 20)
+
+
 def test_rates_are_measured_for_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.01)
     row = {"name": "A", "model": {"name": "resnet18"}}

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxreader.config import CalibrationSection
+from cxreader.config import CalibrationSection, parse_config
 from cxreader.errors import ConfigError, DataError, UsageError
 from cxreader.evaluation.calibration.temperature import fit_temperature, margin
 from cxreader.evaluation.calibration.venn_abers import fit_venn_abers
 from cxreader.evaluation.decisions.operating_points import Rule
 from cxreader.training.calibrate import Calibrated, calibrate
+from cxreader.training.train import _settings
 
 
 def _part(n: int = 200, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -132,3 +133,11 @@ def test_a_wrong_section_names_its_key() -> None:
         parsed(operating_points=[])
     with pytest.raises(ConfigError, match="did you mean 'method'"):
         parsed(methd="platt")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_drawn_on_a_terminal_alone(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    config = parse_config({"data": {"root": "x"}})
+    assert _settings(config, show_progress=True).show_progress is terminal
+    assert _settings(config, show_progress=False).show_progress is False

@@ -97,6 +97,7 @@ def judge(
                 baselines=baselines,
                 excluded={reason: count for reason, count in excluded.items() if count},
                 warnings=[
+                    *_support(reader),
                     *_warnings(artifact, cohort),
                     *pictures.warnings(),
                     *_suspicion(shortcuts),
@@ -138,7 +139,7 @@ def _of_artifact(reader: Reader, options: EvaluationOptions) -> EvaluationOption
         options,
         points=_points(reader),
         conformal=reader.conformal,
-        calibrated_at=n_positive / (n_positive + n_negative),
+        calibrated_at=n_positive / (n_positive + n_negative) if reader.only.support.calibrated else None,
     )
 
 
@@ -164,6 +165,14 @@ def _many_refused(refusals: Refusals) -> list[str]:
     return [
         f"{percent(share)} of these images would be refused ({in_percent(share)}), though they are judged here: {why}"
     ]
+
+
+def _support(reader: Reader) -> list[str]:
+    """How few images the probabilities rest on, where they are few; without enough, that scores are judged."""
+    support = reader.only.support
+    if support.note is None:
+        return []
+    return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
 
 
 def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
@@ -200,10 +209,10 @@ def _points(reader: Reader) -> tuple[OperatingPoint, ...]:
 def prediction_table(
     records: Sequence[ImageRecord], readings: Sequence[Reading], model: str
 ) -> tuple[PredictionTable, dict[str, str]]:
-    """Predictions of the images that could be read, and the reason of each that could not."""
+    """Predictions (else scores) of the images that could be read, and the reason of each that could not."""
     pairs = list(zip(records, readings, strict=True))
-    unread = {record.image: "; ".join(reading.reasons) for record, reading in pairs if reading.probability is None}
-    read = [(record, reading) for record, reading in pairs if reading.probability is not None]
+    unread = {record.image: "; ".join(reading.reasons) for record, reading in pairs if reading.value is None}
+    read = [(record, reading) for record, reading in pairs if reading.value is not None]
     known = any(record.patient is not None for record, _ in read)
 
     def text(values: Iterable[object]) -> NDArray[np.str_]:
@@ -228,7 +237,7 @@ def prediction_table(
     table = PredictionTable(
         image=text(record.image for record, _ in read),
         label=np.array([record.label for record, _ in read], np.int8),
-        probability=number(reading.probability for _, reading in read),
+        probability=number(reading.value for _, reading in read),
         patient=text(record.group for record, _ in read) if known else None,
         columns=columns,
     )

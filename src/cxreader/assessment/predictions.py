@@ -14,6 +14,7 @@ from cxreader.assessment.outputs import PREDICTIONS, write_evaluation
 from cxreader.config import DEFAULT_POINTS
 from cxreader.counting import format_count
 from cxreader.errors import DataError, UsageError, nearest
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
@@ -173,6 +174,8 @@ def _fitted(
     fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
     warnings += [f"{note[0].upper()}{note[1:]}." for note in fitted.notes]
+    few = CalibrationSupport(fitted.points[0].n_positive, fitted.points[0].n_negative).threshold_note
+    warnings += [] if few is None else [f"What decides {few}."]
     doubts = implausible(Sample.of(other), other.probability)
     warnings += [f"Of the predictions that set the thresholds: {doubt}" for doubt in doubts]
     return (*given, *fitted.points), fitted.conformal, warnings

@@ -14,6 +14,7 @@ from cxreader.inference.answer_text import interval_text, probability_text
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
     from cxreader.inference.reader import Reader
+    from cxreader.records import OperatingPoint
 
 MOST_SHOWN = 60
 """Rows on the terminal; more are for a file."""
@@ -25,7 +26,8 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     waiting = iter(rows)
     shown = list(islice(waiting, MOST_SHOWN))
     more = sum(1 for _ in waiting)
-    header = ["image", "acceptance", "decision", "probability", "interval", "conformal"]
+    scored = any(row.get("score") is not None for row in shown)
+    header = ["image", "acceptance", "decision", *(["score"] if scored else ["probability", "interval", "conformal"])]
     if len(reader.members) > 1:
         header.append("agreement")
     sentences = ["reasons", "rank"] if why else ["reasons"]
@@ -66,7 +68,7 @@ def show_answers(
 
 def note(reader: Reader, *more: str) -> str:
     """What the numbers rest on: runtimes, artifacts, operating point, calibration; `more` lines, and what it is not for."""
-    return "\n".join([_basis_of(reader), *(line for line in more if line), DISCLAIMER])
+    return "\n".join([_basis_of(reader), *reader.doubts, *(line for line in more if line), DISCLAIMER])
 
 
 def _basis_of(reader: Reader) -> str:
@@ -74,15 +76,20 @@ def _basis_of(reader: Reader) -> str:
     if len(reader.members) == 1:
         return f"{_basis(reader.members[0])} {_by(reader.members[0])}."
     models = "; ".join(f"{n}: {_by(member)}" for n, member in enumerate(reader.members, 1))
+    calibrated = all(member.support.calibrated for member in reader.members)
     return (
-        f"abnormal from {point.threshold:.3f} ({point.name}, {point.rule}); probability: the mean of the models', "
-        f"referred where theirs are more than {reader.disagreement:g} apart; agreement: 1 less that distance; interval: from the "
+        f"abnormal from {point.threshold:.3f} ({point.name}, {point.rule}); {'probability' if calibrated else 'score'}: the mean "
+        f"of the models', referred where theirs are more than {reader.disagreement:g} apart; agreement: 1 less that distance; "
+        "interval: from the "
         f"lowest to the highest end of theirs. {models}."
     )
 
 
 def _basis(member: Member) -> str:
     point, calibration = member.operating_point, member.calibrator
+    decides = f"abnormal from {point.threshold:.3f} ({point.name}, {_fitted(point)})"
+    if not member.support.calibrated:
+        return f"{decides}; {member.support.note}{_refusals(member)}."
     interval = "interval: none, this artifact holds no Venn-Abers predictor"
     if member.venn_abers is not None:
         interval = "interval: the Venn-Abers pair of the probability, which is kept inside it; it has no level"
@@ -91,10 +98,15 @@ def _basis(member: Member) -> str:
         share = f"{100 * member.conformal.alpha:g} %"
         mode = f"; conformal: at most {share} of each class are called the other, fitted on the same images"
     return (
-        f"abnormal from {point.threshold:.3f} ({point.name}, fitted on {point.n_positive} abnormal and {point.n_negative} normal "
-        f"images); probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
+        f"{decides}; probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
         f"{interval}{mode}{_refusals(member)}."
     )
+
+
+def _fitted(point: OperatingPoint) -> str:
+    if point.fitted_on != "calibrate":
+        return point.rule
+    return f"fitted on {point.n_positive} abnormal and {point.n_negative} normal images"
 
 
 def _refusals(member: Member) -> str:
@@ -138,7 +150,7 @@ def _cell(row: dict[str, Any], column: str, folder: str) -> str:
         return _on_one_line(row["image"].removeprefix(folder))
     if column == "agreement":
         return f"{row[column]:.3f}" if row[column] is not None else ""
-    if column == "probability":
+    if column in ("probability", "score"):
         return probability_text(row[column], row["threshold"])
     if column == "interval":
         low, high = row["probability_low"], row["probability_high"]
@@ -161,7 +173,10 @@ def _rank_is_plain(row: dict[str, Any]) -> bool:
     from cxreader.inference.triage import plain_reason
 
     decision, probability = row["decision"], row["probability"]
-    return decision is not None and row["reason_of_rank"] == plain_reason(decision, probability)
+    if decision is None:
+        return False
+    value = row["score"] if probability is None else probability
+    return bool(row["reason_of_rank"] == plain_reason(decision, value, calibrated=probability is not None))
 
 
 def _answer(acceptance: str, decision: str) -> str:

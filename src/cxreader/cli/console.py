@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 DISCLAIMER = "For research; not a medical device."
 _SENTENCE = 24
 """Characters a line that a column of sentences needs to be read."""
-_BETWEEN = 3
-"""Characters between two columns of a table."""
 
 
 class State:
@@ -32,13 +32,18 @@ def console(*, errors: bool = False) -> Console:
     return Console(stderr=errors, highlight=False, soft_wrap=True)
 
 
+def on_lines(text: object) -> str:
+    r"""Text whose lines stay lines and whose other control characters stand as `\x1b`."""
+    from cxreader.inference.batch.names import on_one_line
+
+    return "\n".join(map(on_one_line, str(text).split("\n")))
+
+
 def as_written(text: object, style: str = "") -> Text:
     r"""Text for a terminal, whoever wrote it: "[dicom]" is no markup, control characters stand as `\x1b`, lines stay lines."""
     from rich.text import Text
 
-    from cxreader.inference.batch.names import on_one_line
-
-    return Text("\n".join(map(on_one_line, str(text).split("\n"))), style)
+    return Text(on_lines(text), style)
 
 
 def say(text: str = "") -> None:
@@ -63,25 +68,37 @@ def table(
 ) -> None:
     """A table on standard output: the first column and those named in `left` to the left, the others to the right.
 
-    Names of ordinary length, in the first column, stay whole where other columns must be folded. Where all but `folding`,
-    columns of sentences, have room, only these are folded.
+    Words wrap, numbers and intervals stay whole, paths in the first column lose their middle where it is too narrow. Where all
+    but `folding`, columns of sentences, have room, only these wrap. Where even the longest numbers have no room beside each
+    other, the rows stand one below the other, a cell a line.
     """
     from rich import box
     from rich.table import Table
 
+    lines = [[on_lines("" if cell is None else cell) for cell in row] for row in rows]
+    names = list(map(on_lines, header))
+    last = [i for i, name in enumerate(header) if name in folding]
+    widths = column_widths(list(zip(names, *lines, strict=True)), console().width, last)
+    if widths is None:
+        _show_stacked(title, names, lines, note)
+        return
     grid = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     grid.title = None if title is None else as_written(title, "bold")
     grid.caption = None if note is None else as_written(note, "table.caption")
-    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    room = bool(folding) and fits(header, lines, folding=folding)
-    whole = max((len(row[0]) for row in lines), default=0) <= console().width // 5
-    for i, name in enumerate(header):
+    for i, (name, width) in enumerate(zip(header, widths, strict=True)):
         justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
-        no_wrap = (room and name not in folding) or (whole and i == 0)
-        grid.add_column(as_written(name), justify=justify, overflow="fold", no_wrap=no_wrap)
-    for row in lines:
-        grid.add_row(*map(as_written, row))
+        grid.add_column(as_written(name), justify=justify, overflow="fold", width=width)
+    for first, *cells in lines:
+        grid.add_row(*map(as_written, (shortened(first, widths[0]), *cells)))
     console().print(grid)
+
+
+def _show_stacked(title: str | None, names: Sequence[str], lines: Sequence[Sequence[str]], note: str | None) -> None:
+    if title is not None:
+        show(title, "bold")
+    show("\n".join(stacked(names, lines)))
+    if note is not None:
+        show(note, "table.caption")
 
 
 def fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, folding: Sequence[str]) -> bool:
@@ -93,7 +110,7 @@ def fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, folding: Seque
         for name, *column in zip(header, header, *rows, strict=True)
     }
     wanted = [min(width, _SENTENCE) if name in folding else width for name, width in widths.items()]
-    return sum(wanted) + _BETWEEN * len(wanted) < console().width
+    return sum(wanted) + BETWEEN * len(wanted) < console().width
 
 
 @contextmanager

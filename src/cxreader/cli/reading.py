@@ -106,13 +106,14 @@ def explain(
             on_one_line(r.image),
             r.acceptance or "not read",
             r.decision or "",
-            probability_text(r.probability, r.operating_point.threshold),
+            probability_text(r.value, r.operating_point.threshold),
             drawn,
         )
         for r, picture in explained
         for drawn in ["; ".join([*([on_one_line(str(picture))] if picture else []), *r.reasons])]
     ]
-    header = ("image", "acceptance", "decision", "probability", "picture and reasons")
+    number = "score" if any(r.score is not None for r, _ in explained) else "probability"
+    header = ("image", "acceptance", "decision", number, "picture and reasons")
     below = [f"{row[0]}: {row[-1]}" for row in rows]
     show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))

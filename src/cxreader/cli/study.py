@@ -53,8 +53,11 @@ def run(
 
 def _study_note(report: StudyReport) -> str:
     """Below the table: what the numbers are, and what a reader must know."""
+    from cxreader.reporting.study.markdown import SHARED
+
     warnings = "".join(f"\nWarning: {warning}" for warning in report.cautions)
-    what = f"Mean over the seeds (95 % interval {report.comparison.by_whom}), called abnormal from 0.5 on."
+    of = "Mean over the seeds" if max(len(row.trainings) for row in report.rows) > 1 else "One training a row"
+    what = f"{of} (95 % interval {report.comparison.by_whom}), called abnormal from {report.comparison.threshold:g} on, {SHARED}."
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 
@@ -71,6 +74,8 @@ def forecast(
     with waiting("loading torch"):
         from cxreader.study.forecast import SECONDS
         from cxreader.study.forecast import forecast as measure
+    from cxreader.reporting.pages import format_duration
+
     found = measure(settings, images, say=say)
     rows = [
         (
@@ -78,16 +83,16 @@ def forecast(
             str(row.trainings),
             str(row.epochs),
             "" if row.rates.frozen == float("inf") else f"{row.rates.frozen:,.0f}",
-            ", ".join(f"{rate:,.0f}" for rate in row.rates.learning.values()),
-            f"{row.first_pass / 3600:.2f}",
-            f"{row.seconds / 3600:.2f}",
+            "\n".join(f"{phase} {rate:,.0f}" for phase, rate in row.rates.learning.items()),
+            format_duration(row.first_pass) if row.first_pass else "",
+            format_duration(row.seconds),
         )
         for row in found
     ]
-    header = ("row", "trainings", "epochs each", "images/s frozen", "images/s learning", "first pass, h", "hours")
-    total = f"{sum(row.seconds for row in found) / 3600:.1f} hours at most for {images:,} images: no phase stops early here."
+    header = ("row", "trainings", "epochs each", "images/s frozen", "images/s learning", "first pass", "time")
+    total = f"{format_duration(sum(row.seconds for row in found))} at most for {images:,} images: no phase stops early here."
     rates = f"Rates: random pixels, {SECONDS:g} s each on this machine, no interval."
-    note = f"{total} {rates} Decoding, reading the test part and the figures come on top."
+    note = f"{total} {rates} Decoding, drawing phantoms, reading the test part and the figures come on top."
     table(f"Forecast of {config}", header, rows, note=note)
 
 

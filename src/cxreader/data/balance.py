@@ -62,16 +62,26 @@ def draw(
         order = order_key(hashes([image_key(r) for r in parts[name]]), salt)
         ranked = [parts[name][n] for n in np.argsort(order, kind="stable")]
         room = len(ranked) if size is None else min(len(ranked), int(size * share + _ROUNDING))
-        if balance == "natural" or len({r.label for r in ranked}) < 2:  # one class cannot be balanced
+        classes = {label: [r for r in ranked if r.label == label] for label in (NORMAL, ABNORMAL)}
+        if min(map(len, classes.values())) == 0:  # one class cannot be balanced
             drawn[name] = ranked[:room]
             continue
+        if balance == "natural":
+            n_abnormal = _stratified(room, len(classes[ABNORMAL]), len(ranked))
+            drawn[name] = classes[NORMAL][: room - n_abnormal] + classes[ABNORMAL][:n_abnormal]
+            continue
         rate = 0.5 if abnormal_share is None else abnormal_share
-        classes = {label: [r for r in ranked if r.label == label] for label in (NORMAL, ABNORMAL)}
         total = min(len(classes[ABNORMAL]) / rate, len(classes[NORMAL]) / (1 - rate), room)
         drawn[name] = (
             classes[NORMAL][: int(total * (1 - rate) + _ROUNDING)] + classes[ABNORMAL][: int(total * rate + _ROUNDING)]
         )
     return drawn
+
+
+def _stratified(room: int, n_abnormal: int, n: int) -> int:
+    """How many of `room` images are abnormal where `n_abnormal` of `n` are: their share, and one of each class from two on."""
+    share = room * n_abnormal // n
+    return min(max(share, 1), room - 1) if room > 1 else share
 
 
 def shortfalls(

@@ -62,12 +62,14 @@ def find_salt(
     wanted: Sequence[float],
     *,
     fixed: int | None = None,
+    stratified: bool = False,
 ) -> tuple[int, str | None]:
     """The first salt that fits, else the nearest of 10,000 with a note that says how far off it is.
 
     `numbers`, `images`, `abnormal`: (n,) hash, image count and abnormal count of each patient. It fits when the image
     shares of train, validation and test are within 1 point of the wanted ones, their label rates within 3 points of the
-    whole's, and every part has both classes. With `fixed` that salt is judged and returned.
+    whole's, and every part has both classes. `stratified`: the label rates of tune and of calibrate each for itself, and
+    all of them also within half the rarer class's share. With `fixed` that salt is judged and returned.
     """
     counts = np.stack([images, abnormal], axis=1).astype(np.float32)  # exact: sums stay below 2**24
     step = max(1, _CELLS // max(1, len(numbers)))
@@ -75,13 +77,15 @@ def find_salt(
     at = 0 if fixed is None else fixed
     end = MAX_SALTS if fixed is None else fixed + 1
     width = min(step, 16)
+    rarer = min(abnormal.sum(), images.sum() - abnormal.sum()) / max(1, images.sum())
+    tolerance = min(RATE_TOLERANCE, max(rarer / 2, 1e-6)) if stratified else RATE_TOLERANCE
     while at < end:
         salts = np.arange(at, min(at + width, end), dtype=np.uint64)
-        share, rate, lacking = _deviations(numbers, counts, wanted, salts)
-        fits = (share <= SHARE_TOLERANCE) & (rate <= RATE_TOLERANCE) & (lacking == 0)
+        share, rate, lacking = _deviations(numbers, counts, wanted, salts, stratified=stratified)
+        fits = (share <= SHARE_TOLERANCE) & (rate <= tolerance) & (lacking == 0)
         if fits.any():
             return int(salts[np.argmax(fits)]), None
-        score = np.maximum(share / SHARE_TOLERANCE, rate / RATE_TOLERANCE) + 1000 * lacking
+        score = np.maximum(share / SHARE_TOLERANCE, rate / tolerance) + 1000 * lacking
         best = int(np.argmin(score))
         if score[best] < nearest[0]:
             far = f"part shares up to {100 * share[best]:.1f} points off, label rates up to {100 * rate[best]:.1f}"
@@ -92,7 +96,12 @@ def find_salt(
 
 
 def _deviations(
-    numbers: NDArray[np.uint64], counts: NDArray[np.float32], wanted: Sequence[float], salts: NDArray[np.uint64]
+    numbers: NDArray[np.uint64],
+    counts: NDArray[np.float32],
+    wanted: Sequence[float],
+    salts: NDArray[np.uint64],
+    *,
+    stratified: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """For each salt (k,): the largest miss of a share, of a label rate, and how many parts lack a class."""
     mixed = mix(numbers[None, :], salts[:, None])
@@ -104,6 +113,7 @@ def _deviations(
     groups = np.stack([parts[:, 0], parts[:, 1] + parts[:, 2], *parts[:, 3:].swapaxes(0, 1)], axis=1)
     aims = np.array([wanted[0], wanted[1] + wanted[2], *wanted[3:]])
     share = np.abs(groups[..., 0] / max(whole[0, 0], 1) - aims).max(1)
+    groups = parts if stratified else groups  # tune and calibrate each for itself
     rates = np.divide(groups[..., 1], groups[..., 0], out=np.full(groups.shape[:2], np.inf), where=groups[..., 0] > 0)
     rate = np.abs(rates - whole[0, 1] / max(whole[0, 0], 1)).max(1)
     return share, rate, lacking

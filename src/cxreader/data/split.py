@@ -186,7 +186,8 @@ def make_split(
     that the publisher named, or, from `lists`, the lists of training and of test images; validation carved by patient from the
     rest) or `image-random`
     (by hash of the image, which leaks patients: for comparison). `shares`: train, validation, test (0.70, 0.15, 0.15).
-    `balance`: `equal` (half normal, half abnormal), `natural`, or `ratio` with `abnormal_share`; with `size` the parts
+    `balance`: `equal` (half normal, half abnormal), `natural` (every part with the whole's share of abnormal, as nearly as
+    whole patients allow), or `ratio` with `abnormal_share`; with `size` the parts
     get their shares of it. Surplus goes in hash order, so that a smaller size is a subset of a larger one. `keep`: an
     earlier split whose salt and shares stay, so that nobody moves when images were added.
     Raises UsageError for options that contradict each other, SplitError when a part would lack a class.
@@ -200,7 +201,14 @@ def make_split(
     images = np.bincount(member, minlength=len(names))
     abnormal = np.bincount(member, weights=labels, minlength=len(names)).astype(np.int64)
     numbers, wanted = hashes(names.tolist()), wanted_shares(shares, official=kind == "official")
-    salt, note = find_salt(numbers, images, abnormal, wanted, fixed=None if keep is None else keep.salt)
+    salt, note = find_salt(
+        numbers,
+        images,
+        abnormal,
+        wanted,
+        fixed=None if keep is None else keep.salt,
+        stratified=balance == "natural",
+    )
     part = assign(numbers, salt, wanted)[member]
     parts: dict[str, list[ImageRecord]] = {name: [] for name in PARTS}
     for at, n in enumerate(free):

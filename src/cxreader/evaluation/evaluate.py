@@ -19,6 +19,7 @@ from cxreader.codec import Plain
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.answered import Answered, judge_answered
+from cxreader.evaluation.decisions.conformal import ConformalRule, contradicting
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.grounds import Exchange, grounds_of
@@ -185,6 +186,7 @@ def evaluate(
             *implausible(sample, probability, metrics["auc"]),
             *contradictory(() if options is None else options.points),
             *_found_warnings(table, sample, point),
+            *_referred(table, point, None if options is None else options.conformal),
             *warnings,
         ),
         provenance={
@@ -248,6 +250,20 @@ def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dic
     reasons = undefined_reasons(label)
     reasons |= dict.fromkeys(("informedness", "advantage"), reasons["auc"])
     return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
+
+
+def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule | None) -> list[str]:
+    """How many images a reader refers because threshold and conformal rule differ, by label: the figures count the threshold."""
+    if rule is None:
+        return []
+    referred = contradicting(rule, table.probability, point.threshold)
+    count, n_abnormal = int(referred.sum()), int(np.count_nonzero(referred & (table.label == 1)))
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(table):,} images ({n_abnormal:,} abnormal, {count - n_abnormal:,} normal) are referred by a reader, "
+        "as the threshold and the conformal rule give them different labels; the figures here count what the threshold says."
+    ]
 
 
 def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoint) -> list[str]:

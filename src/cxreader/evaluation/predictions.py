@@ -56,7 +56,7 @@ READINGS = frozenset(
             "notes",
         ),
         *("operating_point", "threshold", "artifact", "rank", "reason_of_rank", "ood_score", "sop_class"),
-        *("sop_instance_uid", "logit_normal", "logit_abnormal"),
+        *("sop_instance_uid", "score", "logit_normal", "logit_abnormal"),
     )
 )
 """Columns of our own tables of readings and of predictions, which need no word when nothing is judged by them."""
@@ -142,7 +142,8 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
     if not len(cells):
         reasons = "; ".join(f"{count:,}: {reason}" for reason, count in excluded.items())
         raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
-    notes += table.unused({*USED, *READINGS, *scores.values()})
+    known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
+    notes += table.unused({*USED, *known, *scores.values()})
     tables, warnings = _tables(cells, scores, Path(path))
     return ReadModels(tables, dict(excluded), warnings, tuple(notes))
 
@@ -191,7 +192,13 @@ def _complete(cells: Cells, scores: Sequence[str], excluded: Counter[str]) -> Ce
             reason = "no label"
         elif not all(value_or_missing(cells.columns[name][row]) for name in scores):
             given = answer[row].lower()
-            reason = {"refused": "refused by the reader", "not read": "not read"}.get(given, "no probability")
+            own = any(value_or_missing(text) for text in cells.columns.get("score", [""] * len(cells))[row : row + 1])
+            without = (
+                "a score and no probability: to judge the scores, --column probability=score"
+                if own
+                else "no probability"
+            )
+            reason = {"refused": "refused by the reader", "not read": "not read"}.get(given, without)
         excluded[reason] += bool(reason)
         keep.append(not reason)
     del excluded[""]

@@ -7,6 +7,7 @@ from typing import Self
 
 from cxreader.evaluation.calibration.bounded import BoundedCalibrator
 from cxreader.evaluation.calibration.calibrators import calibrator_from_dict
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.models.artifact import Artifact
@@ -24,6 +25,12 @@ class Answers:
     calibrator: BoundedCalibrator
     operating_points: tuple[OperatingPoint, ...]
     conformal: ConformalRule | None
+
+    @property
+    def support(self) -> CalibrationSupport:
+        """How many images of each class the probabilities rest on."""
+        fitted = self.calibrator.calibrator
+        return CalibrationSupport(fitted.n_positive, fitted.n_negative)
 
     @classmethod
     def of(cls, artifact: Artifact) -> Self:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from cxreader.errors import UsageError
-from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
+from cxreader.inference.decide import decided, reasons_of_image
+from cxreader.records import Acceptance, OperatingPoint, Reading
 
 
 def combined_point(points: Sequence[OperatingPoint]) -> OperatingPoint:
@@ -34,8 +35,9 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
     The image is refused when one of them refuses it, with a reason that names the model unless all give it; then no member
     keeps an answer either. Else `probability` is the mean, `agreement` 1 less the distance
     between the smallest and the largest probability, `interval` from the lowest to the highest end of theirs, `conformal`
-    what all say, or refer; `decision` is refer when the distance is larger than `bound`. `ood_score` is in any case the
-    largest of those that a member has.
+    what all say, or refer; `decision` is refer when the distance is larger than `bound`, and as `decide.decided` says.
+    `ood_score` is in any case the largest of those that a member has. Where a model has a score and no probability, the mean is
+    a score.
     """
     first = readings[0]
     bare = replace(
@@ -45,10 +47,10 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
         ood_score=max((r.ood_score for r in readings if r.ood_score is not None), default=None),
         members=tuple(readings),
     )
-    verdicts = [Acceptance(r.acceptance, r.reasons, r.notes) for r in readings if r.acceptance is not None]
+    verdicts = [Acceptance(r.acceptance, reasons_of_image(r), r.notes) for r in readings if r.acceptance is not None]
     if not verdicts:
         return bare
-    probabilities = [r.probability for r in readings if r.probability is not None]
+    probabilities = [r.value for r in readings if r.value is not None]
     if len(probabilities) < len(readings):
         refused = sum(_naming_models(readings, verdicts), Acceptance())
         return replace(_with(bare, refused), members=tuple(map(_without_answer, readings)))
@@ -56,23 +58,26 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
     mean = float(np.mean(probabilities))
     pairs = [reading.interval for reading in readings if reading.interval is not None]
     modes = {reading.conformal for reading in readings}
+    calibrated = all(reading.probability is not None for reading in readings)
     answered = replace(
         _with(bare, sum(verdicts, Acceptance())),
-        decision=LABEL_NAMES[int(mean >= point.threshold)],
-        probability=mean,
+        probability=mean if calibrated else None,
+        score=None if calibrated else mean,
         interval=(min(p[0] for p in pairs), max(p[1] for p in pairs)) if len(pairs) == len(readings) else None,
         conformal=None if None in modes else modes.pop() if len(modes) == 1 else "refer",
         agreement=1 - (high - low),
     )
     if high - low <= bound:
-        return answered
-    disagree = f"the models disagree: probabilities from {low:.3f} to {high:.3f}, more than {bound:g} apart"
+        return decided(answered)
+    name = "probabilities" if calibrated else "scores"
+    disagree = f"the models disagree: {name} from {low:.3f} to {high:.3f}, more than {bound:g} apart"
     return replace(answered, decision="refer", reasons=(*answered.reasons, disagree))
 
 
 def _without_answer(reading: Reading) -> Reading:
     """What is left of a Reading where another model refused the image."""
-    return replace(reading, decision=None, probability=None, interval=None, conformal=None, heat_map=None)
+    bare = replace(reading, reasons=reasons_of_image(reading), decision=None, probability=None, score=None)
+    return replace(bare, interval=None, conformal=None, heat_map=None)
 
 
 def _with(reading: Reading, accepted: Acceptance) -> Reading:

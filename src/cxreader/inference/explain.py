@@ -63,7 +63,7 @@ def explain_files(
             picture = None
             if drawn is not None:
                 picture = write_whole(out / f"{_free_name(reading.image, taken)}-heat.png", drawn)
-                if raw and reading.probability is not None:
+                if raw and reading.value is not None:
                     _write_raw(reading, picture)
             results.append((reading, picture))
             ahead.extend(pool.submit(explained, file) for file in islice(waiting, 1))
@@ -88,8 +88,8 @@ def _explained(reader: Reader, file: str, *, panel: bool, force: bool) -> tuple[
 
 def _drawn(reader: Reader, reading: Reading, image: Radiograph, *, panel: bool) -> NDArray[np.uint8] | None:
     if panel or reading.members:
-        return draw_panel(image, reading, reader) if panel or reading.probability is not None else None
-    if reading.probability is None:
+        return draw_panel(image, reading, reader) if panel or reading.value is not None else None
+    if reading.value is None:
         return None
     return overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)
 

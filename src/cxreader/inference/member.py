@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.inference.answers import Answers
 from cxreader.inference.backend import Backend, load_backend
+from cxreader.inference.decide import decided
 from cxreader.inference.prepared import Prepared
 from cxreader.models.acceptance.out_of_distribution import OODDetector
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.models.population import Population, judge_population
-from cxreader.records import LABEL_NAMES, Acceptance, OperatingPoint, Reading
+from cxreader.records import Acceptance, OperatingPoint, Reading
 from cxreader.runs import artifact_folder
 
 
@@ -34,7 +35,8 @@ class Member:
         self.answers = Answers.of(artifact)
         self.calibrator = self.answers.calibrator.calibrator
         self.venn_abers = self.answers.calibrator.venn_abers
-        self.conformal = self.answers.conformal
+        self.support = self.answers.support
+        self.conformal = self.answers.conformal if self.support.calibrated else None
         self.ood_detector = None if artifact.acceptance is None else OODDetector.from_dict(artifact.acceptance)
         self.population = Population.read(artifact.provenance)
         self.id = artifact.id
@@ -90,17 +92,21 @@ class Member:
         pair = self.answers.calibrator.pair(score)
         pairs = None if pair is None else np.stack(pair, axis=1).tolist()
         modes = None if self.conformal is None else self.conformal.predict(probability).tolist()
+        calibrated, note = self.support.calibrated, self.support.note
         bare = [self.unanswered(*each) for each in zip(shown, verdicts, ood_scores, strict=True)]
         return [
             reading
             if refuse and reading.acceptance == "refused"
-            else replace(
-                reading,
-                decision=LABEL_NAMES[int(p >= self.operating_point.threshold)],
-                probability=float(p),
-                heat_map=None if output.maps is None else output.maps[i],
-                interval=None if pairs is None else (pairs[i][0], pairs[i][1]),
-                conformal=None if modes is None else modes[i],
+            else decided(
+                replace(
+                    reading,
+                    probability=float(p) if calibrated else None,
+                    score=None if calibrated else float(p),
+                    notes=(*reading.notes, *([] if note is None else [note])),
+                    heat_map=None if output.maps is None else output.maps[i],
+                    interval=None if pairs is None or not calibrated else (pairs[i][0], pairs[i][1]),
+                    conformal=None if modes is None else modes[i],
+                )
             )
             for i, (reading, p) in enumerate(zip(bare, probability, strict=True))
         ]

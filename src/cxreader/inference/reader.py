@@ -16,6 +16,7 @@ from cxreader.errors import UsageError
 from cxreader.evaluation.calibration.calibrators import Calibrator
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.evaluation.plausibility import contradictory
 from cxreader.inference.backend import Backend, require_maps
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
@@ -163,6 +164,16 @@ class Reader:
         """
         _refuse_no_batch(batch_size)
         return self.only.probabilities(pixels, batch_size)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences on operating points that coincide or contradict their names, of several models with the model's id."""
+        several = len(self.members) > 1
+        return [
+            f"{member.id}: {doubt}" if several else doubt
+            for member in self.members
+            for doubt in contradictory(member.answers.operating_points)
+        ]
 
     @property
     def only(self) -> Member:

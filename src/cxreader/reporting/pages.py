@@ -17,6 +17,8 @@ def environment() -> Environment:
 
 
 def format_duration(seconds: float) -> str:
-    """`3.2 s`, `45 s`, `1 min 15 s`."""
+    """`3.2 s`, `45 s`, `1 min 15 s`, `2 h 5 min`."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s" if seconds < 10 else f"{rest} s"

@@ -126,12 +126,13 @@ def _panel(reader: Reader, record: ImageRecord) -> ReadingPanel:
     image = read(record.path or record.image)
     reading = next(reader.read_many([image], heat_map=True, refuse=False))
     assert reading.decision is not None  # noqa: S101 - a Radiograph is always read, and here nothing is refused
-    assert reading.probability is not None  # noqa: S101
+    assert reading.value is not None  # noqa: S101
     return ReadingPanel(
         title=record.image,
         truth=LABEL_NAMES[record.label],
         decision=reading.decision,
-        probability=reading.probability,
+        probability=reading.value,
+        calibrated=reading.probability is not None,
         image=overlay(image.pixels),
         overlay=overlay(image.pixels, reading.heat_map, record.boxes, spec=reader.artifact.spec),
         findings=", ".join(dict.fromkeys(record.findings)) or "no finding",

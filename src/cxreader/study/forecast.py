@@ -19,6 +19,7 @@ from cxreader.config import Config
 from cxreader.models.registry import create_model
 from cxreader.models.stages import Learn, StagedModel
 from cxreader.progress import Say
+from cxreader.study.pretrain import n_phantoms, scratch_config, wants_phantoms
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.space import read_space
 from cxreader.training.phases import Phase, planned_phases
@@ -38,8 +39,9 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class RowForecast:
-    """One row: how many `trainings` it takes (seeds, and the points of its search), and at most how many `seconds` together.
+    """One row, or a pretraining on phantoms: how many `trainings`, and at most how many `seconds` they take together.
 
+    `trainings`: seeds, and the points of its search.
     `first_pass`: those of the seconds in which the activation cache is filled. `epochs`: of one training, at most.
     """
 
@@ -54,7 +56,8 @@ class RowForecast:
 def forecast(config: Config, images: int, *, say: Say) -> tuple[RowForecast, ...]:
     """Measure every network of `config.study` on random pixels and count what its rows would do with `images` in all.
 
-    An upper bound, since no phase stops early; decoding, reading the test part and the figures are not in it. On a GPU
+    Networks that learn phantoms first come before the rows, once each. An upper bound, since no phase stops early; decoding,
+    drawing phantoms, reading the test part and the figures are not in it. On a GPU
     the same is measured there, in bf16 where it has it. Raises ConfigError as `study_rows`.
     """
     keep_pages()
@@ -69,7 +72,26 @@ def forecast(config: Config, images: int, *, say: Say) -> tuple[RowForecast, ...
             say(f"measuring {model.name} at {size} px ({names.replace('+', ', ')})")
             known[key] = _rates(row.config, [(p.name, p.learn) for p in _phases(row)], device)
         found.append(_count(row, config.study.seeds, images, known[key]))
-    return tuple(found)
+    return (*_pretrainings(config, device, say), *found)
+
+
+def _pretrainings(config: Config, device: torch.device, say: Say) -> list[RowForecast]:
+    """One for each network and size whose weights are to be made from phantoms."""
+    wanted = {
+        (row.config.model.name, row.config.input.size): row.config
+        for row in study_rows(config)
+        if wants_phantoms(row.config)
+    }
+    found = []
+    for (name, size), own in wanted.items():
+        scratch, images = scratch_config(own, "phantoms", None), n_phantoms(own.study.pretrain)
+        say(f"measuring {name} at {size} px (pretraining on phantoms)")
+        rates = _rates(scratch, [("full", "all")], device)
+        train, tuned = scratch.split.shares[0] * images, scratch.split.shares[1] / 2 * images
+        epochs = own.study.pretrain.epochs
+        seconds = epochs * (train + tuned / 3) / rates.learning["full"]
+        found.append(RowForecast(f"{name}, {size} px: phantoms first", 1, epochs, rates, 0.0, seconds))
+    return found
 
 
 def _phases(row: Row) -> tuple[Phase, ...]:

@@ -75,7 +75,7 @@ def _panel(record: ImageRecord, networks: Sequence[tuple[StudyRun, Reader]]) -> 
     looks = []
     for run, reader in networks:
         reading = reader.read(image)
-        probability = float(reading.probability or 0.0)
+        probability = float(reading.value or 0.0)
         drawn = overlay(image.pixels, reading.heat_map, record.boxes, spec=reader.artifact.spec)
         looks.append(Look(run.row.name, probability, LABEL_NAMES[int(probability >= 0.5)], _small(drawn)))
     return StudyPanel(

@@ -9,7 +9,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 
 from cxreader.atomic import write_whole
-from cxreader.config import Config, parse_config, with_values
+from cxreader.config import Config, PretrainSection, parse_config, with_values
+from cxreader.data.phantoms.patients import plan_patient
 from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.data.sources import locate
 from cxreader.errors import DataError
@@ -70,6 +71,33 @@ def wants_phantoms(config: Config) -> bool:
     return False
 
 
+def scratch_config(config: Config, images: str, cache: str | None) -> Config:
+    """How the network of `config` learns the phantoms in the folder `images`, from scratch."""
+    pretrain = config.study.pretrain
+    return parse_config(
+        {
+            "seed": pretrain.seed,
+            "data": {"root": images, **({} if cache is None else {"cache": cache})},
+            "input": config.input.model_dump(),
+            "model": {"name": config.model.name, "weights": "none"},
+            "training": {
+                "phases": ["full"],
+                "schedule": "one-cycle",
+                "monitor": "loss",
+                "accelerator": config.training.accelerator,
+                "full": {"lr": pretrain.lr, "epochs": pretrain.epochs, "patience": pretrain.epochs},
+            },
+        }
+    )
+
+
+def n_phantoms(pretrain: PretrainSection) -> int:
+    """How many images the phantoms for pretraining have; nothing is drawn."""
+    share = PhantomSpec(patients=pretrain.patients, seed=pretrain.seed).abnormal_share
+    patients = (plan_patient(pretrain.seed, number, share) for number in range(1, pretrain.patients + 1))
+    return sum(len(patient.visits) for patient in patients)
+
+
 def _make(config: Config, path: Path, say: Say, bar: Bar) -> None:
     """Train from scratch on phantoms of another seed, and keep the weights under their published names."""
     pretrain, name, size = config.study.pretrain, config.model.name, config.input.size
@@ -78,20 +106,8 @@ def _make(config: Config, path: Path, say: Say, bar: Bar) -> None:
     with bar("drawing phantoms for pretraining") as progress:
         write_phantoms(images, spec, progress=progress)
     say(f"{name}: no weights at hand, so it learns phantoms first ({pretrain.epochs} epochs)")
-    scratch = {
-        "seed": pretrain.seed,
-        "data": {"root": str(images.resolve()), "cache": str((path.parent / "cache").resolve())},
-        "input": config.input.model_dump(),
-        "model": {"name": name, "weights": "none"},
-        "training": {
-            "phases": ["full"],
-            "schedule": "one-cycle",
-            "monitor": "loss",
-            "accelerator": config.training.accelerator,
-            "full": {"lr": pretrain.lr, "epochs": pretrain.epochs, "patience": pretrain.epochs},
-        },
-    }
-    trained = train(parse_config(scratch), path.with_suffix(""), resume=True, say=say, bar=bar)
+    scratch = scratch_config(config, str(images.resolve()), str((path.parent / "cache").resolve()))
+    trained = train(scratch, path.with_suffix(""), resume=True, say=say, bar=bar)
     names = create_model(name, size=size).published_names
     state = load_file(trained.folder / WEIGHTS)
     write_whole(path, save({names.get(key, key): tensor for key, tensor in state.items()}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -23,6 +24,7 @@ from cxreader.data.dataset import CachedImages, derive_seed
 from cxreader.data.sources import locate
 from cxreader.data.split import patient_hash
 from cxreader.errors import ArtifactError, DataError, WeightsError
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.evaluation.plausibility import contradictory, implausible
 from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
@@ -193,6 +195,9 @@ def finish(
         *contradictory(fitted.decisions.points),
     ):
         say(f"warning: on the calibrate part: {doubt}")
+    support = CalibrationSupport(fitted.calibrator.n_positive, fitted.calibrator.n_negative)
+    if support.note is not None:
+        say(f"warning: {support.note}")
     rate, rule, ood_scores = config.calibration.false_refusals, None, None
     if rate != "none":
         found = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
@@ -298,4 +303,5 @@ def _recipe(config: Config, parts: Mapping[str, CachedImages]) -> Recipe:
 
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
-    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, show_progress)
+    seen = show_progress and sys.stdout.isatty()  # a bar is drawn again and again: in a file each drawing is a line
+    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen)

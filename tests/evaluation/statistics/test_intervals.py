@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cxreader.errors import TableError
+from cxreader.evaluation.decisions.at_threshold import at_thresholds
 from cxreader.evaluation.statistics.intervals import (
     Estimate,
     Sample,
@@ -19,7 +21,7 @@ from cxreader.evaluation.statistics.intervals import (
     resample,
 )
 from cxreader.evaluation.statistics.metrics import all_metrics
-from cxreader.records import PredictionTable
+from cxreader.records import OperatingPoint, PredictionTable
 
 
 def _mean_of(values: NDArray[np.float64]) -> Statistic:
@@ -136,6 +138,16 @@ def test_undefined_resamples_are_left_out_and_counted_until_they_are_too_many() 
     assert np.isnan(many.low)
     assert many.reason is not None
     assert "too few patients" in many.reason
+
+
+def test_what_hangs_on_decisions_is_undefined_for_want_of_them_and_not_of_patients() -> None:
+    label = np.tile([0, 1], 400)
+    p = np.full(800, 0.9)
+    p[:2] = 0.1  # the two images that are called normal, one of them rightly: both left out of one resample in exp(2)
+    names = np.arange(800).astype(str)
+    rates = at_thresholds(PredictionTable(names, label, p, names), [OperatingPoint.given(0.5)])[0].rates
+    assert rates["npv"].reason is not None
+    assert re.fullmatch(r"undefined in \d+ of 2000 resamples: in these no image was called normal", rates["npv"].reason)
 
 
 def test_resample_keeps_further_dimensions_and_order() -> None:

@@ -64,9 +64,9 @@ def test_the_table_says_what_the_reader_says_one_by_one(files: list[str], tmp_pa
 def test_probabilities_do_not_depend_on_the_batch(small_run: Path, small_world: Path) -> None:
     reader = Reader.load(small_run)
     named = list(enumerate(str(path) for path in sorted(small_world.glob("0*.png"))[:23]))
-    alone = [reader.read(name, heat_map=False).probability for _, name in named]
+    alone = [reader.read(name, heat_map=False).value for _, name in named]
     for size in (1, 5, 16):
-        found = [f.answer["probability"] for batch in read_shard(reader, named, batch_size=size) for f in batch]
+        found = [f.answer["score"] for batch in read_shard(reader, named, batch_size=size) for f in batch]
         assert found == pytest.approx(alone, abs=1e-6)
 
 
@@ -86,10 +86,10 @@ def test_one_content_under_many_names_is_shown_to_the_network_once(
     table = table_of(tmp_path / "o.json")
     assert [row["image"] for row in table] == named
     twins = [row for row in table if row["image"] in {files[0], *map(str, copies)}]
-    assert len({row["probability"] for row in twins}) == 1
+    assert len({row["score"] for row in twins}) == 1
     found = [f for b in read_shard(reader, enumerate(named), batch_size=batch_size) for f in b]
     assert network.shown == 2 * len(files)
-    assert [f.answer["probability"] for f in found] == [row["probability"] for row in table]
+    assert [f.answer["score"] for f in found] == [row["score"] for row in table]
 
 
 def test_what_no_decoder_should_raise_is_a_row_too(

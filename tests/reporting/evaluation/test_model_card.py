@@ -127,10 +127,10 @@ def test_an_artifact_tells_network_weights_licence_data_and_training() -> None:
     assert licence is not None
     assert licence in facts["Licence of the weights"]
     assert facts["Calibration"] == "temperature, fitted on 238 abnormal and 93 normal images"
-    assert facts["Images (normal, abnormal)"] == "train 878, 2,409; tune 90, 253"
+    assert facts["Images (normal, abnormal)"] == "train 878 and 2,409; tune 90 and 253"
     assert facts["Patients"] == "train 2; tune 1 (patients)"
     assert facts["Population"].startswith("1 image of 1 patient; aged 4 to 4 years")
-    assert facts["Phases"] == "head (best epoch 2), then fine_tune (best epoch 1)"
+    assert facts["Phases"] == "head (best epoch 3), then fine_tune (best epoch 2)"
     assert facts["Settings"] == "optimizer adam, batch size 32, seed 42"
     card = render_model_card(rich(), facts=facts)
     assert r"**Source**: a\|hospital" in card

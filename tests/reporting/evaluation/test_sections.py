@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import inspect
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tests.reporting.evaluation.test_page import HOSTILE, _Page
 from tests.reporting.evaluation.world import FIRST, OTHER, PATIENT, bare, evidence_of, image_evidence, rich, table
 
 from cxreader.cli.evaluating import evaluate as evaluate_command
+from cxreader.evaluation.calibration.prior_shift import PriorShift
 from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
@@ -82,7 +84,7 @@ def _in(estimate: Estimate, text: str, digits: int = 2, plus: bool = False) -> b
 @pytest.mark.parametrize(
     ("baseline", "said"),
     [
-        ("patient identity", "against patient identity, the strongest baseline that needs no image"),
+        ("metadata", "against metadata, the strongest baseline that needs no image"),
         (
             "16 x 16 thumbnail, logistic regression",
             "fitted on the training images, the strongest baseline that sees no",
@@ -98,12 +100,55 @@ def test_only_the_thumbnail_is_said_to_come_from_the_training_images(baseline: s
     assert ("training" in better.text) == baseline.startswith("16 x 16")
 
 
+def test_what_knows_labels_is_no_rival() -> None:
+    judged = table(80)
+    known = {"metadata": np.random.default_rng(1).random(len(judged)), "patient identity": judged.label.astype(float)}
+    (better,) = (a for a in answers(evaluate(judged, FIRST, n_resamples=60, baselines=known)) if a.anchor == "better")
+    assert "against metadata, the strongest" in better.text
+    alone = evaluate(judged, FIRST, n_resamples=60, baselines={"patient identity": judged.label.astype(float)})
+    (better,) = (a for a in answers(alone) if a.anchor == "better")
+    assert not better.asked
+
+
+def test_groups_that_are_better_off_alone_are_counted_as_none_worse() -> None:
+    groups = evidence_of(rich()).subgroups
+    only = replace(groups, groups=tuple(group for group in groups.groups if group.name != "AP"))
+    assert [group.name for group in only.flagged] == ["PA"]
+    evaluation = replace(rich(), evidence=replace(evidence_of(rich()), subgroups=only))
+    (whom,) = (answer for answer in answers(evaluation) if answer.anchor == "whom")
+    assert whom.figure == "0 worse off"
+    assert whom.text == "No group is shown to be worse off than the rest. Flagged as better off: PA."
+    assert not whom.alert
+
+
+@pytest.mark.parametrize(("estimated", "shown"), [((0.49, 0.45, 0.53), "0.490"), ((0.0, 0.0, 0.01), "withheld")])
+def test_a_share_that_the_labels_contradict_is_withheld(estimated: tuple[float, float, float], shown: str) -> None:
+    label = np.arange(200) % 2
+    report = calibration_report(Sample(label, np.arange(200)), np.where(label == 1, 0.7, 0.3), n_resamples=60)
+    prior = PriorShift(0.5, Estimate(*estimated, 0, 0, 200, "EM"))
+    row = calibration_table(report, prior).rows[-1]
+    assert row.name == "Share of abnormal, from the probabilities alone"
+    assert row.cells[0].value == shown
+    assert ("0.000" in str(row)) is False
+
+
+def test_an_artifact_without_a_rule_is_not_sent_for_other_predictions() -> None:
+    own = replace(bare(), provenance={"artifact": "abc", "model": "resnet18"})
+    advice = "cxreader evaluate --predictions FILE --calibrate OTHERS"
+    assert advice not in render_evaluation(own)
+    assert "This artifact holds no rule that refers to a human" in _text(render_evaluation(own))
+    assert advice in render_evaluation(bare())
+
+
 def test_the_answers_are_those_of_the_record() -> None:
     evaluation = rich()
     evidence = evidence_of(evaluation)
     found = {answer.anchor: answer for answer in answers(evaluation)}
-    assert _in(evidence.auc_delong, found["sure"].text, 3)
-    assert f"{evidence.bca['auc'].low:.3f}-{evidence.bca['auc'].high:.3f} by BCa" in found["sure"].text
+    assert _in(rich().metrics["auc"], found["sure"].text, 3)
+    others = (evidence.bca["auc"], evidence.auc_delong)  # one interval on the first screen, named; these in the table
+    assert not any(f"{e.low:.3f}-{e.high:.3f}" in found["sure"].text for e in others)
+    assert "This is the primary interval" in found["sure"].text
+    assert "youden, the primary operating point" in found["threshold"].text
     for name in ("recall", "specificity"):
         assert _in(evaluation.metrics[name], found["threshold"].text)
     deployed = evidence.points[0].deployed
@@ -292,4 +337,5 @@ def test_what_looked_at_the_images_answers_its_questions() -> None:
     assert "Do the maps depend on what was learnt" in text
     only_sanity = {a.anchor: a for a in answers(rich(), ImageEvidence(sanity=looked.sanity))}["where"]
     assert only_sanity.text == looked.sanity.statement()
+    assert only_sanity.figure == "maps follow weights"  # "sensitive" would be read as sensitivity
     assert FIRST.name in _text(render_evaluation(rich()))

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.reporting.study.world import NAMES, study_report
 
 from cxreader.reporting.study.markdown import table_markdown
+from cxreader.reporting.study.page import render_study
 from cxreader.reporting.study.published import STUDY_TITLE
 
 
@@ -21,7 +24,26 @@ def test_the_table_holds_mean_interval_and_spread_and_the_command() -> None:
     assert report.command in text.splitlines()
 
 
+def test_of_one_training_there_is_no_mean() -> None:
+    report = study_report()
+    assert "cell: mean over 2 trainings (95 %" in table_markdown(report)
+    one = replace(
+        report,
+        rows=tuple(replace(row, trainings=row.trainings[:1]) for row in report.rows),
+        comparison=replace(report.comparison, rows=tuple(replace(row, seeds=(0,)) for row in report.comparison.rows)),
+    )
+    assert "cell: one training (95 %" in table_markdown(one)
+    assert "[lowest-highest training]" not in table_markdown(one)
+
+
 def test_what_is_undefined_says_why() -> None:
     text = table_markdown(study_report(one_class=True))
     assert "undefined (" in text
     assert "nan" not in text.lower()
+
+
+def test_the_threshold_of_a_study_is_told_from_an_artifacts_own() -> None:
+    report = study_report()
+    said = "0.50 on, the same for all networks, so that they compare; an artifact reads, and is judged by cxreader evaluate, at"
+    assert said in table_markdown(report)
+    assert said in " ".join(render_study(report).split())

@@ -61,6 +61,15 @@ class ConformalRule(Plain):
         return np.where(np.isin(possible, LABEL_NAMES), possible, REFER)
 
 
+def contradicting(rule: ConformalRule, probability: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+    """(n,) True where the rule holds one label alone possible and the threshold gives the other: a reader then refers."""
+    answer, decision = (
+        rule.predict(probability),
+        np.asarray(LABEL_NAMES)[(np.asarray(probability) >= threshold).astype(int)],
+    )
+    return np.asarray((answer != REFER) & (answer != decision))
+
+
 def fit_conformal(label: NDArray[np.integer], probability: NDArray[np.floating], alpha: float = 0.1) -> ConformalRule:
     """The rule from the calibrate part: labels (n,) 0 or 1, probabilities (n,) of abnormal in [0, 1].
 

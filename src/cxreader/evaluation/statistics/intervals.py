@@ -197,7 +197,7 @@ def estimates(
 
 def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, undefined: str) -> Estimate:
     defined = draws[~np.isnan(draws)]
-    low, high, reason = _percentiles(defined, len(draws), sample.patients_known)
+    low, high, reason = _percentiles(defined, len(draws), sample.patients_known, undefined)
     if np.isinf(high):
         reason = f"infinite in {np.count_nonzero(np.isinf(defined))} of {len(draws)} resamples"
     if not np.isfinite(value):
@@ -207,15 +207,20 @@ def _estimate(value: float, draws: NDArray[np.float64], sample: Sample, undefine
     return Estimate(value, float(low), float(high), *counts, method, reason)
 
 
-def _percentiles(defined: NDArray[np.float64], n_draws: int, patients_known: bool) -> tuple[float, float, str | None]:
-    """Ends of the percentile interval, or NaN twice with the reason."""
+def _percentiles(
+    defined: NDArray[np.float64], n_draws: int, patients_known: bool, why: str
+) -> tuple[float, float, str | None]:
+    """Ends of the percentile interval, or NaN twice with the reason; `why`: what leaves the statistic undefined."""
     unit = "patient" if patients_known else "image"
     if n_draws == 0:
         return np.nan, np.nan, f"one {unit}: nothing to resample"
     # The interval leaves 1 - LEVEL out; when more than that is undefined, its ends are not determined.
     undefined = n_draws - len(defined)
     if undefined > (1 - LEVEL) * n_draws:
-        return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: too few {unit}s"
+        # What hangs on decisions may be undefined among any number of patients.
+        of_decisions = any(word in why for word in ("called", "referred"))
+        cause = f"in these {why}" if of_decisions else f"too few {unit}s"
+        return np.nan, np.nan, f"undefined in {undefined} of {n_draws} resamples: {cause}"
     least, most = float(defined.min()), float(defined.max())
     if least == most or most - least <= 1e-12:
         return np.nan, np.nan, "every resample gives the same value, which bounds nothing"

@@ -30,9 +30,11 @@ COLUMNS = (
         "agreement",
     ),
     *("reasons", "notes", "operating_point", "threshold", "artifact", "rank", "reason_of_rank"),
-    *("ood_score", "sop_class", "sop_instance_uid"),
+    *("ood_score", "sop_class", "sop_instance_uid", "score"),
 )
-NUMBERS = frozenset({"probability", "probability_low", "probability_high", "agreement", "threshold", "ood_score"})
+NUMBERS = frozenset(
+    {"probability", "probability_low", "probability_high", "agreement", "threshold", "ood_score", "score"}
+)
 MEMBER = ("artifact", "probability", "decision", "ood_score")
 """Columns of each of several models: in JSON a list `members`, elsewhere `artifact_1`, `probability_1`, ..."""
 FORMATS = ("csv", "json", "parquet", "xlsx")
@@ -44,7 +46,8 @@ def answer_of(reading: Reading) -> Row:
     """The row of a reading without `image` and `rank`: plain values for JSON, the same for one content under any name.
 
     `acceptance` is accepted, warning, refused, or "not read"; `probability_low` and `probability_high` are the Venn-Abers
-    pair; None where a reading has no such value. Of several models `members` is a list of dicts of `MEMBER`, in their order.
+    pair; `score` stands in their place where the artifact was calibrated on too few images. None where
+    a reading has no such value. Of several models `members` is a list of dicts of `MEMBER`, in their order.
     """
     low, high = reading.interval or (None, None)
     answer: Row = {
@@ -64,6 +67,7 @@ def answer_of(reading: Reading) -> Row:
         "ood_score": reading.ood_score,
         "sop_class": reading.sop_class,
         "sop_instance_uid": reading.sop_instance_uid,
+        "score": reading.score,
     }
     if reading.members:
         answer["members"] = [{name: getattr(member, name) for name in MEMBER} for member in reading.members]

@@ -18,7 +18,6 @@ from cxreader.reporting.tables import (
     cohort_counts,
     estimate_counts,
     format_estimate,
-    format_interval,
     format_p_value,
     format_share,
     format_value,
@@ -47,19 +46,20 @@ def answers(evaluation: Evaluation, image_evidence: ImageEvidence = NO_IMAGE_EVI
     )
 
 
+PRIMARY_INTERVAL = (
+    "This is the primary interval, which stands wherever one stands alone; BCa's and DeLong's beside it in the table."
+)
+
+
 def _how_sure(evaluation: Evaluation) -> Answer:
     auc, evidence = evaluation.metrics["auc"], evaluation.evidence
     ask = "How sure?"
     if np.isnan(auc.value):
         text = f"The AUC is undefined: {auc.reason}."
         return Answer(ask, "sure", NONE, text, cohort_counts(evaluation.counts), alert=True)
-    whom = "image, as no patient is known" if auc.n_patients is None else "patient"
-    text = f"AUC {format_estimate(auc, 3)}, bootstrap by {whom}."
-    if auc.value in (0.0, 1.0) and not np.isnan(auc.low):
-        text = f"AUC {format_estimate(auc, 3)}; {auc.method}."
-    elif evidence is not None:
-        delong, bca = evidence.auc_delong, evidence.bca["auc"]
-        text = f"AUC {format_estimate(delong, 3)} by DeLong, {format_interval(bca)} by BCa bootstrap; both by {whom}."
+    text = f"AUC {format_estimate(auc, 3)}; {auc.method}."
+    if evidence is not None:
+        text += f" {PRIMARY_INTERVAL}"
     return Answer(ask, "sure", f"AUC {format_value(auc)}", text, estimate_counts(auc))
 
 
@@ -71,7 +71,7 @@ def _threshold(evaluation: Evaluation) -> Answer:
         else point.rule
     )
     text = (
-        f"Abnormal from a probability of {point.threshold:.3f} on ({point.name}, {where}): "
+        f"Abnormal from a probability of {point.threshold:.3f} on ({point.name}, the primary operating point, {where}): "
         f"sensitivity {format_estimate(metrics['recall'])}, specificity {format_estimate(metrics['specificity'])}."
     )
     first = evaluation.evidence.points[0] if evaluation.evidence is not None and evaluation.evidence.points else None
@@ -134,7 +134,13 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
     if small:
         counts += f"; {format_count(small, '[group|groups]')} too small to be tested, which is no clean bill"
     if not worse:
-        return Answer(ask, "whom", "0 flagged", "No group is shown to be worse off than the rest.", counts)
+        text = "No group is shown to be worse off than the rest."
+        better = [group.name for group in subgroups.flagged]
+        if better:
+            text += (
+                f" Flagged as better off: {', '.join(better[:2])}{f' and {len(better) - 2} more' * (len(better) > 2)}."
+            )
+        return Answer(ask, "whom", "0 worse off", text, counts)
     shown = "; ".join(_worse(group) for group in worse[:2])
     more = f"; and {len(worse) - 2} more" if len(worse) > 2 else ""
     text = f"Worse off than the rest: {shown}{more}."

@@ -9,7 +9,7 @@ import numpy as np
 from cxreader.counting import format_count
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.shortcuts.records import SUSPECTED
+from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED
 from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.answer import AUDIT, EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
     from cxreader.evaluation.decisions.refusals import Refusals
 
 
+_AT_A_GLANCE = {"sensitive": "maps follow weights", "insensitive": "maps ignore weights", "undefined": NONE}
+
+
 def better_than(evaluation: Evaluation, models: PairedComparison | None, image_evidence: ImageEvidence) -> Answer:
     """The gain in AUC over the strongest baseline that sees no disease, and over other models where there are any."""
     ask, anchor = "Better than what?", "better"
     audit = image_evidence.shortcuts
     best = None if audit is None else next((r for r in audit.baselines if r.name == audit.best), None)
     gains = {name.removeprefix("auc minus "): gain for name, gain in evaluation.comparisons.items()}
-    known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value)}
+    # What the labels of a patient's other images tell is no rival of a model that has seen no label.
+    known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value) and name != IDENTITY}
     name, gain, seen = "", None, "needs no image"
     if best is not None:
         aside = [r for r in audit.baselines if not r.counts and r.auc.value > best.auc.value] if audit else []
@@ -54,7 +58,7 @@ def better_than(evaluation: Evaluation, models: PairedComparison | None, image_e
     if models is not None:
         first = models.pairs[0].auc
         return Answer(ask, anchor, f"{format_value(first, signed=True)} AUC", against, estimate_counts(first))
-    if gains:
+    if gains and not any(name == IDENTITY for name in gains):
         return Answer(ask, anchor, NONE, f"Undefined: {next(iter(gains.values())).reason}.", alert=True)
     text = "Not asked: give another model's predictions of the same images, or the images themselves:"
     return not_asked(ask, anchor, text, AUDIT)
@@ -76,7 +80,7 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
     """The maps' IoU with boxes against that of a fixed map, and whether the maps depend on the weights."""
     ask, anchor, found, sanity = "Looking where?", "where", image_evidence.localisation, image_evidence.sanity
     if found is None and sanity is not None:
-        return Answer(ask, anchor, sanity.verdict, sanity.statement(), f"{sanity.images} images")
+        return Answer(ask, anchor, _AT_A_GLANCE[sanity.verdict], sanity.statement(), f"{sanity.images} images")
     if found is None:
         text = "Not measured: it needs the model, the images, and boxes around the findings:"
         return not_asked(ask, anchor, text, f"{EVALUATE} --model ARTIFACT --data SOURCE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import Population
 from cxreader.models.registry import model_entry
@@ -67,18 +68,16 @@ def _joined(first: Any, second: Any, *, between: str) -> str:
 
 def _calibration(values: Mapping[str, Any]) -> str:
     method, positive, negative = (values.get(name) for name in ("method", "n_positive", "n_negative"))
-    on = (
-        ""
-        if positive is None or negative is None
-        else f", fitted on {positive:,} abnormal and {negative:,} normal images"
-    )
-    return f"{method}{on}" if method else ""
+    if not method or positive is None or negative is None:
+        return method or ""
+    note = CalibrationSupport(positive, negative).note
+    return f"{method}, fitted on {positive:,} abnormal and {negative:,} normal images{f'; {note}' if note else ''}"
 
 
 def _counts(counts: Any) -> str:
     if not isinstance(counts, Mapping):
         return ""
-    return "; ".join(f"{part} {', '.join(f'{n:,}' for n in numbers)}" for part, numbers in counts.items())
+    return "; ".join(f"{part} {' and '.join(f'{n:,}' for n in numbers)}" for part, numbers in counts.items())
 
 
 def _patients(artifact: Artifact) -> str:
@@ -89,7 +88,13 @@ def _patients(artifact: Artifact) -> str:
 def _phases(phases: Any) -> str:
     if not isinstance(phases, list):
         return ""
-    return ", then ".join(f"{_at(phase, 'name')} (best epoch {_at(phase, 'best_epoch')})" for phase in phases)
+    return ", then ".join(f"{_at(phase, 'name')} ({_best(phase)})" for phase in phases)
+
+
+def _best(phase: Any) -> str:
+    """`best epoch 3`, counted from 1 as on the terminal; the record counts from 0."""
+    epoch = _at(phase, "best_epoch")
+    return f"best epoch {epoch + 1}" if isinstance(epoch, int) else "best epoch not known"
 
 
 def _settings(provenance: Mapping[str, Any]) -> str:

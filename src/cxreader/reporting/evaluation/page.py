@@ -36,7 +36,8 @@ class ReadingPanel:
     """One reading with its picture and its heat map.
 
     `image` and `overlay` (heat map and true boxes on the image): PNG or JPEG bytes, or pixels uint8 (H, W) or (H, W, 3).
-    `probability` of abnormal in [0, 1], calibrated. `findings` names what is truly there; `note` is one line below.
+    `probability` of abnormal in [0, 1]; without `calibrated` a score. `findings` names what is truly there; `note` is one
+    line below.
     """
 
     title: str
@@ -47,10 +48,13 @@ class ReadingPanel:
     overlay: Picture
     findings: str = ""
     note: str = ""
+    calibrated: bool = True
 
     @property
     def outcome(self) -> str:
-        """Found, True negative, Missed or False alarm."""
+        """Found, True negative, Missed, False alarm or Referred."""
+        if self.decision == "refer":
+            return "Referred"
         if self.truth == self.decision:
             return "Found" if self.truth == "abnormal" else "True negative"
         return "Missed" if self.truth == "abnormal" else "False alarm"

@@ -88,7 +88,7 @@ def sure_table(evaluation: Evaluation) -> Table:
     )
     rows.insert(1, Row("AUC, DeLong", own, ("without resampling; images of one patient belong together",)))
     methods = methods_of([*evaluation.metrics.values(), *evidence.bca.values(), delong])
-    head = ("Metric", "Value", "95 %, percentile", "95 %, BCa", "Images it rests on")
+    head = ("Metric", "Value", "95 %, percentile (primary)", "95 %, BCa", "Images it rests on")
     return Table(head, tuple(rows), f"95 % intervals: {methods}. {cohort_counts(evaluation.counts)}.")
 
 
@@ -152,9 +152,11 @@ def calibration_table(report: CalibrationReport, prior: PriorShift | None = None
     ]
     if prior is not None:
         meaning = "the likeliest share if only that changed since calibration; no label was looked at"
-        rows.append(
-            Row("Share of abnormal, from the probabilities alone", (estimate_cell(prior.estimated),), (meaning,))
-        )
+        told = estimate_cell(prior.estimated)
+        if not prior.estimated.low <= reliability.prevalence.value <= prior.estimated.high:
+            told = Cell("withheld", ("",))
+            meaning = "the labels' share lies outside its interval: more than the share has changed since calibration"
+        rows.append(Row("Share of abnormal, from the probabilities alone", (told,), (meaning,)))
     rows = [Row(row.name, (Cell(row.cells[0].value), text_cell(*row.cells[0].below)), row.notes) for row in rows]
     caption = (
         "Brier score = reliability - resolution + uncertainty + variance within bins - covariance within bins. 95 % intervals: "

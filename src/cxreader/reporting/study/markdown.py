@@ -18,6 +18,13 @@ NOT_JUDGED = "not judged"
 _METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 
 
+SHARED = (
+    "the same for all networks, so that they compare; an artifact reads, and is judged by cxreader evaluate, at its own primary "
+    "operating point"
+)
+"""What is said of a study's threshold wherever it stands."""
+
+
 def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
     comparison = report.comparison
@@ -38,8 +45,10 @@ def table_markdown(report: StudyReport) -> str:
         *(_line(_cells(row, result, report.thumbnail)) for row, result in report.pairs),
         *_thumbnail(report.thumbnail),
         "",
-        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
-        f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
+        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on, "
+        f"{SHARED}. Each "
+        f"cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. Tune "
+        "figures chose "
         f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
         f"({STUDY_DATA}): not comparable number by number.",
         "",
@@ -53,6 +62,10 @@ def table_markdown(report: StudyReport) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _over(seeds: int) -> str:
+    return "one training" if seeds == 1 else f"mean over {seeds} trainings"
 
 
 def _cells(row: StudyRow, result: RowResult, thumbnail: ThumbnailComparison | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.study.figures import counts_of, study_figures
-from cxreader.reporting.study.markdown import NOT_JUDGED
+from cxreader.reporting.study.markdown import NOT_JUDGED, SHARED
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_NOTE, STUDY_TITLE, PublishedRow
 from cxreader.reporting.study.records import Cohort, Grid, StudyPanel, StudyReport, StudyRow, Value
 from cxreader.reporting.style import to_data_uri
@@ -72,6 +72,8 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         detail=comparison.detail(),
         by_accuracy=comparison.statement("accuracy"),
         report=report,
+        shared=SHARED,
+        seeds=max(len(row.trainings) for row in report.rows),
         facts={
             **report.provenance,
             "resamples": comparison.n_resamples,

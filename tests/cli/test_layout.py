@@ -1,0 +1,89 @@
+"""No table breaks a number, an interval or a short word, at any width; words wrap and paths lose their middle."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.reporting.evaluation.world import rich
+
+from cxreader.cli.console import table
+from cxreader.cli.evaluating import show_evaluation
+from cxreader.cli.layout import column_widths, shortened, stacked
+
+HEADER = ("figure", "value", "95 % interval", "abnormal/normal", "patients", "what it means")
+ROWS = [
+    (
+        "16 x 16 thumbnail, logistic regression",
+        "0.866",
+        "0.812-0.913",
+        "1,326/1,336",
+        "1,662",
+        "sees no disease at all",
+    ),
+    (
+        "auc minus metadata",
+        "-0.001",
+        "-0.010 to 0.003",
+        "326/336",
+        "662",
+        "that the model sees no more than a thumbnail",
+    ),
+]
+NUMBERS = ("0.866", "0.812-0.913", "1,326/1,336", "1,662", "-0.001", "-0.010", "0.003", "326/336", "662")
+
+
+@pytest.mark.parametrize("width", range(30, 201, 10))
+def test_every_number_stands_whole_on_one_line(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    table("title", HEADER, ROWS, left=HEADER[-1:])
+    shown = capsys.readouterr().out
+    words = shown.split()
+    for number in NUMBERS:
+        assert any(number == word.strip(",") for word in words), number
+    for word in ("thumbnail", "regression", "abnormal/normal", "disease"):
+        assert re.search(rf"\b{word}\b", shown), word
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_an_evaluation_on_the_terminal_breaks_no_interval(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    show_evaluation(rich(), "judged")
+    shown = capsys.readouterr().out
+    for estimate in rich().metrics.values():
+        assert f"{estimate.low:.3f}-{estimate.high:.3f}" in shown
+    grids = [line for line in shown.splitlines() if line.startswith("  ")]
+    assert max(map(len, grids)) <= width
+    assert not re.search(r"\d[-.,/]\s*$", "\n".join(line.rstrip() for line in grids), re.MULTILINE) or width == 200
+
+
+def test_by_hand_where_a_column_gets_what_it_needs() -> None:
+    columns = [
+        ("a", "one two three"),
+        ("b", "0.812-0.913"),
+    ]  # 13 and 11 wide; the longest words 5 and 11; 7 around them
+    assert column_widths(columns, 31) == [13, 11]
+    assert column_widths(columns, 30) == [12, 11]
+    assert column_widths(columns, 23) == [5, 11]
+    assert column_widths(columns, 22) is None
+    assert column_widths([("a", "one two"), ("why", "four five six")], 23, last=[1]) == [7, 9]
+
+
+def test_a_path_loses_its_middle_and_other_words_do_not() -> None:
+    path = "/data/hospital/2026/P00001/IM0000.dcm"
+    assert shortened(path, 23) == "/data/h...01/IM0000.dcm"
+    assert len(shortened(path, 23)) == 23
+    assert shortened(path, len(path)) == path
+    assert shortened("a word and/or another one", 10) == "a word and/or another one"
+
+
+def test_what_has_no_room_beside_each_other_stands_below() -> None:
+    rows = [("auc", "0.866\n0.812-0.913", "")]
+    assert stacked(("figure", "value,\ninterval", "why"), rows) == [
+        "figure auc",
+        "  value, interval: 0.866 0.812-0.913",
+    ]
