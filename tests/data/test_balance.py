@@ -43,9 +43,9 @@ def test_the_images_drawn_are_the_first_of_each_class_by_hash(salt: int) -> None
     natural = draw(dict.fromkeys(PARTS, records), salt, (0.7, 0.15, 0.15), "natural", None, 40)["train"]
     assert natural == expected  # half of them are abnormal
     rare = [replace(record, label=int(n < 3)) for n, record in enumerate(records)]
-    drawn = draw(dict.fromkeys(PARTS, rare), salt, (0.7, 0.15, 0.15), "natural", None, 40)
-    assert [sum(r.label for r in drawn[part]) for part in PARTS] == [1, 1, 1, 1]
-    assert [len(drawn[part]) for part in PARTS] == [28, 3, 3, 6]
+    parts = draw(dict.fromkeys(PARTS, rare), salt, (0.7, 0.15, 0.15), "natural", None, 40)
+    assert [sum(r.label for r in parts[part]) for part in PARTS] == [1, 1, 1, 1]
+    assert [len(parts[part]) for part in PARTS] == [28, 3, 3, 6]
 
 
 def test_the_order_of_surplus_is_not_that_of_the_parts() -> None:

@@ -56,7 +56,7 @@ def judge_several(
     for each in pictures:
         excluded += each.excluded
     excluded["the image cannot be read"] += len(unread)
-    pairs = [pair for pair in zip(asked, readings, strict=True) if pair[1].probability is not None]
+    pairs = [pair for pair in zip(asked, readings, strict=True) if pair[1].value is not None]
     require_some([record for record, _ in pairs], excluded, cohort)
     answered = [reading for _, reading in pairs]
     with bar("intervals"):
@@ -112,7 +112,7 @@ def _read(
 def _members(reader: Reader, table: PredictionTable, answered: Sequence[Reading]) -> dict[str, PredictionTable]:
     """What each model says by itself of the judged images, by its id."""
     return {
-        member.id: replace(table, probability=np.array([reading.members[k].probability for reading in answered]))
+        member.id: replace(table, probability=np.array([reading.members[k].value for reading in answered]))
         for k, member in enumerate(reader.members)
     }
 

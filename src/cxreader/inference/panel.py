@@ -89,9 +89,9 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
     point = reading.operating_point
     yield on_one_line(reading.image), _INK
     if reading.acceptance == "refused":
-        forced = "Refused, and answered by force" if reading.probability is not None else "Refused"
+        forced = "Refused, and answered by force" if reading.value is not None else "Refused"
         yield f"{forced}: {'; '.join(reading.reasons)}", _ALARM
-    if reading.probability is not None:
+    if reading.value is not None:
         mean = f" (mean of {len(reading.members)} models)" if reading.members else ""
         conformal = "" if reading.conformal is None else f"; conformal rule: {reading.conformal}"
         yield f"{_answer(reading)}{mean}; abnormal from {point.threshold:.3f} on ({point.name}){conformal}", _INK
@@ -104,13 +104,14 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
 
 
 def _answer(reading: Reading) -> str:
-    """`abnormal, probability 0.952 (interval 0.900-0.980)`, or `no answer`."""
-    if reading.probability is None or reading.decision is None:
+    """`abnormal, probability 0.952 (interval 0.900-0.980)`, `abnormal, score 0.952`, or `no answer`."""
+    if reading.value is None or reading.decision is None:
         return "no answer"
     threshold, interval = reading.operating_point.threshold, ""
-    if reading.interval is not None:
+    if reading.interval is not None and reading.probability is not None:
         interval = f" (interval {interval_text(reading.probability, *reading.interval, threshold)})"
-    return f"{reading.decision}, probability {probability_text(reading.probability, threshold)}{interval}"
+    name = "score" if reading.probability is None else "probability"
+    return f"{reading.decision}, {name} {probability_text(reading.value, threshold)}{interval}"
 
 
 def _without_map(shape: tuple[int, ...], reading: Reading) -> NDArray[np.uint8]:

@@ -68,7 +68,11 @@ def _at_prevalence(points: Sequence[AtThreshold], prevalence: float, at: str, *,
 def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
     """A column for each operating point: its threshold and what it did here, then every line of `point_measures`."""
     counts, points = evaluation.counts, evidence.points
-    rows = [Row("Abnormal from", tuple(map(_point_cell, points)), ("and what it did here",))]
+    rows = [
+        Row(
+            "Abnormal from", tuple(_point_cell(at, primary=at is points[0]) for at in points), ("and what it did here",)
+        )
+    ]
     rows += [
         Row(line.name, tuple(estimate_cell(value, line.digits) for value in line.values), (line.at,) if line.at else ())
         for line in point_measures(points, counts, ratios=True)
@@ -86,7 +90,7 @@ THOUSAND_WORDS = (
 )
 
 
-def _point_cell(at: AtThreshold) -> Cell:
+def _point_cell(at: AtThreshold, *, primary: bool) -> Cell:
     point, c = at.point, at.confusion
     fitted = (
         f"{point.rule}; fitted on calibrate ({point.n_positive:,} abnormal, {point.n_negative:,} normal)"
@@ -94,4 +98,4 @@ def _point_cell(at: AtThreshold) -> Cell:
         else point.rule
     )
     did = f"{c['tp']:,} found, {c['fn']:,} missed, {c['fp']:,} false alarms, {c['tn']:,} true negatives"
-    return Cell(f"{point.threshold:.3f}", (fitted, did))
+    return Cell(f"{point.threshold:.3f}", (f"primary; {fitted}" if primary else fitted, did))

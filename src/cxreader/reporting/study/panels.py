@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,4 +50,4 @@ def _pixels(picture: Picture) -> NDArray[np.uint8]:
         return picture
     from PIL import Image
 
-    return np.asarray(Image.open(io.BytesIO(picture)))
+    return np.asarray(Image.open(picture if isinstance(picture, Path) else io.BytesIO(picture)))
