@@ -178,7 +178,7 @@ def _read_before(images: ReadImages) -> Rows:
 
 
 def _answers(images: ReadImages) -> Floats | None:
-    """What the model said (n,) of the whole images when they were read; None where one of them has neither probability nor score."""
+    """What the model said (n,) of the whole images when they were read; None where one has neither probability nor score."""
     found = [reading.value for reading in images.readings if reading.acceptance is not None]
     return None if None in found else np.array(found, np.float64)
 
