@@ -51,7 +51,8 @@ class Ages(Plain):
 
     def __str__(self) -> str:
         middle = f"5th to 95th percentile {self.p5:g} to {self.p95:g}, median {self.median:g}"
-        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {format_count(self.known, '[image|images]')})"
+        known = format_count(self.known, "[image|images]")
+        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {known})"
 
 
 @dataclass(frozen=True, slots=True)
