@@ -61,8 +61,8 @@ def answered_table(evaluation: Evaluation) -> Table | None:
 def answered_words(found: Answered) -> str:
     """How many images are left without an answer, and what happens to the others."""
     c = found.confusion
-    words = f"Answered: {format_count(found.images, '[image|images]')}; refused {found.refused:,}, "
-    words += f"referred to a human {found.referred:,}."
+    left_out = f"refused {found.refused:,}, referred to a human {found.referred:,}"
+    words = f"Answered: {format_count(found.images, '[image|images]')}; {left_out}."
     if not found.metrics:
         return words
     done = f"{c['tp']:,} true and {c['fp']:,} false alarms, {c['fn']:,} missed, {c['tn']:,} true negatives"
