@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxreader.cli.answers import show_answers
 from cxreader.inference.answer_text import interval_text, probability_text
 
 SHARE = st.floats(0, 1)
@@ -39,3 +40,19 @@ def test_by_hand(probability: float | None, threshold: float, shown: str) -> Non
 
 def test_an_interval_reaches_down_to_digits_that_were_taken_below_the_threshold() -> None:
     assert interval_text(0.4298, 0.4297, 0.5, 0.43) == "0.429-0.500"
+
+
+def test_a_refusal_that_was_overruled_is_told_where_columns_are_few(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    rows = [
+        ("a.png", "refused", "abnormal", "0.900", "a body part that is not read"),
+        ("b.png", "refused", "", "", "x"),
+    ]
+    show_answers(
+        None, ("image", "acceptance", "decision", "probability", "why"), rows, sentences=("why",), below=[], note=""
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["a.png", "abnormal,", "refused", "0.900"] in lines
+    assert ["b.png", "refused"] in lines

@@ -133,3 +133,16 @@ def test_a_flat_map_is_said_to_be_flat(written: list[tuple[tuple[float, ...], st
     image = read(distinct(tmp_path, 1)[0])
     draw_panel(image, replace(reading_of(reader, image), heat_map=np.zeros((2, 2), np.float32)), reader)
     assert "0: flat map" in [text for _, text in written]
+
+
+def test_beside_a_wide_and_low_picture_the_scale_keeps_its_room(written: list[tuple[tuple[float, ...], str]]) -> None:
+    image = Radiograph(np.linspace(0.1, 0.9, 90 * 400, dtype=np.float32).reshape(90, 400), source="a.png")
+    reader = make_reader(Mapped())
+    sheet = draw_panel(image, replace(reading_of(reader, image), heat_map=np.eye(2, dtype=np.float32)), reader)
+    scale = sorted((y, text) for (x, y), text in written if x >= 2 * SIDE)
+    assert [text for _, text in scale[-5:]] == ["1", "0.5", "0", "Raw maximum", "1"]
+    gaps = np.diff([y for y, _ in scale])
+    assert gaps.min() >= 10, "no two lines of it on each other"
+    captions = [y for (x, y), text in written if text == "a.png"]
+    assert captions[0] > scale[-1][0]
+    assert captions[0] < sheet.shape[0]

@@ -180,5 +180,5 @@ def _rank_is_plain(row: dict[str, Any]) -> bool:
 
 
 def _answer(acceptance: str, decision: str) -> str:
-    """The two in one cell; a warning beside the decision."""
-    return f"{decision}, warning" if decision and acceptance == "warning" else decision or acceptance
+    """The two in one cell; a warning, or a refusal that was overruled, beside the decision."""
+    return f"{decision}, {acceptance}" if decision and acceptance in ("warning", "refused") else decision or acceptance

@@ -21,6 +21,7 @@ from cxreader.records import Reading
 SIDE = 512
 """Pixels of a panel's longer side: its caption has room, and a large picture no more than a small one."""
 _LINE, _FONT, _EDGE = 21, 15, 8  # pixels
+_LEAST = 336  # pixels: the height that the scale needs beside a picture that is wide and low
 _BAR, _SCALE = 22, 150  # pixels: the width of the colour bar, and of the column that holds it
 _INK, _MUTED, _ALARM = (240, 240, 240), (170, 178, 186), (255, 150, 90)
 _RESEARCH = "For research; not a medical device."
@@ -43,7 +44,7 @@ def draw_panel(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[n
             panels.append((_without_map(shown.shape, reading), name))
         else:
             panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
-    height = shown.shape[0]
+    height = max(shown.shape[0], _LEAST)
     width = SIDE * len(panels) + _SCALE
     lines = list(_wrapped(_captions(reading, reader), width - 2 * _EDGE))
     sheet = Image.new("RGB", (width, _LINE + height + _LINE * len(lines) + 2 * _EDGE))
@@ -70,7 +71,9 @@ def _fitted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) -> None:
     """The colour bar, as the map's colours look over a middle grey, with its numbers and what they are."""
     draw, top = ImageDraw.Draw(sheet), _LINE + 4 * _LINE
-    tall = max(2, min(height - 5 * _LINE, 220))
+    maxima = [float(own.heat_map.max()) for own in reading.members or (reading,) if own.heat_map is not None]
+    below = ["Raw maximum", *(f"{value:.3g}" if value > 0 else "0: flat map" for value in maxima)]
+    tall = max(3 * _LINE, min(height - (5 + len(below)) * _LINE, 220))
     ramp = np.repeat(np.linspace(1, 0, tall, dtype=np.float32)[:, None], _BAR, axis=1)
     sheet.paste(Image.fromarray(overlay(np.full((tall, _BAR), 0.5, np.float32), ramp)), (left + _EDGE, top))
     for n, line in enumerate(("Heat, as a share", "of the map's", "own maximum")):
@@ -79,9 +82,7 @@ def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) ->
         y = top + round((1 - share) * (tall - 1))
         draw.line((left + _EDGE + _BAR, y, left + _EDGE + _BAR + 5, y), _INK)
         draw.text((left + _EDGE + _BAR + 10, y), f"{share:g}", _INK, _font(), anchor="lm")
-    maxima = [float(own.heat_map.max()) for own in reading.members or (reading,) if own.heat_map is not None]
-    below = ["Raw maximum", *(f"{value:.3g}" if value > 0 else "0: flat map" for value in maxima)]
-    for n, line in enumerate(below if top + tall + _LINE * (len(below) + 1) <= _LINE + height else ()):
+    for n, line in enumerate(below):
         draw.text((left + _EDGE, top + tall + _LINE // 2 + n * _LINE), line, _MUTED, _font())
 
 
