@@ -198,6 +198,7 @@ def prediction_table(
 
     columns: dict[str, NDArray[np.generic]] = {
         "decision": text(reading.decision for _, reading in read),
+        "acceptance": text(reading.acceptance for _, reading in read),
         "sex": text(record.sex for record, _ in read),
         "age": number(record.age if record.age_plausible else None for record, _ in read),
         "view": text(record.view for record, _ in read),
