@@ -18,6 +18,7 @@ from PIL import Image
 from cxreader.cli import console, run
 from cxreader.cli.console import State
 from cxreader.data.split import Split
+from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
 
 
@@ -310,6 +311,14 @@ def test_a_start_that_failed_keeps_what_it_made_and_what_was_there(tmp_path: Pat
     assert failing(tmp_path / "a/b", None) == kept
     (tmp_path / "c").mkdir()
     assert failing(tmp_path / "c", None) == [*kept, "c"]
+
+
+def test_a_runs_own_configuration_repeats_it(small_run: Path, tmp_path: Path) -> None:
+    assert run(["-q", "train", str(small_run / "config.json"), "--out", str(tmp_path / "again")]) == 0
+    first, second = (load_artifact(folder / "artifact") for folder in (small_run, tmp_path / "again"))
+    for name in ("weights_sha256", "calibration", "operating_points", "patients", "spec", "acceptance", "conformal"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert first.provenance["split"] == second.provenance["split"]
 
 
 def test_debug_shows_the_traceback() -> None:

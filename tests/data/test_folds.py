@@ -95,7 +95,7 @@ def test_without_patients_each_image_stands_for_itself_and_every_fold_says_so() 
 def test_what_cannot_be_folded_is_refused_with_the_mend(two_sources: Index) -> None:
     few = [_record(f"{n}.png", f"p{min(n, 20)}", n >= 20) for n in range(40)]
     with pytest.raises(
-        SplitError, match="3 folds need 3 patients with abnormal images, and there is 1; give more images"
+        SplitError, match="3 folds need 3 patients with abnormal images: 1 such patient is there; give more images"
     ):
         make_folds(few, 3)
     with pytest.raises(UsageError, match="1 is no number of folds; give 2 or more"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.salt import assign, group_of, hashes
 from cxreader.data.split import Split, make_split
@@ -67,7 +68,8 @@ def make_folds(records: Sequence[ImageRecord], count: int) -> Folds:
     for label, word in ((NORMAL, "normal"), (ABNORMAL, "abnormal")):
         people = len(np.unique(member[labels == label]))
         if people < count:
-            what = f"{count} folds need {count} patients with {word} images, and there {'is' if people == 1 else 'are'} {people}"
+            there = format_count(people, "such [patient is|patients are] there")
+            what = f"{count} folds need {count} patients with {word} images: {there}"
             raise SplitError(what, mend="give fewer --folds, or more images" if people > 1 else "give more images")
     images = np.bincount(member, minlength=len(names))
     abnormal = np.bincount(member, weights=labels, minlength=len(names)).astype(np.int64)
@@ -115,9 +117,10 @@ def split_of_fold(
     made = make_split(replace(index, records=kept), kind="official", lists=lists, **section)  # type: ignore[arg-type]
     left_out = len(index.records) - len(kept)
     notes = [f"fold {number} of {folds.count}: its patients by a hash with salt {folds.salt}; the test part is whole"]
-    notes += (
-        [f"{left_out:,} images of the fold's patients are of sources that are not judged: left out"] if left_out else []
-    )
+    if left_out:
+        notes.append(
+            format_count(left_out, "[image|images] of the fold's patients in sources that are not judged left out")
+        )
     notes += [note for note in made.notes if note != NO_PATIENTS and not note.startswith("test:")]
     notes += [] if index.n_patients else [NO_PATIENTS]
     return replace(

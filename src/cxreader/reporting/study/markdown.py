@@ -19,18 +19,23 @@ def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
     comparison = report.comparison
     seeds = max(len(row.trainings) for row in report.rows)
-    header = ("Model", "Weights", "Best tune accuracy", *_METRICS.values(), "Published accuracy, AUC")
+    published = any(row.published for row in report.rows)
+    header = ("Model", "Weights", "Best tune accuracy", *_METRICS.values(), *["Published accuracy, AUC"] * published)
+    beside = (
+        f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number."
+        if published
+        else ""
+    )
     lines = [
         f"**{comparison.headline()}** {comparison.detail()}",
         "",
         _line(header),
         _line("---" for _ in header),
-        *(_line(_cells(row, result)) for row, result in report.pairs),
+        *(_line(_cells(row, result)[: len(header)]) for row, result in report.pairs),
         "",
         f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on. Each "
         f"cell: mean over {seeds} trainings (95 % interval {comparison.by_whom}) [lowest-highest training]. Tune figures chose "
-        f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
-        f"({STUDY_DATA}): not comparable number by number.",
+        f"the weights, so they carry no interval.{beside}",
         "",
         *(f"- {warning}" for warning in report.warnings),
         "",

@@ -67,6 +67,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         counts=counts_of(comparison),
         methods=_methods(report),
         titles=_TITLES,
+        has_published=any(row.published for row in report.rows),
         table=[_table_row(row, result) for row, result in report.pairs],
         study={"title": STUDY_TITLE, "data": STUDY_DATA, "note": STUDY_NOTE},
         differences=_difference_rows(report),
