@@ -188,16 +188,16 @@ def _remove_start(place: Path, begun: set[str], new: Sequence[Path]) -> None:
     `new`: the folders that were not there, the innermost first.
     """
     run = RunFolder(place)
-    notes = {path.name for path in (run.config, run.provenance, run.split, run.images, run.unread)}
-    written = [path for path in place.rglob("*") if not path.is_dir() and path.relative_to(place).parts[0] not in begun]
-    made = [path for path in written if path.suffix != ".lock" and not (path.parent == place and path.name in notes)]
-    if made or run.config.name in begun:
+    notes = {run.config, run.provenance, run.split, run.images, run.unread}
+    tops = [path for path in place.iterdir() if path.name not in begun]
+    written = [path for top in tops for path in (top, *top.rglob("*"))]
+    files = [path for path in written if not path.is_dir()]
+    if any(path.suffix != ".lock" and path not in notes for path in files):
         return
     with suppress(OSError):  # nobody's work: where it cannot be removed, it stays
-        for path in written:
+        for path in files:
             path.unlink()
-        folders = [path for path in place.rglob("*") if path.is_dir() and path.relative_to(place).parts[0] not in begun]
-        for folder in (*sorted(folders, reverse=True), *new):
+        for folder in (*sorted((path for path in written if path.is_dir()), reverse=True), *new):
             folder.rmdir()
 
 

@@ -37,11 +37,11 @@ _HEAD = ("Fold", "AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AU
 TERMINAL_HEADER = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
 MEAN, POOLED = "Mean of the folds", "All images pooled"
 HOW = (
-    "Every image is judged once, by the model of its own fold, which no image of the same patient set. "
+    "Every image is judged once, by the model of its own fold, which learnt from no image of the same patient. "
     "Sensitivity and specificity: all images together, each decided at its own fold's threshold, which was fitted on that fold's "
     "calibrate part. The mean of the folds' AUCs compares images under one model alone and is the figure to quote. "
-    "The pooled AUC also compares images judged by different models, whose scores need not have one scale; where the two "
-    "differ, the folds' scores do. Intervals resample the judged patients, with the models as they are: they do not tell how far "
+    "The pooled AUC also compares images judged by different models, whose scores need not have one scale: where it is lower, "
+    "the models' scales differ. Intervals resample the judged patients, with the models as they are: they do not tell how far "
     "other training patients would move the figures."
 )
 
