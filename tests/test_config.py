@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,61 @@ def test_the_share_of_a_row_lies_between_nothing_and_all() -> None:
     for share in (0, 1):
         with pytest.raises(ConfigError, match=r"study\.rows\.0\.abnormal_share: .* than"):
             row(share)
+
+
+def test_all_that_is_wrong_is_told_at_once_each_with_its_path_and_the_nearest_name(tmp_path: Path) -> None:
+    text = """
+        sed = 3
+        [data]
+        root = "a"
+        knd = "nih"
+        [training.head]
+        lr = -1
+        lrn = 2
+        [calibration]
+        alpha = "non"
+        [study.space]
+        "training.batch_size" = {low = 1, hihg = 3}
+        [[study.rows]]
+        nam = "x"
+    """
+    with pytest.raises(ConfigError) as caught:
+        load_config(_file(tmp_path, text))
+    told = str(caught.value)
+    assert told.startswith("9 settings are wrong: (1) ")
+    assert "\n" not in told
+    for fault in (
+        "sed: unknown key; did you mean 'seed'?",
+        "data.knd: unknown key; did you mean 'kind'?",
+        "training.head.lr: input should be greater than 0, got -1",
+        "training.head.lrn: unknown key; did you mean 'lr'?",
+        "calibration.alpha: input should be a valid number, unable to parse string as a number, got 'non'; or did you mean "
+        "'none'?",
+        "study.space.training.batch_size.high: is missing; add it (",
+        "study.space.training.batch_size.hihg: unknown key; did you mean 'high'?",
+        "study.rows.0.name: is missing; add it (",
+        "study.rows.0.nam: unknown key; did you mean 'name'?",
+    ):
+        assert f") {fault}" in told
+    assert told.count(") ") == 9
+
+
+def test_a_setting_that_no_type_takes_is_one_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(_file(tmp_path, '[data]\nroot = "a"\n[study.space]\nc = 3\n'))
+    assert caught.value.where == "study.space.c"
+    assert "valid tuple, got 3" in str(caught.value)
+
+
+def test_the_configuration_that_a_run_keeps_is_read_as_the_same_configuration(tmp_path: Path) -> None:
+    config = load_config(_file(tmp_path, '[data]\nroot = "a"\n[augment]\nrotation = 3\n'), ["calibration.alpha=none"])
+    kept = tmp_path / "config.json"
+    kept.write_text(json.dumps(config.model_dump(mode="json")))
+    assert load_config(kept) == config
+    assert load_config(kept, ["training.batch_size=8"]).training.batch_size == 8
+    kept.write_text("[1]")
+    with pytest.raises(ConfigError, match="not a readable JSON file"):
+        load_config(kept)
+    kept.write_text("{")
+    with pytest.raises(ConfigError, match="not a readable JSON file"):
+        load_config(kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from cxreader.errors import ConfigError, nearest
+from cxreader.config_errors import explained
+from cxreader.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -275,26 +276,29 @@ class Config(Section):
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """The configuration in a TOML file, with `key.path=value` overrides laid over it.
 
-    Raises ConfigError naming the file or the dotted path, and the nearest right key.
+    A JSON file is read as well, so that the `config.json` of a run repeats it.
+    Raises ConfigError naming the file or the dotted paths, all that are wrong, and the nearest right keys.
     """
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = _table(json.loads(text)) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError("no such file", where=path, mend="give a TOML file; examples: cxreader configs") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"not a readable TOML file ({error})", where=path, mend="mend the line named") from None
+    except (OSError, ValueError) as error:  # both decoders raise ValueErrors
+        kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
+        raise ConfigError(f"not a readable {kind} file ({error})", where=path, mend="mend the line named") from None
     for override in overrides:
         _lay(values, override)
     return parse_config(values)
 
 
 def parse_config(values: Mapping[str, Any]) -> Config:
-    """Nested plain values as a Config. Raises ConfigError with the dotted path of the first thing wrong."""
+    """Nested plain values as a Config. Raises ConfigError with the dotted path of everything that is wrong."""
     try:
         return Config.model_validate(_merge_defaults(values))
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, Config) from None
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
@@ -335,6 +339,12 @@ def _merge_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _table(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError("it holds no table of sections")  # noqa: TRY004 - told as the decoder's own are
+    return values
+
+
 def _lay(values: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key.strip():
@@ -354,33 +364,3 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _explained(error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    dotted = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        return ConfigError("unknown key", where=dotted, mend=nearest(path[-1], _known(path[:-1])))
-    if first["type"] == "missing":
-        settable = "" if any(part.isdigit() for part in path) else f", or --set {dotted}=..."
-        return ConfigError("is missing", where=dotted, mend=f"add it{settable}")
-    if first["type"] == "literal_error" and isinstance(first["input"], str):
-        right = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        return ConfigError(f"unknown value {first['input']!r}", where=dotted, mend=nearest(first["input"], right))
-    return ConfigError(f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}", where=dotted)
-
-
-def _known(path: list[str]) -> list[str]:
-    """The right keys of the section at `path`."""
-    section: type[BaseModel] = Config
-    for part in path:
-        if part.isdigit():  # one of several
-            continue
-        annotation: Any = section.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not found:
-            return []
-        section = found[0]
-    return list(section.model_fields)

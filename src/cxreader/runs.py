@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -163,15 +163,42 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 def only_process(folder: str | Path, what: str) -> Iterator[None]:
     """Make the folder, and let one process at a time do `what` in it; the lock ends with the process.
 
-    Raises UsageError when another process does the same there, StorageError where nothing can be written.
+    Where that ends with an error before anything was made, what a start writes is removed again, and the folder with it
+    where it was not there. Raises UsageError when another process does the same there, StorageError where nothing can be
+    written.
     """
     place = Path(folder)
-    held = try_lock(place / f"{what}.process.lock", make_folder=True)
+    lock, new = place / f"{what}.process.lock", [path for path in (place, *place.parents) if not path.exists()]
+    begun = {path.name for path in place.iterdir()} if place.is_dir() else set[str]()
+    held = try_lock(lock, make_folder=True)
     if held is None:
         mend = "wait for it, or give another --out"
         raise UsageError(f"another {what} works here", where=place, mend=mend)
     with held:
-        yield
+        try:
+            yield
+        except BaseException:
+            _remove_start(place, begun, new)
+            raise
+
+
+def _remove_start(place: Path, begun: set[str], new: Sequence[Path]) -> None:
+    """Remove what a start wrote, unless something was made besides; `begun`: the names that stood there before it.
+
+    `new`: the folders that were not there, the innermost first.
+    """
+    run = RunFolder(place)
+    notes = {run.config, run.provenance, run.split, run.images, run.unread}
+    tops = [path for path in place.iterdir() if path.name not in begun]
+    written = [path for top in tops for path in (top, *top.rglob("*"))]
+    files = [path for path in written if not path.is_dir()]
+    if any(path.suffix != ".lock" and path not in notes for path in files):
+        return
+    with suppress(OSError):  # nobody's work: where it cannot be removed, it stays
+        for path in files:
+            path.unlink()
+        for folder in (*sorted((path for path in written if path.is_dir()), reverse=True), *new):
+            folder.rmdir()
 
 
 def artifact_folder(path: str | Path) -> Path:

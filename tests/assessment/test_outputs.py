@@ -33,7 +33,14 @@ def test_everything_is_written_and_only_the_predictions_name_patients(tmp_path: 
     assert Evaluation.load(tmp_path / "evaluation.json").to_json() == rich().to_json()
     assert json.loads((tmp_path / "unread.json").read_text()) == {"broken.png": "not an image"}
     assert "**Network**: a net" in (tmp_path / "model_card.md").read_text()
-    told = [path.name for path in tmp_path.iterdir() if PATIENT in path.read_bytes().decode("utf-8", "replace")]
+    assert {f"roc.{kind}" for kind in ("pdf", "svg")} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    tables = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert {
+        f"{name}.{kind}" for name in ("sure", "points", "subgroups", "confounders") for kind in ("csv", "tex")
+    } <= tables
+    assert "Network: a net." in (tmp_path / "methods.md").read_text()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    told = [path.name for path in files if PATIENT in path.read_bytes().decode("utf-8", "replace")]
     assert told == ["predictions.csv"]
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from cxreader.cli import console, run
 from cxreader.cli.console import State
 from cxreader.data.split import Split
-from cxreader.runs import RunFolder
+from cxreader.models.artifact import load_artifact
+from cxreader.runs import RunFolder, only_process
 
 
 @pytest.fixture(autouse=True)
@@ -204,7 +205,14 @@ MISTAKES = [
     (["read", "--model", "{run}", "x.png", "--out", "table.xlsx"], 2, "table.xlsx"),
     (["read", "--model", "{run}", "x.png", "--operating-point", "yuden"], 4, "did you mean 'youden'?"),
     (["nonsense"], 2, "No such command 'nonsense'"),
-    (["read"], 2, "Missing"),
+    (["read"], 2, "cxreader read: paths is missing; cxreader read -h shows what it takes"),
+    (["read", "x.png"], 2, "cxreader read: --model is missing; add it, such as --model runs/a"),
+    (["train", "a/kermany.toml"], 2, "cxreader train: --out is missing; add it, such as --out runs/kermany"),
+    (["study", "run", "{config}"], 2, "study run: --out is missing; add it, such as --out studies/config"),
+    (["data", "split", "x"], 2, "data split: --out is missing; add it, such as --out split.json"),
+    (["data", "cache", "x"], 2, "data cache: --out is missing; add it, such as --out cache"),
+    (["evaluate", "--predictions", "x.csv"], 2, "cxreader evaluate: --out is missing; add it, such as --out report"),
+    (["evaluate", "--model", "a", "--data", "b"], 2, "--out is missing; add it, such as --out report"),
 ]
 
 
@@ -227,6 +235,90 @@ def test_a_mistake_is_one_line_with_the_mend_and_no_traceback(
     assert message in error
     assert "Traceback" not in error
     assert code != 3 or len(error.strip().splitlines()) == 1
+
+
+_FULL = ["--set", 'training.phases=["full"]']
+BATCH = '{{"training.batch_size"=[8]}}'
+WRONG_PATHS = [
+    ["train", "{config}", "--out", "a/run", "--set", "data.root=nowhere"],
+    ["train", "{config}", "--out", "a/run", "--set", "split.file=nowhere.json"],
+    ["train", "{config}", "--out", "{full}"],
+    ["train", "nowhere.toml", "--out", "a/run"],
+    ["study", "run", "{config}", "--out", "a/study", "--set", "data.root=nowhere"],
+    ["study", "search", "{config}", "--out", "a/study", "--set", "data.root=nowhere", "--set", f"study.space={BATCH}"],
+    ["study", "learning-rates", "{config}", "--lr", "1e-3", "--out", "a/sweep", "--set", "data.root=nowhere", *_FULL],
+    ["evaluate", "--predictions", "nowhere.csv", "--out", "a/report"],
+    ["evaluate", "--model", "{run}", "--data", "nowhere", "--out", "a/report"],
+    ["evaluate", "--model", "nowhere", "--data", "{world}", "--out", "a/report"],
+    ["evaluate", "{run}", "--second-reading", "nowhere.csv", "--out", "a/report"],
+    ["read", "--model", "nowhere", "x.png", "--out", "a/table.csv"],
+    ["explain", "--model", "{run}", "nowhere.png", "--out", "a/pictures"],
+    ["explain", "--model", "nowhere", "{world}", "--out", "a/pictures"],
+    ["audit", "shortcuts", "--model", "{run}", "--data", "nowhere", "--out", "a/audit"],
+    ["audit", "split", "nowhere.json", "--out", "a/audit.json"],
+    ["audit", "location-prior", "nowhere", "--out", "a/prior"],
+    ["data", "index", "nowhere", "--out", "a/index.parquet"],
+    ["data", "split", "nowhere", "--out", "a/split.json"],
+    ["data", "cache", "nowhere", "--out", "a/cache"],
+    ["export", "--model", "nowhere"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_PATHS, ids=lambda v: " ".join(v)[:50])
+def test_a_wrong_path_leaves_nothing_behind(
+    arguments: list[str],
+    small_run: Path,
+    small_world: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(State, "quiet", True)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("mine")
+    known = {
+        "config": str(_config(small_world, tmp_path)),
+        "run": str(small_run),
+        "world": str(small_world),
+        "full": str(full),
+    }
+    before = sorted(tmp_path.rglob("*"))
+    assert run(["--quiet", *(argument.format(**known) for argument in arguments)]) not in (0, 1)
+    said = "".join(capsys.readouterr())
+    assert "nowhere" in said or "the folder is not empty" in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_start_that_failed_keeps_what_it_made_and_what_was_there(tmp_path: Path) -> None:
+    def start(folder: Path, name: str | None) -> None:
+        (folder / "config.json").write_text("{}")
+        if name is not None:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("")
+        raise ValueError("torn")
+
+    def failing(folder: Path, name: str | None) -> list[str]:
+        with pytest.raises(ValueError, match="torn"), only_process(folder, "training"):
+            start(folder, name)
+        return sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+
+    assert failing(tmp_path / "a/b", None) == []
+    assert failing(tmp_path / "a/b", "cache/x.lock") == []
+    kept = ["a", "a/b", "a/b/cache", "a/b/cache/x.npy", "a/b/config.json", "a/b/training.process.lock"]
+    assert failing(tmp_path / "a/b", "cache/x.npy") == kept
+    assert failing(tmp_path / "a/b", None) == kept
+    (tmp_path / "c").mkdir()
+    assert failing(tmp_path / "c", None) == [*kept, "c"]
+
+
+def test_a_runs_own_configuration_repeats_it(small_run: Path, tmp_path: Path) -> None:
+    assert run(["-q", "train", str(small_run / "config.json"), "--out", str(tmp_path / "again")]) == 0
+    first, second = (load_artifact(folder / "artifact") for folder in (small_run, tmp_path / "again"))
+    for name in ("weights_sha256", "calibration", "operating_points", "patients", "spec", "acceptance", "conformal"):
+        assert getattr(first, name) == getattr(second, name), name
+    assert first.provenance["split"] == second.provenance["split"]
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -29,16 +29,18 @@ from tests.world import world_config
 from cxreader.cli import run
 from cxreader.config import Config, parse_config, with_values
 from cxreader.data.dataset import CachedImages
+from cxreader.data.index import Index
 from cxreader.data.sources import open_source
 from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
+from cxreader.records import ImageRecord
 from cxreader.reporting.study.published import PUBLISHED
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
-from cxreader.study.report import NUMBERS, report_study
+from cxreader.study.report import NUMBERS, is_published_set, report_study
 from cxreader.study.rows import default_rows, study_rows
 from cxreader.study.study import CHOICES, Trainings, _content_key, train_rows
 from cxreader.training.train import train
@@ -109,8 +111,24 @@ def test_every_row_is_judged_on_the_same_test_part(finished: tuple[Trainings, Pa
     page = (out / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', page)  # one file that loads nothing
     for name in ("roc", "precision_recall", "confusion", "kappa", "training", "auc"):
-        assert {(out / "figures" / f"{name}.{kind}").stat().st_size > 0 for kind in ("png", "svg")} == {True}
-    assert PUBLISHED["resnet18"].words("accuracy") in page
+        assert {(out / "figures" / f"{name}.{kind}").stat().st_size > 0 for kind in ("png", "svg", "pdf")} == {True}
+    assert PUBLISHED["resnet18"].words("accuracy") not in page  # these are not the images it was published on
+    assert "Published" not in page + (out / "table.md").read_text()
+    assert {path.stem for path in (out / "tables").glob("*.tex")} >= {"networks", "differences", "agreement", "cohort"}
+    methods = (out / "methods.md").read_text()
+    for part in found["cohort"]["parts"]:
+        assert (
+            f"{part['name']} {part['images']:,} images ({part['normal']:,} normal, {part['abnormal']:,} abnormal"
+            in methods
+        )
+    assert "Each network was trained from 2 seeds" in methods
+    assert f"numpy {np.__version__}" in methods
+
+
+def test_published_figures_stand_beside_the_nihs_images_alone() -> None:
+    nih = ImageRecord(image="a.png", path="a.png", label=0, patient="1", source="nih")
+    for records, published in (((nih,), True), ((nih, replace(nih, image="b.png", source="phantom:0")), False)):
+        assert is_published_set(Index(records, name="nih", kind="nih", root=".")) is published
 
 
 def test_what_is_finished_is_not_run_again_and_a_changed_row_is(

@@ -21,6 +21,9 @@ from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import ReadingPanel, render_evaluation
+from cxreader.reporting.evaluation.sections import tables_of
+from cxreader.reporting.for_papers import write_figures, write_tables
+from cxreader.reporting.methods import methods_of_evaluation
 from cxreader.reporting.style import save_figure
 from cxreader.runs import write_json, write_text
 from cxreader.tables.workbook import refuse_workbook, write_workbook
@@ -52,13 +55,17 @@ def write_evaluation(
     What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further` figures, of
     photographs, stand behind those of the evaluation, by their names; the page holds them as JPEG, to stay small. `facts` of the
     model as `model_facts.facts_of` gives them, None where only predictions were given. `examples`: some of the images with
-    their heat maps, for the page.
+    their heat maps, for the page. For a paper: `methods.md`, every table in `tables/` (CSV, LaTeX), every figure in `figures/`
+    (PDF, SVG).
     """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS, table)
     image_evidence = ImageEvidence(shortcuts, localisation, sanity)
     figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
     saved = {name: save_figure(figure, out / name) for name, figure in figures.items()}
+    write_figures(figures, out)
+    write_tables(tables_of(evaluation, image_evidence), out)
+    write_text(out / "methods.md", methods_of_evaluation(evaluation, facts))
     drawn = {name: _as_jpeg(png) if name in (further or {}) else svg for name, (png, svg) in saved.items()}
     page = render_evaluation(evaluation, figures=drawn, image_evidence=image_evidence, examples=examples)
     write_text(out / "report.html", page)

@@ -12,11 +12,24 @@ import typer
 
 from cxreader.cli import audit, configs, data, evaluating, exporting, reading, study, training
 from cxreader.cli.console import DISCLAIMER, State, fail
-from cxreader.errors import CxreaderError
+from cxreader.errors import CxreaderError, UsageError
 
 INTERRUPTED = 130
 # Typer carries its own click in some versions and imports it in others: the class is found where its own errors stand.
 _ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+_Missing: Any = next(kind for kind in typer.BadParameter.__subclasses__() if kind.__name__ == "MissingParameter")
+
+_EXAMPLES = {
+    "train --out": "runs/{name}",
+    "split --out": "split.json",
+    "cache --out": "cache",
+    "--out": "studies/{name}",
+    "--model": "runs/{name}",
+    "--lr": "1e-4",
+    "--images": "1000",
+}
+"""What a required option is given, by the end of command and option; the first that fits."""
 
 app = typer.Typer(
     name="cxreader",
@@ -71,6 +84,18 @@ def _unheard() -> int:
     return 0
 
 
+def _missing(error: Any) -> UsageError:
+    """What a command lacks, as one line with an example of what it takes."""
+    context, wanted = error.ctx, error.param
+    name = max(wanted.opts, key=len)
+    command, given = context.command_path, context.params.get("config")
+    if wanted.param_type_name != "option":
+        return UsageError(f"{name} is missing", where=command, mend=f"{command} -h shows what it takes")
+    example = next((text for end, text in _EXAMPLES.items() if f"{command} {name}".endswith(end)), "...")
+    example = example.format(name=given.stem if given else "a")
+    return UsageError(f"{name} is missing", where=command, mend=f"add it, such as {name} {example}")
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     command = typer.main.get_command(app)
@@ -84,6 +109,8 @@ def run(arguments: list[str] | None = None) -> int:
         if State.debug:
             raise
         return fail(error, error.exit_code)
+    except _Missing as error:
+        return fail(_missing(error), UsageError.exit_code)
     except _ClickError as error:
         error.show()
         return int(error.exit_code)

@@ -158,6 +158,8 @@ def _place(
 
     place = out or (RunFolder(Path(run)).evaluation if run else None)
     ways = sum((bool(predictions), run is not None, data is not None))
+    if place is None and ways == 1 and (predictions or model):
+        raise UsageError("--out is missing", where="cxreader evaluate", mend="add it, such as --out report")
     if place is None or ways != 1 or (data is not None and model is None) or (run and model):
         mend = "cxreader evaluate RUN, or --model A --data SOURCE --out DIR, or --predictions FILE --out DIR"
         raise UsageError("what is to be judged is not clear", mend=mend)

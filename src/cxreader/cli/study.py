@@ -207,3 +207,37 @@ def search(
             f"warning: the test part had been read {times} before by other winners of this folder: it is no longer untouched"
         )
     say(f"report: {out / PAGE}; every trial: {out / 'trials.csv'}; the winner's artifact: {winner.folder / 'artifact'}")
+
+
+@app.command("cross-validate")
+def cross_validate(
+    config: Annotated[Path, typer.Argument(help="A TOML file, as `cxreader train` takes it.")],
+    out: Annotated[Path, typer.Option(help="The folder; the page is OUT/report.html.")],
+    folds: Annotated[
+        int, typer.Option(min=2, help="How many models are trained; each judges its share of the patients.")
+    ] = 5,
+    judge_sources: Annotated[
+        list[str] | None,
+        typer.Option(help="Of several sources, the one whose images are judged (its folder's name). Repeatable."),
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on; what is finished is not run again.")] = False,
+) -> None:
+    """Train and judge once a fold, so that every patient is judged by a model that never met him: for small sets."""
+    from cxreader.config import load_config
+
+    settings = load_config(config, overrides or ())
+    with waiting("loading torch"):
+        from cxreader.progress import no_bar
+        from cxreader.reporting.study.cross_validation import HOW, PAGE, TERMINAL_HEADER, headline, terminal_rows
+        from cxreader.study.cross_validation import cross_validate as study_folds
+    bar = no_bar if State.quiet else progress
+    changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
+    judged = "".join(f" --judge-sources {shlex.quote(name)}" for name in judge_sources or ())
+    command = f"cxreader study cross-validate {config} --folds {folds} --out {out}{judged}{changes}"
+    sources = tuple(judge_sources or ())
+    made = study_folds(settings, folds, out, judge_sources=sources, resume=resume, command=command, say=say, bar=bar)
+    notes = "".join(f"\nWarning: {note}" for note in made.notes)
+    note = f"{made.counts}. {HOW} {DISCLAIMER}{notes}"
+    table(headline(made), TERMINAL_HEADER, terminal_rows(made), note=note)
+    say(f"report: {(out / PAGE).resolve()}; out-of-fold predictions: {out / 'predictions.csv'}")

@@ -56,7 +56,7 @@ READINGS = frozenset(
             "notes",
         ),
         *("operating_point", "threshold", "artifact", "rank", "reason_of_rank", "ood_score", "sop_class"),
-        *("sop_instance_uid", "score", "logit_normal", "logit_abnormal"),
+        *("sop_instance_uid", "score", "logit_normal", "logit_abnormal", "fold"),
     )
 )
 """Columns of our own tables of readings and of predictions, which need no word when nothing is judged by them."""

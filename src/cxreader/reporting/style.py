@@ -150,7 +150,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Pat
     """Write `path`.png (200 dpi) and `path`.svg and answer both paths; raises StorageError."""
     base = Path(path)
     png, svg = base.with_name(f"{base.name}.png"), base.with_name(f"{base.name}.svg")
-    return write_whole(png, _render(figure, "png")), write_whole(svg, _render(figure, "svg"))
+    return write_whole(png, render_figure(figure, "png")), write_whole(svg, render_figure(figure, "svg"))
 
 
 def to_data_uri(picture: Figure | Picture) -> str:
@@ -162,7 +162,7 @@ def to_data_uri(picture: Figure | Picture) -> str:
     elif isinstance(picture, np.ndarray):
         data, kind = _png(picture), "png"
     else:
-        data, kind = _render(picture, "svg"), "svg+xml"
+        data, kind = render_figure(picture, "svg"), "svg+xml"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -174,12 +174,12 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _render(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
-    """The figure's bytes; the same figure gives the same bytes (no date, no random names in the SVG)."""
+def render_figure(figure: Figure, kind: Literal["png", "svg", "pdf"]) -> bytes:
+    """The figure's bytes; the same figure gives the same bytes (no date, no random names), with its fonts in the PDF."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "cxreader"}):
+    metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
+    with rc_context({"svg.hashsalt": "cxreader", "pdf.fonttype": 42}):
         figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
     return buffer.getvalue()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.counting import format_count
+from cxreader.data.index import Index
 from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
@@ -19,10 +20,13 @@ from cxreader.evaluation.shortcuts.thumbnail import compare_with_thumbnail
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
+from cxreader.reporting.for_papers import write_figures, write_tables
+from cxreader.reporting.methods import methods_of_study
 from cxreader.reporting.search.page import tie_words
 from cxreader.reporting.study.figures import study_figures
 from cxreader.reporting.study.markdown import table_markdown
 from cxreader.reporting.study.page import render_study
+from cxreader.reporting.study.paper_tables import paper_tables
 from cxreader.reporting.study.records import (
     Epoch,
     Grid,
@@ -46,7 +50,7 @@ from cxreader.study.search.winner import finish_winner
 from cxreader.study.study import StudyRun, Trainings
 from cxreader.training.cohort import Cohort
 
-PAGE, NUMBERS, TABLE, FIGURES = "report.html", "study.json", "table.md", "figures"
+PAGE, NUMBERS, TABLE, FIGURES, METHODS = "report.html", "study.json", "table.md", "figures", "methods.md"
 NO_WEIGHTS, PHANTOM_WEIGHTS = "no transfer", "file phantoms-"
 
 
@@ -103,10 +107,13 @@ def _thumbnail(cohort: Cohort) -> NDArray[np.float64]:
 
 
 def write_report(report: StudyReport, out: Path) -> None:
-    """The page, its numbers as JSON, its table as Markdown, and every figure as PNG and SVG."""
+    """The page, its numbers as JSON, its table as Markdown, figures (PNG, PDF, SVG); for a paper `tables/` and `methods.md`."""
     figures = study_figures(report)
     for name, figure in figures.items():
         save_figure(figure, out / FIGURES / name)
+    write_figures(figures, out)
+    write_tables(paper_tables(report), out)
+    write_text(out / METHODS, methods_of_study(report))
     write_json(out / NUMBERS, numbers(report))
     write_text(out / TABLE, table_markdown(report))
     write_text(out / PAGE, render_study(report, figures=figures))
@@ -126,8 +133,13 @@ def _row(runs: Sequence[StudyRun], trainings: Trainings) -> StudyRow:
         trainings=tuple(_training(run) for run in runs),
         n_tune=sum(artifact.provenance["counts"]["tune"]),
         cost=measured_cost(first.folder, trainings.cohort),
-        published=first.row.published,
+        published=first.row.published if is_published_set(trainings.cohort.index) else None,
     )
+
+
+def is_published_set(index: Index) -> bool:
+    """Whether all images are the NIH's, on which the published figures were made: beside others these say nothing."""
+    return all(record.source == "nih" for record in index.records)
 
 
 def _training(run: StudyRun) -> Training:

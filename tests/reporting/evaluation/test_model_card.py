@@ -51,7 +51,15 @@ def _artifact(transfer: str = "ImageNet-1k (resnet18.tv_in1k)") -> Artifact:
             "split": {"kind": "patient", "digest": "f" * 64},
             "counts": {"train": [878, 2409], "tune": [90, 253]},
             "phases": [{"name": "head", "best_epoch": 2}, {"name": "fine_tune", "best_epoch": 1}],
-            "config": {"training": {"optimizer": "adam", "batch_size": 32}},
+            "config": {
+                "training": {
+                    "optimizer": "adam",
+                    "batch_size": 32,
+                    "head": {"learn": "head", "lr": 1e-3, "epochs": 15, "patience": 3},
+                    "fine_tune": {"learn": "last_block", "lr": 1e-4, "epochs": 9, "patience": 2},
+                },
+                "augment": {"rotation": 7.0, "shift": 0.0, "horizontal_flip": True},
+            },
             "population": Population.of([ImageRecord("a.png", 0, patient="p", age=4, sex="F")]).to_dict(),
         },
     )
@@ -131,6 +139,11 @@ def test_an_artifact_tells_network_weights_licence_data_and_training() -> None:
     assert facts["Patients"] == "train 2; tune 1 (patients)"
     assert facts["Population"].startswith("1 image of 1 patient; aged 4 to 4 years")
     assert facts["Phases"] == "head (best epoch 3), then fine_tune (best epoch 2)"
+    assert facts["Learning"] == (
+        "head: head at 0.001, at most 15 epochs, patience 3; fine_tune: last block at 0.0001, at most 9 epochs, patience 2"
+    )
+    assert facts["Augmentation"] == "rotation 7, horizontal flip"
+    assert facts["Software"] == "cxreader 9.9"
     assert facts["Settings"] == "optimizer adam, batch size 32, seed 42"
     card = render_model_card(rich(), facts=facts)
     assert r"**Source**: a\|hospital" in card
@@ -151,4 +164,6 @@ def test_a_poor_provenance_leaves_facts_out() -> None:
 
     facts = facts_of(replace(_artifact(), provenance={}))
     assert "Phases" not in facts
-    assert f"**Phases, Settings, Machine**: {NOT_STATED}" in render_model_card(rich(), facts=facts)
+    assert f"**Phases, Learning, Settings, Augmentation, Machine, Software**: {NOT_STATED}" in render_model_card(
+        rich(), facts=facts
+    )

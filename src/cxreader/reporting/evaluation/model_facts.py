@@ -14,7 +14,7 @@ MODEL, TRAINING_DATA, TRAINING = "Model details", "Training data", "Training"
 FACTS: dict[str, tuple[str, ...]] = {
     MODEL: ("Network", "Version", "Input", "Pretrained weights", "Licence of the weights", "Calibration", "Made with"),
     TRAINING_DATA: ("Population", "Source", "Images (normal, abnormal)", "Patients", "Split"),
-    TRAINING: ("Phases", "Settings", "Machine"),
+    TRAINING: ("Phases", "Learning", "Settings", "Augmentation", "Machine", "Software"),
 }
 """The facts of a card by section, in their order."""
 
@@ -38,8 +38,11 @@ def facts_of(artifact: Artifact) -> dict[str, str]:
             _at(provenance, "split", "kind"), _at(provenance, "split", "digest", cut=12), between=", digest "
         ),
         "Phases": _phases(_at(provenance, "phases")),
+        "Learning": _learning(provenance),
         "Settings": _settings(provenance),
+        "Augmentation": _augmentation(_at(provenance, "config")),
         "Machine": _at(provenance, "machine"),
+        "Software": _software(_at(provenance, "versions")),
     }
     return {name: str(value) for name, value in found.items() if value}
 
@@ -95,6 +98,32 @@ def _best(phase: Any) -> str:
     """`best epoch 3`, counted from 1 as on the terminal; the record counts from 0."""
     epoch = _at(phase, "best_epoch")
     return f"best epoch {epoch + 1}" if isinstance(epoch, int) else "best epoch not known"
+
+
+def _learning(provenance: Mapping[str, Any]) -> str:
+    """Of each phase that was run: what learns, how fast, how long at most."""
+    phases, training = _at(provenance, "phases"), _at(provenance, "config", "training")
+    sections = [(str(_at(phase, "name")), _at(training, str(_at(phase, "name")))) for phase in phases or ()]
+    return "; ".join(
+        f"{name}: {s['learn'].replace('_', ' ')} at {s['lr']:g}, at most {s['epochs']} epochs, patience {s['patience']}"
+        for name, s in sections
+        if isinstance(s, Mapping)
+    )
+
+
+def _augmentation(config: Any) -> str:
+    """Each change of the training images that was on, with its largest size."""
+    if not isinstance(config, Mapping) or "augment" not in config:
+        return ""
+    values = config["augment"] or {}
+    on = [f"{name.replace('_', ' ')}{'' if size is True else f' {size:g}'}" for name, size in values.items() if size]
+    return ", ".join(on) or "none"
+
+
+def _software(versions: Any) -> str:
+    if not isinstance(versions, Mapping):
+        return ""
+    return ", ".join(f"{name} {number}" for name, number in versions.items() if number)
 
 
 def _settings(provenance: Mapping[str, Any]) -> str:

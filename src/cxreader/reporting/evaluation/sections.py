@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from cxreader.reporting.evaluation.performance_tables import (
 )
 from cxreader.reporting.evaluation.points_table import points_table
 from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
-from cxreader.reporting.tables import DIMENSION_TITLES, format_estimate, format_share
+from cxreader.reporting.tables import DIMENSION_TITLES, Table, format_estimate, format_share
 
 if TYPE_CHECKING:
     from cxreader.evaluation.comparison.second_reading import Contradiction
@@ -57,6 +58,18 @@ def sections(evaluation: Evaluation, image_evidence: ImageEvidence) -> dict[str,
         **_of_evidence(evaluation, evaluation.evidence),
         **_of_images(image_evidence),
     }
+
+
+def tables_of(evaluation: Evaluation, image_evidence: ImageEvidence) -> dict[str, Table]:
+    """Every table of the page by the name of its section, for a paper."""
+    found: dict[str, Table] = {}
+    for name, value in sections(evaluation, image_evidence).items():
+        several = value if isinstance(value, dict) else {"": value}
+        for title, table in several.items():
+            if isinstance(table, Table):
+                slug = re.sub(r"[^a-z0-9]+", "_", f"{name} {title}".lower()).strip("_")
+                found[slug] = table
+    return found
 
 
 def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str, Any]:

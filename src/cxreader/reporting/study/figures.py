@@ -84,11 +84,11 @@ def draw_auc(report: StudyReport) -> Figure:
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(min(ends) - room, max(ends) + room), xlabel="AUC on the test part")
     clean(axes, grid="x")
     axes.tick_params(axis="y", labelsize=10, length=0)
-    _forest_legend(axes, report.comparison.by_whom)
+    _forest_legend(axes, report.comparison.by_whom, published=any(row.published for row, _ in rows))
     return figure
 
 
-def _forest_legend(axes: Axes, by_whom: str) -> None:
+def _forest_legend(axes: Axes, by_whom: str, *, published: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -99,6 +99,8 @@ def _forest_legend(axes: Axes, by_whom: str) -> None:
         ),
         Line2D([], [], **{k: v for k, v in CHANCE.items() if k != "zorder"}, label="chance"),
     ]
+    if not published:
+        del handles[2]
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0}
     axes.legend(handles=handles, ncols=4, handlelength=1.8, **place, **LEGEND)
 

@@ -29,28 +29,27 @@ def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
     comparison = report.comparison
     seeds = max(len(row.trainings) for row in report.rows)
+    published = any(row.published for row in report.rows)
     header = (
-        "Model",
-        "Weights",
-        "Best tune accuracy",
-        *_METRICS.values(),
-        "AUC minus thumbnail",
-        "Published accuracy, AUC",
+        *("Model", "Weights", "Best tune accuracy", *_METRICS.values(), "AUC minus thumbnail"),
+        *["Published accuracy, AUC"] * published,
+    )
+    beside = (
+        f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number."
+        if published
+        else ""
     )
     lines = [
         f"**{comparison.headline()}** {comparison.detail()}",
         "",
         _line(header),
         _line("---" for _ in header),
-        *(_line(_cells(row, result, report.thumbnail)) for row, result in report.pairs),
-        *_thumbnail(report.thumbnail),
+        *(_line(_cells(row, result, report.thumbnail)[: len(header)]) for row, result in report.pairs),
+        *_thumbnail(report.thumbnail, len(header)),
         "",
         f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on, "
-        f"{SHARED}. Each "
-        f"cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. Tune "
-        "figures chose "
-        f"the weights, so they carry no interval. Published: {STUDY_TITLE}, on other data "
-        f"({STUDY_DATA}): not comparable number by number.",
+        f"{SHARED}. Each cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. "
+        f"Tune figures chose the weights, so they carry no interval.{beside}",
         "",
         *(f"- {warning}" for warning in report.cautions),
         "",
@@ -84,12 +83,12 @@ def _cells(row: StudyRow, result: RowResult, thumbnail: ThumbnailComparison | No
     )
 
 
-def _thumbnail(found: ThumbnailComparison | None) -> list[str]:
-    """The baseline's own row."""
+def _thumbnail(found: ThumbnailComparison | None, columns: int) -> list[str]:
+    """The baseline's own row, of so many columns."""
     if found is None:
         return []
     empty = [""] * (len(_METRICS) - 1)
-    return [_line((THUMBNAIL, "logistic regression", "", *empty, format_estimate(found.auc, 3), "", ""))]
+    return [_line((THUMBNAIL, "logistic regression", "", *empty, format_estimate(found.auc, 3), "", "")[:columns])]
 
 
 def _cell(result: RowResult, metric: str) -> str:

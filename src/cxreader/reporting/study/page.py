@@ -83,6 +83,7 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
         counts=counts_of(comparison),
         methods=_methods(report),
         titles=_TITLES,
+        has_published=any(row.published for row in report.rows),
         table=[_table_row(row, result, report.thumbnail) for row, result in report.pairs],
         thumbnail=_thumbnail(report.thumbnail),
         study={"title": STUDY_TITLE, "data": STUDY_DATA, "note": STUDY_NOTE},

@@ -86,9 +86,9 @@ def search(
         folder = RunFolder.create(
             out, config, resume=resume, what="search", begun=(TRIALS, DATABASE), changes=_refused_changes
         )
+        cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         if space.is_grid:
             keep_points(folder.path, space)
-        cohort = prepare_cohort(config, folder, say, bar, wanted_parts=PARTS)
         require_same_images(folder, cohort)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))

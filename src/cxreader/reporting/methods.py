@@ -1,0 +1,129 @@
+"""A Methods paragraph made from records: every number in it is one of the run's, and what no record holds is not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cxreader.counting import format_count
+from cxreader.evaluation.evaluate import Evaluation
+from cxreader.reporting.study.records import StudyReport
+from cxreader.reporting.tables import cohort_counts, estimate_counts, methods_of
+
+_CITED = "cxreader {made}; its `CITATION.cff` tells how it is cited."
+
+
+def methods_of_evaluation(evaluation: Evaluation, facts: Mapping[str, str] | None) -> str:
+    """Of one model, or of a table of predictions where `facts` (`model_facts.facts_of`) is None; Markdown."""
+    paragraphs = {
+        "Data": [*_training_data(facts), *_judged(evaluation)],
+        "Model": _told(facts, ("Network", "Input", "Pretrained weights")),
+        "Training": _told(facts, ("Phases", "Learning", "Settings", "Augmentation")),
+        "Calibration and decision": [*_told(facts, ("Calibration",)), _decision(evaluation)],
+        "Statistics": _statistics(evaluation),
+        "Software": _software(evaluation.provenance, facts),
+    }
+    return _written(paragraphs)
+
+
+def methods_of_study(report: StudyReport) -> str:
+    """Of several networks on one split; Markdown."""
+    comparison, about = report.comparison, report.provenance
+    parts = [
+        f"{part.name} {part.images:,} images ({part.normal:,} normal, {part.abnormal:,} abnormal"
+        f"{'' if part.patients is None else f'; {part.patients:,} patients'})"
+        for part in report.cohort.parts
+    ]
+    source = f" of {about['data']}" if "data" in about else ""
+    data = [f"Images{source}: {'; '.join(parts)}.", *(f"Split: {about[name]}." for name in ("split",) if name in about)]
+    networks = [f"{row.name}: {row.model}; {row.weights}; {row.settings}." for row in report.rows]
+    seeds = ", ".join(str(seed) for seed in comparison.rows[0].seeds)
+    auc, pairs = comparison.rows[0].metrics["auc"], len(comparison.of("auc"))
+    statistics = [
+        f"Each network was trained from {format_count(len(comparison.rows[0].seeds), '[seed|seeds]')} ({seeds}).",
+        *[f"The test part was read {about[name]}." for name in ("test part read",) if name in about],
+        f"On {estimate_counts(comparison.rows[0].metrics['accuracy'])}, the figures are means over the trainings, with 95 % "
+        f"intervals ({methods_of([auc])}). Differences are paired on the same patients; a claim rests on intervals at "
+        f"{100 * comparison.adjusted_level:.2f} %, adjusted for {format_count(pairs, '[pair|pairs]')} (Bonferroni).",
+        f"An image was called abnormal from a probability of {comparison.threshold:.2f} on.",
+    ]
+    paragraphs = {
+        "Data": [*data, _sentence(report.cohort.leak)],
+        "Networks and training": [*(f"Input: {about[name]}." for name in ("input",) if name in about), *networks],
+        "Statistics": statistics,
+        "Software": [
+            *(f"{name}: {about[name]}." for name in ("versions", "git revision", "machine", "date") if about.get(name)),
+            _CITED.format(made=about.get("cxreader", "")),
+        ],
+    }
+    return _written(paragraphs)
+
+
+def _training_data(facts: Mapping[str, str] | None) -> list[str]:
+    if facts is None:
+        return []
+    found = [f"Training images: {facts['Source']}."] if facts.get("Source") else []
+    names = {
+        "Images (normal, abnormal)": "Images by part (normal, abnormal)",
+        "Patients": "Patients by part",
+        "Split": "Split",
+    }
+    return found + [f"{title}: {facts[name]}." for name, title in names.items() if facts.get(name)]
+
+
+def _judged(evaluation: Evaluation) -> list[str]:
+    made = evaluation.provenance
+    where = made.get("predictions") or ", part ".join(str(made[n]) for n in ("data", "part") if made.get(n))
+    found = [f"Judged: {cohort_counts(evaluation.counts)}{f' ({where})' if where else ''}."]
+    excluded = evaluation.counts.excluded
+    if excluded:
+        reasons = "; ".join(f"{format_count(n, '[image|images]')} ({why})" for why, n in excluded.items())
+        found.append(f"Left out: {reasons}.")
+    return found
+
+
+def _told(facts: Mapping[str, str] | None, names: Sequence[str]) -> list[str]:
+    return [f"{name}: {facts[name]}." for name in names if facts and facts.get(name)]
+
+
+def _decision(evaluation: Evaluation) -> str:
+    point = evaluation.operating_point
+    fitted = (
+        f"; fitted on {point.fitted_on}: {point.n_positive:,} abnormal, {point.n_negative:,} normal images"
+        if point.fitted_on == "calibrate"
+        else "; not fitted on other patients"
+    )
+    return f"An image was called abnormal from {point.threshold:.4g} on (operating point {point.name}: {point.rule}{fitted})."
+
+
+def _statistics(evaluation: Evaluation) -> list[str]:
+    metrics = evaluation.metrics
+    found = [f"95 % intervals: {methods_of(e for e in metrics.values() if e.low == e.low)}."]
+    if evaluation.baselines:
+        found.append(
+            f"Compared with {', '.join(evaluation.baselines)} on the same images, as paired differences on the same resamples."
+        )
+    evidence = evaluation.evidence
+    if evidence is not None and evidence.models is not None:
+        others = [name for name in evidence.models.auc if name != evaluation.provenance.get("model")]
+        found.append(
+            f"Models side by side ({', '.join(others)}): AUC by DeLong, decisions by McNemar's test, both clustered by patient, "
+            "p-values adjusted by Holm."
+        )
+    seed = evaluation.provenance.get("seed")
+    return found + ([] if seed is None else [f"Seed of the resamples: {seed}."])
+
+
+def _software(made: Mapping[str, object], facts: Mapping[str, str] | None) -> list[str]:
+    found = [f"Trained with {facts['Software']}."] if facts and facts.get("Software") else []
+    found += [f"Trained on {facts['Machine']}."] if facts and facts.get("Machine") else []
+    return [*found, f"Judged on {made['date']}.", _CITED.format(made=made.get("cxreader", ""))]
+
+
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith(".") else f"{text}."
+
+
+def _written(paragraphs: Mapping[str, Sequence[str]]) -> str:
+    told = {title: [text for text in texts if text] for title, texts in paragraphs.items()}
+    blocks = [f"**{title}.** {' '.join(texts)}" for title, texts in told.items() if texts]
+    return "\n\n".join(["# Methods", *blocks]) + "\n"

@@ -1,0 +1,203 @@
+"""The page of a cross-validation: each fold, their mean, all images pooled, and what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxreader.codec import Plain
+from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldsJudged
+from cxreader.evaluation.statistics.intervals import Estimate, method_name
+from cxreader.reporting.for_papers import write_figures, write_tables
+from cxreader.reporting.pages import environment
+from cxreader.reporting.style import BLUE, CHANCE, INK, clean, interval_line, single_axes, to_data_uri
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    estimate_cell,
+    estimate_counts,
+    format_estimate,
+    format_interval,
+    format_value,
+    text_cell,
+)
+from cxreader.runs import write_json, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME, PAGE = "cross_validation", "report.html"
+_NAMES = ("auc", "sensitivity", "specificity", "refused", THUMBNAIL, GAIN)
+_HEAD = ("Fold", "AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AUC", "AUC minus thumbnail")
+TERMINAL_HEADER = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
+MEAN, POOLED = "Mean of the folds", "All images pooled"
+HOW = (
+    "Every image is judged once, by the model of its own fold, which learnt from no image of the same patient. "
+    "Sensitivity and specificity: all images together, each decided at its own fold's threshold, which was fitted on that fold's "
+    "calibrate part. The mean of the folds' AUCs compares images under one model alone and is the figure to quote. "
+    "The pooled AUC also compares images judged by different models, whose scores need not have one scale: where it is lower, "
+    "the models' scales differ. Intervals resample the judged patients, with the models as they are: they do not tell how far "
+    "other training patients would move the figures."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldFacts(Plain):
+    """What a fold was made of: `counts` by part (normal, abnormal), its artifact and the threshold that decides there."""
+
+    number: int
+    artifact: str
+    transfer: str
+    counts: dict[str, tuple[int, int]]
+    operating_point: str
+    threshold: float
+    split: str
+    excluded: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation(Plain):
+    """All that the page shows; `results.folds` stand in the order of `folds`. `judged_sources`: empty for all."""
+
+    model: str
+    data: str
+    judged_sources: tuple[str, ...]
+    folds: tuple[FoldFacts, ...]
+    results: FoldsJudged
+    notes: tuple[str, ...]
+    provenance: dict[str, str | int | float | bool | None]
+    command: str
+
+    @property
+    def counts(self) -> str:
+        """On how many images and patients everything rests."""
+        return estimate_counts(self.results.pooled["auc"])
+
+
+def headline(made: CrossValidation) -> str:
+    """The mean AUC with its interval, on whom, and whether a thumbnail does as well."""
+    auc, gain = made.results.mean["auc"], made.results.mean[GAIN]
+    thumbnail = made.results.mean[THUMBNAIL]
+    beside = f"a 16 x 16 thumbnail reaches {format_value(thumbnail, 2)}"
+    if not np.isnan(gain.low):
+        better = "the network is better" if gain.low > 0 else "the thumbnail is better" if gain.high < 0 else None
+        beside += f", and {better}" if better else ", and no difference is shown"
+    return f"AUC {format_estimate(auc, why=False)}, mean of {len(made.folds)} folds; {beside}"
+
+
+def results_table(made: CrossValidation) -> Table:
+    """A line a fold, the mean over the folds, and all images pooled."""
+    rows = [
+        Row(f"Fold {facts.number}", _cells(found), (estimate_counts(found["auc"]), f"threshold {facts.threshold:.3f}"))
+        for facts, found in zip(made.folds, made.results.folds, strict=True)
+    ]
+    rows += [Row(MEAN, _cells(made.results.mean)), Row(POOLED, _cells(made.results.pooled), (made.counts,))]
+    known = made.results.pooled["auc"].n_patients is not None
+    exact = "; where every image is right or none is, exact (Clopper-Pearson)"
+    caption = (
+        f"95 % intervals: {method_name(known, made.results.n_resamples)}{exact}. Thumbnail: 16 x 16 pixels, logistic "
+        "regression on the same training images."
+    )
+    return Table(_HEAD, tuple(rows), caption)
+
+
+def _cells(found: Mapping[str, Estimate]) -> tuple[Cell, ...]:
+    return tuple(
+        estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("\u2013") for name in _NAMES
+    )
+
+
+def parts_table(made: CrossValidation) -> Table:
+    """Who learnt, chose, calibrated and was judged in each fold, and what was left out of its test part."""
+    parts = tuple(made.folds[0].counts)
+    rows = tuple(
+        Row(
+            f"Fold {fold.number}",
+            (
+                *(text_cell(" + ".join(f"{n:,}" for n in fold.counts[part])) for part in parts),
+                text_cell("; ".join(f"{n:,}: {why}" for why, n in fold.excluded.items()) or "none"),
+                text_cell(fold.artifact),
+            ),
+        )
+        for fold in made.folds
+    )
+    return Table(("Fold", *parts, "Left out of test", "Artifact"), rows, "Images: normal + abnormal.")
+
+
+def terminal_rows(made: CrossValidation) -> list[tuple[str, ...]]:
+    """The results for a terminal, each value above its interval: under `TERMINAL_HEADER`, within 80 columns."""
+    names = ("auc", "sensitivity", "specificity", "refused", GAIN)
+    return [(name, *_values(found, names, "\n")) for name, found in _lines(made)]
+
+
+def _lines(made: CrossValidation) -> list[tuple[str, Mapping[str, Estimate]]]:
+    folds = [(str(f.number), found) for f, found in zip(made.folds, made.results.folds, strict=True)]
+    return [*folds, ("mean", made.results.mean), ("pooled", made.results.pooled)]
+
+
+def _values(found: Mapping[str, Estimate], names: Sequence[str], joint: str) -> list[str]:
+    """Value and interval of each name, joined by `joint`; a dash for what a mean over folds has not."""
+    return [
+        f"{format_value(found[n], signed=n == GAIN)}{joint}{format_interval(found[n], signed=n == GAIN, why=False)}"
+        if n in found
+        else "\u2013"
+        for n in names
+    ]
+
+
+def draw_folds(made: CrossValidation) -> Figure:
+    """AUC of every fold, their mean and the pooled one, each with its interval; the thumbnail's as an open ring."""
+    names = [*(f"Fold {fold.number}" for fold in made.folds), MEAN, POOLED]
+    results: Sequence[Mapping[str, Estimate]] = (*made.results.folds, made.results.mean, made.results.pooled)
+    figure, axes = single_axes(7.2, 0.38 * len(names) + 1.0)
+    axes.axvline(0.5, **CHANCE)
+    for y, found in enumerate(results):
+        interval_line(axes, found["auc"], y, BLUE, markersize=6)
+        axes.plot(
+            [found[THUMBNAIL].value], [y], "o", markerfacecolor="white", markeredgecolor=INK, markersize=5.5, zorder=3
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="AUC (ring: 16 x 16 thumbnail; dotted: chance)")
+    clean(axes, grid="x")
+    return figure
+
+
+def markdown(made: CrossValidation) -> str:
+    """The results as Markdown, with how they were made."""
+    lines = [f"**{headline(made)}**", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
+    lines += [f"| {' | '.join([name, *_values(found, _NAMES, '<br>')])} |" for name, found in _lines(made)]
+    lines += ["", f"{made.counts}. {HOW}", "", *(f"- {note}" for note in made.notes)]
+    return "\n".join([*lines, "", "```", made.command, "```", ""])
+
+
+def render_cross_validation(made: CrossValidation, figure: Figure) -> str:
+    """The page as one HTML file that loads nothing."""
+    page = environment().get_template("cross_validation.html.jinja")
+    return page.render(
+        title="Cross-validation",
+        verdict=headline(made),
+        made=made,
+        how=HOW,
+        counts=made.counts,
+        results=results_table(made),
+        parts=parts_table(made),
+        picture=to_data_uri(figure),
+        provenance=made.provenance,
+        confusion=made.results.confusion,
+    )
+
+
+def write_cross_validation(made: CrossValidation, out: Path) -> None:
+    """The page, its numbers as JSON, its table as Markdown, CSV and LaTeX, its figure as PDF and SVG. Raises StorageError."""
+    figure = draw_folds(made)
+    write_json(out / f"{NAME}.json", made.to_dict())
+    write_text(out / f"{NAME}.md", markdown(made))
+    write_tables({"folds": results_table(made), "parts": parts_table(made)}, out)
+    write_figures({"folds": figure}, out)
+    write_text(out / PAGE, render_cross_validation(made, figure))

@@ -1,0 +1,76 @@
+"""Cross-validation's figures against scikit-learn, hand counts and resamples made one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cxreader.errors import TableError
+from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldAnswers, FoldsJudged, judge_folds
+from cxreader.evaluation.statistics.intervals import bootstrap_weights
+
+
+def _fold(number: int, threshold: float, shift: float) -> FoldAnswers:
+    """40 images of 20 patients; `shift` raises every score of the fold."""
+    random = np.random.default_rng(number)
+    label = np.repeat(np.arange(20) % 2, 2)
+    probability = np.clip(0.3 + 0.15 * label + shift + random.normal(0, 0.15, 40), 0, 1)
+    thumbnail = random.random(40)
+    groups = np.repeat(np.arange(20), 2) + 20 * number
+    return FoldAnswers(label, groups, probability, threshold, thumbnail, np.arange(40) < 2 + number)
+
+
+FOLDS = [_fold(0, 0.4, 0.0), _fold(1, 0.7, 0.3), _fold(2, 0.5, 0.1)]
+
+
+@pytest.fixture(scope="module")
+def found() -> FoldsJudged:
+    return judge_folds(FOLDS, patients_known=True, n_resamples=200, seed=3)
+
+
+def test_the_mean_is_of_the_folds_and_the_pooled_one_mixes_their_scores(found: FoldsJudged) -> None:
+    own = [roc_auc_score(fold.label, fold.probability) for fold in FOLDS]
+    thumbnails = [roc_auc_score(fold.label, fold.thumbnail) for fold in FOLDS]
+    label, probability = (np.concatenate([getattr(fold, name) for fold in FOLDS]) for name in ("label", "probability"))
+    assert [fold["auc"].value for fold in found.folds] == pytest.approx(own)
+    assert found.mean["auc"].value == pytest.approx(np.mean(own))
+    assert found.mean[THUMBNAIL].value == pytest.approx(np.mean(thumbnails))
+    assert found.mean[GAIN].value == pytest.approx(np.mean(own) - np.mean(thumbnails))
+    assert found.pooled["auc"].value == pytest.approx(roc_auc_score(label, probability))
+    assert found.pooled["auc"].value < found.mean["auc"].value - 0.05  # the shifts are between folds alone
+
+
+def test_each_decision_is_taken_at_its_own_folds_threshold(found: FoldsJudged) -> None:
+    hits = sum(int(np.sum((f.probability >= f.threshold) & (f.label == 1))) for f in FOLDS)
+    alarms = sum(int(np.sum((f.probability >= f.threshold) & (f.label == 0))) for f in FOLDS)
+    assert found.confusion == {"tp": hits, "fn": 60 - hits, "fp": alarms, "tn": 60 - alarms}
+    assert found.pooled["sensitivity"].value == pytest.approx(hits / 60)
+    assert found.pooled["specificity"].value == pytest.approx(1 - alarms / 60)
+    assert found.folds[1]["sensitivity"].value == pytest.approx(
+        np.mean(FOLDS[1].probability[FOLDS[1].label == 1] >= 0.7)
+    )
+    assert found.pooled["refused"].value == pytest.approx((2 + 3 + 4) / 120)
+    assert found.pooled["auc"].n_patients == 60
+
+
+def test_the_interval_of_the_mean_resamples_patients(found: FoldsJudged) -> None:
+    groups = np.concatenate([fold.groups for fold in FOLDS])
+    means = []
+    for weight in np.concatenate(list(bootstrap_weights(groups, 200, 3))):
+        parts = np.split(weight, 3)
+        means.append(
+            np.mean([roc_auc_score(f.label, f.probability, sample_weight=w) for f, w in zip(FOLDS, parts, strict=True)])
+        )
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.mean["auc"].low, found.mean["auc"].high) == pytest.approx((low, high))
+    assert "by patient" in found.mean["auc"].method
+
+
+def test_a_patient_in_two_folds_is_refused() -> None:
+    with pytest.raises(TableError, match="a patient stands in two folds"):
+        judge_folds([FOLDS[0], FOLDS[0]], patients_known=True, n_resamples=10)
+
+
+def test_the_record_survives_json(found: FoldsJudged) -> None:
+    assert FoldsJudged.from_dict(found.to_dict()).to_dict() == found.to_dict()
