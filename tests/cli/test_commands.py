@@ -311,6 +311,9 @@ def test_a_start_that_failed_keeps_what_it_made_and_what_was_there(tmp_path: Pat
     assert failing(tmp_path / "a/b", None) == kept
     (tmp_path / "c").mkdir()
     assert failing(tmp_path / "c", None) == [*kept, "c"]
+    (tmp_path / "d/mine").mkdir(parents=True)
+    (tmp_path / "d/run.json").write_text("{}")
+    assert failing(tmp_path / "d", None) == [*kept, "c", "d", "d/mine", "d/run.json"]
 
 
 def test_a_runs_own_configuration_repeats_it(small_run: Path, tmp_path: Path) -> None:
