@@ -285,7 +285,7 @@ def test_a_network_whose_order_tells_learned_though_its_threshold_lies_beyond_al
 def test_a_winner_over_those_that_learned_stays_the_winner() -> None:
     found = compare(
         _sample(),
-        [_contender("good", 2.0, 2, 5), _contender("coin", 0.2, 2, 6), _constant("flat", 0.4)],
+        [_contender("good", 2.0, 2, 5), _contender("coin", -0.5, 2, 6), _constant("flat", 0.4)],
         n_resamples=200,
     )
     assert found.headline() == "good had a higher AUC, in these trainings, than each of the 2 others."
