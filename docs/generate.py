@@ -1,8 +1,8 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
-reference/cli.md from the Typer app and the error tree, reference/configuration.md from the pydantic models, the public sets in
-reference/data-sources.md from the table of layouts, and the table of lesions in explanation/phantoms.md. A new key or section
-without a meaning below stops the script.
+reference/cli.md from the Typer app and the error tree, reference/glossary.md from reporting.glossary,
+reference/configuration.md from the pydantic models, the public sets in reference/data-sources.md from the table of layouts, and the
+table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cxreader.config import Config
 from cxreader.data.layouts.layout import Layout
 from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
 from cxreader.data.phantoms.lesions import LESIONS, MORE
+from cxreader.reporting.glossary import glossary_markdown
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
@@ -166,6 +167,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "reference" / "cli.md": cli_page(),
         DOCS / "reference" / "configuration.md": configuration_page(),
+        DOCS / "reference" / "glossary.md": glossary_markdown(NOTE),
         phantoms: with_lesions(phantoms.read_text("utf-8")),
         sources: with_sets(sources.read_text("utf-8")),
     }

@@ -8,7 +8,10 @@ import pytest
 
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.tables import (
+    DASH,
     Cell,
+    Row,
+    Table,
     estimate_cell,
     estimate_counts,
     finding_title,
@@ -22,6 +25,7 @@ from cxreader.reporting.tables import (
     methods_of,
     rate_in_sentence,
     short_title,
+    text_cell,
     tile,
 )
 
@@ -94,3 +98,17 @@ def test_p_values_shares_and_titles() -> None:
         == "bootstrap; or DeLong"
     )
     assert methods_of([]) == "none"
+
+
+def test_a_missing_interval_is_a_dash_with_one_footnote() -> None:
+    same = Estimate(1.0, nan, nan, 1, 0, 1, "bootstrap", "one patient: nothing to resample")
+    known = Estimate(0.5, 0.25, 0.75, 5, 5, 10, "bootstrap")
+    rows = tuple(
+        Row(name, (estimate_cell(same), text_cell(format_interval(same)), estimate_cell(known))) for name in "ab"
+    )
+    table = Table(("", "rate", "interval", "other"), rows, "A caption.")
+    assert [cell.value for cell in table.rows[0].cells] == ["1.000", DASH, "0.500"]
+    assert table.rows[1].cells[0].below == (DASH,)
+    assert table.rows[1].cells[2].below == ("0.250-0.750",)
+    assert table.caption == f"A caption. {DASH}: no interval, one patient: nothing to resample."
+    assert Table(("", "other"), (Row("a", (estimate_cell(known),)),), "A caption.").caption == "A caption."

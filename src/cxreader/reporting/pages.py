@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxreader.reporting.glossary import GLOSSARY
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -13,7 +15,9 @@ def environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("cxreader.reporting", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.globals["glossary"] = GLOSSARY
+    return found
 
 
 def format_duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,8 @@ DIMENSION_TITLES = {
     "finding": "finding, against all normal",
 }
 """By what images are grouped."""
+DASH = "\N{EN DASH}"
+_NO_INTERVAL = "no interval: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,35 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: `head` names the first column and all others; `over` groups the others as (title, columns)."""
+    """A table: `head` names the first column and all others; `over` groups the others as (title, columns).
+
+    Where a number has no interval there is a dash, and the caption says why, each reason once.
+    """
 
     head: tuple[str, ...]
     rows: tuple[Row, ...]
     caption: str
     over: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        reasons: dict[str, None] = {}
+        rows = tuple(replace(row, cells=tuple(_dashed(cell, reasons) for cell in row.cells)) for row in self.rows)
+        if reasons:
+            object.__setattr__(self, "rows", rows)
+            object.__setattr__(self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(reasons)}.".strip())
+
+
+def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
+    """The cell with a dash in the place of `no interval: REASON`; the reason is added to `reasons`."""
+
+    def dash(line: str) -> str:
+        reason = line.removeprefix(_NO_INTERVAL)
+        if reason == line:
+            return line
+        reasons[reason] = None
+        return DASH
+
+    return replace(cell, value=dash(cell.value), below=tuple(map(dash, cell.below)))
 
 
 def format_value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -188,11 +188,11 @@ def test_brier_and_its_interval_are_those_of_the_metrics() -> None:
     assert found.to_dict() == pytest.approx(expected.to_dict())
 
 
-def test_a_bin_without_abnormal_images_has_a_rate_and_no_band() -> None:
+def test_a_bin_without_abnormal_images_has_an_exact_bound() -> None:
     label = np.repeat([0, 1], 50)
     found = _reliability(Sample(label, np.arange(100)), np.linspace(0.01, 0.99, 100), n_bins=2, n_resamples=50)
-    assert found.bins[0].observed.value == 0
-    assert found.bins[0].observed.reason == "every resample gives the same value, which bounds nothing"
+    assert (found.bins[0].observed.value, found.bins[0].observed.low) == (0, 0)
+    assert found.bins[0].observed.high == pytest.approx(1 - 0.025 ** (1 / 50))
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])

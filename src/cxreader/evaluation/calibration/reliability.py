@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import TableError
+from cxreader.evaluation.statistics.exact import bounded_share
 from cxreader.evaluation.statistics.intervals import Estimate, Sample, Statistic, Weights, estimates
 
 Floats = NDArray[np.float64]
@@ -160,6 +161,7 @@ def _bin(
     inside = bins == k
     drawn = {"observed": draws["bin_observed"][:, k]} if draws else {}
     observed = estimates({"observed": points["bin_observed"][:, k]}, drawn, sample.part(inside))["observed"]
+    observed = bounded_share(observed, np.ones(int(inside.sum()), np.bool_), sample.part(inside))
     low, high = float(probability[inside].min()), float(probability[inside].max())
     return ReliabilityBin(low, high, float(points["bin_probability"][0, k]), observed)
 

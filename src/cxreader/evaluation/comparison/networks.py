@@ -30,6 +30,7 @@ from cxreader.evaluation.comparison.records import (
 )
 from cxreader.evaluation.statistics.agreement import agreements
 from cxreader.evaluation.statistics.curves import GRID, band, curve_draws
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import (
     LEVEL,
     N_RESAMPLES,
@@ -163,10 +164,12 @@ def _row(
     label = sample.label
     alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
     mean = f"mean of {format_count(len(network.seeds), '[training|trainings]')}"
+    always = np.all(network.probability >= threshold, axis=0)
+    bounded = bounded_metrics({m: found[value_name(m, k)] for m in METRIC_NAMES}, sample, always)
     return RowResult(
         name=network.name,
         seeds=network.seeds,
-        metrics={m: _with_method(found[value_name(m, k)], mean) for m in METRIC_NAMES},
+        metrics={m: _with_method(estimate, mean) for m, estimate in bounded.items()},
         by_seed={m: tuple(float(values[m][0]) for values in alone) for m in METRIC_NAMES},
         confusion=tuple(confusion(label, p >= threshold) for p in network.probability),
         roc=_curve(value_name("roc", k), drawn),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.calibration.temperature import refuse_one_class
+from cxreader.evaluation.statistics.exact import bounded_share
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import ratio
 from cxreader.records import LABEL_NAMES
@@ -164,7 +165,7 @@ def judge_conformal(
     return ConformalResult(
         rule=rule,
         counts={LABEL_NAMES[k]: dict(zip(LABEL_SETS, row, strict=True)) for k, row in enumerate(counted.tolist())},
-        measures={name: found[name] for name in MEASURES},
+        measures={name: bounded_share(found[name], _of(name, cells), sample) for name in MEASURES},
         prevalence=prevalence,
         referred_deployed=found.get("referred_deployed"),
     )
@@ -174,6 +175,17 @@ def _cells(label: NDArray[np.integer], possible: NDArray[np.str_]) -> Floats:
     """Indicator columns (n, 8): each label set of the normal, then of the abnormal."""
     of_class = [np.asarray(label) == value for value in (0, 1)]
     return np.stack([own & (possible == name) for own in of_class for name in LABEL_SETS], axis=1).astype(np.float64)
+
+
+def _of(measure: str, cells: Floats) -> NDArray[np.bool_]:
+    """(n,) True for the images of which a measure is a share."""
+    normal, abnormal = np.split(cells, 2, axis=1)
+    if measure.endswith("abnormal"):
+        return abnormal.any(axis=1)
+    if measure.endswith("normal"):
+        return normal.any(axis=1)
+    decided = (normal + abnormal)[:, :2].any(axis=1)
+    return decided if measure == "right_when_decided" else np.ones(len(cells), np.bool_)
 
 
 def _measures(cells: Floats, prevalence: float | None) -> Statistic:

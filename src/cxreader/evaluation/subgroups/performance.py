@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from cxreader.codec import Plain
 from cxreader.counting import format_count
+from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.hypothesis_tests import holm
 from cxreader.evaluation.statistics.intervals import (
     LEVEL,
@@ -154,7 +155,8 @@ def _judge(
             gap = replace(gap, low=float("nan"), high=float("nan"), reason=why)
         p = float("nan") if too_small or spread is None else _p_value(gap, spread[:, k])
         gaps[metric] = Gap(gap, p, float("nan"), flagged=False)
-    metrics: dict[Metric, Estimate] = {metric: found[metric] for metric in METRICS}
+    bounded = bounded_metrics({metric: found[metric] for metric in METRICS}, sample.part(inside), flag[inside])
+    metrics: dict[Metric, Estimate] = {metric: bounded[metric] for metric in METRICS}
     return Subgroup(grouping.dimension, grouping.names[k], metrics, gaps, too_small)
 
 
