@@ -14,6 +14,7 @@ from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "python.md"
 
 
+@pytest.mark.usefixtures("few_images_suffice")
 def test_every_example_gives_what_the_page_says(
     small_run: Path, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from cxreader.data.split import Split
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,10 @@ def test_below_twenty_of_a_class_there_is_a_score_that_decides_and_no_probabilit
     assert (few.probability, few.interval, few.conformal) == (None, None, None)
     assert (many.score, few.score) == (None, many.probability)
     assert few.value == many.value
+    assert few.score is not None
     assert few.decision == ("abnormal" if few.score >= few.operating_point.threshold else "normal")
     assert [note for note in few.notes if note.startswith("not calibrated: 17 abnormal, 8 normal")]
+    assert not [note for note in few.notes if "; " in note]  # what a table joins by it
     assert not [note for note in many.notes if "calibrated" in note]
 
 

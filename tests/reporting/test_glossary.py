@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from tests.conftest import PROJECT
@@ -30,8 +31,8 @@ TEMPLATES = PROJECT / "src/cxreader/reporting/templates"
 
 
 @pytest.mark.parametrize("page", [lambda: render_evaluation(rich()), lambda: render_study(study_report())])
-def test_a_page_links_to_the_words_in_it(page: object) -> None:
-    text = page()  # type: ignore[operator]
+def test_a_page_links_to_the_words_in_it(page: Callable[[], str]) -> None:
+    text = page()
     assert '<a href="#glossary">' in text
     assert text.count('id="glossary"') == 1
     at = text.index('id="glossary"')

@@ -36,7 +36,7 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     cells = [[_cell(row, column, folder) for column in header] for row in shown]
     below = [_sentences(row, folder, why=why) for row in shown if row["reasons"] or (why and not _rank_is_plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
-    basis = note(reader, _noted(shown), rest)
+    basis = note(reader, _noted(shown, {member.support.note for member in reader.members}), rest)
     title = f"in {_on_one_line(folder)}" if folder else None
     show_answers(title, header, cells, sentences=sentences, below=below, note=basis)
 
@@ -90,6 +90,7 @@ def _basis(member: Member) -> str:
     decides = f"abnormal from {point.threshold:.3f} ({point.name}, {_fitted(point)})"
     if not member.support.calibrated:
         return f"{decides}; {member.support.note}{_refusals(member)}."
+    few = "" if member.support.note is None else f"{member.support.note}; "
     interval = "interval: none, this artifact holds no Venn-Abers predictor"
     if member.venn_abers is not None:
         interval = "interval: the Venn-Abers pair of the probability, which is kept inside it; it has no level"
@@ -98,7 +99,8 @@ def _basis(member: Member) -> str:
         share = f"{100 * member.conformal.alpha:g} %"
         mode = f"; conformal: at most {share} of each class are called the other, fitted on the same images"
     return (
-        f"{decides}; probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their prevalence; "
+        f"{decides}; {few}probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their "
+        "prevalence; "
         f"{interval}{mode}{_refusals(member)}."
     )
 
@@ -139,9 +141,9 @@ def _on_one_line(name: str) -> str:
     return on_one_line(name)
 
 
-def _noted(rows: list[dict[str, Any]]) -> str:
-    """What is to be known of pictures, each once with the number of files it is true of."""
-    noted = Counter(one for row in rows for one in (row["notes"] or "").split("; ") if one)
+def _noted(rows: list[dict[str, Any]], of_model: set[str | None]) -> str:
+    """What is to be known of pictures, each once with the number of files it is true of; `of_model` stands below once."""
+    noted = Counter(one for row in rows for one in (row["notes"] or "").split("; ") if one and one not in of_model)
     return "\n".join(f"{count:,} of {len(rows):,}: {one}." for one, count in noted.most_common(_MOST_NOTES))
 
 

@@ -127,7 +127,7 @@ GLOSSARY = (
     ),
     Term(
         "Salt",
-        "A number mixed into patients' names before they are dealt out: a patient always gets the same part.",
+        "A number mixed into patients' names before they are dealt out: each always gets one part.",
         "The first of 10,000 whose hashed parts have the wanted shares and label rates. A second one hides names.",
     ),
     Term(

@@ -31,8 +31,8 @@ class CalibrationSupport:
         counts = f"{self.n_positive:,} abnormal, {self.n_negative:,} normal"
         if not self.calibrated:
             return (
-                f"not calibrated: {counts} images on calibrate, {LEAST} of each class are the least; a score in place of a "
-                "probability, and its threshold rests on as few"
+                f"not calibrated: {counts} images on calibrate, {LEAST} of each class are the least, so a score in place of "
+                "a probability, and its threshold rests on as few"
             )
         if min(self.n_positive, self.n_negative) < ENOUGH:
             return f"calibrated on few images: {counts}, below {ENOUGH} of a class probability and threshold may be far off"

@@ -181,10 +181,10 @@ def _of(measure: str, cells: Floats) -> NDArray[np.bool_]:
     """(n,) True for the images of which a measure is a share."""
     normal, abnormal = np.split(cells, 2, axis=1)
     if measure.endswith("abnormal"):
-        return abnormal.any(axis=1)
+        return np.asarray(abnormal.any(axis=1))
     if measure.endswith("normal"):
-        return normal.any(axis=1)
-    decided = (normal + abnormal)[:, :2].any(axis=1)
+        return np.asarray(normal.any(axis=1))
+    decided = np.asarray((normal + abnormal)[:, :2].any(axis=1))
     return decided if measure == "right_when_decided" else np.ones(len(cells), np.bool_)
 
 
