@@ -1,8 +1,8 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
 reference/cli.md from the Typer app and the error tree, reference/glossary.md from reporting.glossary,
-reference/configuration.md from the pydantic models, the public sets in reference/data-sources.md from the table of layouts, and the
-table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
+reference/configuration.md from the pydantic models, the public sets in reference/data-sources.md from the table of layouts, and
+the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
 """
 
 from __future__ import annotations

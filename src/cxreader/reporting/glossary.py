@@ -112,7 +112,7 @@ GLOSSARY = (
     ),
     Term(
         "PPV, NPV",
-        "Of the alarms, the share that is right; of the images called normal, the share that is. Both change with the prevalence.",
+        "Of the alarms, the share that is right; of the images called normal, the share that is. Both move with the prevalence.",
         "Positive and negative predictive value; at another prevalence by Bayes, rates of the classes kept.",
     ),
     Term(
