@@ -70,6 +70,10 @@ def test_by_hand_where_a_column_gets_what_it_needs() -> None:
     assert column_widths(columns, 30) == [12, 11]
     assert column_widths(columns, 23) == [5, 11]
     assert column_widths(columns, 22) is None
+    assert (
+        column_widths([("a", "0.8123456789-0.9123456789")], 28) is None
+    )  # a long number is a number; a long name may fold
+    assert column_widths([("a", "a" * 25)], 28) == [24]
     assert column_widths([("a", "one two"), ("why", "four five six")], 23, last=[1]) == [7, 9]
 
 
