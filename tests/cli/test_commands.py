@@ -204,7 +204,7 @@ MISTAKES = [
     (["evaluate"], 2, "what is to be judged is not clear"),
     (["evaluate", "nowhere"], 4, "nowhere: no artifact here"),
     (["read", "--model", "nowhere", "x.png"], 4, "nowhere: no artifact here"),
-    (["read", "--model", "{run}", "x.png", "--out", "table.xlsx"], 2, "table.xlsx"),
+    (["read", "--model", "{run}", "x.png", "--out", "table.ods"], 2, "table.ods"),
     (["read", "--model", "{run}", "x.png", "--operating-point", "yuden"], 4, "did you mean 'youden'?"),
     (["nonsense"], 2, "No such command 'nonsense'"),
     (["read"], 2, "cxreader read: paths is missing; cxreader read -h shows what it takes"),

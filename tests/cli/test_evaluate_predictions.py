@@ -158,7 +158,7 @@ MISTAKES = [
     ("runs/a --column label=x", 2, "--column does not go with a run"),
     ("--predictions empty.csv --out out", 3, "empty.csv: holds no prediction"),
     ("--predictions second.csv --out out", 3, "second.csv: has no column 'probability'"),
-    ("--predictions product.csv", 2, "what is to be judged is not clear"),
+    ("--predictions product.csv", 2, "--out is missing; add it, such as --out report"),
     ("--predictions product.csv --data images --out out", 2, "what is to be judged is not clear"),
     ("runs/a --predictions product.csv", 2, "what is to be judged is not clear"),
     ("{p} --model nobody", 2, "no model is named 'nobody'; known: product"),

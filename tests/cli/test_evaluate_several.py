@@ -17,6 +17,8 @@ from cxreader.cli.console import State
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,8 @@ def test_a_policy_of_uncertain_labels_reaches_the_source(
 ) -> None:
     """One that has none refuses it."""
     monkeypatch.setattr("cxreader.runs.artifact_folder", Path)
-    monkeypatch.setattr("cxreader.models.artifact.load_artifact", lambda folder: None)
+    monkeypatch.setattr("cxreader.cli.evaluating._check_whole", lambda _: None)
+    monkeypatch.setattr("cxreader.models.artifact.load_artifact", lambda *_, **__: None)
     monkeypatch.setattr("cxreader.cli.reading.load_reader", lambda *_, **__: make_reader(Patches()))
     for command in (["audit", "shortcuts"], ["evaluate"]):
         given = ["--model", "a", "--data", str(marked), "--out", str(tmp_path / "out"), "--uncertain", "drop"]

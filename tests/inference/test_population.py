@@ -15,6 +15,8 @@ from cxreader.inference.reader import Reader
 from cxreader.models.population import Population
 from cxreader.records import ImageRecord
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 @pytest.fixture(scope="module")
 def reader(small_run: Path) -> Reader:

@@ -42,7 +42,10 @@ def test_a_table_as_csv_has_value_interval_and_notes_in_columns_of_their_own() -
 
 def test_a_table_as_latex_is_booktabs_with_nothing_that_latex_would_take_for_a_command() -> None:
     lines = table_latex("sure", TABLE).splitlines()
-    assert lines[2:4] == [r"\caption{Rests on 3 \% of \$x\_1\$.}", r"\label{tab:sure}"]
+    assert lines[2:4] == [
+        r"\caption{Rests on 3 \% of \$x\_1\$. --: no interval, one patient.}",
+        r"\label{tab:sure}",
+    ]
     assert lines[4] == r"\begin{tabular}{lrr}"
     assert lines[6:8] == [
         r" & \multicolumn{1}{c}{Ours} & \multicolumn{1}{c}{Theirs} \\",
@@ -50,7 +53,7 @@ def test_a_table_as_latex_is_booktabs_with_nothing_that_latex_would_take_for_a_c
     ]
     assert lines[8] == r"Model \& more & AUC & n\_images \\"
     assert lines[10] == r"A, b & 0.91 (0.88--0.94; [0.90--0.92]) & 50 \% \\"
-    assert lines[11] == r"B & undefined (no interval) & -- \\"
+    assert lines[11] == r"B & undefined (--) & -- \\"
     assert (lines[5], lines[9], lines[12]) == (r"\toprule", r"\midrule", r"\bottomrule")
     assert latex("a\\b{c}~^<") == r"a\textbackslash{}b\{c\}\textasciitilde{}\textasciicircum{}$<$"
 

@@ -39,6 +39,8 @@ from cxreader.training.fit import best_epoch, ended
 from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
 from cxreader.training.train import PATIENT_SALT, train
 
+pytestmark = pytest.mark.usefixtures("few_images_suffice")
+
 
 def _silent(_: str) -> None:
     return

@@ -65,7 +65,8 @@ def table_csv(table: Table) -> str:
     for row in table.rows:
         line = [row.name, *_filled(row.notes, noted)]
         for cell, deep in zip(row.cells, depth, strict=True):
-            line += [cell.value, *_filled(cell.below, deep)]
+            value, *below = cell.in_full
+            line += [value, *_filled(tuple(below), deep)]
         writer.writerow(line)
     return text.getvalue()
 
@@ -110,8 +111,8 @@ def table_latex(name: str, table: Table) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    """The value with its interval in brackets; why there is none stands in the CSV and on the page."""
-    lines = [latex(line.partition(":")[0] if line.startswith("no interval") else line) for line in cell.below]
+    """The value with its interval in brackets; why there is none stands in the caption."""
+    lines = [latex(line) for line in cell.below]
     text = f"{latex(cell.value)} ({'; '.join(lines)})" if lines else latex(cell.value)
     return re.sub(r"(?<=\d)-(?=\d)", "--", text)
 

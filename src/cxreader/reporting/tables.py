@@ -41,13 +41,19 @@ _NO_INTERVAL = "no interval: "
 class Cell:
     """What stands in one place of a table: the `value`, and lines `below` it in small; `alert` where it must be seen.
 
-    `plain`: the value is no number to look at first.
+    `plain`: the value is no number to look at first. `why`: what a dash stands for, for places without a caption.
     """
 
     value: str
     below: tuple[str, ...] = ()
     alert: bool = False
     plain: bool = False
+    why: str = ""
+
+    @property
+    def in_full(self) -> tuple[str, ...]:
+        """The value and the lines below it, with reasons in the place of dashes."""
+        return tuple(self.why if line == DASH and self.why else line for line in (self.value, *self.below))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +86,19 @@ class Table:
 
 
 def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
-    """The cell with a dash in the place of `no interval: REASON`; the reason is added to `reasons`."""
+    """The cell with a dash in the place of `no interval: REASON`; the reason is added to `reasons` and kept in `why`."""
+    whys: list[str] = []
 
     def dash(line: str) -> str:
         reason = line.removeprefix(_NO_INTERVAL)
         if reason == line:
             return line
         reasons[reason] = None
+        whys.append(line)
         return DASH
 
-    return replace(cell, value=dash(cell.value), below=tuple(map(dash, cell.below)))
+    value, below = dash(cell.value), tuple(map(dash, cell.below))
+    return replace(cell, value=value, below=below, why=whys[0] if whys else cell.why)
 
 
 def format_value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
