@@ -261,7 +261,8 @@ def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule
     if not count:
         return []
     return [
-        f"{count:,} of {len(table):,} images ({n_abnormal:,} abnormal, {count - n_abnormal:,} normal) are referred by a reader, "
+        f"{count:,} of {len(table):,} images ({n_abnormal:,} abnormal, {count - n_abnormal:,} normal) "
+        f"{'is' if count == 1 else 'are'} referred by a reader, "
         "as the threshold and the conformal rule give them different labels; the figures here count what the threshold says."
     ]
 
