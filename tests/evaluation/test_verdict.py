@@ -112,10 +112,11 @@ def test_an_evaluation_weighs_its_own_decisions() -> None:
     assert "net benefit +0.025 (" in " ".join(evaluation.verdict.reasons)
 
 
-def test_decisions_are_weighed_at_the_stated_prevalence_and_its_rate_of_exchange() -> None:
+@pytest.mark.parametrize("calibrated_at", [0.5, None])  # half of the table's images are abnormal
+def test_decisions_are_weighed_at_the_stated_prevalence_and_its_rate_of_exchange(calibrated_at: float | None) -> None:
     """By hand at 10 % abnormal: 0.2 of even odds are odds of 1/36 there, so 0.1 * 0.9 - 0.9 * 0.4 / 36 = 0.08;
     flagging everybody 0.1 - 0.9 / 36 = 0.075."""
-    options = EvaluationOptions(prevalence=0.1, calibrated_at=0.5)
+    options = EvaluationOptions(prevalence=0.1, calibrated_at=calibrated_at)
     evaluation = evaluate(_table(90, 10, 40, 60), POINT, n_resamples=50, options=options)
     assert evaluation.verdict is not None
     assert "net benefit +0.005 (" in " ".join(evaluation.verdict.reasons)

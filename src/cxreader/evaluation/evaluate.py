@@ -166,7 +166,7 @@ def evaluate(
         refuse_undrawable(table.label, options)
     sample = Sample.of(table)
     label, probability = sample.label, table.probability
-    exchange, decision = Exchange.of(point.threshold, options), probability >= point.threshold
+    exchange, decision = Exchange.of(point.threshold, sample, options), probability >= point.threshold
     statistic = _everything(table, point.threshold, baselines or {}, exchange)
     points, draws = drawn = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=_reasons(label, baselines or {}))

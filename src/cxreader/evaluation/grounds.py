@@ -32,12 +32,16 @@ class Exchange:
     probability: float
 
     @classmethod
-    def of(cls, threshold: float, options: EvaluationOptions | None) -> Exchange:
-        """At the prevalence that the options state; where the probabilities are known to be calibrated, shifted to it."""
-        stated = None if options is None else options.prevalence
-        if options is None or stated is None or options.calibrated_at is None:
+    def of(cls, threshold: float, sample: Sample, options: EvaluationOptions | None) -> Exchange:
+        """At the prevalence that the options state, the threshold shifted to it as probabilities are (Saerens et al. 2002).
+
+        It is shifted from the prevalence at which the probabilities were calibrated; where that is not known, from the sample's.
+        """
+        stated, own = None if options is None else options.prevalence, sample.n_positive / max(1, len(sample.label))
+        if options is None or stated is None or not 0 < own < 1:
             return cls(stated, threshold)
-        return cls(stated, float(shift_prevalence(np.array([threshold]), options.calibrated_at, stated)[0]))
+        there = options.calibrated_at or own
+        return cls(stated, float(shift_prevalence(np.array([threshold]), there, stated)[0]))
 
     def weigh(self, label: NDArray[np.integer], weight: Weights, rates: Mapping[str, Floats]) -> dict[str, Floats]:
         """`informedness` and `advantage` (b,) of resamples (b, n) whose `recall` and `specificity` are known."""
