@@ -157,7 +157,8 @@ def _harmful(g: Grounds) -> list[str]:
 def _no_more_than_a_thumbnail(g: Grounds) -> list[str]:
     none = [gain for gain in g.thumbnails if _most(gain) <= NO_GAIN]
     return [
-        f"it tells no more than a {THUMBNAIL} of the image does: AUC {_signed(gain)} against it" for gain in none[:1]
+        f"it tells {'hardly' if gain.low > 0 else 'no'} more than a {THUMBNAIL} of the image does: AUC {_signed(gain)} against it"
+        for gain in none[:1]
     ]
 
 
