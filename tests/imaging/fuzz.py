@@ -6,7 +6,6 @@ decoder may take its process with it; the file that was being read then lies at 
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
 import signal
@@ -25,6 +24,7 @@ from PIL import Image
 from pydicom.encaps import generate_frames
 from pydicom.uid import JPEGLSLossless, RLELossless
 from tests.dicom_files import dataset, encoded, jpeg_2000, picture, table
+from tests.fuzzing import search_from_the_command_line
 from tests.imaging.bombs import element, file, most_memory, nested
 
 from cxreader.errors import CxreaderError, DataError
@@ -234,15 +234,5 @@ def search(seconds: float, first: int) -> int:
     return tried
 
 
-def main() -> None:
-    """Search, and say how many files were tried."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=150.0)
-    parser.add_argument("--seed", type=int, default=None, help="another one, other files; by the clock when left out")
-    options = parser.parse_args()
-    tried = search(options.seconds, int(time.time()) if options.seed is None else options.seed)
-    print(f"{tried:,} damaged files: each was read, or refused by an error of the tree")
-
-
 if __name__ == "__main__":
-    main()
+    search_from_the_command_line(__doc__, search, "files", 150.0)

@@ -6,7 +6,6 @@ decoder may take its process with it; the table that was being read then lies at
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import io
 import itertools
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.fuzzing import search_from_the_command_line
 from tests.imaging.fuzz import EDITS, SECONDS, damaged
 
 from cxreader.data.layouts.sets.nih import read_boxes
@@ -154,15 +154,5 @@ def search(seconds: float, first: int) -> int:
     return tried
 
 
-def main() -> None:
-    """Search, and say how many tables were tried."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=None, help="another one, other tables; by the clock when left out")
-    options = parser.parse_args()
-    tried = search(options.seconds, int(time.time()) if options.seed is None else options.seed)
-    print(f"{tried:,} damaged tables: each was read, or refused by an error of the tree")
-
-
 if __name__ == "__main__":
-    main()
+    search_from_the_command_line(__doc__, search, "tables", 30.0)

@@ -63,7 +63,7 @@ def write_evaluation(
     image_evidence = ImageEvidence(shortcuts, localisation, sanity)
     figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
     saved = {name: save_figure(figure, out / name) for name, figure in figures.items()}
-    write_figures(figures, out)
+    write_figures(figures, out, {name: svg for name, (_, svg) in saved.items()})
     write_tables(tables_of(evaluation, image_evidence), out)
     write_text(out / "methods.md", methods_of_evaluation(evaluation, facts))
     drawn = {name: _as_jpeg(png) if name in (further or {}) else svg for name, (png, svg) in saved.items()}

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import numpy as np
 
 from cxreader.codec import Plain
+from cxreader.evaluation.calibration.support import ENOUGH, LEAST
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import OperatingPoint
 
@@ -26,10 +27,8 @@ HEADLINES: dict[Word, str] = {
     UNTOLD: "Whether it is worth a trial cannot be told",
 }
 
-FEW = 20
+FEW = LEAST
 """Images or patients of a class below which nothing is told, judged or fitted on."""
-THIN = 50
-"""Images of a class below which a threshold fitted on them is told to be rough."""
 ALIKE = 0.90
 """Share of the normal images flagged, or of the abnormal ones missed, from which on flagging all or none is much the same."""
 FOREIGN = 0.20
@@ -203,8 +202,8 @@ def _cautions(g: Grounds) -> tuple[str, ...]:
     fewest = min(g.point.n_positive, g.point.n_negative)
     if g.point.fitted_on != "calibrate":
         found.append(f"the threshold {g.point.threshold:g} was not fitted on other patients")
-    elif FEW <= fewest < THIN:
-        found.append(f"the threshold rests on {fewest:,} images of a class, and is rough below {THIN}")
+    elif FEW <= fewest < ENOUGH:
+        found.append(f"the threshold rests on {fewest:,} images of a class, and is rough below {ENOUGH}")
     if not g.thumbnails:
         found.append(f"not compared with a {THUMBNAIL}")
     if g.refused is None:

@@ -44,11 +44,16 @@ def write_tables(tables: Mapping[str, Table], out: Path) -> None:
         write_text(out / TABLES / f"{name}.tex", table_latex(name, table))
 
 
-def write_figures(figures: Mapping[str, Figure], out: Path) -> None:
-    """Each figure by its name as `out/figures/NAME.pdf` and `NAME.svg`. Raises StorageError."""
+def write_figures(figures: Mapping[str, Figure], out: Path, drawn: Mapping[str, Path] | None = None) -> None:
+    """Each figure by its name as `out/figures/NAME.pdf` and `NAME.svg`. Raises StorageError.
+
+    `drawn`: by name, SVGs that `save_figure` wrote of the same figures, which are not drawn again.
+    """
     for name, figure in figures.items():
         write_whole(out / FIGURES / f"{name}.pdf", render_figure(figure, "pdf"))
-        write_whole(out / FIGURES / f"{name}.svg", render_figure(figure, "svg"))
+        svg, there = out / FIGURES / f"{name}.svg", (drawn or {}).get(name)
+        if there != svg:
+            write_whole(svg, render_figure(figure, "svg") if there is None else there.read_bytes())
 
 
 def table_csv(table: Table) -> str:

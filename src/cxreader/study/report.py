@@ -109,9 +109,8 @@ def _thumbnail(cohort: Cohort) -> NDArray[np.float64]:
 def write_report(report: StudyReport, out: Path) -> None:
     """The page, its numbers as JSON, its table as Markdown, figures (PNG, PDF, SVG); for a paper `tables/` and `methods.md`."""
     figures = study_figures(report)
-    for name, figure in figures.items():
-        save_figure(figure, out / FIGURES / name)
-    write_figures(figures, out)
+    saved = {name: save_figure(figure, out / FIGURES / name) for name, figure in figures.items()}
+    write_figures(figures, out, {name: svg for name, (_, svg) in saved.items()})
     write_tables(paper_tables(report), out)
     write_text(out / METHODS, methods_of_study(report))
     write_json(out / NUMBERS, numbers(report))
