@@ -121,7 +121,8 @@ MEANINGS = {
     "calibration.false_refusals": "Of each check that a reader makes (upright, sharp, like the training images): the share "
     "of images like these that it refuses. `none`: nothing is refused by what it looks like to the network.",
     "calibration.disagreement": "Several models whose probabilities lie further apart are not averaged but referred.",
-    "phase.learn": "Which stages learn: the head alone, from the last block on, or all.",
+    "phase.learn": "Which stages learn: `head` alone, from `last_block` on, `all`, or from the stage of this name on: "
+    "[which a network has](../explanation/stages.md#the-stages-of-each-network).",
     "phase.lr": "Learning rate.",
     "phase.epochs": "At most so many.",
     "phase.patience": "Epochs without improvement before the phase stops.",

@@ -148,9 +148,12 @@ class ModelSection(Section):
 
 
 class PhaseSection(Section):
-    """One phase: which stages learn, how fast, how long at most, and how long without improvement."""
+    """One phase: which stages learn, how fast, how long at most, and how long without improvement.
 
-    learn: Literal["head", "last_block", "all"]
+    `learn`: head, last_block, all, or a stage of the network by its name: that one and everything behind it.
+    """
+
+    learn: str = Field(min_length=1)
     lr: Positive
     epochs: int = Field(15, ge=1)
     patience: int = Field(3, ge=1)

@@ -10,6 +10,7 @@ from cxreader import torch_setup  # noqa: F401 - before timm
 import torch
 from torch import nn
 
+from cxreader.errors import ModelError
 from cxreader.models.registry import create_model, list_models, model_entry
 from cxreader.models.stages import TAIL, Learn, StagedModel
 
@@ -67,7 +68,7 @@ def test_drops_at_the_configured_rate_in_training_and_never_in_evaluation(name: 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", ["head", "last_block", "all"])
 def test_the_cut_freezes_exactly_what_stands_before_it(name: str, what: str) -> None:
-    model = _model(name).learn(what)  # type: ignore[arg-type]
+    model = _model(name).learn(what)
     learning = {"head": ("drop", "head"), "last_block": TAIL, "all": model.names}[what]
     before = {k: v.clone() for k, v in model.state_dict().items()}
     model.train()
@@ -92,6 +93,20 @@ def test_asking_where_the_cut_would_be_moves_nothing(name: str) -> None:
     for learn, answer in asked.items():
         model.learn(learn)
         assert (model.cut, model.frozen_stage()) == answer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_stage_may_be_the_first_that_learns(name: str) -> None:
+    model = _model(name)
+    for n, stage in enumerate(model.names[:-3], 1):
+        model.learn(stage).train()
+        frozen = {model.names[i] for i in range(n - 1)}
+        assert (model.cut, model.frozen_stage(stage)) == (stage, model.names[n - 2] if n > 1 else None)
+        assert {key.split(".")[0] for key, p in model.named_parameters() if not p.requires_grad} <= frozen
+        assert {key.split(".")[0] for key, p in model.named_parameters() if p.requires_grad} & frozen == set()
+        assert {key for key, module in model.named_children() if not module.training} == frozen
+    with pytest.raises(ModelError, match=r"no stage is named 'last_blok'; did you mean 'last_block'\?"):
+        model.learn("last_blok")
 
 
 @pytest.mark.parametrize("name", NAMES)

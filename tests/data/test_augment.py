@@ -53,12 +53,16 @@ def test_brightness_is_added_and_contrast_is_about_the_middle_grey() -> None:
     assert {0.0, 1.0} <= set(far.tolist())
 
 
-def test_a_shift_is_a_share_of_the_side_and_leaves_black_behind() -> None:
+def test_a_shift_is_a_share_of_the_side_and_repeats_the_edge_behind_it() -> None:
     draws = _draws(8)
     moved = replace(NOTHING, shift=0.1)(_spot(0, 0), SEED)
     torch.testing.assert_close(_centre(moved), -0.1 * SIDE * draws[:, 2:4], atol=0.02, rtol=0)
-    white = replace(NOTHING, shift=0.1)(torch.ones(8, 1, SIDE, SIDE), SEED)
-    assert float(white.amin()) == 0.0
+    ramp = (torch.arange(SIDE) / SIDE).expand(8, 1, SIDE, SIDE).clone()
+    taken_from = torch.arange(SIDE) + SIDE * 0.1 * draws[:, 2:3]
+    expected = taken_from.clamp(0, SIDE - 1) / SIDE
+    torch.testing.assert_close(replace(NOTHING, shift=0.1)(ramp, SEED)[:, 0, 32], expected, atol=1e-5, rtol=0)
+    turned = replace(NOTHING, rotation=30.0)(torch.full((8, 1, SIDE, SIDE), 0.7), SEED)
+    torch.testing.assert_close(turned, torch.full_like(turned, 0.7))
 
 
 def test_rotation_is_in_degrees_about_the_centre_anticlockwise() -> None:

@@ -136,7 +136,10 @@ def test_what_cannot_be_traced_is_not_folded() -> None:
 
 
 def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
-    """View v of image i, by hand: the augmentation drawn with the view's seed, through the network, in the stored place."""
+    """View v of image i, by hand: the augmentation drawn with the view's seed, through the network, in the stored place.
+
+    View 0 is the image itself.
+    """
     parts, model, augmentation = _parts(40, 24), _network("resnet18"), Augmentation()
     plan = ActivationPlan(SPEC, augmentation, 5, views=3, dtype="float32")
     found = build_activation_caches(model, ["pool"], parts, plan, tmp_path, say=_silent, bar=no_bar)["pool"]
@@ -145,10 +148,12 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
     x = augmentation(grey(parts["train"][positions][0]), derive_seed(5, "view", 2, 32))
     with torch.no_grad():
         expected = model.eval().until(normalise(x, SPEC), "pool")
+        plain = model.until(normalise(grey(parts["train"][positions][0]), SPEC), "pool")
     values, labels = found.train[[2 * 40 + i for i in positions]]
     torch.testing.assert_close(values, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.train[positions][0], plain, atol=1e-4, rtol=1e-4)
     assert labels.tolist() == parts["train"].labels[positions].tolist()
-    assert not torch.allclose(found.train[[0]][0], found.train[[40]][0])
+    assert not torch.allclose(values, plain, atol=1e-2)
 
     seen: list[list[int]] = []
     order = StageOutputs.__getitem__
@@ -165,7 +170,7 @@ def test_views_are_drawn_once_and_taken_in_turn(tmp_path: Path) -> None:
     assert [sorted(p) for p in seen] == [list(range(v * 40, v * 40 + 40)) for v in (0, 1, 2, 0)]
 
 
-def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> None:
+def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, parts, model = ActivationPlan(SPEC, None, 1), _parts(8, 4), _network("resnet18")
 
     def places(**change: Any) -> set[Path]:
@@ -181,6 +186,7 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
         again.head.weight.zero_()  # behind the stage: does not matter
     assert places(model=again) == first
     assert places(plan=ActivationPlan(SPEC, None, 2)) == first  # nothing is drawn from the seed
+    assert places(plan=ActivationPlan(SPEC, Augmentation(), 2)) == first  # one view is the plain image
     changed = _parts(8, 4)
     changed["train"].pixels[changed["train"].rows[0], 0, 0] ^= 1
     other = _network("resnet18")
@@ -192,14 +198,18 @@ def test_everything_a_stored_output_depends_on_is_in_its_key(tmp_path: Path) -> 
         {"parts": changed},
         {"parts": reordered},
         {"plan": ActivationPlan(InputSpec(size=64, mean=(0.5, 0.5, 0.5)), None, 1)},
-        {"plan": ActivationPlan(SPEC, Augmentation(), 1)},
-        {"plan": ActivationPlan(SPEC, Augmentation(), 2)},
-        {"plan": ActivationPlan(SPEC, Augmentation(rotation=3), 2)},
+        {"plan": ActivationPlan(SPEC, None, 1, views=2)},
+        {"plan": ActivationPlan(SPEC, Augmentation(), 1, views=2)},
         {"plan": ActivationPlan(SPEC, Augmentation(), 2, views=2)},
+        {"plan": ActivationPlan(SPEC, Augmentation(rotation=3), 2, views=2)},
+        {"plan": ActivationPlan(SPEC, Augmentation(), 2, views=3)},
         {"plan": ActivationPlan(SPEC, None, 1, dtype="float32")},
     ]
     for n, change in enumerate(changes, 2):
         assert len(places(**change)) == n, change
+    monkeypatch.setattr(activation_cache, "VERSION", -1)  # as when the same draws give other pixels
+    assert len(places(**changes[-2])) == n + 1
+    assert len(places()) == n + 1  # where nothing is drawn, nothing changes
 
 
 def test_an_interrupted_pass_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 
+VERSION = 2
+"""Part of every stored view's key: raise it when the same draws give other pixels. 2: what comes in from outside is the edge."""
+
+
 @dataclass(frozen=True, slots=True)
 class Augmentation:
     """Largest change of each kind; every image draws its own, evenly between minus and plus that much.
@@ -27,10 +31,10 @@ class Augmentation:
     horizontal_flip: bool = False
 
     def __call__(self, batch: Tensor, seed: int) -> Tensor:
-        """float32 (N, 1, H, W) in [0, 1] to the same, on the same device; what comes in from outside the image is black."""
+        """float32 (N, 1, H, W) in [0, 1] to the same, on the same device; what comes in from outside repeats the image's edge."""
         draw = torch.rand(len(batch), 7, generator=torch.Generator().manual_seed(seed)) * 2 - 1
         moved = functional.grid_sample(
-            batch, self._grid(draw, batch), mode="bilinear", padding_mode="zeros", align_corners=False
+            batch, self._grid(draw, batch), mode="bilinear", padding_mode="border", align_corners=False
         )
         brightness = (draw[:, 4] * self.brightness).view(-1, 1, 1, 1).to(batch.device)
         contrast = (1 + draw[:, 5] * self.contrast).view(-1, 1, 1, 1).to(batch.device)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,8 @@ from cxreader.errors import ModelError, nearest
 TAIL = ("last_block", "pool", "drop", "head")
 """How every network ends: the last block that learns in fine-tuning, vectors, dropout, the linear classifier."""
 
-Learn = Literal["head", "last_block", "all"]
+Learn = str
+"""What learns: `head`, `last_block`, `all`, or the name of the first stage that does."""
 
 
 class StagedModel(nn.Sequential):
@@ -71,8 +72,14 @@ class StagedModel(nn.Sequential):
         return x
 
     def cut_of(self, learn: Learn) -> str:
-        """Where `learn` puts the cut: `head` freezes all up to the vectors, `last_block` all before it, `all` nothing."""
-        return {"head": "drop", "last_block": "last_block", "all": self.names[0]}[learn]
+        """Where `learn` puts the cut: `head` freezes all up to the vectors, `all` nothing, a stage's name all before that stage.
+
+        Raises ModelError with the nearest name.
+        """
+        known = {**{name: name for name in self.names}, "head": "drop", "all": self.names[0]}
+        if learn not in known:
+            raise ModelError(f"no stage is named {learn!r}", mend=nearest(learn, known))
+        return known[learn]
 
     def frozen_stage(self, learn: Learn | None = None) -> str | None:
         """The last frozen stage, None when every stage learns; with `learn` the one that would be the last there."""

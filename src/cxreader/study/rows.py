@@ -92,7 +92,7 @@ def described(config: Config, names: Sequence[str]) -> str:
     learns = {"head": "classifier", "last_block": "last block and classifier", "all": "everything"}
     sections = {name: getattr(config.training, name) for name in names}
     phases = [
-        f"{learns[s.learn]} at {s.lr:g} (at most {s.epochs} epochs, patience {s.patience})" for s in sections.values()
+        f"{learns.get(s.learn, f'from {s.learn} on')} at {s.lr:g} (at most {s.epochs} epochs, patience {s.patience})" for s in sections.values()
     ]
     rest = f"{config.training.optimizer.capitalize()}, batch {config.training.batch_size}, dropout {config.model.dropout:g}"
     return f"{', then '.join(phases)}; {rest}"

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cxreader.data.augment import Augmentation
+from cxreader.data.augment import VERSION, Augmentation
 from cxreader.data.dataset import CachedImages, StageOutputs, derive_seed, grey, normalise
 from cxreader.data.pixel_cache.pool import exclusive
 from cxreader.errors import StorageError
@@ -39,10 +39,10 @@ _COMMIT_EVERY = 16  # batches between two commits of a pass
 
 @dataclass(frozen=True, slots=True)
 class ActivationPlan:
-    """What is stored of each stage, in `dtype`: `views` augmented versions of each training image, and tune images as they are.
+    """What is stored of each stage, in `dtype`: `views` versions of each training image, and tune images as they are.
 
-    View v of a batch is drawn from (`seed`, v, the batch's first position); one unchanged version is stored where
-    `augmentation` is None.
+    View 0 is the image as it is. View v of a batch is augmented as drawn from (`seed`, v, the batch's first position); where
+    `augmentation` is None, all are as view 0.
     """
 
     spec: InputSpec
@@ -113,8 +113,7 @@ def _stores(
         "spec": asdict(plan.spec),
         "views": plan.views,
         "dtype": plan.dtype,
-        # Without augmentation the seed draws nothing, and every seed shares the same outputs.
-        "augmentation": None if plan.augmentation is None else {**asdict(plan.augmentation), "seed": plan.seed},
+        "augmentation": _drawn(plan),
         "images": [parts[part].digest for part in PARTS],
         "device": device.type,
     }
@@ -125,6 +124,13 @@ def _stores(
         place = folder / "prefix" / f"{stage}-{key}"
         found.append(ActivationStore(place, stage, shapes[stage], rows, np.dtype(plan.dtype)))
     return found
+
+
+def _drawn(plan: ActivationPlan) -> dict[str, Any] | None:
+    """What the views are drawn from; None where none is, so that every seed shares the same outputs."""
+    if plan.augmentation is None or plan.views == 1:
+        return None
+    return {**asdict(plan.augmentation), "seed": plan.seed, "version": VERSION, "plain": 1}
 
 
 def _shapes(model: StagedModel, stages: Sequence[str], spec: InputSpec) -> dict[str, tuple[int, ...]]:
@@ -186,7 +192,7 @@ def _compute(
         if batch.done <= begun:
             continue
         x = grey(parts[batch.part][batch.positions][0].to(device))
-        if plan.augmentation is not None and batch.part == "train":
+        if plan.augmentation is not None and batch.part == "train" and batch.view > 0:
             x = plan.augmentation(x, derive_seed(plan.seed, "view", batch.view, batch.positions[0]))
         outputs = _run(
             segments, normalise(x, plan.spec), device, half=plan.dtype == "float16" and device.type == "cuda"

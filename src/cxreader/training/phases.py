@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cxreader.config import TrainingSection
-from cxreader.models.stages import Learn
+from cxreader.errors import ConfigError, ModelError
+from cxreader.models.stages import Learn, StagedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,20 @@ def planned_phases(training: TrainingSection, *, pretrained: bool) -> tuple[Phas
     names = training.phases if pretrained else ("full",)
     sections = {"head": training.head, "fine_tune": training.fine_tune, "full": training.full}
     return tuple(Phase(name, **sections[name].model_dump()) for name in names)
+
+
+def require_stages(model: StagedModel, training: TrainingSection) -> None:
+    """Raise ConfigError, with the nearest name, when a phase names a stage that the network does not have."""
+    for name in ("head", "fine_tune", "full"):
+        try:
+            model.cut_of(getattr(training, name).learn)
+        except ModelError as error:
+            raise ConfigError(error.what, where=f"training.{name}.learn", mend=error.mend) from None
+
+
+def learning(learn: Learn) -> str:
+    """A phase's stages in words."""
+    return learn if learn in ("head", "last_block", "all") else f"{learn} with all behind it"
 
 
 def better(a: PhaseResult, b: PhaseResult, monitor: Literal["accuracy", "auc", "loss"]) -> PhaseResult:

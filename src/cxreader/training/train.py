@@ -42,7 +42,7 @@ from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
-from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
+from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages
 from cxreader.training.predict import predict_with_features
 
 DEFAULT_VIEWS = 4
@@ -116,9 +116,8 @@ def learn(
         # One pass serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
         ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
         caches = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
-        say(
-            f"phase {phase.name}: {phase.learn} learns at {phase.lr:g}, at most {format_count(phase.epochs, '[epoch|epochs]')}"
-        )
+        most = format_count(phase.epochs, "[epoch|epochs]")
+        say(f"phase {phase.name}: {learning(phase.learn)} learns at {phase.lr:g}, at most {most}")
         activations = caches.get(model.frozen_stage(phase.learn) or "")
         result = fit_phase(
             model, phase, recipe, parts, run.phase(phase.name), settings, activations=activations, watch=watch
@@ -160,9 +159,13 @@ def frozen_outputs(
 
 
 def build_model(config: Config) -> tuple[StagedModel, Transfer]:
-    """The network with its pretrained weights; its head is drawn from the seed."""
+    """The network with its pretrained weights; its head is drawn from the seed.
+
+    Raises WeightsError, and ConfigError for a phase that names a stage which the network does not have.
+    """
     torch.manual_seed(derive_seed(config.seed, "initial weights"))
     model = create_model(config.model.name, dropout=config.model.dropout, size=config.input.size)
+    require_stages(model, config.training)
     transfer = load_pretrained(model, config.model.name, _weights(config.model))
     return model, transfer
 

@@ -158,7 +158,7 @@ def setting_name(key: str, report: SearchReport) -> str:
 def format_setting(key: str, value: object) -> str:
     """The value of the setting `key` in words."""
     if key.endswith(".learn"):
-        return _LEARN.get(str(value), str(value))
+        return _LEARN.get(str(value), f"from {value} on")
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

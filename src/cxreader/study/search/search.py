@@ -28,7 +28,7 @@ from cxreader.study.search.record import DATABASE, TRIALS, Trial, point_text, ra
 from cxreader.study.search.space import Space, narrowed, network_variants, read_space, require_effect
 from cxreader.study.search.worker import PARTS, Task, at_point, work
 from cxreader.training.cohort import Cohort, prepare_cohort, require_same_images
-from cxreader.training.phases import planned_phases
+from cxreader.training.phases import planned_phases, require_stages
 from cxreader.training.train import build_model, frozen_outputs
 
 _WAIT = 1.0  # seconds until a point is asked for again that a dying worker of an earlier start still holds
@@ -138,7 +138,9 @@ def _require_networks(config: Config, space: Space) -> str:
     """Build every network of the space once: weights that are absent and keys without effect are told at once."""
     found = []
     for variants in network_variants(space, config) or [[config]]:
-        transfer = build_model(variants[0])[1]
+        model, transfer = build_model(variants[0])
+        for variant in variants:
+            require_stages(model, variant.training)
         phases = planned_phases(config.training, pretrained=transfer.pretrained)
         require_effect(space, variants[0], [phase.name for phase in phases], pretrained=transfer.pretrained)
         found.append(transfer.text)
