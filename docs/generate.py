@@ -285,6 +285,8 @@ def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its whole name."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{prefix} {name}", command
             yield from _commands(command, f"{prefix} {name}")
         else:
             yield f"{prefix} {name}", command

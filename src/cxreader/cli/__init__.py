@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, configs, data, evaluating, exporting, reading, study, training
+from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, study, training
 from cxreader.cli.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, UsageError
 
@@ -28,6 +28,7 @@ _EXAMPLES = {
     "--model": "runs/{name}",
     "--lr": "1e-4",
     "--images": "1000",
+    "publish --terms": "'CC BY 4.0, Kermany et al.'",
 }
 """What a required option is given, by the end of command and option; the first that fits."""
 
@@ -64,9 +65,10 @@ def options(
 
 for _command in (
     *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export),
-    *(training.models, training.demo, configs.configs),
+    *(training.demo, configs.configs),
 ):
     app.command()(_command)
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
 app.add_typer(study.app, name="study")

@@ -41,19 +41,6 @@ def train(
     say(f"artifact: {trained.folder}")
 
 
-def models() -> None:
-    """List the networks."""
-    from cxreader.models.registry import list_models
-
-    rows = [(m.name, m.pretrained or "none", m.reference) for m in list_models()]
-    table(
-        "Networks",
-        ("name", "pinned ImageNet weights", "reference"),
-        rows,
-        left=("pinned ImageNet weights", "reference"),
-    )
-
-
 def demo(
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed, other phantoms.")] = 0,
