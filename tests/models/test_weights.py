@@ -19,7 +19,8 @@ from torch import nn
 
 from cxreader.errors import WeightsError
 from cxreader.models.registry import create_model
-from cxreader.models.weights import NO_TRANSFER, default_folder, load_pretrained, load_weights
+from cxreader.models.weights import NO_TRANSFER, load_pretrained, load_weights
+from cxreader.models.weights_package import default_folder
 
 NETWORKS = ("resnet18", "densenet121", "efficientnet_b0")
 

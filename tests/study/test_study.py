@@ -37,6 +37,7 @@ from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
 from cxreader.reporting.study.published import PUBLISHED
+from cxreader.study import rows as study_rows_module
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
@@ -289,7 +290,17 @@ def _commits(out: Path) -> int:
     return sum(len(list(out.rglob(name))) for name in names)
 
 
-def test_the_studys_own_rows_are_the_default() -> None:
+def test_lite0_has_a_row_where_its_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there in (True, False):
+        monkeypatch.setattr(study_rows_module, "at_hand", lambda entry, there=there: there)
+        last = study_rows(parse_config({"data": {"root": "x"}, "model": {"weights": "phantoms"}}))[-1]
+        found = (last.name, last.config.model.name, last.config.model.weights, last.config.training.phases)
+        lite0 = ("EfficientNet-Lite0, manual", "efficientnet_lite0", "imagenet", ("head",))
+        assert (found == lite0) is there
+
+
+def test_the_studys_own_rows_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_rows_module, "at_hand", lambda _: False)
     config = parse_config({"data": {"root": "x"}, "model": {"weights": "a.safetensors"}})
     rows = study_rows(config)
     names = ["chestxray_cnn", "chestxray_cnn", "resnet18", "densenet121", *["efficientnet_b0"] * 2, "resnet18"]

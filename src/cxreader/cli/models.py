@@ -60,7 +60,9 @@ def publish(
     terms: Annotated[
         list[str], typer.Option(help="The terms of the training data, in a sentence; for each source one.")
     ],
-    card: Annotated[Path | None, typer.Option(help="The model card; that of the run's evaluation when left out.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="The model card; that of the run's evaluation when left out.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Publish; without it only what would be sent is shown.")] = False,
 ) -> None:
     """Put an artifact, its model card, its terms and the hashes of all to a folder, a server or the Hugging Face Hub."""
@@ -80,7 +82,9 @@ def publish(
         say("nothing was sent; add --yes to publish it")
         return
     sent = publish_listed(listing, files, address, bar=progress)
-    say(f"published: {format_count(sent, '[file|files]')} sent, {len(files) - sent} there before; the listing came last")
+    say(
+        f"published: {format_count(sent, '[file|files]')} sent, {len(files) - sent} there before; the listing came last"
+    )
     say(f"fetch it with: cxreader models get {address}")
 
 

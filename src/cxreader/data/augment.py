@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 VERSION = 2
 """Part of every stored view's key: raise it when the same draws give other pixels. 2: what comes in from outside is the edge."""
 

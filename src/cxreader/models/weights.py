@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import urllib.request
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from cxreader.errors import WeightsError
 from cxreader.models.registry import ModelEntry, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.models.tensor_names import timm_names
-from cxreader.models.weights_package import packaged_file
+from cxreader.models.weights_package import kept_file, packaged_file
 
 NO_TRANSFER = "no transfer: weights absent"
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -36,11 +35,6 @@ class Transfer:
     def notice(self) -> str:
         """Both, for whoever loads them."""
         return f"{self.text}; {self.terms}" if self.terms else self.text
-
-
-def default_folder() -> Path:
-    """Where pinned weights are looked up before any network is asked."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cxreader" / "weights"
 
 
 def load_pretrained(model: StagedModel, name: str, weights: str) -> Transfer:
@@ -117,7 +111,7 @@ def _pinned(entry: ModelEntry) -> Path:
         raise WeightsError(
             f"{entry.name} has no ImageNet weights", where="model.weights", mend='write weights = "none"'
         )
-    kept = default_folder() / f"{tag}.safetensors"
+    kept = kept_file(tag)
     if kept.is_file():
         return kept
     return _of_hugging_face(tag, kept) if entry.package is None else packaged_file(entry.package, tag=tag, instead=kept)

@@ -9,6 +9,8 @@ from typing import Any
 
 from cxreader.config import Config, RowSection, with_values
 from cxreader.errors import ConfigError, nearest
+from cxreader.models.registry import model_entry
+from cxreader.models.weights_package import at_hand
 from cxreader.reporting.study.published import PUBLISHED, PublishedRow
 
 GRID = {
@@ -18,6 +20,13 @@ GRID = {
     "model.dropout": (0.2, 0.3),
 }
 """The study's sixteen configurations (its section 4.2)."""
+_LITE0 = (
+    RowSection(
+        name="EfficientNet-Lite0, manual",
+        model={"name": "efficientnet_lite0", "weights": "imagenet"},
+        training={"phases": ("head",), "head": {"lr": 1e-3}},
+    ),
+)
 _TRIAL = {"phases": ("fine_tune",), "fine_tune": {"lr": 3e-4, "epochs": 15, "patience": 4}}
 
 
@@ -50,6 +59,8 @@ def study_rows(config: Config) -> tuple[Row, ...]:
 
 def default_rows(size: int) -> tuple[RowSection, ...]:
     """The study's five networks, the custom CNN at a rate that learns, and one network at 20 abnormal to 80 normal.
+
+    EfficientNet-Lite0 from ImageNet comes last, where its weights are on this machine.
 
     The custom CNN's first linear layer reads 128 * (size // 8)^2 features that are never negative, so that Adam's first
     step moves its outputs in proportion to their number: 1e-5 at 224 px, and as much more as there are fewer features.
@@ -84,6 +95,7 @@ def default_rows(size: int) -> tuple[RowSection, ...]:
             training=_TRIAL,
         ),
         RowSection(name="ResNet18, trained at 20/80", abnormal_share=0.2, model={"name": "resnet18"}, training=phases),
+        *(_LITE0 if at_hand(model_entry("efficientnet_lite0")) else ()),
     )
 
 
@@ -92,7 +104,8 @@ def described(config: Config, names: Sequence[str]) -> str:
     learns = {"head": "classifier", "last_block": "last block and classifier", "all": "everything"}
     sections = {name: getattr(config.training, name) for name in names}
     phases = [
-        f"{learns.get(s.learn, f'from {s.learn} on')} at {s.lr:g} (at most {s.epochs} epochs, patience {s.patience})" for s in sections.values()
+        f"{learns.get(s.learn, f'from {s.learn} on')} at {s.lr:g} (at most {s.epochs} epochs, patience {s.patience})"
+        for s in sections.values()
     ]
     rest = f"{config.training.optimizer.capitalize()}, batch {config.training.batch_size}, dropout {config.model.dropout:g}"
     return f"{', then '.join(phases)}; {rest}"

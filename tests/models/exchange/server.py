@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class Shelf(http.server.ThreadingHTTPServer):
-    """`files` by path; `asked`: every request as (method, path, Range). `cut`: after so many bytes of a body the line drops, once.
+    """`files` by path; `asked`: every request as (method, path, Range). `cut`: after so many bytes of a body the line drops once.
 
     `ignores_range`: answers 200 and the whole file. `redirect`: every GET is sent there.
     """
@@ -65,8 +65,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(201)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, *_: object) -> None:
         """Nothing on the tests' output."""
+
+    log_error = log_request
 
 
 @contextmanager

@@ -122,7 +122,11 @@ def test_a_publication_that_broke_off_sends_the_rest_and_the_listing_last(folder
         (MANIFEST, lambda data: data[:-2] + b" }", "damaged on the way"),
         (LISTING, lambda data: b"<html>", "no listing of an artifact"),
         (LISTING, lambda data: data.replace(b"README.md", b"../../x"), "names '../../x', which no artifact holds"),
-        (LISTING, lambda data: data.replace(b"README.md", b"weights.pt"), "names 'weights.pt', which no artifact holds"),
+        (
+            LISTING,
+            lambda data: data.replace(b"README.md", b"weights.pt"),
+            "names 'weights.pt', which no artifact holds",
+        ),
         (LISTING, lambda data: data.replace(b'"schema": 1', b'"schema": 9'), "another schema than 1; update cxreader"),
         (LISTING, lambda data: data + b" " * 2**20, "too long for the listing of an artifact"),
     ],
@@ -173,7 +177,9 @@ def test_a_name_stands_for_one_listing(folder: Path, shelf: Shelf, tmp_path: Pat
     entry = {"address": shelf.address, "sha256": hashlib.sha256(listing.to_bytes()).hexdigest(), "about": "a test"}
     monkeypatch.setattr(fetching, "published_names", lambda: {"adult": entry})
     assert fetch("adult", tmp_path / "a", bar=no_bar)[0].id == load_artifact(folder).id
-    with pytest.raises(UsageError, match=r"no published model is named 'adlt'; did you mean 'adult'\?; or give an address"):
+    with pytest.raises(
+        UsageError, match=r"no published model is named 'adlt'; did you mean 'adult'\?; or give an address"
+    ):
         fetch("adlt", tmp_path / "b", bar=no_bar)
     shelf.files[f"/shelf/{LISTING}"] += b"\n"
     with pytest.raises(ArtifactError, match="another listing than the one that this name stands for"):

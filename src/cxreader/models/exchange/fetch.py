@@ -71,7 +71,9 @@ def _listing(place: Place, pinned: str | None) -> Listing:
     if len(data) > _LARGEST_LISTING:
         raise ArtifactError("too long for the listing of an artifact", where=where)
     if pinned is not None and hashlib.sha256(data).hexdigest() != pinned:
-        raise ArtifactError("another listing than the one that this name stands for", where=where, mend="update cxreader")
+        raise ArtifactError(
+            "another listing than the one that this name stands for", where=where, mend="update cxreader"
+        )
     return parse_listing(data, where)
 
 

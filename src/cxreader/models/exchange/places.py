@@ -146,9 +146,7 @@ class HubRepository(WebAddress):
         api = HfApi()
         try:
             api.create_repo(self.repository, exist_ok=True)
-            api.upload_file(
-                path_or_fileobj=path, path_in_repo=name, repo_id=self.repository, revision=self.revision
-            )
+            api.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=self.repository, revision=self.revision)
         except (HfHubHTTPError, LocalTokenNotFoundError, OSError) as error:
             mend = "log in with `hf auth login`, and see whether the repository is yours"
             raise ArtifactError(f"{name}: {type(error).__name__}", where=f"hf:{self.repository}", mend=mend) from None
