@@ -54,3 +54,20 @@ def test_a_phase_that_begins_at_a_stage_changes_it_and_all_behind_it_alone(
     assert any(line.startswith("phase fine_tune: layer3 with all behind it learns at 0.0001, ") for line in said)
     assert [path.name.split("-")[0] for path in (tmp_path / "run").rglob("prefix/*") if path.is_dir()] == ["layer2"]
     assert described(config, ["fine_tune"]).startswith("from layer3 on at 0.0001 ")
+
+
+def test_lite0_learns_from_imagenet_and_its_artifact_keeps_its_own_normalisation(
+    small_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    said: list[str] = []
+    model = {"name": "efficientnet_lite0", "weights": "imagenet"}
+    config = with_values(small_config, {"model": model, "training": {"phases": ("head",), "head": {"epochs": 1}}})
+    artifact = train(config, tmp_path / "run", say=said.append).artifact
+    assert (artifact.spec.mean, artifact.spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert artifact.transfer == "ImageNet-1k (tf_efficientnet_lite0.in1k)"
+    licence = "Apache-2.0 (c) 2020 ML Illustrated; trained on ImageNet-1k (non-commercial research terms)"
+    assert f"efficientnet_lite0: {artifact.transfer}; {licence}" in said
+    # The head alone has learnt: what stands before it is what the package holds.
+    before, after = build_model(config)[0].state_dict(), load_file(tmp_path / "run/artifact/model.safetensors")
+    assert {key for key in before if not torch.equal(before[key], after[key])} == {"head.weight", "head.bias"}
