@@ -11,13 +11,15 @@ from pathlib import Path
 from cxreader.counting import count_notes, format_count
 from cxreader.data.layouts.files import picture_size
 from cxreader.errors import TableError
-from cxreader.findings import OTHER, read_findings
+from cxreader.findings import OTHER, read_findings, value_or_missing
 from cxreader.records import Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
 BOXES = "boxes.csv"
 SIDES = ("x", "y", "width", "height")
 FRAME = ("frame_width", "frame_height")
+ORIGINAL = ("original_width", "original_height")
+"""Columns of the table of the images: the size of the pictures that its files were made from."""
 _ROUNDING = 1.0
 """Pixels by which a box may reach beyond its picture."""
 Framed = tuple[Box, tuple[float, float] | None]
@@ -25,15 +27,19 @@ Framed = tuple[Box, tuple[float, float] | None]
 
 
 def with_boxes(
-    records: Sequence[ImageRecord], folder: Path, image: Sequence[str]
+    records: Sequence[ImageRecord],
+    folder: Path,
+    image: Sequence[str],
+    originals: Mapping[str, tuple[float, float] | None] | None = None,
 ) -> tuple[tuple[ImageRecord, ...], tuple[str, ...]]:
     """The records with the boxes that `boxes.csv` in `folder` holds of them, in pixels of their files, and what must be said.
 
     Columns: `image` (as the table of the images names it; `image` are that column's other names), `finding`, `x, y` of the upper
-    left corner, `width, height`, in pixels of the file; or of a picture of `frame_width, frame_height`, where the file is a copy
-    of another size. A finding that is none of the fourteen is kept as `findings.OTHER`. Where a box reaches beyond its
-    picture the frame must be another: none is taken then, and a note says so. Raises TableError, with its row, for a
-    missing column, and for a box or a frame that is not told in numbers above 0.
+    left corner, `width, height`. Where the files are copies of another size the boxes are in pixels of a picture of
+    `frame_width, frame_height` (columns), else of the width and height in `originals`, by image, as the table of the images
+    tells them (`original_size`); without either in pixels of the file. A finding that is none of the fourteen is kept as
+    `findings.OTHER`. Where a box reaches beyond its picture the frame must be another: none is taken then, and a note says
+    so. Raises TableError, with its row, for a missing column, and for a box or a frame that is not told in numbers above 0.
     """
     place = folder / BOXES
     if not place.is_file():
@@ -46,7 +52,8 @@ def with_boxes(
         sides = picture_size(record.path) if framed and record.path else None
         if framed and sides is None:
             told["boxed [image|images] could not be opened: [its|their] boxes are left out"] += 1
-        boxes = () if sides is None else tuple(_in_file(box, frame, sides) for box, frame in framed)
+        original = (originals or {}).get(record.image)
+        boxes = () if sides is None else tuple(_in_file(box, frame or original, sides) for box, frame in framed)
         outside = sum(not _inside(box, sides) for box in boxes if sides is not None)
         told["outside"] += outside
         placed.append(replace(record, boxes=boxes))
@@ -54,8 +61,24 @@ def with_boxes(
     if outside := told.pop("outside", 0):
         beyond = format_count(outside, f"[box|boxes] of {BOXES} [reaches|reach] beyond [its|their] picture")
         mend = f"none is taken; tell the size of the pictures they were drawn in by the columns {' and '.join(FRAME)}"
+        mend += f", or by {' and '.join(ORIGINAL)} in the table of the images"
         return tuple(records), (f"{beyond}: {mend}",)
     return tuple(placed), count_notes(told)
+
+
+def original_size(cells: Mapping[str, str], where: str) -> tuple[float, float] | None:
+    """`original_width, original_height` of an image's row, None where a table has no such columns or leaves both empty.
+
+    Raises TableError, at `where`, for a size that is no number above 0.
+    """
+    texts = [value_or_missing(cells.get(name, "")) for name in ORIGINAL]
+    if not any(texts):
+        return None
+    width, height = (parse_number(text) or 0.0 for text in texts)
+    if min(width, height) <= 0:
+        what = f"the size of the original picture, {texts[0]!r} x {texts[1]!r}, is no number above 0"
+        raise TableError(what, where=where, mend=f"correct {' and '.join(ORIGINAL)}, or leave both empty")
+    return width, height
 
 
 def _read(place: Path, image: Sequence[str]) -> dict[str, tuple[Framed, ...]]:
