@@ -37,6 +37,8 @@ def test_the_table_and_its_json(boxes: Path, tmp_path: Path, capsys: Capture) ->
         assert title in words
     assert "No interval: every resample gives the same value, which bounds nothing." in words
     assert "all 0.500 1.000 0.000 0.500" in words  # two squares marked, one right; ties share the peak
+    assert "A fixed map of each finding" in words
+    assert "all 1.000 1.000 1.000 1.000" in words  # told the finding, nobody can miss
     found = LocalisationReport.from_dict(json.loads((out / "location-prior.json").read_text()))
     assert found.all.null["iou"].value == 0.5
     assert [g.name for g in found.groups] == ["all", "Mass", "Nodule"]

@@ -38,12 +38,13 @@ class ExplanationEvaluation:
     """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn.
 
     `maps`: raw heat maps (h, w) by image, of those with boxes and of those that were asked for besides; empty without a runtime
-    that has any.
+    that has any. `regions`: reports of maps that tell where findings are, whatever the finding and by finding.
     """
 
     localisation: LocalisationReport | None
     sanity: SanityReport | None
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    regions: tuple[LocalisationReport, ...] = ()
 
 
 def evaluate_explanations(
