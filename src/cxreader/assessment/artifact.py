@@ -125,7 +125,9 @@ def judge(
             sanity=looking.sanity,
             regions=looking.regions,
             further=_contact_sheet(evaluation, images, looking.maps),
-            examples=example_panels(table, rows, images, looking.maps, reader.operating_point.threshold),
+            examples=example_panels(
+                table, rows, images, looking.maps, threshold=reader.operating_point.threshold, spec=artifact.spec
+            ),
             facts=facts_of(artifact),
         )
     if is_own_test(reader, cohort):

@@ -44,7 +44,7 @@ def with_boxes(
     place = folder / BOXES
     if not place.is_file():
         return tuple(records), ()
-    found = _read(place, image)
+    found = read_framed(place, image)
     placed: list[ImageRecord] = []
     told: Counter[str] = Counter()
     for record in records:
@@ -53,9 +53,8 @@ def with_boxes(
         if framed and sides is None:
             told["boxed [image|images] could not be opened: [its|their] boxes are left out"] += 1
         original = (originals or {}).get(record.image)
-        boxes = () if sides is None else tuple(_in_file(box, frame or original, sides) for box, frame in framed)
-        outside = sum(not _inside(box, sides) for box in boxes if sides is not None)
-        told["outside"] += outside
+        boxes = () if sides is None else in_file(framed, original, sides)
+        told["outside"] += sum(not is_inside(box, sides) for box in boxes if sides is not None)
         placed.append(replace(record, boxes=boxes))
     told[f"[row|rows] of {BOXES} [names|name] no image of the table"] = sum(map(len, found.values()))
     if outside := told.pop("outside", 0):
@@ -81,7 +80,8 @@ def original_size(cells: Mapping[str, str], where: str) -> tuple[float, float] |
     return width, height
 
 
-def _read(place: Path, image: Sequence[str]) -> dict[str, tuple[Framed, ...]]:
+def read_framed(place: Path, image: Sequence[str]) -> dict[str, tuple[Framed, ...]]:
+    """The boxes of a table, by the image's name there as a normalised path. Columns and errors as `with_boxes`."""
     table = read_table(place).aliased(
         {"image": image, "width": ("w",), "height": ("h",), "finding": ("label", "class")}
     )
@@ -109,11 +109,14 @@ def _numbers(cells: Mapping[str, str], names: Sequence[str], where: str) -> list
     return [number for number in numbers if number is not None]
 
 
-def _in_file(box: Box, frame: tuple[float, float] | None, sides: tuple[int, int]) -> Box:
-    return box if frame is None else box.scaled(sides[0] / frame[0], sides[1] / frame[1])
+def in_file(framed: Sequence[Framed], original: tuple[float, float] | None, sides: tuple[int, int]) -> tuple[Box, ...]:
+    """Boxes in pixels of a file with these `sides`: out of their own frame, else that of the `original`, else as they are."""
+    frames = [(box, frame or original or sides) for box, frame in framed]
+    return tuple(box.scaled(sides[0] / width, sides[1] / height) for box, (width, height) in frames)
 
 
-def _inside(box: Box, sides: tuple[int, int]) -> bool:
+def is_inside(box: Box, sides: tuple[int, int]) -> bool:
+    """Whether a box lies in a picture with these `sides`, but for rounding."""
     right, lower = box.x + box.width, box.y + box.height
     beyond = max(-box.x, -box.y, right - sides[0], lower - sides[1])
     return beyond <= _ROUNDING
