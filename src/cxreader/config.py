@@ -104,12 +104,12 @@ class DataSection(Section):
 
 
 class InputSection(Section):
-    """The InputSpec: side in pixels, fit, and the three channels' mean and deviation (ImageNet's)."""
+    """The InputSpec: side in pixels, fit, and the three channels' mean and deviation; None for the network's own."""
 
     size: int = Field(224, ge=32, le=4096)
     fit: Literal["pad", "squash"] = "pad"
-    mean: Three = (0.485, 0.456, 0.406)
-    std: Three = (0.229, 0.224, 0.225)
+    mean: Three | None = None
+    std: Three | None = None
 
 
 class SplitSection(Section):

@@ -142,6 +142,16 @@ def test_efficientnet_is_written_in_blocks(tmp_path: Path) -> None:
     assert kinds["Resize"] == 11  # at this size the maps of the last five are single pixels: nothing to spread over
 
 
+def test_lite0s_padding_is_part_of_its_convolutions_and_reorders_no_map(tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    graph = onnx_bytes(create_model("efficientnet_lite0", size=SIZE).eval(), "last_block", SIZE)
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert (kinds["Conv"], kinds["Pad"], kinds["ReorderInput"]) == (49, 0, 0)
+
+
 def test_exporting_again_gives_the_same_bytes_and_another_file_replaces_the_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ from cxreader.training.phases import Phase
 from cxreader.training.predict import predict_logits
 from cxreader.training.train import build_model, learn, train
 
-MODELS = ("chestxray_cnn", "resnet18", "densenet121", "efficientnet_b0")
+MODELS = ("chestxray_cnn", "resnet18", "densenet121", "efficientnet_b0", "efficientnet_lite0")
 SPEC = InputSpec(size=64)
 
 

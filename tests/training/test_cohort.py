@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from tests.world import world_config
 
-from cxreader.config import Config, parse_config
+from cxreader.config import Config, parse_config, with_values
 from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import no_bar
 from cxreader.runs import RunFolder
-from cxreader.training.cohort import prepare_cohort
+from cxreader.training.cohort import input_spec, prepare_cohort
 from cxreader.training.train import train
 
 PARTS = ("train", "tune", "calibrate", "test")
@@ -63,6 +63,22 @@ def test_a_picture_is_in_one_part_alone_and_copies_are_told(doubled: Config, tmp
         assert members.labels.tolist() == sample.label.tolist() == labels
         patients = {cohort.index.by_image[image].patient for image in cohort.images[part]}
         assert sample.n_patients == len(patients)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("resnet18", {}, ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))),
+        ("efficientnet_lite0", {}, ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))),
+        ("efficientnet_lite0", {"mean": (0.1, 0.2, 0.3)}, ((0.1, 0.2, 0.3), (0.5, 0.5, 0.5))),
+    ],
+)
+def test_the_input_is_normalised_as_the_network_wants_it_unless_the_configuration_says_how(
+    small_config: Config, name: str, given: dict[str, object], expected: tuple[object, object]
+) -> None:
+    spec = input_spec(with_values(small_config, {"model.name": name, "input": given}))
+    assert (spec.size, spec.fit, (spec.mean, spec.std)) == (64, "pad", expected)
+    assert spec.pixel_key == input_spec(small_config).pixel_key  # one pixel cache serves networks that want other ones
 
 
 def test_without_copies_nothing_is_said(small_config: Config, tmp_path: Path) -> None:

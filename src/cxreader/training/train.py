@@ -87,7 +87,7 @@ def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     parse_rules(config.calibration.operating_points)
     cohort = prepare_cohort(config, run, say, bar)
     require_same_images(run, cohort)
-    say(f"{config.model.name}: {transfer.text}")
+    say(f"{config.model.name}: {transfer.notice}")
     learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
     artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
     say(f"artifact {artifact.id}: phase {learnt.chosen.name}, calibrated by {artifact.calibration['method']}")
