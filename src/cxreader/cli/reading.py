@@ -86,7 +86,7 @@ def explain(
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Answer and explain what is refused too, and say so.")] = False,
     boxes: Annotated[
-        Path | None, typer.Option(help="Outline true boxes: the boxes.csv of the data set that the images come from.")
+        Path | None, typer.Option(help="Outline true boxes: the data set's boxes.csv, or NIH's BBox_List_2017.csv.")
     ] = None,
     operating_point: Point = None,
     backend: Backend = "auto",

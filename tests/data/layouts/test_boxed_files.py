@@ -39,6 +39,13 @@ def test_a_file_has_its_boxes_wherever_it_lies(folder: Path, tmp_path: Path) -> 
     assert notes == ()
 
 
+def test_the_list_of_the_release_is_in_its_own_frame(folder: Path) -> None:
+    place = folder / "BBox_List_2017.csv"
+    place.write_text("Image Index,Finding Label,Bbox [x,y,w,h],,,\na.png,Infiltrate,512,512,256,512,,,\n")
+    found, _ = boxes_of_files(place, [str(folder / "one" / "a.png")])
+    assert found == {str(folder / "one" / "a.png"): (Box("Infiltration", 50, 25, 25, 25),)}
+
+
 def test_a_name_that_two_images_have_is_nobodys(folder: Path, tmp_path: Path) -> None:
     """A copy named b.png may be either of the two."""
     copy = shutil.copy(folder / "one" / "b.png", tmp_path / "b.png")

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cxreader.counting import count_notes
-from cxreader.data.layouts.boxes import FRAME, in_file, is_inside, original_size, read_framed
+from cxreader.data.layouts.boxes import FRAME, Framed, in_file, is_inside, original_size, read_framed
 from cxreader.data.layouts.files import picture_size
+from cxreader.data.layouts.sets.nih import BOX_FRAME, read_boxes
 from cxreader.data.layouts.table import ALIASES
 from cxreader.records import Box
 from cxreader.tables import read_table
 
-_LABELS = "labels.csv"
+_LABELS, _NIH = "labels.csv", "finding label"
 _BEYOND = (
     f"[file has|files have] a box beyond [its|their] picture, none is drawn: tell its frame by {' and '.join(FRAME)}"
 )
@@ -23,11 +24,11 @@ _BEYOND = (
 def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[Box, ...]], tuple[str, ...]]:
     """By file, its boxes in pixels of it, from the table of boxes at `place`, and what must be said.
 
-    Columns as `boxes.with_boxes`. The table names a file by its path from the table's folder, or by its name alone. The size
+    Columns as `boxes.with_boxes`, or those of the NIH release's list (`nih.read_boxes`). The table names a file by its path from the table's folder, or by its name alone. The size
     of the originals comes from a `labels.csv` beside it. A file without a box is left out, and so is one that has a box
     beyond its picture, which was drawn in another frame. Raises TableError as `with_boxes`.
     """
-    framed, originals = read_framed(place, ALIASES["image"]), _originals(place.parent / _LABELS)
+    framed, originals = _framed(place), _originals(place.parent / _LABELS)
     names = _by_file_name(framed)
     found: dict[str, tuple[Box, ...]] = {}
     told: Counter[str] = Counter()
@@ -44,6 +45,13 @@ def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[B
             told[_BEYOND] += 1
     told[f"[file has|files have] no box in {place.name}"] = len(files) - len(found) - sum(told.values())
     return found, count_notes(told)
+
+
+def _framed(place: Path) -> dict[str, tuple[Framed, ...]]:
+    if _NIH not in read_table(place):
+        return read_framed(place, ALIASES["image"])
+    frame = (float(BOX_FRAME), float(BOX_FRAME))
+    return {image: tuple((box, frame) for box in boxes) for image, boxes in read_boxes(place).items()}
 
 
 def _by_file_name(names: Iterable[str]) -> dict[str, str]:
