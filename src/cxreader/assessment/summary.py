@@ -11,7 +11,7 @@ from cxreader.codec import Plain
 from cxreader.errors import StorageError
 from cxreader.evaluation.decisions.at_threshold import AtThreshold
 from cxreader.evaluation.evaluate import Counts, Evaluation
-from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
+from cxreader.explanation.localisation_report import GRAD_CAM, LocalisationByFinding, LocalisationReport
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact, save_manifest
 from cxreader.progress import Say
@@ -24,11 +24,11 @@ class EvaluationSummary(Plain):
 
     What was judged: source `data`, `part` of the split with digest `split` and kind `split_kind`, and the `counts`. `points`:
     the artifact's operating points with counts and rates (sensitivity, PPV, NPV, ...) at that part's own prevalence, the one
-    that decides first. `maps`: the scores of all boxes' heat maps (Grad-CAM), of maps that look at no image (`null`,
-    `null_by_finding`), and the gains over them; None where no boxes were judged. `regions`: the same of maps that tell where
-    findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`). Who wants to
-    show a map asks `LocalisationByFinding.gains_over_both` first. `warnings` must be shown with the numbers. `date` in UTC;
-    `cxreader` and `git_revision` (None outside a checkout) say which program judged.
+    that decides first. `maps`: the scores of all boxes' heat maps (by the method `maps_by`), of maps that look at no image
+    (`null`, `null_by_finding`), and the gains over them; None where no boxes were judged. `regions`: the same of maps that
+    tell where findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`). Who
+    wants to show a map asks `LocalisationByFinding.gains_over_both` first. `warnings` must be shown with the numbers. `date`
+    in UTC; `cxreader` and `git_revision` (None outside a checkout) say which program judged.
     """
 
     data: str
@@ -43,6 +43,7 @@ class EvaluationSummary(Plain):
     cxreader: str
     git_revision: str | None
     regions: dict[str, LocalisationByFinding] = field(default_factory=dict)
+    maps_by: str = GRAD_CAM
 
     @classmethod
     def of(
@@ -62,6 +63,7 @@ class EvaluationSummary(Plain):
             warnings=evaluation.warnings,
             git_revision=git_revision(),
             regions={found.slug: found.all for found in regions},
+            maps_by=GRAD_CAM if localisation is None else localisation.maps,
         )
 
 

@@ -16,7 +16,9 @@ from cxreader.imaging.overlay import outlined, overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.answer_text import interval_text, probability_text
 from cxreader.inference.batch.names import on_one_line
+from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
+from cxreader.models.registry import CAM_TITLES, model_entry
 from cxreader.records import Box, Reading
 
 SIDE = 512
@@ -44,7 +46,7 @@ def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Seque
     several = bool(reading.members)
     panels = [(overlay(shown), "Image")]
     for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
-        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else "Heat map (Grad-CAM)"
+        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else f"Heat map ({_method(member)})"
         if own.heat_map is None:
             panels.append((_without_map(shown.shape, reading), name))
         else:
@@ -107,6 +109,10 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
         yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
     mapped = any(own.heat_map is not None for own in reading.members or (reading,))
     yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
+
+
+def _method(member: Member) -> str:
+    return CAM_TITLES[model_entry(member.artifact.model).cam_method]
 
 
 def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:

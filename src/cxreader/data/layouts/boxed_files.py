@@ -24,9 +24,10 @@ _BEYOND = (
 def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[Box, ...]], tuple[str, ...]]:
     """By file, its boxes in pixels of it, from the table of boxes at `place`, and what must be said.
 
-    Columns as `boxes.with_boxes`, or those of the NIH release's list (`nih.read_boxes`). The table names a file by its path from the table's folder, or by its name alone. The size
-    of the originals comes from a `labels.csv` beside it. A file without a box is left out, and so is one that has a box
-    beyond its picture, which was drawn in another frame. Raises TableError as `with_boxes`.
+    Columns as `boxes.with_boxes`, or those of the NIH release's list (`nih.read_boxes`). The table names a file by its path
+    from the table's folder, or by its name alone. The size of the originals comes from a `labels.csv` beside it. A file
+    without a box is left out, and so is one that has a box beyond its picture, which was drawn in another frame. Raises
+    TableError as `with_boxes`.
     """
     framed, originals = _framed(place), _originals(place.parent / _LABELS)
     names = _by_file_name(framed)
