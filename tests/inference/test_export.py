@@ -101,6 +101,12 @@ def _theirs(model: StagedModel, x: NDArray[np.float32], method: str) -> NDArray[
     return np.asarray(np.maximum(weighted, 0))
 
 
+def test_the_weights_of_a_hidden_layer_are_in_the_file_once() -> None:
+    model = create_model("chestxray_cnn", size=64).eval()
+    weights = sum(4 * tensor.numel() for tensor in model.parameters())
+    assert weights < len(onnx_bytes(model, "last_block", 64)) < 1.1 * weights
+
+
 @pytest.mark.parametrize("pool", ["maximum", "quarters", "smooth"])
 def test_a_tail_whose_gradient_has_no_such_form_is_refused(pool: str) -> None:
     with pytest.raises(ModelError, match=r"cannot be exported with its heat map.*known: average pooling"):
