@@ -61,10 +61,12 @@ def split_command(
 
 @app.command("location-prior")
 def location_prior_command(
-    boxes: Annotated[Path, typer.Argument(help="The release's list of boxes, BBox_List_2017.csv.")],
+    boxes: Annotated[
+        Path, typer.Argument(help="A list of boxes (NIH's BBox_List_2017.csv), or labelled images with boxes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write location-prior.json into this folder.")] = None,
 ) -> None:
-    """Show what fixed maps, means of other patients' boxes, reach on a list of boxes: without images or a model."""
+    """Show what fixed maps, means of other patients' boxes, reach on boxes: without a model."""
     from cxreader.explanation.location_prior import location_prior
     from cxreader.runs import write_json
 

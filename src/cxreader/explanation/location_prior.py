@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from cxreader.data.layouts.sets.nih import BOX_FRAME, read_boxes
 from cxreader.data.layouts.sets.nih_by_finding import patient_of
+from cxreader.data.sources import open_source
+from cxreader.data.split import group_of
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.explanation.boxes import BoxTable, Floats, Ints
@@ -29,26 +31,41 @@ from cxreader.explanation.map_scores import (
     peak_and_mass,
     score_columns,
 )
+from cxreader.imaging.read import size
+from cxreader.tables import read_table
 
 
 def location_prior(
-    path: Path,
+    place: Path,
     *,
     n_resamples: int = N_RESAMPLES,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
-    """Scores of the location prior on a `BBox_List_2017.csv` alone: no image, no model; patients by the file names.
+    """Scores of the location priors on boxes alone, without a model.
 
-    Raises TableError for a list that cannot be read, a file name without its patient, a box outside the 1024 frame, and
-    boxes of one patient.
+    `place`: a `BBox_List_2017.csv`, which needs no image and tells patients by the file names; or a labelled source with boxes,
+    as `data.sources.open_source` opens it. Raises TableError for a list that cannot be read, a file name without its
+    patient, a box outside the 1024 frame, no box, and boxes of one patient; and as `open_source`.
     """
-    found = read_boxes(path)
+    listed = place.suffix.lower() != ".json" and not place.is_dir() and "label" not in read_table(place)
     try:
-        boxes = BoxTable.of(found, (BOX_FRAME, BOX_FRAME), {image: patient_of(image) for image in found})
+        boxes = _of_list(place) if listed else _of_source(place)
         nulls = prior_scores(boxes, progress=progress), prior_scores(boxes, by_finding=True)
     except TableError as error:
-        raise TableError(error.what, where=path, mend=error.mend) from None
+        raise TableError(error.what, where=error.where or place, mend=error.mend) from None
     return report(boxes, nulls, None, PROTOCOL, n_resamples=n_resamples)
+
+
+def _of_list(path: Path) -> BoxTable:
+    found = read_boxes(path)
+    return BoxTable.of(found, (BOX_FRAME, BOX_FRAME), {image: patient_of(image) for image in found})
+
+
+def _of_source(place: Path) -> BoxTable:
+    records = [record for record in open_source(place).records if record.boxes and record.path is not None]
+    sides = {record.image: size(record.path or "") for record in records}
+    boxes = {record.image: record.boxes for record in records}
+    return BoxTable.of(boxes, sides, {record.image: group_of(record) for record in records})
 
 
 def prior_scores(
