@@ -24,7 +24,12 @@ class ReferenceBackend:
         if maps:
             require_maps(self)
         given = dict(zip(self.graph.output_names, self.graph.run(None, {"images": batch}), strict=True))
-        heat = np.einsum("nc,nchw->nhw", given["channel_weights"], given["spatial"]).clip(0) if maps else None
+        heat = None
+        if maps:
+            weights = given["channel_weights"]
+            heat = np.einsum("nc,nchw->nhw" if weights.ndim == 2 else "nchw,nchw->nhw", weights, given["spatial"]).clip(
+                0
+            )
         return Output(given["logits"], given["features"], heat)
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

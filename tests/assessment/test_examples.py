@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from tests.assessment.shortcut_world import make_images, make_reader
 from tests.inference.test_explain import Mapped
 
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_source
-from cxreader.assessment.examples import choose_examples
+from cxreader.assessment.examples import choose_examples, example_panels
+from cxreader.assessment.images import ReadImages
+from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.backend import Output
 from cxreader.progress import no_bar
-from cxreader.records import OperatingPoint, PredictionTable
+from cxreader.records import Box, ImageRecord, OperatingPoint, PredictionTable
 
 
 def chosen(label: list[int], probability: list[float], count: int = 8) -> list[int]:
@@ -80,3 +84,22 @@ def test_each_map_is_drawn_once_for_examples_and_contact_sheet_together(judged: 
     assert (out / "contact_sheet.png").exists()
     assert contradicted & set(shown), "some images are wanted twice"
     assert backend.mapped == len(contradicted | set(shown))
+
+
+def test_true_boxes_are_outlined_where_the_network_was_shown_them() -> None:
+    """A box of a wide picture that is padded to a square: its edge is cyan at its own place there, and nowhere else."""
+    spec, name = InputSpec(64), "wide.png"
+    record = ImageRecord(name, 1, path=name, boxes=(Box("Mass", 40, 0, 80, 40),))
+    pixels = np.full((1, 64, 64), 90, np.uint8)
+    images = ReadImages((record,), (), (record,), pixels, {})
+    table = PredictionTable(np.array([name]), np.ones(1, np.int8), np.array([0.9]))
+    maps = {name: np.zeros((2, 2), np.float32)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cxreader.assessment.examples.size", lambda _: (160, 80))
+        (panel,) = example_panels(table, [0], images, maps, threshold=0.5, spec=spec)
+    assert isinstance(panel.overlay, bytes)
+    drawn = np.asarray(Image.open(io.BytesIO(panel.overlay)).convert("RGB"), np.int16)
+    cyan = np.argwhere(drawn[..., 2] - drawn[..., 0] > 60)
+    # 160 x 80 becomes 64 x 32 with 16 rows of padding above: the box is 32 wide, 16 high, from (16, 16) on.
+    assert abs(cyan.min(axis=0) - [16, 16]).max() <= 1
+    assert abs(cyan.max(axis=0) - [32, 48]).max() <= 1

@@ -108,6 +108,15 @@ def test_scores_of_heat_maps_stay_until_others_take_their_place(run: Path) -> No
     assert found.maps is not None
     assert found.maps.to_dict() == localisation.all.to_dict()
     assert set(found.maps.null) == set(found.maps.model) == set(found.maps.gain) >= {"pointing", "iou"}
+    assert set(found.maps.null_by_finding) == set(found.maps.gain_by_finding) == set(found.maps.null)
+    assert found.regions == {}
+    region = replace(localisation, maps="Region head", by_finding=True)
+    told = EvaluationSummary.of(evaluation, localisation, (region,))
+    stored = EvaluationSummary.from_dict(json.loads(json.dumps(told.to_dict())))
+    assert stored.regions["region_head_by_finding"].gain_by_finding["iou"].low == region.all.gain_by_finding["iou"].low
+    earlier = told.to_dict()
+    del earlier["regions"]
+    assert EvaluationSummary.from_dict(earlier).regions == {}
     store_summary(reader, EvaluationSummary.of(replace(evaluation, warnings=("later",)), None), silent)
     assert load_artifact(run / "artifact") == artifact
     store_summary(reader, EvaluationSummary.of(replace(evaluation, warnings=("later",)), localisation), silent)

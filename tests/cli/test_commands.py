@@ -18,6 +18,7 @@ from PIL import Image
 from cxreader.cli import console, run
 from cxreader.cli.console import State
 from cxreader.data.split import Split
+from cxreader.imaging.overlay import BOX_COLOUR
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
 
@@ -185,6 +186,20 @@ def test_explain_writes_a_picture_of_the_images_own_size(
     raw = np.load(out / "x-heat.npy")
     assert (raw.dtype, raw.shape) == (np.float32, (2, 2))
     assert "x-heat.png" in capsys.readouterr().out
+
+
+def test_explain_outlines_the_boxes_of_a_table(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.png", "y.png"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90)).astype(np.uint8)).save(tmp_path / name)
+    (tmp_path / "boxes.csv").write_text("image,finding,x,y,width,height\nx.png,Mass,30,30,30,30\n")
+    command = ["explain", "--model", str(small_run), str(tmp_path / "x.png"), str(tmp_path / "y.png"), "--force"]
+    assert run([*command, "--out", str(tmp_path / "out"), "--boxes", str(tmp_path / "boxes.csv")]) == 0
+    assert "1 file has no box in boxes.csv" in " ".join(capsys.readouterr().err.split())
+    for name, outlined in (("x", True), ("y", False)):
+        with Image.open(tmp_path / "out" / f"{name}-heat.png") as picture:
+            assert (np.asarray(picture) == BOX_COLOUR).all(axis=2).any() == outlined
 
 
 def test_models_lists_every_network(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cxreader.cli import run
 from cxreader.explanation.localisation_report import LocalisationReport
@@ -37,9 +39,27 @@ def test_the_table_and_its_json(boxes: Path, tmp_path: Path, capsys: Capture) ->
         assert title in words
     assert "No interval: every resample gives the same value, which bounds nothing." in words
     assert "all 0.500 1.000 0.000 0.500" in words  # two squares marked, one right; ties share the peak
+    assert "A fixed map of each finding" in words
+    assert "all 1.000 1.000 1.000 1.000" in words  # told the finding, nobody can miss
     found = LocalisationReport.from_dict(json.loads((out / "location-prior.json").read_text()))
     assert found.all.null["iou"].value == 0.5
     assert [g.name for g in found.groups] == ["all", "Mass", "Nodule"]
+
+
+def test_a_table_with_boxes_beside_it_is_as_good_as_a_list(tmp_path: Path, capsys: Capture) -> None:
+    """Four patients, files of 32 pixels made from pictures of 64: squares of a quarter of the side in two corners."""
+    rows, boxes = ["image,label,patient,original_width,original_height"], ["image,finding,x,y,width,height"]
+    for n in range(4):
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(tmp_path / f"{n}.png")
+        rows.append(f"{n}.png,abnormal,p{n},64,64")
+        boxes += [f"{n}.png,Mass,0,0,16,16", f"{n}.png,Nodule,48,48,16,16"]
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, ""]))
+    (tmp_path / "boxes.csv").write_text("\n".join([*boxes, ""]))
+    for place in (tmp_path / "labels.csv", tmp_path):
+        assert run(["-q", "audit", "location-prior", str(place)]) == 0
+        words = " ".join(capsys.readouterr().out.split())
+        assert "A fixed map on 8 boxes in 4 images of 4 patients" in words
+        assert "all 0.500 1.000 0.000 0.500" in words
 
 
 def test_quiet_prints_the_table_alone(boxes: Path, capsys: Capture) -> None:
@@ -53,7 +73,7 @@ def test_quiet_prints_the_table_alone(boxes: Path, capsys: Capture) -> None:
     ("text", "what"),
     [
         (None, "cannot be read (No such file"),
-        ("image,label\na.png,normal\n", "has no column 'image index'"),
+        ("image,label\na.png,normal\n", "no file for image 'a.png'"),
         ("", "has no header"),
         (f"{HEADER}\n", "there is no box"),
         (f"{HEADER}\nscan.png,Mass,0,0,9,9,,,\n", "does not tell its patient"),

@@ -1,4 +1,4 @@
-"""Our Grad-CAM against pytorch-grad-cam and against a closed form."""
+"""Our heat maps against pytorch-grad-cam, against closed forms, and by hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cxreader import torch_setup  # noqa: F401 - before grad-cam, which imports 
 # isort: split
 import torch
 
-from cxreader.explanation.gradcam import grad_cam
-from cxreader.models.registry import create_model, list_models, model_entry
+from cxreader.explanation.gradcam import grad_cam, grad_cam_map, hires_cam_map, signed_cam
+from cxreader.models.registry import CamMethod, create_model, list_models, model_entry
 from cxreader.models.stages import StagedModel
 
 NAMES = [entry.name for entry in list_models()]
@@ -32,15 +32,15 @@ def _images() -> torch.Tensor:
 
 @pytest.mark.peer
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("target", [0, 1])
-def test_equals_pytorch_grad_cam_before_its_scaling(name: str, target: int) -> None:
-    from pytorch_grad_cam import GradCAM
+@pytest.mark.parametrize(("method", "target"), [("grad_cam", 0), ("grad_cam", 1), ("hires_cam", 1)])
+def test_equals_pytorch_grad_cam_before_its_scaling(name: str, method: CamMethod, target: int) -> None:
+    from pytorch_grad_cam import GradCAM, HiResCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     model, stage = _model(name), model_entry(name).cam_stage
-    _, ours = grad_cam(model, _images(), stage=stage, target=target)
+    _, ours = grad_cam(model, _images(), stage=stage, target=target, method=method)
     layer = model.get_submodule(stage)
-    with GradCAM(model, [layer]) as cam:
+    with {"grad_cam": GradCAM, "hires_cam": HiResCAM}[method](model, [layer]) as cam:
         outputs = cam.activations_and_grads(_images())
         cam.outputs = outputs
         loss = sum(ClassifierOutputTarget(target)(output) for output in outputs)
@@ -63,6 +63,30 @@ def test_equals_cam_where_pooling_and_one_linear_layer_follow(name: str) -> None
         cam = torch.einsum("c,nchw->nhw", model.head.weight[1], spatial).clamp_min(0) / spatial[0, 0].numel()
         torch.testing.assert_close(logits, model(_images()))
     torch.testing.assert_close(ours, cam, rtol=1e-4, atol=1e-6 * float(cam.max()))
+    own = grad_cam(model, _images(), target=1, method="hires_cam")[1]
+    torch.testing.assert_close(own, cam, rtol=1e-4, atol=1e-6 * float(cam.max()))  # one gradient for all positions
+
+
+def test_where_the_map_is_flattened_each_place_has_what_it_adds_to_the_logit() -> None:
+    """By hand: two places of one channel, through one hidden unit with weights 3 and -1, times 2 behind it.
+
+    The map of the places is 5 and 4: they add 2 * 3 * 5 = 30 and 2 * -1 * 4 = -8. Their mean gradient, 2, calls both warm.
+    """
+    maps, gradients = torch.tensor([[[[5.0, 4.0]]]]), torch.tensor([[[[6.0, -2.0]]]])
+    assert hires_cam_map(maps, gradients).tolist() == [[[30.0, -8.0]]]
+    assert grad_cam_map(maps, gradients).tolist() == [[[10.0, 8.0]]]
+
+
+def test_the_custom_cnn_s_maps_add_up_to_its_logit() -> None:
+    """HiResCAM's own claim (Draelos and Carin, section 3): behind a piecewise linear tail the sum is the logit but for biases."""
+    model = _model("chestxray_cnn")
+    for name in ("pool.hidden.bias", "head.bias"):
+        model.get_parameter(name).data.zero_()
+    with torch.no_grad():
+        output = model.until(_images(), "last_block")
+    logits, maps = signed_cam(model, output, method=model_entry("chestxray_cnn").cam_method)
+    torch.testing.assert_close(maps.sum(dim=(1, 2)), logits[:, 1], rtol=1e-4, atol=1e-6)
+    assert (maps < 0).any()
 
 
 def test_leaves_the_model_as_it_was() -> None:

@@ -164,6 +164,84 @@ def test_a_model_that_looks_gains_over_the_fixed_map_and_noise_does_not() -> Non
     assert "no difference shown" in blind.statement("pointing")
 
 
+def _by_finding(table: BoxTable, maps: Maps, other: Maps) -> dict[tuple[str, str], Any]:
+    """Of each image a map of its finding, and of the other finding one that must not be asked."""
+    names = dict(zip(table.image.tolist(), table.finding.tolist(), strict=True))
+    found = {(image, finding): maps[image] for image, finding in names.items()}  # type: ignore[index]
+    return found | {
+        (image, "Mass" if finding == "Nodule" else "Nodule"): other[image]  # type: ignore[index]
+        for image, finding in names.items()
+    }
+
+
+def test_of_maps_by_finding_a_box_is_judged_by_the_map_of_its_own() -> None:
+    table, good, noise = _world()
+    protocol = ScoringProtocol(grid=16)
+    found = localise(_by_finding(table, good, noise), table, protocol, name="Region head", n_resamples=50)
+    assert found.all.model["iou"].value == 1
+    assert (found.title, found.slug) == ("Region head, by finding", "region_head_by_finding")
+    swapped = localise(_by_finding(table, noise, good), table, protocol, n_resamples=50)
+    assert swapped.all.model["iou"].value < 0.3
+    whatever = localise(good, table, protocol, n_resamples=50)
+    assert (whatever.title, whatever.slug) == ("Grad-CAM, whatever the finding", "grad_cam")
+    with pytest.raises(DataError, match=r"Mass in image 0\.png has boxes but no map"):
+        localise({(image, "Nodule"): one for image, one in good.items()}, table, protocol)
+
+
+def test_maps_by_finding_have_a_threshold_for_each_finding() -> None:
+    """Large boxes of one finding want the whole map, small ones of the other its strong half: one share cannot serve both."""
+    strong = np.zeros((4, 4))
+    strong[:, 0], strong[:, 1] = 1.0, 0.5
+    boxes = {f"{n}": [Box("Mass", 0, 0, 2, 4) if n % 2 else Box("Nodule", 0, 0, 1, 4)] for n in range(8)}
+    table = BoxTable.of(boxes, (4, 4), {name: name for name in boxes})
+    protocol = ScoringProtocol(grid=4, n_folds=8, fold_seeds=(0,))
+    by_finding = {(name, found[0].finding): strong for name, found in boxes.items()}
+    assert _values(map_scores(by_finding, table, protocol), "iou") == [1.0] * 8
+    assert sum(_values(map_scores(dict.fromkeys(boxes, strong), table, protocol), "iou")) < 7
+
+
+def test_who_knows_only_where_findings_of_each_kind_are_gains_over_one_fixed_map_and_not_over_both() -> None:
+    """Each finding has its side; the maps know the side, and nothing of the image."""
+    rng, boxes, sides = np.random.default_rng(5), {}, {}
+    for n in range(60):
+        x, name = (1, "Mass") if n % 2 else (9, "Nodule")
+        boxes[f"{n}"] = [Box(name, x + rng.integers(0, 3), rng.integers(0, 12), 4, 4)]
+        sides[f"{n}", name] = np.zeros((16, 16))
+        sides[f"{n}", name][:, x : x + 6] = 1
+        sides[f"{n}", name][6:9, x + 2 : x + 4] = 2
+    table = BoxTable.of(boxes, (16, 16), {name: name for name in boxes})
+    found = localise(sides, table, ScoringProtocol(grid=16), n_resamples=300)
+    assert found.all.gain["iou"].low > 0
+    assert found.all.gain_by_finding["iou"].low < 0
+    assert not found.all.gains_over_both()
+    assert found.statement().count(": more") == 1
+    for metric in METRICS:
+        gain = found.all.model[metric].value - found.all.null_by_finding[metric].value
+        assert found.all.gain_by_finding[metric].value == pytest.approx(gain, abs=1e-12)
+    seen = localise({key: _shown(boxes[key[0]][0]) for key in sides}, table, ScoringProtocol(grid=16), n_resamples=300)
+    assert seen.all.gains_over_both()
+    assert seen.statement().endswith(": more.")
+    assert seen.statement().count(": more") == 2
+
+
+def _shown(box: Box) -> np.ndarray[Any, Any]:
+    one = np.zeros((16, 16))
+    one[int(box.y) : int(box.y + 4), int(box.x) : int(box.x + 4)] = 1
+    return one
+
+
+def test_reports_of_earlier_versions_still_open() -> None:
+    table, good, _ = _world(8)
+    made = localise(good, table, ScoringProtocol(grid=16), n_resamples=50).to_dict()
+    for name in ("maps", "by_finding"):
+        del made[name]
+    for group in made["groups"]:
+        del group["null_by_finding"], group["gain_by_finding"]
+    found = LocalisationReport.from_dict(made)
+    assert not found.all.gains_over_both()  # nobody measured the second
+    assert found.statement().count("looks at no image") == 1
+
+
 def test_gain_is_paired_and_its_interval_by_patient_has_the_closed_form() -> None:
     """The mean over boxes with equal patients: the standard error is that of the patients' means."""
     table, _, noise = _world(120, seed=3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxreader.data.layouts.table import open_table
 from cxreader.errors import TableError
 from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation_report import LocalisationReport
@@ -64,6 +65,32 @@ def test_by_hand_on_four_by_four_pixels() -> None:
     assert all(sorted(row) == [0.02, 0.34, 0.34, 0.34] for row in scores.shares)
 
 
+def test_each_finding_has_its_own_fixed_map_where_it_is_told() -> None:
+    """Two findings in two corners, three patients each: the map of all holds both corners, that of a finding its own.
+
+    Without one of three the counts of all are 3 in the other corner and 2 in its own: the other corner alone has IoU 1 with
+    three boxes of five, both corners 0.5 with all; so it misses. Of its own finding the two others mark its corner alone.
+    """
+    left, right = Box("Mass", 0, 0, 2, 2), Box("Nodule", 2, 2, 2, 2)
+    found = {name: [left] if name in "abc" else [right] for name in "abcdef"}
+    boxes = BoxTable.of(found, (4, 4), {name: name for name in found})
+    protocol = ScoringProtocol(grid=4, n_folds=6, fold_seeds=(0, 1))
+    iou, _, _, pointing, energy = prior_scores(boxes, protocol).values.T
+    np.testing.assert_allclose([iou, pointing, energy], [[0] * 6, [0] * 6, [0.4] * 6])
+    by_finding = prior_scores(boxes, protocol, by_finding=True)
+    np.testing.assert_allclose(by_finding.values, 1)
+    assert [len(row) for row in by_finding.shares] == [12, 12]  # of six folds, two findings each
+
+
+def test_a_finding_that_no_other_patient_has_is_judged_by_the_map_of_all() -> None:
+    near, far = Box("Mass", 0, 0, 2, 2), Box("Nodule", 0, 0, 2, 4)
+    boxes = BoxTable.of({"a": [near], "b": [near], "c": [far]}, (4, 4), {name: name for name in "abc"})
+    protocol = ScoringProtocol(grid=4, n_folds=3, fold_seeds=(0,))
+    one, other = prior_scores(boxes, protocol), prior_scores(boxes, protocol, by_finding=True)
+    np.testing.assert_array_equal(one.values[2], other.values[2])
+    assert other.values[2, METRICS.index("iou")] == 0.5
+
+
 def test_a_patient_never_helps_to_find_their_own_box() -> None:
     """Two boxes far from all others, of one patient: a map that knew one of them would find the other."""
     far, near = Box("Mass", 6, 6, 2, 2), Box("Mass", 0, 0, 2, 2)
@@ -116,5 +143,22 @@ def test_the_numbers_of_the_release(images_root: Path) -> None:
     assert found.all.null["pointing"].value == pytest.approx(0.34, abs=0.02)
     assert found.all.null["iou"].low < 0.188 < found.all.null["iou"].high
     assert len(found.groups) == 9
+    assert found.all.null_by_finding["iou"].value == pytest.approx(0.226, abs=0.01)
+    assert found.all.null_by_finding["pointing"].value == pytest.approx(0.38, abs=0.02)
     by_finding = {g.name: g.null["iou"].value for g in found.groups}
     assert by_finding["Cardiomegaly"] > 2 * by_finding["Nodule"]
+
+
+@pytest.mark.real
+def test_the_numbers_of_the_boxes_of_reduced_images(images_root: Path) -> None:
+    """What five folds by patient of these 614 boxes are known to give, whatever the finding and by finding."""
+    records = [record for record in open_table(images_root / "nih_boxes" / "labels.csv").records if record.boxes]
+    boxes = BoxTable.of({r.image: r.boxes for r in records}, (320, 320), {r.image: r.patient or "" for r in records})
+    assert (len(boxes), len(boxes.images), int(boxes.groups.max()) + 1) == (614, 536, 458)
+    iou, pointing = METRICS.index("iou"), METRICS.index("pointing")
+    fixed = prior_scores(boxes).values.mean(axis=0)
+    assert fixed[iou] == pytest.approx(0.184, abs=0.002)
+    assert fixed[pointing] == pytest.approx(0.335, abs=0.005)
+    by_finding = prior_scores(boxes, by_finding=True).values.mean(axis=0)
+    assert by_finding[iou] == pytest.approx(0.220, abs=0.002)
+    assert by_finding[pointing] == pytest.approx(0.378, abs=0.02)  # 0.359 to 0.379, as the folds are dealt

@@ -76,10 +76,10 @@ def test_the_exported_map_is_that_of_pytorch_grad_cam_and_of_our_own(seed: int, 
     model = _small(seed, channels, pool)
     x = np.random.default_rng(seed).standard_normal((3, 3, 8, 8)).astype(np.float32)
     out = OnnxBackend.of(onnx_bytes(model, "last_block", 8)).run(x, maps=True)
-    ours = grad_cam(model, torch.from_numpy(x))[1].numpy()
-    theirs = _theirs(model, x)
+    ours = grad_cam(model, torch.from_numpy(x), method="hires_cam")[1].numpy()
+    theirs = [_theirs(model, x, "HiResCAM"), *([_theirs(model, x, "GradCAM")] if pool == "average" else [])]
     assert out.maps is not None
-    for other in (ours, theirs):
+    for other in (ours, *theirs):
         np.testing.assert_allclose(out.maps, other, rtol=0, atol=1e-6 + 1e-5 * other.max())
     if pool == "average":  # Zhou et al., CVPR 2016: the head's weights times the channels
         with torch.no_grad():
@@ -88,17 +88,23 @@ def test_the_exported_map_is_that_of_pytorch_grad_cam_and_of_our_own(seed: int, 
         np.testing.assert_allclose(out.maps, cam, rtol=0, atol=1e-6)
 
 
-def _theirs(model: StagedModel, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The map of pytorch-grad-cam before it is scaled."""
-    from pytorch_grad_cam import GradCAM
+def _theirs(model: StagedModel, x: NDArray[np.float32], method: str) -> NDArray[np.float32]:
+    """The map of pytorch-grad-cam by one of its classes, before it is scaled."""
+    import pytorch_grad_cam
 
-    with GradCAM(model, [model.last_block]) as cam:
+    with getattr(pytorch_grad_cam, method)(model, [model.last_block]) as cam:
         logits = cam.activations_and_grads(torch.from_numpy(x))
         logits[:, ABNORMAL].sum().backward()
         activations = cam.activations_and_grads.activations[0].detach().numpy()
         gradients = cam.activations_and_grads.gradients[0].detach().numpy()
         weighted = cam.get_cam_image(torch.from_numpy(x), model.last_block, None, activations, gradients, False)
     return np.asarray(np.maximum(weighted, 0))
+
+
+def test_the_weights_of_a_hidden_layer_are_in_the_file_once() -> None:
+    model = create_model("chestxray_cnn", size=64).eval()
+    weights = sum(4 * tensor.numel() for tensor in model.parameters())
+    assert weights < len(onnx_bytes(model, "last_block", 64)) < 1.1 * weights
 
 
 @pytest.mark.parametrize("pool", ["maximum", "quarters", "smooth"])

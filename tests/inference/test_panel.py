@@ -13,11 +13,12 @@ from tests.inference.batch.world import distinct
 from tests.inference.test_explain import Mapped, two_models
 
 from cxreader import Reader
-from cxreader.imaging.overlay import overlay
+from cxreader.imaging.overlay import BOX_COLOUR, overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
 from cxreader.inference.explain import explain_files
 from cxreader.inference.panel import SIDE, draw_panel
+from cxreader.records import Box
 
 TOP = 21
 """Pixels of the line of titles above the panels."""
@@ -64,6 +65,23 @@ def test_image_map_and_scale_stand_side_by_side_and_nothing_is_written_on_the_an
     assert "resnet18, artifact" in whole
     assert "For research; not a medical device." in whole
     assert all(y < TOP or y >= TOP + SIDE or x >= 2 * SIDE for (x, y), _ in written)
+
+
+def test_boxes_are_outlined_on_the_image_and_on_the_map_and_named_as_not_the_networks(
+    written: list[tuple[tuple[float, ...], str]],
+) -> None:
+    image, reader = Radiograph(np.full((100, 50), 0.4, np.float32), source="a.png"), make_reader(Mapped())
+    reading = reading_of(reader, image)
+    boxes = (Box("Mass", 10, 25, 20, 50), Box("Pleural_Thickening", 5, 5, 5, 5))
+    plain, sheet = draw_panel(image, reading, reader), draw_panel(image, reading, reader, boxes)
+    left, scale = (SIDE - 256) // 2, SIDE / 100
+    for n in (0, 1):
+        corner = (TOP + round(25 * scale), n * SIDE + left + round(10 * scale))
+        assert tuple(sheet[corner]) == BOX_COLOUR
+        middle = (TOP + round(50 * scale), n * SIDE + left + round(20 * scale))
+        assert np.array_equal(sheet[middle], plain[middle])
+    texts = " ".join(text for _, text in written)
+    assert "Outlined: 2 boxes that came with the image, not the network's: Mass, Pleural Thickening" in texts
 
 
 def test_an_interval_a_warning_and_a_long_name_are_told_in_lines_that_fit(

@@ -123,12 +123,15 @@ def judge(
             shortcuts=shortcuts,
             localisation=looking.localisation,
             sanity=looking.sanity,
+            regions=looking.regions,
             further=_contact_sheet(evaluation, images, looking.maps),
-            examples=example_panels(table, rows, images, looking.maps, reader.operating_point.threshold),
+            examples=example_panels(
+                table, rows, images, looking.maps, threshold=reader.operating_point.threshold, spec=artifact.spec
+            ),
             facts=facts_of(artifact),
         )
     if is_own_test(reader, cohort):
-        store_summary(reader, EvaluationSummary.of(evaluation, looking.localisation), say)
+        store_summary(reader, EvaluationSummary.of(evaluation, looking.localisation, looking.regions), say)
     return evaluation
 
 

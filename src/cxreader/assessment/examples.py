@@ -11,7 +11,9 @@ from PIL import Image
 
 from cxreader.assessment.images import ReadImages
 from cxreader.imaging.overlay import overlay
-from cxreader.records import ABNORMAL, LABEL_NAMES, OperatingPoint, PredictionTable
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import size
+from cxreader.records import ABNORMAL, LABEL_NAMES, Box, ImageRecord, OperatingPoint, PredictionTable
 from cxreader.reporting.evaluation.page import ReadingPanel
 
 SHOWN = 8
@@ -36,9 +38,13 @@ def example_panels(
     rows: list[int],
     images: ReadImages,
     maps: Mapping[str, NDArray[np.float32]],
+    *,
     threshold: float,
+    spec: InputSpec,
 ) -> list[ReadingPanel]:
-    """The panels of these rows, as JPEG of what the network was shown; a row without a map is left out.
+    """The panels of these rows, as JPEG of what the network was shown by `spec`; a row without a map is left out.
+
+    The images' own boxes are outlined on the map.
 
     A panel's title is the image's name in the table, and nothing else of it that could name a patient.
     """
@@ -57,10 +63,15 @@ def example_panels(
                 decision=LABEL_NAMES[int(probability >= threshold)],
                 probability=probability,
                 image=_jpeg(pixels),
-                overlay=_jpeg(overlay(pixels, maps[name])),
+                overlay=_jpeg(overlay(pixels, maps[name], _placed(records[name], spec))),
             )
         )
     return panels
+
+
+def _placed(record: ImageRecord, spec: InputSpec) -> tuple[Box, ...]:
+    """A record's boxes in pixels of the network's square."""
+    return spec.place(record.boxes, *size(record.path or record.image)) if record.boxes else ()
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -22,6 +22,7 @@ from cxreader.explanation.sanity_report import SanityReport
 from cxreader.imaging.read import size
 from cxreader.inference.reader import BATCH, Reader
 from cxreader.models.artifact import WEIGHTS
+from cxreader.models.registry import CAM_TITLES, model_entry
 from cxreader.progress import Bar
 from cxreader.records import ABNORMAL, ImageRecord
 
@@ -38,12 +39,13 @@ class ExplanationEvaluation:
     """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn.
 
     `maps`: raw heat maps (h, w) by image, of those with boxes and of those that were asked for besides; empty without a runtime
-    that has any.
+    that has any. `regions`: reports of maps that tell where findings are, whatever the finding and by finding.
     """
 
     localisation: LocalisationReport | None
     sanity: SanityReport | None
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    regions: tuple[LocalisationReport, ...] = ()
 
 
 def evaluate_explanations(
@@ -86,7 +88,9 @@ def _localisation(
     patients = {record.image: group_of(record) for record in boxed}
     table = BoxTable.of(boxes, (spec.size, spec.size), patients)
     with bar("boxes") as progress:
-        return localise({image: maps[image] for image in boxes}, table, seed=seed, progress=progress)
+        found = {image: maps[image] for image in boxes}
+        name = CAM_TITLES[model_entry(reader.artifact.model).cam_method]
+        return localise(found, table, name=name, seed=seed, progress=progress)
 
 
 def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityReport | None:
@@ -104,6 +108,7 @@ def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityRe
             x.to(backend.device),
             sample_of(chosen),
             stage=backend.cam_stage,
+            method=backend.cam_method,
             seed=seed,
             progress=progress,
         )

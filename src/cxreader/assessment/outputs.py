@@ -46,13 +46,15 @@ def write_evaluation(
     shortcuts: ShortcutAudit | None = None,
     localisation: LocalisationReport | None = None,
     sanity: SanityReport | None = None,
+    regions: tuple[LocalisationReport, ...] = (),
     further: Mapping[str, Figure] | None = None,
     facts: Mapping[str, str] | None = None,
     examples: Sequence[ReadingPanel] = (),
 ) -> None:
     """`evaluation.json`, `predictions.csv`, `report.html`, `model_card.md`, figures as PNG and SVG, and `unread.json` if any.
 
-    What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`. `further` figures, of
+    What looked at the images has files of its own: `shortcuts.json`, `localisation.json`, `sanity.json`, and one by its slug
+    for each of `regions`. `further` figures, of
     photographs, stand behind those of the evaluation, by their names; the page holds them as JPEG, to stay small. `facts` of the
     model as `model_facts.facts_of` gives them, None where only predictions were given. `examples`: some of the images with
     their heat maps, for the page. For a paper: `methods.md`, every table in `tables/` (CSV, LaTeX), every figure in `figures/`
@@ -60,7 +62,7 @@ def write_evaluation(
     """
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(out / PREDICTIONS, table)
-    image_evidence = ImageEvidence(shortcuts, localisation, sanity)
+    image_evidence = ImageEvidence(shortcuts, localisation, sanity, regions)
     figures = {**evaluation_figures(evaluation, image_evidence), **(further or {})}
     saved = {name: save_figure(figure, out / name) for name, figure in figures.items()}
     write_figures(figures, out, {name: svg for name, (_, svg) in saved.items()})
@@ -70,7 +72,8 @@ def write_evaluation(
     page = render_evaluation(evaluation, figures=drawn, image_evidence=image_evidence, examples=examples)
     write_text(out / "report.html", page)
     write_text(out / "model_card.md", render_model_card(evaluation, facts=facts, image_evidence=image_evidence))
-    for name, record in (("shortcuts", shortcuts), ("localisation", localisation), ("sanity", sanity)):
+    looked = {"shortcuts": shortcuts, "localisation": localisation, "sanity": sanity}
+    for name, record in {**looked, **{found.slug: found for found in regions}}.items():
         if record is not None:
             write_json(out / f"{name}.json", record.to_dict())
     if unread:

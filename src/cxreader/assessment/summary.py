@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from cxreader.assessment.cohort import EvaluationCohort
@@ -10,7 +11,7 @@ from cxreader.codec import Plain
 from cxreader.errors import StorageError
 from cxreader.evaluation.decisions.at_threshold import AtThreshold
 from cxreader.evaluation.evaluate import Counts, Evaluation
-from cxreader.explanation.localisation_report import LocalisationByFinding, LocalisationReport
+from cxreader.explanation.localisation_report import GRAD_CAM, LocalisationByFinding, LocalisationReport
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact, save_manifest
 from cxreader.progress import Say
@@ -23,9 +24,11 @@ class EvaluationSummary(Plain):
 
     What was judged: source `data`, `part` of the split with digest `split` and kind `split_kind`, and the `counts`. `points`:
     the artifact's operating points with counts and rates (sensitivity, PPV, NPV, ...) at that part's own prevalence, the one
-    that decides first. `maps`: the scores of all boxes' heat maps, of a map that looks at no image (`null`), and their
-    differences; None where no boxes were judged. `warnings` must be shown with the numbers. `date` in UTC; `cxreader` and
-    `git_revision` (None outside a checkout) say which program judged.
+    that decides first. `maps`: the scores of all boxes' heat maps (by the method `maps_by`), of maps that look at no image
+    (`null`, `null_by_finding`), and the gains over them; None where no boxes were judged. `regions`: the same of maps that
+    tell where findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`). Who
+    wants to show a map asks `LocalisationByFinding.gains_over_both` first. `warnings` must be shown with the numbers. `date`
+    in UTC; `cxreader` and `git_revision` (None outside a checkout) say which program judged.
     """
 
     data: str
@@ -39,10 +42,17 @@ class EvaluationSummary(Plain):
     date: str
     cxreader: str
     git_revision: str | None
+    regions: dict[str, LocalisationByFinding] = field(default_factory=dict)
+    maps_by: str = GRAD_CAM
 
     @classmethod
-    def of(cls, evaluation: Evaluation, localisation: LocalisationReport | None) -> Self:
-        """Of an artifact's evaluation on a part of a split, and of its heat maps where boxes were judged."""
+    def of(
+        cls,
+        evaluation: Evaluation,
+        localisation: LocalisationReport | None,
+        regions: Iterable[LocalisationReport] = (),
+    ) -> Self:
+        """Of an artifact's evaluation on a part of a split, and of its maps where boxes were judged."""
         made = evaluation.provenance
         points = () if evaluation.evidence is None else evaluation.evidence.points
         return cls(
@@ -52,6 +62,8 @@ class EvaluationSummary(Plain):
             maps=None if localisation is None else localisation.all,
             warnings=evaluation.warnings,
             git_revision=git_revision(),
+            regions={found.slug: found.all for found in regions},
+            maps_by=GRAD_CAM if localisation is None else localisation.maps,
         )
 
 

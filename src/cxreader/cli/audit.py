@@ -61,10 +61,12 @@ def split_command(
 
 @app.command("location-prior")
 def location_prior_command(
-    boxes: Annotated[Path, typer.Argument(help="The release's list of boxes, BBox_List_2017.csv.")],
+    boxes: Annotated[
+        Path, typer.Argument(help="A list of boxes (NIH's BBox_List_2017.csv), or labelled images with boxes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write location-prior.json into this folder.")] = None,
 ) -> None:
-    """Show what a fixed map, the mean of other patients' boxes, reaches on a list of boxes: without images or a model."""
+    """Show what fixed maps, means of other patients' boxes, reach on boxes: without a model."""
     from cxreader.explanation.location_prior import location_prior
     from cxreader.runs import write_json
 
@@ -152,19 +154,20 @@ def show_audit(found: SplitAudit) -> None:
 
 
 def show_location_prior(found: LocalisationReport) -> None:
-    """One row a finding: its boxes and patients below its name, each figure above its interval."""
+    """One row a finding: its boxes and patients below its name, each figure above its interval; once for each fixed map."""
     from cxreader.explanation.map_scores import METRIC_TITLES
     from cxreader.reporting.tables import format_patients
 
-    shown = ("iou", "iou_25", "iou_50", "pointing")
-    rows = [(f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(figure_cell(g.null[m]) for m in shown)) for g in found.groups]
     whole = found.all
     boxes, images = format_count(whole.boxes, "[box|boxes]"), format_count(whole.images, "[image|images]")
-    patients = format_patients(whole.patients)
-    title = f"A fixed map on {boxes} in {images} of {patients}"
-    note = f"Below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds."
-    note += missing(g.null[m] for g in found.groups for m in shown)
-    table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)
+    on = f"on {boxes} in {images} of {format_patients(whole.patients)}"
+    said = f"Below: 95 % intervals, by patient; means over {len(found.fold_seeds)} ways to deal {found.n_folds} folds."
+    shown = ("iou", "iou_25", "iou_50", "pointing")
+    for title, part in ((f"A fixed map {on}", "null"), ("A fixed map of each finding", "null_by_finding")):
+        scores = [(g, getattr(g, part)) for g in found.groups]
+        rows = [(f"{g.name}\n{g.boxes:,}, {g.patients:,}", *(figure_cell(own[m]) for m in shown)) for g, own in scores]
+        note = said + missing(own[m] for _, own in scores for m in shown)
+        table(title, ("finding,\nboxes, patients", *(METRIC_TITLES[m] for m in shown)), rows, note=note)
     show("\n".join(f"note: {text}" for text in found.notes))
 
 

@@ -18,6 +18,7 @@ from cxreader.errors import DataError
 
 if TYPE_CHECKING:
     from cxreader.inference.reader import Reader
+    from cxreader.records import Box
 
 Models = Annotated[
     list[str], typer.Option("--model", "-m", help="An artifact's folder, or a run's; again for each further model.")
@@ -84,6 +85,9 @@ def explain(
         ),
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Answer and explain what is refused too, and say so.")] = False,
+    boxes: Annotated[
+        Path | None, typer.Option(help="Outline true boxes: the data set's boxes.csv, or NIH's BBox_List_2017.csv.")
+    ] = None,
     operating_point: Point = None,
     backend: Backend = "auto",
     terms: TermsFile = None,
@@ -98,9 +102,10 @@ def explain(
     from cxreader.inference.explain import explain_files
 
     files = _files(paths)
+    outlines = _boxes(boxes, files)
     reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
-        explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, progress=bar)
+        explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, boxes=outlines, progress=bar)
     rows = [
         (
             on_one_line(r.image),
@@ -117,6 +122,18 @@ def explain(
     below = [f"{row[0]}: {row[-1]}" for row in rows]
     show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
+
+
+def _boxes(place: Path | None, files: Sequence[str]) -> dict[str, tuple[Box, ...]]:
+    """By file, the boxes that a data set's table tells of it; what is missing is said."""
+    from cxreader.data.layouts.boxed_files import boxes_of_files
+
+    if place is None:
+        return {}
+    found, notes = boxes_of_files(place, files)
+    for line in notes:
+        say(line)
+    return found
 
 
 def _refuse_nothing(*, nothing_read: bool) -> None:

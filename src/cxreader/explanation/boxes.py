@@ -82,6 +82,12 @@ class BoxTable:
         """(n,) numbers from 0: what is resampled and folded as one, a patient's boxes or, where none is known, an image's."""
         return np.unique(self.image if self.patient is None else self.patient, return_inverse=True)[1].ravel()
 
+    def kinds(self, *, by_finding: bool) -> list[NDArray[np.bool_]]:
+        """Which boxes, (n,) bool, are judged as one: those of each finding, in the names' order, or all of them."""
+        if not by_finding:
+            return [np.ones(len(self), bool)]
+        return [self.finding == name for name in np.unique(self.finding)]
+
     def rectangles(self, grid: int = GRID) -> Ints:
         """(n, 4): left, top and the ends (excluded) of the pixels whose centre a box holds; at least one pixel a box."""
         begin, end = (np.ceil(part * grid - 0.5) for part in (self.edges[:, :2], self.edges[:, 2:]))

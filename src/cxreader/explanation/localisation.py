@@ -1,12 +1,16 @@
-"""Localisation: a model's heat maps against radiologists' boxes by pointing game, IoU and energy, beside a location prior.
+"""Localisation: a model's maps against radiologists' boxes by pointing game, IoU and energy, beside two location priors.
 
-No torch: raw maps are handed in. A map is stretched bilinearly to a common grid; its threshold is chosen without the
-boxes of the patients who are judged; its gain over the prior, a map that looks at no image, has an interval.
+No torch: raw maps are handed in, one an image whatever the finding, or one for each finding of an image. A map is
+stretched bilinearly to a common grid; its threshold is chosen without the boxes of the patients who are judged; its gain
+over each prior, maps that look at no image, has an interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +18,10 @@ from numpy.typing import NDArray
 from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.explanation.boxes import BoxTable, Floats
-from cxreader.explanation.localisation_report import LocalisationReport, report
-from cxreader.explanation.location_prior import folds, prior_scores
+from cxreader.explanation.localisation_report import GRAD_CAM, LocalisationReport, report
+from cxreader.explanation.location_prior import folds, others, prior_scores
 from cxreader.explanation.map_scores import (
+    METRICS,
     PROTOCOL,
     BoxScores,
     ScoringProtocol,
@@ -26,7 +31,9 @@ from cxreader.explanation.map_scores import (
     score_columns,
 )
 
-Maps = Mapping[str, NDArray[np.floating]]
+Maps = Mapping[str, NDArray[np.floating]] | Mapping[tuple[str, str], NDArray[np.floating]]
+"""Raw maps (h, w) by image, or by image and finding."""
+Key = str | tuple[str, str]
 
 
 def localise(
@@ -34,19 +41,22 @@ def localise(
     boxes: BoxTable,
     protocol: ScoringProtocol = PROTOCOL,
     *,
+    name: str = GRAD_CAM,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> LocalisationReport:
-    """Scores of raw maps by image, each (h, w) >= 0, at most the grid wide and high, against the boxes: over all and by finding.
+    """Scores of raw maps, each (h, w) >= 0, at most the grid wide and high, against the boxes: over all and by finding.
 
-    A flat map misses every box. Raises
-    DataError for an image without its map and a map that is not finite, >= 0 or small enough; TableError for boxes of
+    Maps by image are judged whatever the finding; of maps by (image, finding) a box is judged by that of its finding, at
+    that finding's threshold. Both stand beside both priors. `name`: what the maps are called. A flat map misses every box.
+    Raises DataError for a box without its map and a map that is not finite, >= 0 or small enough; TableError for boxes of
     one patient.
     """
     model = map_scores(maps, boxes, protocol, progress=progress)
-    null = prior_scores(boxes, protocol)
-    return report(boxes, null, model, protocol, n_resamples=n_resamples, seed=seed)
+    nulls = prior_scores(boxes, protocol), prior_scores(boxes, protocol, by_finding=True)
+    found = report(boxes, nulls, model, protocol, n_resamples=n_resamples, seed=seed)
+    return replace(found, maps=name, by_finding=_are_by_finding(maps))
 
 
 def map_scores(
@@ -56,34 +66,39 @@ def map_scores(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
-    """Scores of each box by its image's map, at the threshold with the highest mean IoU on the other folds' boxes.
+    """Scores of each box by its map, at the threshold with the highest mean IoU on the other folds' boxes.
 
-    Arguments and errors as `localise`.
+    Of maps by (image, finding) those boxes are the ones of the same finding, if there are any. Arguments and errors as
+    `localise`.
     """
-    iou, pointing, energy, flat = _image_scores(maps, boxes, protocol, progress)
-    total = np.zeros((len(boxes), 5))
+    iou, pointing, energy, flat = _scores_at_each_share(maps, boxes, protocol, progress)
+    total, kinds = np.zeros((len(boxes), len(METRICS))), boxes.kinds(by_finding=_are_by_finding(maps))
     shares: list[tuple[float, ...]] = []
     for seed in protocol.fold_seeds:
         own, chosen = np.zeros(len(boxes)), []
-        for judged in folds(boxes.groups, protocol.n_folds, seed):
-            best = int(np.argmax(iou[~judged].mean(axis=0)))
-            own[judged] = iou[judged, best]
+        for judged, kind in product(folds(boxes.groups, protocol.n_folds, seed), kinds):
+            best = int(np.argmax(iou[others(judged, kind)].mean(axis=0)))
+            own[judged & kind] = iou[judged & kind, best]
             chosen.append(float(protocol.rule.shares[best]))
         total += score_columns(own, pointing, energy)
         shares.append(tuple(chosen))
     return BoxScores(total / len(protocol.fold_seeds), tuple(shares), flat)
 
 
-def _image_scores(
+def _are_by_finding(maps: Maps) -> bool:
+    return any(isinstance(key, tuple) for key in maps)
+
+
+def _scores_at_each_share(
     maps: Maps, boxes: BoxTable, protocol: ScoringProtocol, progress: Callable[[int, int], None] | None
 ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Of each of n boxes: IoU (n, k) at each share of the rule, pointing, energy, and whether its image's map is flat."""
+    """Of each of n boxes: IoU (n, k) at each share of the rule, pointing, energy, and whether its map is flat."""
     n, rule, grid = len(boxes), protocol.rule, protocol.grid
     rectangles = boxes.rectangles(grid)
     iou, pointing, energy, flat = np.zeros((n, len(rule.shares))), np.zeros(n), np.zeros(n), np.zeros(n, bool)
-    for done, image in enumerate(boxes.images, 1):
-        rows = np.flatnonzero(boxes.image == image)
-        raw = _checked(maps, str(image), grid)
+    rows_of = _rows_by_map(boxes, by_finding=_are_by_finding(maps))
+    for done, (key, rows) in enumerate(rows_of.items(), 1):
+        raw = _checked(maps, key, grid)
         if is_flat(raw):
             flat[rows] = True
         else:
@@ -91,21 +106,29 @@ def _image_scores(
             iou[rows] = overlaps(rule.levels(heat), len(rule.shares), rectangles[rows])
             pointing[rows], energy[rows] = peak_and_mass(heat, rectangles[rows])
         if progress is not None:
-            progress(done, len(boxes.images))
+            progress(done, len(rows_of))
     return iou, pointing, energy, flat
 
 
-def _checked(maps: Maps, image: str, grid: int) -> NDArray[np.floating]:
-    if image not in maps:
-        raise DataError(f"image {image} has boxes but no map", mend="give a map of every image with a box")
-    raw = np.asarray(maps[image])
+def _rows_by_map(boxes: BoxTable, *, by_finding: bool) -> dict[Key, list[int]]:
+    """The rows that each map judges, by the map's key."""
+    found: dict[Key, list[int]] = {}
+    for row, (image, finding) in enumerate(zip(boxes.image.tolist(), boxes.finding.tolist(), strict=True)):
+        found.setdefault((image, finding) if by_finding else image, []).append(row)
+    return found
+
+
+def _checked(maps: Maps, key: Key, grid: int) -> NDArray[np.floating]:
+    named = f"image {key}" if isinstance(key, str) else f"{key[1]} in image {key[0]}"
+    found: Mapping[Any, NDArray[np.floating]] = maps
+    if key not in found:
+        raise DataError(f"{named} has boxes but no map", mend="give a map of everything that has a box")
+    raw = np.asarray(found[key])
     if raw.ndim != 2 or raw.size == 0 or max(raw.shape) > grid:
-        mend = f"give one (h, w) map an image, or a finer grid than {grid}"
-        raise DataError(f"the map of image {image} has shape {raw.shape}", mend=mend)
+        mend = f"give (h, w) maps, or a finer grid than {grid}"
+        raise DataError(f"the map of {named} has shape {raw.shape}", mend=mend)
     if not (np.isfinite(raw).all() and (raw >= 0).all()):
-        raise DataError(
-            f"the map of image {image} holds a value that is not finite or below 0", mend="give raw maps >= 0"
-        )
+        raise DataError(f"the map of {named} holds a value that is not finite or below 0", mend="give raw maps >= 0")
     return raw
 
 

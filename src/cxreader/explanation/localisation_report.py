@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,20 @@ from cxreader.explanation.boxes import BoxTable, Floats
 from cxreader.explanation.map_scores import METRIC_TITLES, METRICS, BoxScores, ScoringProtocol, ThresholdRule
 
 ALL = "all"
+GRAD_CAM, REGION_HEAD = "Grad-CAM", "Region head"
+"""What maps are called: what moved the score, and where findings are."""
 
 
 @dataclass(frozen=True, eq=False)
 class LocalisationByFinding(Plain):
     """The boxes of one finding, or of all (`name` is `ALL`): their number, that of their images and patients, and mean scores.
 
-    `null`, `model` and `gain` (model minus null, paired) are by the names of `METRICS`: means over boxes, in [0, 1] (the gain
-    in [-1, 1]), with intervals from resampling patients while folds and thresholds stay. An Estimate counts images, of which all
-    have a box and none is normal. Without a model, `model` and `gain` are empty. `flat`: the boxes whose map has one
-    value everywhere, which count as missed. `patients` is None where no patient is known.
+    `null` is of the fixed map that is the same for every finding, `null_by_finding` of the fixed maps of each finding,
+    `gain` and `gain_by_finding` are the model minus each of them, paired. All are by the names of `METRICS`: means over
+    boxes, in [0, 1] (gains in [-1, 1]), with intervals from resampling patients while folds and thresholds stay. An
+    Estimate counts images, of which all have a box and none is normal. Without a model, `model` and gains are empty; what is
+    by finding is empty in reports of earlier versions too. `flat`: the boxes whose map has one value everywhere, which
+    count as missed. `patients` is None where no patient is known.
     """
 
     name: str
@@ -34,13 +39,21 @@ class LocalisationByFinding(Plain):
     model: dict[str, Estimate]
     gain: dict[str, Estimate]
     flat: int = 0
+    null_by_finding: dict[str, Estimate] = field(default_factory=dict)
+    gain_by_finding: dict[str, Estimate] = field(default_factory=dict)
+
+    def gains_over_both(self, metric: str = "iou") -> bool:
+        """Whether the lower bounds of the gains over both fixed maps lie above 0."""
+        gains = [found[metric] for found in (self.gain, self.gain_by_finding) if found]
+        return len(gains) == 2 and all(gain.low > 0 for gain in gains)
 
 
 @dataclass(frozen=True, eq=False)
 class LocalisationReport(Plain):
-    """Localisation by a model's heat maps beside that by a location prior, the same map for every image.
+    """Localisation by a model's maps beside that by location priors, which look at no image.
 
-    `groups`: all boxes first, then each finding. `rule` made the masks, on a grid of `grid` x `grid` pixels;
+    `maps` says what the model's are called, `by_finding` that each finding of an image had its own, instead of one for the
+    image. `groups`: all boxes first, then each finding. `rule` made the masks, on a grid of `grid` x `grid` pixels;
     `null_shares` and `model_shares` are the thresholds of each of `n_folds` folds by patient, one row a fold seed, as shares in
     (0, 1]. `n_resamples` and `seed`: of the bootstrap. `notes`: sentences for people.
     """
@@ -55,6 +68,19 @@ class LocalisationReport(Plain):
     n_resamples: int
     seed: int
     notes: tuple[str, ...] = ()
+    maps: str = GRAD_CAM
+    by_finding: bool = False
+
+    @property
+    def title(self) -> str:
+        """What was judged, in words: `Grad-CAM, whatever the finding` or `Region head, by finding`."""
+        return f"{self.maps}, {'by finding' if self.by_finding else 'whatever the finding'}"
+
+    @property
+    def slug(self) -> str:
+        """The title as the name of a file: `grad_cam`, `region_head`, `region_head_by_finding`."""
+        name = f"{self.maps} by finding" if self.by_finding else self.maps
+        return re.sub(r"[^a-z0-9]+", "_", name.lower())
 
     @property
     def all(self) -> LocalisationByFinding:
@@ -62,37 +88,52 @@ class LocalisationReport(Plain):
         return self.groups[0]
 
     def statement(self, metric: str = "iou") -> str:
-        """One sentence for people: whether the model's `metric` exceeds the location prior's, by the interval of the gain."""
-        null = f"a map that looks at no image reaches {_format_estimate(self.all.null[metric])}"
-        if not self.all.model:
-            return f"{METRIC_TITLES[metric]}: {null}."
-        gain = self.all.gain[metric]
-        verdict = "more" if gain.low > 0 else "less" if gain.high < 0 else "no difference shown"
-        model, more = _format_estimate(self.all.model[metric]), _format_estimate(gain)
-        return f"{METRIC_TITLES[metric]}: the model reaches {model}, {null}; the gain is {more}: {verdict}."
+        """One sentence for people: whether the maps' `metric` exceeds the location priors', by the intervals of the gains."""
+        whole = self.all
+        nulls = f"a map that looks at no image reaches {_format_estimate(whole.null[metric])}"
+        if whole.null_by_finding:
+            nulls += f", one that is told the finding {_format_estimate(whole.null_by_finding[metric])}"
+        if not whole.model:
+            return f"{METRIC_TITLES[metric]}: {nulls}."
+        model = f"{METRIC_TITLES[metric]}: the model reaches {_format_estimate(whole.model[metric])}"
+        gains = [found[metric] for found in (whole.gain, whole.gain_by_finding) if found]
+        named = " and ".join(f"{_format_estimate(gain)}: {_verdict(gain)}" for gain in gains)
+        return f"{model}, {nulls}; the {'gains are' if len(gains) > 1 else 'gain is'} {named}."
+
+
+def _verdict(gain: Estimate) -> str:
+    return "more" if gain.low > 0 else "less" if gain.high < 0 else "no difference shown"
 
 
 def report(
     boxes: BoxTable,
-    null: BoxScores,
+    nulls: tuple[BoxScores, BoxScores],
     model: BoxScores | None,
     protocol: ScoringProtocol,
     *,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> LocalisationReport:
-    """Mean scores of the boxes, over all and by finding, with intervals; `null` and `model` have a row a box of `boxes`."""
+    """Mean scores of the boxes, over all and by finding, with intervals.
+
+    `nulls`: of the fixed map of all findings, and of the fixed maps by finding. All scores have a row a box of `boxes`.
+    """
     chosen = {ALL: np.ones(len(boxes), bool)} | {
         name: boxes.finding == name for name in np.unique(boxes.finding).tolist()
     }
-    groups = tuple(_by_finding(name, boxes, rows, null, model, n_resamples, seed) for name, rows in chosen.items())
+    parts = _parts(nulls, model)
+    flat = np.zeros(len(boxes), bool) if model is None else model.flat
+    groups = tuple(
+        replace(_by_finding(name, boxes, rows, parts, n_resamples, seed), flat=int(flat[rows].sum()))
+        for name, rows in chosen.items()
+    )
     return LocalisationReport(
         groups=groups,
         rule=protocol.rule,
         grid=protocol.grid,
-        n_folds=len(null.shares[0]),
+        n_folds=min(protocol.n_folds, int(boxes.groups.max()) + 1),
         fold_seeds=protocol.fold_seeds,
-        null_shares=null.shares,
+        null_shares=nulls[0].shares,
         model_shares=() if model is None else model.shares,
         n_resamples=n_resamples,
         seed=seed,
@@ -100,32 +141,30 @@ def report(
     )
 
 
-def _by_finding(
-    name: str,
-    boxes: BoxTable,
-    rows: NDArray[np.bool_],
-    null: BoxScores,
-    model: BoxScores | None,
-    n_resamples: int,
-    seed: int,
-) -> LocalisationByFinding:
-    parts = {"null": null.values[rows]}
+def _parts(nulls: tuple[BoxScores, BoxScores], model: BoxScores | None) -> dict[str, Floats]:
+    """The scores of each field of `LocalisationByFinding`, (n, 5) of all n boxes."""
+    null, by_finding = (found.values for found in nulls)
+    found = {"null": null, "null_by_finding": by_finding}
     if model is not None:
-        parts |= {"model": model.values[rows], "gain": model.values[rows] - null.values[rows]}
+        found |= {"model": model.values, "gain": model.values - null, "gain_by_finding": model.values - by_finding}
+    return found
+
+
+def _by_finding(
+    name: str, boxes: BoxTable, rows: NDArray[np.bool_], parts: dict[str, Floats], n_resamples: int, seed: int
+) -> LocalisationByFinding:
     _, first, image = np.unique(boxes.image[rows], return_index=True, return_inverse=True)
     sample = Sample(np.ones(len(first), np.int64), boxes.groups[rows][first], boxes.patient is not None)
     names = [f"{part} {metric}" for part in parts for metric in METRICS]
-    found = _means(np.hstack(list(parts.values())), names, image.ravel(), sample, n_resamples, seed)
+    values = np.hstack([scores[rows] for scores in parts.values()])
+    found = _means(values, names, image.ravel(), sample, n_resamples, seed)
     means = {part: {metric: found[f"{part} {metric}"] for metric in METRICS} for part in parts}
     return LocalisationByFinding(
         name=name,
         boxes=int(rows.sum()),
         images=len(first),
         patients=sample.n_patients,
-        null=means["null"],
-        model=means.get("model", {}),
-        gain=means.get("gain", {}),
-        flat=0 if model is None else int(model.flat[rows].sum()),
+        **({"model": {}, "gain": {}} | means),
     )
 
 
@@ -143,7 +182,7 @@ def _means(
 
 
 def _notes(boxes: BoxTable, everything: LocalisationByFinding, rule: ThresholdRule) -> tuple[str, ...]:
-    found = ["Folds, thresholds and the fixed map are held as they are when patients are resampled."]
+    found = ["Folds, thresholds and the fixed maps are held as they are when patients are resampled."]
     if rule.fixed is None:
         found.append("Each fold's threshold has the highest mean IoU with the boxes of the other folds' patients.")
     if everything.flat:

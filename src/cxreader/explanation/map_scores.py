@@ -113,8 +113,8 @@ def score_columns(iou: Floats, pointing: Floats, energy: Floats) -> Floats:
 class BoxScores:
     """Scores of n boxes: `values` (n, 5) float64 in [0, 1], the columns of `METRICS`, means over the fold seeds.
 
-    `shares` are the threshold's, of each fold, one row a seed. `flat` (n,) bool: the map has one value everywhere, and
-    the box counts as missed.
+    `shares` are the threshold's, of each fold (of each finding in it, where each has its own), one row a seed. `flat` (n,)
+    bool: the map has one value everywhere, and the box counts as missed.
     """
 
     values: Floats

@@ -54,7 +54,7 @@ def overlay(
         warm = None if warmth is None else _stretch(warmth, width, height, strip, spec)
         colour[strip] = np.clip(np.rint(grey[..., None] if warm is None else _warmed(grey, warm)), 0, 255)
     drawn = tuple(boxes)
-    return _outlined(colour, drawn) if drawn else colour
+    return outlined(colour, drawn) if drawn else colour
 
 
 def _warmed(grey: NDArray[np.float32], warm: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -64,7 +64,8 @@ def _warmed(grey: NDArray[np.float32], warm: NDArray[np.float32]) -> NDArray[np.
     return np.asarray(grey[..., None] * (1 - opacity) + tint * opacity)
 
 
-def _outlined(colour: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint8]:
+def outlined(colour: NDArray[np.uint8], boxes: Iterable[Box]) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) uint8 with the outlines of boxes, which are in its pixels."""
     picture = Image.fromarray(colour)
     draw = ImageDraw.Draw(picture)
     stroke = max(1, round(min(colour.shape[:2]) / 200))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from cxreader.imaging.read import read
 from cxreader.inference.panel import draw_panel
 from cxreader.inference.prepared import prepare, unread
 from cxreader.inference.reader import DECODERS, Reader
-from cxreader.records import Reading
+from cxreader.records import Box, Reading
 
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 _LONGEST = 200  # bytes of a picture's stem: file systems allow names of 255, with what is added to it
@@ -40,6 +40,7 @@ def explain_files(
     raw: bool = False,
     panel: bool = True,
     force: bool = False,
+    boxes: Mapping[str, Sequence[Box]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Reading, Path | None]]:
     """Read each file with its heat map and write `NAME-heat.png` (and with `raw` the maps) to `out`, in the files' order.
@@ -47,7 +48,8 @@ def explain_files(
     The picture is the image and each model's map side by side, with scale and captions (`panel.draw_panel`); an image that is
     refused has its reasons in place of a map, and with `force` is answered all the same. Without `panel` the picture of one
     model is the image at its own size under its map, of several as above, and what is refused has none. The map is
-    `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. A file that cannot be read
+    `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. `boxes`: by file, in its pixels,
+    outlined. A file that cannot be read
     gives its Reading with the reason, and no picture. Each file is decoded once; the
     pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
     waits to be written. Raises StorageError when `out` cannot be written or the disk is full.
@@ -55,7 +57,7 @@ def explain_files(
     results: list[tuple[Reading, Path | None]] = []
     taken: set[str] = set()
     waiting = iter(files)
-    explained = partial(_explained, reader, panel=panel, force=force)
+    explained = partial(_explained, reader, panel=panel, force=force, boxes=boxes or {})
     with ThreadPoolExecutor(DECODERS, "explain") as pool:
         ahead = deque(pool.submit(explained, file) for file in islice(waiting, DECODERS))
         while ahead:
@@ -72,7 +74,9 @@ def explain_files(
     return results
 
 
-def _explained(reader: Reader, file: str, *, panel: bool, force: bool) -> tuple[Reading, bytes | None]:
+def _explained(
+    reader: Reader, file: str, *, panel: bool, force: bool, boxes: Mapping[str, Sequence[Box]]
+) -> tuple[Reading, bytes | None]:
     """The Reading of a file with its heat map, and the picture as PNG where there is one."""
     with reader.pixel_budget.slot() as reserve:
         try:
@@ -82,16 +86,18 @@ def _explained(reader: Reader, file: str, *, panel: bool, force: bool) -> tuple[
             return reader.answer([unread(file, error)])[0], None
         with _networks:
             reading = reader.answer([prepared], heat_map=True, refuse=not force)[0]
-        drawn = _drawn(reader, reading, image, panel=panel)
+        drawn = _drawn(reader, reading, image, boxes.get(file, ()), panel=panel)
         return reading, None if drawn is None else _png(drawn)
 
 
-def _drawn(reader: Reader, reading: Reading, image: Radiograph, *, panel: bool) -> NDArray[np.uint8] | None:
+def _drawn(
+    reader: Reader, reading: Reading, image: Radiograph, boxes: Sequence[Box], *, panel: bool
+) -> NDArray[np.uint8] | None:
     if panel or reading.members:
-        return draw_panel(image, reading, reader) if panel or reading.value is not None else None
+        return draw_panel(image, reading, reader, boxes) if panel or reading.value is not None else None
     if reading.value is None:
         return None
-    return overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec)
+    return overlay(image.pixels, reading.heat_map, boxes, spec=reader.artifact.spec)
 
 
 def _write_raw(reading: Reading, picture: Path) -> None:

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from cxreader.atomic import write_whole
 from cxreader.data.phantoms.image import PhantomSpec, render
 from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
-from cxreader.explanation.gradcam import mean_gradients
+from cxreader.explanation.gradcam import signed_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.exported_network import ExportedNetwork
-from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
+from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend, signed_map
 from cxreader.inference.onnx_graph import in_blocks
 from cxreader.inference.torch_backend import load_network
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
-from cxreader.models.registry import model_entry
+from cxreader.models.registry import ModelEntry, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
 
@@ -75,7 +75,7 @@ def export_onnx(folder: str | Path) -> Artifact:
     model, entry = load_network(artifact, folder), model_entry(artifact.model)
     stage = entry.cam_stage
     graph = onnx_bytes(model, stage, artifact.spec.size, maps=entry.closed_form_maps)
-    parity = compare(OnnxBackend.of(graph), model, stage, parity_images(artifact.spec))
+    parity = compare(OnnxBackend.of(graph), model, entry, parity_images(artifact.spec))
     parity.check()
     digest = sha256(graph)
     name = f"model-{digest[:12]}.onnx"
@@ -165,23 +165,19 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
     return spec.normalise(np.stack(images))
 
 
-def compare(exported: OnnxBackend, model: StagedModel, stage: str, images: NDArray[np.float32]) -> Parity:
-    """How far `exported` is from `model`, whose CAM stage is `stage`, on these images (N, 3, H, W)."""
+def compare(exported: OnnxBackend, model: StagedModel, entry: ModelEntry, images: NDArray[np.float32]) -> Parity:
+    """How far `exported` is from `model`, whose `entry` says how its heat map is made, on these images (N, 3, H, W)."""
+    stage = entry.cam_stage
     logits, features, *ours = exported.outputs(images, OUTPUTS if exported.has_maps else OUTPUTS[:2])
     with torch.no_grad():
         output, torch_features = model.maps_and_features(torch.from_numpy(images), stage)
-    torch_logits, weights = mean_gradients(model, output, stage=stage)
-    theirs = model.to_maps(output).numpy(), weights.numpy()
+    torch_logits, theirs = signed_cam(model, output, stage=stage, method=entry.cam_method)
     return Parity(
         logits=float(np.abs(logits - torch_logits.numpy()).max()),
-        maps=_share(_signed_map(*ours), _signed_map(*theirs)) if ours else None,
+        maps=_share(signed_map(*ours), theirs.numpy()) if ours else None,
         features=_share(features, torch_features.numpy()),
         images=len(images),
     )
-
-
-def _signed_map(spatial: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.einsum("nc,nchw->nhw", weights, spatial))
 
 
 def _share(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:

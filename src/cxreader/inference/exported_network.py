@@ -1,7 +1,8 @@
-"""What is exported: a network with its features and, where Grad-CAM has a closed form, its map and that map's mean gradients."""
+"""What is exported: a network with its features and, where the heat map has a closed form, its maps and their gradients."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,11 +24,14 @@ class ExportedNetwork(nn.Module):
         self.model, self.stage, self.weights = model, stage, None
         if maps:
             with torch.no_grad():
-                h, w = model.to_maps(model.until(torch.zeros(1, 3, size, size), stage)).shape[2:]
-            self.weights = channel_weights(model, stage, h * w)
+                shape = model.to_maps(model.until(torch.zeros(1, 3, size, size), stage)).shape[1:]
+            self.weights = channel_weights(model, stage, shape)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, S, S) -> logits (N, 2), features (N, D); with maps that of the CAM stage (N, C, h, w), mean gradients (N, C)."""
+        """(N, 3, S, S) -> logits (N, 2), features (N, D); with maps those of the CAM stage (N, C, h, w) and their gradients.
+
+        The gradients are (N, C) where all positions have the same, else (N, C, h, w).
+        """
         windows = []
         for output in self.model.each_until(images, self.stage):
             maps = self.model.to_maps(output)
@@ -64,22 +68,22 @@ def window(side: int) -> tuple[int, int, int, int]:
     return stop - start, start + before, before, 0
 
 
-def channel_weights(model: StagedModel, stage: str, positions: int) -> nn.Module:
-    """Grad-CAM's channel weights in closed form: a module from what `pool` gives (N, D) to the mean gradients (N, C).
+def channel_weights(model: StagedModel, stage: str, shape: Sequence[int]) -> nn.Module:
+    """The heat map's gradients in closed form: a module from what `pool` gives (N, D) to (N, C), or (N, C, h, w).
 
-    Those are of the abnormal logit by each channel of what comes out of `stage`, the mean over its `positions`. Average
-    pooling and a linear head: the head's weights by the number of positions, the same for every image. Flattening, one hidden
-    layer with ReLU and a linear head: the weights of the paths through the units that are on. Raises ModelError for any
-    other tail.
+    Those are of the abnormal logit by the maps that come out of `stage`, of `shape` C, h, w. Average pooling and a linear
+    head: the head's weights by the number of positions, the same for every image and position, so that Grad-CAM and HiResCAM
+    are one. Flattening, one hidden layer with ReLU and a linear head: the weights of the paths through the units that are
+    on, for every position its own, as HiResCAM asks. Raises ModelError for any other tail.
     """
     tail, head = list(model.get_submodule("pool").children()), model.get_submodule("head")
     if stage == model.names[-4] and isinstance(head, nn.Linear):
         row = head.weight.detach()[ABNORMAL]
         match tail:
             case [nn.AdaptiveAvgPool2d(output_size=1 | (1, 1)), nn.Flatten()]:
-                return _Constant(row / positions)
-            case [nn.Flatten(), nn.Linear(weight=hidden), nn.ReLU()]:
-                return _Paths(row[:, None] * hidden.detach().reshape(len(hidden), -1, positions).mean(dim=2))
+                return _Constant(row / (shape[1] * shape[2]))
+            case [nn.Flatten(), nn.Linear() as hidden, nn.ReLU()]:
+                return _Paths(row, hidden, shape)
     layers = ", ".join(type(module).__name__ for module in (*tail, head))
     raise ModelError(
         f"a network in which {layers} follow {stage!r} cannot be exported with its heat map",
@@ -100,11 +104,12 @@ class _Constant(nn.Module):
 
 
 class _Paths(nn.Module):
-    paths: Tensor
+    row: Tensor
 
-    def __init__(self, paths: Tensor) -> None:
+    def __init__(self, row: Tensor, hidden: nn.Linear, shape: Sequence[int]) -> None:
         super().__init__()
-        self.register_buffer("paths", paths)
+        self.hidden, self.shape = hidden, tuple(shape)  # the layer itself, so that the file holds its weights once
+        self.register_buffer("row", row)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        return (vectors > 0).to(vectors.dtype) @ self.paths
+        return (((vectors > 0).to(vectors.dtype) * self.row) @ self.hidden.weight).reshape(-1, *self.shape)

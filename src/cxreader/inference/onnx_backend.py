@@ -18,8 +18,8 @@ from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
 OUTPUTS = ("logits", "features", "spatial", "channel_weights")
-"""An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the map of the CAM stage
-(N, C, h, w) and the mean gradient of the abnormal logit by each of its channels (N, C)."""
+"""An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the maps of the CAM
+stage (N, C, h, w) and the gradient of the abnormal logit by them: of each channel (N, C), or of each of its positions too."""
 PIECE = 2
 """Images at a time on a core: what lies between the layers of more falls out of its cache."""
 CPU = "CPUExecutionProvider"
@@ -59,9 +59,7 @@ class OnnxBackend:
         logits, features, *rest = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
         if not maps:
             return Output(logits, features, None)
-        spatial, weights = rest
-        heat = weights[:, None] @ spatial.reshape(*spatial.shape[:2], -1)
-        return Output(logits, features, np.maximum(heat, 0).reshape(len(spatial), *spatial.shape[2:]))
+        return Output(logits, features, np.maximum(signed_map(*rest), 0))
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
         """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
@@ -113,6 +111,16 @@ class OnnxBackend:
         self._input = self._session.get_inputs()[0].name
         self.has_maps = OUTPUTS[-1] in [output.name for output in self._session.get_outputs()]
         self._all_cores_free = Lock()
+
+
+def signed_map(spatial: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps (N, C, h, w), weighed by (N, C) or position by position, summed over channels: (N, h, w), negative values kept."""
+    flat = spatial.reshape(*spatial.shape[:2], -1)
+    if weights.ndim == spatial.ndim:
+        heat = np.einsum("ncp,ncp->np", weights.reshape(flat.shape), flat)
+    else:
+        heat = weights[:, None] @ flat
+    return np.asarray(heat.reshape(len(spatial), *spatial.shape[2:]))
 
 
 def _session(graph: Path | bytes, threads: int) -> ort.InferenceSession:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cxreader.imaging.overlay import overlay
+from cxreader.counting import format_count
+from cxreader.imaging.overlay import outlined, overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.answer_text import interval_text, probability_text
 from cxreader.inference.batch.names import on_one_line
+from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
-from cxreader.records import Reading
+from cxreader.models.registry import CAM_TITLES, model_entry
+from cxreader.records import Box, Reading
 
 SIDE = 512
 """Pixels of a panel's longer side: its caption has room, and a large picture no more than a small one."""
@@ -29,29 +32,33 @@ _WARM = "A warm place speaks for abnormal; it is no outline of a finding."
 Line = tuple[str, tuple[int, int, int]]
 
 
-def draw_panel(image: Radiograph, reading: Reading, reader: Reader) -> NDArray[np.uint8]:
+def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Sequence[Box] = ()) -> NDArray[np.uint8]:
     """The image, each model's heat map over it and their scale, with captions below, uint8 (H, W, 3).
 
-    Nothing is written over the picture. Each map is coloured by its own scale: what stands above its minimum, as a share of its
-    maximum (`imaging.overlay.heat_scale`). A reading without an answer has its reasons where the map would be.
+    Nothing is written over the picture; `boxes`, in the image's pixels, are outlined in each panel. Each map is coloured by its
+    own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`).
+    A reading without an answer has its reasons where the map would be.
     """
     shown = _fitted(image.pixels)
+    placed = [
+        box.scaled(shown.shape[1] / image.pixels.shape[1], shown.shape[0] / image.pixels.shape[0]) for box in boxes
+    ]
     several = bool(reading.members)
     panels = [(overlay(shown), "Image")]
     for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
-        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else "Heat map (Grad-CAM)"
+        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else f"Heat map ({_method(member)})"
         if own.heat_map is None:
             panels.append((_without_map(shown.shape, reading), name))
         else:
             panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
     height = max(shown.shape[0], _LEAST)
     width = SIDE * len(panels) + _SCALE
-    lines = list(_wrapped(_captions(reading, reader), width - 2 * _EDGE))
+    lines = list(_wrapped([*_captions(reading, reader), *_boxed(boxes)], width - 2 * _EDGE))
     sheet = Image.new("RGB", (width, _LINE + height + _LINE * len(lines) + 2 * _EDGE))
     draw = ImageDraw.Draw(sheet)
     for n, (panel, title) in enumerate(panels):
         draw.text((n * SIDE + _EDGE, 1), _cut(title, SIDE - 2 * _EDGE), _MUTED, _font())
-        sheet.paste(Image.fromarray(panel), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
+        sheet.paste(Image.fromarray(outlined(panel, placed)), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
     if any(own.heat_map is not None for own in reading.members or (reading,)):
         _draw_scale(sheet, SIDE * len(panels), height, reading)
     for n, (line, colour) in enumerate(lines):
@@ -102,6 +109,20 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
         yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
     mapped = any(own.heat_map is not None for own in reading.members or (reading,))
     yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
+
+
+def _method(member: Member) -> str:
+    return CAM_TITLES[model_entry(member.artifact.model).cam_method]
+
+
+def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:
+    """What the outlines are; nothing without one."""
+    if boxes:
+        names = ", ".join(dict.fromkeys(box.finding.replace("_", " ") for box in boxes))
+        yield (
+            f"Outlined: {format_count(len(boxes), '[box|boxes]')} that came with the image, not the network's: {names}",
+            _INK,
+        )
 
 
 def _answer(reading: Reading) -> str:

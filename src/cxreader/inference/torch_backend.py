@@ -29,7 +29,8 @@ class TorchBackend:
 
     def __init__(self, artifact: Artifact, folder: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.cam_stage = model_entry(artifact.model).cam_stage
+        entry = model_entry(artifact.model)
+        self.cam_stage, self.cam_method = entry.cam_stage, entry.cam_method
         model = load_network(artifact, folder).to(self.device)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -41,7 +42,7 @@ class TorchBackend:
             if not maps:
                 logits = self.model.after(output, self.cam_stage)
         if maps:
-            logits, heat = cam_of(self.model, output, stage=self.cam_stage)
+            logits, heat = cam_of(self.model, output, stage=self.cam_stage, method=self.cam_method)
         return Output(_array(logits), _array(features), None if heat is None else _array(heat))
 
     def logits(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

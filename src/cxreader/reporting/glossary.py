@@ -78,7 +78,8 @@ GLOSSARY = (
     Term(
         "Grad-CAM, heat map",
         "Where the network's answer depends most on the picture. No outline of a disease.",
-        "Channels of the last spatial stage weighted by the mean gradient of the abnormal logit (Selvaraju 2017).",
+        "Channels of the last spatial stage weighted by the mean gradient of the abnormal logit (Selvaraju 2017); of the custom "
+        "CNN, which flattens them, by the gradient of each place (HiResCAM, Draelos 2020).",
     ),
     Term(
         "Holm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ from pathlib import Path
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import EvaluationCohort, cohort_of_run
 from cxreader.config import Config, parse_config
+from cxreader.data.layouts.sets.nih import BOXES
 from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
 from cxreader.inference.export import export_after_training
@@ -65,6 +68,7 @@ def run_demo(out: Path, *, seed: int, say: Say, bar: Bar) -> tuple[Path, Evaluat
         summary=_summary(trained, cohort),
         timings=clock.steps,
         next_steps=_next_steps(out, panels),
+        localisation=_localisation(out / "evaluation"),
     )
     write_text(out / PAGE, page)
     return out / PAGE, evaluation
@@ -139,6 +143,11 @@ def _panel(reader: Reader, record: ImageRecord) -> ReadingPanel:
     )
 
 
+def _localisation(evaluation: Path) -> LocalisationReport:
+    """What the evaluation found of the heat maps and the drawn boxes."""
+    return LocalisationReport.from_dict(json.loads((evaluation / "localisation.json").read_text(encoding="utf-8")))
+
+
 def _summary(trained: Trained, cohort: EvaluationCohort) -> dict[str, str]:
     artifact, counts = trained.artifact, trained.artifact.provenance["counts"]
     epochs = sum(len(phase.history) for phase in trained.phases)
@@ -152,10 +161,10 @@ def _summary(trained: Trained, cohort: EvaluationCohort) -> dict[str, str]:
 
 
 def _next_steps(out: Path, panels: Sequence[ReadingPanel]) -> list[NextStep]:
-    image = out / "phantoms" / "images_001" / "images" / panels[0].title
+    image, boxes = out / "phantoms" / "images_001" / "images" / panels[0].title, out / "phantoms" / BOXES[0]
     return [
         NextStep("Read an image with this network", f"cxreader read --model {out / 'run'} {image}"),
-        NextStep("See where it looked", f"cxreader explain --model {out / 'run'} {image}"),
+        NextStep("See where it looked", f"cxreader explain --model {out / 'run'} {image} --boxes {boxes}"),
         NextStep(
             "Train on your own images", "cxreader train configs/kermany.toml --out runs/mine --set data.root=FOLDER"
         ),

@@ -45,13 +45,58 @@ def test_boxes_of_another_frame_are_moved_into_the_file(folder: Path) -> None:
     assert not any("boxes.csv" in note for note in index.notes)
 
 
+def with_originals(folder: Path, *sizes: str) -> None:
+    rows = [f"images/{name}.png,{label},{size}" for name, label, size in zip("ab", ("1", "0"), sizes, strict=True)]
+    (folder / "labels.csv").write_text("\n".join(["image,label,original_width,original_height", *rows, ""]))
+
+
+BOX = "image,finding,x,y,width,height\nimages/a.png,Effusion,512,256,256,512\n"
+
+
+def test_boxes_of_copies_are_in_the_frame_of_the_pictures_that_the_table_tells(folder: Path) -> None:
+    """The files have 200 x 100 pixels: 1024 across become 200, 512 down become 100."""
+    with_originals(folder, "1024,512", ",")
+    index = index_of(folder, BOX.replace(",512\n", ",64\n") + "images/b.png,Mass,10,20,30,40\n")
+    assert index.records[0].boxes == (Box("Effusion", 100, 50, 50, 12.5),)
+    assert index.records[1].boxes == (
+        Box("Mass", 10, 20, 30, 40),
+    )  # of the second nothing is told: its file's own pixels
+    assert not any("boxes.csv" in note or "original" in note for note in index.notes)
+
+
+def test_the_frame_of_the_boxes_themselves_goes_before_the_tables(folder: Path) -> None:
+    with_originals(folder, "300,300", "300,300")
+    head = "image,finding,x,y,width,height,frame_width,frame_height\n"
+    index = index_of(folder, f"{head}images/a.png,Effusion,512,256,256,512,1024,1024\n")
+    assert index.records[0].boxes == (Box("Effusion", 100, 25, 50, 50),)
+
+
+@pytest.mark.parametrize("size", ["1024 px,1024", "0,1024", "1024,"])
+def test_a_size_of_the_originals_that_is_none_names_its_row(folder: Path, size: str) -> None:
+    with_originals(folder, "1024,1024", size)
+    assert len(open_table(folder / "labels.csv").records) == 2  # without boxes nobody asks
+    with pytest.raises(TableError, match=r"row 3: the size of the original picture.* is no number above 0"):
+        index_of(folder, BOX)
+
+
+@pytest.mark.real
+def test_boxes_of_the_reduced_images_are_all_taken(images_root: Path) -> None:
+    """In the frame of 1024 pixels; the files have 320."""
+    index = open_table(images_root / "nih_boxes" / "labels.csv")
+    boxes = [box for record in index.records for box in record.boxes]
+    assert (len(boxes), sum(bool(record.boxes) for record in index.records)) == (614, 536)
+    first = next(record for record in index.records if record.image.endswith("00000032_037.jpg"))
+    (box,) = first.boxes
+    np.testing.assert_allclose((box.x, box.y, box.width), (339.2 * 0.3125, 119.2 * 0.3125, 172.3 * 0.3125))
+
+
 def test_boxes_beyond_their_picture_are_in_another_frame_and_none_is_taken(folder: Path) -> None:
     text = "image,finding,x,y,width,height\nimages/a.png,Mass,10,20,30,40\nimages/a.png,Mass,500,20,30,40\n"
     index = index_of(folder, text)
     assert index.records[0].boxes == ()
     (note,) = [note for note in index.notes if "boxes.csv" in note]
     assert "1 box of boxes.csv reaches beyond its picture: none is taken" in note
-    assert "frame_width and frame_height" in note
+    assert "frame_width and frame_height, or by original_width and original_height in the table" in note
 
 
 def test_boxes_of_images_that_the_table_does_not_name_are_counted(folder: Path) -> None:

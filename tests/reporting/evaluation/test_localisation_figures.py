@@ -33,7 +33,8 @@ def _localised(model: bool = True) -> LocalisationReport:
     if model:
         return localise({name: rng.random((7, 7)) for name in boxes}, table, ScoringProtocol(grid=16), n_resamples=40)
     protocol = ScoringProtocol(grid=16, fold_seeds=(0,))
-    return report(table, prior_scores(table, protocol), None, protocol, n_resamples=40)
+    nulls = prior_scores(table, protocol), prior_scores(table, protocol, by_finding=True)
+    return report(table, nulls, None, protocol, n_resamples=40)
 
 
 def _sanity(flat: bool = False) -> SanityReport:
@@ -80,7 +81,10 @@ def test_bars_are_as_long_as_the_numbers(model: bool) -> None:
     widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     parts = [[g.model["pointing"].value for g in found.groups]] if model else []
     parts.append([g.null["pointing"].value for g in found.groups])
+    parts.append([g.null_by_finding["pointing"].value for g in found.groups])
     assert widths == [value for part in parts for value in part]
+    places = [bar.get_y() for bar in axes.patches if isinstance(bar, Rectangle)][:: len(found.groups)]
+    assert places == sorted(places)  # the model's bar of a group above the fixed maps'
     names = [label.get_text() for label in draw_localisation(found).axes[0].get_yticklabels()]
     assert names == ["all\n40 boxes", "Pleural effusion\n14 boxes", "Mass\n13 boxes", "Pleural thickening\n13 boxes"]
 

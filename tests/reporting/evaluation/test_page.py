@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from tests.reporting.evaluation.test_localisation_figures import _localised
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
@@ -129,6 +130,16 @@ def test_unknown_patients_are_said_on_the_first_screen() -> None:
     text = _Page(render_evaluation(_evaluation(patients=False))).text
     assert "on images of unknown patients" in text
     assert text.index("No patient is known") < text.index("How sure?")
+
+
+def test_the_demo_says_whether_its_maps_find_what_was_drawn() -> None:
+    found = _localised()
+    page = render_demo(_evaluation(), [], summary={}, timings={}, next_steps=[], localisation=found)
+    said = " ".join(_Page(page).text.split())
+    assert found.statement() in said
+    assert found.statement("pointing") in said
+    assert "gain over that of the finding" in said
+    assert "Do the maps find what was drawn" not in " ".join(_Page(_demo(_evaluation())).text.split())
 
 
 def test_the_demo_says_phantoms_before_any_reading_and_judges_each() -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
-from cxreader.data.layouts.boxes import with_boxes
+from cxreader.data.layouts.boxes import BOXES, ORIGINAL, original_size, with_boxes
 from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
@@ -45,7 +45,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 """Names that people give to these columns, taken where a table has none of the name itself; the first that is there."""
 LATERAL = "lateral [view is|views are] left out"
 """Words of their count (`counting.format_count`)."""
-_USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype")
+_USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype", *ORIGINAL)
 _MAY_BE_MISSING = ("patient", "age", "view", "source", "findings")
 _SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F", "MAN": "M", "WOMAN": "F"}
 _LATERAL = frozenset(("LATERAL", "LAT", "LL", "RL", "LLAT", "RLAT", "XTL"))
@@ -58,7 +58,8 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
 
     Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder or to `images`, a
     folder or archive; found as `find_named` does) and `label` (`records.label_and_findings`); optional `patient, age, sex,
-    view, source, findings` (`findings.read_findings`) and `subtype`; others are named once in a note. There `nan`, `unknown`
+    view, source, findings` (`findings.read_findings`), `subtype`, and `original_width, original_height` (the pictures that the
+    files are copies of, in which boxes were drawn); others are named once in a note. There `nan`, `unknown`
     and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as `findings.OTHER`.
     Counted, told in a note and left out: rows without a file, lateral views, ages that are none. Boxes around findings come from
     `boxes.csv` beside the table (`boxes.with_boxes`).
@@ -87,7 +88,8 @@ def open_table(path: Path, *, images: Path | None = None, name: str | None = Non
         lateral = format_count(len(found) - len(missing), "[is a lateral view|are lateral views]")
         what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
         raise DataError(what, where=path, mend="give frontal views")
-    kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"])
+    originals = _originals(rows, table, files) if (path.parent / BOXES).is_file() else {}
+    kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals)
     without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
     told["[picture|pictures] beside those of the table [has|have] no row in it"] = without_row
     notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))
@@ -153,6 +155,12 @@ def _record(
         view=cells.get("view", "").upper() or None,
         subtype=cells.get("subtype") or None,
     )
+
+
+def _originals(
+    rows: Sequence[tuple[int, dict[str, str]]], table: Table, files: NamedFiles
+) -> dict[str, tuple[float, float] | None]:
+    return {files.names[n]: original_size(cells, table.at(row)) for n, (row, cells) in enumerate(rows)}
 
 
 def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table) -> None:

@@ -166,22 +166,30 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+_LOCALISED = {
+    "model": "the model's maps",
+    "null": "a fixed map",
+    "null_by_finding": "a fixed map of the finding",
+    "gain": "gain over the fixed map",
+    "gain_by_finding": "gain over that of the finding",
+}
+
+
 def localisation_table(report: LocalisationReport) -> Table:
-    """By finding: the model's maps, the fixed map, and the gain."""
+    """By finding: the model's maps, both fixed maps, and the gains over them."""
     from cxreader.explanation.map_scores import METRIC_TITLES as TITLES
 
-    parts = {"model": "the model's maps", "null": "a fixed map", "gain": "gain"}
-    shown = parts if report.all.model else {"null": parts["null"]}
+    shown = {part: title for part, title in _LOCALISED.items() if getattr(report.all, part)}
     caption = (
-        "Means over boxes, 95 % intervals by patient. The fixed map is the mean of other patients' boxes and looks at no image. "
-        + " ".join(report.notes)
+        f"{report.title}. Means over boxes, 95 % intervals by patient. A fixed map is the mean of other patients' boxes, of "
+        "all findings or of the same finding, and looks at no image. " + " ".join(report.notes)
     )
     rows = tuple(_located_row(group, part, title) for group in report.groups for part, title in shown.items())
     return Table(("Finding", *(TITLES[metric] for metric in _LOCATED)), rows, caption)
 
 
 def _located_row(group: LocalisationByFinding, part: str, title: str) -> Row:
-    cells = tuple(estimate_cell(getattr(group, part)[metric], signed=part == "gain") for metric in _LOCATED)
+    cells = tuple(estimate_cell(getattr(group, part)[metric], signed=part.startswith("gain")) for metric in _LOCATED)
     images = f"{format_count(group.boxes, '[box|boxes]')}, {format_count(group.images, '[image|images]')}"
     return Row(f"{finding_title(group.name)}: {title}", cells, (f"{images}; {format_patients(group.patients)}",))
 

@@ -63,7 +63,7 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def image_evidence_figures(image_evidence: ImageEvidence) -> dict[str, Figure]:
-    """The figures of what was found from the images, by name: shortcuts, localisation and sanity."""
+    """The figures of what was found from the images, by name: shortcuts, localisation, regions and sanity."""
     from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
     from cxreader.reporting.evaluation.shortcuts import draw_confounders
 
@@ -72,6 +72,7 @@ def image_evidence_figures(image_evidence: ImageEvidence) -> dict[str, Figure]:
         figures["shortcuts"] = draw_confounders(image_evidence.shortcuts)
     if image_evidence.localisation is not None:
         figures["localisation"] = draw_localisation(image_evidence.localisation)
+    figures |= {found.slug: draw_localisation(found) for found in image_evidence.regions}
     if image_evidence.sanity is not None:
         figures["sanity"] = draw_sanity(image_evidence.sanity)
     return figures

@@ -77,7 +77,7 @@ def _against_models(models: PairedComparison) -> str:
 
 
 def looking_where(image_evidence: ImageEvidence) -> Answer:
-    """The maps' IoU with boxes against that of a fixed map, and whether the maps depend on the weights."""
+    """The maps' IoU with boxes against those of fixed maps, and whether the maps depend on the weights."""
     ask, anchor, found, sanity = "Looking where?", "where", image_evidence.localisation, image_evidence.sanity
     if found is None and sanity is not None:
         return Answer(ask, anchor, _AT_A_GLANCE[sanity.verdict], sanity.statement(), f"{sanity.images} images")
@@ -90,7 +90,7 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
     text, rests = found.statement(), f"{images}; {format_patients(whole.patients)}"
     if sanity is not None:
         text, rests = f"{text} {sanity.statement()}", f"{rests}; with random weights {sanity.images} images"
-    return Answer(ask, anchor, figure, text, rests, alert=not (whole.gain and whole.gain["iou"].low > 0))
+    return Answer(ask, anchor, figure, text, rests, alert=not whole.gains_over_both())
 
 
 def shortcut(image_evidence: ImageEvidence) -> Answer:

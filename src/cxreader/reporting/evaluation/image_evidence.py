@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageEvidence:
-    """Audit for shortcuts, maps against boxes, and randomisation test, on the images that were judged; None: not measured."""
+    """Audit for shortcuts, maps against boxes, and randomisation test, on the images that were judged; None: not measured.
+
+    `localisation` is of the heat maps; `regions` of maps that tell where findings are, and not what moved the score.
+    """
 
     shortcuts: ShortcutAudit | None = None
     localisation: LocalisationReport | None = None
     sanity: SanityReport | None = None
+    regions: tuple[LocalisationReport, ...] = ()
 
 
 NO_IMAGE_EVIDENCE = ImageEvidence()

@@ -32,36 +32,38 @@ if TYPE_CHECKING:
     from cxreader.explanation.sanity_report import SanityReport
 
 _SHOWN = ("iou", "iou_25", "pointing")
-_FIXED = "#b4bcc4"
+_BARS = {
+    "model": (BLUE, "the model's maps"),
+    "null": ("#b4bcc4", "a fixed map: the mean of other patients' boxes"),
+    "null_by_finding": ("#8b96a1", "a fixed map of each finding"),
+}
+"""The bars of a group from the top: field of `LocalisationByFinding`, colour, legend."""
 
 
 def draw_localisation(report: LocalisationReport) -> Figure:
-    """Mean IoU, IoU > 0.25 and pointing game by finding: the model's bar above the fixed map's, each with its interval."""
+    """Mean IoU, IoU > 0.25 and pointing game by finding: the model's bar above the fixed maps', with their intervals."""
     from matplotlib.patches import Patch
 
     from cxreader.explanation.map_scores import METRIC_TITLES
 
-    groups, with_model = report.groups, bool(report.all.model)
-    figure = new_figure(9.6, 0.5 * len(groups) + 1.55)
-    panels = side_by_side(figure, len(_SHOWN))
+    groups = report.groups
+    parts = {part: look for part, look in _BARS.items() if getattr(report.all, part)}
+    figure = new_figure(9.6, 0.24 * len(parts) * len(groups) + 1.75)
+    panels, height = side_by_side(figure, len(_SHOWN)), 0.84 / len(parts)
     for axes, metric in zip(panels, _SHOWN, strict=True):
-        null = [group.null[metric] for group in groups]
-        if with_model:
-            interval_bars(axes, [group.model[metric] for group in groups], shift=-0.19, colour=BLUE, digits=2)
-            interval_bars(axes, null, shift=0.19, colour=_FIXED, digits=2)
-        else:
-            interval_bars(axes, null, shift=0.0, colour=_FIXED, digits=2, height=0.6)
+        for n, (part, (colour, _)) in enumerate(parts.items()):
+            shift, bars = height * (n - (len(parts) - 1) / 2), [getattr(group, part)[metric] for group in groups]
+            interval_bars(axes, bars, shift=shift, colour=colour, digits=2, height=0.94 * height)
         axes.set(xlim=(0, 1.14 * axes.get_xlim()[1]), xlabel=METRIC_TITLES[metric])
         clean(axes, grid="x")
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(groups)), [_named(group) for group in groups])
     panels[0].set_ylim(len(groups) - 0.45, -0.55)
-    handles = [Patch(color=BLUE, label="the model's maps")] if with_model else []
-    handles.append(Patch(color=_FIXED, label="a fixed map: the mean of other patients' boxes"))
+    handles = [Patch(color=colour, label=label) for colour, label in parts.values()]
     who = "image" if report.all.patients is None else "patient"
     title = f"lines: 95 % intervals, by {who}"
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=2, title=title, title_fontsize=8.5, alignment="left", **LEGEND
+        handles=handles, loc="outside upper left", ncols=3, title=title, title_fontsize=8.5, alignment="left", **LEGEND
     )
     return figure
 

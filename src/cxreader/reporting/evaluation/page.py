@@ -22,6 +22,8 @@ from cxreader.reporting.tables import format_estimate, tile
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from cxreader.explanation.localisation_report import LocalisationReport
+
 _FIGURE_TITLES = {
     "roc": "ROC curve",
     "precision_recall": "Precision-recall curve",
@@ -136,12 +138,15 @@ def render_demo(
     timings: Mapping[str, float],
     next_steps: Sequence[NextStep],
     figures: Mapping[str, Figure] | None = None,
+    localisation: LocalisationReport | None = None,
     title: str = "cxreader demonstration",
 ) -> str:
     """The demonstration on phantoms as one HTML file: the verdict, readings with heat maps, numbers, how to go on.
 
-    `summary` tells in words what was trained (network, images, epochs); `timings` gives seconds by step.
+    `summary` tells in words what was trained (network, images, epochs); `timings` gives seconds by step. `localisation`: of the
+    heat maps beside the boxes that were drawn.
     """
+    image_evidence = ImageEvidence(localisation=localisation)
     page = environment().get_template("demo.html.jinja")
     cards = _cards(readings)
     drawn = evaluation_figures(evaluation) if figures is None else figures
@@ -165,7 +170,7 @@ def render_demo(
             for name, title in _FIGURE_TITLES.items()
             if name in drawn
         ],
-        **sections(evaluation, NO_IMAGE_EVIDENCE),
+        **sections(evaluation, image_evidence),
     )
 
 

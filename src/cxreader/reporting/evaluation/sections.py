@@ -105,6 +105,11 @@ def _of_images(image_evidence: ImageEvidence) -> dict[str, Any]:
         "localisation": None if located is None else localisation_table(located),
         "localisation_words": "" if located is None else located.statement(),
         "pointing_words": "" if located is None else located.statement("pointing"),
+        "regions": {found.title: localisation_table(found) for found in image_evidence.regions},
+        "region_words": [
+            (found.title, found.slug, found.statement(), found.statement("pointing"))
+            for found in image_evidence.regions
+        ],
         "sanity": None if sanity is None else sanity_table(sanity),
         "sanity_words": "" if sanity is None else sanity.statement(),
     }

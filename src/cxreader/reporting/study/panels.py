@@ -24,7 +24,7 @@ def draw_panels(group: str, panels: Sequence[StudyPanel]) -> Figure:
     """A line an image: the radiograph, then every network's heat map with its decision and probability."""
     columns = 1 + len(panels[0].looks)
     figure = new_figure(_SIDE * columns + 0.2, (_SIDE + 0.72) * len(panels) + 0.4)
-    figure.suptitle(f"Grad-CAM: {group}", x=0.01, ha="left", fontsize=11, color=INK)
+    figure.suptitle(f"Heat maps: {group}", x=0.01, ha="left", fontsize=11, color=INK)
     for panel, line in zip(panels, figure.subplots(len(panels), columns, squeeze=False), strict=True):
         truth = f"truly {panel.truth}"
         _show(line[0], panel.image, f"{panel.findings or truth}", truth if panel.findings else "", MUTED)
