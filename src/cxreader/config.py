@@ -59,13 +59,20 @@ Uncertain = Literal["abnormal", "normal", "drop"]
 
 
 class SourceSection(Section):
-    """One of several sources that are read together. `name` is where its patients are known; its folder's when left out."""
+    """One of several sources that are read together. `name` is where its patients are known; its folder's when left out.
+
+    `ppv`, `npv`: the share of its images labelled abnormal that are abnormal, and of those labelled normal that are normal:
+    a network learns these probabilities in place of the labels. `only_train`: its images teach, and stand in no other part.
+    """
 
     root: str = Field(min_length=1)
     kind: SourceKind = "auto"
     tables: str | None = None
     name: str | None = None
     uncertain: Uncertain | None = None
+    ppv: Share = 1.0
+    npv: Share = 1.0
+    only_train: bool = False
 
 
 class DataSection(Section):
@@ -171,7 +178,9 @@ class TrainingSection(Section):
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     monitor: Literal["accuracy", "auc", "loss"] = "accuracy"
-    class_weights: Literal["none", "balanced"] = "none"
+    class_weights: Literal["none", "balanced", "by_source"] = (
+        "none"  # by_source: the source then tells nothing of the label
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     prefix_cache: bool = True  # what the frozen stages give is computed once; false: fresh augmentation in every epoch
     views: int | None = Field(None, ge=1)  # augmented versions stored; 4 with augmentation, 1 without, when left out

@@ -106,3 +106,19 @@ def test_what_cannot_be_folded_is_refused_with_the_mend(two_sources: Index) -> N
     assert judged_records(two_sources, ["nih"]) == two_sources.records
     with pytest.raises(UsageError, match="known: nih"):
         judged_records(replace(two_sources, kind="table"), ["expert"])
+
+
+def test_a_source_that_only_teaches_is_judged_in_no_fold_and_teaches_nobodys_own() -> None:
+    own = [_record(f"own/{p}.png", f"p{p}", p % 2) for p in range(60)]
+    taught = [_record(f"taught/{p}.png", f"p{p}", 1) for p in range(30, 90)]
+    sources = ({"root": "/x/own", "name": "nih"}, {"root": "/x/taught", "name": "nih", "only_train": True})
+    index = replace(_index([*own, *taught], "several"), sources=sources)
+    judged = judged_records(index, [])
+    assert {record.image for record in judged} == {record.image for record in own}
+    folds = make_folds(judged, 3)
+    for n in (1, 2, 3):
+        split = split_of_fold(index, judged, folds, n, NATURAL)
+        require_disjoint(split, index)
+        learning = {image for part in ("tune", "calibrate", "test") for image in split.parts[part]}
+        assert not [image for image in learning if image.startswith("taught/")]
+        assert {f"taught/{p}.png" for p in range(60, 90)} <= set(split.parts["train"])

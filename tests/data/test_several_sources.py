@@ -116,3 +116,62 @@ def test_an_audit_sees_a_picture_that_two_sources_hold(tmp_path: Path, capsys: p
     assert train in found
     assert test in found
     assert "exact duplicates across parts: 1 among" in found
+
+
+def test_an_image_that_two_folders_of_one_archive_have_is_one_and_the_first_folders_label_holds(tmp_path: Path) -> None:
+    panel = [("1_0.png", "normal", "1"), ("2_0.png", "abnormal", "2"), ("3_0.png", "normal", "3")]
+    mined = [("1_0.jpg", "abnormal", "1"), ("2_0.jpg", "abnormal", "2"), ("2_1.jpg", "abnormal", "2")]
+    _table(tmp_path / "panel", panel)
+    _table(tmp_path / "mined", [(name.replace(".jpg", ".png"), *rest) for name, *rest in mined])
+    for names, images in (
+        (("a", "a"), {"panel/1_0.png": 0, "panel/2_0.png": 1, "panel/3_0.png": 0, "mined/2_1.png": 1}),
+        ((None, None), None),
+    ):
+        sources = [
+            SourceSection(root=str(tmp_path / p), name=n) for p, n in zip(("panel", "mined"), names, strict=True)
+        ]
+        index = open_together(sources)
+        if images is None:
+            assert len(index) == 6
+            assert not [note for note in index.notes if "too and" in note]
+        else:
+            assert {r.image: r.label for r in index.records} == images
+            (note,) = [note for note in index.notes if "too and" in note]
+            assert note == (
+                "mined: 2 images stand in panel too and are taken from there; the labels of 1 differ, and those of panel hold"
+            )
+
+
+def test_a_source_of_one_class_alone_is_told(tmp_path: Path) -> None:
+    _table(tmp_path / "sick", [(f"{n}.png", "abnormal", f"p{n}") for n in range(3)])
+    _table(tmp_path / "both", [(f"{n}.png", ("normal", "abnormal")[n % 2], f"p{n}") for n in range(4)])
+    index = open_together([SourceSection(root=str(tmp_path / p)) for p in ("sick", "both")])
+    (note,) = [note for note in index.notes if note.startswith("warning")]
+    assert note.startswith("warning: sick holds abnormal images alone")
+
+
+def test_a_source_that_only_teaches_stands_in_train_alone_without_the_patients_of_other_parts(tmp_path: Path) -> None:
+    judged = [(f"{n}.png", ("normal", "abnormal")[n % 2], f"p{n}") for n in range(80)]
+    taught = [(f"t{n}.png", "abnormal", f"p{n}") for n in range(40, 120)]
+    _table(tmp_path / "judged", judged)
+    _table(tmp_path / "taught", taught)
+    sources = [
+        SourceSection(root=str(tmp_path / "judged"), name="one"),
+        SourceSection(root=str(tmp_path / "taught"), name="one", only_train=True),
+    ]
+    index = open_together(sources)
+    split = make_split(index, balance="natural")
+    part = {name: [index.by_image[image] for image in images] for name, images in split.parts.items()}
+    for name in ("tune", "calibrate", "test"):
+        assert part[name]
+        assert all(record.image.startswith("judged/") for record in part[name])
+    elsewhere = {record.patient for name in ("tune", "calibrate", "test") for record in part[name]}
+    teachers = {record.patient for record in part["train"] if record.image.startswith("taught/")}
+    assert teachers == {f"p{n}" for n in range(40, 120)} - elsewhere
+    assert teachers & {f"p{n}" for n in range(80)}  # those whose own image is in train too
+    left_out = 80 - len(teachers)
+    assert left_out > 0
+    assert f"{80 - left_out} images of sources that only teach added to train" in split.notes
+    assert any(note.startswith(f"{left_out} images of sources that only teach left out") for note in split.notes)
+    reopened = Index.load(index.save(tmp_path / "index.parquet"))
+    assert make_split(reopened, balance="natural").digest == split.digest

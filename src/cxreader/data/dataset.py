@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cxreader.imaging.preprocess import InputSpec
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
+"""Pixels or stage outputs, labels int64 (b,), and where labels are of different worth `supervision` float32 (b, 2)."""
 
 
 def derive_seed(*words: int | str) -> int:
@@ -27,11 +28,19 @@ def derive_seed(*words: int | str) -> int:
 class CachedImages(Dataset[Batch]):
     """Pixels uint8 (N, H, W) of a cache, the `rows` that belong here, and their labels (n,).
 
-    Asked with a list of positions it gives a whole batch at once: uint8 (b, H, W) and int64 (b,).
+    `supervision` (n, 2) float32: of each image the probability that it is abnormal, which is what a network learns in place
+    of the label, and the weight of its loss, >= 0; None where every label is taken as it is.
+    Asked with a list of positions it gives a whole batch at once: uint8 (b, H, W), int64 (b,), and supervision (b, 2).
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], rows: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
-        self.pixels, self.rows, self.labels = pixels, rows, labels
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        rows: NDArray[np.integer],
+        labels: NDArray[np.integer],
+        supervision: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.pixels, self.rows, self.labels, self.supervision = pixels, rows, labels, supervision
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,7 +48,7 @@ class CachedImages(Dataset[Batch]):
     def __getitem__(self, positions: Sequence[int]) -> Batch:
         chosen = np.asarray(positions)
         pixels = np.ascontiguousarray(self.pixels[self.rows[chosen]])
-        return torch.from_numpy(pixels), torch.from_numpy(self.labels[chosen].astype(np.int64))
+        return _batch(torch.from_numpy(pixels), chosen, self.labels, self.supervision)
 
     @cached_property
     def digest(self) -> str:
@@ -51,13 +60,19 @@ class CachedImages(Dataset[Batch]):
 
 
 class StageOutputs(Dataset[Batch]):
-    """What a network's stage gave for images: `values` (views * n, H, W, C) of maps or (views * n, D) of vectors; `labels` (n,).
+    """What a network's stage gave for images: `values` (views * n, H, W, C) of maps or (views * n, D) of vectors.
 
-    Position v * n + i is view v of image i. Gives (b, C, H, W), in memory channels last, or (b, D), in the stored precision.
+    `labels` (n,) and `supervision` (n, 2) as `CachedImages` has them. Position v * n + i is view v of image i. Gives
+    (b, C, H, W), in memory channels last, or (b, D), in the stored precision.
     """
 
-    def __init__(self, values: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        self.values, self.labels = values, labels
+    def __init__(
+        self,
+        values: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        supervision: NDArray[np.float32] | None = None,
+    ) -> None:
+        self.values, self.labels, self.supervision = values, labels, supervision
 
     def __len__(self) -> int:
         return len(self.values)
@@ -66,7 +81,14 @@ class StageOutputs(Dataset[Batch]):
         chosen = np.asarray(positions)
         values = torch.from_numpy(self.values[chosen])
         maps = values.permute(0, 3, 1, 2) if values.ndim == 4 else values
-        return maps, torch.from_numpy(self.labels[chosen % len(self.labels)].astype(np.int64))
+        return _batch(maps, chosen % len(self.labels), self.labels, self.supervision)
+
+
+def _batch(
+    given: Tensor, chosen: NDArray[np.integer], labels: NDArray[np.integer], supervision: NDArray[np.float32] | None
+) -> Batch:
+    label = torch.from_numpy(labels[chosen].astype(np.int64))
+    return (given, label) if supervision is None else (given, label, torch.from_numpy(supervision[chosen]))
 
 
 class EpochOrder(Sampler[list[int]]):

@@ -34,12 +34,12 @@ class Folds:
 
 
 def judged_records(index: Index, sources: Collection[str]) -> tuple[ImageRecord, ...]:
-    """The images of these sources, named as their folders or as the source of their patients; all where none is named.
+    """The images of these sources, named as their folders or as the source of their patients.
 
-    Raises UsageError for a name that no source has.
+    Where none is named, of all that do not only teach. Raises UsageError for a name that no source has.
     """
     if not sources:
-        return index.records
+        return tuple(record for record in index.records if not index.entry_of(record).get("only_train"))
     names = [{record.source or "", _folder(index, record)} - {""} for record in index.records]
     known = set().union(*names)
     for name in sources:

@@ -37,8 +37,7 @@ class Index:
     `records` are those with a file (all rows, when the source was opened without requiring files), in the order of
     the table. `name` is the data set's (empty when nobody gave one), `root` the folder or table it was opened from and
     `tables` where its tables lay when elsewhere: with `uncertain`, what uncertain labels became where somebody chose it, these
-    reopen it. Of kind several, `sources` are those read together, as a
-    configuration names them (root, kind, tables, name), and `root` is for people.
+    reopen it. Of kind several, `sources` are those read together, as `config.SourceSection` has them, and `root` is for people.
     `rows_without_file`: rows of the table whose file is not there. `files_without_row`: images there that no row names, or
     no folder labels. Both are None where nobody counted. `notes` are for people.
     Patients are named as `identity.patient_name` says, with a note where that changed a name.
@@ -54,7 +53,7 @@ class Index:
     notes: tuple[str, ...] = ()
     tables: str | None = None
     uncertain: Uncertain | None = None
-    sources: tuple[Mapping[str, str | None], ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         refuse_duplicates(((r.image, n) for n, r in enumerate(self.records, 1)), self.root)
@@ -86,6 +85,15 @@ class Index:
     def labels(self) -> NDArray[np.int8]:
         """(n,) int8: 0 normal, 1 abnormal, in the order of `records`."""
         return np.fromiter((r.label for r in self.records), np.int8, len(self.records))
+
+    @cached_property
+    def source_of(self) -> dict[str, Mapping[str, Any]]:
+        """Of several read together, the entry of `sources` by the folder that begins its images' names."""
+        return {Path(str(source["root"])).name: source for source in self.sources}
+
+    def entry_of(self, record: ImageRecord) -> Mapping[str, Any]:
+        """The entry of `sources` that a record comes from; empty where one source was read alone."""
+        return self.source_of.get(record.image.partition("/")[0], {}) if self.sources else {}
 
     @cached_property
     def has_patients(self) -> bool:

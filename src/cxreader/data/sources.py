@@ -20,6 +20,7 @@ from cxreader.data.layouts.seen import Seen, look, look_inside
 from cxreader.data.layouts.sets.nih import find_entries, open_nih
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
+from cxreader.data.several import each_once, of_one_class
 from cxreader.errors import DataError, TableError, UsageError, nearest
 from cxreader.imaging.containers import is_archive, is_dicomdir, member_names
 from cxreader.tables import is_table_name
@@ -103,7 +104,9 @@ def open_data(data: DataSection) -> Index:
 def open_together(sources: Sequence[SourceSection], *, name: str | None = None) -> Index:
     """Several sources as one index: images are named FOLDER/image, and a patient of two NIH folders is one patient.
 
-    Raises UsageError when two of the folders have one name, and as `open_source`.
+    An image of one patient that stands under one file name in two sources of one `name` is one image: the source that is
+    named first has it, with its label, and a note tells of the others. Raises UsageError when two of the folders have one
+    name, and as `open_source`.
     """
     places = [Path(source.root).name for source in sources]
     twice = [place for place, count in Counter(places).items() if count > 1]
@@ -111,11 +114,13 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
     named = [_reopenable(source, place) for place, source in zip(places, sources, strict=True)]
     opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name, uncertain=s.uncertain) for s in named]
-    records = tuple(
-        replace(record, image=f"{place}/{record.image}")
-        for place, index in zip(places, opened, strict=True)
-        for record in index.records
+    records, twice_there = each_once(
+        [
+            [replace(record, image=f"{place}/{record.image}") for record in index.records]
+            for place, index in zip(places, opened, strict=True)
+        ]
     )
+    told = [f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes]
     return Index(
         records,
         name=name or "+".join(index.name for index in opened),
@@ -123,7 +128,7 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
         root=", ".join(index.root for index in opened),
         rows_without_file=_sum(index.rows_without_file for index in opened),
         files_without_row=_sum(index.files_without_row for index in opened),
-        notes=tuple(f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes),
+        notes=(*told, *twice_there, *of_one_class(places, opened)),
         sources=tuple(source.model_dump() for source in named),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -188,12 +188,15 @@ def make_split(
     (by hash of the image, which leaks patients: for comparison). `shares`: train, validation, test (0.70, 0.15, 0.15).
     `balance`: `equal` (half normal, half abnormal), `natural` (every part with the whole's share of abnormal, as nearly as
     whole patients allow), or `ratio` with `abnormal_share`; with `size` the parts
-    get their shares of it. Surplus goes in hash order, so that a smaller size is a subset of a larger one. `keep`: an
+    get their shares of it. Sources that are `only_train` are added to train afterwards, whole, without the patients of the
+    other parts. Surplus goes in hash order, so that a smaller size is a subset of a larger one. `keep`: an
     earlier split whose salt and shares stay, so that nobody moves when images were added.
     Raises UsageError for options that contradict each other, SplitError when a part would lack a class.
     """
     shares = _options(kind, shares, balance, abnormal_share, size, keep)
     records, fixed, notes = _official(index, lists) if kind == "official" else (index.records, {}, [])
+    teaching = [r for r in records if index.entry_of(r).get("only_train")]
+    records = tuple(r for r in records if not index.entry_of(r).get("only_train") or r.image in fixed)
     units = [image_key(r) if kind == "image-random" else group_of(r) for r in records]
     free = [n for n, r in enumerate(records) if r.image not in fixed]
     names, member = np.unique([units[n] for n in free], return_inverse=True)
@@ -216,6 +219,7 @@ def make_split(
     parts["test"] += [r for r in records if r.image in fixed]
     notes += require_classes(parts, index, given_test=kind == "official")
     drawn = draw(parts, salt, shares, balance, abnormal_share, size)
+    notes += _teach(drawn["train"], teaching, [r for part in PARTS[1:] for r in parts[part]])
     notes += [note] if note else []
     notes += [] if index.n_patients else [NO_PATIENTS]
     notes += shortfalls(drawn, shares, size)
@@ -232,6 +236,17 @@ def make_split(
         notes=tuple(notes),
         source=source_of(index),
     )
+
+
+def _teach(train: list[ImageRecord], teaching: Sequence[ImageRecord], elsewhere: Sequence[ImageRecord]) -> list[str]:
+    """Add the images that only teach to `train`, but those of patients who stand in another part; notes on both."""
+    kept_apart = {group_of(r) for r in elsewhere}
+    added = [r for r in teaching if group_of(r) not in kept_apart]
+    train += added
+    left_out = len(teaching) - len(added)
+    notes = [format_count(len(added), "[image|images] of sources that only teach added to train")] if teaching else []
+    words = "[image|images] of sources that only teach left out: [its patient is|their patients are] in another part"
+    return [*notes, *count_notes({words: left_out})]
 
 
 def source_of(index: Index) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.search import SearchResult, search
 from cxreader.study.search.space import narrowed, read_space
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
+from cxreader.training.supervision import supervision
 from cxreader.training.train import train
 
 CHOICES = "choices.json"
@@ -182,6 +183,9 @@ def _content_key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
         values["study"] = config.model_dump(mode="json", include={"study"})
     parts = [cached_part(cohort.cache, cohort.index, split.parts[part]) for part in LEARNING_PARTS]
     values["images"] = [(part.digest, part.labels.tolist()) for part in parts]
+    learnt = [cohort.index.by_image[image] for image in split.parts["train"] if image in cohort.cache]
+    if (taught := supervision(cohort.index, learnt, config.training.class_weights)) is not None:
+        values["supervision"] = taught.tolist()
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 

@@ -54,7 +54,7 @@ def _sample(images: CachedImages, seed: int) -> CachedImages:
     if len(images) <= MOST_IMAGES:
         return images
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), MOST_IMAGES, replace=False))
-    return CachedImages(images.pixels, images.rows[chosen], images.labels[chosen])
+    return CachedImages(images.pixels, images.rows[chosen], images.labels[chosen])  # read, not learnt from
 
 
 def _pixels(images: CachedImages) -> NDArray[np.uint8]:

@@ -94,7 +94,7 @@ def build_activation_caches(
 
 
 def _open(store: ActivationStore, parts: Mapping[str, CachedImages], plan: ActivationPlan) -> ActivationCache:
-    train, tune = (StageOutputs(store.values(part), parts[part].labels) for part in PARTS)
+    train, tune = (StageOutputs(store.values(part), parts[part].labels, parts[part].supervision) for part in PARTS)
     return ActivationCache(store.stage, train, tune, plan.views)
 
 

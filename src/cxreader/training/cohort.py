@@ -25,6 +25,7 @@ from cxreader.models.registry import model_entry
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 from cxreader.runs import RunFolder, write_json
+from cxreader.training.supervision import supervision
 
 LEARNING_PARTS = ("train", "tune", "calibrate")
 
@@ -77,6 +78,9 @@ def prepare_cohort(
     _tell_copies(cache, index, say)
     images = {name: tuple(image for image in split.parts[name] if image in cache) for name in wanted_parts}
     parts = {name: cached_part(cache, index, images[name]) for name in wanted_parts}
+    if "train" in parts:
+        learnt = [by_image[image] for image in images["train"]]
+        parts["train"].supervision = supervision(index, learnt, config.training.class_weights)
     for name in [part for part in LEARNING_PARTS if part in parts]:
         classes = np.bincount(parts[name].labels, minlength=2)
         if min(classes) == 0:

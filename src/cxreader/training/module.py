@@ -84,15 +84,15 @@ class PhaseModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        given, label = batch
+        given, label, *supervision = batch
         seed = derive_seed(self.recipe.seed, self.phase.name, self.current_epoch, batch_idx)
-        loss = self._loss(self._logits(given, seed), label)
+        loss = self._loss(self._logits(given, seed), label, *supervision)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(label), prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Loss, accuracy and AUC on `tune`."""
-        given, label = batch
+        """Loss, accuracy and AUC on `tune`, by the labels as they are."""
+        given, label = batch[:2]
         logits = self._logits(given)
         margin = (logits[:, 1] - logits[:, 0]).float()
         self.accuracy.update(margin > 0, label)
@@ -139,6 +139,12 @@ class PhaseModule(lightning.LightningModule):
         logits: Tensor = self.network(normalise(x, self.recipe.spec))
         return logits
 
-    def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, label: Tensor, supervision: Tensor | None = None) -> Tensor:
+        smoothing = self.recipe.label_smoothing
+        if supervision is not None:
+            abnormal, weight = supervision.to(logits).unbind(dim=1)
+            target = torch.stack([1 - abnormal, abnormal], dim=1)
+            each = functional.cross_entropy(logits, target, label_smoothing=smoothing, reduction="none")
+            return (weight * each).sum() / weight.sum()
         weight = None if self.class_weights is None else self.class_weights.to(logits)
-        return functional.cross_entropy(logits, label, weight=weight, label_smoothing=self.recipe.label_smoothing)
+        return functional.cross_entropy(logits, label, weight=weight, label_smoothing=smoothing)

@@ -43,7 +43,8 @@ def _over_batches(
     with torch.inference_mode():
         batches = loader(images, EpochOrder(len(images), BATCH))
         found = [
-            [part.float().cpu() for part in forward(normalise(grey(x.to(device)), recipe.spec))] for x, _ in batches
+            [part.float().cpu() for part in forward(normalise(grey(batch[0].to(device)), recipe.spec))]
+            for batch in batches
         ]
     model.train(was_training)
     return tuple(torch.cat(parts) for parts in zip(*found, strict=True))

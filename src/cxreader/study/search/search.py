@@ -92,8 +92,9 @@ def search(
         require_same_images(folder, cohort)
         _prepare_outputs(config, space, cohort, folder, say, bar)
         threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
-        rows_and_labels = {name: (cohort.parts[name].rows, cohort.parts[name].labels) for name in PARTS}
-        task = Task(config, folder.path, rows_and_labels, secrets.token_hex(4), threads)
+        learning = {name: cohort.parts[name] for name in PARTS}
+        columns = {name: (part.rows, part.labels, part.supervision) for name, part in learning.items()}
+        task = Task(config, folder.path, columns, secrets.token_hex(4), threads)
         _run(task, space.n_trials, workers, say, bar)
         trials = write_table(folder.path)
     ranked = rank(trials, lower_is_better=config.training.monitor == "loss")

@@ -51,21 +51,21 @@ PARTS = ("train", "tune")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that a worker is given. `parts`: of train and tune the rows in the pixel cache, and the labels; no more.
+    """All that a worker is given. `parts`: of train and tune the rows in the pixel cache, labels and supervision; no more.
 
     `session`: a name of this start of the search. `threads` of torch; None leaves them as they are.
     """
 
     config: Config
     folder: Path
-    parts: Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer]]]
+    parts: Mapping[str, tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float32] | None]]
     session: str
     threads: int | None
 
     def images(self) -> dict[str, CachedImages]:
         """The parts on the search's pixel cache."""
         pixels = PixelCache.open(cache_folder(self.config, self.folder), input_spec(self.config)).pixels
-        return {name: CachedImages(pixels, *rows_and_labels) for name, rows_and_labels in self.parts.items()}
+        return {name: CachedImages(pixels, *columns) for name, columns in self.parts.items()}
 
 
 def cache_folder(config: Config, folder: Path) -> Path:

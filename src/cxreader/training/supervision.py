@@ -1,0 +1,59 @@
+"""What a network is taught of each image where labels are of different worth, or a source could tell the label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.data.index import Index
+from cxreader.records import ABNORMAL, ImageRecord
+
+ClassWeights = Literal["none", "balanced", "by_source"]
+
+
+def supervision(
+    index: Index, records: Sequence[ImageRecord], class_weights: ClassWeights
+) -> NDArray[np.float32] | None:
+    """(n, 2) float32 of the training images: the probability that each is abnormal, and the weight of its loss.
+
+    None where every label is taken as it is and no source is weighted: the labels then teach alone. The probability is
+    the source's `ppv` of an image labelled abnormal and 1 - `npv` of one labelled normal: the expected cross-entropy over the
+    true labels (Patrini et al., CVPR 2017, with the posterior in place of the transition matrix). The weights are those of
+    `balanced_weights` and `source_weights`.
+    """
+    labels = np.array([record.label for record in records], np.int64)
+    entries = [index.entry_of(record) for record in records]
+    ppv = np.array([entry.get("ppv", 1.0) for entry in entries])
+    npv = np.array([entry.get("npv", 1.0) for entry in entries])
+    certain = bool((ppv == 1).all() and (npv == 1).all())
+    if certain and class_weights != "by_source":
+        return None
+    weights = np.ones(len(labels))
+    if class_weights == "balanced":
+        weights = balanced_weights(labels)
+    elif class_weights == "by_source":
+        weights = source_weights(np.array([record.source or "" for record in records]), labels)
+    probability = np.where(labels == ABNORMAL, ppv, 1 - npv)
+    return np.stack([probability, weights], axis=1).astype(np.float32)
+
+
+def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,): n / (2 n_c) for an image of class c: both classes weigh the same, and the mean weight is 1."""
+    return np.asarray(len(labels) / (2 * np.bincount(labels, minlength=2))[labels])
+
+
+def source_weights(sources: NDArray[np.str_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,): n_s / (2 n_sc) for an image of class c in source s: in every source both classes weigh the same.
+
+    So the source tells nothing of the label (reweighing: Kamiran and Calders, Knowl. Inf. Syst. 33, 2012, with equal classes),
+    and a source keeps its share of the whole. The images of a source with one class alone weigh 1/2 each: against the others
+    no weight can balance them.
+    """
+    weights = np.zeros(len(labels))
+    for source in np.unique(sources):
+        own = sources == source
+        weights[own] = own.sum() / (2 * np.bincount(labels[own], minlength=2))[labels[own]]
+    return weights
