@@ -81,7 +81,7 @@ class Histogram(Plain):
 
 
 @dataclass(frozen=True, eq=False)
-class _Steps:
+class Steps:
     """Images in falling probability; point k flags all at or above `threshold[k]`, point 0 (threshold +inf) none."""
 
     order: NDArray[np.intp]
@@ -90,7 +90,7 @@ class _Steps:
     threshold: Floats
 
     @classmethod
-    def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> _Steps:
+    def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> Steps:
         order = np.argsort(-np.asarray(probability), kind="stable")
         ranked = np.asarray(probability, dtype=np.float64)[order]
         # Images of one probability enter together: a point stands at the end of each run of equals.
@@ -108,7 +108,7 @@ class _Steps:
 
 def roc_curve(label: NDArray[np.integer], probability: NDArray[np.floating], band: Floats | None = None) -> RocCurve:
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without both classes."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
     low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     if tp[-1] == 0 or fp[-1] == 0:
@@ -131,7 +131,7 @@ def precision_recall_curve(
     label: NDArray[np.integer], probability: NDArray[np.floating], band: Floats | None = None
 ) -> PrecisionRecallCurve:
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without the abnormal."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
     low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     prevalence = float(tp[-1] / len(label)) if len(label) else float("nan")
@@ -157,7 +157,7 @@ def precision_recall_curve(
 
 def curve_draws(label: NDArray[np.integer], probability: NDArray[np.floating]) -> Statistic:
     """The statistic whose resamples make the bands: `roc` (b, 101) true positive rates, `precision_recall` (b, 101)."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         tp, fp = steps.counts(weight)
