@@ -62,7 +62,9 @@ def test_the_mean_over_the_readers_is_the_mean_of_their_rates() -> None:
     assert mean.reader == ""
     for k, scheme in enumerate(mean.schemes):
         for rate in ("sensitivity", "specificity"):
-            assert scheme.rates[rate].value == pytest.approx(np.mean([one.schemes[k].rates[rate].value for one in each]))
+            assert scheme.rates[rate].value == pytest.approx(
+                np.mean([one.schemes[k].rates[rate].value for one in each])
+            )
         assert scheme.missed == pytest.approx(np.mean([one.schemes[k].missed for one in each]))
 
 

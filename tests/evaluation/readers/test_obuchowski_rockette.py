@@ -147,7 +147,9 @@ def test_ratings_of_one_truth_take_delongs_covariance() -> None:
 def test_delongs_covariance_is_numpys_of_the_placements() -> None:
     ratings, truth = made()
     rows, positive = ratings[0], truth == 1
-    wins = (rows[:, positive, None] > rows[:, None, ~positive]) + (rows[:, positive, None] == rows[:, None, ~positive]) / 2
+    wins = (rows[:, positive, None] > rows[:, None, ~positive]) + (
+        rows[:, positive, None] == rows[:, None, ~positive]
+    ) / 2
     wanted = np.cov(wins.mean(axis=2)) / positive.sum() + np.cov(wins.mean(axis=1)) / (~positive).sum()
     found = Placements.of(Sample(truth, np.arange(N)), rows)
     assert found.covariance() == pytest.approx(wanted)

@@ -9,7 +9,13 @@ from cxreader.errors import DataError, TableError
 from cxreader.evaluation.readers.readings import image_key, read_readings
 from cxreader.findings import FINDINGS
 
-PUBLISHED = ["Image ID", "Patient ID", "Reader ID", "Abnormal", *(f.aliases[0] if f.aliases else f.name for f in FINDINGS)]
+PUBLISHED = [
+    "Image ID",
+    "Patient ID",
+    "Reader ID",
+    "Abnormal",
+    *(f.aliases[0] if f.aliases else f.name for f in FINDINGS),
+]
 
 
 def written(path: Path, text: str) -> Path:

@@ -21,7 +21,9 @@ def world(n: int = 160, seed: int = 0) -> tuple[Sample, np.ndarray, dict[str, np
     return Sample(label, random.integers(0, n // 2, n)), score, columns
 
 
-def by_loops(sample: Sample, score: np.ndarray, columns: dict[str, np.ndarray], weight: np.ndarray) -> tuple[float, int]:
+def by_loops(
+    sample: Sample, score: np.ndarray, columns: dict[str, np.ndarray], weight: np.ndarray
+) -> tuple[float, int]:
     won = both = pairs = 0.0
     for i in np.flatnonzero(sample.label == 1):
         for j in np.flatnonzero(sample.label == 0):

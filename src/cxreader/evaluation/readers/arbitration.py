@@ -106,9 +106,7 @@ def _case(reader: int, votes: Votes, names: Sequence[str], truths: Truths, calle
     return _Case(names[reader], tuple(names[k] for k in arbiters), truth, shares, differ, left_out)
 
 
-def _judged(
-    name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_resamples: int
-) -> SecondReader:
+def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_resamples: int) -> SecondReader:
     """The mean over the cases of every figure: of one case, its own."""
     schemes = [scheme for scheme in SCHEMES if all(scheme in case.calls for case in cases)]
     counted = np.any([case.truth >= 0 for case in cases], axis=0)
@@ -118,9 +116,15 @@ def _judged(
         _Case(c.name, c.arbiters, c.truth[counted], {s: c.calls[s][counted] for s in schemes}, c.differ[counted], 0)
         for c in cases
     ]
-    reasons = {f"{what}{scheme} {rate}": _NONE[rate] for what in ("", "change ") for scheme in schemes for rate in RATES}
+    reasons = {
+        f"{what}{scheme} {rate}": _NONE[rate] for what in ("", "change ") for scheme in schemes for rate in RATES
+    }
     found = bootstrap(
-        _mean_statistic(parts, schemes), whole, n_resamples=n_resamples, seed=seed, reasons=reasons | {"asked": "no image"}
+        _mean_statistic(parts, schemes),
+        whole,
+        n_resamples=n_resamples,
+        seed=seed,
+        reasons=reasons | {"asked": "no image"},
     )
     return SecondReader(
         reader=name,
@@ -154,7 +158,9 @@ def _mean_statistic(cases: Sequence[_Case], schemes: Sequence[str]) -> Statistic
             each = [rates_of(weight, case.truth, case.calls[scheme]) for case in cases]
             values |= {f"{scheme} {rate}": np.mean([one[rate] for one in each], axis=0) for rate in RATES}
         for scheme in schemes:
-            values |= {f"change {scheme} {rate}": values[f"{scheme} {rate}"] - values[f"{ALONE} {rate}"] for rate in RATES}
+            values |= {
+                f"change {scheme} {rate}": values[f"{scheme} {rate}"] - values[f"{ALONE} {rate}"] for rate in RATES
+            }
         asked = [_share(weight, case) for case in cases]
         return values | {"asked": np.mean(asked, axis=0)}
 

@@ -138,7 +138,9 @@ def _figures(
     return _Figures(name, readers, tuple(column(k, there[k]) for k in range(values.shape[1])), scores)
 
 
-def _covariance(columns: Sequence[Column], scores: Floats | None, sample: Sample, seed: int) -> tuple[Floats, Floats, str]:
+def _covariance(
+    columns: Sequence[Column], scores: Floats | None, sample: Sample, seed: int
+) -> tuple[Floats, Floats, str]:
     """The figures (k,), their covariance (k, k) and how it was had."""
     if scores is None:
         whole, covariance = jackknife_covariance(

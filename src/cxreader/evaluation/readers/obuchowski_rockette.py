@@ -76,7 +76,9 @@ def jackknife_covariance(figures: Figures, groups: NDArray[np.integer], *, seed:
     whole = figures(np.ones((1, len(groups))))[0]
     left_out = np.concatenate([figures(weight) for weight in jackknife_weights(groups, seed)])
     if np.isnan(whole).any() or np.isnan(left_out).any():
-        raise DataError("a reader's figure is undefined where a patient is left out", mend="read more patients of each class")
+        raise DataError(
+            "a reader's figure is undefined where a patient is left out", mend="read more patients of each class"
+        )
     apart = left_out - left_out.mean(axis=0)
     return whole, (len(left_out) - 1) / len(left_out) * apart.T @ apart
 

@@ -97,7 +97,9 @@ def judge_reader(
     answers = None if model is None else model.part(judged)
     statistic = _reader_statistic(own.label, called, answers)
     reasons = {f"{prefix}{rate}": why for prefix in ("", "model ", "change ") for rate, why in _NONE.items()}
-    missing = next((why for value, why in ((1, _NONE["sensitivity"]), (0, _NONE["specificity"])) if value not in own.label), "")
+    missing = next(
+        (why for value, why in ((1, _NONE["sensitivity"]), (0, _NONE["specificity"])) if value not in own.label), ""
+    )
     reasons |= {f"matched {rate}": missing or "undefined here" for rate in RATES}
     reasons["kappa"] = "both call every image the same"
     found = bootstrap(statistic, own, n_resamples=n_resamples, seed=seed, reasons=reasons)
@@ -119,9 +121,7 @@ def _beside(found: Mapping[str, Estimate], own: Sample, answers: ModelAnswers) -
     )
 
 
-def _reader_statistic(
-    label: NDArray[np.integer], called: NDArray[np.bool_], model: ModelAnswers | None
-) -> Statistic:
+def _reader_statistic(label: NDArray[np.integer], called: NDArray[np.bool_], model: ModelAnswers | None) -> Statistic:
     kappas = agreement_and_kappa(called, label == 1)
     steps = None if model is None else Steps.of(label, model.probability)
     columns = np.stack([(label == 1) & called, (label == 0) & called], axis=1).astype(np.float64)

@@ -87,12 +87,16 @@ class Readings:
         at = {name: place for place, name in enumerate(self.image.tolist())}
         place = np.array([at.get(key, -1) for key in keys], dtype=np.intp)
         if not (place >= 0).any():
-            what = f"none of the {format_count(len(self.image), '[image|images]')} that readers saw is among those judged"
+            what = (
+                f"none of the {format_count(len(self.image), '[image|images]')} that readers saw is among those judged"
+            )
             raise DataError(what, mend="images are joined by their file's name without its suffix: check both tables")
         known = place >= 0
         alone = len(self.image) - int(np.count_nonzero(known))
         without = int(np.count_nonzero(~known))
-        notes = [format_count(alone, "[image|images] that readers saw [is|are] not among those judged")] if alone else []
+        notes = (
+            [format_count(alone, "[image|images] that readers saw [is|are] not among those judged")] if alone else []
+        )
         notes += [format_count(without, "judged [image was|images were] read by nobody")] if without else []
         return replace(
             self,

@@ -123,9 +123,7 @@ def _readers(
     readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, resampled: Mapping[str, int]
 ) -> tuple[ReaderResult, ...]:
     return tuple(
-        judge_reader(
-            name, readings.first[k], truths.each[k], sample, model, in_panel=k in truths.panel, **resampled
-        )
+        judge_reader(name, readings.first[k], truths.each[k], sample, model, in_panel=k in truths.panel, **resampled)
         for k, name in enumerate(readings.reader)
     )
 
@@ -151,7 +149,9 @@ def _with_model(votes: Mapping[str, Votes], model: ModelAnswers | None) -> dict[
 def _truth_notes(readings: Readings, truths: Truths, label: Votes | None) -> list[str]:
     """Where votes and truth are one: a label that readers made, and a panel's members, whose hardest images are ties."""
     if truths.panel:
-        tied = "for whoever is in the panel, images on which the others are divided are left out: his are the easier ones"
+        tied = (
+            "for whoever is in the panel, images on which the others are divided are left out: his are the easier ones"
+        )
         found = [tied]
         if label is not None and (label >= 0).any() and (label == truths.common)[truths.common >= 0].all():
             found.append(f"{LABEL} is the panel's majority: as a reader it says nothing")

@@ -103,9 +103,7 @@ def _known(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     return np.asarray(values.astype(np.str_) != "")
 
 
-def _windows(
-    label: NDArray[np.integer], kind: NDArray[np.str_], age: Floats, told: NDArray[np.bool_]
-) -> _Windows:
+def _windows(label: NDArray[np.integer], kind: NDArray[np.str_], age: Floats, told: NDArray[np.bool_]) -> _Windows:
     abnormal, normal = (np.flatnonzero(told & (label == value)) for value in (1, 0))
     normal = normal[np.lexsort((age[normal], kind[normal]))]
     starts, counts = np.zeros((2, len(abnormal)), dtype=np.intp)

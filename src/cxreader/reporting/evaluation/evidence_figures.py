@@ -8,6 +8,7 @@ import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.reporting.evaluation.readers_figure import draw_readers
 from cxreader.reporting.style import (
     BLUE,
     CHANCE,
@@ -47,7 +48,8 @@ WHO = {"abnormal": VERMILION, "normal": BLUE}
 
 
 def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
-    """The figures of what was asked, by name: reliability, decision_curve, subgroups (with a group), triage (if simulated)."""
+    """The figures of what was asked, by name: reliability, decision_curve, subgroups (with a group), triage (if simulated),
+    readers (if some read)."""
     evidence = evaluation.evidence
     if evidence is None:
         return {}
@@ -59,6 +61,8 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
         figures["subgroups"] = draw_subgroups(evidence.subgroups, evaluation)
     if evidence.triage is not None:
         figures["triage"] = draw_triage(evidence.triage)
+    if evidence.readers is not None and evidence.readers.readers:
+        figures["readers"] = draw_readers(evidence.readers)
     return figures
 
 
