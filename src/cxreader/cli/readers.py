@@ -112,8 +112,9 @@ def _show_each(study: ReaderStudy, counts: str) -> None:
         beside = [] if one.model is None else [one.model.matched[rate] for rate in RATES]
         cells = [*map(figure_cell, own), *(figure_cell(estimate, signed=True) for estimate in beside)]
         images = one.rates["sensitivity"]
-        name = f"{one.reader}{', panel' if one.in_panel else ''}\n{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
-        rows.append((name, *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
+        name = f"{one.reader}{', panel' if one.in_panel else ''}"
+        counts_of = f"{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
+        rows.append((f"{name}\n{counts_of}", *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
         shown += [*own, *beside]
     header = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
     moved = ""

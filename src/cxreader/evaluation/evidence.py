@@ -24,11 +24,11 @@ from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision
 from cxreader.evaluation.readers.label_quality import CorrectedAuc, LabelQuality, correct_auc
 from cxreader.evaluation.readers.readings import Readings
 from cxreader.evaluation.readers.study import ReaderStudy, study_readers
-from cxreader.evaluation.shortcuts.matched import MatchedPairs, match_pairs
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resampled, Sample
+from cxreader.evaluation.statistics.matched_pairs import MatchedPairs, match_pairs
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy

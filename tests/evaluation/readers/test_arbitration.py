@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.evaluation.readers.world import readings_of
 
 from cxreader.evaluation.readers.arbitration import SecondReader, second_reader
 from cxreader.evaluation.readers.truths import truths_of
 from cxreader.evaluation.statistics.intervals import Sample
-from tests.evaluation.readers.test_truths import readings
 
 TRUTH = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.int8)
 READER = np.array([1, 1, 0, 0, 0, 0, 1, 1], np.int8)
@@ -15,7 +15,7 @@ KIND, STERN = np.array([1, 1, 1, 0, 0, 0, 0, 0], np.int8), np.array([0, 0, 1, 1,
 
 
 def judged(votes: np.ndarray, panel: tuple[str, ...] = ()) -> tuple[SecondReader, ...]:
-    found = truths_of(readings(votes), panel, TRUTH)
+    found = truths_of(readings_of(votes), panel, TRUTH)
     sample = Sample(found.common.astype(np.int64), np.arange(len(TRUTH)))
     return second_reader(votes, tuple("abcdefgh"[: len(votes)]), found, MODEL, sample, n_resamples=60)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from tests.evaluation.readers.world import readings_of
 
 from cxreader.errors import DataError
 from cxreader.evaluation.readers.multi_reader import AUC_OF_POINT, AUC_OF_RATINGS, compare_readers
@@ -17,7 +18,7 @@ from cxreader.evaluation.readers.obuchowski_rockette import (
     jackknife_covariance,
 )
 from cxreader.evaluation.readers.performance import ModelAnswers
-from cxreader.evaluation.readers.readings import Readings, read_readings
+from cxreader.evaluation.readers.readings import read_readings
 from cxreader.evaluation.readers.truths import truths_of
 from cxreader.evaluation.statistics.delong import Placements
 from cxreader.evaluation.statistics.intervals import Sample
@@ -124,18 +125,9 @@ def test_no_spread_bounds_nothing() -> None:
         analyse_readers(np.ones(1), np.ones((1, 1)))
 
 
-def readings_of(ratings: np.ndarray, truth: np.ndarray, label: np.ndarray | None = None) -> Readings:
-    m, r, n = ratings.shape
-    label = np.full(ratings.shape, -1, np.int8) if label is None else label.astype(np.int8)
-    names = np.array([str(k) for k in range(n)])
-    return Readings(
-        names, tuple("abcdefgh"[:r]), tuple("xyz"[:m]), label, ratings.astype(np.float64), truth.astype(np.int8)
-    )
-
-
 def test_ratings_of_one_truth_take_delongs_covariance() -> None:
     ratings, truth = made()
-    readings, sample = readings_of(ratings[:2], truth), Sample(truth, np.arange(N), patients_known=False)
+    readings, sample = readings_of(scores=ratings[:2], truth=truth), Sample(truth, np.arange(N), patients_known=False)
     (found,) = compare_readers(readings, truths_of(readings, (), readings.truth), sample)
     placements = Placements.of(sample, ratings[:2].reshape(-1, N))
     wanted = analyse_modalities(placements.auc.reshape(2, R), placements.covariance())
@@ -159,7 +151,7 @@ def test_delongs_covariance_is_numpys_of_the_placements() -> None:
 def test_readers_against_the_model_by_calls_and_by_panel() -> None:
     ratings, truth = made()
     label, model = (ratings[:1] >= 4), ratings[2, 0] / 9
-    readings = readings_of(np.full((1, R, N), np.nan), truth, label)
+    readings = readings_of(label, truth=truth)
     sample, answers = Sample(truth, np.arange(N)), ModelAnswers(model, model >= 0.5)
     found = compare_readers(readings, truths_of(readings, (), readings.truth), sample, answers)
     assert [one.figure for one in found] == [AUC_OF_POINT, "sensitivity", "specificity"]

@@ -37,8 +37,11 @@ class RaterQuality(Plain):
 
 @dataclass(frozen=True, eq=False)
 class LatentClass(Plain):
-    """All raters, and the share of abnormal images; `n_abnormal` images are more likely abnormal than not (the estimates'
-    counts), and on `n_other` of those with a majority the class is another than the majority."""
+    """All raters, and the `prevalence` of abnormal images.
+
+    `n_abnormal` images are more likely abnormal than not, as the estimates count them; on `n_other` images the class is
+    another than the majority of the raters.
+    """
 
     raters: tuple[RaterQuality, ...]
     prevalence: Estimate

@@ -53,7 +53,7 @@ class WaldTest:
 class ModalityAnalysis:
     """Figures (m, r) of r readers under m modalities, judged.
 
-    `means` (m,): each modality's with its interval. `f`, `df`, `p_value`: of "all modalities are alike", random readers; `df` that
+    `means` (m,): each modality's with its interval. `f`, `df`, `p_value`: of "all modalities are alike", random readers; `df`
     of the numerator and of the denominator. `random` and `fixed`: the differences of every two modalities (first minus
     second), in the order of `pairs`.
     """

@@ -141,7 +141,7 @@ def _reader_statistic(label: NDArray[np.integer], called: NDArray[np.bool_], mod
 
 
 def _moved(steps: Steps, weight: Weights, called: Floats) -> dict[str, Floats]:
-    """The model's sensitivity where it calls as many normal images abnormal as the reader, and its specificity at his sensitivity.
+    """The model's sensitivity where it has as many false positives as the reader, and its specificity at his sensitivity.
 
     `called` (b, 2): the true and the false positives of the reader. Counts are compared, not rates, so that points that are
     level are found level.

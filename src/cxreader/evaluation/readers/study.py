@@ -16,7 +16,7 @@ from cxreader.evaluation.readers.arbitration import SecondReader, second_reader
 from cxreader.evaluation.readers.latent_class import LatentClass, latent_class
 from cxreader.evaluation.readers.multi_reader import MODEL, MultiReader, compare_readers
 from cxreader.evaluation.readers.performance import ModelAnswers, ReaderResult, judge_reader
-from cxreader.evaluation.readers.readings import NOT_READ, Readings
+from cxreader.evaluation.readers.readings import Readings
 from cxreader.evaluation.readers.truths import Truths, makers_of, truths_of
 from cxreader.evaluation.statistics.curves import RocCurve, roc_curve
 from cxreader.evaluation.statistics.delong import auc_delong

@@ -91,6 +91,7 @@ class Steps:
 
     @classmethod
     def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> Steps:
+        """Rank labels (n,) 0 or 1 by probability (n,)."""
         order = np.argsort(-np.asarray(probability), kind="stable")
         ranked = np.asarray(probability, dtype=np.float64)[order]
         # Images of one probability enter together: a point stands at the end of each run of equals.
@@ -98,7 +99,7 @@ class Steps:
         return cls(order, np.asarray(label)[order] == 1, ends, np.append(np.inf, ranked[ends]))
 
     def counts(self, weight: Weights) -> tuple[Floats, Floats]:
-        """True and false positives (b, k) at each point."""
+        """True and false positives (b, k) at each point, by weights (b, n)."""
         ranked = np.take(weight, self.order, axis=1)
         tp, flagged = np.zeros((2, len(weight), len(self.threshold)))
         tp[:, 1:] = np.take(np.cumsum(ranked * self.positive, axis=1), self.ends, axis=1)

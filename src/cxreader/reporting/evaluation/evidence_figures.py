@@ -48,8 +48,7 @@ WHO = {"abnormal": VERMILION, "normal": BLUE}
 
 
 def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
-    """The figures of what was asked, by name: reliability, decision_curve, subgroups (with a group), triage (if simulated),
-    readers (if some read)."""
+    """The figures of what was asked, by name: reliability, decision_curve, subgroups, triage and readers where there are any."""
     evidence = evaluation.evidence
     if evidence is None:
         return {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.readers.multi_reader import MultiReader
     from cxreader.evaluation.readers.performance import ReaderResult
     from cxreader.evaluation.readers.study import ReaderStudy
-    from cxreader.evaluation.shortcuts.matched import MatchedPairs
+    from cxreader.evaluation.statistics.matched_pairs import MatchedPairs
 
 SCHEME_TITLES = {
     "alone": "the reader alone",
@@ -170,7 +170,7 @@ def latent_table(latent: LatentClass) -> Table:
     )
     caption = (
         "Dawid and Skene 1979: the truth is a hidden class, of which raters err independently. Where all find the same images "
-        f"hard, they do not, and all look better than they are. Share of abnormal images {format_estimate(latent.prevalence, 3)}; "
+        f"hard they do not, and all look better than they are. Share of abnormal images {format_estimate(latent.prevalence, 3)}; "
         f"on {format_count(latent.n_other, '[image|images]')} the class is another than the majority of the raters. 95 % "
         f"intervals: {methods_of([latent.prevalence])}."
     )
@@ -192,8 +192,8 @@ def corrected_table(found: CorrectedAuc) -> Table:
     )
     caption = (
         f"The labels' quality as stated: {told}. Assumes that the labels err independently of the score; a model that learnt "
-        f"from labels of this kind may share their errors, and is then promised too much. {estimate_counts(found.observed)}. 95 % "
-        f"intervals: {methods_of([found.corrected])}."
+        f"from labels of this kind may share their errors, and is then promised too much. {estimate_counts(found.observed)}. "
+        f"95 % intervals: {methods_of([found.corrected])}."
     )
     return Table(("", "Estimate"), rows, caption)
 

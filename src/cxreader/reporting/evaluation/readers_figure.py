@@ -58,6 +58,7 @@ def _point(axes: Axes, reader: ReaderResult, mark: str, colour: str) -> None:
     if not np.isnan(spared.low):
         axes.plot([1 - spared.high, 1 - spared.low], [y, y], color=colour, linewidth=0.8, alpha=0.6, zorder=2)
     name = f"{reader.reader} (in the panel)" if reader.in_panel else reader.reader
+    name = name.replace("$", r"\$")  # no formula
     face = "white" if reader.in_panel else colour
     style = {"color": colour, "markerfacecolor": face, "markersize": 7, "linestyle": "none", "zorder": 6}
     axes.plot([x], [y], marker=mark, label=f"{name}: {y:.2f}, {spared.value:.2f}", **style)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxreader.evaluation.shortcuts import matched
-from cxreader.evaluation.shortcuts.matched import match_pairs
+from cxreader.evaluation.statistics import matched_pairs
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.matched_pairs import match_pairs
 
 
 def world(n: int = 160, seed: int = 0) -> tuple[Sample, np.ndarray, dict[str, np.ndarray]]:
@@ -97,7 +97,7 @@ def test_without_a_pair_the_reason_is_told() -> None:
 def test_of_very_many_pairs_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     sample, score, columns = world(600)
     whole = match_pairs(sample, score, columns, n_resamples=50)
-    monkeypatch.setattr(matched, "MOST_PAIRS", 3000)
+    monkeypatch.setattr(matched_pairs, "MOST_PAIRS", 3000)
     some = match_pairs(sample, score, columns, n_resamples=50)
     assert whole is not None
     assert some is not None
