@@ -39,6 +39,7 @@ def draw_readers(study: ReaderStudy) -> Figure:
             zorder=3,
             label="the model",
         )
+    axes.plot([], [], linestyle="none", label="reader: sensitivity, specificity")
     for place, reader in enumerate(shown):
         _point(axes, reader, _MARKS[place % len(_MARKS)], INK)
     if study.label is not None and not np.isnan([r.value for r in study.label.rates.values()]).any():
@@ -61,4 +62,4 @@ def _point(axes: Axes, reader: ReaderResult, mark: str, colour: str) -> None:
     name = name.replace("$", r"\$")  # no formula
     face = "white" if reader.in_panel else colour
     style = {"color": colour, "markerfacecolor": face, "markersize": 7, "linestyle": "none", "zorder": 6}
-    axes.plot([x], [y], marker=mark, label=f"{name}: {y:.2f}, {spared.value:.2f}", **style)
+    axes.plot([x], [y], marker=mark, label=f"{name}: {y:.3f}, {spared.value:.3f}", **style)
