@@ -28,7 +28,7 @@ from cxreader.data.split import leak
 from cxreader.errors import UsageError
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
 from cxreader.imaging.preprocess import InputSpec
@@ -75,6 +75,7 @@ def judge(
     options = options or EvaluationOptions()
     if records:
         refuse_undrawable(np.array([record.label for record in records]), options)
+        refuse_unread([record.image for record in records], options)
     pictures = Pictures.of(artifact, judge_met=leaky)
     display = None if quick else InputSpec(SIDE, artifact.spec.fit)  # so that maps of the network's square fit
     estimate = Estimate(records, say, quick)

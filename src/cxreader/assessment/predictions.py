@@ -18,7 +18,7 @@ from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
-from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
 from cxreader.evaluation.plausibility import implausible
 from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
@@ -96,6 +96,7 @@ def judge_predictions(
     subject = next(iter(read.tables)) if model is None else model
     table = _named(read.tables, subject, None)
     refuse_undrawable(table.label, options)
+    refuse_unread(table.image.tolist(), options)
     others = {name: other for name, other in read.tables.items() if name != subject}
     models = {} if fitting.calibrate is None else read_models(fitting.calibrate, tables).tables
     points, conformal, warnings = _fitted(fitting, models, table, subject)

@@ -11,9 +11,21 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_answered, show_evidence, show_points, show_refusals
-from cxreader.cli.source_options import Data, Kind, Name, Part, SplitFile, Tables, TermsFile, UncertainLabels, one_model
+from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, panel_names, show_beside
+from cxreader.cli.source_options import (
+    Data,
+    Kind,
+    Name,
+    Part,
+    SplitFile,
+    Tables,
+    TermsFile,
+    UncertainLabels,
+    named_columns,
+    one_model,
+)
 from cxreader.counting import format_count
-from cxreader.errors import UsageError, nearest
+from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
     from cxreader.evaluation.evaluate import Evaluation
@@ -75,6 +87,9 @@ def evaluate(
     second_reading: Annotated[
         str | None, typer.Option(help="CSV image,label: the model is scored against both.")
     ] = None,
+    readers: ReadingsFile = None,
+    panel_readers: PanelReaders = None,
+    label_quality: QualityOfLabels = None,
     images_a_day: Annotated[float | None, typer.Option(help="Simulate a worklist: arrivals a day.")] = None,
     arrivals: Annotated[
         str | None, typer.Option(help="Simulate a worklist: CSV of real times, column arrival.")
@@ -117,7 +132,7 @@ def evaluate(
         fitted |= {"threshold": threshold is not None, "calibrate": calibrate, **told}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     room = _room(images_a_day, arrivals, reading_minutes, shift, max_wait)
-    options = _options(prevalence, room, second_reading, max_wait)
+    options = _beside(_options(prevalence, room, second_reading, max_wait), readers, panel_readers, label_quality)
     if predictions:
         evaluation, title = _predictions(
             predictions,
@@ -193,22 +208,36 @@ def _options(
     return EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
 
 
-def _told(column: list[str] | None, models: str | None, labels: str | None) -> TableOptions:
-    """How the tables are told; raises UsageError for a column that is not NAME=COLUMN, or a name that nothing is asked for by."""
-    from cxreader.evaluation.predictions import USED, TableOptions
+def _beside(
+    options: EvaluationOptions, readers: str | None, panel: str | None, label_quality: str | None
+) -> EvaluationOptions:
+    """The options with readings and their panel, and with the labels' quality. Raises UsageError, TableError and DataError."""
+    from dataclasses import replace
 
-    named = {}
-    for text in column or ():
-        name, equals, written = (part.strip() for part in text.partition("="))
-        if not (name and equals and written):
-            raise UsageError(f"{text!r} names no column", where="--column", mend="write it as probability=score")
-        if name not in USED:
-            raise UsageError(f"nothing is asked for by {name!r}", where="--column", mend=nearest(name, USED))
-        named[name] = written
+    from cxreader.evaluation.readers.label_quality import LabelQuality
+    from cxreader.evaluation.readers.readings import read_readings
+
+    if panel is not None and readers is None:
+        raise UsageError("a panel needs readings", where="--panel-readers", mend="give --readers FILE")
+    quality = None if label_quality is None else LabelQuality.parse(label_quality)
+    options = replace(options, label_quality=quality, panel=panel_names(panel))
+    if readers is None:
+        return options
+    readings = read_readings(readers)
+    readings.places(options.panel)
+    for note in readings.notes:
+        say(f"{Path(readers).name}: {note}")
+    return replace(options, readings=replace(readings, notes=()))
+
+
+def _told(column: list[str] | None, models: str | None, labels: str | None) -> TableOptions:
+    """How the tables are told; raises UsageError as `named_columns`, and for models that are none."""
+    from cxreader.evaluation.predictions import TableOptions
+
     several = [name.strip() for name in models.split(",")] if models is not None else []
     if "" in several or len(set(several)) < len(several):
         raise UsageError(f"{models!r} names no models", where="--models", mend="write their columns as a,b")
-    return TableOptions(named, tuple(several), labels)
+    return TableOptions(named_columns(column), tuple(several), labels)
 
 
 def _predictions(
@@ -355,6 +384,7 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     if evaluation.evidence is not None:
         show_points(evaluation, evaluation.evidence)
         show_evidence(evaluation.evidence)
+        show_beside(evaluation.evidence)
     if evaluation.refusals is not None:
         show_refusals(evaluation.refusals)
     if evaluation.answered is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cxreader.errors import UsageError
+from cxreader.errors import UsageError, nearest
 
 OneModel = Annotated[list[str] | None, typer.Option("--model", "-m", help="An artifact's folder, or a run's.")]
 Data = Annotated[
@@ -44,3 +44,18 @@ def one_model(models: list[str] | None) -> str | None:
         )
         raise UsageError(f"{len(models)} models where one is wanted", where="--model", mend=mend)
     return models[0] if models else None
+
+
+def named_columns(column: list[str] | None) -> dict[str, str]:
+    """The names of `--column`; raises UsageError for what is not NAME=COLUMN, or a name that nothing is asked for by."""
+    from cxreader.evaluation.predictions import USED
+
+    named = {}
+    for text in column or ():
+        name, equals, written = (part.strip() for part in text.partition("="))
+        if not (name and equals and written):
+            raise UsageError(f"{text!r} names no column", where="--column", mend="write it as probability=score")
+        if name not in USED:
+            raise UsageError(f"nothing is asked for by {name!r}", where="--column", mend=nearest(name, USED))
+        named[name] = written
+    return named

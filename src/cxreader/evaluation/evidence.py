@@ -5,7 +5,7 @@ Everything here comes from a table of predictions alone: no image, no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +21,14 @@ from cxreader.evaluation.comparison.second_reading import Contradiction, LabelCo
 from cxreader.evaluation.decisions.at_threshold import AtThreshold, at_thresholds
 from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRule, judge_conformal
 from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
+from cxreader.evaluation.readers.label_quality import CorrectedAuc, LabelQuality, correct_auc
+from cxreader.evaluation.readers.readings import Readings
+from cxreader.evaluation.readers.study import ReaderStudy, study_readers
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Resampled, Sample
+from cxreader.evaluation.statistics.matched_pairs import MatchedPairs, match_pairs
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, undefined_reasons
 from cxreader.evaluation.subgroups.performance import Subgroups, subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
@@ -42,7 +46,9 @@ class EvaluationOptions:
     probabilities. Where both are known, probabilities are shifted before net benefit is computed. `conformal`: the rule
     fitted on `calibrate`. `room`: the reading room whose worklist is simulated; `max_wait`: minutes after which an image
     goes before all others. `second`: a second reading, image -> 0 or 1. `others`: further models on the same images by
-    name, `thresholds`: theirs where they were fitted, `name`: what this model is called beside them.
+    name, `thresholds`: theirs where they were fitted, `name`: what this model is called beside them. `readings`: what
+    radiologists said of the images, judged by the majority of the readers named `panel`, else by the table's labels.
+    `label_quality`: how good the labels are, to correct the AUC for it.
     """
 
     points: tuple[OperatingPoint, ...] = ()
@@ -55,6 +61,9 @@ class EvaluationOptions:
     calibrated_at: float | None = None
     max_wait: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    readings: Readings | None = None
+    panel: tuple[str, ...] = ()
+    label_quality: LabelQuality | None = None
 
     def __post_init__(self) -> None:
         if self.prevalence is not None and not 0 < self.prevalence < 1:
@@ -68,8 +77,9 @@ class Evidence(Plain):
 
     `auc_delong`: the AUC with DeLong's interval, clustered by patient (Obuchowski 1997). `bca`: the metrics of
     METRIC_NAMES at the first operating point, with BCa intervals (Efron 1987). `points`: every operating point on test.
-    `contradictions`: the images whose label the model contradicts most surely. `conformal`, `triage`, `labels`, `models`
-    and `prior` are None where `EvaluationOptions` did not ask for them.
+    `contradictions`: the images whose label the model contradicts most surely. `conformal`, `triage`, `labels`, `models`,
+    `prior`, `readers` and `corrected` are None where `EvaluationOptions` did not ask for them; `matched` is where the table tells
+    neither age nor sex nor view.
     """
 
     auc_delong: Estimate
@@ -84,6 +94,9 @@ class Evidence(Plain):
     labels: LabelComparison | None = None
     models: PairedComparison | None = None
     prior: PriorShift | None = None
+    readers: ReaderStudy | None = None
+    corrected: CorrectedAuc | None = None
+    matched: MatchedPairs | None = None
 
 
 def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) -> None:
@@ -93,6 +106,12 @@ def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) ->
     """
     if options.room is not None:
         require_drawable(label, options.prevalence)
+
+
+def refuse_unread(images: Sequence[str], options: EvaluationOptions) -> None:
+    """Raises as `Readings.aligned` where the readings cannot be joined to these images, before one is read."""
+    if options.readings is not None:
+        options.readings.aligned(images)
 
 
 def gather(
@@ -137,6 +156,29 @@ def gather(
         labels=None if options.second is None else compare_labels(table, options.second, first, **same),
         models=_side_by_side(table, options, **same) if options.others else None,
         prior=_prior(table, sample, options, **same),
+        readers=_readers(table, sample, options, **same),
+        corrected=None
+        if options.label_quality is None
+        else correct_auc(sample, table.probability, options.label_quality, **same),
+        matched=match_pairs(sample, table.probability, table.columns, **same),
+    )
+
+
+def _readers(
+    table: PredictionTable, sample: Sample, options: EvaluationOptions, *, seed: int, n_resamples: int
+) -> ReaderStudy | None:
+    if options.readings is None:
+        return None
+    return study_readers(
+        options.readings.aligned(table.image.tolist()),
+        groups=sample.groups,
+        patients_known=sample.patients_known,
+        panel=options.panel,
+        label=np.asarray(table.label, dtype=np.int8),
+        probability=table.probability,
+        threshold=options.points[0].threshold,
+        seed=seed,
+        n_resamples=n_resamples,
     )
 
 

@@ -81,7 +81,7 @@ class Histogram(Plain):
 
 
 @dataclass(frozen=True, eq=False)
-class _Steps:
+class Steps:
     """Images in falling probability; point k flags all at or above `threshold[k]`, point 0 (threshold +inf) none."""
 
     order: NDArray[np.intp]
@@ -90,7 +90,8 @@ class _Steps:
     threshold: Floats
 
     @classmethod
-    def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> _Steps:
+    def of(cls, label: NDArray[np.integer], probability: NDArray[np.floating]) -> Steps:
+        """Rank labels (n,) 0 or 1 by probability (n,)."""
         order = np.argsort(-np.asarray(probability), kind="stable")
         ranked = np.asarray(probability, dtype=np.float64)[order]
         # Images of one probability enter together: a point stands at the end of each run of equals.
@@ -98,7 +99,7 @@ class _Steps:
         return cls(order, np.asarray(label)[order] == 1, ends, np.append(np.inf, ranked[ends]))
 
     def counts(self, weight: Weights) -> tuple[Floats, Floats]:
-        """True and false positives (b, k) at each point."""
+        """True and false positives (b, k) at each point, by weights (b, n)."""
         ranked = np.take(weight, self.order, axis=1)
         tp, flagged = np.zeros((2, len(weight), len(self.threshold)))
         tp[:, 1:] = np.take(np.cumsum(ranked * self.positive, axis=1), self.ends, axis=1)
@@ -108,7 +109,7 @@ class _Steps:
 
 def roc_curve(label: NDArray[np.integer], probability: NDArray[np.floating], band: Floats | None = None) -> RocCurve:
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without both classes."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
     low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     if tp[-1] == 0 or fp[-1] == 0:
@@ -131,7 +132,7 @@ def precision_recall_curve(
     label: NDArray[np.integer], probability: NDArray[np.floating], band: Floats | None = None
 ) -> PrecisionRecallCurve:
     """The curve of labels (n,) 0 or 1 and probabilities (n,); `band` (2, 101) or None. Empty without the abnormal."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
     (tp,), (fp,) = steps.counts(np.ones((1, len(label))))
     low, high = np.full((2, len(GRID)), np.nan) if band is None else band
     prevalence = float(tp[-1] / len(label)) if len(label) else float("nan")
@@ -157,7 +158,7 @@ def precision_recall_curve(
 
 def curve_draws(label: NDArray[np.integer], probability: NDArray[np.floating]) -> Statistic:
     """The statistic whose resamples make the bands: `roc` (b, 101) true positive rates, `precision_recall` (b, 101)."""
-    steps = _Steps.of(label, probability)
+    steps = Steps.of(label, probability)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         tp, fp = steps.counts(weight)

@@ -74,6 +74,15 @@ class Placements:
         spread = _factor(with_positive) * (one @ one) + _factor(with_negative) * (other @ other)
         return max(0.0, float(spread + 2 * _factor(len(one)) * (one @ other)))  # below 0 by rounding only
 
+    def covariance(self) -> Floats:
+        """(k, k) of the AUCs, with the factors of `variance`; NaN with fewer than two patients of a class."""
+        with_positive, with_negative = self._patients(1), self._patients(0)
+        if min(with_positive, with_negative) < 2:
+            return np.full((len(self.auc),) * 2, np.nan)
+        across = _factor(len(self.positive)) * self.positive.T @ self.negative
+        spread = _factor(with_positive) * self.positive.T @ self.positive
+        return np.asarray(spread + _factor(with_negative) * self.negative.T @ self.negative + across + across.T)
+
     def estimate(self, k: int = 0) -> Estimate:
         """AUC of model k with its Wald interval, clipped to [0, 1]."""
         return self._estimate(self._weights(k), 0.0)

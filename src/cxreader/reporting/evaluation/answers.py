@@ -14,6 +14,7 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.reporting.evaluation.answer import EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_answers import better_than, looking_where, refused, shortcut
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
+from cxreader.reporting.evaluation.readers import readers_answer
 from cxreader.reporting.tables import (
     cohort_counts,
     estimate_counts,
@@ -26,6 +27,7 @@ from cxreader.reporting.tables import (
 
 if TYPE_CHECKING:
     from cxreader.evaluation.calibration.report import CalibrationReport
+    from cxreader.evaluation.evidence import Evidence
     from cxreader.evaluation.subgroups.performance import Subgroup, Subgroups
     from cxreader.evaluation.worklist.triage import Triage
 
@@ -39,11 +41,18 @@ def answers(evaluation: Evaluation, image_evidence: ImageEvidence = NO_IMAGE_EVI
         _how_honest(evaluation, None if evidence is None else evidence.calibration),
         _for_whom(None if evidence is None else evidence.subgroups),
         better_than(evaluation, None if evidence is None else evidence.models, image_evidence),
+        *_readers(evidence),
         looking_where(image_evidence),
         shortcut(image_evidence),
         _worklist(None if evidence is None else evidence.triage),
         refused(evaluation.refusals),
     )
+
+
+def _readers(evidence: Evidence | None) -> tuple[Answer, ...]:
+    """Beside radiologists, where there are any."""
+    found = None if evidence is None or evidence.readers is None else readers_answer(evidence.readers)
+    return () if found is None else (found,)
 
 
 PRIMARY_INTERVAL = (

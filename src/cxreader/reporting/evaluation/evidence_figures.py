@@ -8,6 +8,7 @@ import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.reporting.evaluation.readers_figure import draw_readers
 from cxreader.reporting.style import (
     BLUE,
     CHANCE,
@@ -47,7 +48,7 @@ WHO = {"abnormal": VERMILION, "normal": BLUE}
 
 
 def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
-    """The figures of what was asked, by name: reliability, decision_curve, subgroups (with a group), triage (if simulated)."""
+    """The figures of what was asked, by name: reliability, decision_curve, subgroups, triage and readers where there are any."""
     evidence = evaluation.evidence
     if evidence is None:
         return {}
@@ -59,6 +60,8 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
         figures["subgroups"] = draw_subgroups(evidence.subgroups, evaluation)
     if evidence.triage is not None:
         figures["triage"] = draw_triage(evidence.triage)
+    if evidence.readers is not None and evidence.readers.readers:
+        figures["readers"] = draw_readers(evidence.readers)
     return figures
 
 

@@ -30,6 +30,7 @@ from cxreader.reporting.evaluation.performance_tables import (
     sure_table,
 )
 from cxreader.reporting.evaluation.points_table import points_table
+from cxreader.reporting.evaluation.readers import corrected_table, matched_table, readers_tables
 from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, Table, format_estimate, format_share
 
@@ -76,6 +77,7 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
     if evidence is None:
         first = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
         last = ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
+        last += ("readers", "corrected", "matched")
         return dict.fromkeys((*first, *last))
     groups = evidence.subgroups
     return {
@@ -94,6 +96,9 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
         "note_of_triage": None if evidence.triage is None else evidence.triage.note,
         "labels": None if evidence.labels is None else labels_tables(evidence.labels),
         "contradictions": [_contradiction(image) for image in evidence.contradictions],
+        "readers": None if evidence.readers is None else readers_tables(evidence.readers),
+        "corrected": None if evidence.corrected is None else corrected_table(evidence.corrected),
+        "matched": None if evidence.matched is None else matched_table(evidence.matched),
     }
 
 

@@ -1,0 +1,1 @@
+"""Radiologists beside each other and beside the model: readings, truths, reader studies."""

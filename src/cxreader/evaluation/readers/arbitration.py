@@ -1,0 +1,172 @@
+"""What a second reader would change: a reader alone, with the model, and with an arbiter where the two differ.
+
+The model's threshold was fixed before. The arbiter is each remaining reader in turn, and the figures are the means over
+them; nobody arbitrates who sets the truth that the reader is judged by, as he would be right by definition. The readers did
+not see the model's answer, and an arbiter did not see theirs: what people make of an answer they see is not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.codec import Plain
+from cxreader.evaluation.readers.performance import RATES, rates_of
+from cxreader.evaluation.readers.truths import Truths
+from cxreader.evaluation.statistics.exact import bounded_share
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
+from cxreader.evaluation.statistics.metrics import ratio
+
+Floats = NDArray[np.float64]
+Votes = NDArray[np.int8]
+ALONE, ARBITER, EITHER, BOTH = "alone", "arbiter", "either", "both"
+SCHEMES = (ALONE, ARBITER, EITHER, BOTH)
+_NONE = {"sensitivity": "no abnormal image", "specificity": "no normal image"}
+
+
+@dataclass(frozen=True, eq=False)
+class SchemeResult(Plain):
+    """One way of reading: `missed` abnormal images and `false_alarms`, means over the arbiters where there are several.
+
+    `rates` by the names of RATES, `change` these minus the reader's alone, paired. `asked`: the share of images that need
+    more than the first reader's word, which is the share that goes to the arbiter; None where there is no arbiter.
+    """
+
+    scheme: str
+    missed: float
+    false_alarms: float
+    rates: dict[str, Estimate]
+    change: dict[str, Estimate]
+    asked: Estimate | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SecondReader(Plain):
+    """A reader with the model as second reader; `reader` is empty for the mean over all readers.
+
+    `arbiters`: who arbitrates in turn, none where everybody else sets the truth. `images` that count: read by him and by every
+    arbiter, with a truth for him; `left_out`: read by him, but one of the others is missing.
+    """
+
+    reader: str
+    arbiters: tuple[str, ...]
+    images: int
+    left_out: int
+    schemes: tuple[SchemeResult, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One reader's images: his truth (n,), -1 where an image does not count, and the calls (n,) of each scheme, as shares."""
+
+    name: str
+    arbiters: tuple[str, ...]
+    truth: Votes
+    calls: Mapping[str, Floats]
+    differ: NDArray[np.bool_]
+    left_out: int
+
+
+def second_reader(
+    votes: Votes,
+    names: Sequence[str],
+    truths: Truths,
+    called: NDArray[np.bool_],
+    sample: Sample,
+    *,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> tuple[SecondReader, ...]:
+    """Each reader of `votes` (r, n) with the model, which calls `called` (n,) abnormal; last the mean over the readers.
+
+    Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired.
+    """
+    cases = [_case(k, votes, names, truths, called) for k in range(len(names))]
+    same = {"seed": seed, "n_resamples": n_resamples}
+    each = tuple(_judged(case.name, [case], sample, **same) for case in cases)
+    mean = (_judged("", cases, sample, **same),) if len(cases) > 1 else ()
+    return (*each, *mean)
+
+
+def _case(reader: int, votes: Votes, names: Sequence[str], truths: Truths, called: NDArray[np.bool_]) -> _Case:
+    arbiters = [k for k in range(len(votes)) if k != reader and k not in truths.setters[reader]]
+    own, others = votes[reader], votes[arbiters]
+    judged = (own >= 0) & (truths.each[reader] >= 0)
+    counts = judged & (others >= 0).all(axis=0)
+    first, differ = own == 1, (own == 1) != called
+    calls = {ALONE: first, EITHER: first | called, BOTH: first & called}
+    shares = {name: np.asarray(call, dtype=np.float64) for name, call in calls.items()}
+    if arbiters:
+        shares[ARBITER] = np.where(differ, (others == 1).mean(axis=0), shares[ALONE])
+    truth = np.where(counts, truths.each[reader], np.int8(-1))
+    left_out = int(np.count_nonzero(judged & ~counts))
+    return _Case(names[reader], tuple(names[k] for k in arbiters), truth, shares, differ, left_out)
+
+
+def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_resamples: int) -> SecondReader:
+    """The mean over the cases of every figure: of one case, its own."""
+    schemes = [scheme for scheme in SCHEMES if all(scheme in case.calls for case in cases)]
+    counted = np.any([case.truth >= 0 for case in cases], axis=0)
+    label = np.max([case.truth for case in cases], axis=0)[counted].astype(np.int64)
+    whole = Sample(label, sample.groups[counted], sample.patients_known)
+    parts = [
+        _Case(c.name, c.arbiters, c.truth[counted], {s: c.calls[s][counted] for s in schemes}, c.differ[counted], 0)
+        for c in cases
+    ]
+    reasons = {
+        f"{what}{scheme} {rate}": _NONE[rate] for what in ("", "change ") for scheme in schemes for rate in RATES
+    }
+    found = bootstrap(
+        _mean_statistic(parts, schemes),
+        whole,
+        n_resamples=n_resamples,
+        seed=seed,
+        reasons=reasons | {"asked": "no image"},
+    )
+    return SecondReader(
+        reader=name,
+        arbiters=cases[0].arbiters if len(cases) == 1 else (),
+        images=int(np.count_nonzero(counted)),
+        left_out=sum(case.left_out for case in cases),
+        schemes=tuple(_scheme(scheme, parts, found, whole) for scheme in schemes),
+    )
+
+
+def _scheme(scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], sample: Sample) -> SchemeResult:
+    missed = [float((1 - case.calls[scheme])[case.truth == 1].sum()) for case in cases]
+    alarms = [float(case.calls[scheme][case.truth == 0].sum()) for case in cases]
+    return SchemeResult(
+        scheme=scheme,
+        missed=float(np.mean(missed)),
+        false_alarms=float(np.mean(alarms)),
+        rates={
+            rate: bounded_share(found[f"{scheme} {rate}"], np.any([c.truth == value for c in cases], axis=0), sample)
+            for rate, value in zip(RATES, (1, 0), strict=True)
+        },
+        change={} if scheme == ALONE else {rate: found[f"change {scheme} {rate}"] for rate in RATES},
+        asked=found["asked"] if scheme == ARBITER else None,
+    )
+
+
+def _mean_statistic(cases: Sequence[_Case], schemes: Sequence[str]) -> Statistic:
+    def statistic(weight: Weights) -> dict[str, Floats]:
+        values: dict[str, Floats] = {}
+        for scheme in schemes:
+            each = [rates_of(weight, case.truth, case.calls[scheme]) for case in cases]
+            values |= {f"{scheme} {rate}": np.mean([one[rate] for one in each], axis=0) for rate in RATES}
+        for scheme in schemes:
+            values |= {
+                f"change {scheme} {rate}": values[f"{scheme} {rate}"] - values[f"{ALONE} {rate}"] for rate in RATES
+            }
+        asked = [_share(weight, case) for case in cases]
+        return values | {"asked": np.mean(asked, axis=0)}
+
+    return statistic
+
+
+def _share(weight: Weights, case: _Case) -> Floats:
+    counts = (case.truth >= 0).astype(np.float64)
+    return ratio(weight @ (counts * case.differ), weight @ counts)

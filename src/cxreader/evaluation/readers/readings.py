@@ -1,0 +1,190 @@
+"""What radiologists said of images: a table of one row a reader and image, joined to predictions by the image's name."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.counting import format_count
+from cxreader.errors import DataError, TableError, nearest
+from cxreader.evaluation.prediction_cells import read_label
+from cxreader.evaluation.predictions import ALIASES
+from cxreader.findings import FINDINGS, value_or_missing
+from cxreader.identity import patient_name
+from cxreader.tables import parse_number, read_table
+
+NOT_READ = -1
+_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
+_ALIASES: Mapping[str, Sequence[str]] = {
+    "image": (*ALIASES["image"], "case"),
+    "reader": ("reader id", "reader_id", "radiologist", "rater", "rater id", "rater_id", "rad_id", "annotator"),
+    "label": ("abnormal", "reading", "decision", "call"),
+    "modality": ("treatment", "condition"),
+    "score": ("rating", "confidence"),
+    "truth": ("reference", "ground_truth"),
+    "patient": ALIASES["patient"],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What r readers said of n images under m modalities (with and without help, say; one where the table names none).
+
+    `image` (n,) as `image_key` gives it; `reader` (r,) and `modality` (m,) names. `label` (m, r, n) int8: 0 normal, 1
+    abnormal, -1 not read. `score` (m, r, n) float64, higher for more abnormal, NaN where none. `truth` (n,) int8, -1
+    where the table tells none; `patient` (n,) or None where no patient is named. `notes`: what a reader of the table must
+    know.
+    """
+
+    image: NDArray[np.str_]
+    reader: tuple[str, ...]
+    modality: tuple[str, ...]
+    label: NDArray[np.int8]
+    score: NDArray[np.float64]
+    truth: NDArray[np.int8]
+    patient: NDArray[np.str_] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> NDArray[np.int8]:
+        """The labels (r, n) under the first modality."""
+        return self.label[0]
+
+    def places(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The places of these readers; raises DataError for a name that nobody has."""
+        for name in names:
+            if name not in self.reader:
+                raise DataError(f"no reader is named {name!r}", mend=nearest(name, self.reader))
+        return tuple(self.reader.index(name) for name in names)
+
+    def part(self, images: NDArray[np.bool_]) -> Readings:
+        """Some of the images, those where `images` (n,) is True."""
+        return replace(
+            self,
+            image=self.image[images],
+            label=self.label[..., images],
+            score=self.score[..., images],
+            truth=self.truth[images],
+            patient=None if self.patient is None else self.patient[images],
+        )
+
+    def aligned(self, images: Sequence[str]) -> Readings:
+        """The same readings in the order of `images` (k,), whatever their folders and suffixes; -1 where nobody read one.
+
+        Raises TableError where two of `images` are one by `image_key`, DataError where none of them was read.
+        """
+        keys = [image_key(name) for name in images]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            what = f"two images are named {twice} but for folder and suffix: a reading cannot tell them apart"
+            raise TableError(what, mend="give each image a name of its own")
+        at = {name: place for place, name in enumerate(self.image.tolist())}
+        place = np.array([at.get(key, -1) for key in keys], dtype=np.intp)
+        if not (place >= 0).any():
+            what = (
+                f"none of the {format_count(len(self.image), '[image|images]')} that readers saw is among those judged"
+            )
+            raise DataError(what, mend="images are joined by their file's name without its suffix: check both tables")
+        known = place >= 0
+        alone = len(self.image) - int(np.count_nonzero(known))
+        without = int(np.count_nonzero(~known))
+        notes = (
+            [format_count(alone, "[image|images] that readers saw [is|are] not among those judged")] if alone else []
+        )
+        notes += [format_count(without, "judged [image was|images were] read by nobody")] if without else []
+        return replace(
+            self,
+            image=np.array(images, dtype=np.str_),
+            label=np.where(known, self.label[..., place], np.int8(NOT_READ)),
+            score=np.where(known, self.score[..., place], np.nan),
+            truth=np.where(known, self.truth[place], np.int8(NOT_READ)),
+            patient=None if self.patient is None else np.where(known, self.patient[place], ""),
+            notes=(*self.notes, *notes),
+        )
+
+
+def image_key(name: str) -> str:
+    r"""The name by which an image is joined: no folder (`\` is `/`), no suffix of a picture, letters composed (NFC)."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+
+
+def read_readings(path: str | os.PathLike[str]) -> Readings:
+    """The readings of a table: `image`, `reader`, `label` or `score`, and, if there, `modality`, `truth` and `patient`.
+
+    The published layout of the NIH images that five radiologists read goes in as it is (`Image ID`, `Reader ID`,
+    `Abnormal`, a column for each finding; Nabulsi et al., Scientific Reports 11, 2021, 15523). An empty label or score is a
+    reading that was not made. Raises TableError, naming file, row and column, for a column that is missing, a cell that
+    cannot be read, an image twice by one reader and one modality, and an image with two truths or two patients.
+    """
+    table = read_table(path).aliased(_ALIASES)
+    table.require("image", "reader", *(() if "score" in table else ("label",)))
+    seen: dict[tuple[str, str, str], tuple[int | None, float | None]] = {}
+    told: dict[str, dict[str, str | int]] = {"truth": {}, "patient": {}}
+    for row, cells in table:
+        image, reader = image_key(cells["image"]), cells["reader"]
+        for name, text in (("image", image), ("reader", reader)):
+            if not text:
+                raise TableError(f"the {name} has no name", where=table.at(row, name), mend="complete the row")
+        key = cells.get("modality", ""), reader, image
+        if key in seen:
+            what = f"reader {reader} reads image {image} twice"
+            raise TableError(what, where=table.at(row), mend="keep one row a reader, image and modality")
+        label, score = (value_or_missing(cells.get(name, "")) for name in ("label", "score"))
+        seen[key] = (
+            read_label(label, table.at(row, "label")) if label else None,
+            _number(score, table.at(row, "score")) if score else None,
+        )
+        for name, of_image in told.items():
+            text = value_or_missing(cells.get(name, ""))
+            value = read_label(text, table.at(row, name)) if text and name == "truth" else patient_name(text)
+            if text and of_image.setdefault(image, value) != value:
+                what = f"image {image} has another {name} than in a row above"
+                raise TableError(what, where=table.at(row, name), mend="keep one an image")
+    if not seen:
+        raise DataError("holds no reading", where=path, mend="give at least one row")
+    findings = {spelling.lower() for f in FINDINGS for spelling in (f.name, f.display, *f.aliases)} | {"other"}
+    used = (*_ALIASES, *(name for name in table.names() if name.replace("_", " ") in {*findings}))
+    return _arranged(seen, told, (*table.notes, *table.unused(used)))
+
+
+def _arranged(
+    seen: Mapping[tuple[str, str, str], tuple[int | None, float | None]],
+    told: Mapping[str, Mapping[str, str | int]],
+    notes: tuple[str, ...],
+) -> Readings:
+    modalities, readers, images = (list(dict.fromkeys(key[k] for key in seen)) for k in range(3))
+    place = [{name: at for at, name in enumerate(names)} for names in (modalities, readers, images)]
+    shape = len(modalities), len(readers), len(images)
+    label, score = np.full(shape, NOT_READ, np.int8), np.full(shape, np.nan)
+    for key, (called, rating) in seen.items():
+        at = tuple(of[name] for of, name in zip(place, key, strict=True))
+        if called is not None:
+            label[at] = called
+        if rating is not None:
+            score[at] = rating
+    truth = np.array([told["truth"].get(image, NOT_READ) for image in images], dtype=np.int8)
+    patient = np.array([str(told["patient"].get(image, "")) for image in images], dtype=np.str_)
+    return Readings(
+        image=np.array(images, dtype=np.str_),
+        reader=tuple(readers),
+        modality=tuple(modalities),
+        label=label,
+        score=score,
+        truth=truth,
+        patient=patient if told["patient"] else None,
+        notes=notes,
+    )
+
+
+def _number(text: str, where: str) -> float:
+    number = parse_number(text)
+    if number is None:
+        raise TableError(f"{text!r} is no number", where=where, mend="write it with a decimal point or comma")
+    return number

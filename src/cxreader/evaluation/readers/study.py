@@ -1,0 +1,166 @@
+"""A reader study as one record: each reader and the model against the same truth, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.codec import Plain
+from cxreader.counting import format_count
+from cxreader.errors import DataError
+from cxreader.evaluation.readers.agreement import Agreement, agreements_of
+from cxreader.evaluation.readers.arbitration import SecondReader, second_reader
+from cxreader.evaluation.readers.latent_class import LatentClass, latent_class
+from cxreader.evaluation.readers.multi_reader import MODEL, MultiReader, compare_readers
+from cxreader.evaluation.readers.performance import ModelAnswers, ReaderResult, judge_reader
+from cxreader.evaluation.readers.readings import Readings
+from cxreader.evaluation.readers.truths import Truths, makers_of, truths_of
+from cxreader.evaluation.statistics.curves import RocCurve, roc_curve
+from cxreader.evaluation.statistics.delong import auc_delong
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
+
+Votes = NDArray[np.int8]
+LABEL = "the table's label"
+THREE = 3
+"""Raters that a latent class needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReaderStudy(Plain):
+    """Readers, and the model where there is one, on the same images.
+
+    `truth` in words and the `panel` that makes it (empty: the table's own label). Of `images` that somebody read, `n_abnormal`
+    and `n_normal` have a truth for the model, `undecided` have none (a tie). `threshold`: the model's, fixed before. `model`
+    and `label` (the table's label where a panel is the truth, else None) are judged as readers are. `model_auc` and `roc`:
+    the model against the same truth. `second`: the model as second reader. `comparisons`: what holds for other readers too.
+    `latent`: qualities without any truth. `notes`: what a reader of the numbers must know.
+    """
+
+    truth: str
+    panel: tuple[str, ...]
+    images: int
+    n_abnormal: int
+    n_normal: int
+    undecided: int
+    n_patients: int | None
+    readers: tuple[ReaderResult, ...]
+    agreements: tuple[Agreement, ...]
+    threshold: float | None = None
+    model: ReaderResult | None = None
+    model_auc: Estimate | None = None
+    roc: RocCurve | None = None
+    label: ReaderResult | None = None
+    second: tuple[SecondReader, ...] = ()
+    comparisons: tuple[MultiReader, ...] = ()
+    latent: LatentClass | None = None
+    notes: tuple[str, ...] = ()
+
+
+def study_readers(
+    readings: Readings,
+    *,
+    groups: NDArray[np.integer],
+    patients_known: bool,
+    panel: tuple[str, ...] = (),
+    label: Votes | None = None,
+    probability: NDArray[np.floating] | None = None,
+    threshold: float | None = None,
+    seed: int = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> ReaderStudy:
+    """Judge readings (aligned to n images) by a panel's majority or by `label` (n,), -1 where unknown.
+
+    `groups` (n,) integers, one a patient. `probability` (n,) and `threshold` are the model's; None without one. Images that
+    nobody read are left out. Every interval is by patient and comes from `seed`.
+    Raises DataError as `truths_of` does.
+    """
+    seen = ((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1))
+    readings = readings.part(seen)
+    label = None if label is None else label[seen]
+    truths = truths_of(readings, panel, label)
+    sample = Sample(truths.common.astype(np.int64), groups[seen], patients_known)
+    model = None
+    if probability is not None and threshold is not None:
+        own = np.asarray(probability, dtype=np.float64)[seen]
+        model = ModelAnswers(own, own >= threshold)
+    resampled = {"seed": seed, "n_resamples": n_resamples}
+    called = bool((readings.first >= 0).any())
+    known = sample.label >= 0
+    notes = [*readings.notes, *_truth_notes(readings, truths, label)]
+    comparisons, more = _compared(readings, truths, sample, model, seed)
+    judged = sample.part(known)
+    votes = _votes(readings, label if panel else None)
+    return ReaderStudy(
+        truth=truths.words,
+        panel=tuple(readings.reader[k] for k in truths.panel),
+        images=len(sample.label),
+        n_abnormal=judged.n_positive,
+        n_normal=judged.n_negative,
+        undecided=int(np.count_nonzero(~known)),
+        n_patients=sample.n_patients,
+        readers=_readers(readings, truths, sample, model, resampled) if called else (),
+        agreements=agreements_of(_with_model(votes, model), sample, **resampled) if called else (),
+        threshold=threshold,
+        model=None
+        if model is None
+        else judge_reader(MODEL, model.called.astype(np.int8), truths.common, sample, **resampled),
+        model_auc=None if model is None else auc_delong(judged, model.probability[known]),
+        roc=None if model is None else roc_curve(judged.label, model.probability[known]),
+        label=judge_reader(LABEL, label, truths.common, sample, **resampled) if panel and label is not None else None,
+        second=second_reader(readings.first, readings.reader, truths, model.called, sample, **resampled)
+        if called and model is not None
+        else (),
+        comparisons=comparisons,
+        latent=latent_class(votes, sample, **resampled) if called and len(votes) >= THREE else None,
+        notes=(*notes, *more),
+    )
+
+
+def _readers(
+    readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, resampled: Mapping[str, int]
+) -> tuple[ReaderResult, ...]:
+    return tuple(
+        judge_reader(name, readings.first[k], truths.each[k], sample, model, in_panel=k in truths.panel, **resampled)
+        for k, name in enumerate(readings.reader)
+    )
+
+
+def _compared(
+    readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, seed: int
+) -> tuple[tuple[MultiReader, ...], list[str]]:
+    try:
+        return compare_readers(readings, truths, sample, model, seed=seed), []
+    except DataError as error:
+        return (), [f"readers are not compared as a sample of readers: {error.what}"]
+
+
+def _votes(readings: Readings, label: Votes | None) -> dict[str, Votes]:
+    votes = {name: readings.first[k] for k, name in enumerate(readings.reader)}
+    return votes if label is None else {**votes, LABEL: label}
+
+
+def _with_model(votes: Mapping[str, Votes], model: ModelAnswers | None) -> dict[str, Votes]:
+    return dict(votes) if model is None else {**votes, MODEL: model.called.astype(np.int8)}
+
+
+def _truth_notes(readings: Readings, truths: Truths, label: Votes | None) -> list[str]:
+    """Where votes and truth are one: a label that readers made, and a panel's members, whose hardest images are ties."""
+    if truths.panel:
+        tied = (
+            "for whoever is in the panel, images on which the others are divided are left out: his are the easier ones"
+        )
+        found = [tied]
+        if label is not None and (label >= 0).any() and (label == truths.common)[truths.common >= 0].all():
+            found.append(f"{LABEL} is the panel's majority: as a reader it says nothing")
+        return found
+    made = () if label is None else makers_of(readings.first, label)
+    if not made:
+        return []
+    names = ",".join(readings.reader[k] for k in made)
+    return [
+        f"{LABEL} is the majority of {format_count(len(made), '[reader|readers]')} on every image: they are judged by their "
+        f"own votes; name them as the panel ({names})"
+    ]

@@ -1,0 +1,184 @@
+"""`cxreader evaluate --readers` and `cxreader audit readers` as a user meets them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score, recall_score
+
+from cxreader.cli import run
+from cxreader.cli.console import State
+from cxreader.evaluation.evaluate import Evaluation
+from cxreader.evaluation.readers.study import ReaderStudy
+from cxreader.findings import FINDINGS
+
+N = 120
+READERS = ("101", "102", "103", "104", "105")
+LOST = "$a<b>_1"
+
+
+def world() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Votes (5, N) of readers who err on one image in six, the label mined from reports, and the model's probability."""
+    random = np.random.default_rng(3)
+    truth = np.arange(N) % 2
+    votes = np.where(random.random((5, N)) < 1 / 6, 1 - truth, truth)
+    label = np.where(random.random(N) < 0.25, 1 - truth, truth)
+    return votes, label, 1 / (1 + np.exp(-random.normal(2.4 * truth - 1.2, 1)))
+
+
+def write(path: str, header: tuple[str, ...], rows: object) -> None:
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])  # type: ignore[misc]
+
+
+@pytest.fixture(autouse=True)
+def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(State, "quiet", False)
+    monkeypatch.setattr(State, "debug", False)
+    monkeypatch.chdir(tmp_path)
+    votes, label, probability = world()
+    names = [f"{k:08d}_000" for k in range(N)]
+    no = ["NO"] * (len(FINDINGS) + 1)
+    header = ("Image ID", "Patient ID", "Reader ID", "Abnormal", *(f.name.replace("_", " ") for f in FINDINGS), "Other")
+    write(
+        "readings.csv",
+        header,
+        [(f"{n}.png", k // 2, reader, votes[r, k], *no) for k, n in enumerate(names) for r, reader in enumerate(READERS)],
+    )
+    ages = np.random.default_rng(0).integers(20, 90, N)
+    table = [
+        (f"images/{n}.jpg", k // 2, label[k], f"{probability[k]:.6f}", ages[k], "FM"[k % 4 < 2])
+        for k, n in enumerate(names)
+    ]
+    write("product.csv", ("image", "patient", "label", "probability", "age", "sex"), table)
+
+
+def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str]) -> None:
+    command = "evaluate --predictions product.csv --readers readings.csv --panel-readers 101,102,103 --out out"
+    assert run([*command.split(), "--label-quality", "0.75,0.75,60,60"]) == 0
+    printed = capsys.readouterr().out
+    study = Evaluation.load("out/evaluation.json").evidence
+    assert study is not None
+    assert study.readers is not None
+    votes, label, probability = world()
+    panel = (votes[:3].sum(axis=0) > 1).astype(int)
+    outside = study.readers.readers[3]
+    assert study.readers.panel == READERS[:3]
+    assert study.readers.threshold == 0.5
+    assert outside.reader == "104"
+    assert outside.rates["sensitivity"].value == pytest.approx(recall_score(panel, votes[3]))
+    assert outside.rates["sensitivity"].n_patients == N // 2
+    inside = study.readers.readers[0]
+    agreed = votes[1] == votes[2]
+    assert inside.left_out == np.count_nonzero(~agreed)
+    assert inside.rates["specificity"].value == pytest.approx(recall_score(votes[1][agreed], votes[0][agreed], pos_label=0))
+    assert study.readers.model is not None
+    assert study.readers.model.rates["sensitivity"].value == pytest.approx(recall_score(panel, probability >= 0.5))
+    assert study.readers.label is not None
+    assert study.readers.label.kappa.value == pytest.approx(cohen_kappa_score(panel, label))
+    # Reader, model and arbiters who are not in the panel: 104 has 105 alone.
+    assert study.readers.second[3].arbiters == ("105",)
+    assert [line for line in printed.splitlines() if line in ("Readers", "The model as second reader")]
+    assert "101, panel" in printed
+    assert "If the labels are as good as stated" in printed
+    page = Path("out/report.html").read_text("utf-8")
+    for heading in (
+        "Beside radiologists",
+        "Each reader against the truth",
+        "Who agrees with whom",
+        "With the model as second reader",
+        "For other readers and patients",
+        "Qualities without a truth",
+        "Among pairs alike in age, sex and view",
+        "If the labels are as good as stated",
+    ):
+        assert f">{heading}<" in page
+    assert 'href="#readers">Beside radiologists?' in page
+    for name in ("readers_with_the_model_as_second_reader", "matched", "corrected"):
+        assert Path(f"out/tables/{name}.csv").is_file()
+        assert Path(f"out/tables/{name}.tex").is_file()
+    assert Path("out/figures/readers.pdf").is_file()
+
+
+def test_without_a_panel_the_tables_label_is_the_truth_and_a_label_that_readers_made_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    votes, _, probability = world()
+    made = votes[[0, 2, 4]].sum(axis=0) > 1
+    rows = [(f"{k:08d}_000.dcm", int(made[k]), probability[k]) for k in range(N)]
+    write("made.csv", ("image", "label", "probability"), rows)
+    assert run(["-q", *"evaluate --predictions made.csv --readers readings.csv --out out".split()]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Truth: the table's own label" in printed
+    assert "they are judged by their own votes; name them as the panel (101,103,105)" in printed
+
+
+def test_names_that_are_no_names_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
+    votes, label, _ = world()
+    rows = [(f"{k:08d}_000", f"{LOST}$", votes[0, k]) for k in range(N)]
+    write("hostile.csv", ("image", "reader", "label"), rows)
+    assert run(["-q", *"evaluate --predictions product.csv --readers hostile.csv --out out".split()]) == 0
+    assert "<b>_1" not in Path("out/report.html").read_text("utf-8")
+    assert LOST in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--panel-readers 101,102", "--panel-readers: a panel needs readings"),
+        ("--readers readings.csv --panel-readers 101,,102", "'101,,102' names no panel"),
+        ("--readers readings.csv --panel-readers 101,109", "no reader is named '109'"),
+        ("--readers product.csv", "has no column 'reader'"),
+        ("--readers others.csv", "none of the 1 image that readers saw is among those judged"),
+        ("--label-quality 0.7", "'0.7' is no label quality"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(options: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write("others.csv", ("image", "reader", "label"), [("elsewhere.png", "r", 1)])
+    assert run(["-q", *f"evaluate --predictions product.csv --out out {options}".split()]) != 0
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_readers_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    command = "audit readers readings.csv --panel-readers 101,102,103 --labels product.csv --out out"
+    assert run(["-q", *command.split()]) == 0
+    printed = capsys.readouterr().out
+    study = ReaderStudy.from_dict(json.loads(Path("out/readers.json").read_text("utf-8")))
+    votes, label, _ = world()
+    assert study.model is None
+    assert study.n_patients == N // 2
+    assert study.label is not None
+    assert study.label.kappa.value == pytest.approx(cohen_kappa_score(votes[:3].sum(axis=0) > 1, label))
+    assert study.latent is not None
+    assert [rater.rater for rater in study.latent.raters] == [*READERS, "the table's label"]
+    assert study.second == ()
+    assert "Who agrees with whom" in printed
+    assert "Qualities without a truth" in printed
+    assert Path("out/figures/readers.svg").is_file()
+    assert Path("out/tables/readers_who_agrees_with_whom.tex").is_file()
+
+
+def test_ratings_under_two_modalities_need_no_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(1)
+    rows = [
+        (reader, modality, case, case % 2, round(random.normal(3 + case % 2 * (1 + (modality == "with")), 1), 2))
+        for reader in "abcd"
+        for modality in ("without", "with")
+        for case in range(40)
+    ]
+    write("ratings.csv", ("reader", "treatment", "case", "truth", "rating"), rows)
+    assert run(["-q", *"audit readers ratings.csv --out out".split()]) == 0
+    printed = capsys.readouterr().out
+    study = ReaderStudy.from_dict(json.loads(Path("out/readers.json").read_text("utf-8")))
+    assert study.readers == ()
+    assert [(c.first, c.second, c.n_readers) for c in study.comparisons] == [("without", "with", 4)]
+    assert study.comparisons[0].random.value < 0
+    assert "AUC of the ratings: without minus with" in printed
+    assert "DeLong by image" in " ".join(printed.split())

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxreader.errors import DataError, TableError
+from cxreader.evaluation.readers.readings import image_key, read_readings
+from cxreader.findings import FINDINGS
+
+PUBLISHED = [
+    "Image ID",
+    "Patient ID",
+    "Reader ID",
+    "Abnormal",
+    *(f.aliases[0] if f.aliases else f.name for f in FINDINGS),
+]
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_published_layout_goes_in_as_it_is(tmp_path: Path) -> None:
+    header = ",".join([*PUBLISHED[:4], *(f.name.replace("_", " ") for f in FINDINGS), "Other"])
+    rows = [("a_0.png", "7", "11", "0"), ("a_0.png", "7", "12", "1"), ("b_1.png", "8", "11", "1")]
+    text = "\n".join([header, *(",".join([*row, *["NO"] * (len(FINDINGS) + 1)]) for row in rows)])
+    found = read_readings(written(tmp_path / "r.csv", text))
+    assert found.reader == ("11", "12")
+    assert found.modality == ("",)
+    assert found.image.tolist() == ["a_0", "b_1"]
+    assert found.first.tolist() == [[0, 1], [1, -1]]
+    assert found.patient is not None
+    assert found.patient.tolist() == ["7", "8"]
+    assert found.notes == ()
+
+
+def test_images_are_joined_whatever_their_folder_and_suffix(tmp_path: Path) -> None:
+    text = "image,reader,label\nx/a.png,r,abnormal\nb.jpg,r,normal\nz.png,r,normal\n"
+    found = read_readings(written(tmp_path / "r.csv", text)).aligned(["c.png", "deep/b.dcm", r"y\a.jpeg"])
+    assert found.first.tolist() == [[-1, 0, 1]]
+    assert found.notes == (
+        "1 image that readers saw is not among those judged",
+        "1 judged image was read by nobody",
+    )
+
+
+def test_a_name_with_points_is_no_suffix() -> None:
+    # Of a UID the last number would otherwise be taken for a suffix, and two images of a series for one.
+    assert image_key("1.2.840.1") == "1.2.840.1"
+    assert image_key("series/1.2.840.2.dcm") == "1.2.840.2"
+
+
+def test_scores_modalities_and_truth_by_other_names(tmp_path: Path) -> None:
+    text = "reader,treatment,case,truth,rating\n1,a,1,0,3\n1,b,1,0,\n1,a,2,1,4.5\n1,b,2,1,2\n"
+    found = read_readings(written(tmp_path / "r.csv", text))
+    assert found.modality == ("a", "b")
+    np.testing.assert_array_equal(found.score[:, 0], [[3, 4.5], [np.nan, 2]])
+    assert found.truth.tolist() == [0, 1]
+    assert (found.label == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image,label\na,1\n", "has no column 'reader'"),
+        ("image,reader\na,1\n", "has no column 'label'"),
+        ("image,reader,label\na.png,r,1\na.jpg,r,0\n", "reader r reads image a twice"),
+        ("image,reader,label\na,r,perhaps\n", "label 'perhaps' is neither normal nor abnormal"),
+        ("image,reader,label,patient\na,r,1,p\na,s,1,q\n", "image a has another patient than in a row above"),
+        ("image,reader,label\na,,1\n", "the reader has no name"),
+        ("image,reader,score\na,r,high\n", "'high' is no number"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(TableError, match=words):
+        read_readings(written(tmp_path / "r.csv", text))
+
+
+def test_two_judged_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    found = read_readings(written(tmp_path / "r.csv", "image,reader,label\na,r,1\n"))
+    with pytest.raises(TableError, match="two images are named a but for folder and suffix"):
+        found.aligned(["x/a.png", "y/a.png"])
+    with pytest.raises(DataError, match="none of the 1 image that readers saw is among those judged"):
+        found.aligned(["c.png"])
