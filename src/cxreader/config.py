@@ -62,7 +62,9 @@ class SourceSection(Section):
     """One of several sources that are read together. `name` is where its patients are known; its folder's when left out.
 
     `ppv`, `npv`: the share of its images labelled abnormal that are abnormal, and of those labelled normal that are normal:
-    a network learns these probabilities in place of the labels. `only_train`: its images teach, and stand in no other part.
+    a network learns these probabilities in place of the labels. `readings`: a table of what several readers said (image,
+    reader, label), found as `root` is or in it: of each image that readers saw it learns the share who called it abnormal.
+    `only_train`: its images teach, and stand in no other part.
     """
 
     root: str = Field(min_length=1)
@@ -72,6 +74,7 @@ class SourceSection(Section):
     uncertain: Uncertain | None = None
     ppv: Share = 1.0
     npv: Share = 1.0
+    readings: str | None = None
     only_train: bool = False
 
 

@@ -48,7 +48,11 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write(
         "readings.csv",
         header,
-        [(f"{n}.png", k // 2, reader, votes[r, k], *no) for k, n in enumerate(names) for r, reader in enumerate(READERS)],
+        [
+            (f"{n}.png", k // 2, reader, votes[r, k], *no)
+            for k, n in enumerate(names)
+            for r, reader in enumerate(READERS)
+        ],
     )
     ages = np.random.default_rng(0).integers(20, 90, N)
     table = [
@@ -76,7 +80,9 @@ def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str
     inside = study.readers.readers[0]
     agreed = votes[1] == votes[2]
     assert inside.left_out == np.count_nonzero(~agreed)
-    assert inside.rates["specificity"].value == pytest.approx(recall_score(votes[1][agreed], votes[0][agreed], pos_label=0))
+    assert inside.rates["specificity"].value == pytest.approx(
+        recall_score(votes[1][agreed], votes[0][agreed], pos_label=0)
+    )
     assert study.readers.model is not None
     assert study.readers.model.rates["sensitivity"].value == pytest.approx(recall_score(panel, probability >= 0.5))
     assert study.readers.label is not None

@@ -14,6 +14,7 @@ from PIL import Image
 from cxreader.config import Config, parse_config
 from cxreader.data.dataset import CachedImages, EpochOrder, grey, loader, normalise
 from cxreader.data.index import Index
+from cxreader.errors import DataError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import create_model
 from cxreader.progress import no_bar, silent
@@ -160,3 +161,22 @@ def test_a_training_teaches_these_probabilities_in_train_alone_and_is_repeated_t
         }
     )
     assert train(certain, tmp_path / "c", say=silent).artifact.weights_sha256 != first.artifact.weights_sha256
+
+
+def test_an_image_that_readers_saw_is_learnt_as_the_share_who_called_it_abnormal(tmp_path: Path) -> None:
+    folder = tmp_path / "panel"
+    folder.mkdir()
+    said = {"a": "110", "b": "000", "c": "1"}  # of image d nobody said anything
+    rows = [(f"{image}.png", f"reader {n}", vote) for image, votes in said.items() for n, vote in enumerate(votes)]
+    with (folder / "readings.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("Image ID", "Reader ID", "Abnormal"), *rows])
+    records = [
+        ImageRecord(image=f"panel/images/{name}.jpg", path="x", label=label, patient=name, source="panel")
+        for name, label in (("d", 0), ("c", 1), ("b", 1), ("a", 0))
+    ]
+    for entry in ({"readings": "readings.csv", "npv": 0.9}, {"readings": str(folder / "readings.csv"), "npv": 0.9}):
+        found = supervision(_index(records, {"root": str(folder), **entry}), records, "none")
+        assert found is not None
+        assert found[:, 0].tolist() == pytest.approx([0.1, 1.0, 0.0, 2 / 3])
+    with pytest.raises(DataError, match="nothing is there"):
+        supervision(_index(records, {"root": str(folder), "readings": "others.csv"}), records, "none")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.data.index import Index
+from cxreader.data.sources import locate
+from cxreader.evaluation.readers.readings import read_readings
 from cxreader.records import ABNORMAL, ImageRecord
 
 ClassWeights = Literal["none", "balanced", "by_source"]
@@ -19,16 +22,21 @@ def supervision(
 ) -> NDArray[np.float32] | None:
     """(n, 2) float32 of the training images: the probability that each is abnormal, and the weight of its loss.
 
-    None where every label is taken as it is and no source is weighted: the labels then teach alone. The probability is
-    the source's `ppv` of an image labelled abnormal and 1 - `npv` of one labelled normal: the expected cross-entropy over the
-    true labels (Patrini et al., CVPR 2017, with the posterior in place of the transition matrix). The weights are those of
-    `balanced_weights` and `source_weights`.
+    None where every label is taken as it is and no source is weighted: the labels then teach alone. The probability is the
+    share of the source's `readings` that call the image abnormal, where readers saw it; else the source's `ppv` of an image
+    labelled abnormal and 1 - `npv` of one labelled normal. The loss is then the expected cross-entropy over the true labels
+    (label smoothing, Szegedy et al., CVPR 2016, by what is known of the source in place of a constant). The
+    weights are those of `balanced_weights` and `source_weights`. Raises TableError for a table of readings that cannot be
+    read, DataError where it is not there or none of its images is.
     """
     labels = np.array([record.label for record in records], np.int64)
     entries = [index.entry_of(record) for record in records]
     ppv = np.array([entry.get("ppv", 1.0) for entry in entries])
     npv = np.array([entry.get("npv", 1.0) for entry in entries])
-    certain = bool((ppv == 1).all() and (npv == 1).all())
+    probability = np.where(labels == ABNORMAL, ppv, 1 - npv)
+    shares = _shares_of_readers(index, records)
+    probability = np.where(np.isnan(shares), probability, shares)
+    certain = bool((probability == labels).all())
     if certain and class_weights != "by_source":
         return None
     weights = np.ones(len(labels))
@@ -36,8 +44,24 @@ def supervision(
         weights = balanced_weights(labels)
     elif class_weights == "by_source":
         weights = source_weights(np.array([record.source or "" for record in records]), labels)
-    probability = np.where(labels == ABNORMAL, ppv, 1 - npv)
     return np.stack([probability, weights], axis=1).astype(np.float32)
+
+
+def _shares_of_readers(index: Index, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
+    """(n,): the share of readers who called each image abnormal; NaN where none saw it, or its source names no readings."""
+    shares = np.full(len(records), np.nan)
+    for place, entry in index.source_of.items():
+        if entry.get("readings") is None:
+            continue
+        own = [n for n, record in enumerate(records) if record.image.startswith(f"{place}/")]
+        if not own:
+            continue
+        table = locate(str(entry["readings"]), beside=Path(str(entry["root"])))
+        label = read_readings(table).aligned([records[n].image for n in own]).first
+        read = (label >= 0).sum(axis=0)
+        abnormal = (label == ABNORMAL).sum(axis=0)
+        shares[own] = np.divide(abnormal, read, out=np.full(len(own), np.nan), where=read > 0)
+    return shares
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
