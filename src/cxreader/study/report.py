@@ -17,7 +17,6 @@ from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.thumbnail import compare_with_thumbnail
-from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
 from cxreader.reporting.for_papers import write_figures, write_tables
@@ -70,7 +69,7 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
             tables.append(read_test(run.folder, trainings.cohort)[0])
             if progress is not None:
                 progress(done, len(trainings.runs))
-    sample = Sample.of(tables[0])
+    sample = trainings.cohort.sample("test")
     by_row = [list(group) for _, group in groupby(range(len(tables)), key=lambda n: trainings.runs[n].row.name)]
     networks = [
         NetworkRuns(
@@ -178,8 +177,10 @@ def _grid(trainings: Trainings, bar: Bar) -> Grid | None:
 def _warnings(trainings: Trainings) -> tuple[str, ...]:
     found = []
     index, split = trainings.cohort.index, trainings.cohort.split
-    if not index.has_patients:
-        found.append("No patient is known: the parts may share patients, and the intervals may be too narrow.")
+    unknown = sum(record.patient is None for record in index.records)
+    if unknown:
+        of = "No patient is known" if not index.n_patients else format_count(unknown, "[image has|images have] no patient")
+        found.append(f"{of}: the parts may share patients, and the intervals may be too narrow.")
     if split.kind == "image-random":
         leaking = leak(split, index)
         found.append(
