@@ -139,7 +139,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
 
         yield update
         if bars.tasks[0].total is None:
-            bars.update(task, visible=False)  # there was nothing to do
+            bars.live.transient = True  # there was nothing to do, and no line is left, not even an empty one
 
 
 @contextmanager

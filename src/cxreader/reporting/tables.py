@@ -84,6 +84,11 @@ class Table:
             object.__setattr__(self, "rows", rows)
             object.__setattr__(self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(reasons)}.".strip())
 
+    @property
+    def lines(self) -> list[tuple[str, ...]]:
+        """Each row as text for a terminal: its name and its cells, a value above what stands below it."""
+        return [(row.name, *("\n".join((cell.value, *cell.below)) for cell in row.cells)) for row in self.rows]
+
 
 def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
     """The cell with a dash in the place of `no interval: REASON`; the reason is added to `reasons` and kept in `why`."""
@@ -178,11 +183,9 @@ def cohort_counts(counts: Counts) -> str:
 
 
 def format_spread(values: Sequence[float]) -> str:
-    """The lowest and highest of several trainings in brackets, such as `[0.661-0.668]`; nothing for none."""
-    if not values:
+    """The lowest and highest of several trainings in brackets, such as `[0.661-0.668]`; nothing for one, which says no more."""
+    if len(values) < 2:
         return ""
-    if len(values) == 1:
-        return "one seed"
     known = [value for value in values if not np.isnan(value)]
     if len(known) < len(values):
         return f"defined in {len(known)} of {len(values)} seeds"

@@ -34,7 +34,6 @@ def test_the_gain_is_the_mean_auc_of_the_trainings_minus_the_thumbnails_on_the_s
     ]
     assert (found.gains["n"].low, found.gains["n"].high) == pytest.approx(tuple(np.quantile(gains, [0.025, 0.975])))
     assert found.verdicts == {"n": "not found"}
-    assert found.suspicions == ()
 
 
 def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
@@ -43,7 +42,7 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
     assert found.gains["ResNet18"].value == 0
     assert found.verdicts == {"ResNet18": "suspected"}
     value = roc_auc_score(LABEL, thumbnail)
-    (said,) = found.suspicions
+    said = found.suspicion("ResNet18")
     assert said.startswith(
         f"A shortcut is suspected in ResNet18: its AUC minus that of a 16 x 16 thumbnail ({value:.3f}) is +0.000"
     )

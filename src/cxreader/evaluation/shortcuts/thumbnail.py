@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain
 from cxreader.evaluation.comparison.networks import NetworkRuns
 from cxreader.evaluation.shortcuts.audit import decide
-from cxreader.evaluation.shortcuts.records import SUSPECTED, BaselineComparison, Limits, Verdict
+from cxreader.evaluation.shortcuts.records import BaselineComparison, Limits, Verdict
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
 from cxreader.evaluation.verdict import THUMBNAIL
@@ -31,14 +31,11 @@ class ThumbnailComparison(Plain):
     gains: dict[str, Estimate]
     verdicts: dict[str, Verdict]
 
-    @property
-    def suspicions(self) -> tuple[str, ...]:
-        """A sentence for each network in which a shortcut is suspected."""
-        return tuple(
+    def suspicion(self, name: str) -> str:
+        """The sentence for a network in which a shortcut is suspected."""
+        return (
             f"A shortcut is suspected in {name}: its AUC minus that of a {THUMBNAIL} ({self.auc.value:.3f}) is "
             f"{self.gains[name].value:+.3f} ({self.gains[name].interval})."
-            for name, verdict in self.verdicts.items()
-            if verdict == SUSPECTED
         )
 
 

@@ -22,7 +22,6 @@ from cxreader.reporting.tables import (
     estimate_cell,
     estimate_counts,
     format_estimate,
-    format_interval,
     format_value,
     text_cell,
 )
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 NAME, PAGE = "cross_validation", "report.html"
 _NAMES = ("auc", "sensitivity", "specificity", "refused", THUMBNAIL, GAIN)
 _HEAD = ("Fold", "AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AUC", "AUC minus thumbnail")
-TERMINAL_HEADER = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
 MEAN, POOLED = "Mean of the folds", "All images pooled"
 HOW = (
     "Every image is judged once, by the model of its own fold, which learnt from no image of the same patient. "
@@ -107,10 +105,18 @@ def results_table(made: CrossValidation) -> Table:
     return Table(_HEAD, tuple(rows), caption)
 
 
-def _cells(found: Mapping[str, Estimate]) -> tuple[Cell, ...]:
-    return tuple(
-        estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("\u2013") for name in _NAMES
-    )
+def short_table(made: CrossValidation) -> Table:
+    """The results for a terminal: without the thumbnail's own AUC, within 80 columns."""
+    found = [(str(f.number), one) for f, one in zip(made.folds, made.results.folds, strict=True)]
+    found += [("mean", made.results.mean), ("pooled", made.results.pooled)]
+    head = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
+    names = tuple(name for name in _NAMES if name != THUMBNAIL)
+    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), "")
+
+
+def _cells(found: Mapping[str, Estimate], names: Sequence[str] = _NAMES) -> tuple[Cell, ...]:
+    """A value with its interval of each name; nothing for what a mean over folds has not."""
+    return tuple(estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("") for name in names)
 
 
 def parts_table(made: CrossValidation) -> Table:
@@ -128,27 +134,6 @@ def parts_table(made: CrossValidation) -> Table:
         for fold in made.folds
     )
     return Table(("Fold", *parts, "Left out of test", "Artifact"), rows, "Images: normal + abnormal.")
-
-
-def terminal_rows(made: CrossValidation) -> list[tuple[str, ...]]:
-    """The results for a terminal, each value above its interval: under `TERMINAL_HEADER`, within 80 columns."""
-    names = ("auc", "sensitivity", "specificity", "refused", GAIN)
-    return [(name, *_values(found, names, "\n")) for name, found in _lines(made)]
-
-
-def _lines(made: CrossValidation) -> list[tuple[str, Mapping[str, Estimate]]]:
-    folds = [(str(f.number), found) for f, found in zip(made.folds, made.results.folds, strict=True)]
-    return [*folds, ("mean", made.results.mean), ("pooled", made.results.pooled)]
-
-
-def _values(found: Mapping[str, Estimate], names: Sequence[str], joint: str) -> list[str]:
-    """Value and interval of each name, joined by `joint`; a dash for what a mean over folds has not."""
-    return [
-        f"{format_value(found[n], signed=n == GAIN)}{joint}{format_interval(found[n], signed=n == GAIN, why=False)}"
-        if n in found
-        else "\u2013"
-        for n in names
-    ]
 
 
 def draw_folds(made: CrossValidation) -> Figure:
@@ -170,9 +155,10 @@ def draw_folds(made: CrossValidation) -> Figure:
 
 def markdown(made: CrossValidation) -> str:
     """The results as Markdown, with how they were made."""
-    lines = [f"**{headline(made)}**", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
-    lines += [f"| {' | '.join([name, *_values(found, _NAMES, '<br>')])} |" for name, found in _lines(made)]
-    lines += ["", f"{made.counts}. {HOW}", "", *(f"- {note}" for note in made.notes)]
+    table = results_table(made)
+    lines = [f"**{headline(made)}**", "", f"| {' | '.join(table.head)} |", f"|{'---|' * len(table.head)}"]
+    lines += [f"| {' | '.join(cell.replace(chr(10), '<br>') for cell in line)} |" for line in table.lines]
+    lines += ["", f"{made.counts}. {table.caption} {HOW}", "", *(f"- {note}" for note in made.notes)]
     return "\n".join([*lines, "", "```", made.command, "```", ""])
 
 
