@@ -40,6 +40,16 @@ def shortened(path: str, width: int) -> str:
     return f"{path[: width - 3 - end]}...{path[len(path) - end :]}"
 
 
+def title_within(title: str, width: int) -> str:
+    """The title in a line of `width` characters, as far as its paths can give: the longest lose their middles first."""
+    words = title.split(" ")
+    for at in sorted(range(len(words)), key=lambda k: -len(words[k])):
+        over = len(" ".join(words)) - width
+        if over > 0:
+            words[at] = shortened(words[at], max(len(words[at]) - over, UNBROKEN))
+    return " ".join(words)
+
+
 def stacked(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows one below the other, where a table would break its numbers: a line for each cell that is not empty."""
     names = [" ".join(name.split()) for name in header]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, State, one_line, progress, say, table, waiting
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def forecast(
     total = f"{format_duration(sum(row.seconds for row in found))} at most for {images:,} images: no phase stops early here."
     rates = f"Rates: random pixels, {SECONDS:g} s each on this machine, no interval."
     note = f"{total} {rates} Decoding, drawing phantoms, reading the test part and the figures come on top."
-    table(f"Forecast of {config}", header, rows, note=note)
+    table(one_line(f"Forecast of {config}"), header, rows, note=note)
 
 
 @app.command("learning-rates")

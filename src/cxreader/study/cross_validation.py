@@ -100,9 +100,9 @@ def cross_validate(
             },
             command=command,
         )
-        write_cross_validation(made, folder.path)
         first = load_artifact(RunFolder(_fold(folder, 1)).artifact, weights=False, exports=False)
         write_text(folder.path / METHODS, methods_of_cross_validation(made, facts_of(first)))
+        write_cross_validation(made, folder.path)
     return made
 
 
