@@ -121,6 +121,7 @@ def test_page_and_record_say_what_is_pooled_how_and_beside_a_thumbnail(whole: Pa
     ):
         assert text in page
     assert "://" not in page
+    assert page.count("no transfer: weights absent") == 1  # beside the network's name, and no warning of its own
     assert r"\toprule" in (whole / "tables/folds.tex").read_text()
     assert [fold.number for fold in made.folds] == [1, 2]
     assert sum(sum(fold.counts["test"]) for fold in made.folds) == 120
@@ -138,7 +139,10 @@ def test_the_methods_tell_folds_thresholds_and_statistics(whole: Path) -> None:
         assert f"{artifact.operating_points[0].threshold:.4g} ({artifact.operating_points[0].name})" in text
     assert "Network: chestxray_cnn (" in text
     assert "full: all at 0.001, at most 1 epochs, patience 1" in text
-    assert "95 % intervals: bootstrap by patient; percentile, 2000 resamples; the models are held as they are." in text
+    assert (
+        "95 % intervals: bootstrap by patient; percentile, 2000 resamples; exact (Clopper-Pearson) where every image"
+        in text
+    )
     assert "Phases: " not in text  # the best epochs of one fold are not those of the others
 
 

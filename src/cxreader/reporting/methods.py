@@ -8,7 +8,7 @@ from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.reporting.study.cross_validation import CrossValidation
 from cxreader.reporting.study.records import StudyReport
-from cxreader.reporting.tables import cohort_counts, estimate_counts, methods_of
+from cxreader.reporting.tables import bootstrap_and_exact, cohort_counts, estimate_counts, methods_of
 
 _CITED = "cxreader {made}; its `CITATION.cff` tells how it is cited."
 
@@ -38,12 +38,13 @@ def methods_of_study(report: StudyReport) -> str:
     data = [f"Images{source}: {'; '.join(parts)}.", *(f"Split: {about[name]}." for name in ("split",) if name in about)]
     networks = [f"{row.name}: {row.model}; {row.weights}; {row.settings}." for row in report.rows]
     seeds = ", ".join(str(seed) for seed in comparison.rows[0].seeds)
-    auc, pairs = comparison.rows[0].metrics["auc"], len(comparison.of("auc"))
+    pairs = len(comparison.of("auc"))
+    methods = bootstrap_and_exact(comparison.all_agree.n_patients is not None, comparison.n_resamples)
     statistics = [
         f"Each network was trained from {format_count(len(comparison.rows[0].seeds), '[seed|seeds]')} ({seeds}).",
         *[f"The test part was read {about[name]}." for name in ("test part read",) if name in about],
         f"On {estimate_counts(comparison.rows[0].metrics['accuracy'])}, the figures are means over the trainings, with 95 % "
-        f"intervals ({methods_of([auc])}). Differences are paired on the same patients; a claim rests on intervals at "
+        f"intervals ({methods}). Differences are paired on the same patients; a claim rests on intervals at "
         f"{100 * comparison.adjusted_level:.2f} %, adjusted for {format_count(pairs, '[pair|pairs]')} (Bonferroni).",
         f"An image was called abnormal from a probability of {comparison.threshold:.2f} on.",
     ]
@@ -74,7 +75,7 @@ def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str])
     ]
     sources = f", judged those of {', '.join(made.judged_sources)}" if made.judged_sources else ""
     thresholds = ", ".join(f"{fold.threshold:.4g} ({fold.operating_point})" for fold in folds)
-    auc = [judged.mean["auc"]]
+    methods = bootstrap_and_exact(judged.pooled["auc"].n_patients is not None, judged.n_resamples)
     paragraphs = {
         "Data": [
             f"Images of {made.data}{sources}: {made.counts}, shared out to {len(folds)} folds by a hash of the patient (salt "
@@ -89,7 +90,7 @@ def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str])
             f"who were then judged; an image was called abnormal from {thresholds} on, by fold.",
         ],
         "Statistics": [
-            f"95 % intervals: {methods_of(e for e in auc if e.low == e.low)}; the models are held as they are.",
+            f"95 % intervals: {methods}; the models are held as they are.",
             "AUC: the mean of the folds'; sensitivity and specificity: all images pooled, each at its own fold's threshold.",
             "Compared with a logistic regression on 16 x 16 thumbnails of the same training images, in the same folds, as a "
             "paired difference on the same resamples.",
@@ -97,7 +98,7 @@ def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str])
         ],
         "Software": [
             *_told(facts, ("Software", "Machine")),
-            *(f"{name}: {made.provenance[name]}." for name in ("git_revision", "date") if made.provenance.get(name)),
+            *(f"{name}: {made.provenance[name]}." for name in ("git revision", "date") if made.provenance.get(name)),
             _CITED.format(made=made.provenance["cxreader"]),
         ],
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Counts
-from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate, method_name
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.findings import FINDINGS
 
@@ -207,6 +207,11 @@ def rate_in_sentence(name: str) -> str:
 def short_title(metric: str) -> str:
     """A metric's title without what stands in brackets: `Recall` for `Recall (sensitivity)`."""
     return METRIC_TITLES[metric].split(" (")[0]
+
+
+def bootstrap_and_exact(patients_known: bool, n_resamples: int) -> str:
+    """How the intervals of figures are made that may be shares of 0 and 1."""
+    return f"{method_name(patients_known, n_resamples)}; exact (Clopper-Pearson) where every image is right or none is"
 
 
 def methods_of(estimates: Iterable[Estimate]) -> str:

@@ -93,7 +93,7 @@ def cross_validate(
             provenance={
                 "cxreader": about["versions"]["cxreader"],
                 "date": about["started"][-1],
-                "git_revision": about["git_revision"],
+                "git revision": about["git_revision"],
                 "machine": about["machine"],
                 "seed": config.seed,
                 "salt of the folds": plan["salt"],
@@ -207,8 +207,11 @@ def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[st
 
 
 def _of_all(warnings: Sequence[str]) -> tuple[str, ...]:
-    """The warnings of a fold that hold for all of them: what was found of the fold's own numbers stands in its report."""
-    return tuple(w for w in warnings if w.startswith(("phantoms:", "no patient", "no transfer", "no weights")))
+    """The warnings of a fold that hold for all of them: what was found of the fold's own numbers stands in its report.
+
+    How the network began is told with its name.
+    """
+    return tuple(w for w in warnings if w.startswith(("phantoms:", "no patient")))
 
 
 def _is_judged(run: RunFolder, artifact: str) -> bool:

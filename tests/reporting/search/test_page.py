@@ -176,4 +176,6 @@ def test_of_the_best_that_tie_the_finished_one_is_named_with_what_chose_it(repor
     assert said in page
     assert "Winner&#39;s tune accuracy" in page
     unknown = replace(two, rows=(ROWS[0], replace(two.rows[1], tune_loss=None), *ROWS[2:]))
-    assert "(0.500, the next not known)" in tie_words(unknown)
+    assert "as its tune loss is the only one known (0.500)." in tie_words(unknown)
+    near = replace(two, rows=(ROWS[0], replace(two.rows[1], tune_loss=0.50003), *ROWS[2:]))
+    assert "(0.50000, the next 0.50003)" in tie_words(near)  # two losses that read alike would explain nothing

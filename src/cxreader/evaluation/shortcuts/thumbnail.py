@@ -12,6 +12,7 @@ from cxreader.codec import Plain
 from cxreader.evaluation.comparison.networks import NetworkRuns
 from cxreader.evaluation.shortcuts.audit import decide
 from cxreader.evaluation.shortcuts.records import BaselineComparison, Limits, Verdict
+from cxreader.evaluation.statistics.exact import bounded_auc
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
 from cxreader.evaluation.verdict import THUMBNAIL
@@ -70,7 +71,7 @@ def compare_with_thumbnail(
         name: _verdict(found[f"auc {name}"], found["thumbnail"], gain, limits or Limits())
         for name, gain in gains.items()
     }
-    return ThumbnailComparison(found["thumbnail"], gains, verdicts)
+    return ThumbnailComparison(bounded_auc(found["thumbnail"], sample), gains, verdicts)
 
 
 def _verdict(auc: Estimate, thumbnail: Estimate, gain: Estimate, limits: Limits) -> Verdict:

@@ -153,8 +153,10 @@ def _what_chose(tied_rows: Sequence[SearchRow]) -> str:
     first, second = tied_rows[0].tune_loss, tied_rows[1].tune_loss
     if first is None or first == second:
         return "the earliest of them"
-    other = "not known" if second is None else f"{second:.3f}"
-    return f"as its tune loss is the lower one ({first:.3f}, the next {other})"
+    if second is None:
+        return f"as its tune loss is the only one known ({first:.3f})"
+    digits = next((n for n in range(3, 9) if round(first, n) < round(second, n)), 9)
+    return f"as its tune loss is the lower one ({first:.{digits}f}, the next {second:.{digits}f})"
 
 
 def lead(report: SearchReport) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cxreader.codec import Plain
 from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldsJudged
-from cxreader.evaluation.statistics.intervals import Estimate, method_name
+from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.for_papers import write_figures, write_tables
 from cxreader.reporting.pages import environment
 from cxreader.reporting.style import BLUE, CHANCE, INK, clean, interval_line, single_axes, to_data_uri
@@ -19,6 +19,7 @@ from cxreader.reporting.tables import (
     Cell,
     Row,
     Table,
+    bootstrap_and_exact,
     estimate_cell,
     estimate_counts,
     format_estimate,
@@ -97,9 +98,8 @@ def results_table(made: CrossValidation) -> Table:
     ]
     rows += [Row(MEAN, _cells(made.results.mean)), Row(POOLED, _cells(made.results.pooled), (made.counts,))]
     known = made.results.pooled["auc"].n_patients is not None
-    exact = "; where every image is right or none is, exact (Clopper-Pearson)"
     caption = (
-        f"95 % intervals: {method_name(known, made.results.n_resamples)}{exact}. Thumbnail: 16 x 16 pixels, logistic "
+        f"95 % intervals: {bootstrap_and_exact(known, made.results.n_resamples)}. Thumbnail: 16 x 16 pixels, logistic "
         "regression on the same training images."
     )
     return Table(_HEAD, tuple(rows), caption)

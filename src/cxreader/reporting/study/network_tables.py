@@ -13,7 +13,16 @@ from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.study.figures import counts_of
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_NOTE, STUDY_TITLE
 from cxreader.reporting.study.records import StudyReport, StudyRow
-from cxreader.reporting.tables import Cell, Row, Table, estimate_cell, format_spread, methods_of, short_title, text_cell
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    bootstrap_and_exact,
+    estimate_cell,
+    format_spread,
+    short_title,
+    text_cell,
+)
 
 FIRST = ("accuracy", "precision", "recall", "f1", "auc")
 """What the study's own table shows."""
@@ -28,8 +37,8 @@ _TITLES = tuple("Test accuracy" if metric == "accuracy" else short_title(metric)
 
 
 def seeds_cell(estimate: Estimate, seeds: Sequence[float] = (), *, signed: bool = False) -> Cell:
-    """A number with its interval and the lowest and highest of its trainings."""
-    return estimate_cell(estimate, signed=signed, note=format_spread(seeds))
+    """A number with its interval and the lowest and highest of its trainings; why it is undefined tells of those too."""
+    return estimate_cell(estimate, signed=signed, note="" if np.isnan(estimate.value) else format_spread(seeds))
 
 
 def _tune(row: StudyRow) -> Cell:
@@ -40,8 +49,7 @@ def _tune(row: StudyRow) -> Cell:
 
 def _means(report: StudyReport) -> str:
     """What a cell holds, and how its interval was made."""
-    shown = (row.metrics[metric] for row in report.comparison.rows for metric in FIRST)
-    methods = methods_of(e for e in shown if not np.isnan(e.low))
+    methods = bootstrap_and_exact(report.comparison.all_agree.n_patients is not None, report.comparison.n_resamples)
     several = max(len(row.trainings) for row in report.rows) > 1
     each = "the mean over the trainings, its 95 % interval, and in brackets the lowest and highest training"
     return f"Each cell: {each if several else 'of one training, with its 95 % interval'}. Intervals: {methods}."
