@@ -48,7 +48,7 @@ def run(
     report = report_study(trainings, command=f"cxreader study run {config} --out {out}{changes}", say=say, bar=bar)
     shown = short_table(report)
     note = f"{shown.caption} {_study_note(report)}".strip()
-    table(report.comparison.headline(), shown.head, shown.lines, note=note, left=("weights",))
+    table(report.comparison.headline(), shown.head, shown.lines, note=note)
     say(f"report: {(out / PAGE).resolve()}")
 
 

@@ -166,7 +166,7 @@ def test_a_network_that_did_not_learn_is_named_and_has_no_heat_map() -> None:
     page = render_study(study_report())
     assert "Left out, as they did not learn: Flat network." in page
     assert "Flat network calls every image normal: it did not learn" in page
-    assert short_table(study_report()).rows[0].name == "Flat network (did not learn)"
+    assert short_table(study_report()).rows[0].name == "Flat network (did not learn)\nplain"
 
 
 def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
@@ -182,9 +182,9 @@ def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
     short = short_table(report)
     assert [len(line) for line in short.lines] == [len(short.head)] * 4
     assert short.lines[1][-1] == f"{gain.value:+.3f}\n{gain.low:+.3f} to {gain.high:+.3f}"
-    assert short.lines[0][3:5] == ("0.500\n\N{EN DASH}",) * 2
+    assert short.lines[0][2:4] == ("0.500\n\N{EN DASH}",) * 2
     assert "\N{EN DASH}: no interval, every resample gives the same value" in short.caption
-    assert short.rows[-1].name == "16 x 16 thumbnail"
+    assert short.rows[-1].name == "16 x 16 thumbnail\nlogistic regression"
     assert "suspected in Flat network" not in page
     assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
     without = replace(report, thumbnail=None)

@@ -112,18 +112,18 @@ def further_table(report: StudyReport) -> Table:
 
 
 def short_table(report: StudyReport) -> Table:
-    """The study's table for a terminal: who it is, weights, tune and test accuracy, AUC, and what a thumbnail leaves of it."""
+    """The study's table for 80 columns: who it is, tune and test accuracy, AUC, and what a thumbnail leaves of it."""
     thumbnail, rows = report.thumbnail, []
     for row, result in report.pairs:
         tune = np.mean([training.tune_accuracy for training in row.trainings])
         figures = [seeds_cell(result.metrics[metric]) for metric in ("accuracy", "auc")]
         gain = _gains(thumbnail, row.name) or (text_cell(NOT_JUDGED),)
         name = row.name if result.learned else f"{row.name} (did not learn)"
-        rows.append(Row(name, (text_cell(row.weights), text_cell(f"{tune:.3f}"), *figures, *gain)))
+        rows.append(Row(f"{name}\n{row.weights}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
     if thumbnail is not None:
-        cells = (text_cell("logistic regression"), _EMPTY, _EMPTY, seeds_cell(thumbnail.auc), _EMPTY)
-        rows.append(Row(THUMBNAIL, cells))
-    head = ("network", "weights", "tune accuracy", "test accuracy", "AUC", "AUC minus thumbnail")
+        name = f"{THUMBNAIL}\nlogistic regression"
+        rows.append(Row(name, (_EMPTY, _EMPTY, seeds_cell(thumbnail.auc), _EMPTY)))
+    head = ("network,\nweights", "tune\naccuracy", "test\naccuracy", "AUC", "AUC minus\nthumbnail")
     return Table(head, tuple(rows), "")
 
 
