@@ -176,8 +176,11 @@ def test_the_command_shows_the_folds_within_80_columns(
         "mean",
         "pooled",
     ]
-    expected = [row[name] for name in ("AUC", "Sensitivity", "Specificity", "Refused", "AUC minus thumbnail")]
+    expected = [row[name] for name in ("AUC", "Sensitivity", "Specificity", "AUC minus thumbnail")]
     assert next(line for line in shown if line[:1] == ["1"]) == ["1", *expected]
+    refused = json.loads((whole / "cross_validation.json").read_text())["results"]["pooled"]["refused"]
+    said = f"Refused, all images: {refused['value']:.3f} ({refused['low']:.3f}-{refused['high']:.3f})."
+    assert said in " ".join(" ".join(lines).split())
     assert (
         command(
             [

@@ -106,12 +106,13 @@ def results_table(made: CrossValidation) -> Table:
 
 
 def short_table(made: CrossValidation) -> Table:
-    """The results for a terminal: without the thumbnail's own AUC, within 80 columns."""
+    """The results within 80 columns: without the thumbnail's own AUC, the share refused of all images in the caption."""
     found = [(str(f.number), one) for f, one in zip(made.folds, made.results.folds, strict=True)]
     found += [("mean", made.results.mean), ("pooled", made.results.pooled)]
-    head = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
-    names = tuple(name for name in _NAMES if name != THUMBNAIL)
-    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), "")
+    head = ("fold", "AUC", "sensitivity", "specificity", "AUC minus thumbnail")
+    names = tuple(name for name in _NAMES if name not in (THUMBNAIL, "refused"))
+    refused = f"Refused, all images: {format_estimate(made.results.pooled['refused'], 3)}."
+    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), refused)
 
 
 def _cells(found: Mapping[str, Estimate], names: Sequence[str] = _NAMES) -> tuple[Cell, ...]:
