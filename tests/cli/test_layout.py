@@ -103,11 +103,7 @@ def test_a_title_is_as_wide_as_the_terminal_and_its_path_gives_way() -> None:
 
 
 def test_an_interval_with_a_word_between_its_ends_stays_whole() -> None:
-    """By hand: the interval has 16 characters, the longest word of its column 9."""
-    columns = [["network", "word " * 20], ["thumbnail", "-0.439\n-0.485 to +0.375"]]
-    widths = column_widths(columns, 40)
-    assert widths is not None
-    assert widths[1] == len("-0.485 to +0.375")
-    narrow = column_widths(columns, 24)  # 7 around them: no room for 7 and 16, so that the interval gives way
-    assert narrow is not None
-    assert narrow[1] < len("-0.485 to +0.375")
+    """By hand: the longest words have 4 and 10 characters, the interval 16; 7 stand around two columns."""
+    columns = [["one two thre"], ["-0.485 to +0.375", "no difference is shown"]]
+    assert column_widths(columns, 27) == [4, 16]
+    assert column_widths(columns, 26) == [9, 10]  # no room for both: the interval gives way before the table does
