@@ -27,6 +27,7 @@ from cxreader.data.phantoms.lesions import LESIONS, MORE
 from cxreader.reporting.glossary import glossary_markdown
 
 DOCS = Path(__file__).parent
+WORDS = "The words of this page: [Glossary](glossary.md)."
 NOTE = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
 BEGIN, END = "<!-- lesions: written by docs/generate.py -->", "<!-- end -->"
 SETS = "<!-- sets: written by docs/generate.py -->"
@@ -186,7 +187,7 @@ def cli_page() -> str:
     ]
     for name, command in _commands(root, "cxreader"):
         lines += [f"## {name}", "", inspect.cleandoc(command.help or ""), "", *_parameters(command)]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, WORDS]) + "\n"
 
 
 def configuration_page() -> str:
@@ -203,7 +204,7 @@ def configuration_page() -> str:
     ]
     for name in (key for key in top if key not in plain):
         lines += _section(schema, name, f"[{name}]", schema["$defs"][f"{name.capitalize()}Section"])
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, WORDS]) + "\n"
 
 
 def _section(schema: dict[str, Any], path: str, heading: str, section: dict[str, Any]) -> list[str]:

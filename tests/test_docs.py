@@ -46,6 +46,13 @@ def test_relative_links_resolve(page: Path) -> None:
     assert not dead
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.parent.name == "docs"], ids=name_of)
+def test_every_page_leads_to_the_glossary(page: Path) -> None:
+    if page.parent.name != "decisions" and page.name != "glossary.md":
+        targets = {(page.parent / target).resolve() for target in LINK.findall(page.read_text("utf-8"))}
+        assert PROJECT / "docs/reference/glossary.md" in targets
+
+
 @pages
 def test_no_path_of_a_machine(page: Path) -> None:
     assert [line for line in page.read_text("utf-8").splitlines() if MACHINE.search(line)] == []

@@ -98,6 +98,11 @@ class ImageRecord:
         return self.patient if self.patient is not None else f"image:{self.image}"
 
 
+def group_of(record: ImageRecord) -> str:
+    """Who is split and resampled as one, across sources: the source and the patient, or the image where no patient is known."""
+    return f"{record.source}\x1f{record.group}"
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint(Plain):
     """A named threshold and where it comes from: an image is flagged abnormal when its probability >= `threshold`.

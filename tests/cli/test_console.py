@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PROJECT
 
 from cxreader import errors
-from cxreader.cli.console import as_written, fail, say, show, table, waiting
+from cxreader.cli.console import as_written, fail, progress, say, show, table, waiting
 
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 STAND_IN = "a[dicom]/[bold]b[/bold]"
@@ -87,3 +87,13 @@ def test_a_waiting_line_is_no_markup() -> None:
         pass
     assert as_written("[dicom]\nb\tc").plain == "[dicom]\nb\\tc"
     assert as_written("4\u00a0000 \ud800").plain == "4\u00a0000 \\ud800"
+
+
+def test_a_bar_of_nothing_leaves_no_empty_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("intervals"):
+        pass
+    assert capsys.readouterr().err == ""
+    with progress("reading") as told:
+        assert told is not None
+        told(2, 2)
+    assert "reading" in capsys.readouterr().err

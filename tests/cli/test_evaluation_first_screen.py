@@ -31,7 +31,8 @@ def _index(name: str, root: str) -> Index:
     [
         ("nih", "/data/x", "nih"),
         ("", "/data/ward 7.2", "ward 7.2"),
-        ("", "/data/labels.csv", "labels"),
+        ("", "/data/ward/labels.csv", "ward"),
+        ("", "labels.csv", "labels"),
         (" ", "/data/chests.parquet", "chests"),
         ("", "/", "/"),
     ],
@@ -49,7 +50,7 @@ def test_a_run_of_data_without_a_name_is_headed_by_their_folder(
     nameless.config.write_text(json.dumps(config))
     assert run(["--quiet", "evaluate", str(nameless.path), "--quick"]) == 0
     printed = capsys.readouterr().out
-    assert "labels, part test" in printed
+    assert f"{small_world.name}, part test" in printed
     page = (nameless.evaluation / "report.html").read_text()
     assert not re.search(r"\bNone\b(?! was refused)", printed + page)
 

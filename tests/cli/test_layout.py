@@ -9,7 +9,7 @@ from tests.reporting.evaluation.world import rich
 
 from cxreader.cli.console import table
 from cxreader.cli.evaluating import show_evaluation
-from cxreader.cli.layout import column_widths, shortened, stacked
+from cxreader.cli.layout import column_widths, shortened, stacked, title_within
 
 HEADER = ("figure", "value", "95 % interval", "abnormal/normal", "patients", "what it means")
 ROWS = [
@@ -91,3 +91,19 @@ def test_what_has_no_room_beside_each_other_stands_below() -> None:
         "figure auc",
         "  value, interval: 0.866 0.812-0.913",
     ]
+
+
+def test_a_title_is_as_wide_as_the_terminal_and_its_path_gives_way() -> None:
+    title = "labels (table): /data/of/a/hospital/with/a/long/name/labels.csv"
+    assert title_within(title, len(title)) == title
+    assert len(title_within(title, 50)) == 50
+    assert title_within(title, 50).startswith("labels (table): /data/")
+    assert title_within(title, 50).endswith("/labels.csv")
+    assert title_within("Words alone are left to wrap", 10) == "Words alone are left to wrap"
+
+
+def test_an_interval_with_a_word_between_its_ends_stays_whole() -> None:
+    """By hand: the longest words have 4 and 10 characters, the interval 16; 7 stand around two columns."""
+    columns = [["one two thre"], ["-0.485 to +0.375", "no difference is shown"]]
+    assert column_widths(columns, 27) == [4, 16]
+    assert column_widths(columns, 26) == [9, 10]  # no room for both: the interval gives way before the table does

@@ -10,10 +10,10 @@ import pytest
 
 from cxreader.data.folds import judged_records, make_folds, split_of_fold
 from cxreader.data.index import Index
-from cxreader.data.salt import assign, group_of, hashes
+from cxreader.data.salt import assign, hashes
 from cxreader.data.split import require_disjoint
 from cxreader.errors import SplitError, UsageError
-from cxreader.records import ImageRecord
+from cxreader.records import ImageRecord, group_of
 
 NATURAL: dict[str, object] = {"shares": (0.7, 0.15, 0.15), "balance": "natural", "abnormal_share": None, "size": None}
 

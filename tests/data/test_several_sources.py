@@ -15,10 +15,10 @@ from cxreader.cli import run
 from cxreader.cli.audit import reopen
 from cxreader.config import SourceSection, parse_config
 from cxreader.data.index import Index
-from cxreader.data.salt import group_of
 from cxreader.data.sources import open_data, open_together
 from cxreader.data.split import Split, make_split
 from cxreader.errors import ConfigError, UsageError
+from cxreader.records import group_of
 
 
 def _table(folder: Path, rows: list[tuple[str, str, str]]) -> Path:

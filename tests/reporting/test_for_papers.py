@@ -6,13 +6,14 @@ import csv
 import re
 from pathlib import Path
 
+import pytest
 from tests.reporting.evaluation.world import rich as evaluation
 from tests.reporting.study.world import NAMES, study_report
 
 from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.for_papers import latex, table_csv, table_latex, write_figures, write_tables
 from cxreader.reporting.methods import methods_of_evaluation, methods_of_study
-from cxreader.reporting.study.paper_tables import paper_tables
+from cxreader.reporting.study.study_tables import paper_tables
 from cxreader.reporting.tables import Cell, Row, Table
 
 TABLE = Table(
@@ -63,20 +64,28 @@ def test_every_table_of_a_study_goes_out_with_the_numbers_of_its_page(tmp_path: 
     write_tables(paper_tables(report), tmp_path)
     with (tmp_path / "tables/networks.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["Network"] for row in rows] == list(NAMES)
-    for row, result in zip(rows, report.comparison.rows, strict=True):
+    assert [row["Network"] for row in rows] == [*NAMES, "16 x 16 thumbnail"]
+    assert report.thumbnail is not None
+    assert rows[-1]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
+    for row, result in zip(rows, report.comparison.rows, strict=False):
+        gain = report.thumbnail.gains[result.name]
+        assert row["AUC minus thumbnail"] == f"{gain.value:+.3f}"
+        assert row["AUC minus thumbnail, interval"] == f"{gain.low:+.3f} to {gain.high:+.3f}"
         for title, metric in (("AUC", "auc"), ("Specificity", "specificity"), ("Brier score", "brier")):
             estimate = result.metrics[metric]
             assert row[title] == f"{estimate.value:.3f}"
             assert row[f"{title}, interval"] in (estimate.interval, f"no interval: {estimate.reason}")
     with (tmp_path / "tables/differences.csv").open() as file:
         pairs = list(csv.DictReader(file))
-    assert [(row["First"], row["Second"]) for row in pairs] == [
-        (d.first, d.second) for d in report.comparison.of("auc")
-    ]
-    for pair, difference in zip(pairs, report.comparison.of("auc"), strict=True):
-        assert float(pair["AUC"]) == round(difference.estimate.value, 3)
+    leads = {frozenset((d.first, d.second)): d for d in report.comparison.of("auc")}
+    values = [float(pair["AUC"]) for pair in pairs]
+    assert values == sorted(values, reverse=True)  # the one ahead first, the largest lead on top
+    for pair in pairs:
+        difference = leads.pop(frozenset((pair["First"], pair["Second"])))
+        means = [report.comparison.row(pair[name]).metrics["auc"].value for name in ("First", "Second")]
+        assert float(pair["AUC"]) == pytest.approx(means[0] - means[1], abs=6e-4)
         assert (pair["AUC, adjusted, interval"] == "holds") == (difference.better is not None)
+    assert not leads
     for path in (tmp_path / "tables").glob("*.tex"):
         text = path.read_text()
         widths = {re.sub(r"\\&", "", line).count("&") for line in text.splitlines() if line.endswith(r"\\")}

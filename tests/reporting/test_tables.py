@@ -72,7 +72,7 @@ def test_cells_and_tiles_never_show_a_number_without_its_interval() -> None:
     ("values", "words"),
     [
         ((), ""),
-        ((0.66,), "one seed"),
+        ((0.66,), ""),
         ((0.668, 0.661, 0.663), "[0.661-0.668]"),
         ((0.01, -0.02), "[-0.020 to 0.010]"),
         ((0.5, nan, 0.6), "defined in 2 of 3 seeds"),

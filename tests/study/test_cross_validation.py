@@ -121,9 +121,29 @@ def test_page_and_record_say_what_is_pooled_how_and_beside_a_thumbnail(whole: Pa
     ):
         assert text in page
     assert "://" not in page
+    assert page.count("no transfer: weights absent") == 1  # beside the network's name, and no warning of its own
     assert r"\toprule" in (whole / "tables/folds.tex").read_text()
     assert [fold.number for fold in made.folds] == [1, 2]
     assert sum(sum(fold.counts["test"]) for fold in made.folds) == 120
+
+
+def test_the_methods_tell_folds_thresholds_and_statistics(whole: Path) -> None:
+    made = CrossValidation.from_dict(json.loads((whole / "cross_validation.json").read_text()))
+    text = (whole / "methods.md").read_text()
+    salt = json.loads((whole / "plan.json").read_text())["salt"]
+    assert f"Images of world: {made.counts}, shared out to 2 folds by a hash of the patient (salt {salt})." in text
+    for fold in made.folds:
+        artifact = load_artifact(whole / f"folds/fold-{fold.number}/artifact", weights=False)
+        normal, abnormal = artifact.provenance["counts"]["train"]
+        assert f"fold {fold.number}: train {normal} and {abnormal}, " in text
+        assert f"{artifact.operating_points[0].threshold:.4g} ({artifact.operating_points[0].name})" in text
+    assert "Network: chestxray_cnn (" in text
+    assert "full: all at 0.001, at most 1 epochs, patience 1" in text
+    assert (
+        "95 % intervals: bootstrap by patient; percentile, 2000 resamples; exact (Clopper-Pearson) where every image"
+        in text
+    )
+    assert "Phases: " not in text  # the best epochs of one fold are not those of the others
 
 
 def test_other_folds_sources_and_splits_are_refused(world: Path, whole: Path, tmp_path: Path) -> None:
@@ -156,8 +176,11 @@ def test_the_command_shows_the_folds_within_80_columns(
         "mean",
         "pooled",
     ]
-    expected = [row[name] for name in ("AUC", "Sensitivity", "Specificity", "Refused", "AUC minus thumbnail")]
+    expected = [row[name] for name in ("AUC", "Sensitivity", "Specificity", "AUC minus thumbnail")]
     assert next(line for line in shown if line[:1] == ["1"]) == ["1", *expected]
+    refused = json.loads((whole / "cross_validation.json").read_text())["results"]["pooled"]["refused"]
+    said = f"Refused, all images: {refused['value']:.3f} ({refused['low']:.3f}-{refused['high']:.3f})."
+    assert said in " ".join(" ".join(lines).split())
     assert (
         command(
             [

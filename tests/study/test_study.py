@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,10 @@ from cxreader.data.index import Index
 from cxreader.data.sources import open_source
 from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError, WeightsError
+from cxreader.evaluation.comparison.records import RowResult
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
-from cxreader.records import ImageRecord
+from cxreader.records import ImageRecord, PredictionTable
 from cxreader.reporting.study.published import PUBLISHED
 from cxreader.study import rows as study_rows_module
 from cxreader.study.held_out import READINGS, read_test
@@ -43,7 +44,7 @@ from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.report import NUMBERS, is_published_set, report_study
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, Trainings, _content_key, train_rows
+from cxreader.study.study import CHOICES, StudyRun, Trainings, _content_key, train_rows
 from cxreader.training.train import train
 
 
@@ -184,6 +185,25 @@ def test_the_choices_are_written_before_the_test_part_is_read(
         )
 
 
+def test_the_gallery_holds_the_networks_that_learned(
+    finished: tuple[Trainings, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings, _ = finished
+    shown: list[str] = []
+
+    def seen(runs: Sequence[StudyRun], tables: Sequence[PredictionTable], _: object) -> None:
+        shown.extend(run.row.name for run in runs)
+        kept = [read_predictions(run.folder.path / "test.csv").probability.tolist() for run in runs]
+        assert [table.probability.tolist() for table in tables] == kept
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxreader.study.report.read_panels", seen)
+    monkeypatch.setattr(RowResult, "learned", property(lambda row: row.name != "ResNet18"))
+    with pytest.raises(KeyboardInterrupt):
+        report_study(trainings, command="", say=_silent, bar=no_bar)
+    assert shown == ["Custom CNN", "Best of four", "Thinned"]
+
+
 def test_the_searched_row_repeats_the_winner_to_the_bit(finished: tuple[Trainings, Path], small_world: Path) -> None:
     run = finished[0].runs[4]
     assert run.search is not None
@@ -242,8 +262,8 @@ def test_the_command_goes_on_and_prints_the_table(
     assert run(["study", "run", "some.toml", "--out", str(out), "--resume"]) == 0
     shown = capsys.readouterr()
     for row in json.loads((out / NUMBERS).read_text())["comparison"]["rows"]:
-        assert row["name"] in shown.out
-        assert f"{row['metrics']['accuracy']['value']:.3f} (" in shown.out
+        line = next(line.split() for line in shown.out.splitlines() if line.strip().startswith(row["name"]))
+        assert [f"{row['metrics'][name]['value']:.3f}" for name in ("accuracy", "auc")] == line[-3:-1]
     assert "not a medical device" in shown.out
     assert "report.html" in shown.err
     assert run(["study", "run", "some.toml", "--out", str(out)]) == 2

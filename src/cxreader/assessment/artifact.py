@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
-from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.duration import Estimate
 from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
@@ -31,6 +31,7 @@ from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
@@ -155,7 +156,7 @@ def _refusals(reader: Reader, images: ReadImages, seed: int) -> Refusals:
     return count_refusals(
         refused,
         [reading.reasons if reading.acceptance == "refused" else () for reading in readings],
-        sample_of(images.records),
+        Sample.of_records(images.records),
         stated=None if rule is None else rule.false_refusals,
         seed=seed,
     )
@@ -255,7 +256,7 @@ def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, images: Re
     train = cohort.split.records(cohort.index, "train")
     cache = build_cache(train, artifact.spec, cohort.cache).without_copies(record.image for record in train)
     train = tuple(record for record in train if record.image in cache)
-    sample, pixels = sample_of(train), cache.pixels[cache.rows(record.image for record in train)]
+    sample, pixels = Sample.of_records(train), cache.pixels[cache.rows(record.image for record in train)]
     return thumbnail_logistic(pixels, sample.label, sample.groups, images.pixels)
 
 

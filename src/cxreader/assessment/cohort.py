@@ -7,16 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from cxreader.config import Uncertain
 from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.layouts.headers import PATIENT_SALT as DICOM_SALT
 from cxreader.data.sources import locate, open_data, open_source
-from cxreader.data.split import Split, group_of, patient_hash
+from cxreader.data.split import Split, patient_hash
 from cxreader.errors import DataError
-from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.identity import other_spellings
 from cxreader.models.artifact import Artifact
 from cxreader.records import ImageRecord
@@ -73,13 +70,6 @@ def cohort_of_source(
         return EvaluationCohort(index, index.records, "all")
     shared_out = Split.load(locate(split))
     return EvaluationCohort(index, shared_out.records(index, part), part, shared_out)
-
-
-def sample_of(records: Sequence[ImageRecord]) -> Sample:
-    """Labels and patients; the same patient number in two sources is two patients."""
-    groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
-    known = any(record.patient is not None for record in records)
-    return Sample(np.array([record.label for record in records], np.int8), groups, known)
 
 
 def require_some(records: Sequence[ImageRecord], excluded: Counter[str], cohort: EvaluationCohort) -> None:

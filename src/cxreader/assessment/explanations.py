@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import sample_of
 from cxreader.assessment.images import ReadImages
 from cxreader.data.split import group_of
 from cxreader.errors import MissingDependencyError
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.boxes import BoxTable
 from cxreader.explanation.localisation import localise
 from cxreader.explanation.localisation_report import LocalisationReport
@@ -106,7 +106,7 @@ def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityRe
         return randomisation_test(
             backend.model,
             x.to(backend.device),
-            sample_of(chosen),
+            Sample.of_records(chosen),
             stage=backend.cam_stage,
             method=backend.cam_method,
             seed=seed,

@@ -11,7 +11,7 @@ import numpy as np
 
 from cxreader.assessment.artifact import prediction_table
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
-from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.images import digests_of
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
@@ -19,6 +19,7 @@ from cxreader.data.index import NO_PATIENTS
 from cxreader.evaluation.decisions.refusals import Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.verdict import Background
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar
@@ -120,7 +121,7 @@ def _members(reader: Reader, table: PredictionTable, answered: Sequence[Reading]
 def _refusals(records: Sequence[ImageRecord], readings: Sequence[Reading], seed: int) -> Refusals:
     refused = np.array([reading.acceptance == "refused" for reading in readings])
     reasons = [reading.reasons if reading.acceptance == "refused" else () for reading in readings]
-    return count_refusals(refused, reasons, sample_of(records), seed=seed)
+    return count_refusals(refused, reasons, Sample.of_records(records), seed=seed)
 
 
 def _background(reader: Reader, cohort: EvaluationCohort) -> Background:

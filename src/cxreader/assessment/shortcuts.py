@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
+from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.images import ReadImages
 from cxreader.assessment.pictures import Pictures
 from cxreader.counting import format_count
@@ -28,7 +28,7 @@ from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audi
 from cxreader.evaluation.shortcuts.baselines import confounder_baselines
 from cxreader.evaluation.shortcuts.image_features import blanked, image_features, pieces
 from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
 from cxreader.imaging.read import size
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
@@ -73,7 +73,7 @@ def audit_shortcuts(
             features = image_features(pixels, rows, progress=progress)
         told = None if images is None else _answers(images)
         probability, views = _read(reader, pixels, rows, bar, told)
-    sample, source = sample_of(records), sources(cohort.index, records)
+    sample, source = Sample.of_records(records), sources(cohort.index, records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
             sample, columns=metadata(records, source), images=features, aspect=_aspects(records), seed=seed

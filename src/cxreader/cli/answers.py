@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cxreader.cli.console import DISCLAIMER, fits, table
+from cxreader.cli.console import DISCLAIMER, fits, one_line, table
 from cxreader.inference.answer_text import interval_text, probability_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
     below = [_sentences(row, folder, why=why) for row in shown if row["reasons"] or (why and not _rank_is_plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
     basis = note(reader, _noted(shown, {member.support.note for member in reader.members}), rest)
-    title = f"in {_on_one_line(folder)}" if folder else None
+    title = one_line(f"in {_on_one_line(folder)}") if folder else None
     show_answers(title, header, cells, sentences=sentences, below=below, note=basis)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import say, table
+from cxreader.cli.console import one_line, say, table
 from cxreader.errors import UsageError
 
 
@@ -27,5 +27,5 @@ def configs(
     for name, content in examples.items():
         write_whole(folder / name, content)
     rows = [(name, text.decode().partition("\n")[0].lstrip("# ")) for name, text in sorted(examples.items())]
-    table(f"Written to {folder}", ("file", "what it is"), rows, left=("what it is",))
+    table(one_line(f"Written to {folder}"), ("file", "what it is"), rows, left=("what it is",))
     say(f"train with one: cxreader train {folder / 'kermany.toml'} --out runs/a --set data.root=FOLDER")

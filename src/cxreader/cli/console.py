@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked
+from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, title_within
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,6 +93,11 @@ def table(
     console().print(grid)
 
 
+def one_line(title: str) -> str:
+    """A title in one line of the terminal: its paths lose their middles."""
+    return title_within(title, console().width)
+
+
 def _show_stacked(title: str | None, names: Sequence[str], lines: Sequence[Sequence[str]], note: str | None) -> None:
     if title is not None:
         show(title, "bold")
@@ -129,17 +134,24 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
         bars_of.TimeElapsedColumn(),
         bars_of.TimeRemainingColumn(),
     )
-    with bars_of.Progress(*columns, console=console(errors=True)) as bars:
-        task = bars.add_task(what, total=None, rate="")
+    bars = bars_of.Progress(*columns, console=console(errors=True))
+    task = bars.add_task(what, total=None, rate="")
 
-        def update(done: int, total: int) -> None:
-            speed = bars.tasks[0].speed
-            early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
-            bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
+    def update(done: int, total: int) -> None:
+        speed = bars.tasks[0].speed
+        early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
+        bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
 
+    bars.start()
+    try:
         yield update
-        if bars.tasks[0].total is None:
-            bars.update(task, visible=False)  # there was nothing to do
+    finally:
+        if bars.tasks[0].total is None:  # there was nothing to do: not even an empty line is left
+            bars.update(task, visible=False)
+            bars.live.transient = True
+            bars.live.stop()
+        else:
+            bars.stop()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import console, progress, say, show, table
+from cxreader.cli.console import console, one_line, progress, say, show, table
 from cxreader.cli.source_options import UncertainLabels
 from cxreader.counting import format_count
 
@@ -194,7 +194,7 @@ def show_index(found: Index) -> None:
     rows += [("rows without a file", _counted(found.rows_without_file))]
     rows += [("files without a row", _counted(found.files_without_row))]
     rows += [(f"published {part}", f"{count:,}") for part, count in counts["published_parts"].items()]
-    table(f"{found.title} ({found.kind}): {found.root}", ("", "count"), rows)
+    table(one_line(f"{found.title} ({found.kind}): {found.root}"), ("", "count"), rows)
     if counts["findings"]:
         table("Findings", ("finding", "images"), [(name, f"{n:,}") for name, n in counts["findings"].items()])
     if (layout := LAYOUTS.get(found.kind)) is not None and not found.name.startswith("phantom"):

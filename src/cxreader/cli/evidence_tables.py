@@ -182,8 +182,7 @@ def show_answered(evaluation: Evaluation) -> None:
     if found is None:
         show(words)
         return
-    rows = [(row.name, *("\n".join((cell.value, *cell.below)) for cell in row.cells)) for row in found.rows]
-    table("All images, and those that it answers", found.head, rows, note=words)
+    table("All images, and those that it answers", found.head, found.lines, note=words)
 
 
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, State, progress, say, table, waiting
+from cxreader.cli.console import DISCLAIMER, State, one_line, progress, say, table, waiting
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -39,15 +39,16 @@ def run(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.study.page import TABLE_HEADER, table_rows
+        from cxreader.reporting.study.network_tables import short_table
         from cxreader.study.report import PAGE, report_study
         from cxreader.study.study import train_rows
     bar = no_bar if State.quiet else progress
     trainings = train_rows(settings, out, resume=resume, workers=workers, say=say, bar=bar)
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
     report = report_study(trainings, command=f"cxreader study run {config} --out {out}{changes}", say=say, bar=bar)
-    title = f"{report.comparison.headline()}"
-    table(title, TABLE_HEADER, table_rows(report), note=_study_note(report), left=("weights",))
+    shown = short_table(report)
+    note = f"{shown.caption} {_study_note(report)}".strip()
+    table(report.comparison.headline(), shown.head, shown.lines, note=note)
     say(f"report: {(out / PAGE).resolve()}")
 
 
@@ -93,7 +94,7 @@ def forecast(
     total = f"{format_duration(sum(row.seconds for row in found))} at most for {images:,} images: no phase stops early here."
     rates = f"Rates: random pixels, {SECONDS:g} s each on this machine, no interval."
     note = f"{total} {rates} Decoding, drawing phantoms, reading the test part and the figures come on top."
-    table(f"Forecast of {config}", header, rows, note=note)
+    table(one_line(f"Forecast of {config}"), header, rows, note=note)
 
 
 @app.command("learning-rates")
@@ -187,7 +188,7 @@ def search(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.search.page import CHOSEN, judged_rows, ranked_table, tie_words, tied
+        from cxreader.reporting.search.page import CHOSEN, judged_rows, no_winner, ranked_table, tie_words
         from cxreader.study.search.report import PAGE, write_report
         from cxreader.study.search.search import search as study_search
         from cxreader.study.search.winner import finish_winner
@@ -199,8 +200,13 @@ def search(
     note = " ".join(filter(None, (tie_words(report), f"Tune figures on {report.parts['tune']}. {CHOSEN}")))
     table(title, header, rows, note=note)
     on_whom = "95 % interval, and on whom"
-    whose = "The winner" if tied(report) == 1 else "The first of those that tie"
-    table(f"{whose}, by the larger logit", ("figure", "value", on_whom), judged_rows(report.winner), left=(on_whom,))
+    whose = "The finished trial" if no_winner(report) else "The winner"
+    table(
+        f"{whose}, trial {report.rows[0].number}, by the larger logit",
+        ("figure", "value", on_whom),
+        judged_rows(report.winner),
+        left=(on_whom,),
+    )
     if winner.earlier_readings:
         times = format_count(winner.earlier_readings, "[time|times]")
         say(
@@ -229,7 +235,7 @@ def cross_validate(
     settings = load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
-        from cxreader.reporting.study.cross_validation import HOW, PAGE, TERMINAL_HEADER, headline, terminal_rows
+        from cxreader.reporting.study.cross_validation import HOW, PAGE, headline, short_table
         from cxreader.study.cross_validation import cross_validate as study_folds
     bar = no_bar if State.quiet else progress
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
@@ -238,6 +244,7 @@ def cross_validate(
     sources = tuple(judge_sources or ())
     made = study_folds(settings, folds, out, judge_sources=sources, resume=resume, command=command, say=say, bar=bar)
     notes = "".join(f"\nWarning: {note}" for note in made.notes)
-    note = f"{made.counts}. {HOW} {DISCLAIMER}{notes}"
-    table(headline(made), TERMINAL_HEADER, terminal_rows(made), note=note)
+    shown = short_table(made)
+    note = f"{made.counts}. {shown.caption} {HOW} {DISCLAIMER}{notes}".replace("  ", " ")
+    table(headline(made), shown.head, shown.lines, note=note)
     say(f"report: {(out / PAGE).resolve()}; out-of-fold predictions: {out / 'predictions.csv'}")

@@ -9,9 +9,9 @@ import numpy as np
 
 from cxreader.counting import format_count
 from cxreader.data.index import Index
-from cxreader.data.salt import PARTS, group_of, hashes, image_key, order_key
+from cxreader.data.salt import PARTS, hashes, image_key, order_key
 from cxreader.errors import SplitError
-from cxreader.records import ABNORMAL, NORMAL, ImageRecord
+from cxreader.records import ABNORMAL, NORMAL, ImageRecord, group_of
 
 Balance = Literal["equal", "natural", "ratio"]
 _ROUNDING = 1e-6

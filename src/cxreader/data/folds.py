@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS, Index
-from cxreader.data.salt import assign, group_of, hashes
+from cxreader.data.salt import assign, hashes
 from cxreader.data.split import Split, make_split
 from cxreader.errors import SplitError, UsageError, nearest
-from cxreader.records import ABNORMAL, NORMAL, ImageRecord
+from cxreader.records import ABNORMAL, NORMAL, ImageRecord, group_of
 
 SALTS = 1000
 SHARE_TOLERANCE, RATE_TOLERANCE = 0.02, 0.03

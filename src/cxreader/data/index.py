@@ -71,9 +71,12 @@ class Index:
 
     @property
     def title(self) -> str:
-        """The name, or where nobody gave one that of the folder or table; never empty."""
+        """The name, or where nobody gave one that of the folder or table; a `labels.csv` has its folder's. Never empty."""
         place = Path(self.root)
-        file = place.stem if place.suffix.lower() in (".csv", ".json", ".parquet", ".pq") else place.name
+        is_table = place.suffix.lower() in (".csv", ".json", ".parquet", ".pq", ".xlsx")
+        file = place.stem if is_table else place.name
+        if is_table and file == "labels":
+            file = place.parent.name or file
         return self.name.strip() or file or self.root or self.kind
 
     @cached_property

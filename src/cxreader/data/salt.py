@@ -20,11 +20,6 @@ _CELLS = 2_000_000
 """Salts times patients tried at once: 16 MB."""
 
 
-def group_of(record: ImageRecord) -> str:
-    """Who is split as one, across sources: the source and the patient, or the image where no patient is known."""
-    return f"{record.source}\x1f{record.group}"
-
-
 def image_key(record: ImageRecord) -> str:
     """The image, across sources."""
     return f"{record.source}\x1fimage:{record.image}"

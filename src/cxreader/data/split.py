@@ -24,10 +24,10 @@ from cxreader.counting import count_notes, format_count
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.layouts.sets.nih import find_entries, official_lists
-from cxreader.data.salt import PARTS, assign, find_salt, group_of, hashes, image_key
+from cxreader.data.salt import PARTS, assign, find_salt, hashes, image_key
 from cxreader.errors import DataError, SplitError, UsageError, nearest
 from cxreader.imaging.header import patient_hash
-from cxreader.records import ImageRecord
+from cxreader.records import ImageRecord, group_of
 
 SplitKind = Literal["patient", "official", "image-random"]
 Lists = tuple[frozenset[str], frozenset[str]]

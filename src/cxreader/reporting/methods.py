@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
+from cxreader.reporting.study.cross_validation import CrossValidation
 from cxreader.reporting.study.records import StudyReport
-from cxreader.reporting.tables import cohort_counts, estimate_counts, methods_of
+from cxreader.reporting.tables import bootstrap_and_exact, cohort_counts, estimate_counts, methods_of
 
 _CITED = "cxreader {made}; its `CITATION.cff` tells how it is cited."
 
@@ -37,12 +38,13 @@ def methods_of_study(report: StudyReport) -> str:
     data = [f"Images{source}: {'; '.join(parts)}.", *(f"Split: {about[name]}." for name in ("split",) if name in about)]
     networks = [f"{row.name}: {row.model}; {row.weights}; {row.settings}." for row in report.rows]
     seeds = ", ".join(str(seed) for seed in comparison.rows[0].seeds)
-    auc, pairs = comparison.rows[0].metrics["auc"], len(comparison.of("auc"))
+    pairs = len(comparison.of("auc"))
+    methods = bootstrap_and_exact(comparison.all_agree.n_patients is not None, comparison.n_resamples)
     statistics = [
         f"Each network was trained from {format_count(len(comparison.rows[0].seeds), '[seed|seeds]')} ({seeds}).",
         *[f"The test part was read {about[name]}." for name in ("test part read",) if name in about],
         f"On {estimate_counts(comparison.rows[0].metrics['accuracy'])}, the figures are means over the trainings, with 95 % "
-        f"intervals ({methods_of([auc])}). Differences are paired on the same patients; a claim rests on intervals at "
+        f"intervals ({methods}). Differences are paired on the same patients; a claim rests on intervals at "
         f"{100 * comparison.adjusted_level:.2f} %, adjusted for {format_count(pairs, '[pair|pairs]')} (Bonferroni).",
         f"An image was called abnormal from a probability of {comparison.threshold:.2f} on.",
     ]
@@ -53,6 +55,51 @@ def methods_of_study(report: StudyReport) -> str:
         "Software": [
             *(f"{name}: {about[name]}." for name in ("versions", "git revision", "machine", "date") if about.get(name)),
             _CITED.format(made=about.get("cxreader", "")),
+        ],
+    }
+    return _written(paragraphs)
+
+
+def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str]) -> str:
+    """Of one network on folds by patient; `facts` (`model_facts.facts_of`) are of one fold, told where all share them."""
+    folds, judged = made.folds, made.results
+    counts = "; ".join(
+        f"fold {fold.number}: "
+        + ", ".join(f"{part} {normal:,} and {abnormal:,}" for part, (normal, abnormal) in fold.counts.items())
+        for fold in folds
+    )
+    left_out = [
+        f"Left out of the test part of fold {fold.number}: {format_count(n, '[image|images]')} ({why})."
+        for fold in folds
+        for why, n in fold.excluded.items()
+    ]
+    sources = f", judged those of {', '.join(made.judged_sources)}" if made.judged_sources else ""
+    thresholds = ", ".join(f"{fold.threshold:.4g} ({fold.operating_point})" for fold in folds)
+    methods = bootstrap_and_exact(judged.pooled["auc"].n_patients is not None, judged.n_resamples)
+    paragraphs = {
+        "Data": [
+            f"Images of {made.data}{sources}: {made.counts}, shared out to {len(folds)} folds by a hash of the patient (salt "
+            f"{made.provenance['salt of the folds']}).",
+            f"Images by part (normal and abnormal): {counts}.",
+            *left_out,
+        ],
+        "Model": _told(facts, ("Network", "Input", "Pretrained weights")),
+        "Training": _told(facts, ("Learning", "Settings", "Augmentation")),
+        "Calibration and decision": [
+            "Once a fold the network was trained, calibrated and given its threshold on other patients than those of the fold, "
+            f"who were then judged; an image was called abnormal from {thresholds} on, by fold.",
+        ],
+        "Statistics": [
+            f"95 % intervals: {methods}; the models are held as they are.",
+            "AUC: the mean of the folds'; sensitivity and specificity: all images pooled, each at its own fold's threshold.",
+            "Compared with a logistic regression on 16 x 16 thumbnails of the same training images, in the same folds, as a "
+            "paired difference on the same resamples.",
+            f"Seed of the resamples: {judged.seed}.",
+        ],
+        "Software": [
+            *_told(facts, ("Software", "Machine")),
+            *(f"{name}: {made.provenance[name]}." for name in ("git revision", "date") if made.provenance.get(name)),
+            _CITED.format(made=made.provenance["cxreader"]),
         ],
     }
     return _written(paragraphs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Counts
-from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate, method_name
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.findings import FINDINGS
 
@@ -83,6 +83,11 @@ class Table:
         if reasons:
             object.__setattr__(self, "rows", rows)
             object.__setattr__(self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(reasons)}.".strip())
+
+    @property
+    def lines(self) -> list[tuple[str, ...]]:
+        """Each row as text for a terminal: its name and its cells, a value above what stands below it."""
+        return [(row.name, *("\n".join((cell.value, *cell.below)) for cell in row.cells)) for row in self.rows]
 
 
 def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
@@ -178,11 +183,9 @@ def cohort_counts(counts: Counts) -> str:
 
 
 def format_spread(values: Sequence[float]) -> str:
-    """The lowest and highest of several trainings in brackets, such as `[0.661-0.668]`; nothing for none."""
-    if not values:
+    """The lowest and highest of several trainings in brackets, such as `[0.661-0.668]`; nothing for one, which says no more."""
+    if len(values) < 2:
         return ""
-    if len(values) == 1:
-        return "one seed"
     known = [value for value in values if not np.isnan(value)]
     if len(known) < len(values):
         return f"defined in {len(known)} of {len(values)} seeds"
@@ -204,6 +207,11 @@ def rate_in_sentence(name: str) -> str:
 def short_title(metric: str) -> str:
     """A metric's title without what stands in brackets: `Recall` for `Recall (sensitivity)`."""
     return METRIC_TITLES[metric].split(" (")[0]
+
+
+def bootstrap_and_exact(patients_known: bool, n_resamples: int) -> str:
+    """How the intervals of figures are made that may be shares of 0 and 1."""
+    return f"{method_name(patients_known, n_resamples)}; exact (Clopper-Pearson) where every image is right or none is"
 
 
 def methods_of(estimates: Iterable[Estimate]) -> str:

@@ -9,6 +9,7 @@ from cxreader.counting import format_count
 from cxreader.data.audit import audit_split
 from cxreader.data.near import SIDE
 from cxreader.data.split import PARTS, leak
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.overlay import overlay
 from cxreader.records import LABEL_NAMES, ImageRecord
 from cxreader.reporting.study.records import Cohort as CohortReport
@@ -44,7 +45,7 @@ def cohort_facts(cohort: Cohort) -> CohortReport:
         CohortPart(
             part,
             len(found),
-            len({r.group for r in found}) if cohort.index.has_patients else None,
+            Sample.of_records(found).n_patients,
             sum(r.label == 0 for r in found),
             sum(r.label == 1 for r in found),
         )

@@ -31,11 +31,14 @@ from cxreader.inference.reader import Reader
 from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST, load_artifact
 from cxreader.progress import Bar, Say, no_bar, silent
+from cxreader.reporting.evaluation.model_facts import facts_of
+from cxreader.reporting.methods import methods_of_cross_validation
 from cxreader.reporting.study.cross_validation import CrossValidation, FoldFacts, write_cross_validation
-from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
+from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json, write_text
 from cxreader.training.cohort import prepare_cohort
 from cxreader.training.train import build_model, train
 
+METHODS = "methods.md"
 PLAN, THUMBNAIL, NAME = "plan.json", "thumbnail.json", "cross_validation"
 
 
@@ -62,9 +65,10 @@ def cross_validate(
     """Train, calibrate and judge once a fold, into `out`; a killed run goes on with `resume`, to the same table.
 
     `out` holds a run a fold (`folds/fold-N`, judged in its `evaluation/`), the splits (`splits/`), one pixel cache, the
-    out-of-fold `predictions.csv`, `cross_validation.json`, `.md` and `report.html`. The test part of a fold is every image of
-    its patients, whatever `split.balance` and `split.size` make of the parts that learn; `judge_sources` names the sources
-    whose images are judged, all when empty, and images of a judged patient in other sources never teach his own fold.
+    out-of-fold `predictions.csv`, `cross_validation.json`, `.md`, `methods.md` and `report.html`. The test part of a fold is
+    every image of its patients, whatever `split.balance` and `split.size` make of the parts that learn; `judge_sources` names
+    the sources whose images are judged, all when empty, and images of a judged patient in other sources never teach his own
+    fold.
     Raises UsageError for a folder in use or begun with other settings and for a split that is not by patient, SplitError
     for too few patients, else as `train` and `judge`.
     """
@@ -89,13 +93,15 @@ def cross_validate(
             provenance={
                 "cxreader": about["versions"]["cxreader"],
                 "date": about["started"][-1],
-                "git_revision": about["git_revision"],
+                "git revision": about["git_revision"],
                 "machine": about["machine"],
                 "seed": config.seed,
                 "salt of the folds": plan["salt"],
             },
             command=command,
         )
+        first = load_artifact(RunFolder(_fold(folder, 1)).artifact, weights=False, exports=False)
+        write_text(folder.path / METHODS, methods_of_cross_validation(made, facts_of(first)))
         write_cross_validation(made, folder.path)
     return made
 
@@ -147,13 +153,17 @@ def _planned(folder: RunFolder, config: Config, folds: int, sources: list[str], 
     return plan
 
 
+def _fold(folder: RunFolder, number: int) -> Path:
+    return folder.path / "folds" / f"fold-{number}"
+
+
 def _split_of(folder: RunFolder, number: int) -> Path:
     return folder.path / "splits" / f"fold-{number}.json"
 
 
 def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[str, Any], say: Say, bar: Bar) -> _Judged:
     """Train and judge the fold, each only where it is not done yet."""
-    run = RunFolder(folder.path / "folds" / f"fold-{number}")
+    run = RunFolder(_fold(folder, number))
     own = with_values(
         config,
         {
@@ -197,8 +207,11 @@ def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[st
 
 
 def _of_all(warnings: Sequence[str]) -> tuple[str, ...]:
-    """The warnings of a fold that hold for all of them: what was found of the fold's own numbers stands in its report."""
-    return tuple(w for w in warnings if w.startswith(("phantoms:", "no patient", "no transfer", "no weights")))
+    """The warnings of a fold that hold for all of them: what was found of the fold's own numbers stands in its report.
+
+    How the network began is told with its name.
+    """
+    return tuple(w for w in warnings if w.startswith(("phantoms:", "no patient")))
 
 
 def _is_judged(run: RunFolder, artifact: str) -> bool:

@@ -26,9 +26,12 @@ def read_panels(
 ) -> dict[str, tuple[StudyPanel, ...]]:
     """A few test images by group of `GROUPS`: all networks right, fewer than half of them right, some right and some wrong.
 
-    `runs`: one training of each network; `tables`: its predictions on the test part, all with the images in one order. An
-    image is called abnormal when its probability is at least one half.
+    `runs`: one training of each network that learned, since the others are neither right nor wrong; `tables`: its predictions
+    on the test part, all with the images in one order. An image is called abnormal when its probability is at least one half.
+    Without a network there is no group.
     """
+    if not runs:
+        return {}
     decided = np.stack([table.probability >= 0.5 for table in tables])
     right = (decided == (np.asarray(tables[0].label) == 1)[None]).sum(axis=0)
     images, readers = tables[0].image.tolist(), [Reader.load(run.folder.path).with_maps() for run in runs]

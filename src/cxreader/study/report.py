@@ -17,7 +17,6 @@ from cxreader.data.split import Split, leak
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.thumbnail import compare_with_thumbnail
-from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
 from cxreader.reporting.for_papers import write_figures, write_tables
@@ -26,7 +25,6 @@ from cxreader.reporting.search.page import tie_words
 from cxreader.reporting.study.figures import study_figures
 from cxreader.reporting.study.markdown import table_markdown
 from cxreader.reporting.study.page import render_study
-from cxreader.reporting.study.paper_tables import paper_tables
 from cxreader.reporting.study.records import (
     Epoch,
     Grid,
@@ -38,6 +36,7 @@ from cxreader.reporting.study.records import (
     Value,
     numbers,
 )
+from cxreader.reporting.study.study_tables import paper_tables
 from cxreader.reporting.style import save_figure
 from cxreader.runs import only_process, write_json, write_text
 from cxreader.study.cohort_facts import cohort_facts
@@ -70,7 +69,7 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
             tables.append(read_test(run.folder, trainings.cohort)[0])
             if progress is not None:
                 progress(done, len(trainings.runs))
-    sample = Sample.of(tables[0])
+    sample = trainings.cohort.sample("test")
     by_row = [list(group) for _, group in groupby(range(len(tables)), key=lambda n: trainings.runs[n].row.name)]
     networks = [
         NetworkRuns(
@@ -83,9 +82,9 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
     with bar("intervals"):
         comparison = compare(sample, networks)
         thumbnail = compare_with_thumbnail(sample, _thumbnail(trainings.cohort), networks)
-    firsts = [trainings.runs[group[0]] for group in by_row]
+    firsts = [group[0] for group in by_row if trainings.runs[group[0]].row.name not in comparison.unlearned]
     with bar("heat maps"):
-        panels = read_panels(firsts, [tables[group[0]] for group in by_row], trainings.cohort)
+        panels = read_panels([trainings.runs[n] for n in firsts], [tables[n] for n in firsts], trainings.cohort)
     return StudyReport(
         title="Study",
         cohort=cohort_facts(trainings.cohort),
@@ -178,8 +177,14 @@ def _grid(trainings: Trainings, bar: Bar) -> Grid | None:
 def _warnings(trainings: Trainings) -> tuple[str, ...]:
     found = []
     index, split = trainings.cohort.index, trainings.cohort.split
-    if not index.has_patients:
-        found.append("No patient is known: the parts may share patients, and the intervals may be too narrow.")
+    unknown = sum(record.patient is None for record in index.records)
+    if unknown:
+        of = (
+            "No patient is known"
+            if not index.n_patients
+            else format_count(unknown, "[image has|images have] no patient")
+        )
+        found.append(f"{of}: the parts may share patients, and the intervals may be too narrow.")
     if split.kind == "image-random":
         leaking = leak(split, index)
         found.append(

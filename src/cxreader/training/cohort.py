@@ -17,7 +17,7 @@ from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
-from cxreader.data.split import PARTS, PLACES, Split, group_of, make_split, require_disjoint, source_of
+from cxreader.data.split import PARTS, PLACES, Split, make_split, require_disjoint, source_of
 from cxreader.errors import DataError, SplitError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
@@ -46,9 +46,7 @@ class Cohort:
 
     def sample(self, part: str) -> Sample:
         """Labels and patients of a part's images, in their order."""
-        records = [self.index.by_image[image] for image in self.images[part]]
-        groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
-        return Sample(self.parts[part].labels, groups, any(record.patient is not None for record in records))
+        return Sample.of_records([self.index.by_image[image] for image in self.images[part]])
 
 
 def prepare_cohort(

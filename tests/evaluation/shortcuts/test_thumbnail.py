@@ -34,7 +34,6 @@ def test_the_gain_is_the_mean_auc_of_the_trainings_minus_the_thumbnails_on_the_s
     ]
     assert (found.gains["n"].low, found.gains["n"].high) == pytest.approx(tuple(np.quantile(gains, [0.025, 0.975])))
     assert found.verdicts == {"n": "not found"}
-    assert found.suspicions == ()
 
 
 def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
@@ -43,11 +42,20 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
     assert found.gains["ResNet18"].value == 0
     assert found.verdicts == {"ResNet18": "suspected"}
     value = roc_auc_score(LABEL, thumbnail)
-    (said,) = found.suspicions
+    said = found.suspicion("ResNet18")
     assert said.startswith(
         f"A shortcut is suspected in ResNet18: its AUC minus that of a 16 x 16 thumbnail ({value:.3f}) is +0.000"
     )
     assert ThumbnailComparison.from_dict(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_a_thumbnail_that_orders_all_pairs_has_an_exact_bound() -> None:
+    found = compare_with_thumbnail(
+        SAMPLE, np.where(LABEL == 1, 0.9, 0.1), [NetworkRuns("n", (0,), _scores(1.0, 2))], n_resamples=20
+    )
+    assert found.auc.value == 1.0
+    assert 0.5 < found.auc.low < 1.0
+    assert found.auc.method.startswith("exact (Clopper-Pearson)")
 
 
 def test_one_class_gives_no_gain_and_no_verdict() -> None:

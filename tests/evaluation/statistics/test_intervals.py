@@ -21,7 +21,7 @@ from cxreader.evaluation.statistics.intervals import (
     resample,
 )
 from cxreader.evaluation.statistics.metrics import all_metrics
-from cxreader.records import OperatingPoint, PredictionTable
+from cxreader.records import ImageRecord, OperatingPoint, PredictionTable
 
 
 def _mean_of(values: NDArray[np.float64]) -> Statistic:
@@ -169,6 +169,17 @@ def test_sample_of_a_table_without_patients() -> None:
     table = PredictionTable(np.array(["a", "b"]), np.array([0, 1]), np.array([0.2, 0.7]))
     sample = Sample.of(table)
     assert (sample.n_groups, sample.n_patients, sample.patients_known) == (2, None, False)
+
+
+def test_sample_of_records_where_some_patients_are_known() -> None:
+    """By hand: patient 1 of a twice, patient 1 of b, an image without a patient in each source; none known, no patient."""
+    who = [("a", "1"), ("a", "1"), ("b", "1"), ("a", None), ("b", None)]
+    records = [ImageRecord(f"{n}.png", n % 2, patient=own, source=source) for n, (source, own) in enumerate(who)]
+    sample = Sample.of_records(records)
+    assert sample.label.tolist() == [0, 1, 0, 1, 0]
+    assert sample.groups[0] == sample.groups[1]
+    assert (sample.n_groups, sample.n_patients) == (4, 4)
+    assert Sample.of_records(records[3:]).n_patients is None
 
 
 def test_text_of_an_estimate() -> None:

@@ -82,7 +82,7 @@ def test_the_page_says_what_has_no_interval_and_why(report: SearchReport) -> Non
     assert "1,024 MiB" in page
     assert "which chose it: no interval" in page
     assert "95 % interval -0.020 to 0.200; 30 abnormal, 50 normal images, 40 patients" in page
-    assert "no interval: all 2 pairs differ by the same" in page
+    assert "\N{EN DASH}: no interval, all 2 pairs differ by the same." in page
     assert "+0.050 to +0.150" in page
     unjudged = render_search(replace(report, winner=None))
     assert "was not judged on the test part" in unjudged
@@ -154,12 +154,28 @@ def test_an_effect_is_the_second_level_minus_the_first(report: SearchReport) -> 
 
 def test_trials_that_tie_have_no_winner(report: SearchReport) -> None:
     equal = replace(report, rows=tuple(replace(row, score=0.5, tune_accuracy=0.5) for row in ROWS))
-    said = "No winner: all 4 trials tie at a tune accuracy of 0.5000."
+    said = "No winner: all 4 trials tie at a tune accuracy of 0.5000; trial 3 was finished, the earliest of them."
     assert headline(equal) == said
     page = render_search(equal)
     assert f"<h1>{said}</h1>" in page
     assert "Winner&#39;s tune accuracy" not in page
-    assert "First of the tied: tune accuracy" in page
-    two = replace(report, rows=(ROWS[0], replace(ROWS[1], score=ROWS[0].score), *ROWS[2:]))
-    assert headline(two) == f"No winner: the best 2 of 4 trials tie at a tune accuracy of {ROWS[0].score:.4f}."
+    assert "Finished trial&#39;s tune accuracy" in page
     assert tie_words(report) == ""
+
+
+def test_of_the_best_that_tie_the_finished_one_is_named_with_what_chose_it(report: SearchReport) -> None:
+    two = replace(report, rows=(ROWS[0], replace(ROWS[1], score=ROWS[0].score, tune_loss=0.62), *ROWS[2:]))
+    assert headline(two) == headline(report)
+    said = (
+        "The best 2 of 4 trials tie at a tune accuracy of 0.9000; trial 3 was finished, as its tune loss is the lower one "
+        "(0.500, the next 0.620)."
+    )
+    assert tie_words(two) == said
+    assert lead(two).endswith(said)
+    page = render_search(two)
+    assert said in page
+    assert "Winner&#39;s tune accuracy" in page
+    unknown = replace(two, rows=(ROWS[0], replace(two.rows[1], tune_loss=None), *ROWS[2:]))
+    assert "as its tune loss is the only one known (0.500)." in tie_words(unknown)
+    near = replace(two, rows=(ROWS[0], replace(two.rows[1], tune_loss=0.50003), *ROWS[2:]))
+    assert "(0.50000, the next 0.50003)" in tie_words(near)  # two losses that read alike would explain nothing

@@ -26,14 +26,16 @@ def test_the_table_holds_mean_interval_and_spread_and_the_command() -> None:
 
 def test_of_one_training_there_is_no_mean() -> None:
     report = study_report()
-    assert "cell: mean over 2 trainings (95 %" in table_markdown(report)
+    assert "Each cell: the mean over the trainings, its 95 % interval, and in brackets the lowest" in table_markdown(
+        report
+    )
     one = replace(
         report,
         rows=tuple(replace(row, trainings=row.trainings[:1]) for row in report.rows),
         comparison=replace(report.comparison, rows=tuple(replace(row, seeds=(0,)) for row in report.comparison.rows)),
     )
-    assert "cell: one training (95 %" in table_markdown(one)
-    assert "[lowest-highest training]" not in table_markdown(one)
+    assert "Each cell: of one training, with its 95 % interval." in table_markdown(one)
+    assert "lowest and highest" not in table_markdown(one)
 
 
 def test_what_is_undefined_says_why() -> None:

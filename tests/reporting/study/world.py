@@ -51,7 +51,7 @@ def study_report(one_class: bool = False, networks: int = 3, hostile: bool = Fal
         for i, name in enumerate(NAMES[:networks])
     )
     pixels, colour = np.zeros((8, 8), dtype=np.uint8), np.zeros((8, 8, 3), dtype=np.uint8)
-    looks = tuple(Look(name, 0.25 * i, "abnormal" if i > 1 else "normal", colour) for i, name in enumerate(NAMES))
+    looks = tuple(Look(name, 0.25 * i, "abnormal" if i > 1 else "normal", colour) for i, name in enumerate(NAMES) if i)
     part = CohortPart("test", n, 30, 30, 30)
     return StudyReport(
         title=f"A study {word}",

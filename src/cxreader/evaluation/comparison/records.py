@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -89,6 +89,12 @@ class Difference:
         if self.adjusted.low > 0 and min(self.by_seed) > 0:
             return self.first
         return self.second if self.adjusted.high < 0 and max(self.by_seed) < 0 else None
+
+    @property
+    def turned(self) -> Difference:
+        """The same as `second` minus `first`."""
+        one, all_pairs = _negative(self.estimate), _negative(self.adjusted)
+        return Difference(self.metric, self.second, self.first, one, all_pairs, tuple(-d for d in self.by_seed))
 
     @property
     def worse(self) -> str | None:
@@ -227,6 +233,10 @@ class Comparison(Plain):
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON, and the `statement` in words of each metric beside the numbers it rests on."""
         return super().to_dict() | {"statement": {metric: self.statement(metric) for metric in COMPARED}}
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
 
 def _only_class(confusion: dict[str, int]) -> str | None:

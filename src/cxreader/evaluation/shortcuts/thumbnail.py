@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cxreader.codec import Plain
 from cxreader.evaluation.comparison.networks import NetworkRuns
 from cxreader.evaluation.shortcuts.audit import decide
-from cxreader.evaluation.shortcuts.records import SUSPECTED, BaselineComparison, Limits, Verdict
+from cxreader.evaluation.shortcuts.records import BaselineComparison, Limits, Verdict
+from cxreader.evaluation.statistics.exact import bounded_auc
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
 from cxreader.evaluation.verdict import THUMBNAIL
@@ -31,14 +32,11 @@ class ThumbnailComparison(Plain):
     gains: dict[str, Estimate]
     verdicts: dict[str, Verdict]
 
-    @property
-    def suspicions(self) -> tuple[str, ...]:
-        """A sentence for each network in which a shortcut is suspected."""
-        return tuple(
+    def suspicion(self, name: str) -> str:
+        """The sentence for a network in which a shortcut is suspected."""
+        return (
             f"A shortcut is suspected in {name}: its AUC minus that of a {THUMBNAIL} ({self.auc.value:.3f}) is "
             f"{self.gains[name].value:+.3f} ({self.gains[name].interval})."
-            for name, verdict in self.verdicts.items()
-            if verdict == SUSPECTED
         )
 
 
@@ -73,7 +71,7 @@ def compare_with_thumbnail(
         name: _verdict(found[f"auc {name}"], found["thumbnail"], gain, limits or Limits())
         for name, gain in gains.items()
     }
-    return ThumbnailComparison(found["thumbnail"], gains, verdicts)
+    return ThumbnailComparison(bounded_auc(found["thumbnail"], sample), gains, verdicts)
 
 
 def _verdict(auc: Estimate, thumbnail: Estimate, gain: Estimate, limits: Limits) -> Verdict:

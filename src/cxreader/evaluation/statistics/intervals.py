@@ -8,7 +8,7 @@ sorted arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import TableError
-from cxreader.records import PredictionTable
+from cxreader.records import ImageRecord, PredictionTable, group_of
 
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], dict[str, NDArray[np.float64]]]
@@ -87,6 +87,16 @@ class Sample:
     def of(cls, table: PredictionTable) -> Sample:
         """The sample of a table of predictions."""
         return cls(np.asarray(table.label), table.groups, table.patient is not None)
+
+    @classmethod
+    def of_records(cls, records: Sequence[ImageRecord]) -> Sample:
+        """Labels and patients of these images; the same number in two sources is two patients.
+
+        Patients are known where one record names its own: an image without one then counts as a patient of its own.
+        """
+        groups = np.unique([group_of(record) for record in records], return_inverse=True)[1]
+        known = any(record.patient is not None for record in records)
+        return cls(np.array([record.label for record in records], np.int8), groups, known)
 
     def part(self, images: NDArray[np.bool_]) -> Sample:
         """Some of the images, those where `images` (n,) is True."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.search.figures import draw_effects, draw_parallel
 from cxreader.reporting.search.records import Effect, Judgement, OtherRow, SearchReport, SearchRow
 from cxreader.reporting.style import to_data_uri
-from cxreader.reporting.tables import estimate_counts, tile
+from cxreader.reporting.tables import Cell, Row, Table, estimate_counts, text_cell, tile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def render_search(report: SearchReport, *, figures: Mapping[str, Figure] | None 
             names=[setting_name(setting.key, report) for setting in report.settings],
             rows=[_cells(row, report) for row in report.rows],
             others=[_other_cells(row, report) for row in report.others],
-            effects=_effect_rows(report),
+            effects=_effects(report),
             importances=_importance_rows(report),
             cost=_cost(report),
             judged=[] if report.winner is None else _judged(report.winner),
@@ -114,29 +114,49 @@ def judged_rows(winner: Judgement | None) -> list[tuple[str, str, str]]:
 
 
 def headline(report: SearchReport) -> str:
-    """The winner's settings in one line; where the best trials tie, that they do."""
-    if tied(report) > 1:
+    """The winner's settings in one line; that there is no winner where all trials tie."""
+    if no_winner(report):
         return tie_words(report)
-    best = report.rows[0]
-    settings = ", ".join(
-        f"{setting_name(s.key, report)} {format_setting(s.key, best.values[s.key])}" for s in report.settings
+    return f"{report.model}: {_settings(report.rows[0], report)}"
+
+
+def _settings(row: SearchRow, report: SearchReport) -> str:
+    return ", ".join(
+        f"{setting_name(s.key, report)} {format_setting(s.key, row.values[s.key])}" for s in report.settings
     )
-    return f"{report.model}: {settings}"
 
 
-def tied(report: SearchReport) -> int:
-    """How many trials have the best score: more than one where nobody is the winner."""
+def no_winner(report: SearchReport) -> bool:
+    """Whether several trials were run and all tie: what was finished is no winner."""
+    return 1 < _tied(report) == len(report.rows)
+
+
+def _tied(report: SearchReport) -> int:
+    """How many trials have the best score: more than one where the score alone chose nobody."""
     return sum(row.score == report.rows[0].score for row in report.rows)
 
 
 def tie_words(report: SearchReport) -> str:
-    """That all trials tie, or the best of them, and at what; empty where one is the best."""
-    n, score = tied(report), f"at a tune {report.monitor} of {report.rows[0].score:.4f}"
+    """At what all trials tie, or the best of them, and what chose the one that was finished; empty where one is the best."""
+    n, first = _tied(report), report.rows[0]
     if n == 1:
         return ""
+    score = f"at a tune {report.monitor} of {first.score:.4f}"
+    chosen = f"trial {first.number} was finished, {_what_chose(report.rows[:n])}."
     if n == len(report.rows):
-        return f"No winner: all {n} trials tie {score}."
-    return f"No winner: the best {n} of {len(report.rows)} trials tie {score}."
+        return f"No winner: all {n} trials tie {score}; {chosen}"
+    return f"The best {n} of {len(report.rows)} trials tie {score}; {chosen}"
+
+
+def _what_chose(tied_rows: Sequence[SearchRow]) -> str:
+    """Why the first of equals is the first: of equal scores the lower tune loss goes before, then the earlier point."""
+    first, second = tied_rows[0].tune_loss, tied_rows[1].tune_loss
+    if first is None or first == second:
+        return "the earliest of them"
+    if second is None:
+        return f"as its tune loss is the only one known ({first:.3f})"
+    digits = next((n for n in range(3, 9) if round(first, n) < round(second, n)), 9)
+    return f"as its tune loss is the lower one ({first:.{digits}f}, the next {second:.{digits}f})"
 
 
 def lead(report: SearchReport) -> str:
@@ -144,7 +164,8 @@ def lead(report: SearchReport) -> str:
     states = Counter(row.state for row in report.others)
     ends = [f"{len(report.rows)} complete", *(f"{count} {state}" for state, count in sorted(states.items()))]
     tune = report.parts["tune"]
-    return f"{report.method}: {', '.join(ends)}. Chosen by tune {report.monitor} on {tune}; calibrate and test were not given."
+    told = f"{report.method}: {', '.join(ends)}. Chosen by tune {report.monitor} on {tune}; calibrate and test were not given."
+    return f"{told} {tie_words(report)}" if 1 < _tied(report) < len(report.rows) else told
 
 
 def setting_name(key: str, report: SearchReport) -> str:
@@ -176,7 +197,7 @@ def _tiles(report: SearchReport) -> list[dict[str, str]]:
     best, tune = report.rows[0], report.parts["tune"]
     images = tune.normal + tune.abnormal
     right = f"{round(best.tune_accuracy * images):,} of {images:,} tune images, which chose it: no interval"
-    whose = "Winner's" if tied(report) == 1 else "First of the tied:"
+    whose = "Finished trial's" if no_winner(report) else "Winner's"
     tiles = [{"name": f"{whose} tune accuracy", "value": f"{best.tune_accuracy:.3f}", "interval": right}]
     if report.winner is not None:
         tiles.append(_tile("Its test accuracy", report.winner.test))
@@ -224,13 +245,18 @@ def _memory(count: int | None) -> str:
     return "not known" if count is None else f"{count / 2**20:,.0f} MiB"
 
 
-def _effect_rows(report: SearchReport) -> list[dict[str, str]]:
+def _effects(report: SearchReport) -> Table:
     rows = []
     for e in report.effects:
         interval = f"no interval: {e.reason}" if np.isnan(e.low) else f"{e.low:+.3f} to {e.high:+.3f}"
         value = "undefined" if np.isnan(e.value) else f"{e.value:+.3f}"
-        rows.append({"name": effect_name(e, report), "value": value, "interval": interval, "pairs": str(e.pairs)})
-    return rows
+        rows.append(Row(effect_name(e, report), (Cell(value), text_cell(interval), text_cell(str(e.pairs)))))
+    caption = (
+        f"Mean difference of tune {report.monitor} over pairs of configurations equal in all else; Student's 95 % interval for "
+        "the mean of the pairs. It tells of other settings of the rest with these images and this seed, not of other patients or "
+        "seeds; not corrected for the number of settings."
+    )
+    return Table(("Main effect", "Mean", "95 % interval", "Pairs"), tuple(rows), caption)
 
 
 def _importance_rows(report: SearchReport) -> list[dict[str, str]]:

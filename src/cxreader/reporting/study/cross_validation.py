@@ -11,7 +11,7 @@ import numpy as np
 
 from cxreader.codec import Plain
 from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldsJudged
-from cxreader.evaluation.statistics.intervals import Estimate, method_name
+from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.for_papers import write_figures, write_tables
 from cxreader.reporting.pages import environment
 from cxreader.reporting.style import BLUE, CHANCE, INK, clean, interval_line, single_axes, to_data_uri
@@ -19,10 +19,10 @@ from cxreader.reporting.tables import (
     Cell,
     Row,
     Table,
+    bootstrap_and_exact,
     estimate_cell,
     estimate_counts,
     format_estimate,
-    format_interval,
     format_value,
     text_cell,
 )
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 NAME, PAGE = "cross_validation", "report.html"
 _NAMES = ("auc", "sensitivity", "specificity", "refused", THUMBNAIL, GAIN)
 _HEAD = ("Fold", "AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AUC", "AUC minus thumbnail")
-TERMINAL_HEADER = ("fold", "AUC", "sensitivity", "specificity", "refused", "AUC minus thumbnail")
 MEAN, POOLED = "Mean of the folds", "All images pooled"
 HOW = (
     "Every image is judged once, by the model of its own fold, which learnt from no image of the same patient. "
@@ -99,18 +98,26 @@ def results_table(made: CrossValidation) -> Table:
     ]
     rows += [Row(MEAN, _cells(made.results.mean)), Row(POOLED, _cells(made.results.pooled), (made.counts,))]
     known = made.results.pooled["auc"].n_patients is not None
-    exact = "; where every image is right or none is, exact (Clopper-Pearson)"
     caption = (
-        f"95 % intervals: {method_name(known, made.results.n_resamples)}{exact}. Thumbnail: 16 x 16 pixels, logistic "
+        f"95 % intervals: {bootstrap_and_exact(known, made.results.n_resamples)}. Thumbnail: 16 x 16 pixels, logistic "
         "regression on the same training images."
     )
     return Table(_HEAD, tuple(rows), caption)
 
 
-def _cells(found: Mapping[str, Estimate]) -> tuple[Cell, ...]:
-    return tuple(
-        estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("\u2013") for name in _NAMES
-    )
+def short_table(made: CrossValidation) -> Table:
+    """The results within 80 columns: without the thumbnail's own AUC, the share refused of all images in the caption."""
+    found = [(str(f.number), one) for f, one in zip(made.folds, made.results.folds, strict=True)]
+    found += [("mean", made.results.mean), ("pooled", made.results.pooled)]
+    head = ("fold", "AUC", "sensitivity", "specificity", "AUC minus thumbnail")
+    names = tuple(name for name in _NAMES if name not in (THUMBNAIL, "refused"))
+    refused = f"Refused, all images: {format_estimate(made.results.pooled['refused'], 3)}."
+    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), refused)
+
+
+def _cells(found: Mapping[str, Estimate], names: Sequence[str] = _NAMES) -> tuple[Cell, ...]:
+    """A value with its interval of each name; nothing for what a mean over folds has not."""
+    return tuple(estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("") for name in names)
 
 
 def parts_table(made: CrossValidation) -> Table:
@@ -128,27 +135,6 @@ def parts_table(made: CrossValidation) -> Table:
         for fold in made.folds
     )
     return Table(("Fold", *parts, "Left out of test", "Artifact"), rows, "Images: normal + abnormal.")
-
-
-def terminal_rows(made: CrossValidation) -> list[tuple[str, ...]]:
-    """The results for a terminal, each value above its interval: under `TERMINAL_HEADER`, within 80 columns."""
-    names = ("auc", "sensitivity", "specificity", "refused", GAIN)
-    return [(name, *_values(found, names, "\n")) for name, found in _lines(made)]
-
-
-def _lines(made: CrossValidation) -> list[tuple[str, Mapping[str, Estimate]]]:
-    folds = [(str(f.number), found) for f, found in zip(made.folds, made.results.folds, strict=True)]
-    return [*folds, ("mean", made.results.mean), ("pooled", made.results.pooled)]
-
-
-def _values(found: Mapping[str, Estimate], names: Sequence[str], joint: str) -> list[str]:
-    """Value and interval of each name, joined by `joint`; a dash for what a mean over folds has not."""
-    return [
-        f"{format_value(found[n], signed=n == GAIN)}{joint}{format_interval(found[n], signed=n == GAIN, why=False)}"
-        if n in found
-        else "\u2013"
-        for n in names
-    ]
 
 
 def draw_folds(made: CrossValidation) -> Figure:
@@ -170,9 +156,10 @@ def draw_folds(made: CrossValidation) -> Figure:
 
 def markdown(made: CrossValidation) -> str:
     """The results as Markdown, with how they were made."""
-    lines = [f"**{headline(made)}**", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
-    lines += [f"| {' | '.join([name, *_values(found, _NAMES, '<br>')])} |" for name, found in _lines(made)]
-    lines += ["", f"{made.counts}. {HOW}", "", *(f"- {note}" for note in made.notes)]
+    table = results_table(made)
+    lines = [f"**{headline(made)}**", "", f"| {' | '.join(table.head)} |", f"|{'---|' * len(table.head)}"]
+    lines += [f"| {' | '.join(cell.replace(chr(10), '<br>') for cell in line)} |" for line in table.lines]
+    lines += ["", f"{made.counts}. {table.caption} {HOW}", "", *(f"- {note}" for note in made.notes)]
     return "\n".join([*lines, "", "```", made.command, "```", ""])
 
 

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
-from cxreader.evaluation.comparison.records import RowResult
-from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
-from cxreader.evaluation.verdict import THUMBNAIL
-from cxreader.reporting.study.figures import counts_of
+from cxreader.reporting.study.network_tables import networks_table
 from cxreader.reporting.study.published import STUDY_DATA, STUDY_TITLE
-from cxreader.reporting.study.records import StudyReport, StudyRow
-from cxreader.reporting.tables import format_estimate, format_spread
-
-NOT_JUDGED = "not judged"
-_METRICS = {"accuracy": "Test accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
-
+from cxreader.reporting.study.records import StudyReport
+from cxreader.reporting.tables import Cell
 
 SHARED = (
     "the same for all networks, so that they compare; an artifact reads, and is judged by cxreader evaluate, at its own primary "
@@ -27,29 +18,22 @@ SHARED = (
 
 def table_markdown(report: StudyReport) -> str:
     """Verdict, Table 1 with interval and spread in each cell, the published numbers, the warnings, and the command."""
-    comparison = report.comparison
-    seeds = max(len(row.trainings) for row in report.rows)
+    comparison, table = report.comparison, networks_table(report)
     published = any(row.published for row in report.rows)
-    header = (
-        *("Model", "Weights", "Best tune accuracy", *_METRICS.values(), "AUC minus thumbnail"),
-        *["Published accuracy, AUC"] * published,
-    )
-    beside = (
-        f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number."
-        if published
-        else ""
-    )
+    header = (table.head[0], "Weights", *table.head[1:], *["Published accuracy, AUC"] * published)
+    weights = [*(row.weights for row in report.rows), *["logistic regression"] * (report.thumbnail is not None)]
+    beside = f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number." * published
     lines = [
         f"**{comparison.headline()}** {comparison.detail()}",
         "",
         _line(header),
         _line("---" for _ in header),
-        *(_line(_cells(row, result, report.thumbnail)[: len(header)]) for row, result in report.pairs),
-        *_thumbnail(report.thumbnail, len(header)),
+        *(
+            _line((row.name, begun, *map(_inline, row.cells), *theirs))
+            for row, begun, theirs in zip(table.rows, weights, _published(report, len(weights)), strict=True)
+        ),
         "",
-        f"On the test part: {counts_of(comparison)}; called abnormal from a probability of {comparison.threshold:.2f} on, "
-        f"{SHARED}. Each cell: {_over(seeds)} (95 % interval {comparison.by_whom}){' [lowest-highest training]' * (seeds > 1)}. "
-        f"Tune figures chose the weights, so they carry no interval.{beside}",
+        f"{table.caption} Called abnormal from a probability of {comparison.threshold:.2f} on, {SHARED}.{beside}",
         "",
         *(f"- {warning}" for warning in report.cautions),
         "",
@@ -63,38 +47,19 @@ def table_markdown(report: StudyReport) -> str:
     return "\n".join(lines)
 
 
-def _over(seeds: int) -> str:
-    return "one training" if seeds == 1 else f"mean over {seeds} trainings"
+def _published(report: StudyReport, lines: int) -> list[tuple[str, ...]]:
+    """The last cell of each of so many lines; no such cell where nothing published stands in the table."""
+    rows = [row.published for row in report.rows]
+    if not any(rows):
+        return [()] * lines
+    told = [("no such row",) if row is None else (f"{row.words('accuracy')}, {row.words('auc')}",) for row in rows]
+    return [*told, *[("",)] * (lines - len(told))]
 
 
-def _cells(row: StudyRow, result: RowResult, thumbnail: ThumbnailComparison | None) -> tuple[str, ...]:
-    tune = [training.tune_accuracy for training in row.trainings]
-    published = "no such row"
-    if row.published is not None:
-        published = f"{row.published.words('accuracy')}, {row.published.words('auc')}"
-    metrics = (_cell(result, metric) for metric in _METRICS)
-    return (
-        row.name,
-        row.weights,
-        f"{np.mean(tune):.3f} {format_spread(tune)}, {row.n_tune:,} images",
-        *metrics,
-        NOT_JUDGED if thumbnail is None else format_estimate(thumbnail.gains[row.name], 3, signed=True),
-        published,
-    )
-
-
-def _thumbnail(found: ThumbnailComparison | None, columns: int) -> list[str]:
-    """The baseline's own row, of so many columns."""
-    if found is None:
-        return []
-    empty = [""] * (len(_METRICS) - 1)
-    return [_line((THUMBNAIL, "logistic regression", "", *empty, format_estimate(found.auc, 3), "", "")[:columns])]
-
-
-def _cell(result: RowResult, metric: str) -> str:
-    estimate = result.metrics[metric]
-    spread = "" if np.isnan(estimate.value) else f" {format_spread(result.by_seed[metric])}"
-    return f"{format_estimate(estimate, 3)}{spread}"
+def _inline(cell: Cell) -> str:
+    """The value, its interval in brackets, and what stands below that."""
+    interval, *further = cell.below or ("",)
+    return " ".join(filter(None, (cell.value, f"({interval})" if interval else "", *further)))
 
 
 def _line(cells: Iterable[str]) -> str:

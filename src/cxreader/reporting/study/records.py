@@ -10,6 +10,7 @@ from typing import Any
 from cxreader.codec import to_plain
 from cxreader.errors import DataError
 from cxreader.evaluation.comparison.records import Comparison, RowResult
+from cxreader.evaluation.shortcuts.records import SUSPECTED, Verdict
 from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Label
@@ -167,9 +168,9 @@ class Grid:
 class StudyReport:
     """All that the page of a study shows. `rows` stand in the order of `comparison.rows`, with their names and seeds.
 
-    `panels` by group, such as "all right", "wrong", "networks disagree". `provenance` holds plain values (version, date,
-    git revision, machine, seeds, split digest), `command` repeats the study. `thumbnail`: each network beside that baseline, None
-    where none could be fitted.
+    `panels` by group, such as "all right", "wrong", "networks disagree", of the networks that learned. `provenance` holds plain
+    values (version, date, git revision, machine, seeds, split digest), `command` repeats the study. `thumbnail`: each network
+    beside that baseline, None where none could be fitted.
     Raises DataError where rows and comparison do not belong together.
     """
 
@@ -195,8 +196,19 @@ class StudyReport:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What must be read before the figures: who did not learn, in whom a shortcut is suspected, and the study's warnings."""
-        suspected = () if self.thumbnail is None else self.thumbnail.suspicions
-        return (*self.comparison.cautions, *suspected, *self.warnings)
+        suspicions = () if self.thumbnail is None else map(self.thumbnail.suspicion, self.suspected)
+        return (*self.comparison.cautions, *suspicions, *self.warnings)
+
+    @property
+    def shortcuts(self) -> Mapping[str, Verdict]:
+        """Of each network that learned, what its lead over the thumbnail says of a shortcut; the others saw nothing at all."""
+        verdicts = {} if self.thumbnail is None else self.thumbnail.verdicts
+        return {name: verdict for name, verdict in verdicts.items() if name not in self.comparison.unlearned}
+
+    @property
+    def suspected(self) -> tuple[str, ...]:
+        """The networks in which a shortcut is suspected."""
+        return tuple(name for name, verdict in self.shortcuts.items() if verdict == SUSPECTED)
 
     @property
     def pairs(self) -> tuple[tuple[StudyRow, RowResult], ...]:

@@ -16,7 +16,6 @@ from cxreader.machine import keep_pages
 import torch
 
 from cxreader.config import Config, with_values
-from cxreader.data.split import group_of
 from cxreader.errors import ModelError
 from cxreader.machine import cores
 from cxreader.progress import Bar, Say, no_bar
@@ -159,6 +158,4 @@ def _prepare_outputs(config: Config, space: Space, cohort: Cohort, folder: RunFo
 
 def _count(cohort: Cohort, name: str) -> TunePart:
     normal, abnormal = np.bincount(cohort.parts[name].labels, minlength=2).tolist()
-    records = [r for r in cohort.split.records(cohort.index, name) if r.image in cohort.cache]
-    patients = len({group_of(record) for record in records}) if cohort.index.has_patients else None
-    return TunePart(normal, abnormal, patients)
+    return TunePart(normal, abnormal, cohort.sample(name).n_patients)

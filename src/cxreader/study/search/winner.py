@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_run
 from cxreader.atomic import write_whole
 from cxreader.config import Config
-from cxreader.data.split import group_of
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, bootstrap_weights, estimates
@@ -26,7 +24,7 @@ from cxreader.runs import RunFolder, provenance, write_json
 from cxreader.study.held_out import record_reading
 from cxreader.study.search.search import SearchResult
 from cxreader.study.search.worker import PARTS, at_point
-from cxreader.training.cohort import Cohort, prepare_cohort
+from cxreader.training.cohort import prepare_cohort
 from cxreader.training.fit import BEST, DONE
 from cxreader.training.predict import predict_logits
 from cxreader.training.train import build_model, finish, learn
@@ -72,13 +70,14 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
     logits = predict_logits(model, cohort.parts["tune"], learnt.recipe)
     labels = cohort.parts["tune"].labels
-    tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), _sample(cohort, "tune"))
+    tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), cohort.sample("tune"))
     earlier = record_reading(result.folder, {FOLDER: artifact.weights_sha256})
     evaluation = judge(
         Reader.load(run.path), cohort_of_run(run.path), run.evaluation, bar=bar, quick=True, seed=config.seed
     )
     table = read_predictions(run.evaluation / "predictions.csv")
-    test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), Sample.of(table))
+    judged = Sample.of_records([cohort.index.by_image[image] for image in table.image.tolist()])
+    test = Judged((np.asarray(table.probability) >= 0.5) == (np.asarray(table.label) == 1), judged)
     return Winner(run.path, artifact, evaluation, *optimism(tune, test, seed=config.seed), earlier)
 
 
@@ -113,14 +112,6 @@ def _draws(part: Judged, seed: int, n_resamples: int) -> NDArray[np.float64]:
         return np.empty(0)
     blocks = bootstrap_weights(part.sample.groups, n_resamples, seed)
     return np.concatenate([weights @ part.right / weights.sum(1) for weights in blocks])
-
-
-def _sample(cohort: Cohort, name: str) -> Sample:
-    """Labels and patients of a part's images, in their order."""
-    images = [image for image in cohort.split.parts[name] if image in cohort.cache]
-    names: Sequence[str] = [group_of(cohort.index.by_image[image]) for image in images]
-    groups = np.unique(names, return_inverse=True)[1]
-    return Sample(cohort.parts[name].labels, groups, cohort.index.has_patients)
 
 
 def _run_folder(result: SearchResult, config: Config) -> RunFolder:

@@ -1,0 +1,153 @@
+"""The tables of a study's networks: the study's own, the published figures, and one for papers with every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cxreader.evaluation.comparison.records import RowResult
+from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
+from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.verdict import THUMBNAIL
+from cxreader.reporting.study.figures import counts_of
+from cxreader.reporting.study.published import STUDY_DATA, STUDY_NOTE, STUDY_TITLE
+from cxreader.reporting.study.records import StudyReport, StudyRow
+from cxreader.reporting.tables import (
+    Cell,
+    Row,
+    Table,
+    bootstrap_and_exact,
+    estimate_cell,
+    format_spread,
+    short_title,
+    text_cell,
+)
+
+FIRST = ("accuracy", "precision", "recall", "f1", "auc")
+"""What the study's own table shows."""
+FURTHER = ("specificity", "average_precision", "brier")
+TUNE = "Best tune accuracy"
+_FOR_PAPERS = ("auc", "accuracy", "recall", "specificity", "precision", "f1", "average_precision", "brier")
+NOT_JUDGED = "not judged"
+_GAIN = "AUC minus thumbnail"
+_THUMBNAIL = "logistic regression on the training images; sees no disease"
+_EMPTY = text_cell("")
+_TITLES = tuple("Test accuracy" if metric == "accuracy" else short_title(metric) for metric in FIRST)
+
+
+def seeds_cell(estimate: Estimate, seeds: Sequence[float] = (), *, signed: bool = False) -> Cell:
+    """A number with its interval and the lowest and highest of its trainings; why it is undefined tells of those too."""
+    return estimate_cell(estimate, signed=signed, note="" if np.isnan(estimate.value) else format_spread(seeds))
+
+
+def _tune(row: StudyRow) -> Cell:
+    tune = [training.tune_accuracy for training in row.trainings]
+    below = (f"{row.n_tune:,} images", format_spread(tune))
+    return Cell(f"{np.mean(tune):.3f}", tuple(line for line in below if line))
+
+
+def _means(report: StudyReport) -> str:
+    """What a cell holds, and how its interval was made."""
+    methods = bootstrap_and_exact(report.comparison.all_agree.n_patients is not None, report.comparison.n_resamples)
+    several = max(len(row.trainings) for row in report.rows) > 1
+    each = "the mean over the trainings, its 95 % interval, and in brackets the lowest and highest training"
+    return f"Each cell: {each if several else 'of one training, with its 95 % interval'}. Intervals: {methods}."
+
+
+def _gains(thumbnail: ThumbnailComparison | None, name: str) -> tuple[Cell, ...]:
+    return () if thumbnail is None else (seeds_cell(thumbnail.gains[name], signed=True),)
+
+
+def networks_table(report: StudyReport) -> Table:
+    """The study's own table: a line a network, the thumbnail's last."""
+    thumbnail = report.thumbnail
+    rows = [
+        Row(
+            row.name,
+            (
+                _tune(row),
+                *(seeds_cell(result.metrics[m], result.by_seed[m]) for m in FIRST),
+                *_gains(thumbnail, row.name),
+            ),
+            tuple(_notes(report, row, result)),
+        )
+        for row, result in report.pairs
+    ]
+    if thumbnail is not None:
+        rows.append(Row(THUMBNAIL, (*(_EMPTY,) * len(FIRST), seeds_cell(thumbnail.auc), _EMPTY), (_THUMBNAIL,)))
+    caption = (
+        f"Test part: {counts_of(report.comparison)}. {_means(report)} The best tune accuracy has no interval: the epoch was "
+        "chosen by it, so it flatters, and only the number of images is told."
+    )
+    return Table(("Network", TUNE, *_TITLES, *((_GAIN,) if thumbnail is not None else ())), tuple(rows), caption)
+
+
+def _notes(report: StudyReport, row: StudyRow, result: RowResult) -> list[str]:
+    suspected = "a shortcut is suspected" if row.name in report.suspected else None
+    return [note for note in (f"{row.model}; {row.weights}", row.settings, result.one_class, suspected) if note]
+
+
+def published_table(report: StudyReport) -> Table:
+    """What was published of the same networks; no line where the images are others than the published study's."""
+    rows = tuple(
+        Row(row.name, tuple(text_cell(row.published.words(name)) for name in ("tune_accuracy", *FIRST)))
+        for row in report.rows
+        if row.published is not None
+    )
+    caption = (
+        f"Published: \u201c{STUDY_TITLE}\u201d, on other data ({STUDY_DATA}), so no difference to it is a difference of "
+        f"networks. {STUDY_NOTE}"
+    )
+    return Table(("Network", "Tune accuracy", *_TITLES), rows, caption)
+
+
+def further_table(report: StudyReport) -> Table:
+    """What the study's own table leaves out."""
+    rows = tuple(
+        Row(r.name, tuple(seeds_cell(r.metrics[m], r.by_seed[m]) for m in FURTHER)) for r in report.comparison.rows
+    )
+    caption = f"{_means(report)} {counts_of(report.comparison)}; specificity rests on the normal images alone."
+    return Table(("Network", *map(short_title, FURTHER)), rows, caption)
+
+
+def short_table(report: StudyReport) -> Table:
+    """The study's table for 80 columns: who it is, tune and test accuracy, AUC, and what a thumbnail leaves of it."""
+    thumbnail, rows = report.thumbnail, []
+    for row, result in report.pairs:
+        tune = np.mean([training.tune_accuracy for training in row.trainings])
+        figures = [seeds_cell(result.metrics[metric]) for metric in ("accuracy", "auc")]
+        gain = _gains(thumbnail, row.name) or (text_cell(NOT_JUDGED),)
+        name = row.name if result.learned else f"{row.name} (did not learn)"
+        rows.append(Row(f"{name}\n{row.weights}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
+    if thumbnail is not None:
+        name = f"{THUMBNAIL}\nlogistic regression"
+        rows.append(Row(name, (_EMPTY, _EMPTY, seeds_cell(thumbnail.auc), _EMPTY)))
+    head = ("network,\nweights", "tune\naccuracy", "test\naccuracy", "AUC", "AUC minus\nthumbnail")
+    return Table(head, tuple(rows), "")
+
+
+def paper_table(report: StudyReport) -> Table:
+    """Every figure of every network in one table, the thumbnail's line last."""
+    comparison, thumbnail = report.comparison, report.thumbnail
+    rows = [
+        Row(
+            row.name,
+            (
+                text_cell(row.weights),
+                _tune(row),
+                *(seeds_cell(result.metrics[m], result.by_seed[m]) for m in _FOR_PAPERS),
+                *_gains(thumbnail, row.name),
+            ),
+        )
+        for row, result in report.pairs
+    ]
+    if thumbnail is not None:
+        blank = (_EMPTY,) * len(_FOR_PAPERS)
+        rows.append(Row(THUMBNAIL, (text_cell("logistic regression"), _EMPTY, seeds_cell(thumbnail.auc), *blank)))
+    caption = (
+        f"Test part: {counts_of(comparison)}. {_means(report)} Called abnormal from a probability of "
+        f"{comparison.threshold:.2f} on. Best tune accuracy: of the images that chose the epoch, so without an interval."
+    )
+    gain = () if thumbnail is None else (_GAIN,)
+    return Table(("Network", "Weights", TUNE, *map(short_title, _FOR_PAPERS), *gain), tuple(rows), caption)
