@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
-from cxreader.reporting.pages import environment, format_duration
+from cxreader.reporting.pages import environment, format_duration, unbroken
 
 
 def test_templates_come_with_the_package() -> None:
@@ -39,3 +39,11 @@ def test_what_is_put_into_a_template_is_escaped_and_a_forgotten_name_is_an_error
 )
 def test_a_duration_in_words(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
+
+
+def test_an_interval_in_a_sentence_stays_on_one_line() -> None:
+    assert (
+        unbroken("it is +0.011 (-0.027 to +0.038), 0 to 1")
+        == "it is +0.011 (-0.027\u00a0to\u00a0+0.038), 0\u00a0to\u00a01"
+    )
+    assert unbroken("from 3 to many, ready to go") == "from 3 to many, ready to go"

@@ -186,6 +186,7 @@ def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
     assert "\N{EN DASH}: no interval, every resample gives the same value" in short.caption
     assert short.rows[-1].name == "16 x 16 thumbnail\nlogistic regression"
     assert "suspected in Flat network" not in page
+    assert f"({gain.low:.3f}\u00a0to\u00a0{gain.high:.3f})" in page  # a warning breaks no interval
     assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
     without = replace(report, thumbnail=None)
     assert "minus thumbnail" not in render_study(without)
