@@ -109,8 +109,9 @@ MEANINGS = {
     "training.label_smoothing": "Of the cross-entropy.",
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
-    "training.views": "Augmented versions of each training image that are stored, taken in turn by the epochs; 4, or 1 "
-    "without augmentation, when left out.",
+    "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "
+    "others augmented. When left out 4, or 1 without augmentation and for the head alone: "
+    "[why](../explanation/stored-stages.md#views-and-epochs).",
     "training.prefix_precision": "Of what is stored.",
     "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",

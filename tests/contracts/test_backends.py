@@ -32,7 +32,7 @@ SIZE = 64
 @functools.cache
 def trained(name: str) -> StagedModel:
     """A network whose norms have statistics of their own and whose head has a bias."""
-    torch.manual_seed(1)  # with it every network has a map above 0
+    torch.manual_seed(8)  # with it every network has a map above 0
     model = create_model(name, size=SIZE)
     with torch.no_grad():
         model.train()

@@ -16,7 +16,10 @@ def _silent(_: str) -> None:
 
 
 def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """800 images: 560 train, 60 tune; four views; 100 images/s frozen, 50 (head) and 20 (last block, or all) learning."""
+    """800 images: 560 train, 60 tune; four views but for the head.
+
+    100 images/s frozen, 50 (head) and 20 (last block, or all) learning.
+    """
 
     def rates(config: object, phases: list[tuple[str, str]], device: object) -> Rates:
         speed = {"head": 50.0, "fine_tune": 20.0, "full": 20.0}
@@ -29,7 +32,8 @@ def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: 
     epoch = 560 + 60 / 3  # a tune image is read, not learnt: a third of the work
     resnet = found["ResNet18, two phases"]
     assert (resnet.trainings, resnet.epochs) == (2, 30)
-    assert resnet.first_pass == pytest.approx(2 * (4 * 560 + 60) / 100)  # every seed draws its own views
+    # The images as they are for the head, the same for every seed; each seed's own views for the last block.
+    assert resnet.first_pass == pytest.approx((560 + 60) / 100 + 2 * (4 * 560 + 60) / 100)
     assert resnet.seconds == pytest.approx(resnet.first_pass + 2 * 15 * epoch * (1 / 50 + 1 / 20))
     grid = found["EfficientNet-B0, best of the grid"]
     assert grid.trainings == 16 + 2

@@ -273,18 +273,24 @@ def test_a_file_of_values_that_is_gone_or_of_another_length_is_computed_again(tm
         assert file.stat().st_size == expected.nbytes  # else it would be computed again every time
 
 
-def test_training_stores_once_for_both_phases_and_for_the_next_run(small_config: Config, tmp_path: Path) -> None:
+def test_training_stores_once_for_a_phase_and_for_the_next_run(small_config: Config, tmp_path: Path) -> None:
     said: list[str] = []
     short = {"training.head.epochs": 1, "training.fine_tune.epochs": 1, "calibration.false_refusals": "none"}
     config = with_values(small_config, {"data.cache": str(tmp_path / "cache"), **short})
     train(config, tmp_path / "one", say=said.append)
     train(with_values(config, {"model.dropout": 0.5, "training.batch_size": 32}), tmp_path / "two", say=said.append)
     stored = [line for line in said if line.startswith("storing")]
-    assert len(stored) == 1
-    assert "layer3 and pool" in stored[0]
-    assert "x 4 views" in stored[0]
+    assert [line.split(" for ")[0] for line in stored] == [
+        "storing the outputs of pool",
+        "storing the outputs of layer3",
+    ]
+    assert ["x 4 views" in line for line in stored] == [False, True]  # the head learns from the images as they are
     train(with_values(config, {"training.prefix_cache": False}), tmp_path / "three", say=said.append)
-    assert len([line for line in said if line.startswith("storing")]) == 1
+    assert len([line for line in said if line.startswith("storing")]) == 2
+    train(with_values(config, {"training.views": 2}), tmp_path / "four", say=said.append)
+    (both,) = [line for line in said if line.startswith("storing")][2:]
+    assert "layer3 and pool" in both
+    assert "x 2 views" in both
 
 
 def test_a_phase_behind_one_that_changed_its_frozen_stages_learns_from_what_they_give_now(

@@ -31,7 +31,8 @@ def densenet121(*, dropout: float = 0.2, size: int = 224) -> StagedModel:  # noq
     stages: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(f.conv0, f.norm0, f.pool0))]
     pairs = [(f.get_submodule(f"denseblock{i}"), f.get_submodule(f"transition{i}")) for i in (1, 2, 3)]
     stages += [(f"block{i}", nn.Sequential(*pair)) for i, pair in enumerate(pairs, 1)]
-    return _staged([*stages, ("last_block", nn.Sequential(f.denseblock4, f.norm5))], net.classifier, dropout, names)
+    last = nn.Sequential(f.denseblock4, f.norm5)
+    return _staged([*stages, ("last_block", last)], _redrawn(net.classifier), dropout, names)
 
 
 def efficientnet_b0(*, dropout: float = 0.2, size: int = 224) -> StagedModel:  # noqa: ARG001
@@ -55,7 +56,8 @@ def efficientnet_lite0(*, dropout: float = 0.2, size: int = 224) -> StagedModel:
 def _efficientnet(net: nn.Module, dropout: float, names: dict[int, str]) -> StagedModel:
     stages: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(net.conv_stem, net.bn1))]
     stages += [(f"block{i}", block) for i, block in enumerate(net.get_submodule("blocks").children())]
-    return _staged([*stages, ("last_block", nn.Sequential(net.conv_head, net.bn2))], net.classifier, dropout, names)
+    last = nn.Sequential(net.conv_head, net.bn2)
+    return _staged([*stages, ("last_block", last)], _redrawn(net.classifier), dropout, names)
 
 
 def _fix_same_padding(net: nn.Module, side: int) -> None:
@@ -83,15 +85,19 @@ def _published_names(net: nn.Module) -> dict[int, str]:
     return {id(tensor): name for name, tensor in net.state_dict(keep_vars=True).items()}
 
 
+def _redrawn(head: nn.Linear) -> nn.Linear:
+    """The head drawn as `nn.Linear` draws its own, within 1 / sqrt(features), as timm leaves that of ResNet.
+
+    It draws EfficientNet's by the number of classes, with two of them 25 times as far: the first epochs unlearn it.
+    """
+    head.reset_parameters()
+    return head
+
+
 def _staged(
     stages: list[tuple[str, nn.Module]], head: nn.Linear, dropout: float, published: dict[int, str]
 ) -> StagedModel:
-    """The common tail. timm drops inside `forward_head` by F.dropout, which a Sequential of its children loses.
-
-    The head is drawn as `nn.Linear` draws its own, within 1 / sqrt(features): timm's EfficientNets draw it by the number of
-    classes, with two of them 20 times as far, and the first epochs are spent on unlearning it.
-    """
-    head.reset_parameters()
+    """The common tail. timm drops inside `forward_head` by F.dropout, which a Sequential of its children loses."""
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model = StagedModel([*stages, ("pool", pool), ("drop", nn.Dropout(dropout)), ("head", head)])
     model.published_names = {name: published[id(tensor)] for name, tensor in model.state_dict(keep_vars=True).items()}

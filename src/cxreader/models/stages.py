@@ -76,7 +76,7 @@ class StagedModel(nn.Sequential):
 
         Raises ModelError with the nearest name.
         """
-        known = {**{name: name for name in self.names}, "head": "drop", "all": self.names[0]}
+        known = {**{name: name for name in self.names[:-2]}, "head": "drop", "all": self.names[0]}
         if learn not in known:
             raise ModelError(f"no stage is named {learn!r}", mend=nearest(learn, known))
         return known[learn]

@@ -22,8 +22,7 @@ from cxreader.progress import Say
 from cxreader.study.pretrain import n_phantoms, scratch_config, wants_phantoms
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.space import read_space
-from cxreader.training.phases import Phase, planned_phases
-from cxreader.training.train import DEFAULT_VIEWS
+from cxreader.training.phases import Phase, planned_phases, views_of
 
 SECONDS = 2.0
 """How long each rate is measured, after one unmeasured batch."""
@@ -101,16 +100,14 @@ def _phases(row: Row) -> tuple[Phase, ...]:
 def _count(row: Row, seeds: int, images: int, rates: Rates) -> RowForecast:
     t, shares, phases = row.config.training, row.config.split.shares, _phases(row)
     train, tuned = shares[0] * images, shares[1] / 2 * images  # half of the validation share calibrates
-    stored = t.prefix_cache and any(phase.learn != "all" for phase in phases)
-    views = t.views or (1 if row.config.augment is None else DEFAULT_VIEWS)
-    first_pass = (train * views + tuned) / rates.frozen if stored else 0.0
+    stored = [phase for phase in phases if t.prefix_cache and phase.learn != "all"]
+    views = {views_of(phase, t, augmented=row.config.augment is not None) for phase in stored}
+    # A search shares a first pass; every seed draws other views, but where nothing is drawn.
+    first = sum((seeds if v > 1 else 1) * (train * v + tuned) / rates.frozen for v in sorted(views))
     each = sum(phase.epochs * (train + tuned / 3) / rates.learning[phase.name] for phase in phases)
     points = (row.config.study.trials or read_space(row.config).size() or 0) if row.search else 0
-    # A search shares one first pass; every seed draws other views, but where nothing is drawn.
-    passes = (seeds if views > 1 else 1) if stored else 0
     trainings = seeds + points
-    seconds = first_pass * passes + each * trainings
-    return RowForecast(row.name, trainings, sum(p.epochs for p in phases), rates, first_pass * passes, seconds)
+    return RowForecast(row.name, trainings, sum(p.epochs for p in phases), rates, first, first + each * trainings)
 
 
 def _rates(config: Config, phases: list[tuple[str, Learn]], device: torch.device) -> Rates:

@@ -42,11 +42,9 @@ from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
 from cxreader.training.module import Recipe, Watch
-from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages
+from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
 from cxreader.training.predict import predict_with_features
 
-DEFAULT_VIEWS = 4
-"""Augmented versions of an image that are stored, unless the configuration says otherwise."""
 PATIENT_SALT = "cxreader-training-patients"
 
 
@@ -113,7 +111,7 @@ def learn(
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     results = []
     for n, phase in enumerate(phases):
-        # One pass serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
+        # What serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
         ahead = [] if is_done(run.phase(phase.name)) else _unchanged(model, phases[n:])
         caches = frozen_outputs(config, model, ahead, parts, run, say=say, bar=bar)
         most = format_count(phase.epochs, "[epoch|epochs]")
@@ -146,16 +144,25 @@ def frozen_outputs(
     say: Say,
     bar: Bar,
 ) -> dict[str, ActivationCache]:
-    """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored."""
-    t = config.training
-    stages = {stage for phase in phases if (stage := model.frozen_stage(phase.learn)) is not None}
-    if not t.prefix_cache or not stages:
+    """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored.
+
+    One pass for the phases that learn from as many views.
+    """
+    t, recipe = config.training, _recipe(config, parts)
+    if not t.prefix_cache:
         return {}
-    recipe = _recipe(config, parts)
-    views = t.views or (1 if recipe.augmentation is None else DEFAULT_VIEWS)
-    plan = ActivationPlan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
+    wanted: dict[int, set[str]] = {}
+    for phase in phases:
+        if (stage := model.frozen_stage(phase.learn)) is not None:
+            wanted.setdefault(views_of(phase, t, augmented=recipe.augmentation is not None), set()).add(stage)
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
-    return build_activation_caches(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
+    found: dict[str, ActivationCache] = {}
+    for views, stages in sorted(wanted.items()):
+        plan = ActivationPlan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
+        found |= build_activation_caches(
+            model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar
+        )
+    return found
 
 
 def build_model(config: Config) -> tuple[StagedModel, Transfer]:
