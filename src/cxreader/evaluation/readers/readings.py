@@ -54,7 +54,8 @@ class Readings:
     @property
     def first(self) -> NDArray[np.int8]:
         """The labels (r, n) under the first modality."""
-        return self.label[0]
+        labels: NDArray[np.int8] = self.label[0]
+        return labels
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """The places of these readers; raises DataError for a name that nobody has."""
