@@ -139,7 +139,7 @@ def _show_each(study: ReaderStudy, counts: str) -> None:
         counts_of = f"{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
         rows.append((f"{name}\n{counts_of}", *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
         shown += [*own, *beside]
-    header = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
+    header: tuple[str, ...] = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
     moved = ""
     if study.model is not None:
         header += ("sensitivity,\nmodel minus him", "specificity,\nmodel minus him")

@@ -61,7 +61,7 @@ def readers_table(study: ReaderStudy) -> Table:
     """Each reader, the table's label and the model; where there is a model, both of its differences from each reader."""
     rows = [_reader_row(reader, model=study.model is not None) for reader in study.readers]
     rows += [_reader_row(one, model=study.model is not None) for one in (study.label, study.model) if one is not None]
-    head = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
+    head: tuple[str, ...] = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
     over: tuple[tuple[str, int], ...] = ()
     caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {_methods(study)}."
     if study.model is not None:
@@ -107,7 +107,14 @@ def agreement_table(study: ReaderStudy) -> Table:
 def second_reader_table(study: ReaderStudy) -> Table:
     """For each reader and for their mean, every way of reading with the model."""
     rows = tuple(_scheme_row(one, scheme) for one in study.second for scheme in one.schemes)
-    head = ("Way of reading", "Missed", "False alarms", "Sensitivity", "Specificity", "Sensitivity, change")
+    head: tuple[str, ...] = (
+        "Way of reading",
+        "Missed",
+        "False alarms",
+        "Sensitivity",
+        "Specificity",
+        "Sensitivity, change",
+    )
     head += ("Specificity, change", "To the arbiter")
     lacking = sum(one.left_out for one in study.second if one.reader)
     caption = (
