@@ -78,8 +78,7 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
     if evidence is None:
         first = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
         last = ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
-        last += ("readers", "corrected", "matched")
-        return dict.fromkeys((*first, *last))
+        return dict.fromkeys((*first, *last, "readers", "corrected", "matched"))
     groups = evidence.subgroups
     return {
         "points": points_table(evaluation, evidence) if evidence.points else None,
