@@ -111,26 +111,21 @@ def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str
     assert Path("out/figures/readers.pdf").is_file()
 
 
-def test_without_a_panel_the_tables_label_is_the_truth_and_a_label_that_readers_made_is_told(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_label_that_readers_made_is_told_and_names_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a panel the table's label is the truth; a reader's name is neither markup nor a formula."""
     votes, _, probability = world()
     made = votes[[0, 2, 4]].sum(axis=0) > 1
+    names = ("101", LOST, "103", "$x$", "105")
+    readings = [(f"{k:08d}_000", names[r], votes[r, k]) for k in range(N) for r in range(5)]
+    write("hostile.csv", ("image", "reader", "label"), readings)
     rows = [(f"{k:08d}_000.dcm", int(made[k]), probability[k]) for k in range(N)]
     write("made.csv", ("image", "label", "probability"), rows)
-    assert run(["-q", *"evaluate --predictions made.csv --readers readings.csv --out out".split()]) == 0
+    assert run(["-q", *["evaluate", "--predictions", "made.csv", "--readers", "hostile.csv", "--out", "out"]]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "Truth: the table's own label" in printed
     assert "they are judged by their own votes; name them as the panel (101,103,105)" in printed
-
-
-def test_names_that_are_no_names_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
-    votes, label, _ = world()
-    rows = [(f"{k:08d}_000", f"{LOST}$", votes[0, k]) for k in range(N)]
-    write("hostile.csv", ("image", "reader", "label"), rows)
-    assert run(["-q", *"evaluate --predictions product.csv --readers hostile.csv --out out".split()]) == 0
+    assert LOST in printed
     assert "<b>_1" not in Path("out/report.html").read_text("utf-8")
-    assert LOST in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -180,7 +175,7 @@ def test_ratings_under_two_modalities_need_no_calls(capsys: pytest.CaptureFixtur
         for case in range(40)
     ]
     write("ratings.csv", ("reader", "treatment", "case", "truth", "rating"), rows)
-    assert run(["-q", *"audit readers ratings.csv --out out".split()]) == 0
+    assert run(["-q", *["audit", "readers", "ratings.csv", "--out", "out"]]) == 0
     printed = capsys.readouterr().out
     study = ReaderStudy.from_dict(json.loads(Path("out/readers.json").read_text("utf-8")))
     assert study.readers == ()

@@ -11,7 +11,7 @@ import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
 from cxreader.cli.evidence_tables import show_answered, show_evidence, show_points, show_refusals
-from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, panel_names, show_beside
+from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, show_beside, with_readers
 from cxreader.cli.source_options import (
     Data,
     Kind,
@@ -132,7 +132,7 @@ def evaluate(
         fitted |= {"threshold": threshold is not None, "calibrate": calibrate, **told}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     room = _room(images_a_day, arrivals, reading_minutes, shift, max_wait)
-    options = _beside(_options(prevalence, room, second_reading, max_wait), readers, panel_readers, label_quality)
+    options = with_readers(_options(prevalence, room, second_reading, max_wait), readers, panel_readers, label_quality)
     if predictions:
         evaluation, title = _predictions(
             predictions,
@@ -206,28 +206,6 @@ def _options(
 
     second = None if second_reading is None else read_labels(second_reading)
     return EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
-
-
-def _beside(
-    options: EvaluationOptions, readers: str | None, panel: str | None, label_quality: str | None
-) -> EvaluationOptions:
-    """The options with readings and their panel, and with the labels' quality. Raises UsageError, TableError and DataError."""
-    from dataclasses import replace
-
-    from cxreader.evaluation.readers.label_quality import LabelQuality
-    from cxreader.evaluation.readers.readings import read_readings
-
-    if panel is not None and readers is None:
-        raise UsageError("a panel needs readings", where="--panel-readers", mend="give --readers FILE")
-    quality = None if label_quality is None else LabelQuality.parse(label_quality)
-    options = replace(options, label_quality=quality, panel=panel_names(panel))
-    if readers is None:
-        return options
-    readings = read_readings(readers)
-    readings.places(options.panel)
-    for note in readings.notes:
-        say(f"{Path(readers).name}: {note}")
-    return replace(options, readings=replace(readings, notes=()))
 
 
 def _told(column: list[str] | None, models: str | None, labels: str | None) -> TableOptions:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, show, table, waiting
+from cxreader.cli.console import DISCLAIMER, say, show, table, waiting
 from cxreader.cli.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import named_columns
 
 if TYPE_CHECKING:
-    from cxreader.evaluation.evidence import Evidence
+    from cxreader.evaluation.evidence import EvaluationOptions, Evidence
     from cxreader.evaluation.readers.arbitration import SchemeResult
     from cxreader.evaluation.readers.study import ReaderStudy
     from cxreader.reporting.tables import Table
@@ -75,9 +75,32 @@ def panel_names(text: str | None) -> tuple[str, ...]:
     return names
 
 
+def with_readers(
+    options: EvaluationOptions, readers: str | None, panel: str | None, label_quality: str | None
+) -> EvaluationOptions:
+    """The options with readings and their panel, and with the labels' quality. Raises UsageError, TableError and DataError."""
+    from dataclasses import replace
+
+    from cxreader.errors import UsageError
+    from cxreader.evaluation.readers.label_quality import LabelQuality
+    from cxreader.evaluation.readers.readings import read_readings
+
+    if panel is not None and readers is None:
+        raise UsageError("a panel needs readings", where="--panel-readers", mend="give --readers FILE")
+    quality = None if label_quality is None else LabelQuality.parse(label_quality)
+    options = replace(options, label_quality=quality, panel=panel_names(panel))
+    if readers is None:
+        return options
+    readings = read_readings(readers)
+    readings.places(options.panel)
+    for note in readings.notes:
+        say(f"{Path(readers).name}: {note}")
+    return replace(options, readings=replace(readings, notes=()))
+
+
 def show_beside(evidence: Evidence) -> None:
     """What was asked of readers and of the labels' quality, in short."""
-    from cxreader.reporting.evaluation.readers import corrected_table
+    from cxreader.reporting.evaluation.adjusted_auc import corrected_table
 
     if evidence.readers is not None:
         show_readers(evidence.readers)
@@ -98,7 +121,7 @@ def show_readers(study: ReaderStudy, *, whole: bool = False) -> None:
         tables = readers_tables(study)
         for title in [title for title in tables if title != "Each reader against the truth"]:
             _show_table(title, tables[title])
-    show(DISCLAIMER)
+        show(DISCLAIMER)
 
 
 def _show_each(study: ReaderStudy, counts: str) -> None:
@@ -116,7 +139,7 @@ def _show_each(study: ReaderStudy, counts: str) -> None:
         counts_of = f"{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
         rows.append((f"{name}\n{counts_of}", *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
         shown += [*own, *beside]
-    header = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
+    header: tuple[str, ...] = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
     moved = ""
     if study.model is not None:
         header += ("sensitivity,\nmodel minus him", "specificity,\nmodel minus him")

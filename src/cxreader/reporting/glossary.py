@@ -26,6 +26,11 @@ GLOSSARY = (
         "Header, picture, orientation, sharpness and an out-of-distribution score, each with a bound on false refusals.",
     ),
     Term(
+        "Arbiter",
+        "A third reader who decides where the first reader and the model differ.",
+        "Each remaining reader in turn, never one who sets the truth; figures are means over them.",
+    ),
+    Term(
         "Artifact",
         "The trained model as a folder: network, calibration, thresholds, and what it was judged on.",
         "artifact.json and model.safetensors; its id is the head of a digest over its content.",
@@ -87,6 +92,11 @@ GLOSSARY = (
         "Step-down Bonferroni (Holm 1979), over all gaps tested.",
     ),
     Term(
+        "Kappa",
+        "How far two readers agree beyond what chance would give: 1 fully, 0 not at all.",
+        "Cohen 1960: (observed - expected agreement) / (1 - expected agreement).",
+    ),
+    Term(
         "Leak",
         "The same patient in training and in the test, which flatters a model.",
         "Share of test images whose patient stands in train, or in train, tune or calibrate.",
@@ -112,6 +122,11 @@ GLOSSARY = (
         "Distance of the network's features in multiples of the threshold fitted on calibrate.",
     ),
     Term(
+        "Panel",
+        "The readers whose majority is taken for the truth; each of them is judged by the others alone.",
+        "Ties are left out and counted; without a panel the table's own label is the truth.",
+    ),
+    Term(
         "PPV, NPV",
         "Of the alarms, the share that is right; of the images called normal, the share that is. Both move with the prevalence.",
         "Positive and negative predictive value; at another prevalence by Bayes, rates of the classes kept.",
@@ -120,6 +135,11 @@ GLOSSARY = (
         "Prevalence",
         "The share of patients who are abnormal, where the model would work or in a sample.",
         "Deployed figures keep the rates of both classes and reweight them.",
+    ),
+    Term(
+        "Random readers",
+        "Numbers that hold for other readers and other patients like these, not for these alone.",
+        "Obuchowski and Rockette 1995, with the degrees of freedom of Hillis 2007.",
     ),
     Term(
         "Refer",

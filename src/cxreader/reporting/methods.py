@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.reporting.study.cross_validation import CrossValidation
+from cxreader.evaluation.readers.study import ReaderStudy
+from cxreader.reporting.evaluation.readers import study_counts
 from cxreader.reporting.study.records import StudyReport
 from cxreader.reporting.tables import bootstrap_and_exact, cohort_counts, estimate_counts, methods_of
 
@@ -156,8 +158,23 @@ def _statistics(evaluation: Evaluation) -> list[str]:
             f"Models side by side ({', '.join(others)}): AUC by DeLong, decisions by McNemar's test, both clustered by patient, "
             "p-values adjusted by Holm."
         )
+    if evidence is not None and evidence.readers is not None and evidence.readers.readers:
+        found += _readers(evidence.readers)
     seed = evaluation.provenance.get("seed")
     return found + ([] if seed is None else [f"Seed of the resamples: {seed}."])
+
+
+def _readers(study: ReaderStudy) -> list[str]:
+    who = format_count(len(study.readers), "[reader|readers]")
+    found = [
+        f"Beside {who} of the same images ({study_counts(study)}), truth: {study.truth}; differences paired by patient."
+    ]
+    if study.comparisons:
+        found.append(
+            "Readers and patients as random samples: Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007 "
+            f"({study.comparisons[0].random.method})."
+        )
+    return found
 
 
 def _software(made: Mapping[str, object], facts: Mapping[str, str] | None) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxreader.errors import DataError
-from cxreader.evaluation.readers.latent_class import fit_latent_class, latent_class
+from cxreader.evaluation.readers.latent_class import Fitted, fit_latent_class, latent_class
 from cxreader.evaluation.statistics.intervals import Sample
 
 PREVALENCE = 0.3
@@ -75,6 +75,15 @@ def test_raters_are_taken_for_better_than_chance_and_resamples_are_rows() -> Non
     twice = fit_latent_class(votes, np.stack([share, np.ones(16)]))
     assert twice.sensitivity[1] != pytest.approx(twice.sensitivity[0])
     assert twice.sensitivity[0] == pytest.approx(SENSITIVITY, abs=1e-4)
+
+
+def test_of_two_mirrored_solutions_the_better_than_chance_is_given() -> None:
+    votes, share, posterior = patterns()
+    values = np.concatenate([[1 - PREVALENCE], 1 - SPECIFICITY, 1 - SENSITIVITY])[None]
+    found = fit_latent_class(votes, share[None], Fitted(values, 1 - posterior[None]))
+    assert found.sensitivity[0] == pytest.approx(SENSITIVITY, abs=1e-5)
+    assert found.prevalence[0] == pytest.approx(PREVALENCE, abs=1e-5)
+    assert found.posterior[0] == pytest.approx(posterior, abs=1e-5)
 
 
 def test_the_record_counts_votes_and_what_the_majority_says_otherwise() -> None:

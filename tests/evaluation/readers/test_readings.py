@@ -83,5 +83,7 @@ def test_two_judged_images_of_one_name_are_refused(tmp_path: Path) -> None:
     found = read_readings(written(tmp_path / "r.csv", "image,reader,label\na,r,1\n"))
     with pytest.raises(TableError, match="two images are named a but for folder and suffix"):
         found.aligned(["x/a.png", "y/a.png"])
+    # Of an image that nobody read there is nothing to tell apart.
+    assert found.aligned(["x/b.png", "y/b.png", "a.png"]).first.tolist() == [[-1, -1, 1]]
     with pytest.raises(DataError, match="none of the 1 image that readers saw is among those judged"):
         found.aligned(["c.png"])

@@ -59,7 +59,7 @@ class LabelQuality(Plain):
         if len(rates) != 2 or len(counts) not in (0, 2) or any(count < 1 for count in counts):
             mend = "write sensitivity,specificity, and abnormal,normal images behind them if known"
             raise UsageError(f"{text!r} is no label quality", mend=mend)
-        return cls(*rates, *counts)
+        return cls(rates[0], rates[1], *counts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.errors import DataError
+from cxreader.evaluation.readers.truths import majority
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
 
 Floats = NDArray[np.float64]
@@ -51,45 +52,63 @@ class LatentClass(Plain):
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Maximum likelihood: `prevalence` (b,), `sensitivity` and `specificity` (b, r), and `posterior` (b, n) of abnormal."""
+    """Maximum likelihood for b samples: `values` (b, 1 + 2 r), and `posterior` (b, n) of abnormal."""
 
-    prevalence: Floats
-    sensitivity: Floats
-    specificity: Floats
+    values: Floats
     posterior: Floats
 
+    @property
+    def prevalence(self) -> Floats:
+        """(b,) the share of abnormal images."""
+        return self.values[:, 0]
 
-def fit_latent_class(votes: Votes, weight: Weights) -> Fitted:
-    """EM from votes (r, n), -1 where not read, for weights (b, n) at once; starts from the share of abnormal votes.
+    @property
+    def sensitivity(self) -> Floats:
+        """(b, r) of each rater."""
+        return self.values[:, 1 : 1 + self.values.shape[1] // 2]
 
-    Stops when nothing moves by 1e-7, or NaN after 2,000 steps. Of the two mirrored solutions the one in which raters are
-    better than chance on the whole is given. Raises DataError for fewer than three raters.
+    @property
+    def specificity(self) -> Floats:
+        """(b, r) of each rater."""
+        return self.values[:, 1 + self.values.shape[1] // 2 :]
+
+
+def fit_latent_class(votes: Votes, weight: Weights, start: Fitted | None = None) -> Fitted:
+    """EM from votes (r, n), -1 where not read, for weights (b, n) at once.
+
+    It starts from the share of abnormal votes, or from the first row of what `start` found. Stops when nothing moves by
+    1e-7; NaN where 2,000 steps do not bring that about. Of the two mirrored solutions the one in which raters are better than
+    chance on the whole is given. Raises DataError for fewer than three raters.
     """
-    if len(votes) < 3:
-        raise DataError(f"{len(votes)} raters do not determine a latent class", mend="three or more are needed")
+    r = len(votes)
+    if r < 3:
+        raise DataError(f"{r} raters do not determine a latent class", mend="three or more are needed")
     patterns, at = np.unique(votes, axis=1, return_inverse=True)
     at = np.ravel(at)
-    counts = np.stack([np.bincount(at, row, patterns.shape[1]) for row in weight])
+    counts = np.stack([np.bincount(at, row, patterns.shape[1]) for row in weight]).astype(np.float64)
     one, zero = (patterns == 1).astype(np.float64), (patterns == 0).astype(np.float64)
     read = one.sum(axis=0) + zero.sum(axis=0)
-    abnormal = np.where(read > 0, one.sum(axis=0) / np.maximum(read, 1), 0.5)
-    posterior = np.broadcast_to(abnormal, counts.shape)
-    before = np.full((len(weight), 1 + 2 * len(votes)), np.inf)
+    share = np.where(read > 0, one.sum(axis=0) / np.maximum(read, 1), 0.5)
+    posterior = np.tile(share if start is None else _expected(start.values[:1], one, zero), (len(counts), 1))
+    values = _converged(posterior, counts, one, zero)
+    turned = values[:, 1:].mean(axis=1) < 0.5
+    values[turned] = 1 - np.hstack([values[turned, :1], values[turned, 1 + r :], values[turned, 1 : 1 + r]])
+    return Fitted(values, _expected(values, one, zero)[:, at])
+
+
+def _converged(posterior: Floats, counts: Floats, one: Floats, zero: Floats) -> Floats:
+    """The values (b, 1 + 2 r) at which EM stands still, from posteriors (b, p) of the patterns; rows that do leave the loop."""
+    found = np.full((len(counts), 1 + 2 * len(one)), np.nan)
+    rows, before = np.arange(len(counts)), np.full_like(found, np.inf)
     for _ in range(MAX_STEPS):
         values = _maximised(posterior, counts, one, zero)
-        posterior = _expected(values, one, zero)
-        moved = np.abs(values - before).max(axis=1)
-        before = values
-        if not (moved > _TOLERANCE).any():
+        moving = np.abs(values - before).max(axis=1) > _TOLERANCE
+        found[rows[~moving]] = values[~moving]
+        rows, counts, before = rows[moving], counts[moving], values[moving]
+        if not len(rows):
             break
-    values = np.where((moved > _TOLERANCE)[:, None], np.nan, before)
-    r = len(votes)
-    turned = values[:, 1:].mean(axis=1) < 0.5
-    prevalence = np.where(turned, 1 - values[:, 0], values[:, 0])
-    sensitivity = np.where(turned[:, None], 1 - values[:, 1 + r :], values[:, 1 : 1 + r])
-    specificity = np.where(turned[:, None], 1 - values[:, 1 : 1 + r], values[:, 1 + r :])
-    posterior = np.where(turned[:, None], 1 - posterior, posterior)
-    return Fitted(prevalence, sensitivity, specificity, posterior[:, at])
+        posterior = _expected(before, one, zero)
+    return found
 
 
 def _maximised(posterior: Floats, counts: Floats, one: Floats, zero: Floats) -> Floats:
@@ -119,16 +138,14 @@ def latent_class(
 
     An image that nobody read is left out. Raises as `fit_latent_class`.
     """
-    from cxreader.evaluation.readers.truths import majority
-
     names, stack = list(votes), np.stack(list(votes.values()))
     read = (stack >= 0).any(axis=0)
     stack = stack[:, read]
-    posterior = fit_latent_class(stack, np.ones((1, stack.shape[1]))).posterior[0]
-    likely = (posterior > 0.5).astype(np.int64)
+    whole = fit_latent_class(stack, np.ones((1, stack.shape[1])))
+    likely = (whole.posterior[0] > 0.5).astype(np.int64)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
-        fitted = fit_latent_class(stack, weight)
+        fitted = fit_latent_class(stack, weight, whole)
         values = {"prevalence": fitted.prevalence}
         for k in range(len(names)):
             values |= {f"sensitivity {k}": fitted.sensitivity[:, k], f"specificity {k}": fitted.specificity[:, k]}

@@ -43,7 +43,8 @@ class WaldTest:
     def of(cls, value: float, error: float, df: float) -> WaldTest:
         """Two-sided; NaN where there is no spread, or no degree of freedom."""
         if not (error > 0 and df > 0):
-            return cls(value, error, *[float("nan")] * 3, df, float("nan"))
+            nan = float("nan")
+            return cls(value, error, nan, nan, nan, df, nan)
         half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
         p = 2 * float(stats.t.sf(abs(value / error), df))
         return cls(value, error, value - half, value + half, value / error, df, p)

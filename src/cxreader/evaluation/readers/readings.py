@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -54,7 +55,8 @@ class Readings:
     @property
     def first(self) -> NDArray[np.int8]:
         """The labels (r, n) under the first modality."""
-        return self.label[0]
+        labels: NDArray[np.int8] = self.label[0]
+        return labels
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """The places of these readers; raises DataError for a name that nobody has."""
@@ -77,14 +79,14 @@ class Readings:
     def aligned(self, images: Sequence[str]) -> Readings:
         """The same readings in the order of `images` (k,), whatever their folders and suffixes; -1 where nobody read one.
 
-        Raises TableError where two of `images` are one by `image_key`, DataError where none of them was read.
+        Raises TableError where two of `images` that were read are one by `image_key`, DataError where none of them was read.
         """
         keys = [image_key(name) for name in images]
-        if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            what = f"two images are named {twice} but for folder and suffix: a reading cannot tell them apart"
-            raise TableError(what, mend="give each image a name of its own")
         at = {name: place for place, name in enumerate(self.image.tolist())}
+        twice = next((key for key, count in Counter(keys).items() if count > 1 and key in at), None)
+        if twice is not None:
+            what = f"two images are named {twice} but for folder and suffix: its readings cannot tell them apart"
+            raise TableError(what, mend="give each image a name of its own")
         place = np.array([at.get(key, -1) for key in keys], dtype=np.intp)
         if not (place >= 0).any():
             what = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def study_readers(
     nobody read are left out. Every interval is by patient and comes from `seed`.
     Raises DataError as `truths_of` does.
     """
-    seen = ((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1))
+    seen = np.asarray(((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1)))
     readings = readings.part(seen)
     label = None if label is None else label[seen]
     truths = truths_of(readings, panel, label)
@@ -86,7 +87,7 @@ def study_readers(
     if probability is not None and threshold is not None:
         own = np.asarray(probability, dtype=np.float64)[seen]
         model = ModelAnswers(own, own >= threshold)
-    resampled = {"seed": seed, "n_resamples": n_resamples}
+    resampled: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     called = bool((readings.first >= 0).any())
     known = sample.label >= 0
     notes = [*readings.notes, *_truth_notes(readings, truths, label)]
@@ -120,7 +121,7 @@ def study_readers(
 
 
 def _readers(
-    readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, resampled: Mapping[str, int]
+    readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, resampled: Mapping[str, Any]
 ) -> tuple[ReaderResult, ...]:
     return tuple(
         judge_reader(name, readings.first[k], truths.each[k], sample, model, in_panel=k in truths.panel, **resampled)

@@ -26,12 +26,10 @@ from cxreader.reporting.tables import (
 
 if TYPE_CHECKING:
     from cxreader.evaluation.readers.arbitration import SchemeResult, SecondReader
-    from cxreader.evaluation.readers.label_quality import CorrectedAuc
     from cxreader.evaluation.readers.latent_class import LatentClass
     from cxreader.evaluation.readers.multi_reader import MultiReader
     from cxreader.evaluation.readers.performance import ReaderResult
     from cxreader.evaluation.readers.study import ReaderStudy
-    from cxreader.evaluation.statistics.matched_pairs import MatchedPairs
 
 SCHEME_TITLES = {
     "alone": "the reader alone",
@@ -63,7 +61,7 @@ def readers_table(study: ReaderStudy) -> Table:
     """Each reader, the table's label and the model; where there is a model, both of its differences from each reader."""
     rows = [_reader_row(reader, model=study.model is not None) for reader in study.readers]
     rows += [_reader_row(one, model=study.model is not None) for one in (study.label, study.model) if one is not None]
-    head = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
+    head: tuple[str, ...] = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
     over: tuple[tuple[str, int], ...] = ()
     caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {_methods(study)}."
     if study.model is not None:
@@ -109,7 +107,14 @@ def agreement_table(study: ReaderStudy) -> Table:
 def second_reader_table(study: ReaderStudy) -> Table:
     """For each reader and for their mean, every way of reading with the model."""
     rows = tuple(_scheme_row(one, scheme) for one in study.second for scheme in one.schemes)
-    head = ("Way of reading", "Missed", "False alarms", "Sensitivity", "Specificity", "Sensitivity, change")
+    head: tuple[str, ...] = (
+        "Way of reading",
+        "Missed",
+        "False alarms",
+        "Sensitivity",
+        "Specificity",
+        "Sensitivity, change",
+    )
     head += ("Specificity, change", "To the arbiter")
     lacking = sum(one.left_out for one in study.second if one.reader)
     caption = (
@@ -175,44 +180,6 @@ def latent_table(latent: LatentClass) -> Table:
         f"intervals: {methods_of([latent.prevalence])}."
     )
     return Table(("Rater", "Sensitivity", "Specificity"), rows, caption)
-
-
-def corrected_table(found: CorrectedAuc) -> Table:
-    """The AUC against the labels, and against the truth as the labels' quality tells it."""
-    quality = found.quality
-    told = f"sensitivity {quality.sensitivity:g}, specificity {quality.specificity:g}"
-    if quality.n_abnormal is not None and quality.n_normal is not None:
-        told += f", measured on {quality.n_abnormal:,} abnormal and {quality.n_normal:,} normal images"
-    else:
-        told += ", taken for exact"
-    rows = (
-        Row("AUC against the labels as they are", (estimate_cell(found.observed),)),
-        Row("AUC against the truth, corrected", (estimate_cell(found.corrected),)),
-        Row("Share of truly abnormal images", (estimate_cell(found.prevalence),)),
-    )
-    caption = (
-        f"The labels' quality as stated: {told}. Assumes that the labels err independently of the score; a model that learnt "
-        f"from labels of this kind may share their errors, and is then promised too much. {estimate_counts(found.observed)}. "
-        f"95 % intervals: {methods_of([found.corrected])}."
-    )
-    return Table(("", "Estimate"), rows, caption)
-
-
-def matched_table(found: MatchedPairs) -> Table:
-    """The AUC of all images beside that of pairs alike in age, sex and view."""
-    alike = ", ".join(f"age within {found.years:g} years" if name == "age" else name for name in found.by)
-    rows = (
-        Row("AUC, all images", (estimate_cell(found.plain),)),
-        Row(f"AUC, pairs alike in {alike}", (estimate_cell(found.matched),), (f"{found.n_pairs:,} pairs",)),
-        Row("The second minus the first", (estimate_cell(found.change, signed=True),)),
-    )
-    drawn = f" {found.n_drawn:,} of the pairs were drawn." if found.n_drawn < found.n_pairs else ""
-    caption = (
-        f"A pair is an abnormal and a normal image. {format_count(found.unknown, '[image lacks|images lack]')} one of these, "
-        f"{format_count(found.alone, '[has|have]')} no partner.{drawn} {estimate_counts(found.plain)}. 95 % intervals: "
-        f"{methods_of([found.matched])}."
-    )
-    return Table(("", "Estimate"), rows, caption)
 
 
 def readers_answer(study: ReaderStudy) -> Answer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,5 +61,11 @@ def _point(axes: Axes, reader: ReaderResult, mark: str, colour: str) -> None:
     name = f"{reader.reader} (in the panel)" if reader.in_panel else reader.reader
     name = name.replace("$", r"\$")  # no formula
     face = "white" if reader.in_panel else colour
-    style = {"color": colour, "markerfacecolor": face, "markersize": 7, "linestyle": "none", "zorder": 6}
+    style: dict[str, Any] = {
+        "color": colour,
+        "markerfacecolor": face,
+        "markersize": 7,
+        "linestyle": "none",
+        "zorder": 6,
+    }
     axes.plot([x], [y], marker=mark, label=f"{name}: {y:.3f}, {spared.value:.3f}", **style)

@@ -10,6 +10,7 @@ import numpy as np
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.subgroups.groupings import DIMENSIONS
 from cxreader.records import LABEL_NAMES
+from cxreader.reporting.evaluation.adjusted_auc import corrected_table, matched_table
 from cxreader.reporting.evaluation.answers import answers, honesty
 from cxreader.reporting.evaluation.comparison_tables import (
     baselines_table,
@@ -30,7 +31,7 @@ from cxreader.reporting.evaluation.performance_tables import (
     sure_table,
 )
 from cxreader.reporting.evaluation.points_table import points_table
-from cxreader.reporting.evaluation.readers import corrected_table, matched_table, readers_tables
+from cxreader.reporting.evaluation.readers import readers_tables
 from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, Table, format_estimate, format_share
 
@@ -77,8 +78,7 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
     if evidence is None:
         first = ("points", "decision", "conformal", "conformal_words", "calibration", "honesty", "bins", "subgroups")
         last = ("notes", "models", "pairs", "triage", "labels", "contradictions", "note_of_triage")
-        last += ("readers", "corrected", "matched")
-        return dict.fromkeys((*first, *last))
+        return dict.fromkeys((*first, *last, "readers", "corrected", "matched"))
     groups = evidence.subgroups
     return {
         "points": points_table(evaluation, evidence) if evidence.points else None,
