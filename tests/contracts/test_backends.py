@@ -81,9 +81,10 @@ def _features_by_hand(model: StagedModel, x: np.ndarray, cam_stage: str) -> np.n
 
 def test_logits_features_and_maps_are_those_of_the_network(loaded: tuple[str, Backend]) -> None:
     network, backend = loaded
-    model, x, stage = trained(network), images(3), model_entry(network).cam_stage
+    model, x, entry = trained(network), images(3), model_entry(network)
+    stage = entry.cam_stage
     out = backend.run(x, maps=backend.has_maps)
-    logits, maps = grad_cam(model, torch.from_numpy(x), stage=stage)
+    logits, maps = grad_cam(model, torch.from_numpy(x), stage=stage, method=entry.cam_method)
     features = _features_by_hand(model, x, stage)
     assert maps.max() > 0
     assert {array.dtype for array in (out.logits, out.features)} == {np.dtype(np.float32)}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.reporting.study.cross_validation import CrossValidation
 from cxreader.evaluation.readers.study import ReaderStudy
 from cxreader.reporting.evaluation.readers import study_counts
+from cxreader.reporting.study.cross_validation import CrossValidation
 from cxreader.reporting.study.records import StudyReport
 from cxreader.reporting.tables import bootstrap_and_exact, cohort_counts, estimate_counts, methods_of
 
