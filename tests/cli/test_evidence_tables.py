@@ -45,12 +45,12 @@ def _figure(value: float, reason: str | None) -> Estimate:
 )
 def test_reasons_that_differ_in_a_count_are_said_once(reasons: list[str | None], said: str) -> None:
     figures = [_figure(0.9, reason) for reason in reasons]
-    assert missing(figures) == (f" No interval: {said}." if said else "")
+    assert missing(figures) == (f" \N{EN DASH}: no interval, {said}." if said else "")
 
 
 def test_what_is_undefined_is_said_apart_from_what_has_no_interval() -> None:
     figures = [_figure(math.nan, "no normal image in this group"), _figure(1.0, SAME)]
-    assert missing(figures) == f" Undefined: no normal image in this group. No interval: {SAME}."
+    assert missing(figures) == f" Undefined: no normal image in this group. \N{EN DASH}: no interval, {SAME}."
 
 
 def test_of_a_group_too_small_the_count_stands_below_the_table(

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
+from cxreader.assessment.background import (
+    ON_PHANTOMS,
+    TOO_FEW_PATIENTS,
+    TRAINED_ON,
+    UNKNOWN_PATIENTS,
+    background_of,
+    split_by_image,
+    suspicion,
+    trained_on,
+)
 from cxreader.assessment.cohort import EvaluationCohort, require_some, sample_of, without_training_patients
 from cxreader.assessment.duration import Estimate
 from cxreader.assessment.examples import choose_examples, example_panels
@@ -21,10 +30,8 @@ from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
-from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
-from cxreader.data.split import leak
 from cxreader.errors import UsageError
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
@@ -34,6 +41,7 @@ from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAu
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
+from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar, Say, silent
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
@@ -180,10 +188,8 @@ def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
     if shortcuts is None or shortcuts.verdict == NOT_FOUND:
         return []
     if shortcuts.verdict == TOO_FEW:
-        return ["too few patients to say whether there is a shortcut"]
-    first, *more = shortcuts.reasons
-    and_more = f"; {format_count(len(more), 'more [reason|reasons]')} under its heading" if more else ""
-    return [f"a shortcut is suspected: {first}{and_more}"]
+        return [TOO_FEW_PATIENTS]
+    return [f"a shortcut is suspected: {suspicion(shortcuts)}"]
 
 
 def _contradicted(evaluation: Evaluation) -> set[str]:
@@ -260,15 +266,13 @@ def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
     if not cohort.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
-        found.append(
-            "whether one of these patients set the model cannot be known: it was trained without knowing patients"
-        )
+        found.append(UNKNOWN_PATIENTS)
     if cohort.split is not None and cohort.split.kind == "image-random":
-        found.append(f"split at random by image: {leak(cohort.split, cohort.index)}")
+        found.append(split_by_image(cohort.split, cohort.index))
     if artifact.transfer.startswith("no transfer"):
         found.append(artifact.transfer)
-    if cohort.index.name.startswith("phantom"):
-        found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
+    if cohort.index.name.startswith(PHANTOMS):
+        found.append(ON_PHANTOMS)
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked
+from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +49,23 @@ def as_written(text: object, style: str = "") -> Text:
 def say(text: str = "") -> None:
     """A line of news on standard error, so that standard output holds results alone; silent with --quiet."""
     if not State.quiet:
-        console(errors=True).print(as_written(text))
+        errors = console(errors=True)
+        errors.print(_prose(text, errors))
 
 
 def show(text: str, style: str = "") -> None:
     """Lines of a result on standard output."""
-    console().print(as_written(text, style))
+    output = console()
+    output.print(_prose(text, output, style))
+
+
+def _prose(text: str, place: Console, style: str = "") -> Text:
+    """Sentences: on a terminal broken between words, in a file or a pipe a line each."""
+    written = on_lines(text)
+    if place.is_terminal:
+        lines = written.split("\n")
+        written = "\n".join(wrapped(line, place.width, "  " if line.startswith("- ") else "") for line in lines)
+    return as_written(written, style)
 
 
 def table(
@@ -83,13 +94,14 @@ def table(
         _show_stacked(title, names, lines, note)
         return
     grid = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
-    grid.title = None if title is None else as_written(title, "bold")
-    grid.caption = None if note is None else as_written(note, "table.caption")
+    grid.title = None if title is None else _prose(title, console(), "bold")
+    grid.caption = None if note is None else _prose(note, console(), "table.caption")
     for i, (name, width) in enumerate(zip(header, widths, strict=True)):
         justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
         grid.add_column(as_written(name), justify=justify, overflow="fold", width=width)
     for first, *cells in lines:
-        grid.add_row(*map(as_written, (shortened(first, widths[0]), *cells)))
+        shown = (shortened(first, widths[0]), *cells)
+        grid.add_row(*(as_written(wrapped(cell, width)) for cell, width in zip(shown, widths, strict=True)))
     console().print(grid)
 
 

@@ -97,15 +97,15 @@ def _too_small(groups: Iterable[Subgroup]) -> str:
 
 
 def _gap_words(group: Subgroup) -> str:
-    """Every flagged gap with its interval and p-value; else that none was tested, or that none is flagged."""
-    from cxreader.reporting.tables import format_estimate, format_p_value, rate_in_sentence
+    """Every flagged gap above its interval and p-value; else that none was tested, or that none is flagged."""
+    from cxreader.reporting.tables import format_p_value, rate_in_sentence
 
     flagged = [
-        f"{rate_in_sentence(metric)} {format_estimate(gap.estimate, signed=True)}, {format_p_value(gap.p_holm)}"
+        f"{rate_in_sentence(metric)} {figure_cell(gap.estimate, 2, signed=True)}\n{format_p_value(gap.p_holm)}"
         for metric, gap in group.gaps.items()
         if gap.flagged
     ]
-    return "; ".join(flagged) or ("too small" if group.too_small else "no gap flagged")
+    return ";\n".join(flagged) or ("too small" if group.too_small else "no gap flagged")
 
 
 def _show_worklist(triage: Triage) -> None:
@@ -158,19 +158,20 @@ def show_refusals(found: Refusals) -> None:
     """The share of images that the reader would refuse, and why."""
     from cxreader.evaluation.decisions.refusals import WHO
     from cxreader.reporting.evaluation.refusals import in_percent, percent, refusal_words
+    from cxreader.reporting.tables import DASH
 
     rows = [
         (
             WHO[name],
             percent(share),
-            in_percent(share),
+            in_percent(share) if share.low == share.low else DASH,
             f"{share.n_positive}/{share.n_negative}",
             share.n_patients or "unknown",
         )
         for name, share in found.shares.items()
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
-    table("Acceptance", header, rows, note=refusal_words(found))
+    table("Acceptance", header, rows, note=refusal_words(found) + missing(found.shares.values()))
 
 
 def show_answered(evaluation: Evaluation) -> None:
@@ -189,17 +190,25 @@ def show_answered(evaluation: Evaluation) -> None:
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
     """The value above its interval; the reason of a missing one is left to `missing`. A finding has no specificity."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
-    from cxreader.reporting.tables import format_interval, format_value
+    from cxreader.reporting.tables import format_value
 
     if estimate.reason == SAME_NORMALS:
         return ""
-    interval = "" if _undefined(estimate) else format_interval(estimate, digits, signed=signed, why=False)
-    return f"{format_value(estimate, digits, signed=signed)}\n{interval}"
+    value = format_value(estimate, digits, signed=signed)
+    return f"{value}\n{'' if _undefined(estimate) else interval_cell(estimate, digits, signed=signed)}"
+
+
+def interval_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
+    """The interval, or a dash whose reason is left to `missing`."""
+    from cxreader.reporting.tables import DASH, format_interval
+
+    return DASH if estimate.low != estimate.low else format_interval(estimate, digits, signed=signed, why=False)
 
 
 def missing(estimates: Iterable[Estimate]) -> str:
     """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
+    from cxreader.reporting.tables import DASH
 
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}
@@ -209,7 +218,7 @@ def missing(estimates: Iterable[Estimate]) -> str:
         if estimate.reason and estimate.low != estimate.low:
             (whole if _undefined(estimate) else bounds)[estimate.reason] = None
     undefined = f" Undefined: {'; '.join(_counted_together(whole))}." if whole else ""
-    return undefined + (f" No interval: {'; '.join(_counted_together(bounds))}." if bounds else "")
+    return undefined + (f" {DASH}: no interval, {'; '.join(_counted_together(bounds))}." if bounds else "")
 
 
 def _counted_together(reasons: Iterable[str]) -> list[str]:

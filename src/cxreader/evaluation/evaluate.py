@@ -103,6 +103,11 @@ class Evaluation(Plain):
     precision_recall: PrecisionRecallCurve
     histogram: Histogram
 
+    @property
+    def further_warnings(self) -> tuple[str, ...]:
+        """The warnings that the verdict does not say already: for where both stand on one screen."""
+        return tuple(w for w in self.warnings if self.verdict is None or not self.verdict.says(w))
+
     def to_json(self) -> str:
         """Strict JSON (no NaN), one key a line; `from_json` gives the same record back exactly."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"

@@ -113,7 +113,12 @@ def refused(refusals: Refusals | None) -> Answer:
     share = refusals.shares["all"]
     if np.isnan(share.value):
         return Answer(ask, anchor, NONE, f"Undefined: {share.reason}.", estimate_counts(share), alert=True)
-    text = f"{percent(share)} of these images ({in_percent(share)}); they are judged here all the same."
+    text = f"{percent(share)} of these images ({in_percent(share)})"
+    text += (
+        f"; {format_count(refusals.unanswered, 'of them [has|have] no probability and [is|are] judged nowhere else.')}"
+        if refusals.unanswered
+        else "; they are judged here all the same."
+    )
     if refusals.reasons:
         kinds = "; ".join(f"{reason} ({count:,})" for reason, count in list(refusals.reasons.items())[:2])
         text += f" Most often: {kinds}."
