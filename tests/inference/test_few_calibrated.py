@@ -78,7 +78,9 @@ def test_what_is_doubtful_of_the_points_and_of_the_training_stands_below_every_t
     few = _reader(monkeypatch, 40, 40)
     assert _doubtful(few, 0.7, 0.3, "ward").doubts == []
     (contrary,) = _doubtful(few, 0.3, 0.7).doubts
-    assert contrary.startswith("The operating points contradict their names: rule-in (0.300) lies below screening (0.700)")
+    assert contrary.startswith(
+        "The operating points contradict their names: rule-in (0.300) lies below screening (0.700)"
+    )
     phantoms, same = _doubtful(few, 0.5, 0.5, "phantom:0").doubts
     assert phantoms == "It was trained on phantoms, drawn by a program, and never met a patient."
     assert same.startswith("The operating points rule-in and screening coincide at 0.500")

@@ -86,7 +86,7 @@ def judge(
     pictures = Pictures.of(artifact, judge_met=leaky)
     display = None if quick else InputSpec(SIDE, artifact.spec.fit)  # so that maps of the network's square fit
     estimate = Estimate(records, say, quick)
-    with read_once(reader, records, bar=bar, display=display, pictures=pictures, estimate=estimate) as images:
+    with read_once(reader, records, bar=bar, display=display, pictures=[pictures], estimate=estimate) as images:
         table, unread = prediction_table(images.asked, images.readings, artifact.id)
         excluded += pictures.excluded
         excluded["the image cannot be read"] += len(unread)
@@ -108,8 +108,8 @@ def judge(
                     *_support(reader),
                     *_warnings(artifact, cohort),
                     *pictures.warnings(),
-                    *_suspicion(shortcuts),
-                    *_many_refused(refusals),
+                    *suspicion_warnings(shortcuts),
+                    *many_refused(refusals),
                 ],
                 provenance=_provenance(artifact, cohort),
                 options=_of_artifact(reader, options),
@@ -123,6 +123,7 @@ def judge(
             if quick
             else evaluate_explanations(reader, images, bar=bar, seed=seed, shown=shown)
         )
+        drawn = {name: [own] for name, own in looking.maps.items()}
         write_evaluation(
             evaluation,
             table,
@@ -132,7 +133,7 @@ def judge(
             localisation=looking.localisation,
             sanity=looking.sanity,
             further=_contact_sheet(evaluation, images, looking.maps),
-            examples=example_panels(table, rows, images, looking.maps, reader.operating_point.threshold),
+            examples=example_panels(table, rows, images, drawn, reader.operating_point.threshold),
             facts=facts_of(artifact),
         )
     if is_own_test(reader, cohort):
@@ -165,7 +166,8 @@ def _refusals(reader: Reader, images: ReadImages, seed: int) -> Refusals:
     )
 
 
-def _many_refused(refusals: Refusals) -> list[str]:
+def many_refused(refusals: Refusals) -> list[str]:
+    """The warning where the whole interval of the share refused lies above `MANY_REFUSED`."""
     share = refusals.shares["all"]
     if not share.low > MANY_REFUSED:
         return []
@@ -183,7 +185,7 @@ def _support(reader: Reader) -> list[str]:
     return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
 
 
-def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
+def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
     """What nobody may overlook who reads the figures."""
     if shortcuts is None or shortcuts.verdict == NOT_FOUND:
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,13 @@ def example_panels(
     table: PredictionTable,
     rows: list[int],
     images: ReadImages,
-    maps: Mapping[str, NDArray[np.float32]],
+    maps: Mapping[str, Sequence[NDArray[np.float32]]],
     threshold: float,
 ) -> list[ReadingPanel]:
     """The panels of these rows, as JPEG of what the network was shown; a row without a map is left out.
 
-    A panel's title is the image's name in the table, and nothing else of it that could name a patient.
+    `maps`: raw heat maps (h, w) by image, one a model; each is drawn on the image, one beside the other. A panel's title is the
+    image's name in the table, and nothing else of it that could name a patient.
     """
     records = {record.image: record for record in images.records}
     panels = []
@@ -57,7 +58,7 @@ def example_panels(
                 decision=LABEL_NAMES[int(probability >= threshold)],
                 probability=probability,
                 image=_jpeg(pixels),
-                overlay=_jpeg(overlay(pixels, maps[name])),
+                overlay=_jpeg(np.concatenate([overlay(pixels, own) for own in maps[name]], axis=1)),
             )
         )
     return panels

@@ -152,7 +152,7 @@ def evaluate(
     if excel:
         write_excel(place)
     show_evaluation(evaluation, title)
-    if not (predictions or quick or len(model or ()) > 1):
+    if not (predictions or quick):
         _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
 
@@ -268,7 +268,9 @@ def _artifact(
     if len(several) > 1:
         from cxreader.assessment.several import judge_several
 
-        evaluation = judge_several(reader, cohort, place, bar=progress, options=options, seed=seed)
+        evaluation = judge_several(
+            reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say
+        )
     else:
         evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
     if reader.site:

@@ -19,7 +19,7 @@ from cxreader.codec import Plain
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.answered import Answered, judge_answered
-from cxreader.evaluation.decisions.conformal import ConformalRule, contradicting
+from cxreader.evaluation.decisions.conformal import ConformalRule, JointRule, contradicting
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.grounds import Exchange, grounds_of
@@ -257,9 +257,9 @@ def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dic
     return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
 
 
-def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule | None) -> list[str]:
+def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule | JointRule | None) -> list[str]:
     """How many images a reader refers because threshold and conformal rule differ, by label: the figures count the threshold."""
-    if rule is None:
+    if rule is None or isinstance(rule, JointRule):  # whom several models refer is counted among the answered
         return []
     referred = contradicting(rule, table.probability, point.threshold)
     count, n_abnormal = int(referred.sum()), int(np.count_nonzero(referred & (table.label == 1)))

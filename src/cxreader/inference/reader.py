@@ -161,10 +161,14 @@ class Reader:
     def probabilities(self, pixels: NDArray[np.uint8], *, batch_size: int = 64) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them.
 
-        Nothing is refused. Raises UsageError for a `batch_size` below 1, and for a reader of several models.
+        Of several models the mean; nothing is refused. Raises UsageError for a `batch_size` below 1, and for models that are
+        shown images of different sizes.
         """
         _refuse_no_batch(batch_size)
-        return self.only.probabilities(pixels, batch_size)
+        if len(self.specs) > 1:
+            raise UsageError("the models are shown images of different sizes", mend="give one model")
+        each = [member.probabilities(pixels, batch_size) for member in self.members]
+        return np.asarray(np.mean(each, axis=0), np.float64)
 
     @property
     def doubts(self) -> list[str]:
