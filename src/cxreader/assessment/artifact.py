@@ -33,6 +33,7 @@ from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_su
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.errors import UsageError
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
@@ -179,9 +180,11 @@ def many_refused(refusals: Refusals) -> list[str]:
 
 def _support(reader: Reader) -> list[str]:
     """How few images the probabilities rest on, where they are few; without enough, that scores are judged."""
-    support = reader.only.support
+    support, point = reader.only.support, reader.operating_point
     if support.note is None:
         return []
+    if support.calibrated and CalibrationSupport(point.n_positive, point.n_negative) == support:
+        return [f"what decides {support.threshold_note}"]  # as the verdict says it
     return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, wrapped
@@ -141,17 +141,26 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
         bars_of.TimeElapsedColumn(),
         bars_of.TimeRemainingColumn(),
     )
-    with bars_of.Progress(*columns, console=console(errors=True)) as bars:
+    place = console(errors=True)
+    bars = bars_of.Progress(*columns, console=place)
+    with (
+        bars if place.is_terminal else nullcontext(bars)
+    ):  # where nothing is redrawn, a bar begins with its first count
         task = bars.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
+            bars.start()
             speed = bars.tasks[0].speed
             early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
             bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
 
-        yield update
-        if bars.tasks[0].total is None:
-            bars.update(task, visible=False)  # there was nothing to do
+        try:
+            yield update
+        finally:
+            if bars.tasks[0].total is None:
+                bars.update(task, visible=False)  # there was nothing to do
+            elif not place.is_terminal:
+                bars.stop()
 
 
 @contextmanager

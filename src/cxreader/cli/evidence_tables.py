@@ -60,6 +60,7 @@ def show_points(evaluation: Evaluation, evidence: Evidence) -> None:
 
 def _show_subgroups(found: Subgroups) -> None:
     """At most `_MOST` groups, those with a flagged gap first."""
+    from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
     from cxreader.evaluation.subgroups.rates import METRICS
 
     ranked = sorted(found.groups, key=lambda group: not group.flagged)
@@ -69,10 +70,13 @@ def _show_subgroups(found: Subgroups) -> None:
         for group in shown
     ]
     more = len(ranked) - len(shown)
+    tested = (
+        f"Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus the rest. No flag is no "
+        f"proof of fairness.{_too_small(shown)}"
+    )
+    none = f"No gap was tested: in each group or in the rest, a class has fewer than {FEW_PATIENTS} patients."
     note = (
-        f"Below: 95 % intervals. Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus "
-        "the rest. No flag is no proof of fairness."
-        + _too_small(shown)
+        f"Below: 95 % intervals. {tested if found.n_tests else none}"
         + missing(group.metrics[metric] for group in shown for metric in METRICS)
         + (f" {format_count(more, 'more [group stands|groups stand] in the report.')}" if more else "")
     )

@@ -46,13 +46,12 @@ from cxreader.evaluation.statistics.intervals import (
     resample,
 )
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
-from cxreader.evaluation.verdict import Background, Verdict, reach_verdict
+from cxreader.evaluation.verdict import FEW, Background, Verdict, few_judged, reach_verdict
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By each earlier schema that is still read, the step that makes its values those of the next schema."""
-FEW_PATIENTS = 20
 NO_BACKGROUND = Background()
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -290,9 +289,9 @@ def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoin
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))
-        if 0 < n < FEW_PATIENTS:
-            words = f"[patient|patients] with {name} images" if sample.patients_known else f"{name} [image|images]"
-            found.append(f"Only {format_count(n, words)}: the intervals are rough.")
+        if 0 < n < FEW:
+            words = few_judged(n, name, patients_known=sample.patients_known)
+            found.append(f"{words[:1].upper()}{words[1:]}.")
     if point.fitted_on != "calibrate":
         found.append(f"The threshold {point.threshold:g} was not fitted on other patients: {point.rule}.")
     return found

@@ -13,9 +13,10 @@ from typing import Final, Literal
 import numpy as np
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.evaluation.calibration.support import ENOUGH, LEAST, CalibrationSupport
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.records import OperatingPoint
+from cxreader.records import LABEL_NAMES, OperatingPoint
 
 Word = Literal["worth a trial", "not worth a trial at this threshold", "cannot be told"]
 WORTH: Final = "worth a trial"
@@ -109,9 +110,12 @@ def reach_verdict(grounds: Grounds) -> Verdict:
 def _forbidding(g: Grounds) -> list[str]:
     """What no figure outweighs: too few, not met honestly, or figures that mean something else."""
     found = [*g.background.obstacles]
-    few = [f"{n:,} {name}" for n, name in zip(g.people, ("abnormal", "normal"), strict=True) if n < FEW]
-    if few:
-        found.append(f"only {' and '.join(few)} judged, where {FEW} of each are the least")
+    known = g.auc.n_patients is not None
+    found += [
+        few_judged(n, name, patients_known=known)
+        for n, name in zip(g.people, LABEL_NAMES[::-1], strict=True)
+        if n < FEW
+    ]
     if g.point.fitted_on == "calibrate" and min(g.point.n_positive, g.point.n_negative) < FEW:
         found.append(_rests_on_few(g.point))
     if g.auc.high < 0.5:
@@ -210,6 +214,14 @@ def _cautions(g: Grounds) -> tuple[str, ...]:
     if g.refused is None:
         found.append("what a reader would refuse was not asked")
     return tuple(found)
+
+
+def few_judged(count: int, name: str, *, patients_known: bool) -> str:
+    """That so few of a class were judged, `name` abnormal or normal, that no verdict rests on them."""
+    if not count:
+        return f"there is no {name} image"
+    words = f"[patient|patients] with {name} images" if patients_known else f"{name} [image|images]"
+    return f"only {format_count(count, words)}, where {FEW} are the least: the intervals are rough"
 
 
 def _rests_on_few(point: OperatingPoint) -> str:
