@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 from cxreader import Reader
 from cxreader.cli import run
 from cxreader.cli.console import State
+from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
@@ -43,6 +44,19 @@ def two(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     artifact = replace(load_artifact(folder), weights_sha256=sha256(turned), exports={}, acceptance=None)
     place = save_artifact(artifact, turned, tmp_path_factory.mktemp("turned") / "artifact")
     return ["--model", str(small_run), "--model", str(place)]
+
+
+@pytest.fixture(scope="module")
+def ruled(two: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The same two, each with a conformal rule of its own."""
+    options = []
+    for k, path in enumerate(two[1::2]):
+        folder = artifact_folder(path)
+        rule = ConformalRule(0.1 + 0.1 * k, 0.45 - 0.1 * k, 0.55, 20, 20)
+        artifact = replace(load_artifact(folder), conformal=rule.to_dict(), exports={})
+        place = tmp_path_factory.mktemp(f"ruled{k}") / "artifact"
+        options += ["--model", str(save_artifact(artifact, (folder / WEIGHTS).read_bytes(), place))]
+    return options
 
 
 def test_they_are_judged_by_their_mean_and_referrals_are_counted(
@@ -74,11 +88,11 @@ def test_they_are_judged_by_their_mean_and_referrals_are_counted(
 
 
 def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
-    two: list[str], small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ruled: list[str], small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The audit judges the mean; the rules answer together what both models say alone, which the table of readings holds."""
     world, out = shutil.copytree(small_world, tmp_path / "elsewhere"), tmp_path / "out"
-    assert run(["evaluate", *two, "--data", str(world), "--name", "world", "--out", str(out)]) == 0
+    assert run(["evaluate", *ruled, "--data", str(world), "--name", "world", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "Beside what sees no disease: " in printed
     assert "not audited" not in printed
@@ -91,7 +105,7 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
         "the model on the centre alone",
     ]
     judged = {row["image"]: row for row in csv.DictReader((out / "predictions.csv").read_text().splitlines())}
-    reader = Reader.load(two[1::2])
+    reader = Reader.load(ruled[1::2])
     said = Counter[tuple[str, str]]()
     for image in judged:
         members = next(reader.read_many([world / image], refuse=False)).members

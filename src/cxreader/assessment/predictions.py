@@ -44,7 +44,7 @@ NOT_KNOWN_TO_THE_MODEL = (
 )
 ONLY_PREDICTIONS = Background(
     cautions=(
-        NOT_KNOWN_TO_THE_MODEL,
+        f"{NOT_KNOWN_TO_THE_MODEL[:1].lower()}{NOT_KNOWN_TO_THE_MODEL[1:-1]}",
         "shortcuts cannot be looked for without the images",
     )
 )
