@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _MOST = 12
 _SIDE_BY_SIDE = 2
 """Operating points of which each number has room for its interval beside it, on 80 columns."""
-_COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
 _LABEL_METRICS = ("auc", "accuracy", "recall", "specificity")
 
 
@@ -212,7 +210,7 @@ def interval_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) 
 def missing(estimates: Iterable[Estimate]) -> str:
     """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
-    from cxreader.reporting.tables import DASH
+    from cxreader.reporting.tables import DASH, counted_together
 
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}
@@ -221,18 +219,8 @@ def missing(estimates: Iterable[Estimate]) -> str:
             continue
         if estimate.reason and estimate.low != estimate.low:
             (whole if _undefined(estimate) else bounds)[estimate.reason] = None
-    undefined = f" Undefined: {'; '.join(_counted_together(whole))}." if whole else ""
-    return undefined + (f" {DASH}: no interval, {'; '.join(_counted_together(bounds))}." if bounds else "")
-
-
-def _counted_together(reasons: Iterable[str]) -> list[str]:
-    """Reasons that differ in how many resamples are undefined, as one from the least to the most."""
-    counts: dict[str, list[int]] = {}
-    for reason in reasons:
-        found = _COUNTED.fullmatch(reason)
-        counts.setdefault(found["rest"] if found else reason, []).extend([int(found["n"])] if found else [])
-    spans = {rest: " to ".join(map(str, sorted({min(n), max(n)}))) if n else "" for rest, n in counts.items()}
-    return [f"undefined in {span} of {rest}" if span else rest for rest, span in spans.items()]
+    undefined = f" Undefined: {'; '.join(counted_together(whole))}." if whole else ""
+    return undefined + (f" {DASH}: no interval, {'; '.join(counted_together(bounds))}." if bounds else "")
 
 
 def _undefined(estimate: Estimate) -> bool:
