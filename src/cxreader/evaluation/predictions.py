@@ -18,7 +18,7 @@ from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
 from cxreader.evaluation.prediction_labels import with_labels
-from cxreader.evaluation.table_refusals import RefusedRows
+from cxreader.evaluation.table_refusals import RefusedRows, refused_by_model
 from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, PredictionTable
@@ -148,7 +148,7 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
     known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
     notes += table.unused({*USED, *known, *scores.values()})
     tables, warnings = _tables(cells, scores, Path(path))
-    return ReadModels(tables, dict(excluded), warnings, tuple(notes), _refused(whole, scores, tables))
+    return ReadModels(tables, dict(excluded), warnings, tuple(notes), refused_by_model(whole, scores, tables))
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
@@ -179,20 +179,6 @@ def _tables(cells: Cells, scores: Mapping[str, str], path: Path) -> tuple[dict[s
     of = cells.columns["model"]
     parts = {name: cells.part([model == name for model in of]) for name in names}
     return {name: _table(part, "probability") for name, part in parts.items()}, warnings
-
-
-def _refused(cells: Cells, scores: Mapping[str, str], tables: Mapping[str, PredictionTable]) -> dict[str, RefusedRows]:
-    """By model, the refused rows without a probability; one that names no model counts for a file's only one."""
-    empty = [
-        not any(value_or_missing(cells.columns[name][row]) for name in scores.values()) for row in range(len(cells))
-    ]
-    of, without = cells.columns.get("model", [""] * len(cells)), len(tables) == 1 or "" not in scores
-    return {
-        name: RefusedRows.of(
-            cells.part([blank and (without or own == name) for blank, own in zip(empty, of, strict=True)])
-        )
-        for name in tables
-    }
 
 
 def _stem(path: Path) -> str:

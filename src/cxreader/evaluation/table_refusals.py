@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,24 @@ class RefusedRows:
             np.array([name or f"image:{own}" for name, own in zip(names, images, strict=True)], np.str_),
             tuple(map(_several, texts.get("reasons", [""] * len(found)))),
         )
+
+
+def refused_by_model(cells: Cells, scores: Mapping[str, str], models: Collection[str]) -> dict[str, RefusedRows]:
+    """Of each of `models`, the refused rows of a file without a probability.
+
+    `scores`: the column of each model's probabilities, or one under the name "", where a column `model` tells whose row it is if
+    the file holds several.
+    """
+    empty = [
+        not any(value_or_missing(cells.columns[name][row]) for name in scores.values()) for row in range(len(cells))
+    ]
+    of, shared = cells.columns.get("model", [""] * len(cells)), len(models) == 1 or "" not in scores
+    return {
+        name: RefusedRows.of(
+            cells.part([blank and (shared or own == name) for blank, own in zip(empty, of, strict=True)])
+        )
+        for name in models
+    }
 
 
 def refusals_told(

@@ -84,7 +84,9 @@ class Table:
         rows = tuple(replace(row, cells=tuple(_dashed(cell, reasons) for cell in row.cells)) for row in self.rows)
         if reasons:
             object.__setattr__(self, "rows", rows)
-            object.__setattr__(self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(counted_together(reasons))}.".strip())
+            object.__setattr__(
+                self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(counted_together(reasons))}.".strip()
+            )
 
 
 def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
