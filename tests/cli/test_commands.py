@@ -88,7 +88,7 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     ]
     lines = {line.strip() for line in printed.out.splitlines()}
     for confounder in (*audit["baselines"], *audit["views"]):
-        auc = "-" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
+        auc = "\N{EN DASH}" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
         assert any(
             line.startswith(confounder["name"]) and line.split(confounder["name"])[1].split()[0] == auc
             for line in lines

@@ -70,6 +70,14 @@ def test_of_a_group_too_small_the_count_stands_below_the_table(
     assert f"tiny ({ill} patient{'s' * (ill != 1)} with abnormal images)" in note
 
 
+def test_where_no_group_was_tested_this_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show_evidence(replace(evidence_of(rich()), subgroups=replace(evidence_of(rich()).subgroups, n_tests=0)))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "No gap was tested: in each group or in the rest, a class has fewer than 20 patients." in printed
+    assert "Too small to be tested" not in printed
+    assert "Flagged:" not in printed
+
+
 def test_groups_with_a_flagged_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     subgroups = evidence_of(rich()).subgroups
     turned = replace(subgroups, groups=tuple(reversed(subgroups.groups)))

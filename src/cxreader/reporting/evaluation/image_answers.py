@@ -82,7 +82,9 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
     if found is None and sanity is not None:
         return Answer(ask, anchor, _AT_A_GLANCE[sanity.verdict], sanity.statement(), f"{sanity.images} images")
     if found is None:
-        text = "Whether heat maps lie on findings was not measured: it needs model, images, and boxes around the findings:"
+        text = (
+            "Whether heat maps lie on findings was not measured: it needs model, images, and boxes around the findings:"
+        )
         return not_asked(ask, anchor, text, f"{EVALUATE} --model ARTIFACT --data SOURCE")
     whole = found.all
     figure = f"IoU {format_value((whole.model or whole.null)['iou'], 2)}"
