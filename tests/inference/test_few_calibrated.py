@@ -68,7 +68,7 @@ def _doubtful(reader: Reader, high: float, low: float, name: str | None = None) 
     (member,) = reader.members
     points = (OperatingPoint("rule-in", high, "specificity 0.9", 40, 40), OperatingPoint("screening", low, "x", 40, 40))
     provenance = member.artifact.provenance | {"data": {"name": name}}
-    artifact = replace(member.artifact, operating_points=points, provenance=provenance)
+    artifact = replace(member.artifact, operating_points=points, provenance=provenance, thresholds_on="answer")
     return Reader([Member(artifact, member.backend, points[0])])
 
 
