@@ -167,7 +167,7 @@ def _no_more_than_a_thumbnail(g: Grounds) -> list[str]:
 
 
 def _other_patients(g: Grounds) -> list[str]:
-    if g.refused is None or not g.refused.low > FOREIGN:
+    if g.refused is None or not _least(g.refused) > FOREIGN:
         return []
     share = f"{100 * g.refused.value:.0f} % of these images"
     return [f"this model is for other patients: {share} would be refused instead of answered"]
