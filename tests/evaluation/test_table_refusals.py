@@ -23,8 +23,9 @@ def _read(folder: Path, *more: str, acceptance: str = "accepted") -> ReadModels:
 
 
 def test_shares_count_the_refused_rows_without_a_probability(tmp_path: Path) -> None:
-    """Two of 40 judged rows, and 10 more of 5 patients, 8 of them abnormal: 12 of 50, of 45 patients."""
-    read = _read(tmp_path, *(f"r{k}.png,q{k // 2},{int(k < 8)},,refused,rotated: 90" for k in range(10)))
+    """Two of 40 judged rows, and 10 more of 5 patients, 8 of them abnormal: 12 of 50, of 45 patients; no others count."""
+    rows = [f"r{k}.png,q{k // 2},{int(k < 8)},,refused,rotated: 90" for k in range(10)]
+    read = _read(tmp_path, *rows, "u.png,q9,,,refused,no label", "v.png,q9,1,,not read,empty", "w.png,q9,1,,,")
     (table,) = read.tables.values()
     found = refusals_told(table, read.refused["own"], n_resamples=200)
     assert found is not None

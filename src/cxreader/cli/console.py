@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, wrapped
@@ -143,9 +143,9 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
     )
     place = console(errors=True)
     bars = bars_of.Progress(*columns, console=place)
-    with (
-        bars if place.is_terminal else nullcontext(bars)
-    ):  # where nothing is redrawn, a bar begins with its first count
+    # Where nothing is redrawn, a bar begins with its first count.
+    whole: AbstractContextManager[object] = bars if place.is_terminal else nullcontext()
+    with whole:
         task = bars.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:

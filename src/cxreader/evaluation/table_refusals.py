@@ -37,7 +37,7 @@ class RefusedRows:
     def of(cls, cells: Cells) -> RefusedRows:
         """Of the rows of these cells that say so; raises TableError for a label that is none."""
         said = cells.columns.get(ACCEPTANCE, [""] * len(cells))
-        labelled = [value_or_missing(text) is not None for text in cells.columns["label"]]
+        labelled = [bool(value_or_missing(text)) for text in cells.columns["label"]]
         found = cells.part(
             [text.strip().lower() == REFUSED and known for text, known in zip(said, labelled, strict=True)]
         )
