@@ -75,7 +75,7 @@ def test_the_audit_of_images_that_were_read_shows_the_network_borders_and_centre
     backend = Watched()
     reader = make_reader(backend)
     pictures = Pictures.of(reader.artifact, judge_met=False)
-    with read_once(reader, cohort.records, bar=no_bar, pictures=pictures) as images:
+    with read_once(reader, cohort.records, bar=no_bar, pictures=[pictures]) as images:
         assert backend.shown == 40
         found = audit_shortcuts(reader, cohort, images=images, bar=no_bar, n_resamples=50)
     assert backend.shown == 3 * 40

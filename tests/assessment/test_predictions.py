@@ -270,3 +270,52 @@ def test_our_own_readings_are_judged_at_their_own_operating_point(tmp_path: Path
     assert judged(file, tmp_path / "out", threshold=0.6).operating_point.threshold == 0.6
     body[1] = (*body[1][:4], 0.4, *body[1][5:])
     assert judged(write(tmp_path / "two.csv", body, header), tmp_path / "out").operating_point.threshold == 0.5
+
+
+def test_a_table_of_phantoms_gets_no_verdict_of_patients(tmp_path: Path) -> None:
+    """One image of a drawn source is enough, whatever the others are."""
+    header = (*HEADER, "source")
+    mixed = [(*row, "phantom:0" if k == 0 else "ward") for k, row in enumerate(rows())]
+    found = judged(write(tmp_path / "mixed.csv", mixed, header), tmp_path / "out").verdict
+    assert found is not None
+    assert found.line.startswith("Whether it is worth a trial cannot be told: it was judged on phantoms")
+    ward = judged(write(tmp_path / "ward.csv", [(*row, "ward") for row in rows()], header), tmp_path / "out2").verdict
+    assert ward is not None
+    assert "phantoms" not in ward.line
+
+
+def test_a_table_that_tells_who_is_refused_is_asked(tmp_path: Path) -> None:
+    """Of 80 images 40 are refused: more than a fifth, so that the model is for others, and nothing says it was not asked."""
+    told = [(*row, ("accepted", "refused")[k % 2]) for k, row in enumerate(rows())]
+    evaluation = judged(write(tmp_path / "told.csv", told, (*HEADER, "acceptance")), tmp_path / "out")
+    assert evaluation.refusals is not None
+    assert evaluation.refusals.shares["all"].value == 0.5
+    assert evaluation.verdict is not None
+    assert any("50 % of these images would be refused" in reason for reason in evaluation.verdict.reasons)
+    assert not any("was not asked" in caution for caution in evaluation.verdict.cautions)
+    untold = judged(write(tmp_path / "untold.csv", rows()), tmp_path / "out2").verdict
+    assert untold is not None
+    assert "what a reader would refuse was not asked" in untold.cautions
+
+
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [(19, "What decides was fitted on 19 abnormal and 19 normal images: below 20 of a class it is hardly better than a guess."),
+     (49, "What decides was fitted on 49 abnormal and 49 normal images: below 50 of a class it may be far off."),
+     (50, None)],
+)  # fmt: skip
+def test_thresholds_of_few_other_images_are_said_to_be_rough(tmp_path: Path, patients: int, said: str | None) -> None:
+    """Each patient has one abnormal and one normal image; the verdict says the same sentence, so that no screen has it twice."""
+    one_of_each = rows(100, patients)[: 2 * patients]
+    other = [(f"o{k}.png", f"o{k // 2}", ("normal", "abnormal")[k % 2], row[3]) for k, row in enumerate(one_of_each)]
+    evaluation = judged(
+        write(tmp_path / "product.csv", rows()),
+        tmp_path / "out",
+        calibrate=write(tmp_path / "other.csv", other),
+        alpha=0.3,
+    )
+    point = evaluation.operating_point
+    assert (point.n_positive, point.n_negative) == (patients, patients)
+    found = [warning for warning in evaluation.warnings if warning.startswith("What decides")]
+    assert found == ([] if said is None else [said])
+    assert not [warning for warning in evaluation.further_warnings if warning.startswith("What decides")]

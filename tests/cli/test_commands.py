@@ -18,6 +18,7 @@ from PIL import Image
 from cxreader.cli import console, run
 from cxreader.cli.console import State
 from cxreader.data.split import Split
+from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.imaging.overlay import BOX_COLOUR
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
@@ -73,7 +74,7 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     assert RunFolder(out).load_config().training.batch_size == 16
     assert run(["--quiet", "evaluate", str(out)]) == 0
     printed = capsys.readouterr()
-    for figure in ("auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1", "brier"):
+    for figure in METRIC_TITLES.values():
         assert f"\n  {figure} " in printed.out
     assert "95 % interval" in printed.out
     assert (out / "evaluation/evaluation.json").is_file()
@@ -88,7 +89,7 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     ]
     lines = {line.strip() for line in printed.out.splitlines()}
     for confounder in (*audit["baselines"], *audit["views"]):
-        auc = "-" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
+        auc = "\N{EN DASH}" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
         assert any(
             line.startswith(confounder["name"]) and line.split(confounder["name"])[1].split()[0] == auc
             for line in lines

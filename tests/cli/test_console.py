@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PROJECT
 
 from cxreader import errors
-from cxreader.cli.console import as_written, fail, progress, say, show, table, waiting
+from cxreader.cli.console import State, as_written, fail, progress, say, show, table, waiting
 
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 STAND_IN = "a[dicom]/[bold]b[/bold]"
@@ -89,11 +89,16 @@ def test_a_waiting_line_is_no_markup() -> None:
     assert as_written("4\u00a0000 \ud800").plain == "4\u00a0000 \\ud800"
 
 
-def test_a_bar_of_nothing_leaves_no_empty_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_redirected_log_has_a_line_of_each_work_that_counted_and_no_empty_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(State, "quiet", False)
     with progress("intervals"):
         pass
-    assert capsys.readouterr().err == ""
-    with progress("reading") as told:
-        assert told is not None
-        told(2, 2)
-    assert "reading" in capsys.readouterr().err
+    with progress("reading") as bar:
+        assert bar is not None
+        bar(1, 2)
+        bar(2, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["reading"]
+    assert " 2/2 " in lines[0]

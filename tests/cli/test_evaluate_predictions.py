@@ -13,6 +13,7 @@ from tests.products import HEADER, rows, write
 
 from cxreader.cli import run
 from cxreader.cli.console import State
+from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +39,11 @@ def test_the_table_and_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", "--predictions", "product.csv", "--out", "out"]) == 0
     printed = capsys.readouterr()
     assert "product.csv, model product" in printed.out
-    for figure in ("auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1", "brier"):
+    for figure in METRIC_TITLES.values():
         assert f"\n  {figure} " in printed.out
     assert "40/40" in printed.out
-    assert "Warning: The threshold 0.5 was not fitted on other patients" in printed.out
+    assert printed.out.count("he threshold 0.5 was not fitted on other patients: none was given") == 1
+    assert printed.out.count("cannot be known: a table of predictions does not say") == 1
     assert printed.err.splitlines()[-1] == "report: out/report.html"
     assert Path("out/report.html").is_file()
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import html
+import io
 import json
+import re
 import shutil
+from base64 import b64decode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file, save
 
+from cxreader import Reader
 from cxreader.cli import run
 from cxreader.cli.console import State
+from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
@@ -37,6 +44,19 @@ def two(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     artifact = replace(load_artifact(folder), weights_sha256=sha256(turned), exports={}, acceptance=None)
     place = save_artifact(artifact, turned, tmp_path_factory.mktemp("turned") / "artifact")
     return ["--model", str(small_run), "--model", str(place)]
+
+
+@pytest.fixture(scope="module")
+def ruled(two: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The same two, each with a conformal rule of its own."""
+    options = []
+    for k, path in enumerate(two[1::2]):
+        folder = artifact_folder(path)
+        rule = ConformalRule(0.1 + 0.1 * k, 0.45 - 0.1 * k, 0.55, 20, 20)
+        artifact = replace(load_artifact(folder), conformal=rule.to_dict(), exports={})
+        place = tmp_path_factory.mktemp(f"ruled{k}") / "artifact"
+        options += ["--model", str(save_artifact(artifact, (folder / WEIGHTS).read_bytes(), place))]
+    return options
 
 
 def test_they_are_judged_by_their_mean_and_referrals_are_counted(
@@ -63,8 +83,54 @@ def test_they_are_judged_by_their_mean_and_referrals_are_counted(
     answered = json.loads((out / "evaluation.json").read_text())["answered"]
     assert (answered["refused"], answered["referred"]) == (said["refused"], said["refer"])
     assert f"refused {said['refused']}, referred to a human {said['refer']}." in printed
-    assert "they are judged of each model alone" in printed
+    assert "is judged of each model alone" in printed
     assert "mean of 2 models" in (out / "report.html").read_text()
+
+
+def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
+    ruled: list[str], small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit judges the mean; the rules answer together what both models say alone, which the table of readings holds."""
+    world, out = shutil.copytree(small_world, tmp_path / "elsewhere"), tmp_path / "out"
+    assert run(["evaluate", *ruled, "--data", str(world), "--name", "world", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "Beside what sees no disease: " in printed
+    assert "not audited" not in printed
+    assert "not compared with a 16 x 16 thumbnail" not in printed
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    audit = json.loads((out / "shortcuts.json").read_text())
+    assert audit["model"]["value"] == pytest.approx(evaluation["metrics"]["auc"]["value"])
+    assert [view["name"] for view in audit["views"]] == [
+        "the model on the border alone",
+        "the model on the centre alone",
+    ]
+    judged = {row["image"]: row for row in csv.DictReader((out / "predictions.csv").read_text().splitlines())}
+    reader = Reader.load(ruled[1::2])
+    said = Counter[tuple[str, str]]()
+    for image in judged:
+        members = next(reader.read_many([world / image], refuse=False)).members
+        answers = {str(member.conformal) for member in members}
+        said[judged[image]["label"], answers.pop() if len(answers) == 1 else "refer"] += 1
+    result = evaluation["evidence"]["conformal"]
+    assert result["rule"] is None
+    assert result["bound"] == 0.1
+    for label in ("normal", "abnormal"):
+        told = result["counts"][label]
+        assert (told["normal"], told["abnormal"]) == (said[label, "normal"], said[label, "abnormal"])
+        assert told["both"] + told["neither"] == said[label, "refer"]
+    page = (out / "report.html").read_text()
+    assert "where the model looked" in page
+    assert "Each model's own rule is asked" in html.unescape(page)
+    shown = re.findall(r'<div class="pair">\s*<img src="([^"]+)"[^>]*>\s*<img src="([^"]+)"', page)
+    assert shown
+    for original, maps in shown:
+        (height, width), (tall, wide) = (_size(original), _size(maps))
+        assert (tall, wide) == (height, 2 * width)
+
+
+def _size(uri: str) -> tuple[int, int]:
+    with Image.open(io.BytesIO(b64decode(uri.split(",")[1]))) as picture:
+        return picture.height, picture.width
 
 
 def test_who_set_one_of_them_is_left_out(two: list[str], small_world: Path, tmp_path: Path) -> None:

@@ -45,12 +45,12 @@ def _figure(value: float, reason: str | None) -> Estimate:
 )
 def test_reasons_that_differ_in_a_count_are_said_once(reasons: list[str | None], said: str) -> None:
     figures = [_figure(0.9, reason) for reason in reasons]
-    assert missing(figures) == (f" No interval: {said}." if said else "")
+    assert missing(figures) == (f" \N{EN DASH}: no interval, {said}." if said else "")
 
 
 def test_what_is_undefined_is_said_apart_from_what_has_no_interval() -> None:
     figures = [_figure(math.nan, "no normal image in this group"), _figure(1.0, SAME)]
-    assert missing(figures) == f" Undefined: no normal image in this group. No interval: {SAME}."
+    assert missing(figures) == f" Undefined: no normal image in this group. \N{EN DASH}: no interval, {SAME}."
 
 
 def test_of_a_group_too_small_the_count_stands_below_the_table(
@@ -68,6 +68,14 @@ def test_of_a_group_too_small_the_count_stands_below_the_table(
     assert "Too small to be tested, fewer than 20: " in note
     ill = len({k // 2 for k in range(6) if world_table().label[k]})
     assert f"tiny ({ill} patient{'s' * (ill != 1)} with abnormal images)" in note
+
+
+def test_where_no_group_was_tested_this_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show_evidence(replace(evidence_of(rich()), subgroups=replace(evidence_of(rich()).subgroups, n_tests=0)))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "No gap was tested: in each group or in the rest, a class has fewer than 20 patients." in printed
+    assert "Too small to be tested" not in printed
+    assert "Flagged:" not in printed
 
 
 def test_groups_with_a_flagged_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from tests.reporting.evaluation.world import rich
 
-from cxreader.cli.console import table
+from cxreader.cli.console import show, table
 from cxreader.cli.evaluating import show_evaluation
 from cxreader.cli.layout import column_widths, shortened, stacked, title_within
 
@@ -27,7 +27,7 @@ ROWS = [
         "-0.010 to 0.003",
         "326/336",
         "662",
-        "that the model sees no more than a thumbnail",
+        "gap -0.21 (-0.30 to -0.11), p < 0.001; refused 0.7 to 2.2 % of them",
     ),
 ]
 NUMBERS = ("0.866", "0.812-0.913", "1,326/1,336", "1,662", "-0.001", "-0.010", "0.003", "326/336", "662")
@@ -43,6 +43,9 @@ def test_every_number_stands_whole_on_one_line(
     words = shown.split()
     for number in NUMBERS:
         assert any(number == word.strip(",") for word in words), number
+    flat = "\n".join(" ".join(line.split()) for line in shown.splitlines())
+    for whole in ("-0.010 to 0.003", "(-0.30 to -0.11),", "p < 0.001", "0.7 to 2.2 %"):
+        assert whole in flat, whole
     for word in ("thumbnail", "regression", "abnormal/normal", "disease"):
         assert re.search(rf"\b{word}\b", shown), word
 
@@ -85,6 +88,22 @@ def test_a_path_loses_its_middle_and_other_words_do_not() -> None:
     assert shortened("a word and/or another one", 10) == "a word and/or another one"
 
 
+def test_sentences_break_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = "- net benefit an image, by the threshold, +0.072 (+0.066 to +0.077)"
+    monkeypatch.setenv("COLUMNS", "58")
+    show(sentence)
+    assert capsys.readouterr().out == f"{sentence}\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    show(sentence)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in lines] == [
+        "- net benefit an image, by the threshold, +0.072",
+        "  (+0.066 to +0.077)",
+    ]
+
+
 def test_what_has_no_room_beside_each_other_stands_below() -> None:
     rows = [("auc", "0.866\n0.812-0.913", "")]
     assert stacked(("figure", "value,\ninterval", "why"), rows) == [
@@ -106,4 +125,4 @@ def test_an_interval_with_a_word_between_its_ends_stays_whole() -> None:
     """By hand: the longest words have 4 and 10 characters, the interval 16; 7 stand around two columns."""
     columns = [["one two thre"], ["-0.485 to +0.375", "no difference is shown"]]
     assert column_widths(columns, 27) == [4, 16]
-    assert column_widths(columns, 26) == [9, 10]  # no room for both: the interval gives way before the table does
+    assert column_widths(columns, 26) is None

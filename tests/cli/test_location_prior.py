@@ -37,7 +37,7 @@ def test_the_table_and_its_json(boxes: Path, tmp_path: Path, capsys: Capture) ->
     assert "24 boxes in 12 images of 12 patients" in words
     for title in ("Mean IoU", "IoU > 0.25", "IoU > 0.5", "Pointing"):
         assert title in words
-    assert "No interval: every resample gives the same value, which bounds nothing." in words
+    assert "\N{EN DASH}: no interval, every resample gives the same value, which bounds nothing." in words
     assert "all 0.500 1.000 0.000 0.500" in words  # two squares marked, one right; ties share the peak
     assert "A fixed map of each finding" in words
     assert "all 1.000 1.000 1.000 1.000" in words  # told the finding, nobody can miss

@@ -124,7 +124,28 @@ def test_a_score_is_called_a_score() -> None:
         "reasons": "",
         "notes": "",
     }
-    assert worklist._row(row, None).number == "score 0.250"
+    assert worklist._row(row, None, []).number == "score 0.250"
+
+
+def test_what_is_true_of_every_answer_stands_once_above_them() -> None:
+    """The model's own note is in every row of the table, and on the page at the top alone."""
+    answer = dict.fromkeys(("probability_low", "probability_high", "probability", "score"))
+    row = {
+        "rank": 1,
+        "image": "a.png",
+        "acceptance": "accepted",
+        "decision": "normal",
+        "threshold": 0.5,
+        "reason_of_rank": "normal",
+        "reasons": "",
+        "notes": "calibrated on few images: 29; a note of its own",
+        **answer,
+    }
+    made = worklist._row(row, None, ["calibrated on few images: 29"])
+    assert made.remarks == "a note of its own"
+    text = render_worklist([made], counts="1", basis="", files=1, warnings=["calibrated on few images: 29"])
+    assert text.count("calibrated on few images: 29") == 1
+    assert text.index("calibrated on few images: 29") < text.index("<tbody>")
 
 
 def test_a_page_of_nothing_says_so() -> None:

@@ -47,9 +47,7 @@ def test_a_reversed_direction() -> None:
 def test_decisions_in_place_of_scores(values: tuple[float, float]) -> None:
     rng = np.random.default_rng(1)
     (said,) = _said(LABEL, np.asarray(values)[np.where(rng.random(80) < 0.3, 1 - LABEL, LABEL)])
-    assert said.startswith(
-        f"The probabilities take two values only ({values[0]:g} and {values[1]:g}): these are decisions"
-    )
+    assert said.startswith(f"Two values alone are given ({values[0]:g} and {values[1]:g}): these are decisions")
     assert _said(LABEL, np.round(NOISE + 0.1 * LABEL, 1)) == []
 
 
@@ -64,12 +62,12 @@ def test_one_class_says_what_can_be_computed() -> None:
 
 def test_constant_probabilities() -> None:
     (said,) = _said(LABEL, np.full(80, 0.25))
-    assert said.startswith("All 80 probabilities are 0.25: nothing is ranked")
+    assert said.startswith("All 80 images are given 0.25: nothing is ranked")
 
 
 def test_a_perfect_separation_has_its_exact_bound() -> None:
     (said,) = _said(LABEL, 0.1 + 0.6 * LABEL + NOISE / 10)
-    assert said.startswith("Perfect separation: every abnormal image has a higher probability than every normal one")
+    assert said.startswith("Perfect separation: every abnormal image is given a higher number than every normal one")
     assert "lower bound is 0.912, exact (Clopper-Pearson): 40 pairs of patients" in said  # 0.025 ** (1 / 40)
 
 

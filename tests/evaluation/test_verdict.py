@@ -65,8 +65,8 @@ def test_a_model_against_which_nothing_speaks_is_worth_a_trial() -> None:
         ({"thumbnails": (_estimate(0.001, -0.06, 0.06),)}, UNTOLD, "more than a 16 x 16 thumbnail of the image is not shown"),
         ({"background": Background(suspicion="the border tells")}, UNTOLD, "a shortcut is suspected: the border tells"),
         ({"background": Background(obstacles=("it met them",))}, UNTOLD, "it met them"),
-        ({"people": (17, 8)}, UNTOLD, "only 17 abnormal and 8 normal judged"),
-        ({"point": replace(POINT, n_negative=8)}, UNTOLD, "rests on 300 abnormal and 8 normal images"),
+        ({"people": (17, 8)}, UNTOLD, "only 17 patients with abnormal images, where 20 are the least"),
+        ({"point": replace(POINT, n_negative=8)}, UNTOLD, "what decides was fitted on 300 abnormal and 8 normal images"),
         ({"auc": _estimate(0.2, 0.1, 0.3)}, UNTOLD, "the direction is probably reversed"),
         ({"auc": _estimate(1.0, 0.97, 1.0)}, UNTOLD, "images or scores carry the label"),
     ],
@@ -81,7 +81,7 @@ def test_what_forbids_a_verdict_outweighs_what_speaks_against_a_trial_and_both_a
     useless = replace(GOOD, confusion={"tp": 17, "fn": 0, "fp": 8, "tn": 0}, people=(17, 8))
     found = reach_verdict(useless)
     assert found.word == UNTOLD
-    assert [" ".join(reason.split()[:2]) for reason in found.reasons] == ["only 17", "it calls"]
+    assert [" ".join(reason.split()[:2]) for reason in found.reasons] == ["only 17", "only 8", "it calls"]
 
 
 def test_what_was_not_tested_is_said_beside_a_good_verdict() -> None:
@@ -95,7 +95,26 @@ def test_what_was_not_tested_is_said_beside_a_good_verdict() -> None:
     ):
         assert words in said
     thin = replace(GOOD, point=replace(POINT, n_positive=24))
-    assert reach_verdict(thin).cautions == ("the threshold rests on 24 images of a class, and is rough below 50",)
+    assert reach_verdict(thin).cautions == (
+        "what decides was fitted on 24 abnormal and 300 normal images: below 50 of a class it may be far off",
+    )
+
+
+def test_what_the_verdict_says_is_no_further_warning() -> None:
+    """The threshold was given, and three patients of a class are few: a caution and a reason, word for word."""
+    evaluation = evaluate(_table(3, 0, 1, 40), 0.5, n_resamples=50, warnings=["Of another kind.", "It met them."],
+                          background=Background(obstacles=("it met them",)))  # fmt: skip
+    given = "The threshold 0.5 was not fitted on other patients: given by the user."
+    assert evaluation.verdict is not None
+    assert evaluation.verdict.says(given)
+    assert given in evaluation.warnings
+    assert "It met them." in evaluation.warnings
+    few = "Only 3 patients with abnormal images, where 20 are the least: the intervals are rough."
+    said = (given, few, "It met them.")
+    assert set(said) <= set(evaluation.warnings)
+    assert evaluation.further_warnings == tuple(w for w in evaluation.warnings if w not in said)
+    assert "Of another kind." in evaluation.further_warnings
+    assert replace(evaluation, verdict=None).further_warnings == evaluation.warnings
 
 
 def _table(tp: int, fn: int, fp: int, tn: int) -> PredictionTable:

@@ -11,6 +11,7 @@ from tests.models.data import TINY
 
 from cxreader import Reader, Reading
 from cxreader.assessment.artifact import prediction_table
+from cxreader.cli.answers import note
 from cxreader.errors import DataError
 from cxreader.evaluation.predictions import read_models
 from cxreader.inference.batch.table import answer_of, row_of, write_table
@@ -60,6 +61,41 @@ def test_below_fifty_every_answer_warns(monkeypatch: pytest.MonkeyPatch) -> None
     assert reading.score is None
     assert any(note.startswith("calibrated on few images: 49 abnormal, 200 normal") for note in reading.notes)
     assert "calibrated on few images" in answer_of(reading)["notes"]
+
+
+def _doubtful(reader: Reader, high: float, low: float, name: str | None = None) -> Reader:
+    """The same, with a point that is to confirm at `high` and one that is to miss little at `low`, trained on data of `name`."""
+    (member,) = reader.members
+    points = (OperatingPoint("rule-in", high, "specificity 0.9", 40, 40), OperatingPoint("screening", low, "x", 40, 40))
+    provenance = member.artifact.provenance | {"data": {"name": name}}
+    artifact = replace(member.artifact, operating_points=points, provenance=provenance, thresholds_on="answer")
+    return Reader([Member(artifact, member.backend, points[0])])
+
+
+def test_what_is_doubtful_of_the_points_and_of_the_training_stands_below_every_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = _reader(monkeypatch, 40, 40)
+    assert _doubtful(few, 0.7, 0.3, "ward").doubts == []
+    (contrary,) = _doubtful(few, 0.3, 0.7).doubts
+    assert contrary.startswith(
+        "The operating points contradict their names: rule-in (0.300) lies below screening (0.700)"
+    )
+    phantoms, same = _doubtful(few, 0.5, 0.5, "phantom:0").doubts
+    assert phantoms == "It was trained on phantoms, drawn by a program, and never met a patient."
+    assert same.startswith("The operating points rule-in and screening coincide at 0.500")
+    lines = note(_doubtful(few, 0.5, 0.5, "phantom:0")).splitlines()
+    assert lines[1:] == [phantoms, same, "For research; not a medical device."]
+    assert lines[0].count("40 abnormal, 40 normal, below 50 of a class") == 1
+    assert "images, at their prevalence" not in lines[0]
+
+
+def test_of_several_models_a_doubt_names_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = _doubtful(_reader(monkeypatch, 40, 40), 0.5, 0.5)
+    (member,) = reader.members
+    other = Member(replace(member.artifact, dropout=0.123), member.backend, member.operating_point)
+    assert other.id != member.id
+    assert [doubt.split(":")[0] for doubt in Reader([member, other]).doubts] == [member.id, other.id]
 
 
 def test_a_row_holds_the_score_and_its_rank_names_it(tmp_path: Path) -> None:

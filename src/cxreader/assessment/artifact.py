@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
+from cxreader.assessment.background import (
+    ON_PHANTOMS,
+    TOO_FEW_PATIENTS,
+    TRAINED_ON,
+    UNKNOWN_PATIENTS,
+    background_of,
+    split_by_image,
+    suspicion,
+    trained_on,
+)
 from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.duration import Estimate
 from cxreader.assessment.examples import choose_examples, example_panels
@@ -21,11 +30,10 @@ from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
 from cxreader.assessment.shortcuts import audit_shortcuts
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
-from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS
 from cxreader.data.pixel_cache.cache import build_cache
-from cxreader.data.split import leak
 from cxreader.errors import UsageError
+from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
@@ -35,6 +43,7 @@ from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
+from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar, Say, silent
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
 from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
@@ -80,7 +89,7 @@ def judge(
     pictures = Pictures.of(artifact, judge_met=leaky)
     display = None if quick else InputSpec(SIDE, artifact.spec.fit)  # so that maps of the network's square fit
     estimate = Estimate(records, say, quick)
-    with read_once(reader, records, bar=bar, display=display, pictures=pictures, estimate=estimate) as images:
+    with read_once(reader, records, bar=bar, display=display, pictures=[pictures], estimate=estimate) as images:
         table, unread = prediction_table(images.asked, images.readings, artifact.id)
         excluded += pictures.excluded
         excluded["the image cannot be read"] += len(unread)
@@ -102,8 +111,8 @@ def judge(
                     *_support(reader),
                     *_warnings(artifact, cohort),
                     *pictures.warnings(),
-                    *_suspicion(shortcuts),
-                    *_many_refused(refusals),
+                    *suspicion_warnings(shortcuts),
+                    *many_refused(refusals),
                 ],
                 provenance=_provenance(artifact, cohort),
                 options=_of_artifact(reader, options),
@@ -117,6 +126,7 @@ def judge(
             if quick
             else evaluate_explanations(reader, images, bar=bar, seed=seed, shown=shown)
         )
+        drawn = {name: [own] for name, own in looking.maps.items()}
         write_evaluation(
             evaluation,
             table,
@@ -128,7 +138,7 @@ def judge(
             regions=looking.regions,
             further=_contact_sheet(evaluation, images, looking.maps),
             examples=example_panels(
-                table, rows, images, looking.maps, threshold=reader.operating_point.threshold, spec=artifact.spec
+                table, rows, images, drawn, threshold=reader.operating_point.threshold, spec=artifact.spec
             ),
             facts=facts_of(artifact),
         )
@@ -162,7 +172,8 @@ def _refusals(reader: Reader, images: ReadImages, seed: int) -> Refusals:
     )
 
 
-def _many_refused(refusals: Refusals) -> list[str]:
+def many_refused(refusals: Refusals) -> list[str]:
+    """The warning where the whole interval of the share refused lies above `MANY_REFUSED`."""
     share = refusals.shares["all"]
     if not share.low > MANY_REFUSED:
         return []
@@ -174,21 +185,21 @@ def _many_refused(refusals: Refusals) -> list[str]:
 
 def _support(reader: Reader) -> list[str]:
     """How few images the probabilities rest on, where they are few; without enough, that scores are judged."""
-    support = reader.only.support
+    support, point = reader.only.support, reader.operating_point
     if support.note is None:
         return []
+    if support.calibrated and CalibrationSupport(point.n_positive, point.n_negative) == support:
+        return [f"what decides {support.threshold_note}"]  # as the verdict says it
     return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
 
 
-def _suspicion(shortcuts: ShortcutAudit | None) -> list[str]:
+def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
     """What nobody may overlook who reads the figures."""
     if shortcuts is None or shortcuts.verdict == NOT_FOUND:
         return []
     if shortcuts.verdict == TOO_FEW:
-        return ["too few patients to say whether there is a shortcut"]
-    first, *more = shortcuts.reasons
-    and_more = f"; {format_count(len(more), 'more [reason|reasons]')} under its heading" if more else ""
-    return [f"a shortcut is suspected: {first}{and_more}"]
+        return [TOO_FEW_PATIENTS]
+    return [f"a shortcut is suspected: {suspicion(shortcuts)}"]
 
 
 def _contradicted(evaluation: Evaluation) -> set[str]:
@@ -265,15 +276,13 @@ def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
     if not cohort.index.n_patients:  # where some are known, the evaluation counts the others
         found.append(NO_PATIENTS)
     if not artifact.patients.known:
-        found.append(
-            "whether one of these patients set the model cannot be known: it was trained without knowing patients"
-        )
+        found.append(UNKNOWN_PATIENTS)
     if cohort.split is not None and cohort.split.kind == "image-random":
-        found.append(f"split at random by image: {leak(cohort.split, cohort.index)}")
+        found.append(split_by_image(cohort.split, cohort.index))
     if artifact.transfer.startswith("no transfer"):
         found.append(artifact.transfer)
-    if cohort.index.name.startswith("phantom"):
-        found.append("phantoms: drawn by a program, no patient; no result on them is clinical")
+    if cohort.index.name.startswith(PHANTOMS):
+        found.append(ON_PHANTOMS)
     return found
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from cxreader.assessment.cohort import EvaluationCohort
+from cxreader.counting import format_count
+from cxreader.data.index import Index
+from cxreader.data.split import Split, leak
 from cxreader.evaluation.shortcuts.records import SUSPECTED, TOO_FEW, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.verdict import THUMBNAIL, Background
 from cxreader.models.artifact import Artifact
-from cxreader.models.population import Population
+from cxreader.models.population import PHANTOMS, Population, drawn
 
-PHANTOMS = "phantom"
-"""How the name of a source of phantoms begins."""
 OTHERS = "this model is for other patients"
 SOME = 0.05
 """Share of judged images outside the training ages from which on it is said; more than half forbid a verdict."""
 TRAINED_ON = "trained on"
 """Where an evaluation's provenance names the artifact's population in words."""
 NOT_AUDITED = "not audited for shortcuts"
+ON_PHANTOMS = "it was judged on phantoms, drawn by a program, and no result on them is clinical"
+UNKNOWN_PATIENTS = (
+    "whether one of these patients set the model cannot be known: it was trained without knowing patients"
+)
+TOO_FEW_PATIENTS = "too few patients to say whether there is a shortcut"
 
 
 def background_of(artifact: Artifact, cohort: EvaluationCohort, shortcuts: ShortcutAudit | None) -> Background:
@@ -24,20 +30,25 @@ def background_of(artifact: Artifact, cohort: EvaluationCohort, shortcuts: Short
     obstacles: list[str] = []
     cautions: list[str] = []
     if cohort.index.name.startswith(PHANTOMS):
-        obstacles.append("it was judged on phantoms, drawn by a program, and no result on them is clinical")
-    elif str(artifact.provenance.get("data", {}).get("name", "")).startswith(PHANTOMS):
+        obstacles.append(ON_PHANTOMS)
+    elif drawn(artifact.provenance):
         obstacles.append("it was trained on phantoms, drawn by a program, and never met a patient")
     if cohort.split is not None and cohort.split.kind == "image-random":
-        obstacles.append("it was split by image, so that patients of its training may be among those judged")
+        obstacles.append(split_by_image(cohort.split, cohort.index))
     foreign = _of_other_ages(artifact, cohort)
     (obstacles if foreign.startswith(OTHERS) else cautions).extend([foreign] if foreign else [])
     if not artifact.patients.known:
-        cautions.append("whether a judged patient set the model cannot be known")
+        cautions.append(UNKNOWN_PATIENTS)
     if shortcuts is None:
         cautions.append(NOT_AUDITED)
     elif shortcuts.verdict == TOO_FEW:
-        cautions.append("too few patients to say whether there is a shortcut")
-    return Background(tuple(obstacles), _suspicion(shortcuts), _thumbnail(shortcuts), tuple(cautions))
+        cautions.append(TOO_FEW_PATIENTS)
+    return Background(tuple(obstacles), suspicion(shortcuts), _thumbnail(shortcuts), tuple(cautions))
+
+
+def split_by_image(split: Split, index: Index) -> str:
+    """That an honest judging is not possible, and how large the leak is."""
+    return f"it was split at random by image, so that patients of its training may be among those judged: {leak(split, index)}"
 
 
 def trained_on(artifact: Artifact) -> str:
@@ -57,8 +68,12 @@ def _of_other_ages(artifact: Artifact, cohort: EvaluationCohort) -> str:
     return f"{OTHERS}: {words}" if outside > len(ages) / 2 else words
 
 
-def _suspicion(shortcuts: ShortcutAudit | None) -> str | None:
-    return shortcuts.reasons[0] if shortcuts is not None and shortcuts.verdict == SUSPECTED else None
+def suspicion(shortcuts: ShortcutAudit | None) -> str | None:
+    """Why the audit suspects a shortcut: its first reason, and how many more there are; None where it does not."""
+    if shortcuts is None or shortcuts.verdict != SUSPECTED:
+        return None
+    first, *more = shortcuts.reasons
+    return first + (f"; {format_count(len(more), 'more [reason|reasons]')} under its heading" if more else "")
 
 
 def _thumbnail(shortcuts: ShortcutAudit | None) -> Estimate | None:

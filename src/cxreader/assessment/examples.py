@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def example_panels(
     table: PredictionTable,
     rows: list[int],
     images: ReadImages,
-    maps: Mapping[str, NDArray[np.float32]],
+    maps: Mapping[str, Sequence[NDArray[np.float32]]],
     *,
     threshold: float,
     spec: InputSpec,
@@ -46,7 +46,8 @@ def example_panels(
 
     The images' own boxes are outlined on the map.
 
-    A panel's title is the image's name in the table, and nothing else of it that could name a patient.
+    `maps`: raw heat maps (h, w) by image, one a model; each is drawn on the image, one beside the other. A panel's title is the
+    image's name in the table, and nothing else of it that could name a patient.
     """
     records = {record.image: record for record in images.records}
     panels = []
@@ -63,7 +64,9 @@ def example_panels(
                 decision=LABEL_NAMES[int(probability >= threshold)],
                 probability=probability,
                 image=_jpeg(pixels),
-                overlay=_jpeg(overlay(pixels, maps[name], _placed(records[name], spec))),
+                overlay=_jpeg(
+                    np.concatenate([overlay(pixels, own, _placed(records[name], spec)) for own in maps[name]], axis=1)
+                ),
             )
         )
     return panels

@@ -30,8 +30,8 @@ class ReadImages:
 
     `asked`: the records that are judged or cannot be read. `readings`: one for each, in their order, of refused images too; one
     that could not be read has no `acceptance`. `records` are the m of them that could be read; `pixels` (m, S, S) uint8,
-    memory-mapped, is what the network was shown of them, by `InputSpec.pixels`. `contradicted`: uint8 (D, D) for the eye, by
-    image, of those whose decision is not their label. `pictures`: who chose them, where anybody did.
+    memory-mapped, is what the first network was shown of them, by `InputSpec.pixels`. `contradicted`: uint8 (D, D) for the eye,
+    by image, of those whose decision is not their label. `pictures`: who chose them, one a model, where anybody did.
     """
 
     asked: tuple[ImageRecord, ...]
@@ -39,7 +39,7 @@ class ReadImages:
     records: tuple[ImageRecord, ...]
     pixels: NDArray[np.uint8]
     contradicted: dict[str, NDArray[np.uint8]]
-    pictures: Pictures | None = None
+    pictures: tuple[Pictures, ...] = ()
 
     def of(self, records: Iterable[ImageRecord]) -> NDArray[np.uint8]:
         """(k, S, S) uint8 of some of `records`. Raises KeyError for an image that could not be read."""
@@ -57,16 +57,17 @@ def read_once(
     *,
     bar: Bar,
     display: InputSpec | None = None,
-    pictures: Pictures | None = None,
+    pictures: Sequence[Pictures] = (),
     estimate: Estimate | None = None,
 ) -> Iterator[ReadImages]:
-    """Read the images for a reader of one model; the pixels last as long as the block.
+    """Read the images; the pixels, as the first model is shown them, last as long as the block.
 
-    `pictures` decides which of them are judged; the others leave nothing here. `estimate` is told how long each batch took.
-    `display` gives the pixels of `contradicted`; without it there are none. Raises StorageError when the pixels, S x S bytes an
-    image, find no room in the temporary folder.
+    `pictures`, one a model, decide which of them are judged, an image that each of them judges; the others leave nothing here.
+    `estimate` is told how long each batch took. `display` gives the pixels of `contradicted`; without it there are none. Raises
+    StorageError when the pixels, S x S bytes an image, find no room in the temporary folder.
     """
-    spec = reader.artifact.spec
+    specs = [member.artifact.spec for member in reader.members]
+    spec = specs[0]
     with TemporaryDirectory(prefix="cxreader-") as folder:
         place = Path(folder) / "pixels.u8"
         done = 0
@@ -78,9 +79,9 @@ def read_once(
             with place.open("wb") as file, bar("reading") as progress:
                 files = [record.path or record.image for record in records]
                 for batch in reader.prepared(
-                    files, further=() if display is None else (display,), digest=pictures is not None
+                    files, further=() if display is None else (display,), digest=bool(pictures)
                 ):
-                    several = _judged(zip(records[done:], batch, strict=False), pictures, spec)
+                    several = _judged(zip(records[done:], batch, strict=False), pictures, specs)
                     began = time.monotonic()
                     answers = reader.answer([one for _, one in several], refuse=False)
                     if estimate is not None:
@@ -101,21 +102,22 @@ def read_once(
             raise storage_error(error, place, len(records) * spec.size**2) from None
         shape = (len(found), spec.size, spec.size)
         pixels = np.memmap(place, np.uint8, "r", shape=shape) if found else np.empty(shape, np.uint8)
-        yield ReadImages(tuple(asked), tuple(readings), tuple(found), pixels, contradicted, pictures)
+        yield ReadImages(tuple(asked), tuple(readings), tuple(found), pixels, contradicted, tuple(pictures))
 
 
 def _judged(
-    batch: Iterable[tuple[ImageRecord, Prepared]], pictures: Pictures | None, spec: InputSpec
+    batch: Iterable[tuple[ImageRecord, Prepared]], pictures: Sequence[Pictures], specs: Sequence[InputSpec]
 ) -> list[tuple[ImageRecord, Prepared]]:
     """Of a batch what cannot be read and what `pictures` has judged."""
     return [
         (record, one)
         for record, one in batch
-        if pictures is None or one.intake is None or pictures.judges(record, digests_of(one, spec))
+        if one.intake is None
+        or all(own.judges(record, _digests(one, spec)) for own, spec in zip(pictures, specs, strict=False))
     ]
 
 
-def digests_of(image: Prepared, spec: InputSpec) -> tuple[bytes, ...]:
+def _digests(image: Prepared, spec: InputSpec) -> tuple[bytes, ...]:
     """Of a readable image prepared for `spec`: the digest of what a network is shown, and of its file where it was taken."""
     shown = shown_digest(image.pixels[spec.pixel_key])
     return (shown,) if image.file_digest is None else (shown, image.file_digest)

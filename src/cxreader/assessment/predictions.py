@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from cxreader.assessment.background import ON_PHANTOMS
 from cxreader.assessment.outputs import PREDICTIONS, write_evaluation
 from cxreader.config import DEFAULT_POINTS
 from cxreader.counting import format_count
@@ -23,8 +24,10 @@ from cxreader.evaluation.plausibility import implausible
 from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models
 from cxreader.evaluation.shortcuts.audit import labels_coincide
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.table_refusals import RefusedRows, refusals_told
 from cxreader.evaluation.verdict import Background
 from cxreader.identity import MEND, zero_twins
+from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar
 from cxreader.records import OperatingPoint, PredictionTable
 from cxreader.tables import parse_number
@@ -41,7 +44,7 @@ NOT_KNOWN_TO_THE_MODEL = (
 )
 ONLY_PREDICTIONS = Background(
     cautions=(
-        "whether a judged patient set the model cannot be known",
+        f"{NOT_KNOWN_TO_THE_MODEL[:1].lower()}{NOT_KNOWN_TO_THE_MODEL[1:-1]}",
         "shortcuts cannot be looked for without the images",
     )
 )
@@ -122,10 +125,18 @@ def judge_predictions(
             options=replace(
                 options, points=points, conformal=conformal, others=others, name=subject, thresholds=thresholds
             ),
-            background=ONLY_PREDICTIONS,
+            refusals=refusals_told(table, read.refused[subject], seed=seed),
+            background=_background(table),
         )
     write_evaluation(evaluation, table, {}, out)
     return evaluation
+
+
+def _background(table: PredictionTable) -> Background:
+    """What no table of predictions can tell; that phantoms were judged, where its column `source` says so."""
+    source = np.asarray(table.columns.get("source", np.array([], np.str_)), np.str_)
+    drawn = bool(np.any(np.char.startswith(source, PHANTOMS)))
+    return replace(ONLY_PREDICTIONS, obstacles=(ON_PHANTOMS,)) if drawn else ONLY_PREDICTIONS
 
 
 def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
@@ -142,6 +153,7 @@ def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
 def _read(files: Sequence[str], options: TableOptions) -> ReadModels:
     """The models of all files by name, in their order, with all that was left out and must be said."""
     tables: dict[str, PredictionTable] = {}
+    refused: dict[str, RefusedRows] = {}
     excluded, warnings, notes = Counter[str](), dict[str, None](), dict[str, None]()
     for file in files:
         read = read_models(file, options)
@@ -149,10 +161,11 @@ def _read(files: Sequence[str], options: TableOptions) -> ReadModels:
             if name in tables:
                 raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
             tables[name] = table
+        refused |= read.refused
         excluded |= Counter(read.excluded)  # several models leave the same images out: the most of one file
         warnings |= dict.fromkeys(read.warnings)
         notes |= dict.fromkeys(f"{Path(file).name}: {note}" for note in read.notes)
-    return ReadModels(tables, dict(excluded), tuple(warnings), tuple(notes))
+    return ReadModels(tables, dict(excluded), tuple(warnings), tuple(notes), refused)
 
 
 def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) -> PredictionTable:

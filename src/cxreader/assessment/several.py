@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cxreader.assessment.artifact import prediction_table
+from cxreader.assessment.artifact import many_refused, prediction_table, suspicion_warnings
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
-from cxreader.assessment.images import digests_of
+from cxreader.assessment.duration import Estimate
+from cxreader.assessment.examples import choose_examples, example_panels
+from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
+from cxreader.assessment.shortcuts import audit_several
 from cxreader.data.index import NO_PATIENTS
+from cxreader.errors import CxreaderError
+from cxreader.evaluation.decisions.conformal import JointRule
 from cxreader.evaluation.decisions.refusals import Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.verdict import Background
 from cxreader.inference.reader import Reader
-from cxreader.progress import Bar
-from cxreader.records import ImageRecord, PredictionTable, Reading
+from cxreader.progress import Bar, Say, silent
+from cxreader.records import PredictionTable, Reading
 
-EACH_ALONE = (
-    "Shortcuts, the thumbnail and heat maps were not looked at: they are judged of each model alone, with cxreader evaluate "
-    "--model ONE."
-)
+NOT_JUDGED = "Whether the heat maps lie where the findings are is judged of each model alone, with cxreader evaluate --model ONE."
 
 
 def judge_several(
@@ -38,11 +42,15 @@ def judge_several(
     *,
     bar: Bar,
     options: EvaluationOptions | None = None,
+    quick: bool = False,
     seed: int = 0,
+    say: Say = silent,
 ) -> Evaluation:
     """Read the images with all models, leave out whoever set one of them, and write predictions, figures, JSON and report.
 
-    The mean decides, at the mean of the thresholds, and each model stands beside it at its own. Raises as `artifact.judge`.
+    The mean decides, at the mean of the thresholds, and each model stands beside it at its own. The audit for shortcuts asks the
+    mean, the conformal rules answer together (`JointRule`), and the examples have a heat map of each model. `quick`, and what
+    is raised: as `artifact.judge`.
     """
     records, excluded = cohort.records, Counter[str]()
     for member in reader.members:
@@ -51,63 +59,79 @@ def judge_several(
     options = options or EvaluationOptions()
     if records:
         refuse_undrawable(np.array([record.label for record in records]), options)
-    asked, readings, pictures = _read(reader, records, bar)
-    name = f"mean of {len(reader.members)} models"
-    table, unread = prediction_table(asked, readings, name)
-    for each in pictures:
-        excluded += each.excluded
-    excluded["the image cannot be read"] += len(unread)
-    pairs = [pair for pair in zip(asked, readings, strict=True) if pair[1].value is not None]
-    require_some([record for record, _ in pairs], excluded, cohort)
-    answered = [reading for _, reading in pairs]
-    with bar("intervals"):
-        evaluation = evaluate(
+    pictures = [Pictures.of(member.artifact, judge_met=False) for member in reader.members]
+    estimate, name = Estimate(records, say, quick), f"mean of {len(reader.members)} models"
+    with read_once(reader, records, bar=bar, pictures=pictures, estimate=estimate) as images:
+        table, unread = prediction_table(images.asked, images.readings, name)
+        for each in pictures:
+            excluded += each.excluded
+        excluded["the image cannot be read"] += len(unread)
+        require_some(images.records, excluded, cohort)
+        answered = [reading for reading in images.readings if reading.value is not None]
+        audit = None if quick else audit_several(reader, cohort, images, excluded, bar=bar, seed=seed)
+        refusals = _refusals(images, seed)
+        with bar("intervals"):
+            evaluation = evaluate(
+                table,
+                reader.operating_point,
+                seed=seed,
+                excluded={reason: count for reason, count in excluded.items() if count},
+                warnings=[*_warnings(cohort, pictures), *suspicion_warnings(audit), *many_refused(refusals)],
+                provenance=_provenance(reader, cohort),
+                options=replace(
+                    options,
+                    points=(reader.operating_point,),
+                    conformal=_joint(reader, answered),
+                    name=name,
+                    others=_members(reader, table, answered),
+                    thresholds={member.id: member.operating_point.threshold for member in reader.members},
+                ),
+                refusals=refusals,
+                background=_background(reader, cohort, audit),
+            )
+        rows = [] if quick else choose_examples(table, reader.operating_point)
+        maps = _maps(reader, images, set(table.image[rows].tolist()), bar)
+        write_evaluation(
+            evaluation,
             table,
-            reader.operating_point,
-            seed=seed,
-            excluded={reason: count for reason, count in excluded.items() if count},
-            warnings=_warnings(cohort, pictures),
-            provenance=_provenance(reader, cohort),
-            options=replace(
-                options,
-                points=(reader.operating_point,),
-                name=name,
-                others=_members(reader, table, answered),
-                thresholds={member.id: member.operating_point.threshold for member in reader.members},
+            unread,
+            out,
+            shortcuts=audit,
+            examples=example_panels(
+                table, rows, images, maps, threshold=reader.operating_point.threshold, spec=reader.specs[0]
             ),
-            refusals=_refusals([record for record, _ in pairs], answered, seed),
-            background=_background(reader, cohort),
         )
-    write_evaluation(evaluation, table, unread, out)
     return evaluation
 
 
-def _read(
-    reader: Reader, records: Sequence[ImageRecord], bar: Bar
-) -> tuple[list[ImageRecord], list[Reading], list[Pictures]]:
-    """The images that no model has met and that are no copies, with the answer to each, refused or not."""
-    pictures = [Pictures.of(member.artifact, judge_met=False) for member in reader.members]
-    asked: list[ImageRecord] = []
-    readings: list[Reading] = []
-    done = 0
-    files = [record.path or record.image for record in records]
-    with bar("reading") as progress:
-        for batch in reader.prepared(files, digest=True):
-            kept = [
-                (record, one)
-                for record, one in zip(records[done:], batch, strict=False)
-                if one.intake is None
-                or all(
-                    each.judges(record, digests_of(one, member.artifact.spec))
-                    for each, member in zip(pictures, reader.members, strict=True)
-                )
-            ]
-            asked += [record for record, _ in kept]
-            readings += reader.answer([one for _, one in kept], refuse=False)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(records))
-    return asked, readings, pictures
+def _joint(reader: Reader, answered: Sequence[Reading]) -> JointRule | None:
+    """What the models' conformal rules say together of each answered image; None unless all of them have one."""
+    rules = [member.conformal for member in reader.members]
+    bounds = [rule.alpha for rule in rules if rule is not None]
+    if len(bounds) < len(rules):
+        return None
+    said = [[str(reading.members[k].conformal) for reading in answered] for k in range(len(rules))]
+    return JointRule(np.array(said, np.str_), min(bounds))
+
+
+def _maps(
+    reader: Reader, images: ReadImages, wanted: Collection[str], bar: Bar
+) -> dict[str, list[NDArray[np.float32]]]:
+    """Each model's raw heat map of some images, in the models' order; none where one has no maps or is shown other pixels."""
+    some = [record for record in images.records if record.image in wanted]
+    if not some or len(reader.specs) > 1:
+        return {}
+    try:
+        drawing = reader.with_maps()
+    except CxreaderError:
+        return {}
+    with bar("heat maps"):
+        pixels = images.of(some)
+        each = [own.backend.run(own.artifact.spec.normalise(pixels), maps=True).maps for own in drawing.members]
+    maps = [own for own in each if own is not None]
+    if len(maps) < len(each):
+        return {}
+    return {record.image: [own[k] for own in maps] for k, record in enumerate(some)}
 
 
 def _members(reader: Reader, table: PredictionTable, answered: Sequence[Reading]) -> dict[str, PredictionTable]:
@@ -118,22 +142,24 @@ def _members(reader: Reader, table: PredictionTable, answered: Sequence[Reading]
     }
 
 
-def _refusals(records: Sequence[ImageRecord], readings: Sequence[Reading], seed: int) -> Refusals:
+def _refusals(images: ReadImages, seed: int) -> Refusals:
+    readings = [reading for reading in images.readings if reading.acceptance is not None]
     refused = np.array([reading.acceptance == "refused" for reading in readings])
     reasons = [reading.reasons if reading.acceptance == "refused" else () for reading in readings]
-    return count_refusals(refused, reasons, Sample.of_records(records), seed=seed)
+    return count_refusals(refused, reasons, Sample.of_records(images.records), seed=seed)
 
 
-def _background(reader: Reader, cohort: EvaluationCohort) -> Background:
+def _background(reader: Reader, cohort: EvaluationCohort, audit: ShortcutAudit | None) -> Background:
     """What stands behind each of the models, said once."""
-    found = [background_of(member.artifact, cohort, None) for member in reader.members]
+    found = [background_of(member.artifact, cohort, audit) for member in reader.members]
     obstacles = dict.fromkeys(line for each in found for line in each.obstacles)
-    return Background(tuple(obstacles), cautions=tuple(dict.fromkeys(line for each in found for line in each.cautions)))
+    cautions = dict.fromkeys(line for each in found for line in each.cautions)
+    return replace(found[0], obstacles=tuple(obstacles), cautions=tuple(cautions))
 
 
 def _warnings(cohort: EvaluationCohort, pictures: Sequence[Pictures]) -> list[str]:
     patients = [] if cohort.index.n_patients else [NO_PATIENTS]
-    return list(dict.fromkeys([*patients, *(line for each in pictures for line in each.warnings()), EACH_ALONE]))
+    return list(dict.fromkeys([*patients, *(line for each in pictures for line in each.warnings()), NOT_JUDGED]))
 
 
 def _provenance(reader: Reader, cohort: EvaluationCohort) -> dict[str, str | int | float | bool | None]:

@@ -26,7 +26,7 @@ from cxreader.data.split import Split, group_of, leak
 from cxreader.evaluation.evaluate import Provenance
 from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
 from cxreader.evaluation.shortcuts.baselines import confounder_baselines
-from cxreader.evaluation.shortcuts.image_features import blanked, image_features, pieces
+from cxreader.evaluation.shortcuts.image_features import ImageFeatures, blanked, image_features, pieces
 from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
 from cxreader.imaging.read import size
@@ -38,6 +38,7 @@ from cxreader.reporting.evaluation.shortcuts import render_shortcuts
 from cxreader.runs import write_json, write_text
 
 Floats = NDArray[np.float64]
+NO_VIEWS = "the models are shown images of different sizes, so they were not asked about borders and centres alone"
 
 
 def audit_shortcuts(
@@ -59,7 +60,11 @@ def audit_shortcuts(
     """
     artifact = reader.artifact
     records, excluded, leakage = met(artifact, cohort)
-    pictures = (images and images.pictures) or Pictures.of(artifact, judge_met=not leakage.left_out)
+    pictures = (
+        images.pictures[0]
+        if images is not None and images.pictures
+        else Pictures.of(artifact, judge_met=not leakage.left_out)
+    )
     place = cache or cohort.cache
     with TemporaryDirectory(prefix="cxreader-") if place is None else nullcontext(place) as folder:
         found = _decoded(records, artifact, folder, pictures, bar) if images is None else _read_before(images)
@@ -69,10 +74,92 @@ def audit_shortcuts(
         records = readable
         leakage = replace(leakage, met_pictures=None if pictures.known is None else pictures.met)
         require_some(records, excluded, cohort)
-        with bar("looking at borders and thumbnails") as progress:
-            features = image_features(pixels, rows, progress=progress)
+        features = _features(pixels, rows, bar)
         told = None if images is None else _answers(images)
         probability, views = _read(reader, pixels, rows, bar, told)
+    return _audited(
+        cohort,
+        records,
+        features,
+        (probability, views),
+        leakage=leakage,
+        excluded=excluded,
+        warnings=pictures.warnings(),
+        provenance=_provenance(artifact, cohort, seed, n_resamples),
+        bar=bar,
+        seed=seed,
+        n_resamples=n_resamples,
+    )
+
+
+def audit_several(
+    reader: Reader, cohort: EvaluationCohort, images: ReadImages, excluded: Counter[str], *, bar: Bar, seed: int = 0
+) -> ShortcutAudit:
+    """Judge several models' mean against what sees no disease, on images that all of them have read before.
+
+    `excluded`: how many were left out, by reason. On borders and centres alone they are asked where all are shown the same
+    pixels; else a caution says that they were not. Patients who set any of them count as met. Raises as `audit_shortcuts`.
+    """
+    pixels, rows, records = _read_before(images)
+    features, said = _features(pixels, rows, bar), _answers(images)
+    views: dict[str, Floats] = {}
+    probability = np.empty(0) if said is None else said
+    if len(reader.specs) == 1:
+        probability, views = _read(reader, pixels, rows, bar, said)
+    each = [met(member.artifact, cohort) for member in reader.members]
+    strangers = set.intersection(*({record.image for record in kept} for kept, _, _ in each))
+    known = [record for record in cohort.records if record.image not in strangers]
+    leakage = replace(
+        each[0][2],
+        known=all(leakage.known for _, _, leakage in each),
+        met_images=len(known),
+        met_patients=len({group_of(record) for record in known}),
+        met_pictures=None
+        if any(own.known is None for own in images.pictures)
+        else sum(own.met for own in images.pictures),
+        left_out=True,
+    )
+    warnings = [line for own in images.pictures for line in own.warnings()]
+    provenance = {
+        **_provenance(reader.members[0].artifact, cohort, seed, N_RESAMPLES),
+        "artifact": "+".join(member.id for member in reader.members),
+        "model": f"mean of {len(reader.members)} models",
+        "weights": ", ".join(member.artifact.transfer for member in reader.members),
+    }
+    return _audited(
+        cohort,
+        records,
+        features,
+        (probability, views),
+        leakage=leakage,
+        excluded=excluded,
+        warnings=[*dict.fromkeys(warnings), *([] if views else [NO_VIEWS])],
+        provenance=provenance,
+        bar=bar,
+        seed=seed,
+    )
+
+
+def _features(pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar) -> ImageFeatures:
+    with bar("looking at borders and thumbnails") as progress:
+        return image_features(pixels, rows, progress=progress)
+
+
+def _audited(
+    cohort: EvaluationCohort,
+    records: Sequence[ImageRecord],
+    features: ImageFeatures,
+    said: tuple[Floats, dict[str, Floats]],
+    *,
+    leakage: Leakage,
+    excluded: Counter[str],
+    warnings: Sequence[str],
+    provenance: Provenance,
+    bar: Bar,
+    seed: int,
+    n_resamples: int = N_RESAMPLES,
+) -> ShortcutAudit:
+    """The audit of what a model `said`: of the whole images (n,), and by view of them."""
     sample, source = Sample.of_records(records), sources(cohort.index, records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
@@ -81,16 +168,16 @@ def audit_shortcuts(
     with bar("intervals"):
         return audit_confounding(
             sample,
-            probability,
+            said[0],
             baselines,
-            views,
+            said[1],
             source=source,
             leakage=leakage,
             excluded={reason: count for reason, count in excluded.items() if count},
             seed=seed,
             n_resamples=n_resamples,
-            warnings=[*_warnings(cohort, records), *pictures.warnings()],
-            provenance=_provenance(artifact, cohort, seed, n_resamples),
+            warnings=[*_warnings(cohort, records), *warnings],
+            provenance=provenance,
         )
 
 
@@ -191,7 +278,7 @@ def _read(
     What is blanked becomes the grey that `normalise` takes to zero, the middle of the training images: the same for every
     image, so that it can tell nothing, and nearer to a chest than black, whose edge would be the strongest in the image.
     """
-    grey = round(255 * float(np.mean(reader.artifact.spec.mean)))
+    grey = round(255 * float(np.mean(reader.members[0].artifact.spec.mean)))
     whole, border, centre = [np.empty(0)], [np.empty(0)], [np.empty(0)]
     done = 0
     with bar("reading: border, centre" if told is not None else "reading: whole, border, centre") as progress:

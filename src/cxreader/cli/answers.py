@@ -90,7 +90,9 @@ def _basis(member: Member) -> str:
     decides = f"abnormal from {point.threshold:.3f} ({point.name}, {_fitted(point)})"
     if not member.support.calibrated:
         return f"{decides}; {member.support.note}{_refusals(member)}."
-    few = "" if member.support.note is None else f"{member.support.note}; "
+    images = calibration.n_positive + calibration.n_negative
+    fitted = member.support.note or f"probability calibrated on {images:,} images"
+    where = ", at their prevalence" if member.support.note is None else "; the probability holds at their prevalence"
     interval = "interval: none, this artifact holds no Venn-Abers predictor"
     if member.venn_abers is not None:
         interval = "interval: the Venn-Abers pair of the probability, which is kept inside it; it has no level"
@@ -98,11 +100,7 @@ def _basis(member: Member) -> str:
     if member.conformal is not None:
         share = f"{100 * member.conformal.alpha:g} %"
         mode = f"; conformal: at most {share} of each class are called the other, fitted on the same images"
-    return (
-        f"{decides}; {few}probability calibrated on {calibration.n_positive + calibration.n_negative} images, at their "
-        "prevalence; "
-        f"{interval}{mode}{_refusals(member)}."
-    )
+    return f"{decides}; {fitted}{where}; {interval}{mode}{_refusals(member)}."
 
 
 def _fitted(point: OperatingPoint) -> str:
@@ -172,13 +170,14 @@ def _sentences(row: dict[str, Any], folder: str, *, why: bool) -> str:
 
 def _rank_is_plain(row: dict[str, Any]) -> bool:
     """True when the reason of its rank is the answer that the table shows."""
-    from cxreader.inference.triage import plain_reason
+    from cxreader.inference.triage import REFERRED_BY_RULE, plain_reason
 
     decision, probability = row["decision"], row["probability"]
     if decision is None:
         return False
     value = row["score"] if probability is None else probability
-    return bool(row["reason_of_rank"] == plain_reason(decision, value, calibrated=probability is not None))
+    plain = plain_reason(decision, value, calibrated=probability is not None)
+    return row["reason_of_rank"] in (plain, f"{plain}; {REFERRED_BY_RULE}")
 
 
 def _answer(acceptance: str, decision: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, title_within
+from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, title_within, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +49,23 @@ def as_written(text: object, style: str = "") -> Text:
 def say(text: str = "") -> None:
     """A line of news on standard error, so that standard output holds results alone; silent with --quiet."""
     if not State.quiet:
-        console(errors=True).print(as_written(text))
+        errors = console(errors=True)
+        errors.print(_prose(text, errors))
 
 
 def show(text: str, style: str = "") -> None:
     """Lines of a result on standard output."""
-    console().print(as_written(text, style))
+    output = console()
+    output.print(_prose(text, output, style))
+
+
+def _prose(text: str, place: Console, style: str = "") -> Text:
+    """Sentences: on a terminal broken between words, in a file or a pipe a line each."""
+    written = on_lines(text)
+    if place.is_terminal:
+        lines = written.split("\n")
+        written = "\n".join(wrapped(line, place.width, "  " if line.startswith("- ") else "") for line in lines)
+    return as_written(written, style)
 
 
 def table(
@@ -83,13 +94,14 @@ def table(
         _show_stacked(title, names, lines, note)
         return
     grid = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
-    grid.title = None if title is None else as_written(title, "bold")
-    grid.caption = None if note is None else as_written(note, "table.caption")
+    grid.title = None if title is None else _prose(title, console(), "bold")
+    grid.caption = None if note is None else _prose(note, console(), "table.caption")
     for i, (name, width) in enumerate(zip(header, widths, strict=True)):
         justify: Literal["left", "right"] = "left" if i == 0 or name in left else "right"
         grid.add_column(as_written(name), justify=justify, overflow="fold", width=width)
     for first, *cells in lines:
-        grid.add_row(*map(as_written, (shortened(first, widths[0]), *cells)))
+        shown = (shortened(first, widths[0]), *cells)
+        grid.add_row(*(as_written(wrapped(cell, width)) for cell, width in zip(shown, widths, strict=True)))
     console().print(grid)
 
 
@@ -134,24 +146,26 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
         bars_of.TimeElapsedColumn(),
         bars_of.TimeRemainingColumn(),
     )
-    bars = bars_of.Progress(*columns, console=console(errors=True))
-    task = bars.add_task(what, total=None, rate="")
+    place = console(errors=True)
+    bars = bars_of.Progress(*columns, console=place)
+    # Where nothing is redrawn, a bar begins with its first count.
+    whole: AbstractContextManager[object] = bars if place.is_terminal else nullcontext()
+    with whole:
+        task = bars.add_task(what, total=None, rate="")
 
-    def update(done: int, total: int) -> None:
-        speed = bars.tasks[0].speed
-        early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
-        bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
+        def update(done: int, total: int) -> None:
+            bars.start()
+            speed = bars.tasks[0].speed
+            early = speed is None or (bars.tasks[0].elapsed or 0) < 1  # a rate over a moment says nothing
+            bars.update(task, completed=done, total=total, rate="" if early else f"{speed:,.0f}/s")
 
-    bars.start()
-    try:
-        yield update
-    finally:
-        if bars.tasks[0].total is None:  # there was nothing to do: not even an empty line is left
-            bars.update(task, visible=False)
-            bars.live.transient = True
-            bars.live.stop()
-        else:
-            bars.stop()
+        try:
+            yield update
+        finally:
+            if bars.tasks[0].total is None:
+                bars.update(task, visible=False)  # there was nothing to do
+            elif not place.is_terminal:
+                bars.stop()
 
 
 @contextmanager

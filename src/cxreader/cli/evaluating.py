@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import show_answered, show_evidence, show_points, show_refusals
+from cxreader.cli.evidence_tables import (
+    interval_cell,
+    missing,
+    show_answered,
+    show_evidence,
+    show_points,
+    show_refusals,
+)
 from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, show_beside, with_readers
 from cxreader.cli.source_options import (
     Data,
@@ -160,7 +167,7 @@ def evaluate(
     if excel:
         write_excel(place)
     show_evaluation(evaluation, title)
-    if not (predictions or quick or len(model or ()) > 1):
+    if not (predictions or quick):
         _show_shortcuts(place)
     say(f"report: {place / 'report.html'}")
 
@@ -268,7 +275,9 @@ def _artifact(
     if len(several) > 1:
         from cxreader.assessment.several import judge_several
 
-        evaluation = judge_several(reader, cohort, place, bar=progress, options=options, seed=seed)
+        evaluation = judge_several(
+            reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say
+        )
     else:
         evaluation = judge(reader, cohort, place, bar=progress, options=options, quick=quick, seed=seed, say=say)
     if reader.site:
@@ -331,15 +340,16 @@ def _room(
 
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """What a reader must know first, every figure with its interval and its counts, and the evidence in short."""
-    from cxreader.reporting.tables import format_interval, format_value, methods_of
+    from cxreader.evaluation.statistics.metrics import METRIC_TITLES
+    from cxreader.reporting.tables import format_value, methods_of
 
     figures = {
-        **evaluation.metrics,
-        **{f"baseline: {k}": v for k, v in evaluation.baselines.items()},
-        **evaluation.comparisons,
+        **{METRIC_TITLES[k]: v for k, v in evaluation.metrics.items()},
+        **{f"Baseline: {k}": v for k, v in evaluation.baselines.items()},
+        **{k.replace("auc minus", "AUC minus"): v for k, v in evaluation.comparisons.items()},
     }
     rows = [
-        (n, format_value(e), format_interval(e), f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
+        (n, format_value(e), interval_cell(e), f"{e.n_positive}/{e.n_negative}", e.n_patients or "unknown")
         for n, e in figures.items()
     ]
     c, point = evaluation.confusion, evaluation.operating_point
@@ -349,14 +359,14 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
     )
     outcomes = f"{c['tp']} true and {c['fp']} false alarms, {c['fn']} missed, {c['tn']} true negatives"
     where = f"At {point.threshold:.3f} ({point.name}): {outcomes}{excluded}."
-    note = f"{where}\nIntervals: {methods_of(evaluation.metrics.values())}. {DISCLAIMER}"
+    note = f"{where}\nIntervals: {methods_of(evaluation.metrics.values())}.{missing(figures.values())} {DISCLAIMER}"
     if evaluation.verdict is not None:
         show(f"{evaluation.verdict.line}.")
         for line in (*evaluation.verdict.reasons[1:], *evaluation.verdict.cautions):
             show(f"- {line}")
     if evaluation.provenance.get("trained on"):
         show(f"Trained on: {evaluation.provenance['trained on']}.")
-    for warning in evaluation.warnings:
+    for warning in evaluation.further_warnings:
         show(f"Warning: {warning}")
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:

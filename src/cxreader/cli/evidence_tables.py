@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _MOST = 12
 _SIDE_BY_SIDE = 2
 """Operating points of which each number has room for its interval beside it, on 80 columns."""
-_COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
 _LABEL_METRICS = ("auc", "accuracy", "recall", "specificity")
 
 
@@ -60,6 +58,7 @@ def show_points(evaluation: Evaluation, evidence: Evidence) -> None:
 
 def _show_subgroups(found: Subgroups) -> None:
     """At most `_MOST` groups, those with a flagged gap first."""
+    from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
     from cxreader.evaluation.subgroups.rates import METRICS
 
     ranked = sorted(found.groups, key=lambda group: not group.flagged)
@@ -69,10 +68,13 @@ def _show_subgroups(found: Subgroups) -> None:
         for group in shown
     ]
     more = len(ranked) - len(shown)
+    tested = (
+        f"Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus the rest. No flag is no "
+        f"proof of fairness.{_too_small(shown)}"
+    )
+    none = f"No gap was tested: in each group or in the rest, a class has fewer than {FEW_PATIENTS} patients."
     note = (
-        f"Below: 95 % intervals. Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus "
-        "the rest. No flag is no proof of fairness."
-        + _too_small(shown)
+        f"Below: 95 % intervals. {tested if found.n_tests else none}"
         + missing(group.metrics[metric] for group in shown for metric in METRICS)
         + (f" {format_count(more, 'more [group stands|groups stand] in the report.')}" if more else "")
     )
@@ -97,15 +99,15 @@ def _too_small(groups: Iterable[Subgroup]) -> str:
 
 
 def _gap_words(group: Subgroup) -> str:
-    """Every flagged gap with its interval and p-value; else that none was tested, or that none is flagged."""
-    from cxreader.reporting.tables import format_estimate, format_p_value, rate_in_sentence
+    """Every flagged gap above its interval and p-value; else that none was tested, or that none is flagged."""
+    from cxreader.reporting.tables import format_p_value, rate_in_sentence
 
     flagged = [
-        f"{rate_in_sentence(metric)} {format_estimate(gap.estimate, signed=True)}, {format_p_value(gap.p_holm)}"
+        f"{rate_in_sentence(metric)} {figure_cell(gap.estimate, 2, signed=True)}\n{format_p_value(gap.p_holm)}"
         for metric, gap in group.gaps.items()
         if gap.flagged
     ]
-    return "; ".join(flagged) or ("too small" if group.too_small else "no gap flagged")
+    return ";\n".join(flagged) or ("too small" if group.too_small else "no gap flagged")
 
 
 def _show_worklist(triage: Triage) -> None:
@@ -158,19 +160,20 @@ def show_refusals(found: Refusals) -> None:
     """The share of images that the reader would refuse, and why."""
     from cxreader.evaluation.decisions.refusals import WHO
     from cxreader.reporting.evaluation.refusals import in_percent, percent, refusal_words
+    from cxreader.reporting.tables import DASH
 
     rows = [
         (
             WHO[name],
             percent(share),
-            in_percent(share),
+            in_percent(share) if share.low == share.low else DASH,
             f"{share.n_positive}/{share.n_negative}",
             share.n_patients or "unknown",
         )
         for name, share in found.shares.items()
     ]
     header = ("of", "refused", "95 % interval", "abnormal/normal", "patients")
-    table("Acceptance", header, rows, note=refusal_words(found))
+    table("Acceptance", header, rows, note=refusal_words(found) + missing(found.shares.values()))
 
 
 def show_answered(evaluation: Evaluation) -> None:
@@ -188,17 +191,25 @@ def show_answered(evaluation: Evaluation) -> None:
 def figure_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
     """The value above its interval; the reason of a missing one is left to `missing`. A finding has no specificity."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
-    from cxreader.reporting.tables import format_interval, format_value
+    from cxreader.reporting.tables import format_value
 
     if estimate.reason == SAME_NORMALS:
         return ""
-    interval = "" if _undefined(estimate) else format_interval(estimate, digits, signed=signed, why=False)
-    return f"{format_value(estimate, digits, signed=signed)}\n{interval}"
+    value = format_value(estimate, digits, signed=signed)
+    return f"{value}\n{'' if _undefined(estimate) else interval_cell(estimate, digits, signed=signed)}"
+
+
+def interval_cell(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
+    """The interval, or a dash whose reason is left to `missing`."""
+    from cxreader.reporting.tables import DASH, format_interval
+
+    return DASH if estimate.low != estimate.low else format_interval(estimate, digits, signed=signed, why=False)
 
 
 def missing(estimates: Iterable[Estimate]) -> str:
     """Why values or intervals are missing, each reason once, as further sentences of a note; nothing when none is."""
     from cxreader.evaluation.subgroups.performance import SAME_NORMALS
+    from cxreader.reporting.tables import DASH, counted_together
 
     whole: dict[str, None] = {}
     bounds: dict[str, None] = {}
@@ -207,18 +218,8 @@ def missing(estimates: Iterable[Estimate]) -> str:
             continue
         if estimate.reason and estimate.low != estimate.low:
             (whole if _undefined(estimate) else bounds)[estimate.reason] = None
-    undefined = f" Undefined: {'; '.join(_counted_together(whole))}." if whole else ""
-    return undefined + (f" No interval: {'; '.join(_counted_together(bounds))}." if bounds else "")
-
-
-def _counted_together(reasons: Iterable[str]) -> list[str]:
-    """Reasons that differ in how many resamples are undefined, as one from the least to the most."""
-    counts: dict[str, list[int]] = {}
-    for reason in reasons:
-        found = _COUNTED.fullmatch(reason)
-        counts.setdefault(found["rest"] if found else reason, []).extend([int(found["n"])] if found else [])
-    spans = {rest: " to ".join(map(str, sorted({min(n), max(n)}))) if n else "" for rest, n in counts.items()}
-    return [f"undefined in {span} of {rest}" if span else rest for rest, span in spans.items()]
+    undefined = f" Undefined: {'; '.join(counted_together(whole))}." if whole else ""
+    return undefined + (f" {DASH}: no interval, {'; '.join(counted_together(bounds))}." if bounds else "")
 
 
 def _undefined(estimate: Estimate) -> bool:

@@ -7,34 +7,52 @@ from collections.abc import Sequence
 
 BETWEEN = 3
 """Characters between two columns of a table."""
-UNBROKEN = 20
+UNBROKEN = 16
 """A word of so many characters, such as a column's name, stays whole; a longer one does where it is a number or an interval."""
-_NUMBER = re.compile(r"[\d.,:;%+\-/()\[\]<>=\u2013\u2212\u2265\u2264\u00a0]+")
-_INTERVAL = re.compile(r"[+\-]?\d[\d.,]* to [+\-]?\d[\d.,]*")
+_JOINED = "\ue000"
+"""Stands for a space at which no line may end, until the text is shown."""
+_NUMBER = re.compile(rf"(?:[\d.,:;%+\-/()\[\]<>=\u2013\u2212\u2265\u2264\u00a0]|{_JOINED}(?:to{_JOINED})?)+")
+_INTERVAL = re.compile(r"(?<=[\d%]) (?:to )?(?=[+-]?[\d.]|%)|(?<=\bp) (?:< )?(?=\d)")
 
 
 def column_widths(columns: Sequence[Sequence[str]], room: int, last: Sequence[int] = ()) -> list[int] | None:
     """The width of each column, given its header and cells, in a terminal `room` characters wide; None where no table fits.
 
-    Every column gets what its longest unbreakable word needs (an interval `A to B` is one where all of them have room), then as
-    much as it has use for: columns that need least first, those at the places `last` (sentences) at the end.
+    Every column gets what its longest unbreakable word needs (an interval `A to B` is one), then as much as it has use for:
+    columns that need least first, those at the places `last` (sentences) at the end.
     """
     from rich.cells import cell_len
 
     natural = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
-    space = room - BETWEEN * len(columns) - 1
-    for words in (_words, str.split):
-        widths = [max([1, *(_least(word) for text in column for word in words(text))]) for column in columns]
-        left = space - sum(widths)
-        if left >= 0:
-            break
-    else:
+    widths = [max([1, *(_least(word) for text in column for word in _joined(text).split())]) for column in columns]
+    left = room - BETWEEN * len(columns) - 1 - sum(widths)
+    if left < 0:
         return None
     for at in sorted(range(len(columns)), key=lambda k: (k in last, natural[k] - widths[k])):
         more = min(max(natural[at] - widths[at], 0), left)
         widths[at] += more
         left -= more
     return widths
+
+
+def wrapped(text: str, width: int, indent: str = "") -> str:
+    """The text in lines of at most `width` characters, broken between words alone, and never inside an interval.
+
+    A word that is longer stands on a line of its own. `indent` begins every line that was broken off.
+    """
+    from rich.cells import cell_len
+
+    lines = []
+    for whole in _joined(text).split("\n"):
+        line, *words = whole.split(" ")
+        for word in words:
+            if cell_len(f"{line} {word}") <= width:
+                line = f"{line} {word}"
+                continue
+            lines.append(line)
+            line = f"{indent}{word}"
+        lines.append(line)
+    return "\n".join(lines).replace(_JOINED, " ")
 
 
 def shortened(path: str, width: int) -> str:
@@ -66,9 +84,9 @@ def stacked(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _words(text: str) -> list[str]:
-    """What must not be broken: the words, an interval such as `-0.485 to +0.375` as one of them."""
-    return _INTERVAL.sub(lambda found: found[0].replace(" ", "-"), text).split()
+def _joined(text: str) -> str:
+    """The text with the spaces of its intervals (`-0.03 to 0.01`, `0.7 to 2.2 %`) and p-values marked as unbreakable."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", _JOINED), text)
 
 
 def _least(word: str) -> int:

@@ -188,7 +188,7 @@ def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool, 
                 write_csv(rows, sys.stdout, members=len(reader.members))
             else:
                 show_rows(rows, reader, why=sort)
-            say(f"{summary.text()}. {DISCLAIMER}")
+            say(f"{summary.text()}.{f' {DISCLAIMER}' * csv}")  # below the table it stands already
         if page is not None:
             write_page(list(islice(work.journal.rows(sort=True), MOST)), page, reader, summary)
     _refuse_nothing(nothing_read=summary.nothing_read)

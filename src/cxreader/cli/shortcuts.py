@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
+from cxreader.cli.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
@@ -87,14 +88,17 @@ def show_confounders(audit: ShortcutAudit, title: str) -> None:
     """The model, the baselines that see no disease, and the model on parts of the image: a table."""
     from cxreader.reporting.evaluation.comparison_tables import confounder_words
     from cxreader.reporting.evaluation.shortcuts import METHOD
-    from cxreader.reporting.tables import format_interval, format_value
+    from cxreader.reporting.tables import DASH
 
-    rows = [("the model", format_value(audit.model), format_interval(audit.model), "", "", "")]
+    rows = [("the model", figure_cell(audit.model), "", "")]
     for confounder in (*audit.baselines, *audit.views):
         auc, gain = confounder.auc, confounder.gain
-        numbers = ("-", "", "-", "")
+        numbers = (DASH, DASH)
         if auc.value == auc.value:  # it could be tested
-            numbers = (format_value(auc), format_interval(auc), format_value(gain), format_interval(gain))
+            numbers = (figure_cell(auc), figure_cell(gain))
         rows.append((confounder.name, *numbers, confounder_words(confounder, audit)))
-    header = ("", "AUC", "95 % interval", "model minus this", "95 % of that", "what it means")
-    table(title, header, rows, left=("what it means",), note=f"{METHOD} {DISCLAIMER}")
+    last = "what it means"
+    header = ("", "AUC", "model minus this", last)
+    found = [audit.model, *(e for c in (*audit.baselines, *audit.views) for e in (c.auc, c.gain) if e.value == e.value)]
+    note = f"Below: 95 % intervals.{missing(found)} {METHOD} {DISCLAIMER}"
+    table(title, header, rows, left=(last,), folding=(last,), note=note)

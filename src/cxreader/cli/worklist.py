@@ -37,17 +37,21 @@ def write_page(rows: Sequence[dict[str, Any]], path: Path, reader: Reader, summa
 
     with progress("thumbnails") as bar:
         pictures = thumbnails(reader, [row["image"] for row in rows], progress=bar)
-    shown = [_row(row, picture) for row, picture in zip(rows, pictures, strict=True)]
-    text = render_worklist(shown, counts=summary.text(), basis=note(reader), files=summary.files)
+    of_model = [member.support.note for member in reader.members if member.support.note is not None]
+    shown = [_row(row, picture, of_model) for row, picture in zip(rows, pictures, strict=True)]
+    warnings = [*of_model, *reader.doubts]
+    text = render_worklist(shown, counts=summary.text(), basis=note(reader), files=summary.files, warnings=warnings)
     write_whole(path, text.encode())
     say(f"page: {path}")
 
 
-def _row(row: dict[str, Any], picture: bytes | None) -> WorklistRow:
+def _row(row: dict[str, Any], picture: bytes | None, of_model: Sequence[str]) -> WorklistRow:
+    """The row without its notes that are `of_model`, which stand above all rows."""
     from cxreader.inference.batch.names import on_one_line
     from cxreader.reporting.worklist import WorklistRow
 
     value, threshold = row["probability"], row["threshold"]
+    notes = [one for one in (row["notes"] or "").split("; ") if one not in of_model]
     number, interval = probability_text(value, threshold), ""
     if value is not None and row["probability_low"] is not None:
         interval = interval_text(value, row["probability_low"], row["probability_high"], threshold)
@@ -61,6 +65,6 @@ def _row(row: dict[str, Any], picture: bytes | None) -> WorklistRow:
         number=number,
         reason=row["reason_of_rank"],
         interval=interval,
-        remarks="; ".join(text for text in (row["reasons"], row["notes"]) if text),
+        remarks="; ".join(text for text in (row["reasons"], *notes) if text),
         thumbnail=picture,
     )

@@ -19,7 +19,7 @@ from cxreader.codec import Plain
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.answered import Answered, judge_answered
-from cxreader.evaluation.decisions.conformal import ConformalRule, contradicting
+from cxreader.evaluation.decisions.conformal import ConformalRule, JointRule, contradicting
 from cxreader.evaluation.decisions.refusals import Refusals
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather, refuse_undrawable
 from cxreader.evaluation.grounds import Exchange, grounds_of
@@ -46,13 +46,12 @@ from cxreader.evaluation.statistics.intervals import (
     resample,
 )
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics, confusion, undefined_reasons
-from cxreader.evaluation.verdict import Background, Verdict, reach_verdict
+from cxreader.evaluation.verdict import FEW, Background, Verdict, few_judged, reach_verdict
 from cxreader.records import OperatingPoint, PredictionTable
 
 SCHEMA = 3
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By each earlier schema that is still read, the step that makes its values those of the next schema."""
-FEW_PATIENTS = 20
 NO_BACKGROUND = Background()
 Provenance = Mapping[str, str | int | float | bool | None]
 
@@ -102,6 +101,11 @@ class Evaluation(Plain):
     roc: RocCurve
     precision_recall: PrecisionRecallCurve
     histogram: Histogram
+
+    @property
+    def further_warnings(self) -> tuple[str, ...]:
+        """The warnings that the verdict does not say already: for where both stand on one screen."""
+        return tuple(w for w in self.warnings if self.verdict is None or not self.verdict.says(w))
 
     def to_json(self) -> str:
         """Strict JSON (no NaN), one key a line; `from_json` gives the same record back exactly."""
@@ -252,9 +256,9 @@ def _reasons(label: NDArray[np.integer], baselines: Mapping[str, object]) -> dic
     return reasons | {f"{what} {name}": reasons["auc"] for name in baselines for what in ("baseline", "auc minus")}
 
 
-def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule | None) -> list[str]:
+def _referred(table: PredictionTable, point: OperatingPoint, rule: ConformalRule | JointRule | None) -> list[str]:
     """How many images a reader refers because threshold and conformal rule differ, by label: the figures count the threshold."""
-    if rule is None:
+    if rule is None or isinstance(rule, JointRule):  # whom several models refer is counted among the answered
         return []
     referred = contradicting(rule, table.probability, point.threshold)
     count, n_abnormal = int(referred.sum()), int(np.count_nonzero(referred & (table.label == 1)))
@@ -285,9 +289,9 @@ def _found_warnings(table: PredictionTable, sample: Sample, point: OperatingPoin
         )
     for value, name in ((1, "abnormal"), (0, "normal")):
         n = len(np.unique(sample.groups[sample.label == value]))
-        if 0 < n < FEW_PATIENTS:
-            words = f"[patient|patients] with {name} images" if sample.patients_known else f"{name} [image|images]"
-            found.append(f"Only {format_count(n, words)}: the intervals are rough.")
+        if 0 < n < FEW:
+            words = few_judged(n, name, patients_known=sample.patients_known)
+            found.append(f"{words[:1].upper()}{words[1:]}.")
     if point.fitted_on != "calibrate":
         found.append(f"The threshold {point.threshold:g} was not fitted on other patients: {point.rule}.")
     return found

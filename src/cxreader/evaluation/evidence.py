@@ -19,7 +19,7 @@ from cxreader.evaluation.calibration.report import CalibrationReport, calibratio
 from cxreader.evaluation.comparison.paired import PairedComparison, align, compare_models
 from cxreader.evaluation.comparison.second_reading import Contradiction, LabelComparison, compare_labels, contradicted
 from cxreader.evaluation.decisions.at_threshold import AtThreshold, at_thresholds
-from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRule, judge_conformal
+from cxreader.evaluation.decisions.conformal import ConformalResult, ConformalRule, JointRule, judge_conformal
 from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision_curve
 from cxreader.evaluation.readers.label_quality import CorrectedAuc, LabelQuality, correct_auc
 from cxreader.evaluation.readers.readings import Readings
@@ -53,7 +53,7 @@ class EvaluationOptions:
 
     points: tuple[OperatingPoint, ...] = ()
     prevalence: float | None = None
-    conformal: ConformalRule | None = None
+    conformal: ConformalRule | JointRule | None = None
     room: ReadingRoom | None = None
     second: Mapping[str, int] | None = None
     others: Mapping[str, PredictionTable] = field(default_factory=dict)

@@ -18,7 +18,7 @@ _CONFIRMS = ("rule-in", "rulein", "specific", "confirm")
 
 
 def implausible(sample: Sample, probability: NDArray[np.floating], auc: Estimate | None = None) -> list[str]:
-    """Sentences on probabilities (n,) of the images of `sample`: one class, one or two values, reversed, quite separated.
+    """Sentences on probabilities or scores (n,) of the images of `sample`: one class, two values, reversed, quite separated.
 
     `auc`: its estimate where there is one; else DeLong's, or the exact one.
     """
@@ -68,12 +68,12 @@ def _one_class(sample: Sample) -> list[str]:
 def _few_values(values: NDArray[np.floating], n: int) -> list[str]:
     if len(values) == 1:
         return [
-            f"All {n:,} probabilities are {values[0]:g}: nothing is ranked. An AUC of 0.5 then says nothing of the model."
+            f"All {n:,} images are given {values[0]:g}: nothing is ranked. An AUC of 0.5 then says nothing of the model."
         ]
     if len(values) == 2 and n > 2:
         low, high = values.tolist()
         return [
-            f"The probabilities take two values only ({low:g} and {high:g}): these are decisions, not scores. The AUC is then "
+            f"Two values alone are given ({low:g} and {high:g}): these are decisions, not scores. The AUC is then "
             "the mean of sensitivity and specificity, other thresholds give nothing new, and calibration cannot be judged."
         ]
     return []
@@ -89,7 +89,7 @@ def _of_auc(auc: Estimate) -> list[str]:
         return []
     bound = "" if np.isnan(auc.low) else f" Its lower bound is {auc.low:.3f}, {auc.method}."
     return [
-        "Perfect separation: every abnormal image has a higher probability than every normal one, so that the AUC is 1 and "
+        "Perfect separation: every abnormal image is given a higher number than every normal one, so that the AUC is 1 and "
         f"resamples bound nothing.{bound} Rule out first that images or scores carry the label, or that they were trained on."
     ]
 

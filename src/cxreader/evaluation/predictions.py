@@ -18,6 +18,7 @@ from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
 from cxreader.evaluation.prediction_labels import with_labels
+from cxreader.evaluation.table_refusals import RefusedRows, refused_by_model
 from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, PredictionTable
@@ -104,12 +105,14 @@ class ReadModels:
     """A file of predictions: a table by model; rows left out, counted by reason; and what a reader must know of the file.
 
     `warnings` change what is judged (patients that were named otherwise); `notes` do not (columns that are not used).
+    `refused`: by model, the rows that are refused in a column `acceptance` and hold no probability.
     """
 
     tables: dict[str, PredictionTable]
     excluded: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: dict[str, RefusedRows] = field(default_factory=dict)
 
 
 def read_models(path: str | os.PathLike[str], options: TableOptions | None = None) -> ReadModels:
@@ -138,14 +141,14 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
     if options.labels:
         cells, told = with_labels(cells, options.labels, ALIASES, excluded)
         notes += told
-    cells = _complete(cells, tuple(scores.values()), excluded)
+    whole, cells = cells, _complete(cells, tuple(scores.values()), excluded)
     if not len(cells):
         reasons = "; ".join(f"{count:,}: {reason}" for reason, count in excluded.items())
         raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
     known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
     notes += table.unused({*USED, *known, *scores.values()})
     tables, warnings = _tables(cells, scores, Path(path))
-    return ReadModels(tables, dict(excluded), warnings, tuple(notes))
+    return ReadModels(tables, dict(excluded), warnings, tuple(notes), refused_by_model(whole, scores, tables))
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:

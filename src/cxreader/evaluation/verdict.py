@@ -13,9 +13,10 @@ from typing import Final, Literal
 import numpy as np
 
 from cxreader.codec import Plain
-from cxreader.evaluation.calibration.support import ENOUGH, LEAST
+from cxreader.counting import format_count
+from cxreader.evaluation.calibration.support import ENOUGH, LEAST, CalibrationSupport
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.records import OperatingPoint
+from cxreader.records import LABEL_NAMES, OperatingPoint
 
 Word = Literal["worth a trial", "not worth a trial at this threshold", "cannot be told"]
 WORTH: Final = "worth a trial"
@@ -51,6 +52,10 @@ class Verdict(Plain):
     def line(self) -> str:
         """The verdict and its first reason in one line."""
         return f"{HEADLINES[self.word]}: {self.reasons[0]}" if self.reasons else HEADLINES[self.word]
+
+    def says(self, sentence: str) -> bool:
+        """Whether a reason or a caution is this sentence, whatever its first capital and its full stop."""
+        return _bare(sentence) in map(_bare, (*self.reasons, *self.cautions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +110,14 @@ def reach_verdict(grounds: Grounds) -> Verdict:
 def _forbidding(g: Grounds) -> list[str]:
     """What no figure outweighs: too few, not met honestly, or figures that mean something else."""
     found = [*g.background.obstacles]
-    few = [f"{n:,} {name}" for n, name in zip(g.people, ("abnormal", "normal"), strict=True) if n < FEW]
-    if few:
-        found.append(f"only {' and '.join(few)} judged, where {FEW} of each are the least")
+    known = g.auc.n_patients is not None
+    found += [
+        few_judged(n, name, patients_known=known)
+        for n, name in zip(g.people, LABEL_NAMES[::-1], strict=True)
+        if n < FEW
+    ]
     if g.point.fitted_on == "calibrate" and min(g.point.n_positive, g.point.n_negative) < FEW:
-        found.append(
-            f"its threshold rests on {g.point.n_positive:,} abnormal and {g.point.n_negative:,} normal images, where {FEW} of "
-            "each are the least"
-        )
+        found.append(_rests_on_few(g.point))
     if g.auc.high < 0.5:
         found.append(
             f"the AUC, {g.auc.value:.3f} ({g.auc.interval}), lies below 0.5: the direction is probably reversed"
@@ -162,7 +167,7 @@ def _no_more_than_a_thumbnail(g: Grounds) -> list[str]:
 
 
 def _other_patients(g: Grounds) -> list[str]:
-    if g.refused is None or not g.refused.low > FOREIGN:
+    if g.refused is None or not _least(g.refused) > FOREIGN:
         return []
     share = f"{100 * g.refused.value:.0f} % of these images"
     return [f"this model is for other patients: {share} would be refused instead of answered"]
@@ -201,14 +206,26 @@ def _cautions(g: Grounds) -> tuple[str, ...]:
     found = list(g.background.cautions)
     fewest = min(g.point.n_positive, g.point.n_negative)
     if g.point.fitted_on != "calibrate":
-        found.append(f"the threshold {g.point.threshold:g} was not fitted on other patients")
+        found.append(f"the threshold {g.point.threshold:g} was not fitted on other patients: {g.point.rule}")
     elif FEW <= fewest < ENOUGH:
-        found.append(f"the threshold rests on {fewest:,} images of a class, and is rough below {ENOUGH}")
+        found.append(_rests_on_few(g.point))
     if not g.thumbnails:
         found.append(f"not compared with a {THUMBNAIL}")
     if g.refused is None:
         found.append("what a reader would refuse was not asked")
     return tuple(found)
+
+
+def few_judged(count: int, name: str, *, patients_known: bool) -> str:
+    """That so few of a class were judged, `name` abnormal or normal, that no verdict rests on them."""
+    if not count:
+        return f"there is no {name} image"
+    words = f"[patient|patients] with {name} images" if patients_known else f"{name} [image|images]"
+    return f"only {format_count(count, words)}, where {FEW} are the least: the intervals are rough"
+
+
+def _rests_on_few(point: OperatingPoint) -> str:
+    return f"what decides {CalibrationSupport(point.n_positive, point.n_negative).threshold_note}"
 
 
 def _best_without(g: Grounds) -> str:
@@ -239,3 +256,7 @@ def _signed(estimate: Estimate) -> str:
 def _of(part: int, whole: int) -> str:
     """`398 of 415 (96 %)`."""
     return f"{part:,} of {whole:,} ({100 * part / whole:.0f} %)"
+
+
+def _bare(sentence: str) -> str:
+    return f"{sentence[:1].lower()}{sentence[1:]}".rstrip(".")

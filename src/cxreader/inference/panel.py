@@ -107,6 +107,8 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
         yield f"Warning: {'; '.join(reading.reasons)}", _ALARM
     for member in reader.members:
         yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
+    for doubt in reader.doubts:
+        yield doubt, _ALARM
     mapped = any(own.heat_map is not None for own in reading.members or (reading,))
     yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
 

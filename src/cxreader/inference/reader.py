@@ -24,6 +24,7 @@ from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
+from cxreader.models.population import drawn
 from cxreader.records import Reading
 
 if TYPE_CHECKING:
@@ -160,19 +161,26 @@ class Reader:
     def probabilities(self, pixels: NDArray[np.uint8], *, batch_size: int = 64) -> NDArray[np.float64]:
         """Calibrated probabilities of abnormal (n,) of images (n, S, S) uint8, as the artifact's `spec.pixels` gives them.
 
-        Nothing is refused. Raises UsageError for a `batch_size` below 1, and for a reader of several models.
+        Of several models the mean; nothing is refused. Raises UsageError for a `batch_size` below 1, and for models that are
+        shown images of different sizes.
         """
         _refuse_no_batch(batch_size)
-        return self.only.probabilities(pixels, batch_size)
+        if len(self.specs) > 1:
+            raise UsageError("the models are shown images of different sizes", mend="give one model")
+        each = [member.probabilities(pixels, batch_size) for member in self.members]
+        return np.asarray(np.mean(each, axis=0), np.float64)
 
     @property
     def doubts(self) -> list[str]:
-        """Sentences on operating points that coincide or contradict their names, of several models with the model's id."""
+        """What must stand beside every answer of these models, in sentences; of several models with the model's id.
+
+        That a model learnt from phantoms, and operating points that coincide or contradict their names.
+        """
         several = len(self.members) > 1
         return [
             f"{member.id}: {doubt}" if several else doubt
             for member in self.members
-            for doubt in contradictory(member.answers.operating_points)
+            for doubt in (*_phantoms(member.artifact), *contradictory(member.answers.operating_points))
         ]
 
     @property
@@ -226,6 +234,11 @@ class Reader:
             readings = member.readings([batch[i] for i in asked], heat_map=heat_map, refuse=refuse)
             answered = dict(zip(asked, readings, strict=True))
         return [answered.get(i) or member.unanswered(image) for i, image in enumerate(batch)]
+
+
+def _phantoms(artifact: Artifact) -> list[str]:
+    said = "It was trained on phantoms, drawn by a program, and never met a patient."
+    return [said] if drawn(artifact.provenance) else []
 
 
 def _paths(given: object) -> list[str | os.PathLike[str]]:

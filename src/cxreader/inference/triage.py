@@ -21,6 +21,7 @@ from cxreader.records import Reading
 
 ALARM, UNANSWERED, IN_DOUBT, NORMAL = range(4)
 _PERSON = "a person must look"
+REFERRED_BY_RULE = "the conformal rule refers it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def urgency(reading: Reading) -> Urgency:
     if reading.acceptance == "warning":
         return Urgency(IN_DOUBT, value, f"{plain}{_warned(reading)}")
     if reading.conformal == "refer":
-        return Urgency(IN_DOUBT, value, f"{plain}; the conformal rule refers it")
+        return Urgency(IN_DOUBT, value, f"{plain}; {REFERRED_BY_RULE}")
     return Urgency(NORMAL, value, plain)
 
 

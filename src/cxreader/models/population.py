@@ -29,6 +29,8 @@ OLDEST = 120.0
 FEW = 20
 """Training images of which a fact must be known to judge others by it."""
 NAMES = {"F": "female", "M": "male"}
+PHANTOMS = "phantom"
+"""How the name of a source of phantoms begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class Population(Plain):
         """The one sex of all training images that tell it."""
         known = [sex for sex, n in self.sexes.items() if n]
         return known[0] if len(known) == 1 and self.sexes[known[0]] >= FEW else None
+
+
+def drawn(provenance: dict[str, Any]) -> bool:
+    """Whether an artifact was trained on phantoms, as the name of its data in its provenance says."""
+    return str((provenance.get("data") or {}).get("name", "")).startswith(PHANTOMS)
 
 
 def judge_population(population: Population | None, age: float | None, sex: str | None) -> Acceptance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,7 @@ DIMENSION_TITLES = {
 """By what images are grouped."""
 DASH = "\N{EN DASH}"
 _NO_INTERVAL = "no interval: "
+_COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Table:
         rows = tuple(replace(row, cells=tuple(_dashed(cell, reasons) for cell in row.cells)) for row in self.rows)
         if reasons:
             object.__setattr__(self, "rows", rows)
-            object.__setattr__(self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(reasons)}.".strip())
+            object.__setattr__(
+                self, "caption", f"{self.caption} {DASH}: no interval, {'; '.join(counted_together(reasons))}.".strip()
+            )
 
     @property
     def lines(self) -> list[tuple[str, ...]]:
@@ -104,6 +108,16 @@ def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
 
     value, below = dash(cell.value), tuple(map(dash, cell.below))
     return replace(cell, value=value, below=below, why=whys[0] if whys else cell.why)
+
+
+def counted_together(reasons: Iterable[str]) -> list[str]:
+    """Reasons that differ in how many resamples are undefined, as one from the least to the most."""
+    counts: dict[str, list[int]] = {}
+    for reason in reasons:
+        found = _COUNTED.fullmatch(reason)
+        counts.setdefault(found["rest"] if found else reason, []).extend([int(found["n"])] if found else [])
+    spans = {rest: " to ".join(map(str, sorted({min(n), max(n)}))) if n else "" for rest, n in counts.items()}
+    return [f"undefined in {span} of {rest}" if span else rest for rest, span in spans.items()]
 
 
 def format_value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:

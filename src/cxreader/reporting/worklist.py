@@ -30,8 +30,13 @@ class WorklistRow:
     thumbnail: bytes | None = None
 
 
-def render_worklist(rows: Sequence[WorklistRow], *, counts: str, basis: str, files: int) -> str:
-    """The page of the worklist's first rows, of so many `files`; `counts` and `basis` in words, `basis` a line each."""
+def render_worklist(
+    rows: Sequence[WorklistRow], *, counts: str, basis: str, files: int, warnings: Sequence[str] = ()
+) -> str:
+    """The page of the worklist's first rows, of so many `files`; `counts` and `basis` in words, `basis` a line each.
+
+    `warnings`: what must be known of every answer before the first.
+    """
     page = environment().get_template("worklist.html.jinja")
     return page.render(
         title="Worklist",
@@ -39,5 +44,6 @@ def render_worklist(rows: Sequence[WorklistRow], *, counts: str, basis: str, fil
         basis=basis.splitlines(),
         rows=[(row, None if row.thumbnail is None else to_data_uri(row.thumbnail)) for row in rows],
         files=files,
+        warnings=warnings,
         provenance={"cxreader": version("cxreader"), "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
     )

@@ -11,6 +11,7 @@ from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.decisions.conformal import (
     ConformalResult,
     ConformalRule,
+    JointRule,
     fit_conformal,
     judge_conformal,
     n_needed,
@@ -156,3 +157,26 @@ def test_wrong_arguments_are_refused() -> None:
         judge_conformal(rule, Sample(np.array([0, 1]), np.arange(2)), np.array([0.1]))
     with pytest.raises(TableError, match="prevalence 2 lies not between"):
         judge_conformal(rule, Sample(np.array([0, 1]), np.arange(2)), np.array([0.1, 0.2]), prevalence=2)
+
+
+def test_several_rules_answer_where_all_of_them_say_the_same_label() -> None:
+    """By hand, of three normal and three abnormal images: one normal is ruled out of its own class, three are referred."""
+    answers = np.array(
+        [
+            ["normal", "abnormal", "refer", "abnormal", "normal", "refer"],
+            ["normal", "abnormal", "refer", "abnormal", "abnormal", "abnormal"],
+        ]
+    )
+    joint, label = JointRule(answers, 0.1), np.array([0, 0, 0, 1, 1, 1])
+    probability = np.linspace(0.1, 0.9, 6)
+    assert joint.label_set(probability).tolist() == ["normal", "abnormal", "both", "abnormal", "both", "both"]
+    result = judge_conformal(joint, Sample(label, np.arange(6)), probability, n_resamples=50)
+    assert (result.rule, result.bound, result.alpha) == (None, 0.1, 0.1)
+    assert result.counts["normal"] == {"normal": 1, "abnormal": 1, "both": 1, "neither": 0}
+    assert result.counts["abnormal"] == {"normal": 0, "abnormal": 1, "both": 2, "neither": 0}
+    assert result.measures["coverage_normal"].value == pytest.approx(2 / 3)
+    assert result.measures["referred"].value == pytest.approx(3 / 6)
+    assert result.measures["right_when_decided"].value == pytest.approx(2 / 3)
+    assert ConformalResult.from_dict(json.loads(json.dumps(result.to_dict()))).to_dict() == result.to_dict()
+    with pytest.raises(TableError, match="2 probabilities for 6 answers"):
+        joint.label_set(probability[:2])

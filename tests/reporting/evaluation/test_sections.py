@@ -119,6 +119,9 @@ def test_groups_that_are_better_off_alone_are_counted_as_none_worse() -> None:
     assert whom.figure == "0 worse off"
     assert whom.text == "No group is shown to be worse off than the rest. Flagged as better off: PA."
     assert not whom.alert
+    untested = replace(evaluation, evidence=replace(evidence_of(rich()), subgroups=replace(only, n_tests=0)))
+    (whom,) = (answer for answer in answers(untested) if answer.anchor == "whom")
+    assert (whom.figure, whom.text) == ("\N{EN DASH}", "Cannot be said: no group is large enough to be tested.")
 
 
 @pytest.mark.parametrize(("estimated", "shown"), [((0.49, 0.45, 0.53), "0.490"), ((0.0, 0.0, 0.01), "withheld")])

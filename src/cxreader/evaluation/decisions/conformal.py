@@ -62,6 +62,28 @@ class ConformalRule(Plain):
         return np.where(np.isin(possible, LABEL_NAMES), possible, REFER)
 
 
+@dataclass(frozen=True, eq=False)
+class JointRule:
+    """What several models' rules say together of the judged images: a label alone where each rule says it, else both.
+
+    `answers` (k, n): what each of k rules predicts of the n images: normal, abnormal or refer. A label is ruled out only where
+    every rule does so, at most `alpha` of a class where the smallest of their bounds is `alpha`.
+    """
+
+    answers: NDArray[np.str_]
+    alpha: float
+
+    def label_set(self, probability: NDArray[np.floating]) -> NDArray[np.str_]:
+        """(n,) of LABEL_SETS; the probabilities (n,) of the mean are looked at for their number alone."""
+        if len(probability) != self.answers.shape[1]:
+            raise TableError(
+                f"{len(probability)} probabilities for {self.answers.shape[1]} answers", mend="give one an image"
+            )
+        first = self.answers[0]
+        alike = (self.answers == first).all(axis=0) & (first != REFER)
+        return np.where(alike, first, "both")
+
+
 def contradicting(rule: ConformalRule, probability: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
     """(n,) True where the rule holds one label alone possible and the threshold gives the other: a reader then refers."""
     answer, decision = (
@@ -126,21 +148,28 @@ MEASURES = (
 class ConformalResult(Plain):
     """What a rule does on test.
 
-    `counts` has by class, `normal` and `abnormal`, how many images got each of LABEL_SETS. `measures` by the names of
-    MEASURES: coverage, the share of a class whose own label is possible; the shares referred, of all and by class, with
-    both or with neither label possible; the share of right answers among those given. `prevalence` and
-    `referred_deployed`: the share referred where the user states that prevalence.
+    `rule`: None where several models' rules answer together (`JointRule`), whose bound is `bound`. `counts` has by class,
+    `normal` and `abnormal`, how many images got each of LABEL_SETS. `measures` by the names of MEASURES: coverage, the share of
+    a class whose own label is possible; the shares referred, of all and by class, with both or with neither label possible; the
+    share of right answers among those given. `prevalence` and `referred_deployed`: the share referred where the user states
+    that prevalence.
     """
 
-    rule: ConformalRule
+    rule: ConformalRule | None
     counts: dict[str, dict[str, int]]
     measures: dict[str, Estimate]
     prevalence: float | None = None
     referred_deployed: Estimate | None = None
+    bound: float | None = None
+
+    @property
+    def alpha(self) -> float:
+        """The share of each class whose own label is ruled out at most."""
+        return self.rule.alpha if self.rule is not None else float("nan") if self.bound is None else self.bound
 
 
 def judge_conformal(
-    rule: ConformalRule,
+    rule: ConformalRule | JointRule,
     sample: Sample,
     probability: NDArray[np.floating],
     *,
@@ -157,13 +186,15 @@ def judge_conformal(
         raise TableError(what, mend="give one an image, in the sample's order")
     if prevalence is not None and not 0 < prevalence < 1:
         raise TableError(f"the prevalence {prevalence} lies not between 0 and 1", mend="give a share such as 0.2")
+    joint = isinstance(rule, JointRule)
     cells = _cells(sample.label, rule.label_set(probability))
     found = bootstrap(
         _measures(cells, prevalence), sample, n_resamples=n_resamples, seed=seed, reasons=_reasons(sample.label)
     )
     counted = cells.sum(axis=0).astype(int).reshape(2, len(LABEL_SETS))
     return ConformalResult(
-        rule=rule,
+        rule=None if isinstance(rule, JointRule) else rule,
+        bound=rule.alpha if joint else None,
         counts={LABEL_NAMES[k]: dict(zip(LABEL_SETS, row, strict=True)) for k, row in enumerate(counted.tolist())},
         measures={name: bounded_share(found[name], _of(name, cells), sample) for name in MEASURES},
         prevalence=prevalence,

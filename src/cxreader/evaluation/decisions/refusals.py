@@ -27,12 +27,14 @@ class Refusals(Plain):
     """Shares refused, by the names of `WHO`; `reasons` counts the images refused for each, a picture may have several.
 
     `stated`: the rate of each fitted check of the artifact on images like those it was calibrated on; None where it
-    holds no such check, so that only headers and pictures were looked at.
+    holds no such check, so that only headers and pictures were looked at. `unanswered`: where a table told who is refused, how
+    many of these have no probability, so that no other figure counts them; None where a reader was asked.
     """
 
     shares: dict[str, Estimate]
     reasons: dict[str, int]
     stated: float | None = None
+    unanswered: int | None = None
 
 
 def count_refusals(
@@ -41,6 +43,7 @@ def count_refusals(
     sample: Sample,
     *,
     stated: float | None = None,
+    unanswered: int | None = None,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Refusals:
@@ -62,7 +65,7 @@ def count_refusals(
     found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=absent)
     shares = {name: _counted(found[name], members[name] > 0, sample) for name in WHO}
     kinds = Counter(kind for own in reasons for kind in {reason.split(":")[0] for reason in own})
-    return Refusals(shares, dict(kinds.most_common()), stated)
+    return Refusals(shares, dict(kinds.most_common()), stated, unanswered)
 
 
 def _counted(share: Estimate, own: NDArray[np.bool_], sample: Sample) -> Estimate:

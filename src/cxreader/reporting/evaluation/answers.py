@@ -142,6 +142,8 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
     counts = f"{len(subgroups.groups)} groups, {subgroups.n_tests} gaps tested, adjusted by Holm"
     if small:
         counts += f"; {format_count(small, '[group|groups]')} too small to be tested, which is no clean bill"
+    if not subgroups.n_tests:
+        return Answer(ask, "whom", NONE, "Cannot be said: no group is large enough to be tested.", counts)
     if not worse:
         text = "No group is shown to be worse off than the rest."
         better = [group.name for group in subgroups.flagged]

@@ -82,7 +82,9 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
     if found is None and sanity is not None:
         return Answer(ask, anchor, _AT_A_GLANCE[sanity.verdict], sanity.statement(), f"{sanity.images} images")
     if found is None:
-        text = "Not measured: it needs the model, the images, and boxes around the findings:"
+        text = (
+            "Whether heat maps lie on findings was not measured: it needs model, images, and boxes around the findings:"
+        )
         return not_asked(ask, anchor, text, f"{EVALUATE} --model ARTIFACT --data SOURCE")
     whole = found.all
     figure = f"IoU {format_value((whole.model or whole.null)['iou'], 2)}"
@@ -113,7 +115,12 @@ def refused(refusals: Refusals | None) -> Answer:
     share = refusals.shares["all"]
     if np.isnan(share.value):
         return Answer(ask, anchor, NONE, f"Undefined: {share.reason}.", estimate_counts(share), alert=True)
-    text = f"{percent(share)} of these images ({in_percent(share)}); they are judged here all the same."
+    text = f"{percent(share)} of these images ({in_percent(share)})"
+    text += (
+        f"; {format_count(refusals.unanswered, 'of them [has|have] no probability and [is|are] judged nowhere else.')}"
+        if refusals.unanswered
+        else "; they are judged here all the same."
+    )
     if refusals.reasons:
         kinds = "; ".join(f"{reason} ({count:,})" for reason, count in list(refusals.reasons.items())[:2])
         text += f" Most often: {kinds}."

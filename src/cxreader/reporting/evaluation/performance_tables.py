@@ -106,7 +106,7 @@ def rests_on(metric: str, evaluation: Evaluation) -> str:
 
 def conformal_table(result: ConformalResult) -> Table:
     """Of each class: whether its own label stayed possible, how many were referred, and what was answered."""
-    bound = format_share(1 - result.rule.alpha)
+    bound = format_share(1 - result.alpha)
     rows = []
     for who in ("abnormal", "normal"):
         n = result.counts[who]
@@ -116,11 +116,15 @@ def conformal_table(result: ConformalResult) -> Table:
             *(Cell(f"{n[name]:,}") for name in ("abnormal", "normal", "both", "neither")),
         )
         rows.append(Row(f"Truly {who}", cells, (f"{sum(n.values()):,} images",)))
-    caption = (
-        f"Rule fitted on calibrate ({result.rule.n_positive:,} abnormal, {result.rule.n_negative:,} normal images): abnormal is "
-        f"possible from {result.rule.abnormal_from:.3f} on, normal up to {result.rule.normal_to:.3f}; referred where both or "
-        f"neither is possible. Coverage should reach {bound} in each class. Intervals: {methods_of(result.measures.values())}."
-    )
+    rule = result.rule
+    how = "Each model's own rule is asked; referred where they do not all give the same one label."
+    if rule is not None:
+        how = (
+            f"Rule fitted on calibrate ({rule.n_positive:,} abnormal, {rule.n_negative:,} normal images): abnormal is "
+            f"possible from {rule.abnormal_from:.3f} on, normal up to {rule.normal_to:.3f}; referred where both or "
+            "neither is possible."
+        )
+    caption = f"{how} Coverage should reach {bound} in each class. Intervals: {methods_of(result.measures.values())}."
     head = ("", "Coverage", "Referred", "Answered abnormal", "Answered normal", "Both possible", "Neither possible")
     return Table(head, tuple(rows), caption)
 

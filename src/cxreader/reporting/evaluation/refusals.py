@@ -24,6 +24,7 @@ WHAT = (
     "Images that a reader would refuse instead of answering. They are judged here all the same; where every image judged is a "
     "frontal chest radiograph, each refusal is a false one."
 )
+TOLD = "Images that are refused by the table's column acceptance, instead of answered."
 
 
 def refusals_table(found: Refusals) -> Table:
@@ -37,11 +38,21 @@ def refusals_table(found: Refusals) -> Table:
 
 def refusal_words(found: Refusals) -> str:
     """What a refusal is, the rate the artifact states, and the reasons met here with their counts."""
+    why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
+    reasons = f"Reasons: {why}." if why else "None was refused." if not found.shares["all"].value else ""
+    if found.unanswered is not None:
+        return f"{TOLD} {_judged(found.unanswered)} {reasons}".strip()
     stated = "The artifact holds no rule fitted on its training images: headers and pictures alone were asked."
     if found.stated is not None:
         stated = f"The artifact states {format_share(found.stated)} for each of its checks, on images like its own."
-    why = "; ".join(f"{reason} ({count:,})" for reason, count in found.reasons.items())
-    return f"{WHAT} {stated} {f'Reasons: {why}.' if why else 'None was refused.'}"
+    return f"{WHAT} {stated} {reasons}".strip()
+
+
+def _judged(unanswered: int) -> str:
+    """Whether figures count the refused images of a table."""
+    if not unanswered:
+        return "They are judged here all the same."
+    return format_count(unanswered, "of them [has|have] no probability and [stands|stand] in no other figure.")
 
 
 def answered_table(evaluation: Evaluation) -> Table | None:

@@ -142,11 +142,11 @@ def conformal_words(result: ConformalResult) -> str:
     short = [
         f"{who} {format_estimate(m[f'coverage_{who}'])}"
         for who in ("abnormal", "normal")
-        if m[f"coverage_{who}"].high < 1 - result.rule.alpha
+        if m[f"coverage_{who}"].high < 1 - result.alpha
     ]
     missed = f" The bound is not kept on test: coverage of {' and '.join(short)}." if short else ""
     return (
-        f"Answers normal, abnormal, or refers to a human, with at most {format_share(result.rule.alpha)} errors in each class as "
+        f"Answers normal, abnormal, or refers to a human, with at most {format_share(result.alpha)} errors in each class as "
         f"its bound. It refers {format_estimate(m['referred'])} of the images{deployed}; of the answers given, "
         f"{format_estimate(m['right_when_decided'])} are right.{missed}"
     )
