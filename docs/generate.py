@@ -46,6 +46,9 @@ SECTIONS = {
     "calibration": "What is fitted on the calibrate part. See [Evidence](../explanation/evidence.md).",
     "study": "Several trainings that answer one question; `cxreader train` does not read it. See "
     "[Run the study](../how-to/run-the-study.md) and [Search](../how-to/search.md).",
+    "training.boxes": "With this section, be it empty, a region head learns behind the phases where findings lie, from the boxes "
+    "of the data; the classifier stays as it is. `training.boxes = true` is the same, `false` turns it off. See "
+    "[Learn from boxes](../how-to/learn-from-boxes.md).",
     "data.sources": "Each such table is one of several sources that are read together, in the place of `data.root`: images are "
     "named FOLDER/image, and a patient of two NIH folders is one patient.",
     "data.phantoms": "With this section `cxreader study run` draws its images itself, into its folder, and `data.root` is not "
@@ -117,6 +120,14 @@ MEANINGS = {
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",
     "training.accelerator": "Lightning's: `auto`, `cpu`, `gpu`.",
     "training.tensorboard": "TensorBoard logs beside the CSV.",
+    "training.boxes.stages": "Of the network, whose outputs it reads; when left out the last stage of each of the two coarsest "
+    "sizes of map, but none that is widened for the classifier.",
+    "training.boxes.width": "Channels between its layers.",
+    "training.boxes.epochs": "All of them are run, and the last one's weights are taken.",
+    "training.boxes.lr": "Peak of the one cycle of its learning rate.",
+    "training.boxes.weight_decay": "Of AdamW; not of where findings usually are.",
+    "training.boxes.batch_size": "Images a step.",
+    "training.boxes.normals": "A normal image teaches that no finding lies anywhere.",
     "calibration.method": "From the network's score to a probability.",
     "calibration.operating_points": "Lines of a name and a rule, such as `screening: sensitivity 0.95` or "
     "`rule-out: npv 0.99 at prevalence 0.1`; the first one decides and must be reached, another that is not is left out.",

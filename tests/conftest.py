@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.config import Config
+from tests.boxed_world import boxed_config, make_boxed_world
 from tests.world import make_world, world_config
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -44,6 +45,22 @@ def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     out = tmp_path_factory.mktemp("run") / "run"
     train(world_config(small_world), out, say=lambda _: None)
     return out
+
+
+@pytest.fixture(scope="session")
+def boxed_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world with boxes of tests/boxed_world.py."""
+    return make_boxed_world(tmp_path_factory.mktemp("boxed"))
+
+
+@pytest.fixture(scope="session")
+def boxed_run(boxed_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A finished run on it with a region head, and what it said. Read it, do not change it."""
+    from cxreader.training.train import train
+
+    out, said = tmp_path_factory.mktemp("boxed_run") / "run", list[str]()
+    train(boxed_config(boxed_world, boxes={"epochs": 25}), out, say=said.append)
+    return out, said
 
 
 @pytest.fixture(scope="module")

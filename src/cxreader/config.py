@@ -169,6 +169,21 @@ class PhaseSection(Section):
     patience: int = Field(3, ge=1)
 
 
+class BoxesSection(Section):
+    """The region head: it learns from boxes, behind the phases, where findings lie; the classifier stays as it is.
+
+    `stages`: whose outputs it reads; the last of each of the two coarsest sizes of map when left out. `width`: its channels.
+    """
+
+    stages: tuple[str, ...] = ()
+    width: int = Field(32, ge=8)
+    epochs: int = Field(14, ge=1)
+    lr: Positive = 2e-3
+    weight_decay: float = Field(1e-2, ge=0)
+    batch_size: int = Field(32, ge=2)
+    normals: bool = True  # a normal image teaches that no finding lies anywhere
+
+
 class TrainingSection(Section):
     """The study's two phases by default. Without pretrained weights the phases are `full` alone: every stage learns."""
 
@@ -194,6 +209,7 @@ class TrainingSection(Section):
     compile: bool = False  # torch.compile; pays on a GPU, not on a CPU
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     tensorboard: bool = False
+    boxes: BoxesSection | None = None  # learn where findings lie, from the boxes of the data; off when left out
 
 
 DEFAULT_POINTS = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")
@@ -349,6 +365,8 @@ def _merge_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(given, Mapping):
                 default: PhaseSection = TrainingSection.model_fields[name].default
                 merged["training"][name] = default.model_dump() | dict(given)
+        if isinstance(training.get("boxes"), bool):
+            merged["training"]["boxes"] = {} if training["boxes"] else None
     if merged.get("augment") is False or merged.get("augment") == "none":
         merged["augment"] = None
     return merged

@@ -164,6 +164,10 @@ class Reading:
     interval with a level. `conformal`: normal, abnormal, or refer where the error bound by class allows no answer. Both are
     None where the artifact holds none.
 
+    `region_map` float32 (s, s) in [0, 1]: where a finding of any kind lies, by the artifact's region head, which learnt it from
+    radiologists' boxes; `region_maps`: by finding where it would lie if it is there, which they do not say. None of them says
+    what moved the probability. None and empty without such a head, and where no heat map was asked for.
+
     `ood_score`: the out-of-distribution score, >= 0, in multiples of the artifact's threshold: an image above 1 is refused as
     unlike the training images (one at or below 1 may still be refused for another reason). None where the artifact has no
     detector, and for an image that no network was shown: one that its header or its look refused, or that could not be read.
@@ -178,7 +182,7 @@ class Reading:
     Of several models, `members` holds each one's Reading in their order and `artifact` their ids joined by "+". Then
     `probability` is the mean of theirs, `agreement` 1 less the distance between the smallest and the largest, and
     `decision` is refer where that distance is beyond the bound the artifacts store; `ood_score` is the largest of theirs, since
-    one model's refusal refuses the image; heat maps are the members' alone.
+    one model's refusal refuses the image; heat maps and region maps are the members' alone.
     """
 
     image: str
@@ -198,6 +202,8 @@ class Reading:
     sop_class: str | None = None
     sop_instance_uid: str | None = None
     score: float | None = None
+    region_map: NDArray[np.float32] | None = None
+    region_maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def value(self) -> float | None:

@@ -14,7 +14,7 @@ from cxreader import torch_setup  # noqa: F401 - before timm
 # isort: split
 import torch
 from numpy.typing import NDArray
-from tests.artifacts import hand_made
+from tests.artifacts import hand_made, random_region_head, region_bytes
 
 from cxreader import Reader
 from cxreader.errors import ArtifactError, MissingDependencyError, UsageError
@@ -60,6 +60,34 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Artif
 def loaded(request: pytest.FixtureRequest, artifacts: dict[str, tuple[Artifact, Path]]) -> tuple[str, Backend]:
     backend, network = request.param
     return network, load_backend(backend, *artifacts[network])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_region_head_s_maps_are_those_of_its_stages_in_every_runtime_and_change_no_logit(
+    network: str, artifacts: dict[str, tuple[Artifact, Path]], tmp_path: Path
+) -> None:
+    model, x = trained(network), images(3)
+    record, head = random_region_head(model, SIZE)
+    regions = (record, region_bytes(head))
+    hand_made(tmp_path, network, model.state_dict(), SIZE, regions=regions)
+    artifact = export_onnx(tmp_path)
+    parity = artifact.exports["onnx"]["parity"]["regions"]
+    assert parity is not None
+    assert 0 < parity < 1e-4
+    with torch.no_grad():
+        by_hand = head([model.to_maps(model.until(torch.from_numpy(x), stage)) for stage in record.stages])
+    expected = (1 / (1 + np.exp(-by_hand.numpy().astype(np.float64)))).astype(np.float32)
+    assert expected.std() > 0.05
+    for name in BACKENDS:
+        backend, plain = load_backend(name, artifact, tmp_path), load_backend(name, *artifacts[network])
+        assert backend.run(x).regions is None
+        np.testing.assert_allclose(backend.logits(x), plain.logits(x), rtol=0, atol=0 if name == "torch" else 1e-5)
+        if backend.has_maps:
+            found = backend.run(x, maps=True).regions
+            assert found is not None
+            assert found.shape == (3, 3, record.side, record.side)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+            assert plain.run(x, maps=True).regions is None
 
 
 def _features_by_hand(model: StagedModel, x: np.ndarray, cam_stage: str) -> np.ndarray:

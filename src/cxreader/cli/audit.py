@@ -12,6 +12,7 @@ import typer
 
 from cxreader.cli.console import progress, show, table
 from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.places import places
 from cxreader.cli.readers import readers
 from cxreader.cli.shortcuts import shortcuts
 from cxreader.counting import format_count
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Checks of a split, and of what a model has learnt.", no_args_is_help=True)
 app.command("shortcuts")(shortcuts)
 app.command("readers")(readers)
+app.command("places")(places)
 _MOST = 10
 
 

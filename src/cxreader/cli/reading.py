@@ -77,7 +77,9 @@ def explain(
     paths: Paths,
     model: Models,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explanations"),
-    raw: Annotated[bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy; of a region head .npz.")
+    ] = False,
     panel: Annotated[
         bool,
         typer.Option(
@@ -95,7 +97,7 @@ def explain(
     """Show where the network looked: each image beside its Grad-CAM heat map, as PNG. For research; not a medical device.
 
     Below them stand the answer and the model. Of several models: the maps of all of them. A refused image has its reason in
-    place of a map.
+    place of a map. Where the model has a region head, its map stands beside: where findings lie, learnt from boxes.
     """
     from cxreader.inference.answer_text import probability_text
     from cxreader.inference.batch.names import on_one_line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import DISCLAIMER, State, one_line, progress, say, table, waiting
+from cxreader.cli.places import regions
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cxreader.study.learning_rates import SweepRun
 
 app = typer.Typer(help="Several trainings that answer one question.", no_args_is_help=True)
+app.command("regions")(regions)
 
 
 @app.callback()

@@ -31,13 +31,22 @@ class Augmentation:
 
     def __call__(self, batch: Tensor, seed: int) -> Tensor:
         """float32 (N, 1, H, W) in [0, 1] to the same, on the same device; what comes in from outside repeats the image's edge."""
-        draw = torch.rand(len(batch), 7, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+        draw = self._drawn(len(batch), seed)
         moved = functional.grid_sample(
             batch, self._grid(draw, batch), mode="bilinear", padding_mode="border", align_corners=False
         )
         brightness = (draw[:, 4] * self.brightness).view(-1, 1, 1, 1).to(batch.device)
         contrast = (1 + draw[:, 5] * self.contrast).view(-1, 1, 1, 1).to(batch.device)
         return ((moved - 0.5) * contrast + 0.5 + brightness).clamp_(0, 1)
+
+    def move(self, masks: Tensor, seed: int) -> Tensor:
+        """Masks (N, C, h, w) of any size to where `__call__` moves their images with the same seed; outside they are 0."""
+        grid = self._grid(self._drawn(len(masks), seed), masks)
+        return functional.grid_sample(masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    @staticmethod
+    def _drawn(count: int, seed: int) -> Tensor:
+        return torch.rand(count, 7, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
     def _grid(self, draw: Tensor, batch: Tensor) -> Tensor:
         """Where each pixel is taken from: (N, H, W, 2), rotation and scale about the centre, then the shift."""

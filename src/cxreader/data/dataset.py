@@ -50,6 +50,11 @@ class CachedImages(Dataset[Batch]):
         pixels = np.ascontiguousarray(self.pixels[self.rows[chosen]])
         return _batch(torch.from_numpy(pixels), chosen, self.labels, self.supervision)
 
+    def chosen(self, positions: Sequence[int]) -> CachedImages:
+        """The images at these positions alone."""
+        at = np.asarray(positions, np.intp)
+        return CachedImages(self.pixels, self.rows[at], self.labels[at])
+
     @cached_property
     def digest(self) -> str:
         """Hash of the pixels in their order: other images, another order or a changed file give another one."""

@@ -69,6 +69,13 @@ class BoxTable:
             None if patients is None else np.array([patients[image] for image, _ in rows], np.str_),
         )
 
+    def rows(self, chosen: NDArray[np.bool_]) -> Self | None:
+        """The boxes of some rows (n,) alone; None where they are not of two patients, and so cannot be judged."""
+        patient = None if self.patient is None else self.patient[chosen]
+        if len(np.unique(self.groups[chosen])) < 2:
+            return None
+        return type(self)(self.image[chosen], self.finding[chosen], self.edges[chosen], patient)
+
     def __len__(self) -> int:
         return len(self.image)
 

@@ -39,12 +39,14 @@ class Output:
     """A network's outputs for N images, all float32.
 
     `logits` (N, 2): normal, abnormal. `features` (N, D): as `StagedModel.maps_and_features` gives them. `maps` (N, h, w):
-    raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for.
+    raw Grad-CAM of the abnormal logit, at least 0, unscaled; None when not asked for. `regions` (N, f + 1, s, s) in [0, 1]: of
+    the region head, one map a finding of its record and one of any behind them; None when not asked for, and without such a head.
     """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
     maps: NDArray[np.float32] | None
+    regions: NDArray[np.float32] | None = None
 
 
 class Backend(Protocol):
@@ -53,7 +55,7 @@ class Backend(Protocol):
     name: str
     """The runtime: a key of `BACKENDS`."""
     has_maps: bool
-    """Whether `run` can give maps of this network."""
+    """Whether `run` can give heat maps of this network."""
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
         """(N, 3, H, W), as `InputSpec.normalise` gives it, with N at least 1 -> the Output; as `require_maps` where `maps`."""

@@ -77,7 +77,7 @@ def combine(readings: Sequence[Reading], point: OperatingPoint, bound: float) ->
 def _without_answer(reading: Reading) -> Reading:
     """What is left of a Reading where another model refused the image."""
     bare = replace(reading, reasons=reasons_of_image(reading), decision=None, probability=None, score=None)
-    return replace(bare, interval=None, conformal=None, heat_map=None)
+    return replace(bare, interval=None, conformal=None, heat_map=None, region_map=None, region_maps={})
 
 
 def _with(reading: Reading, accepted: Acceptance) -> Reading:

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Semaphore
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,8 @@ def explain_files(
     The picture is the image and each model's map side by side, with scale and captions (`panel.draw_panel`); an image that is
     refused has its reasons in place of a map, and with `force` is answered all the same. Without `panel` the picture of one
     model is the image at its own size under its map, of several as above, and what is refused has none. The map is
-    `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. `boxes`: by file, in its pixels,
+    `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. Those of a region head are
+    `NAME-region.npz`, float32 (s, s) in [0, 1] by finding and `any`, numbered likewise. `boxes`: by file, in its pixels,
     outlined. A file that cannot be read
     gives its Reading with the reason, and no picture. Each file is decoded once; the
     pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
@@ -106,6 +108,12 @@ def _write_raw(reading: Reading, picture: Path) -> None:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(own.heat_map, np.float32))
         write_whole(picture.with_name(f"{picture.stem}{number}.npy"), buffer.getvalue())
+        if own.region_map is not None:
+            buffer = io.BytesIO()
+            maps: dict[str, Any] = {"any": own.region_map, **own.region_maps}
+            np.savez(buffer, **maps)
+            name = f"{picture.stem.removesuffix('-heat')}-region{number}.npz"
+            write_whole(picture.with_name(name), buffer.getvalue())
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

@@ -21,18 +21,18 @@ from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import signed_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
-from cxreader.inference.exported_network import ExportedNetwork
-from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend, signed_map
+from cxreader.inference.exported_network import ExportedNetwork, Regions
+from cxreader.inference.onnx_backend import ANSWER, HEAT, REGIONS, OnnxBackend, signed_map
 from cxreader.inference.onnx_graph import in_blocks
-from cxreader.inference.torch_backend import load_network
+from cxreader.inference.torch_backend import load_network, load_region_head
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
 from cxreader.models.registry import ModelEntry, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.progress import Say
 
 ONNX, OPSET = "onnx", 17
-LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4}
-"""How far the export may be from torch: logits absolutely, maps and features as a share of the largest that torch gives.
+LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4, "regions": 1e-4}
+"""How far the export may be from torch: logits and regions absolutely, maps and features as a share of torch's largest.
 
 Maps are compared before negative values are cut off, so that one that is 0 everywhere is compared too.
 """
@@ -43,12 +43,16 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest differences of an export from torch, as `LIMITS` measures them, on so many images; no `maps`: it holds none."""
+    """The largest differences of an export from torch, as `LIMITS` measures them, on so many images.
+
+    No `maps`, no `regions`: it holds none.
+    """
 
     logits: float
     maps: float | None
     features: float
     images: int
+    regions: float | None = None
 
     def check(self) -> None:
         """Raise ModelError, with every figure, when one is over its limit or no number."""
@@ -74,8 +78,10 @@ def export_onnx(folder: str | Path) -> Artifact:
     artifact = load_artifact(folder, exports=False)
     model, entry = load_network(artifact, folder), model_entry(artifact.model)
     stage = entry.cam_stage
-    graph = onnx_bytes(model, stage, artifact.spec.size, maps=entry.closed_form_maps)
-    parity = compare(OnnxBackend.of(graph), model, entry, parity_images(artifact.spec))
+    head = load_region_head(artifact, folder)
+    regions = None if head is None or artifact.region_head is None else (head, artifact.region_head.stages)
+    graph = onnx_bytes(model, stage, artifact.spec.size, maps=entry.closed_form_maps, regions=regions)
+    parity = compare(OnnxBackend.of(graph), model, entry, parity_images(artifact.spec), regions=regions)
     parity.check()
     digest = sha256(graph)
     name = f"model-{digest[:12]}.onnx"
@@ -113,14 +119,17 @@ def export_after_training(folder: str | Path, say: Say) -> Artifact | None:
     return artifact
 
 
-def onnx_bytes(model: StagedModel, stage: str, size: int, *, maps: bool = True) -> bytes:
+def onnx_bytes(
+    model: StagedModel, stage: str, size: int, *, maps: bool = True, regions: Regions | None = None
+) -> bytes:
     """The network as an ONNX file for batches of any length of `size` x `size` images; the same bytes again.
 
-    With all of `OUTPUTS`, or without `maps` the first two. `stage` is the CAM stage. Raises ModelError when the gradient behind
+    With those of `OUTPUTS` that it has: without `maps` no heat, without `regions` none. `stage` is the CAM stage.
+    Raises ModelError when the gradient behind
     it has no closed form but `maps` are wanted, MissingDependencyError without the package onnx.
     """
-    network = ExportedNetwork(model, stage, size, maps=maps).eval()
-    outputs = OUTPUTS if maps else OUTPUTS[:2]
+    network = ExportedNetwork(model, stage, size, maps=maps, regions=regions).eval()
+    outputs = (*ANSWER, *(HEAT if maps else ()), *((REGIONS,) if regions else ()))
     with TemporaryDirectory(prefix="cxreader-export-") as scratch, warnings.catch_warnings():
         # torch's tracing exporter is called old; its newer one gives the same graph and takes ten times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -165,18 +174,32 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
     return spec.normalise(np.stack(images))
 
 
-def compare(exported: OnnxBackend, model: StagedModel, entry: ModelEntry, images: NDArray[np.float32]) -> Parity:
-    """How far `exported` is from `model`, whose `entry` says how its heat map is made, on these images (N, 3, H, W)."""
+def compare(
+    exported: OnnxBackend,
+    model: StagedModel,
+    entry: ModelEntry,
+    images: NDArray[np.float32],
+    *,
+    regions: Regions | None = None,
+) -> Parity:
+    """How far `exported` is from `model`, whose `entry` says how its heat map is made, and its region head on `images`.
+
+    `images`: (N, 3, H, W).
+    """
     stage = entry.cam_stage
-    logits, features, *ours = exported.outputs(images, OUTPUTS if exported.has_maps else OUTPUTS[:2])
+    logits, features = exported.outputs(images, ANSWER)
+    ours = exported.outputs(images, HEAT) if exported.has_maps else []
+    head, read = regions or (None, ())
     with torch.no_grad():
-        output, torch_features = model.maps_and_features(torch.from_numpy(images), stage)
+        output, torch_features, read_maps = model.observed(torch.from_numpy(images), stage, read)
+        places = None if head is None else head(read_maps).sigmoid().numpy()
     torch_logits, theirs = signed_cam(model, output, stage=stage, method=entry.cam_method)
     return Parity(
         logits=float(np.abs(logits - torch_logits.numpy()).max()),
         maps=_share(signed_map(*ours), theirs.numpy()) if ours else None,
         features=_share(features, torch_features.numpy()),
         images=len(images),
+        regions=None if places is None else float(np.abs(exported.outputs(images, (REGIONS,))[0] - places).max()),
     )
 
 

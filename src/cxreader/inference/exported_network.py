@@ -9,19 +9,30 @@ import torch
 from torch import Tensor, nn
 
 from cxreader.errors import ModelError
+from cxreader.models.region_head import RegionHead
 from cxreader.models.stages import StagedModel, central_average_pool, middle
 from cxreader.records import ABNORMAL
+
+Regions = tuple[RegionHead, Sequence[str]]
+"""A region head and the stages it reads."""
 
 
 class ExportedNetwork(nn.Module):
     """A network that also gives its features and, with `maps`, what a heat map is made of without a gradient.
 
-    `stage` is the CAM stage and `size` the input's side in pixels. Raises ModelError as `channel_weights` where `maps`.
+    `stage` is the CAM stage and `size` the input's side in pixels. `regions`: a region head and the stages that it reads, whose
+    maps are the last output then. Raises ModelError as `channel_weights` where `maps`.
     """
 
-    def __init__(self, model: StagedModel, stage: str, size: int, *, maps: bool = True) -> None:
+    def __init__(
+        self, model: StagedModel, stage: str, size: int, *, maps: bool = True, regions: Regions | None = None
+    ) -> None:
         super().__init__()
         self.model, self.stage, self.weights = model, stage, None
+        self.region_head: RegionHead | None = None
+        self.region_stages: Sequence[str] = ()
+        if regions is not None:
+            self.region_head, self.region_stages = regions
         if maps:
             with torch.no_grad():
                 shape = model.to_maps(model.until(torch.zeros(1, 3, size, size), stage)).shape[1:]
@@ -30,17 +41,23 @@ class ExportedNetwork(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, S, S) -> logits (N, 2), features (N, D); with maps those of the CAM stage (N, C, h, w) and their gradients.
 
-        The gradients are (N, C) where all positions have the same, else (N, C, h, w).
+        The gradients are (N, C) where all positions have the same, else (N, C, h, w). Behind them the region head's maps
+        (N, f + 1, s, s) in [0, 1], where there is one.
         """
-        windows = []
-        for output in self.model.each_until(images, self.stage):
+        windows, read = [], {}
+        for name, output in zip(self.model.names, self.model.each_until(images, self.stage), strict=False):
             maps = self.model.to_maps(output)
+            if name in self.region_stages:
+                read[name] = maps
             windows.append(_Windows.apply(maps, *(int(side) for side in maps.shape[2:])))  # type: ignore[no-untyped-call]
         features = torch.cat(windows, dim=1).flatten(2)[:, :, -1]
+        places: tuple[Tensor, ...] = ()
+        if self.region_head is not None:
+            places = (self.region_head([read[stage] for stage in self.region_stages]).sigmoid(),)
         if self.weights is None:
-            return self.model.after(output, self.stage), features
+            return self.model.after(output, self.stage), features, *places
         vectors: Tensor = self.model.get_submodule("pool")(output)
-        return self.model.get_submodule("head")(vectors), features, maps, self.weights(vectors)
+        return self.model.get_submodule("head")(vectors), features, maps, self.weights(vectors), *places
 
 
 class _Windows(torch.autograd.Function):

@@ -104,12 +104,19 @@ class Member:
                     score=None if calibrated else float(p),
                     notes=(*reading.notes, *([] if note is None else [note])),
                     heat_map=None if output.maps is None else output.maps[i],
+                    region_map=None if output.regions is None else output.regions[i, -1],
+                    region_maps={} if output.regions is None else self._by_finding(output.regions[i]),
                     interval=None if pairs is None or not calibrated else (pairs[i][0], pairs[i][1]),
                     conformal=None if modes is None else modes[i],
                 )
             )
             for i, (reading, p) in enumerate(zip(bare, probability, strict=True))
         ]
+
+    def _by_finding(self, regions: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """The maps (f + 1, s, s) of one image by the findings of the artifact's region head."""
+        head = self.artifact.region_head
+        return {} if head is None else dict(zip(head.findings, regions, strict=False))
 
     def unanswered(self, image: Prepared, verdict: Acceptance | None = None, ood_score: float | None = None) -> Reading:
         """The Reading without an answer: why an image could not be read, or what its intake and `verdict` say of it."""

@@ -17,9 +17,11 @@ from cxreader.inference.backend import Output, exported_file, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
-OUTPUTS = ("logits", "features", "spatial", "channel_weights")
+ANSWER, HEAT, REGIONS = ("logits", "features"), ("spatial", "channel_weights"), "regions"
+OUTPUTS = (*ANSWER, *HEAT, REGIONS)
 """An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the maps of the CAM
-stage (N, C, h, w) and the gradient of the abnormal logit by them: of each channel (N, C), or of each of its positions too."""
+stage (N, C, h, w) and the gradient of the abnormal logit by them: of each channel (N, C), or of each of its positions too;
+with a region head its maps (N, f + 1, s, s) in [0, 1]."""
 PIECE = 2
 """Images at a time on a core: what lies between the layers of more falls out of its cache."""
 CPU = "CPUExecutionProvider"
@@ -50,16 +52,18 @@ class OnnxBackend:
         return backend
 
     def run(self, batch: NDArray[np.float32], *, maps: bool = False) -> Output:
-        """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w).
+        """(N, 3, H, W) -> logits (N, 2), features (N, D) and, where asked for, maps (N, h, w) and regions.
 
         Raises ModelError when ONNX Runtime does, and as `require_maps`.
         """
-        if maps:
-            require_maps(self)
-        logits, features, *rest = self.outputs(batch, OUTPUTS if maps else OUTPUTS[:2])
         if not maps:
+            logits, features = self.outputs(batch, ANSWER)
             return Output(logits, features, None)
-        return Output(logits, features, np.maximum(signed_map(*rest), 0))
+        require_maps(self)
+        names = (*ANSWER, *HEAT, REGIONS) if self.has_regions else (*ANSWER, *HEAT)
+        logits, features, spatial, weights, *regions = self.outputs(batch, names)
+        heat = np.maximum(signed_map(spatial, weights), 0)
+        return Output(logits, features, heat, regions[0] if regions else None)
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
         """(N, 3, H, W) -> those of `OUTPUTS` named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
@@ -109,7 +113,8 @@ class OnnxBackend:
                 mend="export it again with this version, or read with the torch backend",
             ) from None
         self._input = self._session.get_inputs()[0].name
-        self.has_maps = OUTPUTS[-1] in [output.name for output in self._session.get_outputs()]
+        held = {output.name for output in self._session.get_outputs()}
+        self.has_maps, self.has_regions = held.issuperset(HEAT), REGIONS in held
         self._all_cores_free = Lock()
 
 

@@ -33,7 +33,9 @@ Line = tuple[str, tuple[int, int, int]]
 
 
 def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Sequence[Box] = ()) -> NDArray[np.uint8]:
-    """The image, each model's heat map over it and their scale, with captions below, uint8 (H, W, 3).
+    """The image, each model's heat map over it, its region map where it has a region head, and their scale, with captions below.
+
+    uint8 (H, W, 3).
 
     Nothing is written over the picture; `boxes`, in the image's pixels, are outlined in each panel. Each map is coloured by its
     own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`).
@@ -46,11 +48,19 @@ def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Seque
     several = bool(reading.members)
     panels = [(overlay(shown), "Image")]
     for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
-        name = f"Model {n}: {member.artifact.model}, {_answer(own)}" if several else f"Heat map ({_method(member)})"
+        name = (
+            f"Model {n}: {member.artifact.model}, {_answer(own)}"
+            if several
+            else f"Heat map ({_method(member)}): what moved the score"
+        )
         if own.heat_map is None:
             panels.append((_without_map(shown.shape, reading), name))
         else:
             panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
+        if own.region_map is not None:
+            panels.append(
+                (overlay(shown, own.region_map, spec=member.artifact.spec), _of_regions(member, n, several=several))
+            )
     height = max(shown.shape[0], _LEAST)
     width = SIDE * len(panels) + _SCALE
     lines = list(_wrapped([*_captions(reading, reader), *_boxed(boxes)], width - 2 * _EDGE))
@@ -78,7 +88,8 @@ def _fitted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) -> None:
     """The colour bar, as the map's colours look over a middle grey, with its numbers and what they are."""
     draw, top = ImageDraw.Draw(sheet), _LINE + 4 * _LINE
-    maxima = [float(own.heat_map.max()) for own in reading.members or (reading,) if own.heat_map is not None]
+    maps = [m for own in reading.members or (reading,) for m in (own.heat_map, own.region_map) if m is not None]
+    maxima = [float(shown.max()) for shown in maps]
     below = ["Raw maximum", *(f"{value:.3g}" if value > 0 else "0: flat map" for value in maxima)]
     tall = max(3 * _LINE, min(height - (5 + len(below)) * _LINE, 220))
     ramp = np.repeat(np.linspace(1, 0, tall, dtype=np.float32)[:, None], _BAR, axis=1)
@@ -109,12 +120,31 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
         yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
     for doubt in reader.doubts:
         yield doubt, _ALARM
+    for member, own in zip(reader.members, reading.members or (reading,), strict=True):
+        yield from _places(member, own)
     mapped = any(own.heat_map is not None for own in reading.members or (reading,))
     yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
 
 
 def _method(member: Member) -> str:
     return CAM_TITLES[model_entry(member.artifact.model).cam_method]
+
+
+def _of_regions(member: Member, n: int, *, several: bool) -> str:
+    boxes = 0 if member.artifact.region_head is None else sum(member.artifact.region_head.boxes.values())
+    learnt = format_count(boxes, "[box|boxes]")
+    return (
+        f"Model {n}: region head, from {learnt}"
+        if several
+        else f"Region head: where findings lie, learnt from {learnt}"
+    )
+
+
+def _places(member: Member, own: Reading) -> Iterator[Line]:
+    """What the region head is; nothing without one."""
+    head = member.artifact.region_head
+    if head is not None and own.region_map is not None:
+        yield f"R{head.description[1:]}. It says where a finding lies, not why the image is called abnormal.", _INK
 
 
 def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:

@@ -20,15 +20,18 @@ from cxreader.codec import Plain
 from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.reference_scores import ReferenceScores
+from cxreader.models.region_record import RegionHeadRecord
 from cxreader.models.registry import model_entry
 from cxreader.models.training_images import TrainingImages
 from cxreader.records import LABEL_NAMES, OperatingPoint
 from cxreader.runs import write_json
 
-SCHEMA = 5
-READABLE = (2, 3, 4, SCHEMA)
-"""Schema 4 has no `thresholds_on` and no `images`; schema 3 besides no `reference_scores` and no `evaluation`; schema 2
-besides no `acceptance`, `disagreement` and `exports`."""
+SCHEMA = 6
+_WITHOUT_REGIONS = 5
+READABLE = (2, 3, 4, _WITHOUT_REGIONS, SCHEMA)
+"""Schema 5 has no `region_head`, and is what is written where there is none; schema 4 has besides no `thresholds_on` and no
+`images`; schema 3 besides no `reference_scores` and no `evaluation`; schema 2 besides no `acceptance`, `disagreement` and
+`exports`."""
 DISAGREEMENT = 0.25
 """Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
@@ -65,7 +68,7 @@ class Artifact(Plain):
 
     `thresholds_on`: the scale of `operating_points`, `conformal` and `reference_scores`: `answer`, the probabilities that are
     shown; of schemas 2 to 4 `calibration`, what the calibration alone says (see `evaluation.calibration.bounded`). `images`: the
-    pictures that set the model, None of schemas 2 to 4.
+    pictures that set the model, None of schemas 2 to 4. `region_head`: the head that was learnt from boxes, None without one.
     """
 
     model: str
@@ -87,6 +90,7 @@ class Artifact(Plain):
     evaluation: dict[str, Any] | None = None
     thresholds_on: Literal["calibration", "answer"] = "calibration"
     images: TrainingImages | None = None
+    region_head: RegionHeadRecord | None = None
 
     @property
     def id(self) -> str:
@@ -124,15 +128,22 @@ class Artifact(Plain):
         return points[name]
 
     def _content(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **self.to_dict()}
+        content = {"schema": SCHEMA, **self.to_dict()}
+        if self.region_head is None:
+            del content["region_head"]
+            content["schema"] = _WITHOUT_REGIONS
+        return content
 
 
-def save_artifact(artifact: Artifact, weights: bytes, folder: Path) -> Path:
-    """Write both files; the manifest comes last, so that a folder with a manifest is whole. Returns the folder.
+def save_artifact(artifact: Artifact, weights: bytes, folder: Path, *, region_weights: bytes | None = None) -> Path:
+    """Write the files; the manifest comes last, so that a folder with a manifest is whole. Returns the folder.
 
-    `weights` are safetensors bytes whose sha256 is `artifact.weights_sha256`. Raises StorageError.
+    `weights` are safetensors bytes whose sha256 is `artifact.weights_sha256`; `region_weights` those of its region head, where it
+    has one. Raises StorageError.
     """
     write_whole(folder / WEIGHTS, weights)
+    if artifact.region_head is not None and region_weights is not None:
+        write_whole(folder / artifact.region_head.file, region_weights)
     save_manifest(artifact, folder)
     return folder
 
@@ -162,7 +173,7 @@ def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = T
         raise ArtifactError("damaged: the digest does not fit the content", where=folder / MANIFEST, mend=_MEND)
     artifact = _parsed(content, folder / MANIFEST)
     if weights:
-        _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+        _check_all_weights(artifact, folder)
     for name, export in artifact.exports.items() if exports else ():
         _check_export(folder, name, export)
     if artifact.labels != LABEL_NAMES:
@@ -175,7 +186,7 @@ def check_files(artifact: Artifact, folder: Path, runtime: str) -> None:
     if runtime in artifact.exports:
         _check_export(folder, runtime, artifact.exports[runtime])
     else:
-        _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+        _check_all_weights(artifact, folder)
 
 
 def sha256(data: bytes) -> str:
@@ -206,6 +217,16 @@ def _parsed(content: dict[str, Any], where: Path) -> Artifact:
     except CxreaderError as error:
         raise ArtifactError(str(error), where=where, mend="use the cxreader that wrote it") from None
     return artifact
+
+
+def _check_all_weights(artifact: Artifact, folder: Path) -> None:
+    _check_weights(folder / WEIGHTS, artifact.weights_sha256)
+    head = artifact.region_head
+    if head is not None:
+        if Path(head.file).name != head.file:
+            what = "the region head's weights are not in the artifact's folder"
+            raise ArtifactError(what, where=folder / MANIFEST, mend=_MEND)
+        _check_weights(folder / head.file, head.weights_sha256)
 
 
 def _check_weights(path: Path, expected: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 import torch
@@ -60,10 +60,18 @@ class StagedModel(nn.Sequential):
         The features are the means of each stage's channels over the middle of its map (`central_average_pool` of `to_maps`),
         stage after stage; D is the number of channels of all of them.
         """
-        means = []
-        for output in self.each_until(x, stage):
-            means.append(central_average_pool(self.to_maps(output)))
-        return output, torch.cat(means, dim=1)
+        output, features, _ = self.observed(x, stage)
+        return output, features
+
+    def observed(self, x: Tensor, stage: str, keep: Sequence[str] = ()) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """As `maps_and_features`, and the maps (N, C, h, w) of the stages `keep`, in their order, none behind `stage`."""
+        means, kept = [], {}
+        for name, output in zip(self.names, self.each_until(x, stage), strict=False):
+            maps = self.to_maps(output)
+            means.append(central_average_pool(maps))
+            if name in keep:
+                kept[name] = maps
+        return output, torch.cat(means, dim=1), [kept[name] for name in keep]
 
     def after(self, x: Tensor, stage: str) -> Tensor:
         """The logits, given what came out of `stage`: x runs through everything behind it."""

@@ -44,6 +44,7 @@ from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_de
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
 from cxreader.training.predict import predict_with_features
+from cxreader.training.region_phase import fit_region_head, require_region_stages
 
 PATIENT_SALT = "cxreader-training-patients"
 
@@ -83,11 +84,12 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
 def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     model, transfer = build_model(config)  # before the images: weights that are absent are told at once
     parse_rules(config.calibration.operating_points)
+    require_region_stages(config, model)
     cohort = prepare_cohort(config, run, say, bar)
     require_same_images(run, cohort)
     say(f"{config.model.name}: {transfer.notice}")
     learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
-    artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
+    artifact = finish(config, cohort, model, transfer, learnt, run, say=say, bar=bar)
     say(f"artifact {artifact.id}: phase {learnt.chosen.name}, calibrated by {artifact.calibration['method']}")
     return Trained(artifact, run.artifact, learnt.phases, learnt.chosen)
 
@@ -186,8 +188,11 @@ def finish(
     run: RunFolder,
     *,
     say: Say,
+    bar: Bar = no_bar,
 ) -> Artifact:
     """Take the chosen phase's weights, fit what `config.calibration` asks on `calibrate`, write the Artifact.
+
+    With `config.training.boxes` a region head learns on these weights, which it leaves as they are.
 
     `model` is as `learn` left it.
     """
@@ -212,6 +217,7 @@ def finish(
     if rate != "none":
         found = fit_acceptance(model, stage, recipe, cohort.parts["train"], part, features, rate, say)
         rule, ood_scores = found or (None, None)
+    regions = fit_region_head(config, cohort, model, recipe, run, say=say, bar=bar)
     weights = state_bytes(model)
     artifact = Artifact(
         model=config.model.name,
@@ -226,6 +232,7 @@ def finish(
         transfer=transfer.text,
         patients=_patients(cohort),
         images=_images(cohort),
+        region_head=None if regions is None else regions[0],
         weights_sha256=sha256(weights),
         thresholds_on="answer",
         reference_scores=ReferenceScores.of(part.labels, fitted.probability, ood_scores),
@@ -243,7 +250,7 @@ def finish(
     kept = _kept(run)
     if kept is not None and kept.reads_as(artifact):
         return kept  # finished before: it keeps its name, its exports and its evaluation
-    save_artifact(artifact, weights, run.artifact)
+    save_artifact(artifact, weights, run.artifact, region_weights=None if regions is None else regions[1])
     return artifact
 
 

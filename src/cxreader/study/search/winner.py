@@ -67,7 +67,7 @@ def finish_winner(result: SearchResult, *, say: Say = print, bar: Bar = no_bar) 
     cohort = prepare_cohort(config, run, say, bar)
     model, transfer = build_model(config)
     learnt = learn(config, model, transfer, {name: cohort.parts[name] for name in PARTS}, run, say=silent, bar=no_bar)
-    artifact = finish(config, cohort, model, transfer, learnt, run, say=say)
+    artifact = finish(config, cohort, model, transfer, learnt, run, say=say, bar=bar)
     logits = predict_logits(model, cohort.parts["tune"], learnt.recipe)
     labels = cohort.parts["tune"].labels
     tune = Judged((logits[:, 1] > logits[:, 0]).numpy() == (labels == 1), cohort.sample("tune"))
