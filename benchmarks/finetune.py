@@ -62,7 +62,7 @@ def _ours(images: int, size: int) -> list[float]:
     from noise import noise
 
     class Stamped(CachedImages):
-        def __getitem__(self, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
+        def __getitem__(self, positions: Sequence[int]) -> tuple[Tensor, ...]:
             stamps.append(time.perf_counter())
             return super().__getitem__(positions)
 

@@ -93,7 +93,7 @@ def test_true_boxes_are_outlined_where_the_network_was_shown_them() -> None:
     pixels = np.full((1, 64, 64), 90, np.uint8)
     images = ReadImages((record,), (), (record,), pixels, {})
     table = PredictionTable(np.array([name]), np.ones(1, np.int8), np.array([0.9]))
-    maps = {name: np.zeros((2, 2), np.float32)}
+    maps = {name: [np.zeros((2, 2), np.float32)]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cxreader.assessment.examples.size", lambda _: (160, 80))
         (panel,) = example_panels(table, [0], images, maps, threshold=0.5, spec=spec)

@@ -16,6 +16,7 @@ from cxreader.assessment.places import PlaceMaps, boxes_of, judge_places, judge_
 from cxreader.cli import run as run_command
 from cxreader.errors import DataError
 from cxreader.explanation.boxes import BoxTable
+from cxreader.explanation.localisation_report import GRAD_CAM
 from cxreader.progress import no_bar
 from cxreader.records import Box
 
@@ -40,7 +41,7 @@ def _world() -> tuple[BoxTable, PlaceMaps]:
 
 def test_each_box_is_judged_by_the_maps_of_its_image_and_by_that_of_its_finding() -> None:
     boxes, maps = _world()
-    heat, whole, each = judge_places(maps, boxes, bar=no_bar)
+    heat, whole, each = judge_places(maps, boxes, heat_maps=GRAD_CAM, bar=no_bar)
     assert [report.title for report in (heat, whole, each)] == [
         "Grad-CAM, whatever the finding",
         "Region head, whatever the finding",
@@ -57,29 +58,33 @@ def test_each_box_is_judged_by_the_maps_of_its_image_and_by_that_of_its_finding(
 def test_boxes_of_a_finding_that_it_has_not_learnt_are_left_out_and_said() -> None:
     boxes, maps = _world()
     known = {key: own for key, own in maps.each.items() if key[1] == "Mass"}
-    *_, each = judge_places(PlaceMaps(maps.heat, maps.whole, known), boxes, bar=no_bar)
+    *_, each = judge_places(PlaceMaps(maps.heat, maps.whole, known), boxes, heat_maps=GRAD_CAM, bar=no_bar)
     assert each.all.boxes == N // 2
     assert "8 boxes of findings that the head has not learnt left out." in each.notes
-    assert judge_places(PlaceMaps(maps.heat, maps.whole), boxes, bar=no_bar)[-1].slug == "region_head"
-    assert [found.slug for found in judge_places(PlaceMaps(maps.heat), boxes, bar=no_bar)] == ["grad_cam"]
+    assert (
+        judge_places(PlaceMaps(maps.heat, maps.whole), boxes, heat_maps=GRAD_CAM, bar=no_bar)[-1].slug == "region_head"
+    )
+    assert [found.slug for found in judge_places(PlaceMaps(maps.heat), boxes, heat_maps=GRAD_CAM, bar=no_bar)] == [
+        "grad_cam"
+    ]
 
 
 def test_a_run_is_judged_on_the_boxes_of_its_own_test_part(boxed_run: Run, boxed_world: Path) -> None:
     path = boxed_run[0]
-    found = judge_places_of_folds([path], bar=no_bar)
+    found = judge_places_of_folds([path], heat_maps=GRAD_CAM, bar=no_bar)
     test = set(json.loads((path / "split.json").read_text())["parts"]["test"])
     rows = [line.split(",") for line in (boxed_world / "boxes.csv").read_text().split()[1:]]
     assert [report.all.boxes for report in found] == [sum(row[0] in test for row in rows)] * 3
     assert found[2].all.model["pointing"].value == 1
     assert found[2].all.model["iou"].value > 0.5 > found[2].all.null_by_finding["iou"].value
     with pytest.raises(DataError, match="is in the test part of another run too"):
-        judge_places_of_folds([path, path], bar=no_bar)
+        judge_places_of_folds([path, path], heat_maps=GRAD_CAM, bar=no_bar)
 
 
 def test_the_evaluation_holds_the_region_head_under_its_own_name(boxed_run: Run) -> None:
     reader, cohort = Reader.load(boxed_run[0], backend="torch"), cohort_of_run(boxed_run[0])
-    with read_once(reader, cohort.records, bar=no_bar) as images:
-        looking = evaluate_explanations(reader, images, bar=no_bar)
+    with read_once(reader, cohort.records, heat_maps=GRAD_CAM, bar=no_bar) as images:
+        looking = evaluate_explanations(reader, images, heat_maps=GRAD_CAM, bar=no_bar)
     assert looking.localisation is not None
     assert looking.localisation.slug == "grad_cam"
     assert [found.slug for found in looking.regions] == ["region_head", "region_head_by_finding"]

@@ -122,7 +122,7 @@ def test_an_image_that_two_folders_of_one_archive_have_is_one_and_the_first_fold
     panel = [("1_0.png", "normal", "1"), ("2_0.png", "abnormal", "2"), ("3_0.png", "normal", "3")]
     mined = [("1_0.jpg", "abnormal", "1"), ("2_0.jpg", "abnormal", "2"), ("2_1.jpg", "abnormal", "2")]
     _table(tmp_path / "panel", panel)
-    _table(tmp_path / "mined", [(name.replace(".jpg", ".png"), *rest) for name, *rest in mined])
+    _table(tmp_path / "mined", [(name.replace(".jpg", ".png"), label, patient) for name, label, patient in mined])
     for names, images in (
         (("a", "a"), {"panel/1_0.png": 0, "panel/2_0.png": 1, "panel/3_0.png": 0, "mined/2_1.png": 1}),
         ((None, None), None),

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cxreader.imaging.preprocess import InputSpec
 
-Batch = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 """Pixels or stage outputs, labels int64 (b,), and where labels are of different worth `supervision` float32 (b, 2)."""
 
 
