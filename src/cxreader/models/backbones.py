@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm, which imports torchvision
 
@@ -53,7 +54,7 @@ def efficientnet_lite0(*, dropout: float = 0.2, size: int = 224) -> StagedModel:
     return _efficientnet(net, dropout, names)
 
 
-def _efficientnet(net: nn.Module, dropout: float, names: dict[int, str]) -> StagedModel:
+def _efficientnet(net: Any, dropout: float, names: dict[int, str]) -> StagedModel:
     stages: list[tuple[str, nn.Module]] = [("stem", nn.Sequential(net.conv_stem, net.bn1))]
     stages += [(f"block{i}", block) for i, block in enumerate(net.get_submodule("blocks").children())]
     last = nn.Sequential(net.conv_head, net.bn2)
