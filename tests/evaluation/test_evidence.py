@@ -22,10 +22,14 @@ from cxreader.evaluation.decisions.conformal import ConformalRule, judge_conform
 from cxreader.evaluation.decisions.decision_curve import decision_curve
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, Evidence, gather
+from cxreader.evaluation.readers.label_quality import LabelQuality, correct_auc
+from cxreader.evaluation.readers.readings import Readings
+from cxreader.evaluation.readers.study import study_readers
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.exact import bounded_metrics
 from cxreader.evaluation.statistics.intervals import Sample, Weights, bootstrap_weights
+from cxreader.evaluation.statistics.matched_pairs import match_pairs
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES, all_metrics
 from cxreader.evaluation.subgroups.performance import subgroups
 from cxreader.evaluation.worklist.policies import POLICIES, WorklistPolicy
@@ -37,6 +41,7 @@ POINTS = (OperatingPoint("screening", 0.3, "r", 50, 50), OperatingPoint("rule-in
 RULE = ConformalRule(0.1, 0.35, 0.6, 50, 50)
 # Few arrivals: what is tested is that the worklist is asked for, not what queueing does.
 ROOM = ReadingRoom(ReadingTime("exponential", 5.0), recorded=Arrivals(np.linspace(0, 240, 50)))
+PANEL, QUALITY = ("a", "b", "c"), LabelQuality(0.95, 0.95)
 WORKLISTS = (*POLICIES, WorklistPolicy("probability", 60.0))
 SEED: dict[str, Any] = {"seed": 3, "n_resamples": 60}
 
@@ -54,7 +59,17 @@ def _asked(table: PredictionTable) -> EvaluationOptions:
     again = np.where(np.arange(len(table)) % 9 == 0, 1 - table.label, table.label)  # every ninth is read otherwise
     second = dict(zip(table.image.tolist(), again.tolist(), strict=True))
     other = replace(table, probability=np.sqrt(table.probability))
-    return EvaluationOptions(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours", 0.5, 60.0)
+    asked = EvaluationOptions(POINTS, 0.1, RULE, ROOM, second, {"rival": other}, "ours", 0.5, 60.0)
+    return replace(asked, readings=_readings(table), panel=PANEL, label_quality=QUALITY)
+
+
+def _readings(table: PredictionTable) -> Readings:
+    """Four readers who err on every fifth image or so, each on others; their images are named without a suffix."""
+    n = len(table)
+    votes = np.stack([np.where(np.arange(n) % (5 + k) == k, 1 - table.label, table.label) for k in range(4)])
+    names = np.array([name.removesuffix(".png") for name in table.image.tolist()])
+    silent = np.full(n, -1, np.int8)
+    return Readings(names, ("a", "b", "c", "d"), ("",), votes[None].astype(np.int8), np.full((1, 4, n), np.nan), silent)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +98,18 @@ ALONE: dict[str, Alone] = {
     "models": lambda t, _: compare_models(
         Sample.of(t), {"ours": t.probability, "rival": np.sqrt(t.probability)}, 0.3, **SEED
     ),
+    "readers": lambda t, _: study_readers(
+        _readings(t),
+        groups=t.groups,
+        patients_known=True,
+        panel=PANEL,
+        label=t.label.astype(np.int8),
+        probability=t.probability,
+        threshold=0.3,
+        **SEED,
+    ),
+    "corrected": lambda t, _: correct_auc(Sample.of(t), t.probability, QUALITY, **SEED),
+    "matched": lambda t, _: match_pairs(Sample.of(t), t.probability, t.columns, **SEED),
     "prior": lambda t, _: PriorShift(0.5, estimate_prevalence(t.probability, t.groups, 0.5, **SEED)),
 }
 
@@ -134,6 +161,7 @@ def test_the_metrics_are_resampled_once_where_the_first_point_decides(
 def test_what_is_not_asked_is_not_answered(table: PredictionTable) -> None:
     bare = gather(table, EvaluationOptions(POINTS[:1]), **SEED)
     assert (bare.conformal, bare.triage, bare.labels, bare.models) == (None, None, None, None)
+    assert (bare.readers, bare.corrected) == (None, None)
     assert bare.points[0].deployed == {}
     assert not bare.decision_curve.deployed
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cxreader.errors import DataError
+from cxreader.evaluation.readers import latent_class as latent_class_file
 from cxreader.evaluation.readers.latent_class import Fitted, fit_latent_class, latent_class
 from cxreader.evaluation.statistics.intervals import Sample
 
@@ -75,6 +76,12 @@ def test_raters_are_taken_for_better_than_chance_and_resamples_are_rows() -> Non
     twice = fit_latent_class(votes, np.stack([share, np.ones(16)]))
     assert twice.sensitivity[1] != pytest.approx(twice.sensitivity[0])
     assert twice.sensitivity[0] == pytest.approx(SENSITIVITY, abs=1e-4)
+
+
+def test_what_does_not_stand_still_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes, share, _ = patterns()
+    monkeypatch.setattr(latent_class_file, "MAX_STEPS", 3)
+    assert np.isnan(fit_latent_class(votes, share[None]).prevalence).all()
 
 
 def test_of_two_mirrored_solutions_the_better_than_chance_is_given() -> None:

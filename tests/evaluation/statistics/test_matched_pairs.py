@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from cxreader.evaluation.statistics import matched_pairs
-from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.statistics.intervals import Sample, bootstrap_weights
 from cxreader.evaluation.statistics.matched_pairs import match_pairs
 
 
@@ -48,13 +48,12 @@ def test_pairs_and_auc_equal_two_loops() -> None:
 
 
 def test_patients_weights_reach_both_sides_of_a_pair() -> None:
-    sample, score, columns = world()
-    weight = np.random.default_rng(1).integers(0, 3, len(score)).astype(np.float64)
-    places = np.repeat(np.arange(len(score)), weight.astype(int))
-    repeated = Sample(sample.label[places], sample.groups[places])
-    found = match_pairs(repeated, score[places], {n: c[places] for n, c in columns.items()}, n_resamples=2)
+    """The interval is that of two loops over the same resamples of patients."""
+    sample, score, columns = world(60)
+    found = match_pairs(sample, score, columns, n_resamples=50)
     assert found is not None
-    assert found.matched.value == pytest.approx(by_loops(sample, score, columns, weight)[0])
+    drawn = [by_loops(sample, score, columns, w)[0] for block in bootstrap_weights(sample.groups, 50) for w in block]
+    assert (found.matched.low, found.matched.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
 
 
 def test_a_model_that_reads_age_alone_is_found_out() -> None:
