@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,13 +36,14 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read, size
 from cxreader.inference.reader import Reader
 from cxreader.machine import cores
-from cxreader.models.dilation import dilate
 from cxreader.models.registry import create_model, model_entry
+from cxreader.models.stages import StagedModel
 from cxreader.models.weights import load_pretrained
 from cxreader.records import ImageRecord
 from cxreader.runs import git_revision
+from dilation import dilate
 
-Maps = NDArray[np.float32]
+Maps = NDArray[np.floating]
 SIDE, FOLDS, EPOCHS, BATCH = 320, 5, 15, 16
 
 
@@ -87,7 +89,7 @@ def of_run(folder: Path, parts: list[str]) -> None:
     pixels = np.stack([spec.pixels(read(record.path or "")) for record in records])
     x = torch.from_numpy(spec.normalise(pixels))
     with torch.no_grad():
-        logits = torch.cat([model(some) for some in x.split(BATCH)]).numpy()
+        logits = torch.cat([model(some) for some in torch.split(x, BATCH)]).numpy()
     auc = float(roc_auc_score([record.label for record in records], logits[:, 1] - logits[:, 0]))
     boxed = [n for n, record in enumerate(records) if record.boxes]
     table, x = Table([records[n] for n in boxed], spec), x[boxed]
@@ -98,13 +100,13 @@ def of_run(folder: Path, parts: list[str]) -> None:
             table.row("the same, mean with that of the mirrored image", (maps + flipped[name][:, :, ::-1]) / 2, auc)
 
 
-def _methods(model: torch.nn.Module, x: torch.Tensor, stage: str) -> dict[str, Maps]:
+def _methods(model: StagedModel, x: torch.Tensor, stage: str) -> dict[str, Maps]:
     found: dict[str, list[torch.Tensor]] = {name: [] for name in METHODS}
-    for some in x.split(BATCH):
+    for some in torch.split(x, BATCH):
         with torch.no_grad():
-            output = model.until(some, stage)  # type: ignore[operator]
+            output = model.until(some, stage)
         output.requires_grad_()
-        (gradient,) = torch.autograd.grad(model.after(output, stage)[:, 1].sum(), output)  # type: ignore[operator]
+        (gradient,) = torch.autograd.grad(model.after(output, stage)[:, 1].sum(), output)
         for name, method in METHODS.items():
             found[name].append(method(output.detach(), gradient).clamp_min(0))
     return {name: torch.cat(maps).numpy() for name, maps in found.items()}
@@ -135,7 +137,9 @@ def _features(records: list[ImageRecord], spec: InputSpec, stride: int, cache: P
     if not file.exists():
         model = create_model("efficientnet_lite0", size=SIDE).eval()
         load_pretrained(model, "efficientnet_lite0", "imagenet")
-        model = dilate(model, SIDE) if stride == 16 else model
+        if stride == 16:
+            _check_positions(model, dilate(deepcopy(model), SIDE))
+            model = dilate(model, SIDE)
         found = []
         for start in range(0, len(records), BATCH):
             pixels = np.stack([spec.pixels(read(r.path or "")) for r in records[start : start + BATCH]])
@@ -144,7 +148,16 @@ def _features(records: list[ImageRecord], spec: InputSpec, stride: int, cache: P
                 found.append(model.until(torch.from_numpy(spec.normalise(pixels)), "last_block").half().numpy())
         cache.mkdir(parents=True, exist_ok=True)
         np.save(file, np.concatenate(found))
-    return np.load(file, mmap_mode="r")
+    kept: Maps = np.load(file, mmap_mode="r")
+    return kept
+
+
+def _check_positions(coarse: StagedModel, fine: StagedModel) -> None:
+    """Raise where the finer map is not the old one with new positions between."""
+    x = torch.randn(1, 3, SIDE, SIDE)
+    with torch.no_grad():
+        old, new = coarse.until(x, "last_block"), fine.until(x, "last_block")
+    torch.testing.assert_close(new[:, :, ::2, ::2], old, rtol=1e-4, atol=1e-4)
 
 
 def _pooled(maps: Maps, r: int) -> Maps:
@@ -164,10 +177,10 @@ def _heads(vectors: Maps, label: NDArray[np.integer], fold: NDArray[np.integer])
         head, learn = torch.nn.Linear(x.shape[1], 2), torch.from_numpy(np.flatnonzero(fold != number))
         optimiser = torch.optim.Adam(head.parameters(), 1e-3)
         for _ in range(EPOCHS):
-            for some in learn[torch.randperm(len(learn))].split(32):
+            for some in torch.split(learn[torch.randperm(len(learn))], 32):
                 optimiser.zero_grad()
                 dropped = torch.nn.functional.dropout(x[some], 0.2)
-                torch.nn.functional.cross_entropy(head(dropped), y[some]).backward()
+                torch.autograd.backward(torch.nn.functional.cross_entropy(head(dropped), y[some]))
                 optimiser.step()
         with torch.no_grad():
             logits = head(x[torch.from_numpy(fold == number)]).numpy()

@@ -166,11 +166,11 @@ def test_a_model_that_looks_gains_over_the_fixed_map_and_noise_does_not() -> Non
 
 def _by_finding(table: BoxTable, maps: Maps, other: Maps) -> dict[tuple[str, str], Any]:
     """Of each image a map of its finding, and of the other finding one that must not be asked."""
-    names = dict(zip(table.image.tolist(), table.finding.tolist(), strict=True))
-    found = {(image, finding): maps[image] for image, finding in names.items()}  # type: ignore[index]
+    names: dict[str, str] = dict(zip(table.image.tolist(), table.finding.tolist(), strict=True))
+    own, strange = dict(maps.items()), dict(other.items())
+    found: dict[tuple[str, str], Any] = {(image, finding): own[image] for image, finding in names.items()}
     return found | {
-        (image, "Mass" if finding == "Nodule" else "Nodule"): other[image]  # type: ignore[index]
-        for image, finding in names.items()
+        (image, "Mass" if finding == "Nodule" else "Nodule"): strange[image] for image, finding in names.items()
     }
 
 
@@ -185,7 +185,7 @@ def test_of_maps_by_finding_a_box_is_judged_by_the_map_of_its_own() -> None:
     whatever = localise(good, table, protocol, n_resamples=50)
     assert (whatever.title, whatever.slug) == ("Grad-CAM, whatever the finding", "grad_cam")
     with pytest.raises(DataError, match=r"Mass in image 0\.png has boxes but no map"):
-        localise({(image, "Nodule"): one for image, one in good.items()}, table, protocol)
+        localise({(str(image), "Nodule"): one for image, one in good.items()}, table, protocol)
 
 
 def test_maps_by_finding_have_a_threshold_for_each_finding() -> None:
@@ -205,7 +205,7 @@ def test_who_knows_only_where_findings_of_each_kind_are_gains_over_one_fixed_map
     rng, boxes, sides = np.random.default_rng(5), {}, {}
     for n in range(60):
         x, name = (1, "Mass") if n % 2 else (9, "Nodule")
-        boxes[f"{n}"] = [Box(name, x + rng.integers(0, 3), rng.integers(0, 12), 4, 4)]
+        boxes[f"{n}"] = [Box(name, x + float(rng.integers(0, 3)), float(rng.integers(0, 12)), 4, 4)]
         sides[f"{n}", name] = np.zeros((16, 16))
         sides[f"{n}", name][:, x : x + 6] = 1
         sides[f"{n}", name][6:9, x + 2 : x + 4] = 2

@@ -76,7 +76,8 @@ def test_each_finding_has_its_own_fixed_map_where_it_is_told() -> None:
     boxes = BoxTable.of(found, (4, 4), {name: name for name in found})
     protocol = ScoringProtocol(grid=4, n_folds=6, fold_seeds=(0, 1))
     iou, _, _, pointing, energy = prior_scores(boxes, protocol).values.T
-    np.testing.assert_allclose([iou, pointing, energy], [[0] * 6, [0] * 6, [0.4] * 6])
+    for found_scores, expected in ((iou, 0.0), (pointing, 0.0), (energy, 0.4)):
+        np.testing.assert_allclose(found_scores, expected)
     by_finding = prior_scores(boxes, protocol, by_finding=True)
     np.testing.assert_allclose(by_finding.values, 1)
     assert [len(row) for row in by_finding.shares] == [12, 12]  # of six folds, two findings each

@@ -36,6 +36,7 @@ def test_the_demo_learns_phantoms_ends_in_one_page_and_refuses_real_images(
     assert not people["test"] & (people["train"] | people["tune"] | people["calibrate"])
     page = (tmp_path / "demo/index.html").read_text()
     assert "phantom" in page
+    assert "Do the maps find what was drawn" in page
     assert "not a medical device" in page
     assert page.count('class="card') >= 6 or len(re.findall(r"<img[^>]+data:image/png", page)) >= 12
     assert not re.findall(r"""(?:src|href)=["']https?://""", page)

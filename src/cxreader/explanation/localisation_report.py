@@ -164,7 +164,11 @@ def _by_finding(
         boxes=int(rows.sum()),
         images=len(first),
         patients=sample.n_patients,
-        **({"model": {}, "gain": {}} | means),
+        null=means["null"],
+        model=means.get("model", {}),
+        gain=means.get("gain", {}),
+        null_by_finding=means["null_by_finding"],
+        gain_by_finding=means.get("gain_by_finding", {}),
     )
 
 

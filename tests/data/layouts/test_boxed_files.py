@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_has_its_boxes_wherever_it_lies(folder: Path, tmp_path: Path) -> None:
-    copy = shutil.copy(folder / "one" / "a.png", tmp_path / "a.png")
+    copy = str(shutil.copy(folder / "one" / "a.png", tmp_path / "a.png"))
     files = [str(folder / "one" / "a.png"), copy, str(folder / "two" / "b.png")]
     found, notes = boxes_of_files(folder / "boxes.csv", files)
     assert found == {
@@ -48,7 +48,7 @@ def test_the_list_of_the_release_is_in_its_own_frame(folder: Path) -> None:
 
 def test_a_name_that_two_images_have_is_nobodys(folder: Path, tmp_path: Path) -> None:
     """A copy named b.png may be either of the two."""
-    copy = shutil.copy(folder / "one" / "b.png", tmp_path / "b.png")
+    copy = str(shutil.copy(folder / "one" / "b.png", tmp_path / "b.png"))
     found, notes = boxes_of_files(folder / "boxes.csv", [copy, str(folder / "one" / "c.png")])
     assert found == {}
     assert notes == ("2 files have no box in boxes.csv",)

@@ -15,7 +15,7 @@ from cxreader.models.stages import TAIL, StagedModel
 
 FINE = 16
 """Pixels of the input that a position of the finer maps stands for, along each side."""
-_MEND = "leave model.output_stride at 32"
+_MEND = "take its maps as they are"
 
 
 def dilate(model: StagedModel, size: int) -> StagedModel:
