@@ -71,14 +71,14 @@ def test_boxes_of_a_finding_that_it_has_not_learnt_are_left_out_and_said() -> No
 
 def test_a_run_is_judged_on_the_boxes_of_its_own_test_part(boxed_run: Run, boxed_world: Path) -> None:
     path = boxed_run[0]
-    found = judge_places_of_folds([path], heat_maps=GRAD_CAM, bar=no_bar)
+    found = judge_places_of_folds([path], bar=no_bar)
     test = set(json.loads((path / "split.json").read_text())["parts"]["test"])
     rows = [line.split(",") for line in (boxed_world / "boxes.csv").read_text().split()[1:]]
     assert [report.all.boxes for report in found] == [sum(row[0] in test for row in rows)] * 3
     assert found[2].all.model["pointing"].value == 1
     assert found[2].all.model["iou"].value > 0.5 > found[2].all.null_by_finding["iou"].value
     with pytest.raises(DataError, match="is in the test part of another run too"):
-        judge_places_of_folds([path, path], heat_maps=GRAD_CAM, bar=no_bar)
+        judge_places_of_folds([path, path], bar=no_bar)
 
 
 def test_the_evaluation_holds_the_region_head_under_its_own_name(boxed_run: Run) -> None:
