@@ -67,8 +67,7 @@ def stage_shapes(model: StagedModel, size: int) -> dict[str, tuple[int, int]]:
 def default_stages(shapes: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
     """The last stage of each of the two coarsest sizes of map: where a network knows most, and where it still sees finely.
 
-    One that is more than twice as wide as the stage before it of the same size is passed over: it makes vectors for a classifier,
-    and a head learns less on it (`docs/explanation/region-head.md`).
+    One that is more than twice as wide as the stage before it of the same size is passed over: it makes vectors for a classifier.
     """
     last: dict[int, str] = {}
     for name, (channels, side) in shapes.items():
