@@ -78,6 +78,10 @@ MEANINGS = {
     "data.sources.tables": "As `data.tables`.",
     "data.sources.uncertain": "As `data.uncertain`.",
     "data.sources.name": "Under which its patients are known; its folder's name when left out.",
+    "data.sources.ppv": "The share of its images labelled abnormal that are abnormal: learnt in place of the label.",
+    "data.sources.npv": "The share of its images labelled normal that are normal.",
+    "data.sources.readings": "A table of what several readers said: of each image the share who called it abnormal is learnt.",
+    "data.sources.only_train": "Its images teach; nothing is chosen, calibrated or judged on them.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",
@@ -108,7 +112,8 @@ MEANINGS = {
     "training.weight_decay": "Of the optimizer.",
     "training.schedule": "`cosine` falls to zero at the phase's last epoch.",
     "training.monitor": "The tune figure that stops a phase and chooses its best epoch.",
-    "training.class_weights": "`balanced` weights the loss by the classes' rarity in train.",
+    "training.class_weights": "`balanced` weights the loss by the classes' rarity in train; `by_source` does so in every source, "
+    "so that the source tells nothing of the label.",
     "training.label_smoothing": "Of the cross-entropy.",
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
