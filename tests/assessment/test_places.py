@@ -83,8 +83,8 @@ def test_a_run_is_judged_on_the_boxes_of_its_own_test_part(boxed_run: Run, boxed
 
 def test_the_evaluation_holds_the_region_head_under_its_own_name(boxed_run: Run) -> None:
     reader, cohort = Reader.load(boxed_run[0], backend="torch"), cohort_of_run(boxed_run[0])
-    with read_once(reader, cohort.records, heat_maps=GRAD_CAM, bar=no_bar) as images:
-        looking = evaluate_explanations(reader, images, heat_maps=GRAD_CAM, bar=no_bar)
+    with read_once(reader, cohort.records, bar=no_bar) as images:
+        looking = evaluate_explanations(reader, images, bar=no_bar)
     assert looking.localisation is not None
     assert looking.localisation.slug == "grad_cam"
     assert [found.slug for found in looking.regions] == ["region_head", "region_head_by_finding"]

@@ -95,7 +95,7 @@ def test_a_batch_carries_what_its_own_images_are_taught() -> None:
     pixels = np.zeros((6, 8, 8), np.uint8)
     taught = np.stack([np.linspace(0, 1, 5), np.arange(5)], axis=1).astype(np.float32)
     part = CachedImages(pixels, np.array([5, 1, 2, 3, 0]), np.array([0, 0, 0, 1, 1]), taught)
-    _, label, supervised = part[[4, 0]]  # type: ignore[misc]
+    _, label, supervised = part[[4, 0]]
     assert label.tolist() == [1, 0]
     assert supervised.tolist() == [[1.0, 4.0], [0.0, 0.0]]
     assert [len(batch) for batch in loader(part, EpochOrder(5, 2))] == [3, 3, 3]

@@ -142,9 +142,9 @@ class PhaseModule(lightning.LightningModule):
     def _loss(self, logits: Tensor, label: Tensor, supervision: Tensor | None = None) -> Tensor:
         smoothing = self.recipe.label_smoothing
         if supervision is not None:
-            abnormal, weight = supervision.to(logits).unbind(dim=1)
+            abnormal, worth = supervision.to(logits).unbind(dim=1)
             target = torch.stack([1 - abnormal, abnormal], dim=1)
             each = functional.cross_entropy(logits, target, label_smoothing=smoothing, reduction="none")
-            return (weight * each).sum() / weight.sum()
+            return (worth * each).sum() / worth.sum()
         weight = None if self.class_weights is None else self.class_weights.to(logits)
         return functional.cross_entropy(logits, label, weight=weight, label_smoothing=smoothing)
