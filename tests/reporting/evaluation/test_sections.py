@@ -16,11 +16,12 @@ from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
+from cxreader.reporting.evaluation.evidence_figures import image_evidence_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
 from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
 from cxreader.reporting.evaluation.points_table import points_table
-from cxreader.reporting.evaluation.sections import conformal_words, decision_words
+from cxreader.reporting.evaluation.sections import conformal_words, decision_words, tables_of
 
 QUESTIONS = (
     "How sure?",
@@ -342,3 +343,16 @@ def test_what_looked_at_the_images_answers_its_questions() -> None:
     assert only_sanity.text == looked.sanity.statement()
     assert only_sanity.figure == "maps follow weights"  # "sensitive" would be read as sensitivity
     assert FIRST.name in _text(render_evaluation(rich()))
+
+
+def test_maps_that_tell_where_findings_are_stand_apart_and_are_no_explanation() -> None:
+    looked = image_evidence()
+    assert looked.localisation is not None
+    region = replace(looked.localisation, maps="Region head", by_finding=True)
+    evidence = ImageEvidence(localisation=looked.localisation, regions=(region,))
+    text = _text(render_evaluation(rich(), image_evidence=evidence))
+    assert text.count("Region head, by finding") >= 2  # the heading and the table's caption
+    assert "it does not explain the score" in text
+    assert list(image_evidence_figures(evidence)) == ["localisation", "region_head_by_finding"]
+    assert "regions_region_head_by_finding" in tables_of(rich(), evidence)
+    assert "Region head" not in _text(render_evaluation(rich(), image_evidence=looked))
