@@ -32,6 +32,7 @@ from cxreader.explanation.gradcam import grad_cam
 from cxreader.inference import export, exported_network, onnx_backend
 from cxreader.inference.backend import load_backend
 from cxreader.inference.export import OPSET, Parity, export_after_training, export_onnx, onnx_bytes, parity_images
+from cxreader.inference.exported_network import Regions
 from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
 from cxreader.models.artifact import MANIFEST, load_artifact, sha256
 from cxreader.models.registry import create_model
@@ -209,10 +210,10 @@ def test_what_does_not_answer_as_torch_does_is_not_written(folder: Path, monkeyp
         with pytest.raises(ModelError, match=r"maps by 2.0e-03 \(allowed 1e-03\); nothing was written"):
             export_onnx(folder)
 
-    def biased(model: StagedModel, stage: str, size: int, *, maps: bool) -> bytes:
+    def biased(model: StagedModel, stage: str, size: int, *, maps: bool, regions: Regions | None) -> bytes:
         with torch.no_grad():
             model.head.bias[1] += 2e-4
-        data = onnx_bytes(model, stage, size, maps=maps)
+        data = onnx_bytes(model, stage, size, maps=maps, regions=regions)
         with torch.no_grad():
             model.head.bias[1] -= 2e-4
         return data

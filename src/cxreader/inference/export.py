@@ -124,7 +124,7 @@ def onnx_bytes(
 ) -> bytes:
     """The network as an ONNX file for batches of any length of `size` x `size` images; the same bytes again.
 
-    With those of `OUTPUTS` that it has: without `maps` no heat, without `regions` none. `stage` is the CAM stage.
+    With `OUTPUTS`, or without `maps` the first two; with `regions` their maps besides. `stage` is the CAM stage.
     Raises ModelError when the gradient behind
     it has no closed form but `maps` are wanted, MissingDependencyError without the package onnx.
     """

@@ -18,10 +18,10 @@ from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
 ANSWER, HEAT, REGIONS = ("logits", "features"), ("spatial", "channel_weights"), "regions"
-OUTPUTS = (*ANSWER, *HEAT, REGIONS)
+OUTPUTS = (*ANSWER, *HEAT)
 """An exported network's outputs: logits (N, 2), features (N, D) and, where heat maps have a closed form, the maps of the CAM
-stage (N, C, h, w) and the gradient of the abnormal logit by them: of each channel (N, C), or of each of its positions too;
-with a region head its maps (N, f + 1, s, s) in [0, 1]."""
+stage (N, C, h, w) and the gradient of the abnormal logit by them: of each channel (N, C), or of each of its positions too. With
+a region head `REGIONS` besides: its maps (N, f + 1, s, s) in [0, 1]."""
 PIECE = 2
 """Images at a time on a core: what lies between the layers of more falls out of its cache."""
 CPU = "CPUExecutionProvider"
@@ -60,7 +60,7 @@ class OnnxBackend:
             logits, features = self.outputs(batch, ANSWER)
             return Output(logits, features, None)
         require_maps(self)
-        names = (*ANSWER, *HEAT, REGIONS) if self.has_regions else (*ANSWER, *HEAT)
+        names = (*OUTPUTS, REGIONS) if self.has_regions else OUTPUTS
         logits, features, spatial, weights, *regions = self.outputs(batch, names)
         heat = np.maximum(signed_map(spatial, weights), 0)
         return Output(logits, features, heat, regions[0] if regions else None)
