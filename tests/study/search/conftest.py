@@ -16,6 +16,7 @@ from cxreader import torch_setup  # noqa: F401
 import torch
 
 from cxreader.config import Config
+from cxreader.models.registry import create_model
 from cxreader.models.weights import Transfer
 from cxreader.study.search import search as search_module
 from cxreader.study.search import worker as search_worker
@@ -60,8 +61,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Config], list[f
     def install(curve: Callable[[Config], list[float]]) -> Fake:
         stand_in = Fake(curve, [])
         monkeypatch.setattr(search_worker, "learn", stand_in)
+        network = create_model("chestxray_cnn", size=32)  # asked for its stages alone
         for module in (search_worker, search_module):
-            monkeypatch.setattr(module, "build_model", lambda _: (None, Transfer("file", pretrained=True)))
+            monkeypatch.setattr(module, "build_model", lambda _: (network, Transfer("file", pretrained=True)))
         monkeypatch.setattr(search_module, "_prepare_outputs", lambda *_: None)
         return stand_in
 
