@@ -63,8 +63,8 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value
     assert {"roc.png", "roc.svg", "confusion.png", "report.html"} <= {path.name for path in out.iterdir()}
     assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings
-    assert list(evaluation.baselines) == ["16 x 16 thumbnail, logistic regression"]
-    difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, logistic regression"]
+    assert list(evaluation.baselines) == ["16 x 16 thumbnail, learnt elsewhere"]
+    difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, learnt elsewhere"]
     assert difference.value == pytest.approx(
         evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value
     )
