@@ -64,13 +64,17 @@ def test_every_table_of_a_study_goes_out_with_the_numbers_of_its_page(tmp_path: 
     write_tables(paper_tables(report), tmp_path)
     with (tmp_path / "tables/networks.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["Network"] for row in rows] == [*NAMES, "16 x 16 thumbnail"]
+    assert [row["Network"] for row in rows] == [
+        *NAMES,
+        "16 x 16 thumbnail, learnt elsewhere",
+        "16 x 16 thumbnail, learnt here",
+    ]
     assert report.thumbnail is not None
     assert rows[-1]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
     for row, result in zip(rows, report.comparison.rows, strict=False):
         gain = report.thumbnail.gains[result.name]
-        assert row["AUC minus thumbnail"] == f"{gain.value:+.3f}"
-        assert row["AUC minus thumbnail, interval"] == f"{gain.low:+.3f} to {gain.high:+.3f}"
+        assert row["AUC minus thumbnail, learnt elsewhere"] == f"{gain.value:+.3f}"
+        assert row["AUC minus thumbnail, learnt elsewhere, interval"] == f"{gain.low:+.3f} to {gain.high:+.3f}"
         for title, metric in (("AUC", "auc"), ("Specificity", "specificity"), ("Brier score", "brier")):
             estimate = result.metrics[metric]
             assert row[title] == f"{estimate.value:.3f}"

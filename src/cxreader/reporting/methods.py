@@ -95,8 +95,8 @@ def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str])
         "Statistics": [
             f"95 % intervals: {methods}; the models are held as they are.",
             "AUC: the mean of the folds'; sensitivity and specificity: all images pooled, each at its own fold's threshold.",
-            "Compared with a logistic regression on 16 x 16 thumbnails of the same training images, in the same folds, as a "
-            "paired difference on the same resamples.",
+            "Compared with a logistic regression on 16 x 16 thumbnails, learnt on the same training images and, beside it, on "
+            "other patients of the fold's own test images, as paired differences on the same resamples.",
             f"Seed of the resamples: {judged.seed}.",
         ],
         "Software": [
