@@ -118,7 +118,11 @@ def test_the_methods_of_a_study_hold_its_counts_and_statistics() -> None:
     )
     assert "trained from 2 seeds (0, 1)" in text
     assert f"{100 * report.comparison.adjusted_level:.2f} %, adjusted for 3 pairs (Bonferroni)" in text
-    assert "bootstrap by patient" in text
+    assert (
+        "as if both were drawn at random (Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007, jackknife"
+        in text
+    )
+    assert "the trainings held fixed (bootstrap by patient" in text
     for name in NAMES:
         assert f"{name}: " in text
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.readers.study import ReaderStudy
+from cxreader.evaluation.statistics.intervals import method_name
 from cxreader.reporting.evaluation.readers import study_counts
 from cxreader.reporting.study.cross_validation import CrossValidation
 from cxreader.reporting.study.network_tables import intervals_words
@@ -42,12 +43,13 @@ def methods_of_study(report: StudyReport) -> str:
     networks = [f"{row.name}: {row.model}; {row.weights}; {row.settings}." for row in report.rows]
     seeds = ", ".join(str(seed) for seed in comparison.rows[0].seeds)
     pairs = len(comparison.of("auc"))
+    methods = method_name(comparison.all_agree.n_patients is not None, comparison.n_resamples)
     statistics = [
         f"Each network was trained from {format_count(len(comparison.rows[0].seeds), '[seed|seeds]')} ({seeds}).",
         *[f"The test part was read {about[name]}." for name in ("test part read",) if name in about],
         f"On {estimate_counts(comparison.rows[0].metrics['accuracy'])}, the figures are means over the trainings, with 95 % "
-        f"intervals: {intervals_words(report)}. Differences are paired on the same patients, the trainings held fixed; a claim "
-        f"rests on intervals at {100 * comparison.adjusted_level:.2f} %, adjusted for "
+        f"intervals: {intervals_words(report)}. Differences are paired on the same patients, the trainings held fixed "
+        f"({methods}); a claim rests on intervals at {100 * comparison.adjusted_level:.2f} %, adjusted for "
         f"{format_count(pairs, '[pair|pairs]')} (Bonferroni).",
         f"An image was called abnormal from a probability of {comparison.threshold:.2f} on.",
     ]

@@ -11,6 +11,7 @@ from tests.reporting.evaluation.test_page import _Page
 from tests.reporting.study.world import HOSTILE, NAMES, study_report, training
 
 from cxreader.errors import DataError
+from cxreader.evaluation.shortcuts.records import SUSPECTED
 from cxreader.reporting.study.network_tables import short_table
 from cxreader.reporting.study.page import render_study
 from cxreader.reporting.study.published import CUSTOM_CNN, EFFICIENTNET_CLASSIFIER, PUBLISHED, RESNET18, STUDY_TITLE
@@ -170,9 +171,12 @@ def test_a_network_that_did_not_learn_is_named_and_has_no_heat_map() -> None:
 
 
 def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
-    """The thumbnail says what the first training of the second network says: its gain holds 0."""
     report = study_report()
     assert report.thumbnail is not None
+    suspected = {**report.thumbnail.verdicts, "ResNet18, two phases": SUSPECTED}
+    report = replace(report, thumbnail=replace(report.thumbnail, verdicts=suspected))
+    assert report.thumbnail is not None
+    here = report.thumbnail.gains_here["ResNet18, two phases"]
     gain = report.thumbnail.gains["ResNet18, two phases"]
     page = render_study(report)
     assert "AUC minus thumbnail, learnt elsewhere</th>" in page
@@ -189,7 +193,7 @@ def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
         f"16 x 16 thumbnail\nlearnt {where}" for where in ("elsewhere", "here")
     ]
     assert "suspected in Flat network" not in page
-    assert f"({gain.low:.3f}\u00a0to\u00a0{gain.high:.3f})" in page  # a warning breaks no interval
+    assert f"({here.low:.3f}\u00a0to\u00a0{here.high:.3f})" in page  # a warning breaks no interval
     assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
     without = replace(report, thumbnail=None)
     assert "minus thumbnail" not in render_study(without)
