@@ -98,18 +98,18 @@ def test_metadata_learn_on_the_training_tables_and_answer_for_the_judged() -> No
 
 
 def _audit(here: float, elsewhere: float) -> ShortcutAudit:
-    label = np.arange(600) % 2
-    noise = np.random.default_rng(1).normal(size=(3, 600))
+    label = np.arange(1600) % 2
+    noise = np.random.default_rng(1).normal(size=(3, 1600))
     model, own, other = (1 / (1 + np.exp(-(k * label + e))) for k, e in zip((2.0, here, elsewhere), noise, strict=True))
     baselines = [Baseline(BORDER, "the border", own, None, HERE)]
     trained = [Baseline(BORDER, "the border", other, None, "elsewhere")]
     return audit_confounding(
-        Sample(label, np.arange(600)),
+        Sample(label, np.arange(1600)),
         model,
         baselines,
         {},
         elsewhere=trained,
-        source=np.array(["a"] * 600),
+        source=np.array(["a"] * 1600),
         leakage=NOBODY,
         n_resamples=60,
     )
