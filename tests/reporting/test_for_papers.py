@@ -70,7 +70,9 @@ def test_every_table_of_a_study_goes_out_with_the_numbers_of_its_page(tmp_path: 
         "16 x 16 thumbnail, learnt here",
     ]
     assert report.thumbnail is not None
-    assert rows[-1]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
+    assert rows[-2]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
+    assert report.thumbnail.auc_here is not None
+    assert rows[-1]["AUC"] == f"{report.thumbnail.auc_here.value:.3f}"
     for row, result in zip(rows, report.comparison.rows, strict=False):
         gain = report.thumbnail.gains[result.name]
         assert row["AUC minus thumbnail, learnt elsewhere"] == f"{gain.value:+.3f}"

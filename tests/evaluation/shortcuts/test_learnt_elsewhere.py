@@ -54,6 +54,7 @@ def test_the_kept_numbers_say_what_scikit_learns_fit_says(fitted: tuple[StoredBa
     for found in answers_learnt_elsewhere(kept, columns):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-2, tol=1e-10, max_iter=10_000))
         expected = model.fit(train[found.name], LABEL).predict_proba(columns[found.name])[:, 1]
+        assert found.probability is not None
         np.testing.assert_allclose(found.probability, expected, atol=1e-4)
         assert found.learnt == "elsewhere"
 
