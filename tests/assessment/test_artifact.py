@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxreader.assessment.artifact import judge, prediction_table
 from cxreader.assessment.cohort import cohort_of_run, cohort_of_source, without_training_patients
+from cxreader.assessment.shortcuts import baselines_of_training
 from cxreader.data.split import Split
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
@@ -63,11 +64,25 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     assert stored["metrics"]["auc"]["value"] == evaluation.metrics["auc"].value
     assert {"roc.png", "roc.svg", "confusion.png", "report.html"} <= {path.name for path in out.iterdir()}
     assert any("no transfer" not in warning for warning in evaluation.warnings) or not evaluation.warnings
-    assert list(evaluation.baselines) == ["16 x 16 thumbnail, logistic regression"]
-    difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, logistic regression"]
+    assert list(evaluation.baselines) == ["16 x 16 thumbnail, learnt elsewhere"]
+    difference = evaluation.comparisons["auc minus 16 x 16 thumbnail, learnt elsewhere"]
     assert difference.value == pytest.approx(
         evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value
     )
+
+
+def test_an_artifact_keeps_what_its_training_images_teach_and_an_earlier_ones_run_teaches_the_same(
+    reader: Reader, small_run: Path, small_world: Path
+) -> None:
+    artifact, own = reader.only.artifact, cohort_of_run(small_run)
+    kept = baselines_of_training(artifact, own, no_bar)
+    assert [one.name for one in kept] == ["image statistics", "border only", "16 x 16 thumbnail"]
+    assert {one.images for one in kept} == {sum(artifact.provenance["counts"]["train"])}
+    earlier = replace(artifact, provenance={k: v for k, v in artifact.provenance.items() if k != "baselines"})
+    again = baselines_of_training(earlier, own, no_bar)
+    for one, other in zip(kept, again, strict=True):
+        assert other.weights == pytest.approx(one.weights, rel=1e-6)
+    assert baselines_of_training(earlier, cohort_of_source(str(small_world), name="world"), no_bar) == ()
 
 
 def test_on_the_whole_source_everybody_who_set_it_is_left_out_and_counted(

@@ -88,7 +88,7 @@ def test_the_planted_marker_is_suspected_by_the_border_and_by_the_lead(marked: P
     audit = audit_shortcuts(make_reader(Patches()), cohort_of_source(str(marked)), bar=no_bar, n_resamples=400)
     assert audit.verdict == "suspected"
     assert _of(audit, BORDER).auc.low > 0.8
-    assert any(reason.startswith("border only: AUC 0.9") for reason in audit.reasons)
+    assert any(reason.startswith("border only, learnt here: AUC 0.9") for reason in audit.reasons)
 
 
 def test_a_model_that_looks_at_the_marker_gives_itself_away(marked: Path) -> None:

@@ -144,11 +144,31 @@ def test_decisions_are_weighed_at_the_stated_prevalence_and_its_rate_of_exchange
 
 def test_the_gain_over_a_thumbnail_on_the_same_images_counts() -> None:
     table = _table(90, 10, 40, 60)
-    same = {"16 x 16 thumbnail, logistic regression": table.probability}
+    same = {"16 x 16 thumbnail, learnt elsewhere": table.probability}
     evaluation = evaluate(table, POINT, n_resamples=50, baselines=same)
     assert evaluation.verdict is not None
     assert evaluation.verdict.word == NOT_WORTH
     assert "no more than a 16 x 16 thumbnail" in evaluation.verdict.line
+    assert "against it, learnt elsewhere" in evaluation.verdict.line
+
+
+def test_the_margin_is_against_what_was_learnt_elsewhere_and_else_here_which_is_said() -> None:
+    """By hand: no lead over what was learnt elsewhere, a large one over what was learnt here."""
+    table, here = _table(90, 10, 40, 60), Background(thumbnail=_estimate(0.30, 0.25, 0.35))
+    same = {"16 x 16 thumbnail, learnt elsewhere": table.probability}
+    both = evaluate(table, POINT, n_resamples=50, baselines=same, background=here).verdict
+    alone = evaluate(table, POINT, n_resamples=50, background=here).verdict
+    assert both is not None
+    assert alone is not None
+    said = " ".join((*both.reasons, *both.cautions))
+    assert "no more than a 16 x 16 thumbnail" in said
+    assert "learnt here" not in said
+    assert any(
+        "was learnt on the judged images: one of the training images is not at hand" in c for c in alone.cautions
+    )
+    assert "no more than" not in " ".join(alone.reasons)
+    good = reach_verdict(replace(GOOD, learnt_here=True))
+    assert any("+0.200 (+0.150 to +0.250) against it, learnt here" in reason for reason in good.reasons)
 
 
 def test_the_verdict_returns_from_json_and_a_file_without_one_opens() -> None:

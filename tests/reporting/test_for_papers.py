@@ -64,13 +64,19 @@ def test_every_table_of_a_study_goes_out_with_the_numbers_of_its_page(tmp_path: 
     write_tables(paper_tables(report), tmp_path)
     with (tmp_path / "tables/networks.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["Network"] for row in rows] == [*NAMES, "16 x 16 thumbnail"]
+    assert [row["Network"] for row in rows] == [
+        *NAMES,
+        "16 x 16 thumbnail, learnt elsewhere",
+        "16 x 16 thumbnail, learnt here",
+    ]
     assert report.thumbnail is not None
-    assert rows[-1]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
+    assert rows[-2]["AUC"] == f"{report.thumbnail.auc.value:.3f}"
+    assert report.thumbnail.auc_here is not None
+    assert rows[-1]["AUC"] == f"{report.thumbnail.auc_here.value:.3f}"
     for row, result in zip(rows, report.comparison.rows, strict=False):
         gain = report.thumbnail.gains[result.name]
-        assert row["AUC minus thumbnail"] == f"{gain.value:+.3f}"
-        assert row["AUC minus thumbnail, interval"] == f"{gain.low:+.3f} to {gain.high:+.3f}"
+        assert row["AUC minus thumbnail, learnt elsewhere"] == f"{gain.value:+.3f}"
+        assert row["AUC minus thumbnail, learnt elsewhere, interval"] == f"{gain.low:+.3f} to {gain.high:+.3f}"
         for title, metric in (("AUC", "auc"), ("Specificity", "specificity"), ("Brier score", "brier")):
             estimate = result.metrics[metric]
             assert row[title] == f"{estimate.value:.3f}"
@@ -114,7 +120,11 @@ def test_the_methods_of_a_study_hold_its_counts_and_statistics() -> None:
     )
     assert "trained from 2 seeds (0, 1)" in text
     assert f"{100 * report.comparison.adjusted_level:.2f} %, adjusted for 3 pairs (Bonferroni)" in text
-    assert "bootstrap by patient" in text
+    assert (
+        "as if both were drawn at random (Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007, jackknife"
+        in text
+    )
+    assert "the trainings held fixed (bootstrap by patient" in text
     for name in NAMES:
         assert f"{name}: " in text
 

@@ -112,7 +112,8 @@ def test_page_and_record_say_what_is_pooled_how_and_beside_a_thumbnail(whole: Pa
     made = CrossValidation.from_dict(json.loads((whole / "cross_validation.json").read_text()))
     page = (whole / "report.html").read_text()
     for text in (
-        "16 x 16 thumbnail reaches",
+        "16 x 16 thumbnail learnt elsewhere reaches",
+        "AUC of a thumbnail learnt here",
         "Mean of the folds",
         "All images pooled",
         "AUC minus thumbnail",

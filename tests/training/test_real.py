@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cxreader.assessment.artifact import THUMBNAIL, judge
+from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_run
 from cxreader.config import load_config
 from cxreader.inference.reader import Reader
@@ -36,7 +36,7 @@ def test_kermany_is_learnt_and_read(images_root: Path, tmp_path: Path) -> None:
     assert evaluation.counts.patients is not None
     assert evaluation.counts.patients > 40
     assert evaluation.metrics["auc"].low > 0.7
-    assert f"auc minus {THUMBNAIL}" in evaluation.comparisons
+    assert "auc minus 16 x 16 thumbnail, learnt elsewhere" in evaluation.comparisons
     image = next(iter(cohort_of_run(tmp_path / "run").records)).path
     assert image is not None
     assert reader.read(image).heat_map is not None

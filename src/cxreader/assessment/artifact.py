@@ -28,18 +28,18 @@ from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_exp
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
-from cxreader.assessment.shortcuts import audit_shortcuts
+from cxreader.assessment.shortcuts import audit_shortcuts, baselines_of_training, features_of
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
-from cxreader.data.pixel_cache.cache import build_cache
-from cxreader.errors import UsageError
 from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
-from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
-from cxreader.evaluation.shortcuts.records import NOT_FOUND, TOO_FEW, ShortcutAudit
+from cxreader.evaluation.shortcuts.image_features import ImageFeatures, thumbnails
+from cxreader.evaluation.shortcuts.learnt_elsewhere import StoredBaseline
+from cxreader.evaluation.shortcuts.records import ELSEWHERE, NOT_FOUND, TOO_FEW, ShortcutAudit, learnt_title
 from cxreader.evaluation.statistics.intervals import Sample
+from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
@@ -52,8 +52,6 @@ from cxreader.reporting.evaluation.refusals import in_percent, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-THUMBNAIL = "16 x 16 thumbnail, logistic regression"
 
 
 def judge(
@@ -95,11 +93,14 @@ def judge(
         excluded["the image cannot be read"] += len(unread)
         require_some(images.records, excluded, cohort)
         refusals = _refusals(reader, images, seed)
-        baselines = {}
-        if cohort.own:
-            with bar("thumbnail baseline"):
-                baselines[THUMBNAIL] = _thumbnail_baseline(cohort, artifact, images)
-        shortcuts = None if quick else audit_shortcuts(reader, cohort, images=images, bar=bar, seed=seed)
+        stored = baselines_of_training(artifact, cohort, bar)
+        features = None if quick else features_of(images.pixels, np.arange(len(images.pixels)), bar)
+        baselines = _thumbnail_learnt_elsewhere(stored, images, features)
+        shortcuts = (
+            None
+            if quick
+            else audit_shortcuts(reader, cohort, images=images, features=features, elsewhere=stored, bar=bar, seed=seed)
+        )
         with bar("intervals"):
             evaluation = evaluate(
                 table,
@@ -260,15 +261,15 @@ def prediction_table(
     return table, unread
 
 
-def _thumbnail_baseline(cohort: EvaluationCohort, artifact: Artifact, images: ReadImages) -> NDArray[np.float64]:
-    """What thumbnails of the training images alone, from the run's pixel cache, say of the judged ones."""
-    if cohort.split is None or cohort.cache is None:
-        raise UsageError("a baseline needs the run it belongs to")
-    train = cohort.split.records(cohort.index, "train")
-    cache = build_cache(train, artifact.spec, cohort.cache).without_copies(record.image for record in train)
-    train = tuple(record for record in train if record.image in cache)
-    sample, pixels = Sample.of_records(train), cache.pixels[cache.rows(record.image for record in train)]
-    return thumbnail_logistic(pixels, sample.label, sample.groups, images.pixels)
+def _thumbnail_learnt_elsewhere(
+    stored: Sequence[StoredBaseline], images: ReadImages, features: ImageFeatures | None
+) -> dict[str, NDArray[np.float64]]:
+    """By its title, what a thumbnail learnt on the training images says of the judged ones; nothing where none is at hand."""
+    own = next((one for one in stored if one.name == THUMBNAIL), None)
+    if own is None:
+        return {}
+    small = thumbnails(images.pixels) if features is None else features.thumbnail
+    return {learnt_title(THUMBNAIL, ELSEWHERE): own.probability(small)}
 
 
 def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:

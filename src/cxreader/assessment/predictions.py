@@ -89,6 +89,7 @@ def judge_predictions(
     to be judged, DataError when nothing can be fitted.
     """
     from cxreader.evaluation.shortcuts.baselines import confounder_baselines  # brings scikit-learn
+    from cxreader.evaluation.shortcuts.records import learnt_title
 
     for file in files:
         if Path(file).resolve() == (out / PREDICTIONS).resolve():
@@ -118,7 +119,7 @@ def judge_predictions(
             table,
             points[0],
             seed=seed,
-            baselines={b.name: b.probability for b in sightless if b.probability is not None},
+            baselines={learnt_title(b.name, b.learnt): b.probability for b in sightless if b.probability is not None},
             excluded=read.excluded,
             warnings=[*warnings, *read.warnings, *_one_label_a_source(sample, table), NOT_KNOWN_TO_THE_MODEL],
             provenance={"predictions": judged, "model": subject, "calibrate": calibrate},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,16 +20,26 @@ from cxreader.assessment.images import ReadImages
 from cxreader.assessment.pictures import Pictures
 from cxreader.counting import format_count
 from cxreader.data.index import Index
+from cxreader.data.original_sizes import aspects
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.salt import PARTS
 from cxreader.data.split import Split, group_of, leak
 from cxreader.evaluation.evaluate import Provenance
 from cxreader.evaluation.shortcuts.audit import MODEL_BORDER, MODEL_CENTRE, audit_confounding
-from cxreader.evaluation.shortcuts.baselines import confounder_baselines
+from cxreader.evaluation.shortcuts.baselines import SEEN, Baseline, confounder_baselines
 from cxreader.evaluation.shortcuts.image_features import ImageFeatures, blanked, image_features, pieces
-from cxreader.evaluation.shortcuts.records import Leakage, ShortcutAudit
+from cxreader.evaluation.shortcuts.learnt_elsewhere import (
+    NO_TABLES,
+    StoredBaseline,
+    answers_learnt_elsewhere,
+    fit_image_baselines,
+    image_columns,
+    metadata_learnt_elsewhere,
+    not_learnt,
+    stored_baselines,
+)
+from cxreader.evaluation.shortcuts.records import METADATA, Leakage, ShortcutAudit
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Sample
-from cxreader.imaging.read import size
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.progress import Bar
@@ -38,6 +48,7 @@ from cxreader.reporting.evaluation.shortcuts import render_shortcuts
 from cxreader.runs import write_json, write_text
 
 Floats = NDArray[np.float64]
+SEVERAL = "the models were trained on different images"
 NO_VIEWS = "the models are shown images of different sizes, so they were not asked about borders and centres alone"
 
 
@@ -47,13 +58,17 @@ def audit_shortcuts(
     *,
     bar: Bar,
     images: ReadImages | None = None,
+    features: ImageFeatures | None = None,
+    elsewhere: Sequence[StoredBaseline] | None = None,
     cache: Path | None = None,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> ShortcutAudit:
     """Judge a model against what sees no disease, on the images of `cohort` less the patients who set the model.
 
-    `images`: those of the cohort, where they were read already. Else they are decoded into `cache`, a folder of pixel
+    `images`: those of the cohort, where they were read already, and `features` of them; `elsewhere`: baselines of the model's
+    training images, as `baselines_of_training` gives them; both are found out when left out. Else they are
+    decoded into `cache`, a folder of pixel
     caches; the run's when left out, or one that lasts as long as the audit. All baselines are cross-fitted on the judged
     images themselves, at the size the model sees them. A split by image is audited with its leak, as `judge` does.
     Raises DataError when nothing is left to judge, StorageError when the disk has no room.
@@ -74,14 +89,16 @@ def audit_shortcuts(
         records = readable
         leakage = replace(leakage, met_pictures=None if pictures.known is None else pictures.met)
         require_some(records, excluded, cohort)
-        features = _features(pixels, rows, bar)
+        features = features or features_of(pixels, rows, bar)
         told = None if images is None else _answers(images)
         probability, views = _read(reader, pixels, rows, bar, told)
+    stored = baselines_of_training(artifact, cohort, bar) if elsewhere is None else elsewhere
     return _audited(
         cohort,
         records,
         features,
         (probability, views),
+        elsewhere=lambda columns: learnt_elsewhere(stored, columns, cohort, records),
         leakage=leakage,
         excluded=excluded,
         warnings=pictures.warnings(),
@@ -101,7 +118,7 @@ def audit_several(
     pixels; else a caution says that they were not. Patients who set any of them count as met. Raises as `audit_shortcuts`.
     """
     pixels, rows, records = _read_before(images)
-    features, said = _features(pixels, rows, bar), _answers(images)
+    features, said = features_of(pixels, rows, bar), _answers(images)
     views: dict[str, Floats] = {}
     probability = np.empty(0) if said is None else said
     if len(reader.specs) == 1:
@@ -131,6 +148,7 @@ def audit_several(
         records,
         features,
         (probability, views),
+        elsewhere=lambda _: tuple(not_learnt(name, SEVERAL) for name in (METADATA, *SEEN)),
         leakage=leakage,
         excluded=excluded,
         warnings=[*dict.fromkeys(warnings), *([] if views else [NO_VIEWS])],
@@ -140,7 +158,8 @@ def audit_several(
     )
 
 
-def _features(pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar) -> ImageFeatures:
+def features_of(pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar) -> ImageFeatures:
+    """Features of images (N, S, S) in the order of `rows` (n,), with a bar."""
     with bar("looking at borders and thumbnails") as progress:
         return image_features(pixels, rows, progress=progress)
 
@@ -151,6 +170,7 @@ def _audited(
     features: ImageFeatures,
     said: tuple[Floats, dict[str, Floats]],
     *,
+    elsewhere: Callable[[Mapping[str, Floats]], Sequence[Baseline]],
     leakage: Leakage,
     excluded: Counter[str],
     warnings: Sequence[str],
@@ -159,11 +179,14 @@ def _audited(
     seed: int,
     n_resamples: int = N_RESAMPLES,
 ) -> ShortcutAudit:
-    """The audit of what a model `said`: of the whole images (n,), and by view of them."""
-    sample, source = Sample.of_records(records), sources(cohort.index, records)
+    """The audit of what a model `said`: of the whole images (n,), and by view of them.
+
+    `elsewhere`: from what each image baseline looks at, by name, to the baselines that were learnt on the training images.
+    """
+    sample, source, aspect = Sample.of_records(records), sources(cohort.index, records), aspects(records)
     with bar("fitting baselines"):
         baselines = confounder_baselines(
-            sample, columns=metadata(records, source), images=features, aspect=_aspects(records), seed=seed
+            sample, columns=metadata(records, source), images=features, aspect=aspect, seed=seed
         )
     with bar("intervals"):
         return audit_confounding(
@@ -173,12 +196,51 @@ def _audited(
             said[1],
             source=source,
             leakage=leakage,
+            elsewhere=elsewhere(image_columns(features, aspect)),
             excluded={reason: count for reason, count in excluded.items() if count},
             seed=seed,
             n_resamples=n_resamples,
             warnings=[*_warnings(cohort, records), *warnings],
             provenance=provenance,
         )
+
+
+def baselines_of_training(artifact: Artifact, cohort: EvaluationCohort, bar: Bar) -> tuple[StoredBaseline, ...]:
+    """What the training images teach without disease: as the artifact keeps it, else fitted on the run's pixel cache.
+
+    Empty for an artifact of an earlier version whose run is not at hand.
+    """
+    stored = stored_baselines(artifact.provenance)
+    if stored or not cohort.own or cohort.split is None or cohort.cache is None:
+        return stored
+    train = cohort.split.records(cohort.index, "train")
+    with bar("training images") as progress:
+        cache = build_cache(train, artifact.spec, cohort.cache, progress=progress)
+    cache = cache.without_copies(record.image for record in train)
+    train = tuple(record for record in train if record.image in cache)
+    features = features_of(cache.pixels, cache.rows(record.image for record in train), bar)
+    return fit_image_baselines(features, aspects(train), Sample.of_records(train))
+
+
+def learnt_elsewhere(
+    stored: Sequence[StoredBaseline],
+    columns: Mapping[str, Floats],
+    cohort: EvaluationCohort,
+    records: Sequence[ImageRecord],
+) -> tuple[Baseline, ...]:
+    """What baselines of the training images say of `records`, whose image `columns` (n, k) stand by name; metadata come first.
+
+    Metadata need the tables of the training images: those of the model's own run.
+    """
+    if not cohort.own or cohort.split is None:
+        return not_learnt(METADATA, NO_TABLES), *answers_learnt_elsewhere(stored, columns)
+    train = cohort.split.records(cohort.index, "train")
+    told = metadata_learnt_elsewhere(
+        Sample.of_records(train),
+        metadata(train, sources(cohort.index, train)),
+        metadata(records, sources(cohort.index, records)),
+    )
+    return told, *answers_learnt_elsewhere(stored, columns)
 
 
 def write_audit(audit: ShortcutAudit, out: Path) -> None:
@@ -292,11 +354,6 @@ def _read(
                 progress(done, len(rows))
     views = {MODEL_BORDER: np.concatenate(border), MODEL_CENTRE: np.concatenate(centre)}
     return np.concatenate(whole) if told is None else told, views
-
-
-def _aspects(records: Sequence[ImageRecord]) -> Floats:
-    sizes = np.array([size(record.path or record.image) for record in records], np.float64)
-    return np.asarray(sizes[:, 0] / sizes[:, 1])
 
 
 def _in_several_parts(split: Split, index: Index) -> int:

@@ -91,14 +91,14 @@ def show_confounders(audit: ShortcutAudit, title: str) -> None:
     from cxreader.reporting.tables import DASH
 
     rows = [("the model", figure_cell(audit.model), "", "")]
-    for confounder in (*audit.baselines, *audit.views):
+    for confounder in audit.beside:
         auc, gain = confounder.auc, confounder.gain
         numbers = (DASH, DASH)
         if auc.value == auc.value:  # it could be tested
             numbers = (figure_cell(auc), figure_cell(gain))
-        rows.append((confounder.name, *numbers, confounder_words(confounder, audit)))
+        rows.append((confounder.title, *numbers, confounder_words(confounder, audit)))
     last = "what it means"
     header = ("", "AUC", "model minus this", last)
-    found = [audit.model, *(e for c in (*audit.baselines, *audit.views) for e in (c.auc, c.gain) if e.value == e.value)]
+    found = [audit.model, *(e for c in audit.beside for e in (c.auc, c.gain) if e.value == e.value)]
     note = f"Below: 95 % intervals.{missing(found)} {METHOD} {DISCLAIMER}"
     table(title, header, rows, left=(last,), folding=(last,), note=note)

@@ -60,7 +60,7 @@ def _study_note(report: StudyReport) -> str:
 
     warnings = "".join(f"\nWarning: {warning}" for warning in report.cautions)
     of = "Mean over the seeds" if max(len(row.trainings) for row in report.rows) > 1 else "One training a row"
-    what = f"{of} (95 % interval {report.comparison.by_whom}), called abnormal from {report.comparison.threshold:g} on, {SHARED}."
+    what = f"{of}, called abnormal from {report.comparison.threshold:g} on, {SHARED}."
     return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
 
 

@@ -68,10 +68,12 @@ def grounds_of(
     """What the rules look at: the estimates of `all_metrics` and of `Exchange.weigh`, and `auc minus NAME` of each baseline."""
     abnormal, normal = (len(np.unique(sample.groups[sample.label == value])) for value in (1, 0))
     gains = [gain for name, gain in found.items() if name.startswith(f"auc minus {THUMBNAIL}")]
-    if background.thumbnail is not None:
-        gains.append(background.thumbnail)
     known = sorted((gain for gain in gains if not np.isnan(gain.value)), key=lambda gain: gain.value)
-    own = sample.n_positive / len(sample.label) if len(sample.label) else float("nan")
+    own = background.thumbnail
+    here = not known and own is not None and not np.isnan(own.value)
+    if here and own is not None:
+        known = [own]
+    share = sample.n_positive / len(sample.label) if len(sample.label) else float("nan")
     return Grounds(
         point=point,
         confusion=confusion(sample.label, decision),
@@ -79,10 +81,11 @@ def grounds_of(
         auc=found["auc"],
         informedness=found["informedness"],
         advantage=found["advantage"],
-        prevalence=own if exchange.prevalence is None else exchange.prevalence,
+        prevalence=share if exchange.prevalence is None else exchange.prevalence,
         stated=exchange.prevalence is not None,
         exchange=exchange.probability,
         thumbnails=tuple(known),
+        learnt_here=here,
         refused=None if refusals is None else refusals.shares["all"],
         background=background,
     )

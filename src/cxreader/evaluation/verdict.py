@@ -37,6 +37,9 @@ FOREIGN = 0.20
 NO_GAIN = 0.02
 """Gain in AUC over the thumbnail which, if the whole interval lies below it, is none."""
 THUMBNAIL = "16 x 16 thumbnail"
+LEARNT_HERE = (
+    f"the {THUMBNAIL} it is compared with was learnt on the judged images: one of the training images is not at hand"
+)
 """The baseline whose name begins so sees of an image nothing but its coarsest shades."""
 
 
@@ -64,7 +67,7 @@ class Background:
 
     `obstacles`: why no verdict can be given whatever the figures, such as patients who set the model. `suspicion`: why the
     audit suspects a shortcut; None where it does not, or was not made. `thumbnail`: the gain in AUC over that baseline as the
-    audit found it. `cautions`: what was not tested, or could not be.
+    audit found it, learnt on the judged images. `cautions`: what was not tested, or could not be.
     """
 
     obstacles: tuple[str, ...] = ()
@@ -81,7 +84,8 @@ class Grounds:
     `informedness`: sensitivity + specificity - 1. `advantage`: net benefit an image at the threshold, less that of the better
     of flagging all and flagging none, at `prevalence` (`stated`, or the sample's own), where the threshold is the probability
     `exchange` in [0, 1].
-    `thumbnails`: gains in AUC over that baseline; `refused`: the share that the reader would refuse, None where not asked.
+    `thumbnails`: gains in AUC over that baseline as the training images teach it or, with `learnt_here`, as the judged images
+    themselves do, where the former is not at hand; `refused`: the share that the reader would refuse, None where not asked.
     """
 
     point: OperatingPoint
@@ -94,6 +98,7 @@ class Grounds:
     stated: bool
     exchange: float
     thumbnails: tuple[Estimate, ...] = ()
+    learnt_here: bool = False
     refused: Estimate | None = None
     background: Background = Background()
 
@@ -161,7 +166,7 @@ def _harmful(g: Grounds) -> list[str]:
 def _no_more_than_a_thumbnail(g: Grounds) -> list[str]:
     none = [gain for gain in g.thumbnails if _most(gain) <= NO_GAIN]
     return [
-        f"it tells {'hardly' if gain.low > 0 else 'no'} more than a {THUMBNAIL} of the image does: AUC {_signed(gain)} against it"
+        f"it tells {'hardly' if gain.low > 0 else 'no'} more than a {THUMBNAIL} of the image does: {_against_it(gain, g)}"
         for gain in none[:1]
     ]
 
@@ -184,9 +189,7 @@ def _open(g: Grounds) -> list[str]:
         )
     unsure = [gain for gain in g.thumbnails if _least(gain) <= 0 and _most(gain) > NO_GAIN]
     if unsure:
-        found.append(
-            f"that it tells more than a {THUMBNAIL} of the image is not shown: AUC {_signed(unsure[0])} against it"
-        )
+        found.append(f"that it tells more than a {THUMBNAIL} of the image is not shown: {_against_it(unsure[0], g)}")
     if g.background.suspicion is not None:
         found.append(f"a shortcut is suspected: {g.background.suspicion}")
     return found
@@ -199,7 +202,15 @@ def _speaking_for(g: Grounds) -> tuple[str, ...]:
     ]
     if not np.isnan(g.advantage.value):
         found.append(f"following it does better than flagging all and flagging none: {_advantage_words(g)}")
-    return (*found, *(f"it tells more than a {THUMBNAIL}: AUC {_signed(gain)} against it" for gain in g.thumbnails[:1]))
+    return (
+        *found,
+        *(f"it tells more than a {THUMBNAIL}: {_against_it(gain, g)}" for gain in g.thumbnails[:1]),
+    )
+
+
+def _against_it(gain: Estimate, g: Grounds) -> str:
+    """The margin over the thumbnail, and where that was learnt."""
+    return f"AUC {_signed(gain)} against it, learnt {'here' if g.learnt_here else 'elsewhere'}"
 
 
 def _cautions(g: Grounds) -> tuple[str, ...]:
@@ -211,6 +222,8 @@ def _cautions(g: Grounds) -> tuple[str, ...]:
         found.append(_rests_on_few(g.point))
     if not g.thumbnails:
         found.append(f"not compared with a {THUMBNAIL}")
+    elif g.learnt_here:
+        found.append(LEARNT_HERE)
     if g.refused is None:
         found.append("what a reader would refuse was not asked")
     return tuple(found)

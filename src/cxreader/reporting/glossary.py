@@ -41,9 +41,14 @@ GLOSSARY = (
         "Area under the ROC curve, ties counted half (Mann-Whitney).",
     ),
     Term(
+        "Baseline, learnt elsewhere or here",
+        "Learnt elsewhere: from the images that taught the model. Learnt here: from other patients among those judged.",
+        "Margins are quoted against the first where it can be had; the audit for shortcuts decides by the second.",
+    ),
+    Term(
         "Baseline, thumbnail",
         "Something simpler on the same images, such as 256 grey values. A model that is no better has shown nothing.",
-        "Ridge-penalised logistic regression, its penalty chosen by patient inside the training images.",
+        "Ridge-penalised logistic regression, its penalty chosen by patient inside the images it learns from.",
     ),
     Term(
         "Brier score",
@@ -140,6 +145,11 @@ GLOSSARY = (
         "Random readers",
         "Numbers that hold for other readers and other patients like these, not for these alone.",
         "Obuchowski and Rockette 1995, with the degrees of freedom of Hillis 2007.",
+    ),
+    Term(
+        "Random trainings",
+        "One interval for other trainings of a network and other patients together, not for these trainings alone.",
+        "Obuchowski and Rockette 1995 for one modality, trainings as readers; degrees of freedom by Hillis 2007.",
     ),
     Term(
         "Refer",

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.readers.study import ReaderStudy
+from cxreader.evaluation.statistics.intervals import method_name
 from cxreader.reporting.evaluation.readers import study_counts
 from cxreader.reporting.study.cross_validation import CrossValidation
+from cxreader.reporting.study.network_tables import intervals_words
 from cxreader.reporting.study.records import StudyReport
 from cxreader.reporting.tables import bootstrap_and_exact, cohort_counts, estimate_counts, methods_of
 
@@ -41,13 +43,14 @@ def methods_of_study(report: StudyReport) -> str:
     networks = [f"{row.name}: {row.model}; {row.weights}; {row.settings}." for row in report.rows]
     seeds = ", ".join(str(seed) for seed in comparison.rows[0].seeds)
     pairs = len(comparison.of("auc"))
-    methods = bootstrap_and_exact(comparison.all_agree.n_patients is not None, comparison.n_resamples)
+    methods = method_name(comparison.all_agree.n_patients is not None, comparison.n_resamples)
     statistics = [
         f"Each network was trained from {format_count(len(comparison.rows[0].seeds), '[seed|seeds]')} ({seeds}).",
         *[f"The test part was read {about[name]}." for name in ("test part read",) if name in about],
         f"On {estimate_counts(comparison.rows[0].metrics['accuracy'])}, the figures are means over the trainings, with 95 % "
-        f"intervals ({methods}). Differences are paired on the same patients; a claim rests on intervals at "
-        f"{100 * comparison.adjusted_level:.2f} %, adjusted for {format_count(pairs, '[pair|pairs]')} (Bonferroni).",
+        f"intervals: {intervals_words(report)}. Differences are paired on the same patients, the trainings held fixed "
+        f"({methods}); a claim rests on intervals at {100 * comparison.adjusted_level:.2f} %, adjusted for "
+        f"{format_count(pairs, '[pair|pairs]')} (Bonferroni).",
         f"An image was called abnormal from a probability of {comparison.threshold:.2f} on.",
     ]
     paragraphs = {
@@ -94,8 +97,8 @@ def methods_of_cross_validation(made: CrossValidation, facts: Mapping[str, str])
         "Statistics": [
             f"95 % intervals: {methods}; the models are held as they are.",
             "AUC: the mean of the folds'; sensitivity and specificity: all images pooled, each at its own fold's threshold.",
-            "Compared with a logistic regression on 16 x 16 thumbnails of the same training images, in the same folds, as a "
-            "paired difference on the same resamples.",
+            "Compared with a logistic regression on 16 x 16 thumbnails, learnt on the same training images and, beside it, on "
+            "other patients of the fold's own test images, as paired differences on the same resamples.",
             f"Seed of the resamples: {judged.seed}.",
         ],
         "Software": [

@@ -27,9 +27,13 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.comparison.folds import FoldAnswers, FoldsJudged, judge_folds
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
+from cxreader.evaluation.shortcuts.cross_fit import cross_fit
+from cxreader.evaluation.shortcuts.image_features import thumbnails
+from cxreader.evaluation.shortcuts.learnt_elsewhere import stored_baselines
+from cxreader.evaluation.verdict import THUMBNAIL as BASELINE
 from cxreader.inference.reader import Reader
 from cxreader.machine import keep_pages
-from cxreader.models.artifact import MANIFEST, load_artifact
+from cxreader.models.artifact import MANIFEST, Artifact, load_artifact
 from cxreader.progress import Bar, Say, no_bar, silent
 from cxreader.reporting.evaluation.model_facts import facts_of
 from cxreader.reporting.methods import methods_of_cross_validation
@@ -44,10 +48,14 @@ PLAN, THUMBNAIL, NAME = "plan.json", "thumbnail.json", "cross_validation"
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A finished fold: its rows as `predictions.csv` holds them, the thumbnail's probability by image, and its facts."""
+    """A finished fold: its rows as `predictions.csv` holds them, the thumbnails' probabilities by image, and its facts.
+
+    `thumbnail` was learnt on the fold's training images, `here` on its test images, cross-fitted; None where that could not be.
+    """
 
     rows: list[dict[str, str]]
     thumbnail: dict[str, float]
+    here: dict[str, float] | None
     facts: FoldFacts
 
 
@@ -189,7 +197,7 @@ def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[st
             seed=config.seed,
             say=say,
         )
-    thumbnail = _thumbnail(own, run, split, bar)
+    thumbnail, here = _thumbnails(own, run, split, artifact, bar)
     evaluation = Evaluation.load(run.evaluation / "evaluation.json")
     with (run.evaluation / PREDICTIONS).open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["image"] in thumbnail]
@@ -203,7 +211,7 @@ def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[st
     facts = FoldFacts(
         number, artifact.id, artifact.transfer, counts, point.name, point.threshold, split.digest, excluded, warnings
     )
-    return _Judged(rows, thumbnail, facts)
+    return _Judged(rows, thumbnail, here, facts)
 
 
 def _of_all(warnings: Sequence[str]) -> tuple[str, ...]:
@@ -219,25 +227,39 @@ def _is_judged(run: RunFolder, artifact: str) -> bool:
     return place.exists() and Evaluation.load(place).provenance.get("artifact") == artifact
 
 
-def _thumbnail(config: Config, run: RunFolder, split: Split, bar: Bar) -> dict[str, float]:
-    """By test image, what a thumbnail learnt from the fold's training images says; kept, so that it is computed once."""
+def _thumbnails(
+    config: Config, run: RunFolder, split: Split, artifact: Artifact, bar: Bar
+) -> tuple[dict[str, float], dict[str, float] | None]:
+    """By test image, what thumbnails say: learnt from the fold's training images, and cross-fitted on its test images.
+
+    Kept, so that they are computed once. None in the place of the second where too few patients can teach.
+    """
     path = run.path / THUMBNAIL
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["split"] == split.digest:
-            return dict(kept["probability"])
-    cohort = prepare_cohort(config, run, silent, bar, wanted_parts=("train", "test"))
-    train_part, test = cohort.parts["train"], cohort.parts["test"]
+        if kept["split"] == split.digest and "here" in kept:
+            return dict(kept["probability"]), kept["here"]
+    own = next((one for one in stored_baselines(artifact.provenance) if one.name == BASELINE), None)
+    wanted = ("test",) if own is not None else ("train", "test")
+    cohort = prepare_cohort(config, run, silent, bar, wanted_parts=wanted)
+    test = cohort.parts["test"]
+    images, sample = cohort.images["test"], cohort.sample("test")
     with bar("thumbnail baseline"):
-        found = thumbnail_logistic(
-            train_part.pixels[train_part.rows],
-            train_part.labels,
-            cohort.sample("train").groups,
-            test.pixels[test.rows],
-        )
-    probability = dict(zip(cohort.images["test"], found.tolist(), strict=True))
-    write_json(path, {"split": split.digest, "probability": probability})
-    return probability
+        pixels = test.pixels[test.rows]
+        small = thumbnails(pixels)
+        if own is not None:
+            found = own.probability(small)
+        else:
+            part = cohort.parts["train"]
+            found = thumbnail_logistic(part.pixels[part.rows], part.labels, cohort.sample("train").groups, pixels)
+        try:
+            learnt = cross_fit(small, sample.label, sample.groups)
+            here = dict(zip(images, learnt.tolist(), strict=True))
+        except DataError:
+            here = None
+    probability = dict(zip(images, found.tolist(), strict=True))
+    write_json(path, {"split": split.digest, "probability": probability, "here": here})
+    return probability, here
 
 
 def _judge(judged: Sequence[_Judged], seed: int) -> FoldsJudged:
@@ -254,6 +276,7 @@ def _judge(judged: Sequence[_Judged], seed: int) -> FoldsJudged:
                 threshold=one.facts.threshold,
                 thumbnail=np.array([one.thumbnail[row["image"]] for row in one.rows]),
                 refused=np.array([row["acceptance"] == "refused" for row in one.rows]),
+                here=None if one.here is None else np.array([one.here[row["image"]] for row in one.rows]),
             )
         )
     return judge_folds(answers, patients_known=known, seed=seed)

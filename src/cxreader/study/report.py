@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from cxreader.counting import format_count
 from cxreader.data.index import Index
 from cxreader.data.split import Split, leak
+from cxreader.errors import DataError
 from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
+from cxreader.evaluation.shortcuts.cross_fit import cross_fit
+from cxreader.evaluation.shortcuts.image_features import thumbnails
 from cxreader.evaluation.shortcuts.thumbnail import compare_with_thumbnail
 from cxreader.models.artifact import load_artifact
 from cxreader.progress import Bar, Say, silent
@@ -81,7 +84,8 @@ def _judged(trainings: Trainings, command: str, say: Say, bar: Bar) -> StudyRepo
     ]
     with bar("intervals"):
         comparison = compare(sample, networks)
-        thumbnail = compare_with_thumbnail(sample, _thumbnail(trainings.cohort), networks)
+        here, why = _thumbnail_learnt_here(trainings.cohort)
+        thumbnail = compare_with_thumbnail(sample, _thumbnail(trainings.cohort), networks, here=here, here_reason=why)
     firsts = [group[0] for group in by_row if trainings.runs[group[0]].row.name not in comparison.unlearned]
     with bar("heat maps"):
         panels = read_panels([trainings.runs[n] for n in firsts], [tables[n] for n in firsts], trainings.cohort)
@@ -103,6 +107,15 @@ def _thumbnail(cohort: Cohort) -> NDArray[np.float64]:
     """What thumbnails of the training images, all of them, say of the test images (n,)."""
     train, test, sample = cohort.parts["train"], cohort.parts["test"], cohort.sample("train")
     return thumbnail_logistic(train.pixels[train.rows], train.labels, sample.groups, test.pixels[test.rows])
+
+
+def _thumbnail_learnt_here(cohort: Cohort) -> tuple[NDArray[np.float64] | None, str | None]:
+    """What thumbnails of other patients' test images say of the test images (n,); None and the reason where too few can teach."""
+    test, sample = cohort.parts["test"], cohort.sample("test")
+    try:
+        return cross_fit(thumbnails(test.pixels[test.rows]), sample.label, sample.groups), None
+    except DataError as error:
+        return None, error.what
 
 
 def write_report(report: StudyReport, out: Path) -> None:

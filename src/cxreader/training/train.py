@@ -27,6 +27,7 @@ from cxreader.errors import ArtifactError, DataError, WeightsError
 from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.operating_points import parse_rules
 from cxreader.evaluation.plausibility import contradictory, implausible
+from cxreader.evaluation.shortcuts.learnt_elsewhere import PROVENANCE as BASELINES
 from cxreader.models.artifact import MANIFEST, Artifact, TrainingPatients, load_artifact, save_artifact, sha256
 from cxreader.models.population import Population
 from cxreader.models.reference_scores import ReferenceScores
@@ -38,6 +39,7 @@ from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.acceptance import fit_acceptance
 from cxreader.training.activation_cache import ActivationCache, ActivationPlan, build_activation_caches
+from cxreader.training.baselines import training_baselines
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
@@ -245,6 +247,7 @@ def finish(
             "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in learnt.phases],
             "chosen_phase": chosen.name,
             "population": _population(cohort).to_dict(),
+            BASELINES: training_baselines(cohort, say=say, bar=bar),
         },
     )
     kept = _kept(run)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from cxreader.errors import TableError
-from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldAnswers, FoldsJudged, judge_folds
+from cxreader.evaluation.comparison.folds import (
+    GAIN,
+    GAIN_HERE,
+    THUMBNAIL,
+    THUMBNAIL_HERE,
+    FoldAnswers,
+    FoldsJudged,
+    judge_folds,
+)
 from cxreader.evaluation.statistics.intervals import bootstrap_weights
 
 
@@ -65,6 +75,21 @@ def test_the_interval_of_the_mean_resamples_patients(found: FoldsJudged) -> None
     low, high = np.quantile(means, [0.025, 0.975])
     assert (found.mean["auc"].low, found.mean["auc"].high) == pytest.approx((low, high))
     assert "by patient" in found.mean["auc"].method
+
+
+def test_a_thumbnail_learnt_here_has_its_own_area_and_gain_where_every_fold_has_one(found: FoldsJudged) -> None:
+    assert GAIN_HERE not in found.mean
+    folds = [replace(fold, here=1 - fold.probability) for fold in FOLDS]
+    both = judge_folds(folds, patients_known=True, n_resamples=20)
+    for fold, one in zip(folds, both.folds, strict=True):
+        here = roc_auc_score(fold.label, fold.here)
+        assert one[THUMBNAIL_HERE].value == pytest.approx(here)
+        assert one[GAIN_HERE].value == pytest.approx(roc_auc_score(fold.label, fold.probability) - here)
+    assert both.mean[GAIN_HERE].value == pytest.approx(np.mean([one[GAIN_HERE].value for one in both.folds]))
+    assert both.mean[GAIN].value == pytest.approx(found.mean[GAIN].value)
+    partly = judge_folds([folds[0], *FOLDS[1:]], patients_known=True, n_resamples=20)
+    assert GAIN_HERE in partly.folds[0]
+    assert GAIN_HERE not in partly.mean
 
 
 def test_a_patient_in_two_folds_is_refused() -> None:

@@ -13,7 +13,7 @@ from cxreader.evaluation.comparison.networks import NetworkRuns, compare
 from cxreader.evaluation.comparison.records import Comparison, Difference
 from cxreader.evaluation.evaluate import evaluate
 from cxreader.evaluation.statistics.curves import GRID
-from cxreader.evaluation.statistics.intervals import Estimate, Sample, bootstrap_weights
+from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.evaluation.statistics.metrics import METRIC_NAMES
 from cxreader.records import PredictionTable
 
@@ -57,14 +57,6 @@ def test_a_row_is_the_mean_of_its_trainings(comparison: Comparison) -> None:
     assert row.metrics["auc"].n_patients == PATIENTS
     tn, fp, fn, tp = sk.confusion_matrix(label, CONTENDERS[0].probability[1] >= 0.5).ravel()
     assert row.confusion[1] == {"tp": tp, "fp": fp, "tn": tn, "fn": fn}
-
-
-def test_the_interval_is_that_of_the_mean_over_the_same_resamples_of_patients(comparison: Comparison) -> None:
-    sample, p = _sample(), CONTENDERS[0].probability
-    weights = np.concatenate(list(bootstrap_weights(sample.groups, 200, seed=0)))
-    means = [np.mean([sk.roc_auc_score(sample.label, q, sample_weight=w) for q in p]) for w in weights]
-    found = comparison.row("strong").metrics["auc"]
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
 def test_one_training_gives_what_evaluate_gives() -> None:

@@ -317,8 +317,8 @@ def test_the_record_goes_to_strict_json_and_back_exactly() -> None:
     assert again.baselines[1] == audit.baselines[1]
     assert (again.leakage, again.sources, again.limits) == (audit.leakage, audit.sources, audit.limits)
     assert vars(again.counts) == vars(audit.counts)
-    with pytest.raises(DataError, match="schema 2, this version reads 1"):
-        ShortcutAudit.from_dict({**audit.to_dict(), "schema": 2})
+    with pytest.raises(DataError, match="schema 3, this version reads 1, 2"):
+        ShortcutAudit.from_dict({**audit.to_dict(), "schema": 3})
     with pytest.raises(DataError, match="is no audit for shortcuts"):
         ShortcutAudit.from_dict({**audit.to_dict(), "leakage": {}})
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.metrics import roc_auc_score
 
 from cxreader.evaluation.comparison.networks import NetworkRuns
 from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison, compare_with_thumbnail
-from cxreader.evaluation.statistics.intervals import Sample, bootstrap_weights
+from cxreader.evaluation.statistics.intervals import Sample
 
 N = 800
 LABEL = np.arange(N) % 2
@@ -20,20 +21,40 @@ def _scores(skill: float, seed: int, k: int = 1) -> np.ndarray:
     return 1 / (1 + np.exp(-(skill * (2 * LABEL - 1) + noise)))
 
 
-def test_the_gain_is_the_mean_auc_of_the_trainings_minus_the_thumbnails_on_the_same_resamples() -> None:
-    thumbnail, network = _scores(0.5, 1)[0], _scores(1.0, 2, 2)
-    found = compare_with_thumbnail(SAMPLE, thumbnail, [NetworkRuns("n", (0, 1), network)], n_resamples=100)
-    own = roc_auc_score(LABEL, thumbnail)
+def test_the_gain_is_the_mean_auc_of_the_trainings_minus_the_thumbnails_for_other_trainings_too() -> None:
+    """Leave-one-patient-out differences by scikit-learn, of the 30 patients of a small sample; the formula written again."""
+    label, groups = np.arange(60) % 2, np.arange(60) // 2
+    rng = np.random.default_rng(5)
+    thumbnail, network = rng.random(60), 1 / (1 + np.exp(-(2 * label - 1 + rng.normal(size=(2, 60)))))
+    runs = [NetworkRuns("n", (0, 1), network)]
+    found = compare_with_thumbnail(Sample(label, groups), thumbnail, runs, n_resamples=20)
+    own = roc_auc_score(label, thumbnail)
+    gains = np.array([roc_auc_score(label, p) - own for p in network])
+    kept = [groups != g for g in range(30)]
+    left = np.array(
+        [[roc_auc_score(label[k], p[k]) - roc_auc_score(label[k], thumbnail[k]) for p in network] for k in kept]
+    )
+    cov2 = max(np.cov(left.T, bias=True)[0, 1] * 29, 0)
+    noise = gains.var(ddof=1) + 2 * cov2
+    half = t.ppf(0.975, noise**2 / gains.var(ddof=1) ** 2) * np.sqrt(noise / 2)
+    gain = found.gains["n"]
     assert found.auc.value == pytest.approx(own)
-    assert found.gains["n"].value == pytest.approx(np.mean([roc_auc_score(LABEL, p) for p in network]) - own)
-    weights = np.concatenate(list(bootstrap_weights(SAMPLE.groups, 100, seed=0)))
-    gains = [
-        np.mean([roc_auc_score(LABEL, p, sample_weight=w) for p in network])
-        - roc_auc_score(LABEL, thumbnail, sample_weight=w)
-        for w in weights
-    ]
-    assert (found.gains["n"].low, found.gains["n"].high) == pytest.approx(tuple(np.quantile(gains, [0.025, 0.975])))
-    assert found.verdicts == {"n": "not found"}
+    assert (gain.value, gain.low, gain.high) == pytest.approx(
+        (gains.mean(), max(-1, gains.mean() - half), min(1, gains.mean() + half))
+    )
+
+
+def test_the_thumbnail_learnt_here_stands_beside_the_other_and_decides() -> None:
+    """The network is far ahead of what was learnt elsewhere, and no better than what was learnt here: suspected."""
+    network = [NetworkRuns("n", (0,), _scores(1.0, 2))]
+    elsewhere, here = _scores(0.2, 1)[0], network[0].probability[0]
+    ahead = compare_with_thumbnail(SAMPLE, elsewhere, network, n_resamples=50)
+    assert (ahead.verdicts, ahead.auc_here, ahead.gains_here) == ({"n": "not found"}, None, {})
+    found = compare_with_thumbnail(SAMPLE, elsewhere, network, here=here, n_resamples=50)
+    assert found.gains["n"].value == ahead.gains["n"].value > 0.2
+    assert found.gains_here["n"].value == 0
+    assert found.verdicts == {"n": "suspected"}
+    assert "that of a 16 x 16 thumbnail, learnt here (" in found.suspicion("n")
 
 
 def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
@@ -43,9 +64,8 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
     assert found.verdicts == {"ResNet18": "suspected"}
     value = roc_auc_score(LABEL, thumbnail)
     said = found.suspicion("ResNet18")
-    assert said.startswith(
-        f"A shortcut is suspected in ResNet18: its AUC minus that of a 16 x 16 thumbnail ({value:.3f}) is +0.000"
-    )
+    margin = f"its AUC minus that of a 16 x 16 thumbnail, learnt elsewhere ({value:.3f}), is +0.000"
+    assert said.startswith(f"A shortcut is suspected in ResNet18: {margin}")
     assert ThumbnailComparison.from_dict(found.to_dict()).to_dict() == found.to_dict()
 
 

@@ -15,7 +15,7 @@ def test_the_table_holds_mean_interval_and_spread_and_the_command() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     widths = {line.count(" | ") for line in rows}
     assert len(widths) == 1  # a ragged table is no table
-    assert len(rows) == 2 + len(NAMES) + 1  # and the thumbnail
+    assert len(rows) == 2 + len(NAMES) + 2  # and the thumbnail, learnt elsewhere and here
     result = report.comparison.row(NAMES[1])
     auc, seeds = result.metrics["auc"], result.by_seed["auc"]
     assert f"{auc.value:.3f} ({auc.interval}) [{min(seeds):.3f}-{max(seeds):.3f}]" in rows[3]

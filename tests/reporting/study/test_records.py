@@ -11,6 +11,7 @@ from tests.reporting.evaluation.test_page import _Page
 from tests.reporting.study.world import HOSTILE, NAMES, study_report, training
 
 from cxreader.errors import DataError
+from cxreader.evaluation.shortcuts.records import SUSPECTED
 from cxreader.reporting.study.network_tables import short_table
 from cxreader.reporting.study.page import render_study
 from cxreader.reporting.study.published import CUSTOM_CNN, EFFICIENTNET_CLASSIFIER, PUBLISHED, RESNET18, STUDY_TITLE
@@ -166,27 +167,33 @@ def test_a_network_that_did_not_learn_is_named_and_has_no_heat_map() -> None:
     page = render_study(study_report())
     assert "Left out, as they did not learn: Flat network." in page
     assert "Flat network calls every image normal: it did not learn" in page
-    assert short_table(study_report()).rows[0].name == "Flat network (did not learn)\nplain"
+    assert short_table(study_report()).rows[0].name == "Flat network (did not learn)\nplain; 2 trainings"
 
 
 def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
-    """The thumbnail says what the first training of the second network says: its gain holds 0."""
     report = study_report()
     assert report.thumbnail is not None
+    suspected = {**report.thumbnail.verdicts, "ResNet18, two phases": SUSPECTED}
+    report = replace(report, thumbnail=replace(report.thumbnail, verdicts=suspected))
+    assert report.thumbnail is not None
+    here = report.thumbnail.gains_here["ResNet18, two phases"]
     gain = report.thumbnail.gains["ResNet18, two phases"]
     page = render_study(report)
-    assert "AUC minus thumbnail</th>" in page
+    assert "AUC minus thumbnail, learnt elsewhere</th>" in page
+    assert "AUC minus thumbnail, learnt here</th>" in page
     assert f"<b>{gain.value:+.3f}</b>" in page
     assert "sees no disease" in page
     assert "A shortcut is suspected in ResNet18, two phases: its AUC minus that of a 16 x 16 thumbnail" in page
     short = short_table(report)
-    assert [len(line) for line in short.lines] == [len(short.head)] * 4
+    assert [len(line) for line in short.lines] == [len(short.head)] * 5
     assert short.lines[1][-1] == f"{gain.value:+.3f}\n{gain.low:+.3f} to {gain.high:+.3f}"
     assert short.lines[0][2:4] == ("0.500\n\N{EN DASH}",) * 2
     assert "\N{EN DASH}: no interval, every resample gives the same value" in short.caption
-    assert short.rows[-1].name == "16 x 16 thumbnail\nlogistic regression"
+    assert [row.name for row in short.rows[-2:]] == [
+        f"16 x 16 thumbnail\nlearnt {where}" for where in ("elsewhere", "here")
+    ]
     assert "suspected in Flat network" not in page
-    assert f"({gain.low:.3f}\u00a0to\u00a0{gain.high:.3f})" in page  # a warning breaks no interval
+    assert f"({here.low:.3f}\u00a0to\u00a0{here.high:.3f})" in page  # a warning breaks no interval
     assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
     without = replace(report, thumbnail=None)
     assert "minus thumbnail" not in render_study(without)

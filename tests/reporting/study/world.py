@@ -69,7 +69,9 @@ def study_report(one_class: bool = False, networks: int = 3, hostile: bool = Fal
         warnings=(f"Made up {word}",),
         provenance={"cxreader": "0.1.0", "date": "2026-01-01T00:00:00Z", "source": word, "none": None},
         command=f"cxreader study run {word}",
-        thumbnail=compare_with_thumbnail(Sample(label, np.arange(n) // 2), probability[1][0], runs, n_resamples=80),
+        thumbnail=compare_with_thumbnail(
+            Sample(label, np.arange(n) // 2), probability[1][0], runs, here=probability[1].mean(axis=0), n_resamples=80
+        ),
         grid=Grid(
             (
                 Trial(2, {"lr": 3e-4, "dropout": 0.3}, 0.61, 5, 61.0),

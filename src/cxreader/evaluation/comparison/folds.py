@@ -25,11 +25,15 @@ from cxreader.evaluation.statistics.intervals import (
     estimates,
     resample,
 )
-from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
+from cxreader.evaluation.statistics.metrics import Ranking, all_metrics, undefined_reasons
 
 Floats = NDArray[np.float64]
 MEASURES = ("auc", "sensitivity", "specificity")
 THUMBNAIL, GAIN = "thumbnail", "auc minus thumbnail"
+"""Learnt elsewhere, on the fold's training images."""
+THUMBNAIL_HERE, GAIN_HERE = "thumbnail learnt here", "auc minus thumbnail learnt here"
+"""Cross-fitted on the fold's test images."""
+_AREAS = ("auc", THUMBNAIL, GAIN, THUMBNAIL_HERE, GAIN_HERE)
 _RATES = {"sensitivity": "recall", "specificity": "specificity"}
 
 
@@ -38,8 +42,9 @@ class FoldAnswers:
     """The test images of one fold.
 
     `label` (n,) 0 or 1, `groups` (n,) numbers the patients over all folds, `probability` (n,) by the fold's model, `threshold`
-    by which that decides. `thumbnail` (n,): the probability by a thumbnail, learnt from the same training images. `refused`
-    (n,): whether the model would not answer.
+    by which that decides. `thumbnail` (n,): the probability by a thumbnail, learnt from the same training images; `here` (n,): by
+    one that was learnt on other patients of the fold's own test images, None where it could not be. `refused` (n,): whether the
+    model would not answer.
     """
 
     label: NDArray[np.integer]
@@ -48,11 +53,14 @@ class FoldAnswers:
     threshold: float
     thumbnail: Floats
     refused: NDArray[np.bool_]
+    here: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FoldsJudged(Plain):
     """By the names of `MEASURES`, `thumbnail` (its AUC), `auc minus thumbnail` (paired) and `refused`, 95 % by patient.
+
+    `thumbnail learnt here` and the difference from it besides, of each fold that has one, and of all folds where all have.
 
     `folds`: of each fold. `mean`: the mean over the folds, of the AUCs and the difference alone. `pooled`: all images together.
     `confusion` counts tp, fp, tn, fn over all images, each at its fold's threshold.
@@ -101,7 +109,7 @@ def _judged(fold: FoldAnswers, patients_known: bool, n_resamples: int, seed: int
     points, draws = resample(_everything(fold), sample, n_resamples=n_resamples, seed=seed)
     why = undefined_reasons(fold.label)
     reasons = {"sensitivity": why["recall"], "specificity": why["specificity"]}
-    reasons |= dict.fromkeys(("auc", THUMBNAIL, GAIN), why["auc"])
+    reasons |= dict.fromkeys(_AREAS, why["auc"])
     return _bounded(estimates(points, draws, sample, reasons=reasons), fold, sample)
 
 
@@ -111,17 +119,24 @@ def _joined(folds: Sequence[FoldAnswers]) -> FoldAnswers:
         name: np.concatenate([getattr(fold, name) for fold in folds])
         for name in ("label", "groups", "probability", "thumbnail", "refused")
     }
-    return FoldAnswers(threshold=float("nan"), **columns)
+    here = [fold.here for fold in folds if fold.here is not None]
+    return FoldAnswers(
+        threshold=float("nan"), here=np.concatenate(here) if len(here) == len(folds) else None, **columns
+    )
 
 
 def _everything(fold: FoldAnswers) -> Statistic:
     own = all_metrics(fold.label, fold.probability, fold.threshold)
     thumbnail, refused = all_metrics(fold.label, fold.thumbnail), fold.refused.astype(np.float64)
+    here = None if fold.here is None else Ranking.of(fold.label, fold.here)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values, baseline = own(weight), thumbnail(weight)["auc"]
         rates = {name: values[metric] for name, metric in _RATES.items()}
         gain = {"auc": values["auc"], THUMBNAIL: baseline, GAIN: values["auc"] - baseline}
+        if here is not None:
+            area = here.areas(weight)[0]
+            gain |= {THUMBNAIL_HERE: area, GAIN_HERE: values["auc"] - area}
         total = weight.sum(1)
         share = np.divide(weight @ refused, total, out=np.full(len(weight), np.nan), where=total > 0)
         return gain | rates | {"refused": share}
@@ -135,11 +150,12 @@ def _mean_and_pooled(folds: Sequence[FoldAnswers], whole: FoldAnswers) -> Statis
     ends = np.cumsum([0, *(len(fold.label) for fold in folds)])
     called = np.concatenate([fold.probability >= fold.threshold for fold in folds]).astype(np.float64)
     decided = FoldAnswers(whole.label, whole.groups, called, 0.5, whole.thumbnail, whole.refused)
+    shared = [name for name in _AREAS if whole.here is not None or name not in (THUMBNAIL_HERE, GAIN_HERE)]
     ranked, decisions = _everything(whole), _everything(decided)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         parts = [one(weight[:, a:b]) for one, a, b in zip(each, ends, ends[1:], strict=False)]
-        means = {f"mean {name}": np.mean([part[name] for part in parts], 0) for name in ("auc", THUMBNAIL, GAIN)}
+        means = {f"mean {name}": np.mean([part[name] for part in parts], 0) for name in shared}
         pooled = ranked(weight) | {name: value for name, value in decisions(weight).items() if name in _RATES}
         return means | {f"pooled {name}": value for name, value in pooled.items()}
 
@@ -150,5 +166,5 @@ def _bounded(found: Mapping[str, Estimate], fold: FoldAnswers, sample: Sample) -
     """The estimates, with exact bounds for shares of 0 and 1."""
     own = {"sensitivity": fold.label == 1, "specificity": fold.label == 0, "refused": np.ones(len(fold.label), bool)}
     shares = {name: bounded_share(found[name], who, sample) for name, who in own.items()}
-    areas = {name: bounded_auc(found[name], sample) for name in ("auc", THUMBNAIL)}
+    areas = {name: bounded_auc(found[name], sample) for name in ("auc", THUMBNAIL, THUMBNAIL_HERE) if name in found}
     return {**found, **areas, **shares}

@@ -1,10 +1,10 @@
 """Several networks judged side by side on the same images, each trained several times.
 
-A network's number is the mean over its trainings, its interval comes from resampling patients with those trainings held
-fixed, and each training's own value stands beside it. All numbers share their resamples, so that a difference of two
-networks is paired. With many pairs some interval excludes 0 by luck: only the intervals adjusted for all pairs at once
-(C. E. Bonferroni's inequality; O. J. Dunn, Journal of the American Statistical Association 56, 1961, 52-64) may carry the
-claim that one network is better.
+A network's number is the mean over its trainings, with one interval for other trainings and other patients together
+(`trainings`), and each training's own value stands beside it. Differences of two networks are paired on the same resamples
+of patients, with the trainings held fixed. With many pairs some interval excludes 0 by luck: only the intervals adjusted for
+all pairs at once (C. E. Bonferroni's inequality; O. J. Dunn, Journal of the American Statistical Association 56, 1961, 52-64)
+may carry the claim that one network is better.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cxreader.evaluation.comparison.records import (
     PairAgreement,
     RowResult,
 )
+from cxreader.evaluation.comparison.trainings import over_trainings
 from cxreader.evaluation.statistics.agreement import agreements
 from cxreader.evaluation.statistics.curves import GRID, band, curve_draws
 from cxreader.evaluation.statistics.exact import bounded_metrics
@@ -91,7 +92,7 @@ def compare(
     found = estimates(*drawn, sample, reasons=_reasons(sample, networks, threshold))
     pairs = list(combinations(range(len(networks)), 2))
     level = 1 - (1 - LEVEL) / max(1, len(pairs))
-    rows = tuple(_row(k, network, sample, threshold, drawn, found) for k, network in enumerate(networks))
+    rows = tuple(_row(k, network, sample, drawn, found, threshold, prevalence) for k, network in enumerate(networks))
     return Comparison(
         rows=rows,
         differences=tuple(
@@ -127,16 +128,26 @@ def _everything(sample: Sample, networks: Sequence[NetworkRuns], threshold: floa
     return lambda weight: alone(weight) | alike(weight)
 
 
-def _training(label: NDArray[np.integer], probability: Floats, threshold: float, prevalence: float) -> Statistic:
-    """Metrics, curves and what they become at a prevalence, of one training (n,)."""
-    metrics, curves = all_metrics(label, probability, threshold), curve_draws(label, probability)
+def _figures(label: NDArray[np.integer], probability: Floats, threshold: float, prevalence: float) -> Statistic:
+    """Metrics and what they become at a prevalence, of one training (n,)."""
+    metrics = all_metrics(label, probability, threshold)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values = metrics(weight)
         shifted = at_prevalence(values["recall"], values["specificity"], prevalence)
-        return values | {f"{name} at prevalence": value for name, value in shifted.items()} | curves(weight)
+        return values | {_at(name): value for name, value in shifted.items()}
 
     return statistic
+
+
+def _training(label: NDArray[np.integer], probability: Floats, threshold: float, prevalence: float) -> Statistic:
+    """Figures and curves of one training (n,)."""
+    figures, curves = _figures(label, probability, threshold, prevalence), curve_draws(label, probability)
+    return lambda weight: figures(weight) | curves(weight)
+
+
+def _at(name: str) -> str:
+    return f"{name} at prevalence"
 
 
 def _reasons(sample: Sample, networks: Sequence[NetworkRuns], threshold: float) -> dict[str, str]:
@@ -151,7 +162,7 @@ def _reasons(sample: Sample, networks: Sequence[NetworkRuns], threshold: float) 
             own["precision"] = f"no image was called abnormal in {silent} of {len(c.seeds)} trainings"
         reasons |= {value_name(metric, k): reason for metric, reason in own.items()}
         for name in PREVALENCE_METRICS:
-            reasons[value_name(f"{name} at prevalence", k)] = own["precision"] if two_classes else of_label["auc"]
+            reasons[value_name(_at(name), k)] = own["precision"] if two_classes else of_label["auc"]
     for pair in combinations(range(len(networks)), 2):
         reasons |= {value_name(metric, *pair): of_label.get(metric, "no image") for metric in COMPARED}
         reasons[value_name("kappa", *pair)] = "both call every image the same"
@@ -159,22 +170,30 @@ def _reasons(sample: Sample, networks: Sequence[NetworkRuns], threshold: float) 
 
 
 def _row(
-    k: int, network: NetworkRuns, sample: Sample, threshold: float, drawn: Resampled, found: Mapping[str, Estimate]
+    k: int,
+    network: NetworkRuns,
+    sample: Sample,
+    drawn: Resampled,
+    found: Mapping[str, Estimate],
+    threshold: float,
+    prevalence: float,
 ) -> RowResult:
     label = sample.label
-    alone = [all_metrics(label, p, threshold)(np.ones((1, len(label)))) for p in network.probability]
-    mean = f"mean of {format_count(len(network.seeds), '[training|trainings]')}"
+    each = [_figures(label, p, threshold, prevalence) for p in network.probability]
+    alone = [figures(np.ones((1, len(label)))) for figures in each]
     always = np.all(network.probability >= threshold, axis=0)
     bounded = bounded_metrics({m: found[value_name(m, k)] for m in METRIC_NAMES}, sample, always)
+    shifted = {_at(m): found[value_name(_at(m), k)] for m in PREVALENCE_METRICS}
+    joint = over_trainings(bounded | shifted, each, sample)
     return RowResult(
         name=network.name,
         seeds=network.seeds,
-        metrics={m: _with_method(estimate, mean) for m, estimate in bounded.items()},
+        metrics={m: joint[m] for m in METRIC_NAMES},
         by_seed={m: tuple(float(values[m][0]) for values in alone) for m in METRIC_NAMES},
         confusion=tuple(confusion(label, p >= threshold) for p in network.probability),
         roc=_curve(value_name("roc", k), drawn),
         precision_recall=_curve(value_name("precision_recall", k), drawn),
-        at_prevalence={m: _with_method(found[value_name(f"{m} at prevalence", k)], mean) for m in PREVALENCE_METRICS},
+        at_prevalence={m: joint[_at(m)] for m in PREVALENCE_METRICS},
     )
 
 

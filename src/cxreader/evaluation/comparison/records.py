@@ -34,11 +34,11 @@ class MeanCurve:
 
 @dataclass(frozen=True, eq=False)
 class RowResult:
-    """One network: means over its k trainings with intervals by patient, and each training's own values.
+    """One network: means over its k trainings with intervals for other trainings and patients, and each training's own values.
 
     `metrics` and `by_seed` by the names of METRIC_NAMES, `confusion` one dict of tp, fp, tn, fn a training,
-    `at_prevalence` accuracy, precision and f1 had the images the comparison's prevalence. The intervals hold for these
-    k trainings and for other patients; how much another training may differ is what `by_seed` shows.
+    `at_prevalence` accuracy, precision and f1 had the images the comparison's prevalence. With one
+    training the intervals hold for other patients alone; the bands of the curves do always.
     """
 
     name: str

@@ -80,8 +80,13 @@ def jackknife_covariance(figures: Figures, groups: NDArray[np.integer], *, seed:
         raise DataError(
             "a reader's figure is undefined where a patient is left out", mend="read more patients of each class"
         )
+    return whole, covariance_left_out(left_out)
+
+
+def covariance_left_out(left_out: Floats) -> Floats:
+    """The covariance (k, k) of k figures by the jackknife: `left_out` (g, k), each patient left out in turn."""
     apart = left_out - left_out.mean(axis=0)
-    return whole, (len(left_out) - 1) / len(left_out) * apart.T @ apart
+    return np.asarray((len(left_out) - 1) / len(left_out) * apart.T @ apart)
 
 
 def analyse_modalities(figures: Floats, covariance: Floats) -> ModalityAnalysis:

@@ -26,6 +26,7 @@ from cxreader.evaluation.evaluate import Counts, Provenance
 from cxreader.evaluation.shortcuts.baselines import Baseline
 from cxreader.evaluation.shortcuts.records import (
     BORDER,
+    ELSEWHERE,
     IDENTITY,
     IMAGE_STATISTICS,
     METADATA,
@@ -39,6 +40,7 @@ from cxreader.evaluation.shortcuts.records import (
     SourceCount,
     Verdict,
     half_width,
+    learnt_title,
 )
 from cxreader.evaluation.statistics.exact import least_auc, separation_method
 from cxreader.evaluation.statistics.intervals import (
@@ -75,6 +77,7 @@ def audit_confounding(
     *,
     source: NDArray[np.str_],
     leakage: Leakage,
+    elsewhere: Sequence[Baseline] = (),
     excluded: Mapping[str, int] | None = None,
     limits: Limits | None = None,
     seed: int = 0,
@@ -87,11 +90,14 @@ def audit_confounding(
     `baselines` as `confounder_baselines` gives them; `views`: what the model itself says (n,) of the border alone and of
     the centre alone, by the names in `VIEWS`; `source` (n,): where each image comes from. The best baseline is the one of
     the largest AUC; patient identity counts among them only when `leakage` says that judged patients set the model, for
-    otherwise the model cannot know them. Every interval comes from the same resamples of patients.
+    otherwise the model cannot know them. `elsewhere`: baselines that learnt on the model's training images; they are shown, and
+    the verdict leaves them out. Every interval comes from the same resamples of patients.
     Raises TableError for anything of another length.
     """
     limits = limits or Limits()
-    model, confounders = _comparisons(sample, probability, baselines, views, leakage, seed, n_resamples)
+    model, found = _comparisons(sample, probability, (*baselines, *elsewhere), views, leakage, seed, n_resamples)
+    trained = tuple(confounder for confounder in found if confounder.learnt == ELSEWHERE)
+    confounders = tuple(confounder for confounder in found if confounder.learnt != ELSEWHERE)
     tested, shown = confounders[: len(baselines)], confounders[len(baselines) :]
     best = max((r for r in tested if r.counts and not isnan(r.auc.value)), key=lambda r: r.auc.value, default=None)
     sources = _sources(sample, source)
@@ -111,6 +117,7 @@ def audit_confounding(
         leakage=leakage,
         counts=Counts.of(sample, excluded),
         limits=limits,
+        elsewhere=trained,
         warnings=tuple(warnings),
         provenance=dict(provenance or {}),
     )
@@ -136,23 +143,23 @@ def decide(
     open_ones = [r for r in confounders if r.shortcut and r.auc.low > limits.shortcut_auc]
     open_ones.sort(key=lambda r: -r.auc.value)
     shown += [
-        f"{r.name}: AUC {_with_interval(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones
+        f"{r.title}: AUC {_with_interval(r.auc)} has its lower bound above {limits.shortcut_auc:.2f}" for r in open_ones
     ]
     if best is not None and _shown_small(best.gain, limits):
-        what = f"the model's AUC minus that of the best baseline ({best.name}) is {_with_interval(best.gain)}"
+        what = f"the model's AUC minus that of the best baseline ({best.title}) is {_with_interval(best.gain)}"
         shown.append(f"{what}: its lower bound is at most {limits.gain:.2f}")
     if shown:
         return SUSPECTED, tuple(shown)
     if best is None:
         return TOO_FEW, (f"the model's AUC is undefined: {model.reason}",)
-    needed = {r.name: r.auc for r in confounders if r.shortcut and not isnan(r.auc.value)}
-    needed[f"the model minus {best.name}"] = best.gain
+    needed = {r.title: r.auc for r in confounders if r.shortcut and not isnan(r.auc.value)}
+    needed[f"the model minus {best.title}"] = best.gain
     wide = {name: e for name, e in needed.items() if half_width(e) > limits.half_width}
     if wide:
         return TOO_FEW, tuple(_wide(name, e, limits) for name, e in wide.items())
     return NOT_FOUND, (
         "label and source do not coincide, no shortcut that was tested reaches the label, and the model sees more than the "
-        f"best baseline ({best.name}) by {_with_interval(best.gain)}: a shortcut that none of these tests sees would still "
+        f"best baseline ({best.title}) by {_with_interval(best.gain)}: a shortcut that none of these tests sees would still "
         "be there",
     )
 
@@ -182,7 +189,8 @@ def _comparisons(
     n_resamples: int,
 ) -> tuple[Estimate, tuple[BaselineComparison, ...]]:
     """The model's AUC, then baselines and views with theirs and with what the model gains over each."""
-    others = {b.name: b.probability for b in baselines if b.probability is not None} | dict(views)
+    titled = {learnt_title(b.name, b.learnt): b for b in baselines}
+    others = {title: b.probability for title, b in titled.items() if b.probability is not None} | dict(views)
     statistic = _areas(sample, probability, others)
     points, draws = resample(statistic, sample, n_resamples=n_resamples, seed=seed)
     found = estimates(points, draws, sample, reasons=dict.fromkeys(points, undefined_reasons(sample.label)["auc"]))
@@ -190,19 +198,36 @@ def _comparisons(
         undefined = np.isnan(values)
         if undefined.mean() <= 1 - LEVEL and np.ptp(values[~undefined]) <= _SAME:
             found[name] = _settled(name, found, sample)
-    absent = {b.name: b.reason or "" for b in baselines if b.probability is None}
-    inputs = {b.name: b.what for b in baselines} | {name: VIEWS[name] for name in views}
-    return found["model"], tuple(
-        BaselineComparison(
-            name=name,
-            what=what,
-            auc=_untested(found["model"], absent[name]) if name in absent else found[name],
-            gain=_untested(found["model"], absent[name]) if name in absent else found[f"model minus {name}"],
-            shortcut=name in SHORTCUTS,
-            counts=name not in views and (name != IDENTITY or leakage.judged_met),
-            view=name in views,
-        )
-        for name, what in inputs.items()
+    return found["model"], (
+        *(_beside(b, title, found, leakage) for title, b in titled.items()),
+        *(
+            BaselineComparison(
+                name=name,
+                what=VIEWS[name],
+                auc=found[name],
+                gain=found[f"model minus {name}"],
+                shortcut=name in SHORTCUTS,
+                counts=False,
+                view=True,
+            )
+            for name in views
+        ),
+    )
+
+
+def _beside(baseline: Baseline, title: str, found: Mapping[str, Estimate], leakage: Leakage) -> BaselineComparison:
+    """A baseline with its AUC and what the model gains over it, or why neither could be had."""
+    absent = None if baseline.probability is not None else _untested(found["model"], baseline.reason or "")
+    own = baseline.learnt != ELSEWHERE
+    return BaselineComparison(
+        name=baseline.name,
+        what=baseline.what,
+        auc=absent or found[title],
+        gain=absent or found[f"model minus {title}"],
+        shortcut=own and baseline.name in SHORTCUTS,
+        counts=own and (baseline.name != IDENTITY or leakage.judged_met),
+        view=False,
+        learnt=baseline.learnt,
     )
 
 
@@ -264,7 +289,7 @@ def _sources(sample: Sample, source: NDArray[np.str_]) -> tuple[SourceCount, ...
 def _cautions(
     confounders: Sequence[BaselineComparison], sources: Sequence[SourceCount], leakage: Leakage
 ) -> tuple[str, ...]:
-    cautions = [f"{r.name} was not tested: {r.auc.reason}" for r in confounders if isnan(r.auc.value)]
+    cautions = [f"{r.title} was not tested: {r.auc.reason}" for r in confounders if isnan(r.auc.value)]
     if len(sources) < 2:
         cautions.append("all images come from one source: whether the model tells sources apart was not tested")
     if leakage.judged_met:

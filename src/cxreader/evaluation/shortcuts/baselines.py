@@ -12,30 +12,41 @@ from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.cross_fit import best_strength, cross_fit, ridge_logistic
 from cxreader.evaluation.shortcuts.image_features import ImageFeatures, thumbnails
 from cxreader.evaluation.shortcuts.metadata import metadata_features
-from cxreader.evaluation.shortcuts.records import BORDER, IDENTITY, IMAGE_STATISTICS, METADATA, PREVALENCE
+from cxreader.evaluation.shortcuts.records import (
+    BORDER,
+    HERE,
+    IDENTITY,
+    IMAGE_STATISTICS,
+    METADATA,
+    PREVALENCE,
+    Learnt,
+)
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.verdict import THUMBNAIL
 
 Floats = NDArray[np.float64]
 
-_SEEN = {
+SEEN = {
     IMAGE_STATISTICS: "brightness, contrast, percentiles, sharpness, aspect",
     BORDER: "the outer tenth on each side; the central 80 % is blanked",
     THUMBNAIL: "the whole image in 256 grey values",
 }
+"""The baselines that look at images, and at what of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """One baseline on n images: `probability` (n,) of abnormal in [0, 1], and `what` is its input, in words.
 
-    `probability` is None where its input is missing or cannot be learnt from; then `reason` says why.
+    `probability` is None where its input is missing or cannot be learnt from; then `reason` says why. `learnt`: on the judged
+    images (`records.HERE`), on the model's training images (`records.ELSEWHERE`), or "" for what learns nothing.
     """
 
     name: str
     what: str
     probability: Floats | None
     reason: str | None = None
+    learnt: Learnt = ""
 
 
 def confounder_baselines(
@@ -67,11 +78,11 @@ def confounder_baselines(
         )
     ]
     if images is None:
-        fitted += [Baseline(name, what, None, "no pixels at hand") for name, what in _SEEN.items()]
+        fitted += [Baseline(name, what, None, "no pixels at hand", HERE) for name, what in SEEN.items()]
     else:
         statistics = images.statistics if aspect is None else np.column_stack([images.statistics, aspect])
         features = (statistics, images.border, images.thumbnail)
-        for (name, what), columns_of in zip(_SEEN.items(), features, strict=True):
+        for (name, what), columns_of in zip(SEEN.items(), features, strict=True):
             fitted.append(_fitted(sample, name, what, columns_of, "the images have no features", seed))
     return (prevalence(sample), fitted[0], patient_identity(sample), *fitted[1:])
 
@@ -128,10 +139,10 @@ def thumbnail_logistic(
 
 def _fitted(sample: Sample, name: str, what: str, features: Floats, absent: str, seed: int) -> Baseline:
     if features.shape[1] == 0:
-        return Baseline(name, what, None, absent)
+        return Baseline(name, what, None, absent, HERE)
     if len(features) != len(sample.label):
         raise TableError(f"{name}: features of {len(features)} images for {len(sample.label)} labels")
     try:
-        return Baseline(name, what, cross_fit(features, sample.label, sample.groups, seed=seed))
+        return Baseline(name, what, cross_fit(features, sample.label, sample.groups, seed=seed), None, HERE)
     except DataError as error:
-        return Baseline(name, what, None, error.what)
+        return Baseline(name, what, None, error.what, HERE)

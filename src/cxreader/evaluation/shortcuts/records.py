@@ -17,7 +17,15 @@ PREVALENCE, METADATA, IDENTITY = "prevalence", "metadata", "patient identity"
 IMAGE_STATISTICS, BORDER = "image statistics", "border only"
 """With `verdict.THUMBNAIL` the names of the baselines that see no disease, as tables show them."""
 
-SCHEMA = 1
+Learnt = Literal["", "here", "elsewhere"]
+HERE: Final = "here"
+"""Cross-fitted on the judged images: each is answered by a fit on other patients among them."""
+ELSEWHERE: Final = "elsewhere"
+"""Fitted on the images that the model was trained on, as the model was."""
+
+SCHEMA = 2
+READABLE = (1, SCHEMA)
+"""Schema 1 has no `elsewhere`, and says of no baseline where it was learnt: all are of the judged images."""
 Verdict = Literal["suspected", "too few patients to say", "not found"]
 SUSPECTED: Final = "suspected"
 TOO_FEW: Final = "too few patients to say"
@@ -44,7 +52,7 @@ class BaselineComparison(Plain):
 
     `what` names its input in words. `auc` is its own, `gain` the model's AUC minus it, paired by patient. `shortcut`: a
     high `auc` alone is suspicious. `counts`: it may be the best baseline that the model must beat. `view`: it is the
-    model itself, shown a part of the image.
+    model itself, shown a part of the image. `learnt`: where it was fitted.
     """
 
     name: str
@@ -54,6 +62,12 @@ class BaselineComparison(Plain):
     view: bool
     auc: Estimate
     gain: Estimate
+    learnt: Learnt = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, and where it was learnt: `border only, learnt here`."""
+        return learnt_title(self.name, self.learnt)
 
     def says(self, limits: Limits) -> str:
         """In words, what the two numbers mean."""
@@ -139,12 +153,13 @@ class Leakage:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShortcutAudit(Plain):
-    """The verdict and what it rests on; schema 1 of `shortcuts.json`.
+    """The verdict and what it rests on; schema 2 of `shortcuts.json`.
 
     `reasons` carry the verdict, each with its number; `cautions` are what could not be tested. `baselines` in the order of
-    `confounder_baselines`; `views`: the model itself on the border alone and on the centre alone. `best` names the best
-    baseline that counts, None where none could be had. `sources`: the largest of `n_sources`; `coincide` is True when
-    each of them holds one label alone.
+    `confounder_baselines`, learnt here: by these alone the verdict goes. `elsewhere`: baselines learnt on the model's
+    training images, as far as these or what they taught are at hand. `views`: the model itself on the border alone and on
+    the centre alone. `best` names the best baseline that counts, None where none could be had. `sources`: the largest of
+    `n_sources`; `coincide` is True when each of them holds one label alone.
     """
 
     schema: int = SCHEMA
@@ -161,8 +176,17 @@ class ShortcutAudit(Plain):
     leakage: Leakage
     counts: Counts
     limits: Limits = Limits()
+    elsewhere: tuple[BaselineComparison, ...] = ()
     warnings: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=dict)
+
+    @property
+    def beside(self) -> tuple[BaselineComparison, ...]:
+        """All that stands beside the model: each baseline learnt here, below it the one learnt elsewhere, then the views."""
+        found = []
+        for baseline in self.baselines:
+            found += [baseline, *(other for other in self.elsewhere if other.name == baseline.name)]
+        return (*found, *self.views)
 
     @property
     def line(self) -> str:
@@ -178,12 +202,18 @@ class ShortcutAudit(Plain):
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The audit that `to_dict` wrote. Raises DataError for another schema, and when a field is missing or wrong."""
         mend = "audit again with: cxreader audit shortcuts"
-        if values.get("schema") != SCHEMA:
-            raise DataError(f"schema {values.get('schema')!r}, this version reads {SCHEMA}", mend=mend)
+        if values.get("schema") not in READABLE:
+            known = ", ".join(map(str, READABLE))
+            raise DataError(f"schema {values.get('schema')!r}, this version reads {known}", mend=mend)
         try:
-            return super().from_dict(values)
+            return super().from_dict({**values, "schema": SCHEMA})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"is no audit for shortcuts ({error!r})", mend=mend) from error
+
+
+def learnt_title(name: str, learnt: Learnt) -> str:
+    """A baseline's name and where it was learnt; the name alone of what learns nothing."""
+    return f"{name}, learnt {learnt}" if learnt else name
 
 
 def half_width(estimate: Estimate) -> float:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.evaluation.comparison.networks import NetworkRuns
+from cxreader.evaluation.comparison.trainings import over_trainings
 from cxreader.evaluation.shortcuts.audit import decide
-from cxreader.evaluation.shortcuts.records import BaselineComparison, Limits, Verdict
+from cxreader.evaluation.shortcuts.records import (
+    ELSEWHERE,
+    HERE,
+    BaselineComparison,
+    Limits,
+    Verdict,
+    learnt_title,
+)
 from cxreader.evaluation.statistics.exact import bounded_auc
-from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
-from cxreader.evaluation.statistics.metrics import all_metrics, undefined_reasons
+from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Statistic, Weights, bootstrap
+from cxreader.evaluation.statistics.metrics import Ranking, undefined_reasons
 from cxreader.evaluation.verdict import THUMBNAIL
 
 Floats = NDArray[np.float64]
@@ -23,20 +31,28 @@ ONLY_THIS = "Of shortcuts, a study tests the thumbnail alone; cxreader evaluate 
 
 @dataclass(frozen=True, eq=False)
 class ThumbnailComparison(Plain):
-    """`auc` of the thumbnail; by network the `gains`: mean AUC over its trainings minus it, paired by patient.
+    """`auc` of the thumbnail learnt elsewhere, on the training images; by network the `gains`: its mean AUC minus that.
 
-    `verdicts`: what an audit for shortcuts says of each gain, by its own limits.
+    `auc_here`, `gains_here`: of the one learnt here, cross-fitted on the judged images; None and empty where none could be
+    learnt, and `here_reason` says why. `verdicts`: what an audit for shortcuts says of each gain by its own limits, as there of
+    the thumbnail learnt here, or else of the other.
     """
 
     auc: Estimate
     gains: dict[str, Estimate]
     verdicts: dict[str, Verdict]
+    auc_here: Estimate | None = None
+    gains_here: dict[str, Estimate] = field(default_factory=dict)
+    here_reason: str | None = None
 
     def suspicion(self, name: str) -> str:
         """The sentence for a network in which a shortcut is suspected."""
+        here = self.auc_here is not None
+        auc, gain = (self.auc_here or self.auc), (self.gains_here if here else self.gains)[name]
+        title = learnt_title(THUMBNAIL, HERE if here else ELSEWHERE)
         return (
-            f"A shortcut is suspected in {name}: its AUC minus that of a {THUMBNAIL} ({self.auc.value:.3f}) is "
-            f"{self.gains[name].value:+.3f} ({self.gains[name].interval})."
+            f"A shortcut is suspected in {name}: its AUC minus that of a {title} ({auc.value:.3f}), is "
+            f"{gain.value:+.3f} ({gain.interval})."
         )
 
 
@@ -45,33 +61,58 @@ def compare_with_thumbnail(
     thumbnail: Floats,
     networks: Sequence[NetworkRuns],
     *,
+    here: Floats | None = None,
+    here_reason: str | None = None,
     limits: Limits | None = None,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
 ) -> ThumbnailComparison:
-    """Probabilities (n,) of `baselines.thumbnail_logistic` beside those of each network, in the order of `sample`."""
-    label = sample.label
-    own = all_metrics(label, thumbnail)
-    others = {network.name: [all_metrics(label, p) for p in network.probability] for network in networks}
+    """Probabilities (n,) of `baselines.thumbnail_logistic` beside those of each network, in the order of `sample`.
+
+    `here` (n,): those of a thumbnail cross-fitted on the judged images, or None with the reason.
+    """
+    limits = limits or Limits()
+    auc, areas, gains = _beside(sample, thumbnail, networks, seed, n_resamples)
+    told, against = auc, gains
+    if here is not None:
+        told, areas, against = _beside(sample, here, networks, seed, n_resamples)
+    return ThumbnailComparison(
+        bounded_auc(auc, sample),
+        gains,
+        {name: _verdict(areas[name], told, gain, limits) for name, gain in against.items()},
+        None if here is None else bounded_auc(told, sample),
+        {} if here is None else against,
+        here_reason,
+    )
+
+
+def _beside(
+    sample: Sample, thumbnail: Floats, networks: Sequence[NetworkRuns], seed: int, n_resamples: int
+) -> tuple[Estimate, dict[str, Estimate], dict[str, Estimate]]:
+    """The thumbnail's AUC, and by network its own and the gain over the thumbnail's, for other trainings and patients."""
+    base = Ranking.of(sample.label, thumbnail)
+    rankings = {network.name: [Ranking.of(sample.label, p) for p in network.probability] for network in networks}
+    each = {name: [_gain(own, base) for own in trainings] for name, trainings in rankings.items()}
 
     def statistic(weight: Weights) -> dict[str, Floats]:
-        base = own(weight)["auc"]
-        values = {"thumbnail": base}
-        for name, trainings in others.items():
-            auc = np.mean([training(weight)["auc"] for training in trainings], axis=0)
-            values |= {f"auc {name}": auc, f"gain {name}": auc - base}
+        values = {"thumbnail": base.areas(weight)[0]}
+        for name, trainings in rankings.items():
+            auc = np.mean([own.areas(weight)[0] for own in trainings], axis=0)
+            values |= {f"auc {name}": auc, f"gain {name}": auc - values["thumbnail"]}
         return values
 
-    reason = undefined_reasons(label)["auc"]
-    names = ["thumbnail", *(f"{what} {name}" for what in ("auc", "gain") for name in others)]
-    reasons = dict.fromkeys(names, reason)
-    found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=reasons)
-    gains = {name: found[f"gain {name}"] for name in others}
-    verdicts = {
-        name: _verdict(found[f"auc {name}"], found["thumbnail"], gain, limits or Limits())
-        for name, gain in gains.items()
+    reason = undefined_reasons(sample.label)["auc"]
+    names = ["thumbnail", *(f"{what} {name}" for what in ("auc", "gain") for name in rankings)]
+    found = bootstrap(statistic, sample, n_resamples=n_resamples, seed=seed, reasons=dict.fromkeys(names, reason))
+    gains = {
+        name: over_trainings({"gain": found[f"gain {name}"]}, each[name], sample, least=-1.0, seed=seed)["gain"]
+        for name in rankings
     }
-    return ThumbnailComparison(bounded_auc(found["thumbnail"], sample), gains, verdicts)
+    return found["thumbnail"], {name: found[f"auc {name}"] for name in rankings}, gains
+
+
+def _gain(own: Ranking, base: Ranking) -> Statistic:
+    return lambda weight: {"gain": own.areas(weight)[0] - base.areas(weight)[0]}
 
 
 def _verdict(auc: Estimate, thumbnail: Estimate, gain: Estimate, limits: Limits) -> Verdict:

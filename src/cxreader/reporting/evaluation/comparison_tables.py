@@ -214,7 +214,7 @@ def confounders_table(audit: ShortcutAudit, caption: str = "") -> Table:
             f"AUC of the model {format_estimate(audit.model, 3)}; {estimate_counts(audit.model)}; paired by patient."
         )
         caption += f" Had the model met these patients, measured again: {'; '.join(audit.leakage.lines)}."
-    rows = tuple(_confounder_row(confounder, audit) for confounder in (*audit.baselines, *audit.views))
+    rows = tuple(_confounder_row(confounder, audit) for confounder in audit.beside)
     return Table(("Beside the model", "Its AUC", "AUC of the model minus it", "What it means"), rows, caption)
 
 
@@ -222,9 +222,11 @@ def _confounder_row(confounder: BaselineComparison, audit: ShortcutAudit) -> Row
     cells = (text_cell(""), text_cell(""))
     if not np.isnan(confounder.auc.value):
         cells = (estimate_cell(confounder.auc), estimate_cell(confounder.gain, signed=True))
-    return Row(confounder.name, (*cells, text_cell(confounder_words(confounder, audit))), (confounder.what,))
+    return Row(confounder.title, (*cells, text_cell(confounder_words(confounder, audit))), (confounder.what,))
 
 
 def confounder_words(confounder: BaselineComparison, audit: ShortcutAudit) -> str:
     """What its numbers mean for the model, in words."""
-    return confounder.says(audit.limits) + (" (the best baseline)" if confounder.name == audit.best else "")
+    return confounder.says(audit.limits) + (
+        " (the best baseline)" if confounder.counts and confounder.name == audit.best else ""
+    )

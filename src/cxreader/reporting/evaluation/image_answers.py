@@ -25,31 +25,31 @@ from cxreader.reporting.tables import (
 if TYPE_CHECKING:
     from cxreader.evaluation.comparison.paired import PairedComparison
     from cxreader.evaluation.decisions.refusals import Refusals
+    from cxreader.evaluation.shortcuts.records import BaselineComparison, ShortcutAudit
 
 
 _AT_A_GLANCE = {"sensitive": "maps follow weights", "insensitive": "maps ignore weights", "undefined": NONE}
 
 
 def better_than(evaluation: Evaluation, models: PairedComparison | None, image_evidence: ImageEvidence) -> Answer:
-    """The gain in AUC over the strongest baseline that sees no disease, and over other models where there are any."""
+    """The gain in AUC over the strongest baseline that sees no disease, and over other models where there are any.
+
+    Of baselines learnt elsewhere where there are such, since the model was learnt there too; else of those learnt here.
+    """
     ask, anchor = "Better than what?", "better"
     audit = image_evidence.shortcuts
     best = None if audit is None else next((r for r in audit.baselines if r.name == audit.best), None)
     gains = {name.removeprefix("auc minus "): gain for name, gain in evaluation.comparisons.items()}
     # What the labels of a patient's other images tell is no rival of a model that has seen no label.
     known = {name: gain for name, gain in gains.items() if not np.isnan(gain.value) and name != IDENTITY}
-    name, gain, seen = "", None, "needs no image"
-    if best is not None:
-        aside = [r for r in audit.baselines if not r.counts and r.auc.value > best.auc.value] if audit else []
-        reason = "set aside: the model does not know these patients"
-        also = "".join(f"; {r.name}, AUC {format_estimate(r.auc)}, {reason}" for r in aside)
-        name, gain, seen = best.name, best.gain, f"sees no disease{also}"
-    if known:
-        own, least = min(known.items(), key=lambda item: item[1].value)
-        if gain is None or least.value < gain.value:
-            name, gain = own, least
-            if own.startswith(THUMBNAIL):  # where the audit's is cross-fitted on the judged images
-                name, seen = f"{own} fitted on the training images", "sees no disease"
+    known |= {r.title: r.gain for r in (() if audit is None else audit.elsewhere) if not np.isnan(r.gain.value)}
+    seen = "needs no image"
+    if best is not None or any(name.startswith(THUMBNAIL) for name in known):
+        seen = f"sees no disease{_set_aside(audit, best)}"
+    if best is not None and not any(name.startswith(THUMBNAIL) for name in known):
+        known = {best.title: best.gain}
+        seen += "; what the training images teach is not at hand"
+    name, gain = min(known.items(), key=lambda item: item[1].value) if known else ("", None)
     against = "" if models is None else _against_models(models)
     if gain is not None:
         text = f"AUC {format_estimate(gain, 3, signed=True)} against {name}, the strongest baseline that {seen}."
@@ -62,6 +62,15 @@ def better_than(evaluation: Evaluation, models: PairedComparison | None, image_e
         return Answer(ask, anchor, NONE, f"Undefined: {next(iter(gains.values())).reason}.", alert=True)
     text = "Not asked: give another model's predictions of the same images, or the images themselves:"
     return not_asked(ask, anchor, text, AUDIT)
+
+
+def _set_aside(audit: ShortcutAudit | None, best: BaselineComparison | None) -> str:
+    """The baselines above the best one that are no rival, since the model does not know these patients."""
+    if audit is None or best is None:
+        return ""
+    aside = [r for r in audit.baselines if not r.counts and r.auc.value > best.auc.value]
+    reason = "set aside: the model does not know these patients"
+    return "".join(f"; {r.name}, AUC {format_estimate(r.auc)}, {reason}" for r in aside)
 
 
 def _against_models(models: PairedComparison) -> str:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METHOD = (
-    "Baselines are fitted on the judged images themselves, on other patients than those they answer for (five folds by patient; "
-    "patient identity looks at the same patient's other images, by design). Differences are paired: both numbers come from the "
-    "same resamples of patients."
+    "Learnt here: fitted on the judged images themselves, on other patients than those they answer for (five folds by patient; "
+    "patient identity looks at the same patient's other images, by design); by these the verdict goes. Learnt elsewhere: fitted "
+    "on the model's training images. Differences are paired: both numbers come from the same resamples of patients."
 )
 
 
@@ -51,8 +51,8 @@ def draw_confounders(audit: ShortcutAudit) -> Figure:
     """AUC with its interval of the model, of each baseline, and of the model on parts of the image; the limit as a line."""
     rows: list[tuple[str, Estimate, str]] = [("the model", audit.model, BLUE)]
     rows += [
-        (r.name, r.auc, VERMILION if r.auc.low > audit.limits.shortcut_auc and r.shortcut else INK)
-        for r in (*audit.baselines, *audit.views)
+        (r.title, r.auc, VERMILION if r.auc.low > audit.limits.shortcut_auc and r.shortcut else INK)
+        for r in audit.beside
         if not isnan(r.auc.value)
     ]
     figure, axes = single_axes(7.2, 0.9 + 0.36 * len(rows))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.codec import Plain
-from cxreader.evaluation.comparison.folds import GAIN, THUMBNAIL, FoldsJudged
+from cxreader.evaluation.comparison.folds import GAIN, GAIN_HERE, MEASURES, THUMBNAIL, THUMBNAIL_HERE, FoldsJudged
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.for_papers import write_figures, write_tables
 from cxreader.reporting.pages import environment
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME, PAGE = "cross_validation", "report.html"
-_NAMES = ("auc", "sensitivity", "specificity", "refused", THUMBNAIL, GAIN)
-_HEAD = ("Fold", "AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AUC", "AUC minus thumbnail")
+_NAMES = ("auc", "sensitivity", "specificity", "refused", THUMBNAIL, GAIN, THUMBNAIL_HERE, GAIN_HERE)
+_TITLES = ("AUC", "Sensitivity", "Specificity", "Refused", "Thumbnail's AUC", "AUC minus thumbnail")
+_HEAD = ("Fold", *_TITLES, "AUC of a thumbnail learnt here", "AUC minus that")
+_NO_HERE = "too few patients to learn it"
 MEAN, POOLED = "Mean of the folds", "All images pooled"
 HOW = (
     "Every image is judged once, by the model of its own fold, which learnt from no image of the same patient. "
@@ -83,7 +85,7 @@ def headline(made: CrossValidation) -> str:
     """The mean AUC with its interval, on whom, and whether a thumbnail does as well."""
     auc, gain = made.results.mean["auc"], made.results.mean[GAIN]
     thumbnail = made.results.mean[THUMBNAIL]
-    beside = f"a 16 x 16 thumbnail reaches {format_value(thumbnail, 2)}"
+    beside = f"a 16 x 16 thumbnail learnt elsewhere reaches {format_value(thumbnail, 2)}"
     if not np.isnan(gain.low):
         better = "the network is better" if gain.low > 0 else "the thumbnail is better" if gain.high < 0 else None
         beside += f", and {better}" if better else ", and no difference is shown"
@@ -100,24 +102,31 @@ def results_table(made: CrossValidation) -> Table:
     known = made.results.pooled["auc"].n_patients is not None
     caption = (
         f"95 % intervals: {bootstrap_and_exact(known, made.results.n_resamples)}. Thumbnail: 16 x 16 pixels, logistic "
-        "regression on the same training images."
+        "regression, learnt elsewhere, on the same training images; the one learnt here on other patients of the fold's own test "
+        "images, and its cells are empty where too few patients can teach it."
     )
     return Table(_HEAD, tuple(rows), caption)
 
 
 def short_table(made: CrossValidation) -> Table:
-    """The results within 80 columns: without the thumbnail's own AUC, the share refused of all images in the caption."""
+    """The results within 80 columns: of thumbnails the lead over the one learnt elsewhere; the others in the caption."""
     found = [(str(f.number), one) for f, one in zip(made.folds, made.results.folds, strict=True)]
     found += [("mean", made.results.mean), ("pooled", made.results.pooled)]
     head = ("fold", "AUC", "sensitivity", "specificity", "AUC minus thumbnail")
-    names = tuple(name for name in _NAMES if name not in (THUMBNAIL, "refused"))
+    names = tuple(name for name in _NAMES if name in (*MEASURES, GAIN))
     refused = f"Refused, all images: {format_estimate(made.results.pooled['refused'], 3)}."
-    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), refused)
+    here = made.results.mean.get(GAIN_HERE)
+    told = _NO_HERE if here is None else format_estimate(here, 3, signed=True)
+    learnt = f"AUC minus a thumbnail learnt elsewhere; minus one learnt here, mean: {told}."
+    return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), f"{refused} {learnt}")
 
 
 def _cells(found: Mapping[str, Estimate], names: Sequence[str] = _NAMES) -> tuple[Cell, ...]:
     """A value with its interval of each name; nothing for what a mean over folds has not."""
-    return tuple(estimate_cell(found[name], signed=name == GAIN) if name in found else text_cell("") for name in names)
+    return tuple(
+        estimate_cell(found[name], signed=name in (GAIN, GAIN_HERE)) if name in found else text_cell("")
+        for name in names
+    )
 
 
 def parts_table(made: CrossValidation) -> Table:
@@ -149,7 +158,7 @@ def draw_folds(made: CrossValidation) -> Figure:
             [found[THUMBNAIL].value], [y], "o", markerfacecolor="white", markeredgecolor=INK, markersize=5.5, zorder=3
         )
     axes.set_yticks(range(len(names)), names)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="AUC (ring: 16 x 16 thumbnail; dotted: chance)")
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="AUC (ring: 16 x 16 thumbnail, learnt elsewhere; dotted: chance)")
     clean(axes, grid="x")
     return figure
 

@@ -84,15 +84,15 @@ def draw_auc(report: StudyReport) -> Figure:
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(min(ends) - room, max(ends) + room), xlabel="AUC on the test part")
     clean(axes, grid="x")
     axes.tick_params(axis="y", labelsize=10, length=0)
-    _forest_legend(axes, report.comparison.by_whom, published=any(row.published for row, _ in rows))
+    _forest_legend(axes, published=any(row.published for row, _ in rows))
     return figure
 
 
-def _forest_legend(axes: Axes, by_whom: str, *, published: bool) -> None:
+def _forest_legend(axes: Axes, *, published: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=BLUE, marker="o", linewidth=2.2, label=f"mean of the trainings, 95 % interval {by_whom}"),
+        Line2D([], [], color=BLUE, marker="o", linewidth=2.2, label="mean of the trainings, 95 % interval"),
         Line2D([], [], color=INK, marker="|", linestyle="none", label="each training"),
         Line2D(
             [], [], color=MUTED, marker="D", markerfacecolor="white", linestyle="none", label="the study's, on its data"

@@ -21,7 +21,7 @@ def table_markdown(report: StudyReport) -> str:
     comparison, table = report.comparison, networks_table(report)
     published = any(row.published for row in report.rows)
     header = (table.head[0], "Weights", *table.head[1:], *["Published accuracy, AUC"] * published)
-    weights = [*(row.weights for row in report.rows), *["logistic regression"] * (report.thumbnail is not None)]
+    weights = [*(row.weights for row in report.rows), *["logistic regression"] * (len(table.rows) - len(report.rows))]
     beside = f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number." * published
     lines = [
         f"**{comparison.headline()}** {comparison.detail()}",

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cxreader.counting import format_count
 from cxreader.evaluation.comparison.records import RowResult
+from cxreader.evaluation.comparison.trainings import ONE_TRAINING
+from cxreader.evaluation.shortcuts.records import ELSEWHERE, HERE, Learnt, learnt_title
 from cxreader.evaluation.shortcuts.thumbnail import ThumbnailComparison
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.verdict import THUMBNAIL
@@ -30,8 +33,14 @@ FURTHER = ("specificity", "average_precision", "brier")
 TUNE = "Best tune accuracy"
 _FOR_PAPERS = ("auc", "accuracy", "recall", "specificity", "precision", "f1", "average_precision", "brier")
 NOT_JUDGED = "not judged"
-_GAIN = "AUC minus thumbnail"
-_THUMBNAIL = "logistic regression on the training images; sees no disease"
+_GAINS = {
+    "gains": f"AUC minus thumbnail, learnt {ELSEWHERE}",
+    "gains_here": f"AUC minus thumbnail, learnt {HERE}",
+}
+_THUMBNAIL = {
+    ELSEWHERE: "logistic regression on the training images; sees no disease",
+    HERE: "logistic regression cross-fitted on the test images; sees no disease",
+}
 _EMPTY = text_cell("")
 _TITLES = tuple("Test accuracy" if metric == "accuracy" else short_title(metric) for metric in FIRST)
 
@@ -47,16 +56,50 @@ def _tune(row: StudyRow) -> Cell:
     return Cell(f"{np.mean(tune):.3f}", tuple(line for line in below if line))
 
 
+def intervals_words(report: StudyReport) -> str:
+    """How the intervals of a study's figures were made: for other trainings too, where a network has several."""
+    patients = bootstrap_and_exact(report.comparison.all_agree.n_patients is not None, report.comparison.n_resamples)
+    numbers = [len(row.trainings) for row in report.rows]
+    joint = (
+        "one for patients and trainings together, as if both were drawn at random (Obuchowski and Rockette 1995, degrees of "
+        f"freedom by Hillis 2007, jackknife {report.comparison.by_whom})"
+    )
+    if min(numbers) > 1:
+        return f"{joint}; where all trainings agree and none errs, exact (Clopper-Pearson)"
+    alone = f"{patients}; {ONE_TRAINING}"
+    return alone if max(numbers) == 1 else f"{joint}; of a network trained once, {alone}"
+
+
 def _means(report: StudyReport) -> str:
     """What a cell holds, and how its interval was made."""
-    methods = bootstrap_and_exact(report.comparison.all_agree.n_patients is not None, report.comparison.n_resamples)
     several = max(len(row.trainings) for row in report.rows) > 1
     each = "the mean over the trainings, its 95 % interval, and in brackets the lowest and highest training"
-    return f"Each cell: {each if several else 'of one training, with its 95 % interval'}. Intervals: {methods}."
+    return f"Each cell: {each if several else 'of one training, with its 95 % interval'}. Intervals: {intervals_words(report)}."
+
+
+def _told_gains(thumbnail: ThumbnailComparison | None) -> dict[str, str]:
+    """The titles of the gains over the thumbnail that could be had, by field."""
+    if thumbnail is None:
+        return {}
+    return {name: title for name, title in _GAINS.items() if getattr(thumbnail, name)}
 
 
 def _gains(thumbnail: ThumbnailComparison | None, name: str) -> tuple[Cell, ...]:
-    return () if thumbnail is None else (seeds_cell(thumbnail.gains[name], signed=True),)
+    return tuple(seeds_cell(getattr(thumbnail, own)[name], signed=True) for own in _told_gains(thumbnail))
+
+
+def _thumbnails(thumbnail: ThumbnailComparison | None) -> dict[Learnt, Estimate]:
+    """The thumbnail's AUC by where it was learnt."""
+    if thumbnail is None:
+        return {}
+    found: dict[Learnt, Estimate] = {ELSEWHERE: thumbnail.auc}
+    return found if thumbnail.auc_here is None else found | {HERE: thumbnail.auc_here}
+
+
+def _why_not_here(report: StudyReport) -> str:
+    """Why no thumbnail was learnt on the test images; empty where one was."""
+    reason = None if report.thumbnail is None else report.thumbnail.here_reason
+    return f" No thumbnail was learnt here: {reason}." if reason else ""
 
 
 def networks_table(report: StudyReport) -> Table:
@@ -74,18 +117,23 @@ def networks_table(report: StudyReport) -> Table:
         )
         for row, result in report.pairs
     ]
-    if thumbnail is not None:
-        rows.append(Row(THUMBNAIL, (*(_EMPTY,) * len(FIRST), seeds_cell(thumbnail.auc), _EMPTY), (_THUMBNAIL,)))
+    gains = tuple(_told_gains(thumbnail).values())
+    for learnt, auc in _thumbnails(thumbnail).items():
+        cells = (*(_EMPTY,) * len(FIRST), seeds_cell(auc), *(_EMPTY,) * len(gains))
+        rows.append(Row(learnt_title(THUMBNAIL, learnt), cells, (_THUMBNAIL[learnt],)))
     caption = (
         f"Test part: {counts_of(report.comparison)}. {_means(report)} The best tune accuracy has no interval: the epoch was "
-        "chosen by it, so it flatters, and only the number of images is told."
+        f"chosen by it, so it flatters, and only the number of images is told.{_why_not_here(report)}"
     )
-    return Table(("Network", TUNE, *_TITLES, *((_GAIN,) if thumbnail is not None else ())), tuple(rows), caption)
+    return Table(("Network", TUNE, *_TITLES, *gains), tuple(rows), caption)
 
 
 def _notes(report: StudyReport, row: StudyRow, result: RowResult) -> list[str]:
     suspected = "a shortcut is suspected" if row.name in report.suspected else None
-    return [note for note in (f"{row.model}; {row.weights}", row.settings, result.one_class, suspected) if note]
+    trained = format_count(len(row.trainings), "[training|trainings]") if len(row.trainings) > 1 else ONE_TRAINING
+    return [
+        note for note in (f"{row.model}; {row.weights}", row.settings, trained, result.one_class, suspected) if note
+    ]
 
 
 def published_table(report: StudyReport) -> Table:
@@ -117,14 +165,15 @@ def short_table(report: StudyReport) -> Table:
     for row, result in report.pairs:
         tune = np.mean([training.tune_accuracy for training in row.trainings])
         figures = [seeds_cell(result.metrics[metric]) for metric in ("accuracy", "auc")]
-        gain = _gains(thumbnail, row.name) or (text_cell(NOT_JUDGED),)
+        gain = _gains(thumbnail, row.name)[:1] or (text_cell(NOT_JUDGED),)
         name = row.name if result.learned else f"{row.name} (did not learn)"
-        rows.append(Row(f"{name}\n{row.weights}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
-    if thumbnail is not None:
-        name = f"{THUMBNAIL}\nlogistic regression"
-        rows.append(Row(name, (_EMPTY, _EMPTY, seeds_cell(thumbnail.auc), _EMPTY)))
+        seeds = format_count(len(row.trainings), "[training|trainings]")
+        rows.append(Row(f"{name}\n{row.weights}; {seeds}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
+    for learnt, auc in _thumbnails(thumbnail).items():
+        rows.append(Row(f"{THUMBNAIL}\nlearnt {learnt}", (_EMPTY, _EMPTY, seeds_cell(auc), _EMPTY)))
     head = ("network,\nweights", "tune\naccuracy", "test\naccuracy", "AUC", "AUC minus\nthumbnail")
-    return Table(head, tuple(rows), "")
+    against = "" if thumbnail is None else f"AUC minus thumbnail: the one learnt elsewhere.{_why_not_here(report)} "
+    return Table(head, tuple(rows), f"{against}Intervals: {intervals_words(report)}.")
 
 
 def paper_table(report: StudyReport) -> Table:
@@ -135,6 +184,7 @@ def paper_table(report: StudyReport) -> Table:
             row.name,
             (
                 text_cell(row.weights),
+                text_cell(str(len(row.trainings))),
                 _tune(row),
                 *(seeds_cell(result.metrics[m], result.by_seed[m]) for m in _FOR_PAPERS),
                 *_gains(thumbnail, row.name),
@@ -142,12 +192,16 @@ def paper_table(report: StudyReport) -> Table:
         )
         for row, result in report.pairs
     ]
-    if thumbnail is not None:
-        blank = (_EMPTY,) * len(_FOR_PAPERS)
-        rows.append(Row(THUMBNAIL, (text_cell("logistic regression"), _EMPTY, seeds_cell(thumbnail.auc), *blank)))
+    gains = tuple(_told_gains(thumbnail).values())
+    blank = (_EMPTY,) * (len(_FOR_PAPERS) - 1 + len(gains))
+    for learnt, auc in _thumbnails(thumbnail).items():
+        cells = (text_cell("logistic regression"), _EMPTY, _EMPTY, seeds_cell(auc), *blank)
+        rows.append(Row(learnt_title(THUMBNAIL, learnt), cells))
     caption = (
         f"Test part: {counts_of(comparison)}. {_means(report)} Called abnormal from a probability of "
         f"{comparison.threshold:.2f} on. Best tune accuracy: of the images that chose the epoch, so without an interval."
+        f"{_why_not_here(report)}"
     )
-    gain = () if thumbnail is None else (_GAIN,)
-    return Table(("Network", "Weights", TUNE, *map(short_title, _FOR_PAPERS), *gain), tuple(rows), caption)
+    return Table(
+        ("Network", "Weights", "Trainings", TUNE, *map(short_title, _FOR_PAPERS), *gains), tuple(rows), caption
+    )

@@ -12,6 +12,7 @@ from cxreader.reporting.study.figures import counts_of
 from cxreader.reporting.study.network_tables import (
     TUNE,
     further_table,
+    intervals_words,
     networks_table,
     paper_table,
     published_table,
@@ -87,8 +88,8 @@ def _prevalence(report: StudyReport) -> Table:
     names = tuple(comparison.rows[0].at_prevalence)
     rows = tuple(Row(r.name, tuple(seeds_cell(r.at_prevalence[name]) for name in names)) for r in comparison.rows)
     caption = (
-        f"The same decisions reweighted to {100 * comparison.prevalence:.0f} % abnormal images; mean over the trainings, 95 % "
-        f"interval {comparison.by_whom}; it rests on {counts_of(comparison)}."
+        f"The same decisions reweighted to {100 * comparison.prevalence:.0f} % abnormal images; mean over the trainings, on "
+        f"{counts_of(comparison)}. 95 % intervals: {intervals_words(report)}."
     )
     return Table(("Network", *map(short_title, names)), rows, caption)
 
