@@ -110,6 +110,10 @@ def test_every_patient_is_judged_once_by_a_model_that_never_met_him(world: Path,
 
 def test_page_and_record_say_what_is_pooled_how_and_beside_a_thumbnail(whole: Path) -> None:
     made = CrossValidation.from_dict(json.loads((whole / "cross_validation.json").read_text()))
+    artifacts = [load_artifact(whole / f"folds/fold-{n}/artifact", weights=False) for n in (1, 2)]
+    fewest = min(min(artifact.provenance["counts"]["calibrate"]) for artifact in artifacts)
+    few = f"2 folds have fewer than 50 images of a class on calibrate, {fewest} at the least: thresholds"
+    assert [note for note in made.notes if note.startswith(few)]
     page = (whole / "report.html").read_text()
     for text in (
         "16 x 16 thumbnail learnt elsewhere reaches",

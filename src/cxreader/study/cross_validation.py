@@ -20,10 +20,12 @@ from cxreader.assessment.cohort import cohort_of_run
 from cxreader.assessment.outputs import PREDICTIONS
 from cxreader.atomic import is_empty, write_whole
 from cxreader.config import Config, with_values
+from cxreader.counting import format_count
 from cxreader.data.folds import judged_records, make_folds, split_of_fold
 from cxreader.data.sources import open_data
 from cxreader.data.split import Split
 from cxreader.errors import DataError, UsageError
+from cxreader.evaluation.calibration.support import ENOUGH
 from cxreader.evaluation.comparison.folds import FoldAnswers, FoldsJudged, judge_folds
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
@@ -97,7 +99,11 @@ def cross_validate(
             judged_sources=tuple(plan["judge_sources"]),
             folds=tuple(one.facts for one in judged),
             results=found,
-            notes=(*plan["notes"], *dict.fromkeys(w for one in judged for w in one.facts.warnings)),
+            notes=(
+                *plan["notes"],
+                *_few_calibrated([one.facts for one in judged]),
+                *dict.fromkeys(w for one in judged for w in one.facts.warnings),
+            ),
             provenance={
                 "cxreader": about["versions"]["cxreader"],
                 "date": about["started"][-1],
@@ -212,6 +218,15 @@ def _finished_fold(folder: RunFolder, config: Config, number: int, plan: dict[st
         number, artifact.id, artifact.transfer, counts, point.name, point.threshold, split.digest, excluded, warnings
     )
     return _Judged(rows, thumbnail, here, facts)
+
+
+def _few_calibrated(folds: Sequence[FoldFacts]) -> list[str]:
+    """A note where folds fitted their thresholds on fewer images of a class than `ENOUGH`."""
+    few = [min(fold.counts["calibrate"]) for fold in folds if min(fold.counts["calibrate"]) < ENOUGH]
+    if not few:
+        return []
+    what = f"[fold has|folds have] fewer than {ENOUGH} images of a class on calibrate, {min(few)} at the least"
+    return [f"{format_count(len(few), what)}: thresholds, and the rates at them, may be far off."]
 
 
 def _of_all(warnings: Sequence[str]) -> tuple[str, ...]:
