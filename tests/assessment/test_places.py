@@ -86,7 +86,7 @@ def test_the_evaluation_holds_the_region_head_under_its_own_name(boxed_run: Run)
     with read_once(reader, cohort.records, bar=no_bar) as images:
         looking = evaluate_explanations(reader, images, bar=no_bar)
     assert looking.localisation is not None
-    assert looking.localisation.slug == "grad_cam"
+    assert looking.localisation.slug == "hirescam"  # of the custom CNN
     assert [found.slug for found in looking.regions] == ["region_head", "region_head_by_finding"]
     boxed = [record for record in cohort.records if record.boxes]
     assert looking.regions[0].all.boxes == len(boxes_of(reader.artifact.spec, boxed))
@@ -97,9 +97,9 @@ def test_the_command_shows_each_kind_of_map_and_writes_it(
 ) -> None:
     assert run_command(["audit", "places", str(boxed_run[0]), "--out", str(tmp_path / "places")]) == 0
     words = " ".join(capsys.readouterr().out.split())
-    for title in ("Grad-CAM, whatever the finding", "Region head, whatever the finding", "Region head, by finding"):
+    for title in ("HiResCAM, whatever the finding", "Region head, whatever the finding", "Region head, by finding"):
         assert title in words
     assert "one of the finding" in words
     assert "Mean IoU: the model reaches" in words
     names = sorted(path.name for path in (tmp_path / "places").iterdir())
-    assert names == ["grad_cam.json", "region_head.json", "region_head_by_finding.json"]
+    assert names == ["hirescam.json", "region_head.json", "region_head_by_finding.json"]

@@ -97,7 +97,7 @@ def test_the_picture_says_where_beside_what_moved_the_score(
     titles = [text for (_, y), text in written if y < TOP]
     assert titles == [
         "Image",
-        "Heat map (Grad-CAM): what moved the score",
+        "Heat map (HiResCAM): what moved the score",
         "Region head: where findings lie, learnt from 1,201 boxes",
     ]
     assert sheet.shape[1] > 3 * SIDE
