@@ -78,7 +78,8 @@ def test_the_terminal_tells_for_whom_the_worklist_and_the_second_reading(capsys:
     assert _row(printed, "by probability")[::3] == [f"{mean['value']:,.0f}" for mean in whom[4:]]
     assert f"{whom[0]['low']:.0f}-{whom[0]['high']:.0f}" in printed
     change = evidence["labels"]["change"]["recall"]
-    assert _row(printed, "Recall (sensitivity)")[-1] == f"{change['value']:+.3f}".replace("+0.000", "0.000")
+    second = printed[printed.index("Second reading, at") :]
+    assert _row(second, "Recall (sensitivity)")[-1] == f"{change['value']:+.3f}".replace("+0.000", "0.000")
     assert "50 images have" not in printed
     assert "30 images have no second label" in printed.replace("\n", " ")
 
