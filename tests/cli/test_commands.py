@@ -91,8 +91,7 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     for confounder in (*audit["baselines"], *audit["views"]):
         auc = "\N{EN DASH}" if confounder["auc"]["value"] is None else f"{confounder['auc']['value']:.3f}"
         assert any(
-            line.startswith(confounder["name"]) and auc in line.split(confounder["name"])[1].split()
-            for line in lines
+            line.startswith(confounder["name"]) and auc in line.split(confounder["name"])[1].split() for line in lines
         )
     assert (
         run(
