@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cxreader.cli.console import State
 from cxreader.config import Config
 from tests.boxed_world import boxed_config, make_boxed_world
 from tests.world import make_world, world_config
@@ -29,6 +30,13 @@ def images_root() -> Path:
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small world of tests/world.py."""
     return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(autouse=True)
+def _as_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `--quiet` and `--debug` set in one test is no other test's."""
+    monkeypatch.setattr(State, "quiet", False)
+    monkeypatch.setattr(State, "debug", False)
 
 
 @pytest.fixture

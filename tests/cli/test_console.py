@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PROJECT
 
 from cxreader import errors
-from cxreader.cli.console import State, as_written, fail, progress, say, show, table, waiting
+from cxreader.cli.console import as_written, fail, progress, say, show, table, waiting
 
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 STAND_IN = "a[dicom]/[bold]b[/bold]"
@@ -90,9 +90,8 @@ def test_a_waiting_line_is_no_markup() -> None:
 
 
 def test_a_redirected_log_has_a_line_of_each_work_that_counted_and_no_empty_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(State, "quiet", False)
     with progress("intervals"):
         pass
     with progress("reading") as bar:
