@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from tests.assessment.shortcut_world import make_reader
 from tests.inference.batch.world import distinct
 from tests.inference.test_explain import Mapped, two_models
@@ -22,20 +21,6 @@ from cxreader.records import Box
 
 TOP = 21
 """Pixels of the line of titles above the panels."""
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[float, ...], str]]:
-    """Every text that is drawn, and where."""
-    found: list[tuple[tuple[float, ...], str]] = []
-    there = ImageDraw.ImageDraw.text
-
-    def noted(self: ImageDraw.ImageDraw, xy: tuple[float, ...], text: str, *rest: object, **options: object) -> None:
-        found.append((xy, text))
-        there(self, xy, text, *rest, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
-    return found
 
 
 def reading_of(reader: Reader, image: Radiograph, *, refuse: bool = True):  # type: ignore[no-untyped-def]

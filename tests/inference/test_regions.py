@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from tests.artifacts import hand_made, random_region_head, region_bytes
 from tests.inference.batch.world import distinct
 
@@ -35,20 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def reader(folder: Path) -> Reader:
     return Reader.load(folder)
-
-
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[float, ...], str]]:
-    """Every text that is drawn, and where."""
-    found: list[tuple[tuple[float, ...], str]] = []
-    there = ImageDraw.ImageDraw.text
-
-    def noted(self: ImageDraw.ImageDraw, xy: tuple[float, ...], text: str, *rest: object, **options: object) -> None:
-        found.append((xy, text))
-        there(self, xy, text, *rest, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
-    return found
 
 
 def _maps(reader: Reader, file: str) -> NDArray[np.float32]:

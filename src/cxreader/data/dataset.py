@@ -51,7 +51,7 @@ class CachedImages(Dataset[Batch]):
         return _batch(torch.from_numpy(pixels), chosen, self.labels, self.supervision)
 
     def chosen(self, positions: Sequence[int]) -> CachedImages:
-        """The images at these positions alone."""
+        """The images at these positions alone, to be read or for boxes: without supervision."""
         at = np.asarray(positions, np.intp)
         return CachedImages(self.pixels, self.rows[at], self.labels[at])
 

@@ -231,7 +231,7 @@ def _check_all_weights(artifact: Artifact, folder: Path) -> None:
 
 def _check_weights(path: Path, expected: str) -> None:
     try:
-        if _hash_of(path) != expected:
+        if hash_of(path) != expected:
             raise ArtifactError("damaged: the weights are not those of artifact.json", where=path, mend=_MEND)
         with safe_open(path, framework="numpy"):
             pass
@@ -248,7 +248,7 @@ def _check_export(folder: Path, name: str, export: Mapping[str, Any]) -> None:
             raise ArtifactError(
                 f"the {name} export is not in the artifact's folder", where=folder / MANIFEST, mend=_MEND
             )
-        if _hash_of(path) != expected:
+        if hash_of(path) != expected:
             raise ArtifactError(f"damaged: not the {name} export of artifact.json", where=path, mend=_MEND_EXPORT)
     except (KeyError, TypeError) as error:
         what = f"the {name} export: a field is missing or wrong ({error})"
@@ -259,7 +259,8 @@ def _check_export(folder: Path, name: str, export: Mapping[str, Any]) -> None:
         raise ArtifactError(f"damaged {name} export ({error})", where=path, mend=_MEND_EXPORT) from None
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -53,8 +53,7 @@ def fit_acceptance(
 def _sample(images: CachedImages, seed: int) -> CachedImages:
     if len(images) <= MOST_IMAGES:
         return images
-    chosen = np.sort(np.random.default_rng(seed).choice(len(images), MOST_IMAGES, replace=False))
-    return CachedImages(images.pixels, images.rows[chosen], images.labels[chosen])  # read, not learnt from
+    return images.chosen(np.sort(np.random.default_rng(seed).choice(len(images), MOST_IMAGES, replace=False)).tolist())
 
 
 def _pixels(images: CachedImages) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from cxreader import torch_setup  # noqa: F401 - before timm
 
 # isort: split
 import torch
-from tests.artifacts import hand_made
+from tests.artifacts import hand_made, random_region_head, region_bytes
 from tests.models.exchange.server import Shelf, serving
 
 from cxreader.cli import run
@@ -170,6 +170,17 @@ def test_a_folder_is_a_place_and_another_artifact_is_not_written_over(folder: Pa
     hand_made(other, "chestxray_cnn", create_model("chestxray_cnn", size=32).state_dict(), 32)
     with pytest.raises(UsageError, match=r"another artifact is there; give another --out"):
         fetch(str(tmp_path / "usb"), other, bar=no_bar)
+
+
+def test_a_region_head_goes_along(tmp_path: Path) -> None:
+    model = create_model("chestxray_cnn", size=32)
+    record, head = random_region_head(model, 32)
+    hand_made(tmp_path / "artifact", "chestxray_cnn", model.state_dict(), 32, regions=(record, region_bytes(head)))
+    (tmp_path / "card.md").write_text("# Model card\n")
+    _published(tmp_path / "artifact", str(tmp_path / "usb"))
+    artifact, _ = fetch(str(tmp_path / "usb"), tmp_path / "fetched", bar=no_bar)
+    assert artifact.region_head == record
+    assert (tmp_path / "fetched" / record.file).read_bytes() == region_bytes(head)
 
 
 def test_a_name_stands_for_one_listing(folder: Path, shelf: Shelf, tmp_path: Path, monkeypatch: Any) -> None:

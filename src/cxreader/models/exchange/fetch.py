@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cxreader.atomic import storage_error, write_whole
 from cxreader.errors import ArtifactError, UsageError, nearest
-from cxreader.models.artifact import MANIFEST, Artifact, load_artifact
-from cxreader.models.exchange.listing import LISTING, ListedFile, Listing, hash_of, parse_listing
+from cxreader.models.artifact import MANIFEST, Artifact, hash_of, load_artifact
+from cxreader.models.exchange.listing import LISTING, ListedFile, Listing, parse_listing
 from cxreader.models.exchange.places import Place, place_of
 from cxreader.progress import Bar
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -11,12 +10,14 @@ from pathlib import Path
 
 from cxreader.codec import Plain
 from cxreader.errors import ArtifactError, UsageError
-from cxreader.models.artifact import MANIFEST, WEIGHTS, load_artifact
+from cxreader.models.artifact import MANIFEST, WEIGHTS, hash_of, load_artifact
+from cxreader.models.region_record import REGION_WEIGHTS
 
 LISTING, CARD = "published.json", "README.md"
 """The card is named as the Hugging Face Hub and every host of code show it beside the files."""
 SCHEMA = 1
-_KNOWN = re.compile(rf"{re.escape(MANIFEST)}|{re.escape(WEIGHTS)}|{re.escape(CARD)}|model-[0-9a-f]{{12}}\.onnx")
+_NAMES = "|".join(map(re.escape, (MANIFEST, WEIGHTS, REGION_WEIGHTS, CARD)))
+_KNOWN = re.compile(rf"{_NAMES}|model-[0-9a-f]{{12}}\.onnx")
 _HASH = re.compile("[0-9a-f]{64}")
 
 
@@ -55,7 +56,8 @@ def list_artifact(folder: Path, card: Path, terms: Sequence[str]) -> tuple[Listi
     if not terms or not all(line.strip() for line in terms):
         raise UsageError("no terms are given", where="--terms", mend='such as --terms "CC BY 4.0, Kermany et al."')
     exports = [str(export["file"]) for export in artifact.exports.values()]
-    places = {CARD: card, **{name: folder / name for name in (WEIGHTS, *exports, MANIFEST)}}
+    regions = [] if artifact.region_head is None else [artifact.region_head.file]
+    places = {CARD: card, **{name: folder / name for name in (WEIGHTS, *regions, *exports, MANIFEST)}}
     files = tuple(ListedFile(name, hash_of(path), path.stat().st_size) for name, path in places.items())
     return Listing(artifact.id, artifact.model, tuple(terms), files), places
 
@@ -78,9 +80,3 @@ def parse_listing(data: bytes, where: str) -> Listing:
     if any(not _HASH.fullmatch(file.sha256) or file.bytes < 0 for file in listing.files):
         raise ArtifactError("the listing holds no SHA-256 of a file", where=where, mend=mend)
     return listing
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
