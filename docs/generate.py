@@ -82,6 +82,7 @@ MEANINGS = {
     "data.sources.npv": "The share of its images labelled normal that are normal.",
     "data.sources.readings": "A table of what several readers said: of each image the share who called it abnormal is learnt.",
     "data.sources.only_train": "Its images teach; nothing is chosen, calibrated or judged on them.",
+    "data.sources.weight": "How much each of its images counts in the loss against one of another source.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",

@@ -64,7 +64,8 @@ class SourceSection(Section):
     `ppv`, `npv`: the share of its images labelled abnormal that are abnormal, and of those labelled normal that are normal:
     a network learns these probabilities in place of the labels. `readings`: a table of what several readers said (image,
     reader, label), found as `root` is or in it: of each image that readers saw it learns the share who called it abnormal.
-    `only_train`: its images teach, and stand in no other part.
+    `only_train`: its images teach, and stand in no other part. `weight`: of the loss of each of its images, against that of
+    another source's.
     """
 
     root: str = Field(min_length=1)
@@ -76,6 +77,7 @@ class SourceSection(Section):
     npv: Share = 1.0
     readings: str | None = None
     only_train: bool = False
+    weight: float = Field(1.0, gt=0, le=1000)
 
 
 class DataSection(Section):
