@@ -116,6 +116,8 @@ MEANINGS = {
     "training.class_weights": "`balanced` weights the loss by the classes' rarity in train; `by_source` does so in every source, "
     "so that the source tells nothing of the label.",
     "training.label_smoothing": "Of the cross-entropy.",
+    "training.batch_norm": "What BatchNorm normalises by while stages learn: the statistics of each batch, or, `frozen`, those that "
+    "pretrained weights came with. Few images in small batches learn better with `frozen`; without pretrained weights it is `batch`.",
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
     "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "

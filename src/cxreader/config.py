@@ -202,6 +202,7 @@ class TrainingSection(Section):
         "none"  # by_source: the source then tells nothing of the label
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    batch_norm: Literal["batch", "frozen"] = "batch"  # frozen: by the pretrained statistics; scale and shift learn
     prefix_cache: bool = True  # what the frozen stages give is computed once; false: fresh augmentation in every epoch
     views: int | None = Field(None, ge=1)  # augmented versions stored; 4 with augmentation, 1 without, when left out
     prefix_precision: Literal["float16", "float32"] = "float16"
