@@ -65,7 +65,7 @@ class SourceSection(Section):
     a network learns these probabilities in place of the labels. `readings`: a table of what several readers said (image,
     reader, label), found as `root` is or in it: of each image that readers saw it learns the share who called it abnormal.
     `only_train`: its images teach, and stand in no other part. `weight`: of the loss of each of its images, against that of
-    another source's.
+    another source's; of weight 0 its images teach a region head where findings lie, and the classifier never meets them.
     """
 
     root: str = Field(min_length=1)
@@ -77,7 +77,13 @@ class SourceSection(Section):
     npv: Share = 1.0
     readings: str | None = None
     only_train: bool = False
-    weight: float = Field(1.0, gt=0, le=1000)
+    weight: float = Field(1.0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _teaches_alone(self) -> Self:
+        if self.weight == 0 and not self.only_train:
+            raise PydanticCustomError("judged", "has weight 0 and is judged: add only_train = true")
+        return self
 
 
 class DataSection(Section):
@@ -305,6 +311,14 @@ class Config(Section):
     training: TrainingSection = TrainingSection()
     calibration: CalibrationSection = CalibrationSection()
     study: StudySection = StudySection()
+
+    @model_validator(mode="after")
+    def _teaches_something(self) -> Self:
+        if self.training.boxes is None and any(source.weight == 0 for source in self.data.sources):
+            raise PydanticCustomError(
+                "no_lesson", "has a source of weight 0, which teaches a region head: add [training.boxes]"
+            )
+        return self
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:

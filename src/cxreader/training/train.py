@@ -279,8 +279,10 @@ def _patients(cohort: Cohort) -> TrainingPatients:
 
 
 def _population(cohort: Cohort) -> Population:
-    """Whose images set the model."""
-    return Population.of(r for part in LEARNING_PARTS for r in cohort.split.records(cohort.index, part))
+    """Whose images set the model's answers."""
+    others = set(cohort.only_regions)
+    learnt = (r for part in LEARNING_PARTS for r in cohort.split.records(cohort.index, part) if r.image not in others)
+    return Population.of(learnt)
 
 
 def _images(cohort: Cohort) -> TrainingImages:
