@@ -34,7 +34,7 @@ METHOD = (
 
 def render_shortcuts(audit: ShortcutAudit, *, figure: Figure | None = None) -> str:
     """The audit as one HTML file; `figure` as `draw_confounders` gives it, which is drawn when left out."""
-    methods = methods_of(r.auc for r in audit.baselines if not isnan(r.auc.value))
+    methods = methods_of(r.auc for r in audit.baselines)
     page = environment().get_template("shortcuts.html.jinja")
     return page.render(
         title="Audit for shortcuts",
