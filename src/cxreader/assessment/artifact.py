@@ -191,7 +191,7 @@ def _support(reader: Reader) -> list[str]:
         return []
     if support.calibrated and CalibrationSupport(point.n_positive, point.n_negative) == support:
         return [f"what decides {support.threshold_note}"]  # as the verdict says it
-    return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
+    return [support.note + ("" if support.calibrated else ". What is called probability here is that score.")]
 
 
 def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
