@@ -81,6 +81,10 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     n = len(Split.load(RunFolder(out).split).parts["test"])
     leak = f"none of {n} images is of a patient who set the model"
     assert f"leak: {leak}" in printed.out
+    assert "no transfer" not in printed.out  # nobody asked for pretrained weights
+    page = (out / "evaluation/report.html").read_text()
+    for whole in (printed.out, page.split('<section id="sure"')[0]):
+        assert whole.lower().count("too few patients to say whether there is a shortcut") == 1
     for name in ("report.html", "model_card.md"):
         assert leak in (out / "evaluation" / name).read_text()
     audit = json.loads((out / "evaluation/shortcuts.json").read_text())

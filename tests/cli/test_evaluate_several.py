@@ -94,7 +94,7 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
     world, out = shutil.copytree(small_world, tmp_path / "elsewhere"), tmp_path / "out"
     assert run(["evaluate", *ruled, "--data", str(world), "--name", "world", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "Beside what sees no disease: " in printed
+    assert "Beside what sees no disease\n" in printed
     assert "not audited" not in printed
     assert "not compared with a 16 x 16 thumbnail" not in printed
     evaluation = json.loads((out / "evaluation.json").read_text())

@@ -45,7 +45,7 @@ from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar, Say, silent
-from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
+from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading, patient_names
 from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.evaluation.model_facts import facts_of
 from cxreader.reporting.evaluation.refusals import in_percent, percent
@@ -255,7 +255,7 @@ def prediction_table(
         image=text(record.image for record, _ in read),
         label=np.array([record.label for record, _ in read], np.int8),
         probability=number(reading.value for _, reading in read),
-        patient=text(record.group for record, _ in read) if known else None,
+        patient=text(patient_names([record for record, _ in read])) if known else None,
         columns=columns,
     )
     return table, unread
@@ -280,11 +280,17 @@ def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
         found.append(UNKNOWN_PATIENTS)
     if cohort.split is not None and cohort.split.kind == "image-random":
         found.append(split_by_image(cohort.split, cohort.index))
-    if artifact.transfer.startswith("no transfer"):
+    if artifact.transfer.startswith("no transfer") and not _from_scratch_by_choice(artifact):
         found.append(artifact.transfer)
     if cohort.index.name.startswith(PHANTOMS):
         found.append(ON_PHANTOMS)
     return found
+
+
+def _from_scratch_by_choice(artifact: Artifact) -> bool:
+    """True where the configuration asked for no pretrained weights."""
+    config = artifact.provenance.get("config")
+    return isinstance(config, Mapping) and config.get("model", {}).get("weights") == "none"
 
 
 def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str | int | float | bool | None]:

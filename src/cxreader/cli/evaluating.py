@@ -307,13 +307,14 @@ def _check_whole(path: str) -> None:
 
 
 def _show_shortcuts(place: Path) -> None:
-    """The audit for shortcuts that the evaluation wrote into its folder."""
+    """The audit for shortcuts that the evaluation wrote into its folder: a suspicion, said above, with all its reasons."""
     from cxreader.cli.shortcuts import show_confounders
-    from cxreader.evaluation.shortcuts.records import ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import NOT_FOUND, ShortcutAudit
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
-    show_confounders(audit, f"Beside what sees no disease: {audit.line}")
-    show("\n".join(f"leak: {line}" for line in audit.leakage.lines))
+    show_confounders(audit, "Beside what sees no disease")
+    found = [f"{audit.line}."] if audit.verdict == NOT_FOUND else [f"- {reason}" for reason in audit.reasons]
+    show("\n".join((*found, *(f"leak: {line}" for line in audit.leakage.lines))))
 
 
 def _room(

@@ -9,7 +9,7 @@ import numpy as np
 from cxreader.counting import format_count
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED
+from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED, TOO_FEW
 from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.answer import AUDIT, EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
@@ -105,14 +105,15 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
 
 
 def shortcut(image_evidence: ImageEvidence) -> Answer:
-    """The verdict of the audit for shortcuts with its first reason."""
+    """The verdict of the audit for shortcuts with its first reason; of too few patients, whose sentence stands above, the reason."""
     ask, anchor, audit = "Is it a shortcut?", "shortcut", image_evidence.shortcuts
     if audit is None:
         text = "Not looked for: predictions do not show what the model sees. It needs the images:"
         return not_asked(ask, anchor, text, AUDIT)
-    reason = f" {audit.reasons[0][:1].upper()}{audit.reasons[0][1:]}." if audit.reasons else ""
-    text, alert = f"{audit.line}.{reason}", audit.verdict == SUSPECTED
-    return Answer(ask, anchor, audit.verdict, text, estimate_counts(audit.model), alert=alert)
+    said = [] if audit.verdict == TOO_FEW and audit.reasons else [audit.line]
+    text = " ".join(f"{line[:1].upper()}{line[1:]}." for line in (*said, *audit.reasons[:1]))
+    glance = "cannot be told" if audit.verdict == TOO_FEW else audit.verdict
+    return Answer(ask, anchor, glance, text, estimate_counts(audit.model), alert=audit.verdict == SUSPECTED)
 
 
 def refused(refusals: Refusals | None) -> Answer:
