@@ -123,6 +123,9 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
     assert "Each model's own rule is asked" in html.unescape(page)
     shown = re.findall(r'<div class="pair">\s*<img src="([^"]+)"[^>]*>\s*<img src="([^"]+)"', page)
     assert shown
+    assert evaluation["evidence"]["contradictions"]
+    assert (out / "contact_sheet.png").is_file()
+    assert "The contradicted images, each beside itself under the heat map of each model" in page
     for original, maps in shown:
         (height, width), (tall, wide) = (_size(original), _size(maps))
         assert (tall, wide) == (height, 2 * width)
@@ -147,3 +150,17 @@ def test_a_run_and_predictions_take_one_model(
     assert "2 models where one is wanted" in capsys.readouterr().err
     assert run(["evaluate", str(small_run), *two]) != 0
     assert "where one is wanted" in capsys.readouterr().err
+
+
+def test_the_worklist_of_several_has_their_agreement_and_says_once_what_all_say(
+    two: list[str], small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxreader.evaluation.calibration.support.ENOUGH", 1000)
+    page, table = tmp_path / "w.html", tmp_path / "t.csv"
+    files = [str(path) for path in sorted(small_world.glob("0*.png"))[:4]]
+    assert run(["-q", "read", *two, *files, "--out", str(table), "--page", str(page)]) == 0
+    text = page.read_text()
+    for row in csv.DictReader(table.read_text().splitlines()):
+        assert not row["agreement"] or f"agreement {float(row['agreement']):.3f}" in text
+    notice = text.split('aria-label="Warnings"')[1].split("</section>")[0]
+    assert notice.count("calibrated on few images") == 1

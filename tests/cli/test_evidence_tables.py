@@ -64,7 +64,7 @@ def test_of_a_group_too_small_the_count_stands_below_the_table(
     auc = tiny.metrics["auc"]
     assert lines[at].rstrip().endswith("too small")
     assert lines[at + 1].split()[:2] == [f"{auc.n_positive}/{auc.n_negative},", "3"]
-    note = next(line for line in lines if line.startswith("Below: 95 % intervals. Flagged"))
+    note = next(line for line in lines if line.startswith("Below: 95 % intervals. Significant"))
     assert "Too small to be tested, fewer than 20: " in note
     ill = len({k // 2 for k in range(6) if world_table().label[k]})
     assert f"tiny ({ill} patient{'s' * (ill != 1)} with abnormal images)" in note
@@ -75,10 +75,10 @@ def test_where_no_group_was_tested_this_is_said_once(capsys: pytest.CaptureFixtu
     printed = " ".join(capsys.readouterr().out.split())
     assert "No gap was tested: in each group or in the rest, a class has fewer than 20 patients." in printed
     assert "Too small to be tested" not in printed
-    assert "Flagged:" not in printed
+    assert "Significant:" not in printed
 
 
-def test_groups_with_a_flagged_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_with_a_significant_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     subgroups = evidence_of(rich()).subgroups
     turned = replace(subgroups, groups=tuple(reversed(subgroups.groups)))
     flagged = [group.name for group in turned.groups if group.flagged]

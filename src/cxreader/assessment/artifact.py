@@ -121,7 +121,7 @@ def judge(
                 background=background_of(artifact, cohort, shortcuts),
             )
         rows = choose_examples(table, reader.operating_point)
-        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & _contradicted(evaluation)}
+        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & contradicted(evaluation)}
         looking = (
             ExplanationEvaluation(None, None)
             if quick
@@ -137,7 +137,7 @@ def judge(
             localisation=looking.localisation,
             sanity=looking.sanity,
             regions=looking.regions,
-            further=_contact_sheet(evaluation, images, looking.maps),
+            further=contact_sheet(evaluation, images, drawn),
             examples=example_panels(
                 table, rows, images, drawn, threshold=reader.operating_point.threshold, spec=artifact.spec
             ),
@@ -203,12 +203,13 @@ def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
     return [f"a shortcut is suspected: {suspicion(shortcuts)}"]
 
 
-def _contradicted(evaluation: Evaluation) -> set[str]:
+def contradicted(evaluation: Evaluation) -> set[str]:
+    """The images whose label the model contradicts most surely, by name."""
     return set() if evaluation.evidence is None else {one.image for one in evaluation.evidence.contradictions}
 
 
-def _contact_sheet(
-    evaluation: Evaluation, images: ReadImages, maps: Mapping[str, NDArray[np.float32]]
+def contact_sheet(
+    evaluation: Evaluation, images: ReadImages, maps: Mapping[str, Sequence[NDArray[np.float32]]]
 ) -> dict[str, Figure]:
     """The figure of the images whose label the model contradicts most surely; none when it contradicts none, or none was kept."""
     found = () if evaluation.evidence is None else evaluation.evidence.contradictions

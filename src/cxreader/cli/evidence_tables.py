@@ -57,7 +57,7 @@ def show_points(evaluation: Evaluation, evidence: Evidence) -> None:
 
 
 def _show_subgroups(found: Subgroups) -> None:
-    """At most `_MOST` groups, those with a flagged gap first."""
+    """At most `_MOST` groups, those with a significant gap first."""
     from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
     from cxreader.evaluation.subgroups.rates import METRICS
 
@@ -69,8 +69,8 @@ def _show_subgroups(found: Subgroups) -> None:
     ]
     more = len(ranked) - len(shown)
     tested = (
-        f"Flagged: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus the rest. No flag is no "
-        f"proof of fairness.{_too_small(shown)}"
+        f"Significant: p below 0.05 after Holm over {found.n_tests} gaps tested; a gap is the group minus the rest. That no gap "
+        f"is significant is no proof of fairness.{_too_small(shown)}"
     )
     none = f"No gap was tested: in each group or in the rest, a class has fewer than {FEW_PATIENTS} patients."
     note = (
@@ -99,15 +99,15 @@ def _too_small(groups: Iterable[Subgroup]) -> str:
 
 
 def _gap_words(group: Subgroup) -> str:
-    """Every flagged gap above its interval and p-value; else that none was tested, or that none is flagged."""
+    """Every significant gap above its interval and p-value; else that none was tested, or that none is significant."""
     from cxreader.reporting.tables import format_p_value, rate_in_sentence
 
-    flagged = [
+    shown = [
         f"{rate_in_sentence(metric)} {figure_cell(gap.estimate, 2, signed=True)}\n{format_p_value(gap.p_holm)}"
         for metric, gap in group.gaps.items()
         if gap.flagged
     ]
-    return ";\n".join(flagged) or ("too small" if group.too_small else "no gap flagged")
+    return ";\n".join(shown) or ("too small" if group.too_small else "no significant gap")
 
 
 def _show_worklist(triage: Triage) -> None:

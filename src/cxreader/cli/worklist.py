@@ -37,7 +37,7 @@ def write_page(rows: Sequence[dict[str, Any]], path: Path, reader: Reader, summa
 
     with progress("thumbnails") as bar:
         pictures = thumbnails(reader, [row["image"] for row in rows], progress=bar)
-    of_model = [member.support.note for member in reader.members if member.support.note is not None]
+    of_model = list(dict.fromkeys(member.support.note for member in reader.members if member.support.note is not None))
     shown = [_row(row, picture, of_model) for row, picture in zip(rows, pictures, strict=True)]
     warnings = [*of_model, *reader.doubts]
     text = render_worklist(shown, counts=summary.text(), basis=note(reader), files=summary.files, warnings=warnings)
@@ -65,6 +65,7 @@ def _row(row: dict[str, Any], picture: bytes | None, of_model: Sequence[str]) ->
         number=number,
         reason=row["reason_of_rank"],
         interval=interval,
+        agreement="" if row.get("agreement") is None else f"{row['agreement']:.3f}",
         remarks="; ".join(text for text in (row["reasons"], *notes) if text),
         thumbnail=picture,
     )

@@ -123,9 +123,13 @@ def test_a_contradicted_image_stands_beside_itself_under_its_map() -> None:
     grey = np.arange(60 * 60, dtype=np.uint8).reshape(60, 60)
     raw = np.array([[0.0, 1.0], [0.0, 3.0]], np.float32)
     images = [Contradiction("a.png", 1, 0.1), Contradiction("b.png", 0, 0.9)]
-    figure = draw_contact_sheet(images, {"a.png": grey, "b.png": grey}, {"a.png": raw})
+    figure = draw_contact_sheet(images, {"a.png": grey, "b.png": grey}, {"a.png": [raw]})
     first, second = (np.asarray(axes.images[0].get_array()) for axes in figure.axes[:2])
     assert first.shape == (60, 122, 3)
     assert np.array_equal(first[:, :60], overlay(grey))
     assert np.array_equal(first[:, 62:], overlay(grey, raw))
     assert np.array_equal(second[:, 62:], overlay(grey)), "an image without a map stands beside itself as it is"
+    of_two = draw_contact_sheet(images, {"a.png": grey, "b.png": grey}, {"a.png": [raw, raw.T]})
+    first, second = (np.asarray(axes.images[0].get_array()) for axes in of_two.axes[:2])
+    assert first.shape == second.shape == (60, 184, 3)
+    assert np.array_equal(first[:, 124:], overlay(grey, raw.T))

@@ -211,7 +211,7 @@ def _forest_legend(figure: Figure) -> None:
 
     handles = [
         mark(BLUE, BLUE, "group, 95 % interval by patient"),
-        mark(VERMILION, VERMILION, "flagged: below the rest"),
+        mark(VERMILION, VERMILION, "significantly below the rest"),
         mark("white", MUTED, "too small to be tested"),
         Line2D([], [], color=MUTED, linewidth=0.9, linestyle=DASHED, label="all images"),
     ]

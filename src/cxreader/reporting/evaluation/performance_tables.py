@@ -205,7 +205,7 @@ def subgroup_table(subgroups: Subgroups) -> Table:
     caption = (
         f"At {subgroups.point.name} (from {subgroups.point.threshold:.3f} on). Gap: the group minus the rest whose value is "
         "known; of a finding, the other abnormal images against the same normal ones, so that its specificity is that of all. "
-        f"Flagged: p below 0.05 after Holm over {subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
+        f"Significant: p below 0.05 after Holm over {subgroups.n_tests} gaps tested. 95 % intervals: {methods}."
     )
     head = ("Group", *(name for metric in METRICS for name in (RATE_TITLES[metric], "Gap")))
     return Table(head, rows, caption)
@@ -230,7 +230,7 @@ def _subgroup_cells(group: Subgroup, metric: Metric) -> tuple[Cell, Cell]:
     if np.isnan(gap.estimate.value):
         return own, text_cell("")
     tested = (
-        "not tested" if np.isnan(gap.p_holm) else f"{format_p_value(gap.p_holm)}{', flagged' if gap.flagged else ''}"
+        "not tested" if np.isnan(gap.p_holm) else f"{format_p_value(gap.p_holm)}{', significant' if gap.flagged else ''}"
     )
     worse = gap.flagged and gap.estimate.value < 0
     return own, estimate_cell(gap.estimate, 2, signed=True, alert=worse, note=tested)
