@@ -9,7 +9,7 @@ from tests.reporting.evaluation.world import rich
 
 from cxreader.cli.console import show, table
 from cxreader.cli.evaluating import show_evaluation
-from cxreader.cli.layout import column_widths, shortened, stacked, title_within
+from cxreader.cli.layout import broken, column_widths, shortened, stacked, title_within
 
 HEADER = ("figure", "value", "95 % interval", "abnormal/normal", "patients", "what it means")
 ROWS = [
@@ -42,7 +42,7 @@ def test_every_number_stands_whole_on_one_line(
     shown = capsys.readouterr().out
     words = shown.split()
     for number in NUMBERS:
-        assert any(number == word.strip(",") for word in words), number
+        assert any(number == word.strip(",;") for word in words), number
     flat = "\n".join(" ".join(line.split()) for line in shown.splitlines())
     for whole in ("-0.010 to 0.003", "(-0.30 to -0.11),", "p < 0.001", "0.7 to 2.2 %"):
         assert whole in flat, whole
@@ -105,11 +105,21 @@ def test_sentences_break_between_words_on_a_terminal_alone(
 
 
 def test_what_has_no_room_beside_each_other_stands_below() -> None:
-    rows = [("auc", "0.866\n0.812-0.913", "")]
-    assert stacked(("figure", "value,\ninterval", "why"), rows) == [
+    rows = [("auc", "0.866\n0.812-0.913", ""), ("f1", "0.5", "of few patients"), ("brier", "", "")]
+    assert stacked(("figure", "value,\ninterval", "why"), rows, 36) == [
         "figure auc",
         "  value, interval: 0.866 0.812-0.913",
+        "figure f1",
+        "  value, interval: 0.5; why: of few\n  patients",
+        "figure brier",
     ]
+
+
+def test_a_long_word_goes_on_behind_a_hyphen_or_the_like() -> None:
+    assert broken("file resnet18_tiny_imagenet.safetensors", 16) == "file resnet18_tiny_\nimagenet.\nsafetensors"
+    assert broken("EfficientNet-Lite0, manual", 18) == "EfficientNet-\nLite0, manual"
+    assert broken("EfficientNet-Lite0, manual", 19) == "EfficientNet-Lite0, manual"
+    assert broken("0.8123456789-0.9123456789 supercalifragilistic", 12) == "0.8123456789-0.9123456789 supercalifragilistic"
 
 
 def test_a_title_is_as_wide_as_the_terminal_and_its_path_gives_way() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxreader.cli.layout import BETWEEN, column_widths, shortened, stacked, title_within, wrapped
+from cxreader.cli.layout import BETWEEN, broken, column_widths, shortened, stacked, title_within, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +81,7 @@ def table(
 
     Words wrap, numbers and intervals stay whole, paths in the first column lose their middle where it is too narrow. Where all
     but `folding`, columns of sentences, have room, only these wrap. Where even the longest numbers have no room beside each
-    other, the rows stand one below the other, a cell a line.
+    other, the rows stand one below the other.
     """
     from rich import box
     from rich.table import Table
@@ -101,7 +101,7 @@ def table(
         grid.add_column(as_written(name), justify=justify, overflow="fold", width=width)
     for first, *cells in lines:
         shown = (shortened(first, widths[0]), *cells)
-        grid.add_row(*(as_written(wrapped(cell, width)) for cell, width in zip(shown, widths, strict=True)))
+        grid.add_row(*(as_written(wrapped(broken(cell, width), width)) for cell, width in zip(shown, widths, strict=True)))
     console().print(grid)
 
 
@@ -113,7 +113,7 @@ def one_line(title: str) -> str:
 def _show_stacked(title: str | None, names: Sequence[str], lines: Sequence[Sequence[str]], note: str | None) -> None:
     if title is not None:
         show(title, "bold")
-    show("\n".join(stacked(names, lines)))
+    show("\n".join(stacked(names, lines, console().width)))
     if note is not None:
         show(note, "table.caption")
 

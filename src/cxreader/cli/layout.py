@@ -55,6 +55,25 @@ def wrapped(text: str, width: int, indent: str = "") -> str:
     return "\n".join(lines).replace(_JOINED, " ")
 
 
+def broken(text: str, width: int) -> str:
+    """The text whose words of more than `width` characters go on in a new line behind a hyphen, underscore, slash or dot.
+
+    A number or an interval stays whole, and so does what has no such place.
+    """
+
+    def cut(found: re.Match[str]) -> str:
+        word, parts = found[0], []
+        while len(word) > width and not _NUMBER.fullmatch(word):
+            end = max(word.rfind(mark, 0, width) for mark in "-_/.") + 1
+            if not end:
+                break
+            parts.append(word[:end])
+            word = word[end:]
+        return "\n".join((*parts, word))
+
+    return re.sub(r"\S+", cut, text)
+
+
 def shortened(path: str, width: int) -> str:
     """A path in `width` characters, its middle left out: the end tells the file, the beginning the place."""
     if len(path) <= width or "/" not in path or " " in path:
@@ -73,14 +92,15 @@ def title_within(title: str, width: int) -> str:
     return " ".join(words)
 
 
-def stacked(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows one below the other, where a table would break its numbers: a line for each cell that is not empty."""
+def stacked(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The rows one below the other, where a table would break its numbers: the cells that are not empty in as few lines as go."""
     names = [" ".join(name.split()) for name in header]
     lines = []
     for first, *cells in rows:
         lines.append(f"{names[0]} {' '.join(first.split())}".strip())
         named = zip(names[1:], cells, strict=True)
-        lines += [f"  {name}: {' '.join(text.split())}" for name, text in named if text.strip()]
+        told = "; ".join(f"{name}: {' '.join(text.split())}" for name, text in named if text.strip())
+        lines += [wrapped(f"  {told}", width, "  ")] if told else []
     return lines
 
 
