@@ -83,6 +83,7 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     assert f"leak: {leak}" in printed.out
     assert "no transfer" not in printed.out  # nobody asked for pretrained weights
     page = (out / "evaluation/report.html").read_text()
+    assert "\nWhat is not known well enough:\n- " in printed.out
     for whole in (printed.out, page.split('<section id="sure"')[0]):
         assert whole.lower().count("too few patients to say whether there is a shortcut") == 1
     for name in ("report.html", "model_card.md"):

@@ -309,12 +309,13 @@ def _check_whole(path: str) -> None:
 def _show_shortcuts(place: Path) -> None:
     """The audit for shortcuts that the evaluation wrote into its folder: a suspicion, said above, with all its reasons."""
     from cxreader.cli.shortcuts import show_confounders
-    from cxreader.evaluation.shortcuts.records import NOT_FOUND, ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import NOT_FOUND, SUSPECTED, TOO_FEW, ShortcutAudit
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
     show_confounders(audit, "Beside what sees no disease")
-    found = [f"{audit.line}."] if audit.verdict == NOT_FOUND else [f"- {reason}" for reason in audit.reasons]
-    show("\n".join((*found, *(f"leak: {line}" for line in audit.leakage.lines))))
+    lead = {NOT_FOUND: f"{audit.line}.", SUSPECTED: "Why a shortcut is suspected:", TOO_FEW: "What is not known well enough:"}
+    reasons = [f"- {reason}" for reason in audit.reasons]
+    show("\n".join((lead[audit.verdict], *reasons, *(f"leak: {line}" for line in audit.leakage.lines))))
 
 
 def _room(
