@@ -78,7 +78,9 @@ def test_where_no_group_was_tested_this_is_said_once(capsys: pytest.CaptureFixtu
     assert "Significant:" not in printed
 
 
-def test_groups_with_a_significant_gap_stand_first_in_the_order_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_with_a_significant_gap_stand_first_in_the_order_of_the_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     subgroups = evidence_of(rich()).subgroups
     turned = replace(subgroups, groups=tuple(reversed(subgroups.groups)))
     flagged = [group.name for group in turned.groups if group.flagged]

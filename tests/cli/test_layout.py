@@ -119,7 +119,9 @@ def test_a_long_word_goes_on_behind_a_hyphen_or_the_like() -> None:
     assert broken("file resnet18_tiny_imagenet.safetensors", 16) == "file resnet18_tiny_\nimagenet.\nsafetensors"
     assert broken("EfficientNet-Lite0, manual", 18) == "EfficientNet-\nLite0, manual"
     assert broken("EfficientNet-Lite0, manual", 19) == "EfficientNet-Lite0, manual"
-    assert broken("0.8123456789-0.9123456789 supercalifragilistic", 12) == "0.8123456789-0.9123456789 supercalifragilistic"
+    assert (
+        broken("0.8123456789-0.9123456789 supercalifragilistic", 12) == "0.8123456789-0.9123456789 supercalifragilistic"
+    )
 
 
 def test_a_title_is_as_wide_as_the_terminal_and_its_path_gives_way() -> None:

@@ -51,8 +51,8 @@ def judge_several(
     """Read the images with all models, leave out whoever set one of them, and write predictions, figures, JSON and report.
 
     The mean decides, at the mean of the thresholds, and each model stands beside it at its own. The audit for shortcuts asks the
-    mean, the conformal rules answer together (`JointRule`), and examples and contact sheet have a heat map of each model. `quick`, and what
-    is raised: as `artifact.judge`.
+    mean, the conformal rules answer together (`JointRule`), and examples and contact sheet have a heat map of each model.
+    `quick`, and what is raised: as `artifact.judge`.
     """
     records, excluded = cohort.records, Counter[str]()
     for member in reader.members:

@@ -101,7 +101,9 @@ def table(
         grid.add_column(as_written(name), justify=justify, overflow="fold", width=width)
     for first, *cells in lines:
         shown = (shortened(first, widths[0]), *cells)
-        grid.add_row(*(as_written(wrapped(broken(cell, width), width)) for cell, width in zip(shown, widths, strict=True)))
+        grid.add_row(
+            *(as_written(wrapped(broken(cell, width), width)) for cell, width in zip(shown, widths, strict=True))
+        )
     console().print(grid)
 
 

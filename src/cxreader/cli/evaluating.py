@@ -313,7 +313,11 @@ def _show_shortcuts(place: Path) -> None:
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
     show_confounders(audit, "Beside what sees no disease")
-    lead = {NOT_FOUND: f"{audit.line}.", SUSPECTED: "Why a shortcut is suspected:", TOO_FEW: "What is not known well enough:"}
+    lead = {
+        NOT_FOUND: f"{audit.line}.",
+        SUSPECTED: "Why a shortcut is suspected:",
+        TOO_FEW: "What is not known well enough:",
+    }
     reasons = [f"- {reason}" for reason in audit.reasons]
     show("\n".join((lead[audit.verdict], *reasons, *(f"leak: {line}" for line in audit.leakage.lines))))
 

@@ -105,7 +105,7 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
 
 
 def shortcut(image_evidence: ImageEvidence) -> Answer:
-    """The verdict of the audit for shortcuts with its first reason; of too few patients, whose sentence stands above, the reason."""
+    """The verdict of the audit for shortcuts with its first reason; that patients are too few is said by the verdict above."""
     ask, anchor, audit = "Is it a shortcut?", "shortcut", image_evidence.shortcuts
     if audit is None:
         text = "Not looked for: predictions do not show what the model sees. It needs the images:"

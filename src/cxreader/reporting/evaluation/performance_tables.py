@@ -230,7 +230,9 @@ def _subgroup_cells(group: Subgroup, metric: Metric) -> tuple[Cell, Cell]:
     if np.isnan(gap.estimate.value):
         return own, text_cell("")
     tested = (
-        "not tested" if np.isnan(gap.p_holm) else f"{format_p_value(gap.p_holm)}{', significant' if gap.flagged else ''}"
+        "not tested"
+        if np.isnan(gap.p_holm)
+        else f"{format_p_value(gap.p_holm)}{', significant' if gap.flagged else ''}"
     )
     worse = gap.flagged and gap.estimate.value < 0
     return own, estimate_cell(gap.estimate, 2, signed=True, alert=worse, note=tested)

@@ -171,7 +171,9 @@ def short_table(report: StudyReport) -> Table:
         figures = [seeds_cell(result.metrics[metric]) for metric in ("accuracy", "auc")]
         gain = _gains(thumbnail, row.name)[:1] or (text_cell(NOT_JUDGED),)
         name = row.name if result.learned else f"{row.name} (did not learn)"
-        seeds = f"; {format_count(len(row.trainings), '[training|trainings]')}" if _trained_several_times(report) else ""
+        seeds = (
+            f"; {format_count(len(row.trainings), '[training|trainings]')}" if _trained_several_times(report) else ""
+        )
         rows.append(Row(f"{name}\n{row.weights}{seeds}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
     for learnt, auc in _thumbnails(thumbnail).items():
         rows.append(Row(f"{THUMBNAIL}\nlearnt {learnt}", (_EMPTY, _EMPTY, seeds_cell(auc), _EMPTY)))
