@@ -151,7 +151,7 @@ def load_reader(
 
     `terms`: the file of a site's own words, see `imaging.site_terms`.
     """
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
     site = None if terms is None else SiteTerms.load(terms)
     with waiting("loading the model"):

@@ -9,8 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from cxreader.imaging import terms
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary import terms
+from cxreader.imaging.vocabulary.words import OTHER
 
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""

@@ -29,7 +29,7 @@ from cxreader.records import Reading
 
 if TYPE_CHECKING:
     from cxreader.imaging.preprocess import InputSpec
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
     from cxreader.inference.prepared import Source
 
 DECODERS = max(2, cores())

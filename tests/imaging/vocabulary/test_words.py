@@ -12,8 +12,8 @@ from tests.dicom_files import dataset, encoded, picture
 
 from cxreader.errors import ConfigError
 from cxreader.imaging.read import read, read_header
-from cxreader.imaging.site_terms import SiteTerms
-from cxreader.imaging.words import OTHER, folded, term_of
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
+from cxreader.imaging.vocabulary.words import OTHER, folded, term_of
 from cxreader.models.acceptance.header import judge_header
 
 CHESTS = """

@@ -26,8 +26,8 @@ from types import MappingProxyType
 from typing import Self
 
 from cxreader.errors import ConfigError, nearest
-from cxreader.imaging.terms import TERMS, Fact
-from cxreader.imaging.words import folded
+from cxreader.imaging.vocabulary.terms import TERMS, Fact
+from cxreader.imaging.vocabulary.words import folded
 
 _MOST = 2**20
 """Bytes of such a file."""

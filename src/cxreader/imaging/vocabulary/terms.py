@@ -1,7 +1,7 @@
 """The words that codes of a DICOM header may be: the standard's terms, and spellings that devices and sites write.
 
 A header's field is compared with its list and with nothing else. What is not on the list may be anything, a name too, and
-stays in the file: only terms of these lists leave it. `imaging.words` finds the term that several words mean.
+stays in the file: only terms of these lists leave it. `imaging.vocabulary.words` finds the term that several words mean.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 
-from cxreader.imaging import terms
-from cxreader.imaging.terms import Fact
+from cxreader.imaging.vocabulary import terms
+from cxreader.imaging.vocabulary.terms import Fact
 
 OTHER = "OTHER"
 """Stands for a value that is no known term, and may be anything, a name too."""

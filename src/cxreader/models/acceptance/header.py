@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxreader.imaging.terms import RIGHT, Fact
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary.terms import RIGHT, Fact
+from cxreader.imaging.vocabulary.words import OTHER
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
