@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.cli import run
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import WEIGHTS
 from cxreader.runs import RunFolder, artifact_folder
 

@@ -149,7 +149,7 @@ def load_reader(
 ) -> Reader:
     """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so.
 
-    `terms`: the file of a site's own words, see `imaging.site_terms`.
+    `terms`: the file of a site's own words, see `imaging.vocabulary.site_terms`.
     """
     from cxreader.imaging.vocabulary.site_terms import SiteTerms
 

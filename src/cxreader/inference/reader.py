@@ -17,11 +17,11 @@ from cxreader.evaluation.calibration.calibrators import Calibrator
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.plausibility import contradictory
-from cxreader.inference.backend import Backend, require_maps
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
 from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
+from cxreader.inference.runtimes.backend import Backend, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import drawn

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cxreader.imaging.header import DicomHeader
 
 _READ: dict[Fact, str] = {"modality": "CR, DX, RF, RG", "body_part": "CHEST, LUNG, THORAX", "view": "AP, PA"}
-"""How messages name what is read: the standard's terms, of `imaging.terms.RIGHT`."""
+"""How messages name what is read: the standard's terms, of `imaging.vocabulary.terms.RIGHT`."""
 
 
 def judge_header(header: DicomHeader | None) -> Acceptance:

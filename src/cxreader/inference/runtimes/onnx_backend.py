@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError, ModelError
-from cxreader.inference.backend import Output, exported_file, require_maps
+from cxreader.inference.runtimes.backend import Output, exported_file, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 

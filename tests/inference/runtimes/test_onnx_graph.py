@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from cxreader.inference.exported_network import window
-from cxreader.inference.onnx_graph import in_blocks
+from cxreader.inference.runtimes.exported_network import window
+from cxreader.inference.runtimes.onnx_graph import in_blocks
 from cxreader.models.stages import middle
 
 SQUEEZE = """

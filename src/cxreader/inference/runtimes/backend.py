@@ -29,8 +29,8 @@ class Runtime:
 
 
 BACKENDS = {
-    "onnx": Runtime("cxreader.inference.onnx_backend:OnnxBackend", "pip install onnxruntime", reads="onnx"),
-    "torch": Runtime("cxreader.inference.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
+    "onnx": Runtime("cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", reads="onnx"),
+    "torch": Runtime("cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
 }
 
 

@@ -29,11 +29,18 @@ from torch import nn
 from cxreader import Reader
 from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.inference import export, exported_network, onnx_backend
-from cxreader.inference.backend import load_backend
-from cxreader.inference.export import OPSET, Parity, export_after_training, export_onnx, onnx_bytes, parity_images
-from cxreader.inference.exported_network import Regions
-from cxreader.inference.onnx_backend import OUTPUTS, OnnxBackend
+from cxreader.inference.runtimes import export, exported_network, onnx_backend
+from cxreader.inference.runtimes.backend import load_backend
+from cxreader.inference.runtimes.export import (
+    OPSET,
+    Parity,
+    export_after_training,
+    export_onnx,
+    onnx_bytes,
+    parity_images,
+)
+from cxreader.inference.runtimes.exported_network import Regions
+from cxreader.inference.runtimes.onnx_backend import OUTPUTS, OnnxBackend
 from cxreader.models.artifact import MANIFEST, load_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
@@ -300,7 +307,7 @@ def test_reading_an_export_loads_no_torch_and_says_nothing_by_itself(folder: Pat
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import numpy as np; from pathlib import Path\n"
-        "from cxreader.models.artifact import load_artifact; from cxreader.inference.backend import load_backend\n"
+        "from cxreader.models.artifact import load_artifact; from cxreader.inference.runtimes.backend import load_backend\n"
         f"folder = Path({str(folder)!r})\n"
         "backend = load_backend('auto', load_artifact(folder), folder)\n"
         f"out = backend.run(np.zeros((2, 3, {SIZE}, {SIZE}), np.float32), maps=True)\n"

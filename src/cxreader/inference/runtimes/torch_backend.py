@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cxreader.errors import ArtifactError
 from cxreader.explanation.gradcam import cam_of
-from cxreader.inference.backend import Output
+from cxreader.inference.runtimes.backend import Output
 from cxreader.models.artifact import WEIGHTS, Artifact
 from cxreader.models.region_head import RegionHead
 from cxreader.models.registry import create_model, model_entry

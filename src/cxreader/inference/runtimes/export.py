@@ -21,10 +21,10 @@ from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import signed_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
-from cxreader.inference.exported_network import ExportedNetwork, Regions
-from cxreader.inference.onnx_backend import ANSWER, HEAT, REGIONS, OnnxBackend, signed_map
-from cxreader.inference.onnx_graph import in_blocks
-from cxreader.inference.torch_backend import load_network, load_region_head
+from cxreader.inference.runtimes.exported_network import ExportedNetwork, Regions
+from cxreader.inference.runtimes.onnx_backend import ANSWER, HEAT, REGIONS, OnnxBackend, signed_map
+from cxreader.inference.runtimes.onnx_graph import in_blocks
+from cxreader.inference.runtimes.torch_backend import load_network, load_region_head
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
 from cxreader.models.registry import ModelEntry, model_entry
 from cxreader.models.stages import StagedModel
