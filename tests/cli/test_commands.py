@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxreader.cli import console, run
-from cxreader.cli.console import State
+from cxreader.cli import run
+from cxreader.cli.output import console
+from cxreader.cli.output.console import State
 from cxreader.data.split import Split
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.imaging.overlay import BOX_COLOUR

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 
 from cxreader import Reader
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder

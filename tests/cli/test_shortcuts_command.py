@@ -10,7 +10,7 @@ import pytest
 from tests.assessment.shortcut_world import SIDE, Patches, make_images, make_reader
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.config import parse_config
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split

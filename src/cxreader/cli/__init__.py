@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, study, training
-from cxreader.cli.console import DISCLAIMER, State, fail
+from cxreader.cli.output.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
 INTERRUPTED = 130

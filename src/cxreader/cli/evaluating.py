@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import (
+from cxreader.cli.output.console import DISCLAIMER, progress, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import (
     interval_cell,
     missing,
     show_answered,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cxreader.cli.console import say, table, waiting
+from cxreader.cli.output.console import say, table, waiting
 from cxreader.cli.source_options import OneModel, one_model
 from cxreader.errors import MissingDependencyError, UsageError
 

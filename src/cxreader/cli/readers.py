@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, say, show, table, waiting
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import DISCLAIMER, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import named_columns
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.answers import note, show_answers, show_rows
-from cxreader.cli.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.output.answers import note, show_answers, show_rows
+from cxreader.cli.output.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.output.worklist import MOST, refuse_page, write_page
 from cxreader.cli.source_options import TermsFile
-from cxreader.cli.worklist import MOST, refuse_page, write_page
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, fits, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import DISCLAIMER, fits, progress, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError

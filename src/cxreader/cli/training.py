@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import State, progress, say, table, waiting
 from cxreader.cli.evaluating import show_evaluation
+from cxreader.cli.output.console import State, progress, say, table, waiting
 
 
 def train(

@@ -20,9 +20,9 @@ _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 
 class DicomHeader:
     r"""What is known of a picture from its DICOM header; a field is None when the header lacks it or its value is unreadable.
 
-    Codes are terms of `imaging.vocabulary.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a stored
-    pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`: directions
-    of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
+    Codes are terms of `vocabulary.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a
+    stored pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`:
+    directions of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
     `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
     `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxreader.cli import run, worklist
-from cxreader.cli.console import State
+from cxreader.cli import run
+from cxreader.cli.output import worklist
+from cxreader.cli.output.console import State
 from cxreader.reporting.worklist import WorklistRow, render_worklist
 
 

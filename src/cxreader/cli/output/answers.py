@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cxreader.cli.console import DISCLAIMER, fits, one_line, table
+from cxreader.cli.output.console import DISCLAIMER, fits, one_line, table
 from cxreader.inference.answer_text import interval_text, probability_text
 
 if TYPE_CHECKING:

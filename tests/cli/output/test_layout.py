@@ -7,9 +7,9 @@ import re
 import pytest
 from tests.reporting.evaluation.world import rich
 
-from cxreader.cli.console import show, table
 from cxreader.cli.evaluating import show_evaluation
-from cxreader.cli.layout import broken, column_widths, shortened, stacked, title_within
+from cxreader.cli.output.console import show, table
+from cxreader.cli.output.layout import broken, column_widths, shortened, stacked, title_within
 
 HEADER = ("figure", "value", "95 % interval", "abnormal/normal", "patients", "what it means")
 ROWS = [

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxreader.cli.layout import BETWEEN, broken, column_widths, shortened, stacked, title_within, wrapped
+from cxreader.cli.output.layout import BETWEEN, broken, column_widths, shortened, stacked, title_within, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cxreader.cli.console import show, table
+from cxreader.cli.output.console import show, table
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import PROJECT
 
 from cxreader import errors
-from cxreader.cli.console import as_written, fail, progress, say, show, table, waiting
+from cxreader.cli.output.console import as_written, fail, progress, say, show, table, waiting
 
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 STAND_IN = "a[dicom]/[bold]b[/bold]"

@@ -10,7 +10,7 @@ from tests.reporting.evaluation.world import evidence_of, rich
 from tests.reporting.evaluation.world import table as world_table
 
 from cxreader.cli.evaluating import show_evaluation
-from cxreader.cli.evidence_tables import missing, show_evidence, show_points
+from cxreader.cli.output.evidence_tables import missing, show_evidence, show_points
 from cxreader.evaluation.statistics.intervals import Estimate
 
 SAME = "every resample gives the same value, which bounds nothing"

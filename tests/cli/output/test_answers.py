@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxreader.cli.answers import show_answers
+from cxreader.cli.output.answers import show_answers
 from cxreader.inference.answer_text import interval_text, probability_text
 
 SHARE = st.floats(0, 1)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxreader.cli.answers import note
-from cxreader.cli.console import progress, say
+from cxreader.cli.output.answers import note
+from cxreader.cli.output.console import progress, say
 from cxreader.inference.answer_text import interval_text, probability_text
 
 if TYPE_CHECKING:
