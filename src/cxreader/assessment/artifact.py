@@ -46,9 +46,9 @@ from cxreader.models.artifact import Artifact
 from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar, Say, silent
 from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading, patient_names
-from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
+from cxreader.reporting.evaluation.figures.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.evaluation.model_facts import facts_of
-from cxreader.reporting.evaluation.refusals import in_percent, percent
+from cxreader.reporting.evaluation.tables.refusals import in_percent, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

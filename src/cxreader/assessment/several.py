@@ -32,7 +32,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar, Say, silent
 from cxreader.records import PredictionTable, Reading
-from cxreader.reporting.evaluation.contact_sheet import SIDE
+from cxreader.reporting.evaluation.figures.contact_sheet import SIDE
 
 NOT_JUDGED = "Whether the heat maps lie where the findings are is judged of each model alone, with cxreader evaluate --model ONE."
 

@@ -100,7 +100,7 @@ def with_readers(
 
 def show_beside(evidence: Evidence) -> None:
     """What was asked of readers and of the labels' quality, in short."""
-    from cxreader.reporting.evaluation.adjusted_auc import corrected_table
+    from cxreader.reporting.evaluation.tables.adjusted_auc import corrected_table
 
     if evidence.readers is not None:
         show_readers(evidence.readers)

@@ -89,8 +89,8 @@ def show_confounders(audit: ShortcutAudit, title: str) -> None:
 
     Where the terminal is too narrow for a column of what the numbers mean, that stands in lines below it.
     """
-    from cxreader.reporting.evaluation.comparison_tables import confounder_words
     from cxreader.reporting.evaluation.shortcuts import METHOD
+    from cxreader.reporting.evaluation.tables.comparison_tables import confounder_words
     from cxreader.reporting.tables import DASH
 
     rows = [("the model", figure_cell(audit.model), "", "")]

@@ -16,12 +16,12 @@ from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
-from cxreader.reporting.evaluation.evidence_figures import image_evidence_figures
+from cxreader.reporting.evaluation.figures.evidence_figures import image_evidence_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
-from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
-from cxreader.reporting.evaluation.points_table import points_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words, tables_of
+from cxreader.reporting.evaluation.tables.performance_tables import calibration_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.tables.points_table import points_table
 
 QUESTIONS = (
     "How sure?",

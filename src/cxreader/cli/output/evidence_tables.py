@@ -35,7 +35,7 @@ def show_evidence(evidence: Evidence) -> None:
 
 def show_points(evaluation: Evaluation, evidence: Evidence) -> None:
     """Every operating point at the sample's own prevalence and at the stated one; of 1,000 patients what each would do."""
-    from cxreader.reporting.evaluation.points_table import THOUSAND_WORDS, point_measures
+    from cxreader.reporting.evaluation.tables.points_table import THOUSAND_WORDS, point_measures
     from cxreader.reporting.tables import format_estimate
 
     lines = point_measures(evidence.points, evaluation.counts)
@@ -159,7 +159,7 @@ def _show_second_reading(found: LabelComparison) -> None:
 def show_refusals(found: Refusals) -> None:
     """The share of images that the reader would refuse, and why."""
     from cxreader.evaluation.decisions.refusals import WHO
-    from cxreader.reporting.evaluation.refusals import in_percent, percent, refusal_words
+    from cxreader.reporting.evaluation.tables.refusals import in_percent, percent, refusal_words
     from cxreader.reporting.tables import DASH
 
     rows = [
@@ -178,7 +178,7 @@ def show_refusals(found: Refusals) -> None:
 
 def show_answered(evaluation: Evaluation) -> None:
     """All images and the answered ones, side by side."""
-    from cxreader.reporting.evaluation.refusals import answered_table, answered_words
+    from cxreader.reporting.evaluation.tables.refusals import answered_table, answered_words
 
     found = answered_table(evaluation)
     words = "" if evaluation.answered is None else answered_words(evaluation.answered)

@@ -13,7 +13,7 @@ from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED, TOO_FEW
 from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.answer import AUDIT, EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
-from cxreader.reporting.evaluation.refusals import in_percent, percent
+from cxreader.reporting.evaluation.tables.refusals import in_percent, percent
 from cxreader.reporting.tables import (
     estimate_counts,
     format_estimate,

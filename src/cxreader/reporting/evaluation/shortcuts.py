@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.comparison_tables import confounders_table
+from cxreader.reporting.evaluation.tables.comparison_tables import confounders_table
 from cxreader.reporting.pages import environment
 from cxreader.reporting.style import (
     BLUE,

@@ -8,7 +8,7 @@ import numpy as np
 
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.readers_figure import draw_readers
+from cxreader.reporting.evaluation.figures.readers_figure import draw_readers
 from cxreader.reporting.style import (
     BLUE,
     CHANCE,
@@ -67,7 +67,10 @@ def evidence_figures(evaluation: Evaluation) -> dict[str, Figure]:
 
 def image_evidence_figures(image_evidence: ImageEvidence) -> dict[str, Figure]:
     """The figures of what was found from the images, by name: shortcuts, localisation, regions and sanity."""
-    from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
+    from cxreader.reporting.evaluation.figures.localisation_figures import (
+        draw_localisation,
+        draw_sanity,
+    )
     from cxreader.reporting.evaluation.shortcuts import draw_confounders
 
     figures = {}

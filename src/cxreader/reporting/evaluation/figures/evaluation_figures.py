@@ -40,7 +40,10 @@ def evaluation_figures(evaluation: Evaluation, image_evidence: ImageEvidence | N
 
     `image_evidence` adds `shortcuts`, `localisation` and `sanity` where the images were looked at.
     """
-    from cxreader.reporting.evaluation.evidence_figures import evidence_figures, image_evidence_figures
+    from cxreader.reporting.evaluation.figures.evidence_figures import (
+        evidence_figures,
+        image_evidence_figures,
+    )
 
     return {
         "roc": draw_roc(evaluation),

@@ -43,8 +43,8 @@ def draw_contact_sheet(
     for axes, image in zip(cells, shown, strict=False):
         own = pixels[image.image]
         gap = np.full((len(own), len(own) // 30, 3), 255, np.uint8)
-        mapped = heat.get(image.image) or [None] * (side_by_side - 1)
-        row = [overlay(own), *(part for raw in mapped for part in (gap, overlay(own, raw)))]
+        mapped = [overlay(own, raw) for raw in heat.get(image.image, ())] or [overlay(own)] * (side_by_side - 1)
+        row = [overlay(own), *(part for one in mapped for part in (gap, one))]
         axes.imshow(np.hstack(row) if heat else own, cmap="gray", vmin=0, vmax=255)
         second = "" if image.second is None else f", second {LABEL_NAMES[image.second]}"
         axes.set_title(f"{image.probability:.2f}; label {LABEL_NAMES[image.label]}{second}", fontsize=6.5, color=INK)

@@ -14,15 +14,15 @@ from tests.reporting.evaluation.world import bare, evidence_of, image_evidence, 
 from cxreader.evaluation.comparison.second_reading import Contradiction
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.imaging.overlay import overlay
-from cxreader.reporting.evaluation.contact_sheet import draw_contact_sheet
-from cxreader.reporting.evaluation.evidence_figures import (
+from cxreader.reporting.evaluation.figures.contact_sheet import draw_contact_sheet
+from cxreader.reporting.evaluation.figures.evaluation_figures import evaluation_figures
+from cxreader.reporting.evaluation.figures.evidence_figures import (
     draw_decision_curve,
     draw_reliability,
     draw_subgroups,
     draw_triage,
     evidence_figures,
 )
-from cxreader.reporting.evaluation.figures import evaluation_figures
 from cxreader.reporting.style import BLUE, MUTED, VERMILION, save_figure
 
 NAMES = [

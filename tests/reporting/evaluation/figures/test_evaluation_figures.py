@@ -14,7 +14,12 @@ from PIL import Image
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import draw_confusion, draw_probabilities, draw_roc, evaluation_figures
+from cxreader.reporting.evaluation.figures.evaluation_figures import (
+    draw_confusion,
+    draw_probabilities,
+    draw_roc,
+    evaluation_figures,
+)
 from cxreader.reporting.style import BLUE, VERMILION, save_figure
 
 

@@ -19,7 +19,7 @@ from cxreader.explanation.location_prior import prior_scores
 from cxreader.explanation.map_scores import ScoringProtocol
 from cxreader.explanation.sanity_report import SanityReport, sanity_report
 from cxreader.records import Box
-from cxreader.reporting.evaluation.localisation_figures import draw_localisation, draw_sanity
+from cxreader.reporting.evaluation.figures.localisation_figures import draw_localisation, draw_sanity
 from cxreader.reporting.style import save_figure
 
 FINDINGS = ("Effusion", "Mass", "Pleural_Thickening")
@@ -103,7 +103,7 @@ def test_points_stand_at_the_numbers_and_flat_maps_are_told() -> None:
 def test_importing_loads_neither_torch_nor_matplotlib() -> None:
     code = """
 import sys
-import cxreader.reporting.evaluation.localisation_figures, cxreader.explanation.localisation, cxreader.explanation.sanity
+import cxreader.reporting.evaluation.figures.localisation_figures, cxreader.explanation.localisation, cxreader.explanation.sanity
 assert not {'torch', 'matplotlib', 'pandas'} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
