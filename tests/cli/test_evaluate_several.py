@@ -18,9 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file, save
 
 from cxreader import Reader
+from cxreader.assessment.shortcuts import shared_baselines
 from cxreader.cli import run
 from cxreader.cli.output.console import State
 from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.inference.member import Member
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
@@ -97,6 +99,8 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
     assert "Beside what sees no disease\n" in printed
     assert "not audited" not in printed
     assert "not compared with a 16 x 16 thumbnail" not in printed
+    assert "trained on different images" not in printed, "both were trained on the same"
+    assert "Baseline: 16 x 16 thumbnail, learnt elsewhere" in printed
     evaluation = json.loads((out / "evaluation.json").read_text())
     audit = json.loads((out / "shortcuts.json").read_text())
     assert audit["model"]["value"] == pytest.approx(evaluation["metrics"]["auc"]["value"])
@@ -164,3 +168,13 @@ def test_the_worklist_of_several_has_their_agreement_and_says_once_what_all_say(
         assert not row["agreement"] or f"agreement {float(row['agreement']):.3f}" in text
     notice = text.split('aria-label="Warnings"')[1].split("</section>")[0]
     assert notice.count("calibrated on few images") == 1
+
+
+def test_only_models_of_the_same_training_images_share_what_those_teach(two: list[str]) -> None:
+    first, second = Reader.load(two[1::2]).members
+    shared = shared_baselines(Reader([first, second]))
+    assert shared
+    assert [baseline.name for baseline in shared] == ["image statistics", "border only", "16 x 16 thumbnail"]
+    of_others = {**second.artifact.provenance, "baselines": [{**one.to_dict(), "images": 9} for one in shared]}
+    other = Member(replace(second.artifact, provenance=of_others), second.backend, second.operating_point)
+    assert shared_baselines(Reader([first, other])) is None

@@ -95,7 +95,7 @@ def judge(
         refusals = _refusals(reader, images, seed)
         stored = baselines_of_training(artifact, cohort, bar)
         features = None if quick else features_of(images.pixels, np.arange(len(images.pixels)), bar)
-        baselines = _thumbnail_learnt_elsewhere(stored, images, features)
+        baselines = thumbnail_learnt_elsewhere(stored, images, features)
         shortcuts = (
             None
             if quick
@@ -262,7 +262,7 @@ def prediction_table(
     return table, unread
 
 
-def _thumbnail_learnt_elsewhere(
+def thumbnail_learnt_elsewhere(
     stored: Sequence[StoredBaseline], images: ReadImages, features: ImageFeatures | None
 ) -> dict[str, NDArray[np.float64]]:
     """By its title, what a thumbnail learnt on the training images says of the judged ones; nothing where none is at hand."""

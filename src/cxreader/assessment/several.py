@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.artifact import contact_sheet, contradicted, many_refused, prediction_table, suspicion_warnings
+from cxreader.assessment.artifact import (
+    contact_sheet,
+    contradicted,
+    many_refused,
+    prediction_table,
+    suspicion_warnings,
+    thumbnail_learnt_elsewhere,
+)
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.duration import Estimate
@@ -18,7 +25,7 @@ from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
-from cxreader.assessment.shortcuts import audit_several
+from cxreader.assessment.shortcuts import audit_several, shared_baselines
 from cxreader.data.index import NO_PATIENTS
 from cxreader.errors import CxreaderError
 from cxreader.evaluation.decisions.conformal import JointRule
@@ -78,6 +85,7 @@ def judge_several(
                 table,
                 reader.operating_point,
                 seed=seed,
+                baselines=thumbnail_learnt_elsewhere(shared_baselines(reader) or (), images, None),
                 excluded={reason: count for reason, count in excluded.items() if count},
                 warnings=[*_warnings(cohort, pictures), *suspicion_warnings(audit), *many_refused(refusals)],
                 provenance=_provenance(reader, cohort),
