@@ -133,3 +133,5 @@ def test_a_contradicted_image_stands_beside_itself_under_its_map() -> None:
     first, second = (np.asarray(axes.images[0].get_array()) for axes in of_two.axes[:2])
     assert first.shape == second.shape == (60, 184, 3)
     assert np.array_equal(first[:, 124:], overlay(grey, raw.T))
+    of_three = draw_contact_sheet(images, {"a.png": grey, "b.png": grey}, {"a.png": [raw] * 3})
+    assert tuple(of_three.get_size_inches()) == (12, 1.95), "two images a row at least"

@@ -36,7 +36,7 @@ def draw_contact_sheet(
     shown = [image for image in images if image.image in pixels]
     heat = {image.image: maps[image.image] for image in shown if maps and image.image in maps}
     side_by_side = 1 + max(map(len, heat.values()), default=0)
-    columns, width = max(1, _COLUMNS // side_by_side), side_by_side * _INCHES
+    columns, width = max(2, _COLUMNS // side_by_side), side_by_side * _INCHES
     rows = math.ceil(len(shown) / columns)
     figure = new_figure(columns * width, rows * (_INCHES + 0.45))
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
