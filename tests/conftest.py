@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.config import Config
 from tests.boxed_world import boxed_config, make_boxed_world
 from tests.world import make_world, world_config

@@ -23,7 +23,7 @@ from cxreader import torch_setup  # noqa: F401
 import torch
 
 from cxreader import Reader
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.registry import create_model
 from tests.artifacts import hand_made
 

@@ -12,7 +12,7 @@ import pytest
 from tests.products import HEADER, rows, write
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 
 
