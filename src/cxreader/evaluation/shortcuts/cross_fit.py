@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.ridge_logistic import RidgeLogistic, fit_ridge_logistic
+from cxreader.evaluation.shortcuts.stratified_groups import stratified_groups
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
@@ -50,8 +52,7 @@ def patient_folds(label: Integers, groups: Integers, *, seed: int = 0) -> list[F
         if n < 2:
             who = "no patient" if n == 0 else "one patient"
             raise DataError(f"{who} with {name} images: nothing can be learnt from others", mend="give more patients")
-    splitter = StratifiedGroupKFold(min(FOLDS, *n_patients), shuffle=True, random_state=seed)
-    folds = [(train, test) for train, test in splitter.split(label, label, groups) if len(test)]
+    folds = [(train, test) for train, test in _folds(label, groups, min(FOLDS, *n_patients), seed=seed) if len(test)]
     if any(len(np.unique(label[train])) < 2 for train, _ in folds):
         raise DataError("too few patients of a class to learn from others", mend="give more patients")
     return folds
@@ -70,11 +71,17 @@ def best_strength(features: Floats, label: Integers, groups: Integers, *, balanc
         return STRENGTHS[len(STRENGTHS) // 2]  # a class of one patient leaves nothing to choose by
     weight = len(label) / (2 * np.bincount(label, minlength=2)[label]) if balanced else np.ones(len(label))
     losses = np.zeros(len(STRENGTHS))
-    for train, test in StratifiedGroupKFold(n_folds).split(features, label, groups):
+    for train, test in _folds(label, groups, n_folds):
         if len(np.unique(label[train])) > 1 and _varies(features[train]):
             fitted = fit_ridge_logistic(features[train], label[train], STRENGTHS, balanced=balanced)
             losses += [_loss(model.log_odds(features[test]), label[test], weight[test]) for model in fitted]
     return STRENGTHS[int(np.argmin(losses))]
+
+
+def _folds(label: Integers, groups: Integers, n_folds: int, *, seed: int | None = None) -> Iterator[Fold]:
+    fold_of = stratified_groups(label, groups, n_folds, seed=seed)
+    for fold in range(n_folds):
+        yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
 def _varies(features: Floats) -> bool:
