@@ -88,11 +88,13 @@ def pdf_left_empty() -> Iterator[None]:
 
     What is in them is told by the tests of `reporting`, and that they are all written by `assessment/test_outputs.py`.
     """
-    from cxreader.reporting import for_papers
+    from cxreader.reporting.style import render_figure
 
-    render = for_papers.render_figure
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(for_papers, "render_figure", lambda figure, kind: b"" if kind == "pdf" else render(figure, kind))
+        patch.setattr(
+            "cxreader.reporting.for_papers.render_figure",
+            lambda figure, kind: b"" if kind == "pdf" else render_figure(figure, kind),
+        )
         yield
 
 

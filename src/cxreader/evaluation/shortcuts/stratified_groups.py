@@ -20,7 +20,7 @@ def stratified_groups(label: Integers, groups: Integers, n_folds: int, *, seed: 
     total = counts.sum(axis=0)
     order = np.arange(len(who))
     if seed is not None:
-        np.random.RandomState(seed).shuffle(order)  # noqa: NPY002 - scikit-learn's generator
+        np.random.RandomState(seed).shuffle(order)  # scikit-learn's generator
     order = order[np.argsort(-counts[order].std(axis=1), kind="stable")]
     held, fold_of = np.zeros((n_folds, 2)), np.empty(len(who), np.intp)
     candidates = np.eye(n_folds)[:, :, None]
