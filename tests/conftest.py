@@ -82,6 +82,22 @@ def few_images_suffice() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def pdf_left_empty() -> Iterator[None]:
+    """Figures as PDF are written empty, for tests of numbers and words: each takes a fifth of a second, most of it for its font.
+
+    What is in them is told by the tests of `reporting`, and that they are all written by `assessment/test_outputs.py`.
+    """
+    from cxreader.reporting.style import render_figure
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "cxreader.reporting.for_papers.render_figure",
+            lambda figure, kind: b"" if kind == "pdf" else render_figure(figure, kind),
+        )
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that at the end no process is left alone with a long one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

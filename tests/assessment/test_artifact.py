@@ -31,6 +31,8 @@ from cxreader.progress import no_bar
 from cxreader.records import ImageRecord, OperatingPoint, Reading
 from cxreader.runs import RunFolder
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(scope="module")
 def own_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

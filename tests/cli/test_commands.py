@@ -24,7 +24,7 @@ from cxreader.imaging.overlay import BOX_COLOUR
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
 
-pytestmark = pytest.mark.usefixtures("few_images_suffice")
+pytestmark = pytest.mark.usefixtures("few_images_suffice", "pdf_left_empty")
 
 
 @pytest.fixture(autouse=True)

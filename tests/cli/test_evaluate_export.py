@@ -28,6 +28,8 @@ importlib.util.find_spec = lambda name, package=None: None if name == "torch" el
 sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 sys.exit(run(sys.argv[1:]))
 """
 LEFT_OUT = "the randomisation test is left out"

@@ -222,6 +222,8 @@ if sys.argv.pop(1) == "absent":
     sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 code = run(sys.argv[1:])
 print("loaded:", sorted({{name.partition(".")[0] for name in sys.modules}} & set({HEAVY})))
 sys.exit(code)

@@ -26,7 +26,7 @@ from cxreader.inference.member import Member
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
-pytestmark = pytest.mark.usefixtures("few_images_suffice")
+pytestmark = pytest.mark.usefixtures("few_images_suffice", "pdf_left_empty")
 
 
 @pytest.fixture(autouse=True)

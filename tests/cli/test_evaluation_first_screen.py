@@ -15,6 +15,8 @@ from cxreader.cli.output.console import State
 from cxreader.data.index import Index
 from cxreader.runs import RunFolder
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.runs import RunFolder
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_strengths() -> Iterator[None]:
