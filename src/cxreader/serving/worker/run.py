@@ -1,0 +1,103 @@
+"""The worker: takes what waits, reads it in batches, and keeps the answers of a batch in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import wait
+
+from cxreader.errors import MissingObjectError, StorageError
+from cxreader.serving.settings import Settings, WorkerSection
+from cxreader.serving.store.database import Database
+from cxreader.serving.store.opened import opened_database, opened_objects
+from cxreader.serving.store.queue import Claim
+from cxreader.serving.worker.leases import Leases
+from cxreader.serving.worker.models import load_reader
+from cxreader.serving.worker.pipeline import Batch, Pipeline
+
+AHEAD = 3
+"""Batches under way: two in the network, and the next one being decoded."""
+IDLE = 0.1
+"""Seconds between two looks at an empty queue."""
+
+
+def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
+    """Read as `name`, a lease's holder, until `stopped`; what is under way then is ended first. Raises StorageError, ArtifactError."""
+    options, database = settings.worker, opened_database(settings)
+    with Pipeline(load_reader(settings), opened_objects(settings), pixels=options.pixels) as pipeline:
+        Worker(leases_of(settings, database, name), pipeline, options).work(stopped)
+
+
+def died(settings: Settings, name: str) -> None:
+    """What the worker of this name held is free."""
+    database = opened_database(settings)
+    leases_of(settings, database, name).end_of(name)
+    database.close()
+
+
+def leases_of(settings: Settings, database: Database, holder: str) -> Leases:
+    """The queue as this holder sees it."""
+    options = settings.worker
+    return Leases(database, settings.worklist.waits, holder, seconds=options.lease, attempts=options.attempts)
+
+
+class Worker:
+    """One worker's loop over the queue."""
+
+    def __init__(self, leases: Leases, pipeline: Pipeline, options: WorkerSection) -> None:
+        self._leases, self._pipeline, self._options = leases, pipeline, options
+        self._running: deque[Batch] = deque()
+
+    def work(self, stopped: Callable[[], bool]) -> None:
+        """Until `stopped`, then end what is under way. What was not begun when an error ends it is given back."""
+        try:
+            while not stopped():
+                if not self._fill() and not self._running:
+                    time.sleep(IDLE)
+                self._end_first()
+            while self._running:
+                self._end_first()
+        except StorageError:
+            self._leases.give_back([one for batch in self._running for one in batch.claims])
+            raise
+
+    def _fill(self) -> bool:
+        """Begin batches while there is something to begin with; whether there was."""
+        began = False
+        while len(self._running) < AHEAD and (claims := self._claim()):
+            self._running.append(self._pipeline.begin(claims))
+            began = True
+        return began
+
+    def _claim(self) -> list[Claim]:
+        """What waits. A batch that is not full waits a moment for more, where nothing else is under way meanwhile."""
+        claims = self._leases.claim(self._options.batch)
+        until = time.monotonic() + self._options.linger
+        while self._may_linger(claims) and time.monotonic() < until:
+            time.sleep(0.02)
+            claims += self._leases.claim(self._options.batch - len(claims))
+        return claims
+
+    def _may_linger(self, claims: list[Claim]) -> bool:
+        """A batch that has room; but what failed before is read alone."""
+        return 0 < len(claims) < self._options.batch and not self._running and claims[-1].attempt == 1
+
+    def _end_first(self) -> None:
+        """Wait for the answers to the first batch, holding all leases meanwhile, and keep them."""
+        if not self._running:
+            return
+        batch = self._running[0]
+        while not wait([batch.answers], timeout=self._options.lease / 3).done:
+            self._leases.renew([one for each in self._running for one in each.claims])
+        try:
+            answers = batch.answers.result()
+        except StorageError as error:
+            if not isinstance(error, MissingObjectError):
+                raise
+            self._leases.fail(batch.claims, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a defect of a reader is a failed attempt, not the worker's end
+            self._leases.fail(batch.claims, type(error).__name__)
+        else:
+            self._leases.keep(answers)
+        self._running.popleft()
