@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.codec import from_plain, to_plain
+from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.triage import urgency
 from cxreader.records import Reading
 from cxreader.serving.store import queue
@@ -24,16 +25,26 @@ ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a worker has for one job: the Reading with its maps, why it has no heat map (`no_map`), and where its pixels lie.
+class KeptPixels:
+    """Where the decoded pixels of an image were put: digest in the object store, bytes, and how to show them (`store.pixels`)."""
 
-    `pixels`: digest, bytes and description of the decoded picture (`StoredPixels`), None where it could not be decoded.
+    sha256: str
+    bytes: int
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker has for one job: the Reading with its maps, why it has no heat map (`no_map`), and its pixels.
+
+    `specs`: of each model by its id, so that its maps can be laid on the picture. `pixels`: None where none are kept.
     """
 
     claim: Claim
     reading: Reading
+    specs: Mapping[str, InputSpec]
     no_map: str = ""
-    pixels: tuple[str, int, Mapping[str, Any]] | None = None
+    pixels: KeptPixels | None = None
 
 
 def keep(session: Session, now: float, answer: Answer) -> Result | None:
@@ -55,11 +66,16 @@ def keep(session: Session, now: float, answer: Answer) -> Result | None:
     )
     session.add(result)
     session.flush()
-    session.add_all(_maps(result.id, answer.reading))
+    session.add_all(_maps(result.id, answer))
     if answer.pixels is not None:
-        digest, size, about = answer.pixels
-        session.merge(StoredPixels(instance_id=answer.claim.instance, sha256=digest, bytes=size, about=dict(about)))
+        keep_pixels(session, answer.claim.instance, answer.pixels)
     return result
+
+
+def keep_pixels(session: Session, instance: int, pixels: KeptPixels) -> None:
+    """Remember where the pixels of an image lie, in the place of what was known before."""
+    about = dict(pixels.about)
+    session.merge(StoredPixels(instance_id=instance, sha256=pixels.sha256, bytes=pixels.bytes, about=about))
 
 
 def plain_reading(reading: Reading) -> dict[str, Any]:
@@ -88,16 +104,28 @@ def _bare(reading: Reading) -> Reading:
     return replace(reading, heat_map=None, region_map=None, region_maps={}, members=members)
 
 
-def _maps(result: int, reading: Reading) -> list[HeatMap]:
+def _maps(result: int, answer: Answer) -> list[HeatMap]:
     found = []
-    for one in reading.members or (reading,):
+    for one in answer.reading.members or (answer.reading,):
         each = {(HEAT, ""): one.heat_map, (REGION, ANY): one.region_map}
         each |= {(REGION, finding): values for finding, values in one.region_maps.items()}
         for (kind, finding), values in each.items():
             if values is not None:
-                height, width = values.shape
-                data = np.ascontiguousarray(values, "<f2").tobytes()
-                kept = HeatMap(result_id=result, model=one.artifact, kind=kind, finding=finding, data=data)
-                kept.height, kept.width = height, width
+                kept = HeatMap(result_id=result, model=one.artifact, kind=kind, finding=finding)
+                kept.height, kept.width = values.shape
+                kept.fit = answer.specs[one.artifact].fit
+                kept.data = np.ascontiguousarray(values, "<f2").tobytes()
                 found.append(kept)
     return found
+
+
+def frame(fit: str, width: int, height: int) -> tuple[float, float, float, float]:
+    """Where a map lies on its picture of `width` x `height` square pixels: left, top, width, height, in those pixels.
+
+    A map covers the square that the network was shown: all of the picture where it was stretched (`squash`), else a square of its
+    longer side, of which some lies beside the picture (`InputSpec.content`).
+    """
+    if fit == "squash":
+        return 0.0, 0.0, float(width), float(height)
+    side = float(max(width, height))
+    return (width - side) / 2, (height - side) / 2, side, side

@@ -28,7 +28,16 @@ class Admitted:
     outcome: Outcome
 
 
-def admit(session: Session, now: float, came: Arrived, *, door: str, sender: str, name: str) -> Admitted:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a file came from: `door` is dicom, http or folder, `sender` the calling AE title or the user, `name` the file's."""
+
+    door: str
+    sender: str = ""
+    name: str = ""
+
+
+def admit(session: Session, now: float, came: Arrived, origin: Origin) -> Admitted:
     """Put what came in its place. The same bytes are admitted once; their purged bytes may be kept anew."""
     known = session.scalar(select(Instance).where(Instance.sha256 == came.sha256))
     if known is not None:
@@ -44,10 +53,10 @@ def admit(session: Session, now: float, came: Arrived, *, door: str, sender: str
         sha256=came.sha256,
         version=others,
         kind=came.kind,
-        name=name,
+        name=origin.name,
         bytes=len(came.data),
-        door=door,
-        sender=sender,
+        door=origin.door,
+        sender=origin.sender,
         received_at=now,
         purged_at=None,
     )

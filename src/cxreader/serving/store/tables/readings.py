@@ -82,7 +82,8 @@ class Result(Base):
 class HeatMap(Base):
     """A map of one result by one model: `kind` heat (Grad-CAM) or region (region head); `finding` of the latter, "any" for any.
 
-    `data`: float16, little-endian, `height` x `width`, row by row, as `records.Reading` describes the values.
+    `data`: float16, little-endian, `height` x `width`, row by row, as `records.Reading` describes the values. `fit`: how the picture
+    was fitted to the network's square, pad or squash (`store.results.frame` says where the map lies).
     """
 
     __tablename__ = "maps"
@@ -93,6 +94,7 @@ class HeatMap(Base):
     model: Mapped[Words]
     kind: Mapped[Words]
     finding: Mapped[Words]
+    fit: Mapped[Words]
     height: Mapped[int]
     width: Mapped[int]
     data: Mapped[bytes] = mapped_column(LargeBinary)
