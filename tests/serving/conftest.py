@@ -109,9 +109,9 @@ def settings(tmp_path: Path, url: str, artifact: Path) -> Settings:
 
 
 @pytest.fixture
-def service(settings: Settings, database: Database) -> Iterator[TriageService]:
+def service(settings: Settings, database: Database) -> TriageService:
     """A service by the test's own clock, its models active."""
-    yield active(TriageService(settings, database, FolderStore(settings.home / "objects")))
+    return active(TriageService(settings, database, FolderStore(settings.home / "objects")))
 
 
 @pytest.fixture

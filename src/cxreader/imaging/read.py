@@ -59,10 +59,10 @@ def read(
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
     among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `reserve` is called
     with how many pixels the header promises before they are decoded: it may wait until there is room for them. `site`: a site's
-    own words for what headers tell. `keep` is called with the picture as it is stored, for viewers. What the picture does not need, such as metadata, is not looked at; where a header
-    contradicts the data, these count, and a note says so. Raises ImageError, whose `where` is the file, for anything that is
-    not one readable image of at least 32 pixels a side and at most 50 million, MissingDecoderError (an ImageError too) when
-    its compression needs a package that is not installed.
+    own words for what headers tell. `keep` is called with the picture as it is stored, for viewers. What the picture does
+    not need, such as metadata, is not looked at; where a header contradicts the data, these count, and a note says so.
+    Raises ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side
+    and at most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
     """
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)

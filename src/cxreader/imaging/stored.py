@@ -13,7 +13,7 @@ _WHOLE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window of the header (PS3.3 C.11.2.1.2), in the units of `StoredPicture`; `function` is LINEAR, LINEAR_EXACT or SIGMOID."""
+    """A window of the header (PS3.3 C.11.2.1.2) in measured units; `function` is LINEAR, LINEAR_EXACT or SIGMOID."""
 
     center: float
     width: float
@@ -25,9 +25,9 @@ class StoredPicture:
     """The pixels before any window.
 
     `values`: uint16 (H, W), of `bits` bits, larger for what the Modality LUT makes larger; what is hidden or padding has the
-    value that is shown darkest. `slope`, `intercept`: value * slope + intercept is what the Modality LUT gives, the unit of `windows`.
-    `shown`: uint8 (2 ** bits,), the grey of each value as `Radiograph` shows it; `inverted`: whether its greatest is black.
-    `aspect`: height of a pixel divided by its width; a Radiograph has been made square.
+    value that is shown darkest. `slope`, `intercept`: value * slope + intercept is what the Modality LUT gives, the unit of
+    `windows`. `shown`: uint8 (2 ** bits,), the grey of each value as `Radiograph` shows it; `inverted`: whether its greatest
+    is black. `aspect`: height of a pixel divided by its width; a Radiograph has been made square.
     """
 
     values: NDArray[np.uint16]
@@ -41,7 +41,7 @@ class StoredPicture:
 
 
 def of_grey(pixels: NDArray[np.float32]) -> StoredPicture:
-    """The picture of float32 (H, W) in [0, 1] that were stored as grey: of 8 bits where they are all multiples of 1/255, else of 16."""
+    """The picture of float32 (H, W) in [0, 1]: of 8 bits where all of them are multiples of 1/255, else of 16."""
     by_255 = pixels * np.float32(255)
     whole = np.rint(by_255)
     if np.abs(by_255 - whole).max() < _WHOLE:

@@ -28,6 +28,7 @@ class SetClock:
         self.now = now
 
     def __call__(self, _: Session) -> float:
+        """The moment that was set."""
         return self.now
 
     def forward(self, seconds: float) -> None:

@@ -23,8 +23,8 @@ SECRET, LOCK = "secret.key", "serve.lock"
 SECRET_BYTES = 32
 _PASSWORD_BYTES = 15
 _TEMPLATE = """\
-# Settings of the service; docs/reference/serving.md tells them all. The environment (CXREADER_SERVE_...) comes before this file.
-models = []
+# Settings of the service; docs/reference/serving.md tells them all. The environment (CXREADER_SERVE_...) comes before this
+file. models = []
 
 [worklist]
 # The longest waits in minutes.
@@ -39,8 +39,8 @@ def init(settings: Settings, *, administrator: str, password: str | None = None)
     """Make a home: its folder for its owner alone, settings, a secret, a database with every table, the first administrator.
 
     Returns the password that was made up, None where one was given or there were users already; it is kept nowhere. What is
-    there already stays, so that the same call ends what was interrupted, and brings the database of an earlier version to this one.
-    Raises UsageError for a name or password that will not do, StorageError.
+    there already stays, so that the same call ends what was interrupted, and brings the database of an earlier version to
+    this one. Raises UsageError for a name or password that will not do, StorageError.
     """
     home = settings.home
     try:

@@ -73,8 +73,8 @@ class Arrived:
 def arrived(data: bytes) -> Arrived:
     """What came in these bytes. Nothing is decoded: a picture that cannot be read is kept, and its reading says why.
 
-    Raises ImageError, without a word of what the file holds, for what is no DICOM image, PNG or JPEG, for a damaged DICOM header,
-    and for more than MAX_BYTES.
+    Raises ImageError, without a word of what the file holds, for what is no DICOM image, PNG or JPEG, for a damaged DICOM
+    header, and for more than MAX_BYTES.
     """
     if len(data) > MAX_BYTES:
         raise ImageError(

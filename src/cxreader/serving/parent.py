@@ -11,14 +11,13 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
-from typing import Any
 
 from cxreader.progress import Say, silent
 from cxreader.serving.home import opened
@@ -34,9 +33,10 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of process. `run` is `module:function`, called as f(settings, stopped, name), and returns once `stopped()` is true.
+    """A kind of process.
 
-    `name`: unique among all processes that ever were, such as a lease's holder. `count`: how many the settings ask for. `died`:
+    `run` is `module:function`, called as f(settings, stopped, name); it returns once `stopped()` is true. `name`: unique
+    among all processes that ever were, such as a lease's holder. `count`: how many the settings ask for. `died`:
     `module:function`, called as f(settings, name) in the parent when one ended, however it ended.
     """
 
@@ -64,7 +64,8 @@ KINDS = (
 def serve(settings: Settings, *, kinds: Sequence[Kind] = KINDS, say: Say = silent) -> None:
     """Run the service until SIGTERM or SIGINT; what is under way is ended first.
 
-    Raises ConfigError for a home that lacks anything, naming all of it (`home.opened`); UsageError where another one runs there.
+    Raises ConfigError for a home that lacks anything, naming all of it (`home.opened`); UsageError where another one runs
+    there.
     """
     stop = Event()
     with opened(settings), _stopping(stop):
@@ -124,10 +125,8 @@ class _Place:
         self.pause = HALF if now - self.started > LONGEST_PAUSE else min(2 * self.pause, LONGEST_PAUSE)
         self.process, self.start_at = None, now + self.pause
         if self.kind.died is not None:
-            try:
+            with suppress(Exception):  # a lease that cannot be ended now runs out by itself
                 _function(self.kind.died)(settings, self.name)
-            except Exception:  # noqa: BLE001, S110 - a lease that cannot be ended now runs out by itself
-                pass
 
 
 _CONTEXT = get_context("spawn")
@@ -148,7 +147,7 @@ def _end(places: Sequence[_Place], say: Say) -> None:
 
 
 @contextmanager
-def _stopping(stop: Event) -> Any:
+def _stopping(stop: Event) -> Iterator[None]:
     """SIGTERM and SIGINT set `stop` while the block runs."""
     before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -160,10 +159,8 @@ def _stopping(stop: Event) -> Any:
 
 def _until_orphaned(parent: Connection, stop: Event) -> None:
     """The parent never sends anything: what ends the waiting is its end."""
-    try:
+    with suppress(EOFError):
         parent.recv()
-    except EOFError:
-        pass
     stop.set()
     time.sleep(GRACE)
     os._exit(1)

@@ -97,9 +97,9 @@ class TriageService:
         return made
 
     def maps(self, result: str) -> Sequence[HeatMap]:
-        """The maps of a result that may be shown; none where `show_regions` is off, nor of what is called normal or was refused.
+        """The maps of a result that may be shown.
 
-        Raises AbsentError.
+        None where `show_regions` is off, nor of what is called normal or was refused. Raises AbsentError.
         """
         self.refuse_silent()
         with self.database.reading() as session:

@@ -26,7 +26,7 @@ def serve(
     home: Home = Path("cxreader-home"),
     silent: Annotated[bool, typer.Option("--silent", help="Receive, read and keep; show and send nothing.")] = False,
 ) -> None:
-    """Run the service of a home until Ctrl-C: receive images, read them, order the worklist. For research; not a medical device.
+    """Run the service of a home until Ctrl-C: receive images, read them, order them. For research; not a medical device.
 
     Everything else is a setting in HOME/serve.toml. `cxreader serve init` makes a home.
     """
@@ -48,7 +48,7 @@ def init(
         typer.Option(envvar="CXREADER_PASSWORD", help="At least 12 characters; one is made up when left out."),
     ] = None,
 ) -> None:
-    """Make a home: settings, secret, database, the first administrator; or bring the database of an earlier version to this one."""
+    """Make a home: settings, secret, database, first administrator; or bring the database of an earlier version to this one."""
     from cxreader.serving.home import init as make
     from cxreader.serving.settings import Settings
 

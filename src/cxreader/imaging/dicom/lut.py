@@ -35,9 +35,9 @@ Values = NDArray[np.float64]
 class Lut:
     """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
 
-    `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first` on;
-    inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale. `notes`: where the entries
-    use other bits than the table says.
+    `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first`
+    on; inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale. `notes`: where
+    the entries use other bits than the table says.
     """
 
     first: int

@@ -131,8 +131,8 @@ def _grey(
 ) -> tuple[NDArray[np.float32], tuple[str, ...], Callable[[NDArray[np.bool_] | None], StoredPicture]]:
     """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2).
 
-    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown. Last comes what gives the picture as stored,
-    those pixels dark.
+    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown. Last comes what gives the picture as
+    stored, those pixels dark.
     """
     padding = luts.padding(elements, module)
     codes, padding_mask = _codes(stored, module), _padding_mask(stored, padding, module)

@@ -19,8 +19,8 @@ def stored_picture(
 ) -> StoredPicture:
     """The picture of `codes` (H, W), each of which is shown as `shown` and measures `measured` (`lut.modality`), both (codes,).
 
-    Values are the codes in the order of what they measure where that is a straight line: of signed ones the lowest becomes 0, and
-    where the slope is negative they are turned round. Where it is a table, values are its entries.
+    Values are the codes in the order of what they measure where that is a straight line: of signed ones the lowest becomes
+    0, and where the slope is negative they are turned round. Where it is a table, values are its entries.
     """
     measures, by_table = measured
     grey = np.rint(shown * 255).astype(np.uint8)

@@ -34,7 +34,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How many `entries` the log has, the `hash` of the last, and what is wrong: the `number` of the first bad entry, and `why`."""
+    """How many `entries` are right, the `hash` of the last of them, and the `number` of the first bad one and why it is."""
 
     entries: int
     hash: str

@@ -68,7 +68,7 @@ def page(session: Session, now: float, *, state: State = "open", cursor: str | N
         found = session.execute(_query(state, section, as_of, after).limit(wanted + 1)).all()
         entries += [_entry(row, section, as_of) for row in found[:wanted]]
         if len(found) > wanted:
-            last = found[wanted - 1][0] if wanted else None
+            last = found[wanted - 1].WorklistRow if wanted else None
             return Page(tuple(entries), _cursor(as_of, section, last, after), as_of)
         if section != _OVERDUE:
             return Page(tuple(entries), None, as_of)
@@ -77,7 +77,7 @@ def page(session: Session, now: float, *, state: State = "open", cursor: str | N
 
 def _query(
     state: str, section: int, as_of: float, after: Sequence[Any] | None
-) -> Select[tuple[WorklistRow, Study, Result]]:
+) -> Select[WorklistRow, Study, Result]:
     sort = _SORTS[section]
     query = (
         select(WorklistRow, Study, Result)
@@ -93,7 +93,7 @@ def _query(
     return query if after is None else query.where(tuple_(*sort) > tuple_(*after))
 
 
-def _entry(found: Row[tuple[WorklistRow, Study, Result]], section: int, as_of: float) -> Entry:
+def _entry(found: Row[WorklistRow, Study, Result], section: int, as_of: float) -> Entry:
     row, study, result = found
     waited, reason, band = as_of - row.received_at, row.reason, BANDS[row.step]
     if section == _OVERDUE:

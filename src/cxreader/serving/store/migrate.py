@@ -26,7 +26,7 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database, to: str = "head") -> None:
-    """Bring the tables to a revision, all steps in one transaction. Raises StorageError, for a database of a later version too."""
+    """Bring the tables to a revision in one transaction. Raises StorageError, for a database of a later version too."""
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     there = revision(database)
     if there is not None and there not in known:

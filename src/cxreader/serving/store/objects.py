@@ -20,7 +20,8 @@ MISSING = "an object is missing from the store"
 class ObjectStore(Protocol):
     """Bytes by their digest (64 hex digits). Safe to use from several threads and processes.
 
-    Every method raises StorageError where the store cannot be reached or is full, and `get` MissingObjectError for what is not there.
+    Every method raises StorageError where the store cannot be reached or is full, and `get` MissingObjectError for what is
+    not there.
     """
 
     def put(self, data: bytes, *, durable: bool = True) -> str:

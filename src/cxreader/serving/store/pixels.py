@@ -1,4 +1,4 @@
-"""Decoded pixels for the viewer, as they are kept: little-endian values, then the grey that each value is shown with, in Zstandard.
+"""Decoded pixels for the viewer: little-endian values, then the grey that each value is shown with, in Zstandard.
 
 A viewer draws the picture exactly by the table of greys, and applies windows of its own to the values. Browsers take the object
 as it is, as `Content-Encoding: zstd`; `raw` gives others the same bytes unpacked.
@@ -21,9 +21,9 @@ CODEC = "zstd"
 def packed(picture: StoredPicture, shown: Radiograph) -> tuple[bytes, dict[str, Any]]:
     """The object, and what describes it, as plain values.
 
-    `rows`, `columns`, `bits` (the table has 2 ** bits entries of a byte), `slope`, `intercept`, `windows`, `inverted`, `aspect`: of
-    `StoredPicture`; `bytes`: of the unpacked object; `width`, `height`: of the picture in square pixels; `spacing`: mm a square
-    pixel (x, y) or None.
+    `rows`, `columns`, `bits` (the table has 2 ** bits entries of a byte), `slope`, `intercept`, `windows`, `inverted`,
+    `aspect`: of `StoredPicture`; `bytes`: of the unpacked object; `width`, `height`: of the picture in square pixels;
+    `spacing`: mm a square pixel (x, y) or None.
     """
     import pyarrow as pa
 

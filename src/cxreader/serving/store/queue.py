@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from cxreader.serving.store.tables.images import Instance
@@ -91,7 +91,7 @@ def give_back(session: Session, now: float, claims: Sequence[Claim]) -> None:
 
 
 def expire(session: Session, now: float, *, attempts: int, holder: str | None = None) -> list[int]:
-    """Leases that ran out (or all of a `holder` that died) are failed attempts. Returns the images of those that are dead letters."""
+    """Leases that ran out, or all of a `holder` that died, are failed attempts. Returns the images of the new dead letters."""
     lost = select(Job).where(Job.state == "leased").with_for_update(skip_locked=True)
     lost = lost.where(Job.leased_until < now) if holder is None else lost.where(Job.holder == holder)
     jobs = session.scalars(lost).all()
@@ -106,7 +106,7 @@ def revive(session: Session, now: float) -> list[int]:
     return [job.instance_id for job in jobs]
 
 
-def _held(one: Claim) -> tuple[object, ...]:
+def _held(one: Claim) -> tuple[ColumnElement[bool], ...]:
     return Job.id == one.job, Job.token == one.token, Job.state == "leased"
 
 

@@ -122,8 +122,8 @@ def _maps(result: int, answer: Answer) -> list[HeatMap]:
 def frame(fit: str, width: int, height: int) -> tuple[float, float, float, float]:
     """Where a map lies on its picture of `width` x `height` square pixels: left, top, width, height, in those pixels.
 
-    A map covers the square that the network was shown: all of the picture where it was stretched (`squash`), else a square of its
-    longer side, of which some lies beside the picture (`InputSpec.content`).
+    A map covers the square that the network was shown: all of the picture where it was stretched (`squash`), else a square
+    of its longer side, of which some lies beside the picture (`InputSpec.content`).
     """
     if fit == "squash":
         return 0.0, 0.0, float(width), float(height)

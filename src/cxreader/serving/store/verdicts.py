@@ -60,7 +60,7 @@ def put(session: Session, now: float, study: Study, user: User, state: Literal["
 
 
 def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock:
-    """The study's lock: this user's, if nobody else's or `over` (handed over), else the other's. Again before it ends: a heartbeat."""
+    """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat."""
     lock = session.scalar(select(StudyLock).where(StudyLock.study_id == study.id).with_for_update())
     if lock is None:
         lock = StudyLock(study_id=study.id, user_id=user.id, since=now, until=now + LOCKED)

@@ -28,7 +28,7 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """A study, its place in the worklist, its images in the order in which they came, its verdicts, the earliest first, and its lock."""
+    """A study, its place in the worklist, its images in the order in which they came, its verdicts in theirs, and its lock."""
 
     study: Study
     row: WorklistRow

@@ -23,7 +23,7 @@ IDLE = 0.1
 
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
-    """Read as `name`, a lease's holder, until `stopped`; what is under way then is ended first. Raises StorageError, ArtifactError."""
+    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
     options, database = settings.worker, opened_database(settings)
     with Pipeline(load_reader(settings), opened_objects(settings), pixels=options.pixels) as pipeline:
         Worker(leases_of(settings, database, name), pipeline, options).work(stopped)

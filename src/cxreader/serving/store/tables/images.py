@@ -11,7 +11,8 @@ from cxreader.serving.store.tables.base import Base, Digest, Key, Moment, Uid, W
 class Study(Base):
     """A study of one patient. Images of one Study Instance UID whose patients differ stand in studies of their own.
 
-    Patient data stands here and in the object store, nowhere else. `hold`: why it may not be deleted, empty without a legal hold.
+    Patient data stands here and in the object store, nowhere else. `hold`: why it may not be deleted, empty without a legal
+    hold.
     """
 
     __tablename__ = "studies"
@@ -39,9 +40,9 @@ class Study(Base):
 class Instance(Base):
     """One file as it was received, named by its bytes.
 
-    `version`: 0 for the first bytes that came under its SOP Instance UID, 1, 2, ... for others that came later: all are kept and
-    read. `kind`: dicom, png or jpeg. `name`: of the file where it had one; it may name the patient. `door`: dicom, http or folder;
-    `sender`: the calling AE title, or the user. `purged_at`: when its bytes were deleted, None while they are kept.
+    `version`: 0 for the first bytes that came under its SOP Instance UID, 1, 2, ... for others that came later: all are kept
+    and read. `kind`: dicom, png or jpeg. `name`: of the file where it had one; it may name the patient. `door`: dicom, http
+    or folder; `sender`: the calling AE title, or the user. `purged_at`: when its bytes were deleted, None while they are kept.
     """
 
     __tablename__ = "instances"
@@ -77,9 +78,10 @@ class Instance(Base):
 class WorklistRow(Base):
     """Where a study stands: `step` and `height` of its most urgent image (`inference.triage`), `due_at` its longest wait's end.
 
-    `received_at`: of its first image, or of the one that opened it again. `state`: open, pending (put aside by a reader) or done (with a final verdict). `reason`: of its place, in words. `result_id`:
-    the result that decides its place, None while none is there. `images`: how many it has, of which so many are `read` and so
-    many `failed` for good. `conflict`: whether other bytes came under the UID of one of them. `revision` counts its changes.
+    `received_at`: of its first image, or of the one that opened it again. `state`: open, pending (put aside by a reader) or
+    done (with a final verdict). `reason`: of its place, in words. `result_id`: the result that decides its place, None while
+    none is there. `images`: how many it has, of which so many are `read` and so many `failed` for good. `conflict`: whether
+    other bytes came under the UID of one of them. `revision` counts its changes.
     """
 
     __tablename__ = "worklist"

@@ -11,7 +11,10 @@ from cxreader.serving.store.tables.base import Base, Digest, Key, Moment, Values
 
 
 class User(Base):
-    """A person. `role`: reader, admin or auditor. `password`: an argon2id hash, empty for who signs in elsewhere (`issuer`, `subject`)."""
+    """A person. `role`: reader, admin or auditor.
+
+    `password`: an argon2id hash, empty for who signs in elsewhere, by OIDC, as `subject` of `issuer`.
+    """
 
     __tablename__ = "users"
 
@@ -30,7 +33,7 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """A signed-in browser: `token` and `csrf` are digests of what it holds. It ends at `ends_at`, or when not `seen_at` for long."""
+    """A signed-in browser: `token` and `csrf` are digests of what it holds. It ends at `ends_at`, or a while after `seen_at`."""
 
     __tablename__ = "sessions"
 
@@ -63,8 +66,9 @@ class ApiToken(Base):
 class Verdict(Base):
     """What a reader said of a study; never changed, the latest final one counts.
 
-    `kind`: accepted, rejected or supplemented. `stage`: provisional or final. `mode`: read-first or concurrent. `result_id`: the
-    answer that was shown, None where none was. `seconds`: from opening the study to this. `findings`: a list of plain values.
+    `kind`: accepted, rejected or supplemented. `stage`: provisional or final. `mode`: read-first or concurrent. `result_id`:
+    the answer that was shown, None where none was. `seconds`: from opening the study to this. `findings`: a list of plain
+    values.
     """
 
     __tablename__ = "verdicts"

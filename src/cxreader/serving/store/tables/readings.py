@@ -28,7 +28,8 @@ class Job(Base):
     """One image to be read by one set of models: `state` is waiting, leased, done or dead.
 
     `revision`: the number that its result will have among the image's. `token` counts leases: who comes with an older one has
-    lost it (a fencing token). `attempts`: leases that were not given back. `error`: the kind of the last failure, without patient data.
+    lost it (a fencing token). `attempts`: leases that were not given back. `error`: the kind of the last failure, without
+    patient data.
     """
 
     __tablename__ = "jobs"
@@ -82,8 +83,8 @@ class Result(Base):
 class HeatMap(Base):
     """A map of one result by one model: `kind` heat (Grad-CAM) or region (region head); `finding` of the latter, "any" for any.
 
-    `data`: float16, little-endian, `height` x `width`, row by row, as `records.Reading` describes the values. `fit`: how the picture
-    was fitted to the network's square, pad or squash (`store.results.frame` says where the map lies).
+    `data`: float16, little-endian, `height` x `width`, row by row, as `records.Reading` describes the values. `fit`: how the
+    picture was fitted to the network's square, pad or squash (`store.results.frame` says where the map lies).
     """
 
     __tablename__ = "maps"

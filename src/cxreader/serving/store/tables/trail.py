@@ -11,8 +11,8 @@ from cxreader.serving.store.tables.base import Base, Digest, Moment, Values, Wor
 class AuditEntry(Base):
     """One entry of the audit log, which is only ever added to: `number` counts from 1 without a gap.
 
-    `event`: what was done, by `actor` (a user's name, or a door), to `subject` (a key, never patient data); `detail`: plain values.
-    `before`: the hash of the entry before it; `hash`: its own (`store.audit`).
+    `event`: what was done, by `actor` (a user's name, or a door), to `subject` (a key, never patient data); `detail`: plain
+    values. `before`: the hash of the entry before it; `hash`: its own (`store.audit`).
     """
 
     __tablename__ = "audit"
