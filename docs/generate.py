@@ -84,6 +84,8 @@ MEANINGS = {
     "data.sources.npv": "The share of its images labelled normal that are normal.",
     "data.sources.readings": "A table of what several readers said: of each image the share who called it abnormal is learnt.",
     "data.sources.only_train": "Its images teach; nothing is chosen, calibrated or judged on them.",
+    "data.sources.weight": "How much each of its images counts in the loss against one of another source; 0: it teaches the "
+    "region head alone where findings lie, with `only_train` and `[training.boxes]`.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",
@@ -117,6 +119,9 @@ MEANINGS = {
     "training.class_weights": "`balanced` weights the loss by the classes' rarity in train; `by_source` does so in every source, "
     "so that the source tells nothing of the label.",
     "training.label_smoothing": "Of the cross-entropy.",
+    "training.batch_norm": "What BatchNorm normalises by while stages learn: the statistics of each batch, or, `frozen`, "
+    "those that pretrained weights came with. Few images in small batches learn better with `frozen`; without pretrained "
+    "weights it is `batch`.",
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
     "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "
