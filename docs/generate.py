@@ -1,8 +1,9 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
 reference/cli.md from the Typer app and the error tree, reference/glossary.md from reporting.glossary,
-reference/configuration.md from the pydantic models, the public sets in reference/data-sources.md from the table of layouts, and
-the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
+reference/configuration.md and reference/serving.md from the pydantic models, the public sets in reference/data-sources.md from
+the table of layouts, and the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the
+script.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cxreader.data.layouts.layout import Layout
 from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
 from cxreader.data.phantoms.lesions import LESIONS, MORE
 from cxreader.reporting.glossary import glossary_markdown
+from cxreader.serving.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent
 WORDS = "The words of this page: [Glossary](glossary.md)."
@@ -193,6 +195,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "cli.md": cli_page(),
         DOCS / "reference" / "configuration.md": configuration_page(),
         DOCS / "reference" / "glossary.md": glossary_markdown(NOTE),
+        DOCS / "reference" / "serving.md": serving_page(),
         phantoms: with_lesions(phantoms.read_text("utf-8")),
         sources: with_sets(sources.read_text("utf-8")),
     }
@@ -227,6 +230,32 @@ def configuration_page() -> str:
     for name in (key for key in top if key not in plain):
         lines += _section(schema, name, f"[{name}]", schema["$defs"][f"{name.capitalize()}Section"])
     return "\n".join([*lines, WORDS]) + "\n"
+
+
+def serving_page() -> str:
+    """Every setting of the service, its type, default and meaning, from the descriptions of the settings' own fields."""
+    schema = Settings.model_json_schema()
+    top = schema["properties"]
+    plain = {key: value for key, value in top.items() if "$ref" not in str(value)}
+    lines = [
+        *("# Settings of the service", "", NOTE, ""),
+        "`cxreader serve` reads `serve.toml` in its home; what stands there may be said by the environment instead, which",
+        f"comes first: `{PREFIX}SILENT=true`, and `{PREFIX}WORKER__PROCESSES=2` for a key of a table. A wrong key, value or",
+        "variable is refused with its name and the nearest right one.",
+        *("", *_settings(plain, schema.get("required", ()))),
+    ]
+    for name in (key for key in top if key not in plain):
+        section = schema["$defs"][top[name]["$ref"].rpartition("/")[2]]
+        lines += [f"## [{name}]", "", section["description"], "", *_settings(section["properties"], ())]
+    return "\n".join([*lines, WORDS]) + "\n"
+
+
+def _settings(properties: dict[str, Any], required: Iterable[str]) -> list[str]:
+    rows = [
+        (f"`{key}`", _type(value), "required" if key in required else _toml(value.get("default")), value["description"])
+        for key, value in properties.items()
+    ]
+    return _table(("key", "type", "default", "meaning"), rows)
 
 
 def _section(schema: dict[str, Any], path: str, heading: str, section: dict[str, Any]) -> list[str]:

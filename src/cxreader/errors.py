@@ -3,17 +3,20 @@
     CxreaderError                exit code
     +-- UsageError                    2     a wrong option, argument or combination
     |   +-- ConfigError                     a key or value of a configuration
+    |   +-- SilentError                     something that a silent service shows to nobody
     +-- DataError                     3     something in the user's data
     |   +-- ImageError                      one image that cannot be read
     |   +-- TableError                      a table or a row of it
     |   +-- SplitError                      a split that does not hold
     |   +-- CacheError                      a pixel cache that does not fit its source
+    |   +-- AbsentError                     a study, image or result that the service does not have
     +-- ModelError                    4     a network, its weights or its artifact
     |   +-- WeightsError
     |   +-- ArtifactError
     +-- MissingDependencyError        5     an optional package, with the line that installs it
     |   +-- MissingDecoderError               the one that an image needs; an ImageError as well
-    +-- StorageError                  6     a disk that is full or not writable
+    +-- StorageError                  6     a disk that is full or not writable, a database that cannot be reached
+        +-- MissingObjectError              a file that the service's store should hold, absent or damaged
 
 Two exit codes are no errors: 1 says that an audit ran and found something, 130 that the user interrupted.
 """
@@ -61,6 +64,10 @@ class ConfigError(UsageError):
     """A configuration key or value; `where` is its dotted path."""
 
 
+class SilentError(UsageError):
+    """A list or an answer of a service that is silent: it reads and keeps everything, and shows nothing."""
+
+
 class DataError(CxreaderError):
     """Something in the user's data."""
 
@@ -81,6 +88,10 @@ class SplitError(DataError):
 
 class CacheError(DataError):
     """A pixel cache that does not fit its source."""
+
+
+class AbsentError(DataError):
+    """A study, image, result or user that the service does not have."""
 
 
 class ModelError(CxreaderError):
@@ -111,9 +122,13 @@ class MissingDecoderError(MissingDependencyError, ImageError):
 
 
 class StorageError(CxreaderError):
-    """A disk that is full or a place that cannot be written."""
+    """A disk that is full, a place that cannot be written, a database or store that cannot be reached."""
 
     exit_code = 6
+
+
+class MissingObjectError(StorageError):
+    """A file that the service's object store should hold, and that is absent or damaged."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

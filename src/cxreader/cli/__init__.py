@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, study, training
+from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, serving, study, training
 from cxreader.cli.output.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
@@ -74,6 +74,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
 app.add_typer(study.app, name="study")
+app.add_typer(serving.app, name="serve")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from cxreader.imaging.dicom.sniff import is_dicom
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.stored import StoredPicture, of_grey
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.imaging.zip_directory import ZIP
 
@@ -50,6 +51,7 @@ def read(
     window: int = 0,
     reserve: Callable[[int], None] | None = None,
     site: SiteTerms | None = None,
+    keep: Callable[[StoredPicture], None] | None = None,
 ) -> Radiograph:
     """The radiograph in a file, in `bytes` or in a pydicom Dataset; `name` stands for the latter two in messages.
 
@@ -57,26 +59,28 @@ def read(
     EXIF rotation is applied. DICOM, with or without its preamble, as its header says it is to be shown: `window` chooses
     among the windows there, 0 the first. A member of a zip archive is named `archive.zip!/inner/name.dcm`. `reserve` is called
     with how many pixels the header promises before they are decoded: it may wait until there is room for them. `site`: a site's
-    own words for what headers tell. What the picture does not need, such as metadata, is not looked at; where a header
-    contradicts the data, these count, and a note says so. Raises ImageError, whose `where` is the file, for anything that is
-    not one readable image of at least 32 pixels a side and at most 50 million, MissingDecoderError (an ImageError too) when
-    its compression needs a package that is not installed.
+    own words for what headers tell. `keep` is called with the picture as it is stored, for viewers. What the picture does
+    not need, such as metadata, is not looked at; where a header contradicts the data, these count, and a note says so.
+    Raises ImageError, whose `where` is the file, for anything that is not one readable image of at least 32 pixels a side
+    and at most 50 million, MissingDecoderError (an ImageError too) when its compression needs a package that is not installed.
     """
     if isinstance(source, bytes | str | os.PathLike):
         label, data = _content(source, name)
         kind = sniff(data)
-        if kind == "JPEG" and raster.is_deep(data, label):
-            return deep_jpeg.decode(data, label, reserve)
-        if kind in raster.KINDS:
-            return raster.decode(data, kind, label, reserve)
         if kind is None:
             raise _unknown(data, label)
-        return dicom.decode(data, label, window=window, reserve=reserve, site=site)
+        if kind in raster.KINDS:
+            deep = kind == "JPEG" and raster.is_deep(data, label)
+            found = deep_jpeg.decode(data, label, reserve) if deep else raster.decode(data, kind, label, reserve)
+            if keep is not None:
+                keep(of_grey(found.pixels))
+            return found
+        return dicom.decode(data, label, window=window, reserve=reserve, site=site, keep=keep)
     from pydicom import Dataset
 
     if not isinstance(source, Dataset):
         raise UsageError(f"cannot read a {type(source).__name__}", mend="give a path, bytes or a pydicom Dataset")
-    return dicom.decode(source, name or "data set", window=window, reserve=reserve, site=site)
+    return dicom.decode(source, name or "data set", window=window, reserve=reserve, site=site, keep=keep)
 
 
 def read_header(

@@ -15,6 +15,7 @@ from cxreader.errors import ImageError, UsageError
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule
 from cxreader.imaging.formats.depth import DEPTHS
+from cxreader.imaging.stored import Window
 
 LOW, HIGH = 0.005, 0.995
 """The shares of pixels between which a picture without a window is shown; beyond them lie letters, borders, dead pixels."""
@@ -23,6 +24,7 @@ _TABLE = {"LUTDescriptor": 0x00283002, "LUTData": 0x00283006}
 _FULL = 65_536
 _INVERSE = ("MONOCHROME1", "INVERSE")
 
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _UNREAD = "a VOI LUT that cannot be read: left out"
 
 Values = NDArray[np.float64]
@@ -33,9 +35,9 @@ Values = NDArray[np.float64]
 class Lut:
     """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
 
-    `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first` on;
-    inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale. `notes`: where the entries
-    use other bits than the table says.
+    `first`: the input that `entries[0]` is for; lower inputs map to it too. `entries`: (n,), one for each input from `first`
+    on; inputs above map to the last. `top`: the greatest number that its bits can hold, so its full scale. `notes`: where
+    the entries use other bits than the table says.
     """
 
     first: int
@@ -94,11 +96,23 @@ def voi(
         return None, (*notes, "the header's window cannot be read") if unreadable else notes
     center, width = centers[window - len(tables)], widths[window - len(tables)]
     function = elements.code("VOILUTFunction") or "LINEAR"
-    known = function in ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+    known = function in _FUNCTIONS
     notes += () if known else ("an unknown window function in the header: taken as LINEAR",)
-    if width <= 0 or (width < 1 and function != "LINEAR_EXACT" and function != "SIGMOID"):
+    if not _has_width(width, function if known else "LINEAR"):
         return None, (*notes, "the header's window has no width")
     return windowed(values, center, width, function), notes
+
+
+def windows(elements: Elements) -> tuple[Window, ...]:
+    """The windows of the header that can be used, in their order; its tables are not among them."""
+    function = elements.code("VOILUTFunction") or "LINEAR"
+    function = function if function in _FUNCTIONS else "LINEAR"
+    pairs = zip(elements.first_numbers("WindowCenter"), elements.first_numbers("WindowWidth"), strict=False)
+    return tuple(Window(center, width, function) for center, width in pairs if _has_width(width, function))
+
+
+def _has_width(width: float, function: str) -> bool:
+    return width > 0 and (width >= 1 or function != "LINEAR")
 
 
 def _tables(elements: Elements, signed: bool, label: str) -> tuple[list[Lut], tuple[str, ...]]:

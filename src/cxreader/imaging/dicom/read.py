@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -18,11 +19,13 @@ from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
 from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
 from cxreader.imaging.dicom.shutter import outside
+from cxreader.imaging.dicom.stored import stored_picture
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import colourfulness
 from cxreader.imaging.refusing import refusing
+from cxreader.imaging.stored import StoredPicture, of_grey
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ def decode(
     window: int = 0,
     reserve: Callable[[int], None] | None = None,
     site: SiteTerms | None = None,
+    keep: Callable[[StoredPicture], None] | None = None,
 ) -> Radiograph:
     """The picture of a DICOM file or data set; `label` names it in messages, the others are those of `read.read`.
 
@@ -55,7 +59,7 @@ def decode(
     """
     with refusing(DAMAGED, label):
         parsed = parse(source, label) if isinstance(source, bytes) else parse_dataset(source)
-        return _radiograph(parsed, header_of(parsed, site=site), label, window, reserve)
+        return _radiograph(parsed, header_of(parsed, site=site), label, window, (reserve, keep))
 
 
 def read_header(file: BinaryIO, label: str, *, salt: str | None = None, site: SiteTerms | None = None) -> DicomHeader:
@@ -73,8 +77,14 @@ def picture_size(file: BinaryIO, label: str) -> tuple[int, int]:
 
 
 def _radiograph(
-    parsed: Parsed, header: DicomHeader, label: str, window: int, reserve: Callable[[int], None] | None
+    parsed: Parsed,
+    header: DicomHeader,
+    label: str,
+    window: int,
+    told: tuple[Callable[[int], None] | None, Callable[[StoredPicture], None] | None],
 ) -> Radiograph:
+    """`told`: the caller's `reserve` and `keep`."""
+    reserve, keep = told
     if (
         parsed.elements.text("MediaStorageSOPClassUID") == DIRECTORY_CLASS
         or "DirectoryRecordSequence" in parsed.elements
@@ -90,15 +100,17 @@ def _radiograph(
     stored, photometric, module = found.pixels, found.photometric, found.module
     hidden, shut = outside(parsed.elements, module.rows, module.columns)
     notes: tuple[str, ...] = ()
-    colour = 0.0
+    colour, table = 0.0, None
     if module.samples == 3:
         pixels, colour = _grey_of_colour(stored, photometric, label)
     elif module.photometric == "PALETTE COLOR":
         pixels, colour = _grey_of_palette(stored, parsed.elements, module, label)
     else:
-        pixels, notes = _grey(stored, parsed.elements, module, hidden, window=window, label=label)
+        pixels, notes, table = _grey(stored, parsed.elements, module, hidden, window=window, label=label)
     if hidden is not None:
         pixels[hidden] = 0
+    if keep is not None:
+        keep(replace(of_grey(pixels) if table is None else table(hidden), aspect=aspect))
     notes = (*parsed.notes, *found.notes, *shut, *notes)
     if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
@@ -116,10 +128,11 @@ def _grey(
     *,
     window: int,
     label: str,
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+) -> tuple[NDArray[np.float32], tuple[str, ...], Callable[[NDArray[np.bool_] | None], StoredPicture]]:
     """float32 (H, W) in [0, 1] of one sample a pixel, padding black, and notes for the reader (PS3.4 N.2).
 
-    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown.
+    `hidden`: (H, W), pixels that no range is taken from, since they will not be shown. Last comes what gives the picture as
+    stored, those pixels dark.
     """
     padding = luts.padding(elements, module)
     codes, padding_mask = _codes(stored, module), _padding_mask(stored, padding, module)
@@ -131,13 +144,22 @@ def _grey(
         counted = codes[~np.logical_or.reduce(left_out)] if left_out else codes
         shown, note = _without_window(counted, measured, padding_codes, module)
         notes = (*notes, note if notes else f"no window in the header: {note}")
-    if luts.inverted(elements, module):
+    inverted = luts.inverted(elements, module)
+    if inverted:
         shown = 1 - shown
     shown[padding_codes] = 0
     pixels = _looked_up(shown, codes)
     if padding_mask is not None:
         pixels[padding_mask] = 0
-    return pixels, notes
+
+    def as_stored(dark: NDArray[np.bool_] | None) -> StoredPicture:
+        found = stored_picture(codes, shown, measured, inverted=inverted, windows=luts.windows(elements))
+        for mask in (dark, padding_mask):
+            if mask is not None:
+                found.values[mask] = (1 << found.bits) - 1 if inverted else 0
+        return found
+
+    return pixels, notes, as_stored
 
 
 def _looked_up(table: luts.Values, codes: StoredPixels) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""The folder door: what is put into a watched folder is received."""

@@ -1,0 +1,1 @@
+"""The order of the worklist: bands, longest waits, reasons in words."""

@@ -1,0 +1,142 @@
+"""The service that every door calls: receive, list, show, keep a verdict. Doors translate; what is decided is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy.orm import Session
+
+from cxreader.errors import AbsentError, SilentError
+from cxreader.imaging.files import load
+from cxreader.serving.intake import arrived, printable
+from cxreader.serving.settings import Settings
+from cxreader.serving.store import events, listing, receiving, verdicts, views
+from cxreader.serving.store.database import Database
+from cxreader.serving.store.listing import Page, State
+from cxreader.serving.store.objects import ObjectStore
+from cxreader.serving.store.opened import opened_database, opened_objects
+from cxreader.serving.store.receiving import Receipt
+from cxreader.serving.store.results import KeptPixels, keep_pixels
+from cxreader.serving.store.studies import Origin
+from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
+from cxreader.serving.store.tables.people import User, Verdict
+from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
+from cxreader.serving.store.tables.trail import Event
+from cxreader.serving.store.verdicts import Opinion
+from cxreader.serving.store.views import StudyView
+from cxreader.serving.worker.decoded import keep_decoded
+
+
+class TriageService:
+    """The service of a home. Safe to use from several threads; each process opens its own.
+
+    `database` gives transactions to what has no method here: functions of `store` take their session. Methods raise
+    StorageError when database or store cannot be reached or are full, and what is told beside each; those that show something
+    raise SilentError while the service is silent.
+    """
+
+    def __init__(self, settings: Settings, database: Database, objects: ObjectStore) -> None:
+        self.settings, self.database, self.objects = settings, database, objects
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The service that these settings describe."""
+        return cls(settings, opened_database(settings), opened_objects(settings))
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.database.close()
+
+    def receive(self, source: bytes | Path, *, door: str, sender: str = "", name: str = "") -> Receipt:
+        """Keep a file and queue it: when this returns, its bytes are on the disk and its row is committed.
+
+        `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one.
+        Raises ImageError for what is no DICOM image, PNG or JPEG; a picture that cannot be read, or is no chest, is received.
+        """
+        came = arrived(source if isinstance(source, bytes) else load(source))
+        self.objects.put(came.data, digest=came.sha256)
+        origin, waits = Origin(door, printable(sender), printable(name)), self.settings.worklist.waits
+        return self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
+
+    def worklist(self, *, state: State = "open", cursor: str | None = None, size: int = 50) -> Page:
+        """A page of the worklist (`store.listing.page`). Raises UsageError for a size or cursor that is none."""
+        self.refuse_silent()
+        with self.database.reading() as session:
+            return listing.page(session, self.database.now(session), state=state, cursor=cursor, size=size)
+
+    def study(self, key: str) -> StudyView:
+        """A study with its images, results and verdicts. Raises AbsentError."""
+        self.refuse_silent()
+        with self.database.reading() as session:
+            return views.study_view(session, self.database.now(session), key)
+
+    def original(self, instance: str) -> tuple[Instance, bytes]:
+        """An image and its bytes as they came. Raises AbsentError for one that is not there or was deleted."""
+        with self.database.reading() as session:
+            found = views.by_key(session, Instance, instance)
+        if found.purged_at is not None:
+            raise AbsentError("the image was deleted", mend="its readings are kept")
+        return found, self.objects.get(found.sha256)
+
+    def pixels(self, instance: str) -> KeptPixels:
+        """Where the decoded pixels of an image lie (`store.pixels`), decoded now where they are not there.
+
+        Raises AbsentError, and ImageError for what cannot be decoded.
+        """
+        with self.database.reading() as session:
+            found = views.by_key(session, Instance, instance)
+            kept = session.get(StoredPixels, found.id)
+        if kept is not None and found.purged_at is None and self.objects.has(kept.sha256):
+            return KeptPixels(kept.sha256, kept.bytes, kept.about)
+        _, data = self.original(instance)
+        made = keep_decoded(self.objects, data, found.key)
+        self.database.write(lambda session: keep_pixels(session, found.id, made))
+        return made
+
+    def maps(self, result: str) -> Sequence[HeatMap]:
+        """The maps of a result that may be shown.
+
+        None where `show_regions` is off, nor of what is called normal or was refused. Raises AbsentError.
+        """
+        self.refuse_silent()
+        with self.database.reading() as session:
+            found = views.by_key(session, Result, result)
+            alarm = found.reading["decision"] in ("abnormal", "refer")
+            return views.maps(session, found) if self.settings.show_regions and alarm else ()
+
+    def give_verdict(self, study: str, user: User, opinion: Opinion) -> Verdict:
+        """Keep a reader's verdict on a study, beside the result that decides its place. Raises AbsentError."""
+        self.refuse_silent()
+
+        def work(session: Session) -> Verdict:
+            found = views.by_key(session, Study, study)
+            result = session.get_one(WorklistRow, found.id).result_id
+            return verdicts.give(session, self.database.now(session), found, user, opinion, result=result)
+
+        return self.database.write(work)
+
+    def reread(self, actor: str, studies: Sequence[str] | None = None) -> int:
+        """Queue images for the active models as their next revision: those of these studies, or all that they have not read.
+
+        Returns how many. Raises AbsentError for a study that is not there, ConfigError where no models are active.
+        """
+
+        def work(session: Session) -> int:
+            of = None if studies is None else [views.by_key(session, Study, key).id for key in studies]
+            return receiving.reread(session, self.database.now(session), actor, of)
+
+        return self.database.write(work)
+
+    def events(self, since: int) -> Sequence[Event]:
+        """What happened after the event of this number; nothing while the service is silent."""
+        if self.settings.silent:
+            return ()
+        with self.database.reading() as session:
+            return events.since(session, since)
+
+    def refuse_silent(self) -> None:
+        """Raise SilentError where nothing may be shown."""
+        if self.settings.silent:
+            raise SilentError("the service is silent: it reads and keeps everything, and shows nothing")

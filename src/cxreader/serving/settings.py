@@ -1,0 +1,155 @@
+"""The settings of the service: `serve.toml` in its home, and `CXREADER_SERVE_...` in the environment, which comes first."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cxreader.config_errors import explained
+from cxreader.errors import ConfigError, nearest
+from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
+from cxreader.serving.order.places import Waits
+
+FILE, PREFIX = "serve.toml", "CXREADER_SERVE_"
+Minutes = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorklistSection(Section):
+    """The longest waits, in minutes: what waited longer stands before everything else."""
+
+    alarm: Minutes = Field(60, description="Above the operating point, or the models disagree.")
+    no_answer: Minutes = Field(120, description="Refused, not readable, or not read yet.")
+    in_doubt: Minutes = Field(
+        240, description="Below the operating point, with a warning or without the conformal rule's consent."
+    )
+    below: Minutes = Field(480, description="Below the operating point.")
+
+    @property
+    def waits(self) -> Waits:
+        """The same by step, in seconds."""
+        minutes = {ALARM: self.alarm, UNANSWERED: self.no_answer, IN_DOUBT: self.in_doubt, NORMAL: self.below}
+        return Waits({step: 60 * wait for step, wait in minutes.items()})
+
+
+class WorkerSection(Section):
+    """The processes that read."""
+
+    processes: int = Field(1, ge=0, description="On this machine; 0 where others read for it.")
+    batch: int = Field(16, ge=1, le=256, description="Images that the network is shown together, at most.")
+    linger: float = Field(0.25, ge=0, le=0.5, description="Seconds that a batch which is not full waits for more.")
+    lease: float = Field(
+        30, ge=1, description="Seconds after which an image whose reader is not heard of is another's."
+    )
+    attempts: int = Field(3, ge=1, description="Attempts to read an image before a person must look.")
+    pixels: bool = Field(
+        True, description="Decode for the viewer when there is nothing to read; else when an image is opened."
+    )
+
+
+class FolderSection(Section):
+    """The folder door. What was received goes to `done` in that folder, what was refused to `refused`, with its reason."""
+
+    path: Path | None = Field(None, description="The watched folder; no folder is watched when left out.")
+    every: float = Field(2, gt=0, description="Seconds between two looks.")
+    settle: float = Field(2, ge=0, description="Seconds for which a file must not have changed.")
+    delete: bool = Field(False, description="Delete what was received in place of moving it to `done`.")
+
+
+class Settings(BaseSettings):
+    """Every setting; `home` is where the service keeps what is its own."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
+
+    home: Path = Field(description="The folder of this service; the option `--home`, never in the file.")
+    models: tuple[Path, ...] = Field((), description="Artifacts' folders, which read together; `--model` comes first.")
+    operating_point: str | None = Field(None, description="By name; each artifact's first one when left out.")
+    terms: Path | None = Field(
+        None, description="A site's own words for DICOM headers, as for `cxreader read --terms`."
+    )
+    database: str | None = Field(
+        None, description="`sqlite:///PATH` or `postgresql://USER@HOST/NAME`; SQLite in the home when left out."
+    )
+    objects: str | None = Field(
+        None,
+        description="Where files are kept: a folder, or `s3://BUCKET/PREFIX?endpoint_override=...`; in the home when left out.",
+    )
+    silent: bool = Field(False, description="Receive, read and keep everything; show and send nothing.")
+    show_regions: bool = Field(True, description="`false` silences where findings lie, in every door and object.")
+    worklist: WorklistSection = WorklistSection()
+    worker: WorkerSection = WorkerSection()
+    folder: FolderSection = FolderSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the form that pydantic-settings asks for
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, then the environment, then the file."""
+        return init_settings, env_settings, _File(settings_cls, init_settings)
+
+    @classmethod
+    def load(cls, home: Path, **given: Any) -> Self:
+        """The settings of a home; `given` comes before environment and file.
+
+        Raises ConfigError with every key and value that is wrong, for a file that is no TOML, and for an unknown variable.
+        """
+        _refuse_unknown_variables(cls)
+        try:
+            return cls(home=home, **given)
+        except ValidationError as error:
+            raise explained(error, cls) from None
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.database or f"sqlite:///{(self.home / 'service.db').resolve()}"
+
+
+class _File(PydanticBaseSettingsSource):
+    """The values of the file in the home that is given."""
+
+    def __init__(self, settings_cls: type[BaseSettings], given: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._given = given
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the form of a source
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return _values(Path(self._given()["home"]) / FILE)
+
+
+def _values(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"not a readable TOML file ({error})", where=file, mend="mend the line named") from None
+    if "home" in values:
+        raise ConfigError("unknown key", where="home", mend="the home is given by --home")
+    return values
+
+
+def _refuse_unknown_variables(kind: type[BaseSettings], variables: Mapping[str, str] | None = None) -> None:
+    """pydantic-settings passes over a variable that it does not know: a misspelt one would silently do nothing."""
+    known = {f"{PREFIX}{name}".upper() for name in kind.model_fields if name != "home"}
+    for name in os.environ if variables is None else variables:
+        if name.upper().startswith(PREFIX) and name.upper().split("__")[0] not in known:
+            raise ConfigError("unknown variable", where=name, mend=nearest(name.upper(), known))

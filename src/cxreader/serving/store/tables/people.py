@@ -1,0 +1,97 @@
+"""Who uses the service, and what they said: users, sessions, tokens, verdicts, locks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cxreader.serving.store.tables.base import Base, Digest, Key, Moment, Values, Words, new_key
+
+
+class User(Base):
+    """A person. `role`: reader, admin or auditor.
+
+    `password`: an argon2id hash, empty for who signs in elsewhere, by OIDC, as `subject` of `issuer`.
+    """
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[Key] = mapped_column(default=new_key)
+    name: Mapped[Words] = mapped_column(unique=True)
+    role: Mapped[Words]
+    password: Mapped[Words]
+    issuer: Mapped[Words]
+    subject: Mapped[Words]
+    created_at: Mapped[Moment]
+    disabled_at: Mapped[Moment | None]
+    failed_logins: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[Moment | None]
+    settings: Mapped[Values] = mapped_column(default=dict)
+
+
+class LoginSession(Base):
+    """A signed-in browser: `token` and `csrf` are digests of what it holds. It ends at `ends_at`, or a while after `seen_at`."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[Digest] = mapped_column(unique=True)
+    csrf: Mapped[Digest]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[Moment]
+    seen_at: Mapped[Moment]
+    ends_at: Mapped[Moment]
+
+
+class ApiToken(Base):
+    """A program's key: `token` is the digest of what was shown once; `scopes` what it may do."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[Key] = mapped_column(default=new_key)
+    token: Mapped[Digest] = mapped_column(unique=True)
+    name: Mapped[Words]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[Moment]
+    ends_at: Mapped[Moment]
+    used_at: Mapped[Moment | None]
+    revoked_at: Mapped[Moment | None]
+
+
+class Verdict(Base):
+    """What a reader said of a study; never changed, the latest final one counts.
+
+    `kind`: accepted, rejected or supplemented. `stage`: provisional or final. `mode`: read-first or concurrent. `result_id`:
+    the answer that was shown, None where none was. `seconds`: from opening the study to this. `findings`: a list of plain
+    values.
+    """
+
+    __tablename__ = "verdicts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    result_id: Mapped[int | None] = mapped_column(ForeignKey("results.id"))
+    kind: Mapped[Words]
+    stage: Mapped[Words]
+    mode: Mapped[Words]
+    findings: Mapped[list[Any]] = mapped_column(JSON)
+    comment: Mapped[Words]
+    seconds: Mapped[float | None]
+    given_at: Mapped[Moment]
+
+
+class StudyLock(Base):
+    """Who reads a study now: a lease with a heartbeat. It warns others and keeps nobody out."""
+
+    __tablename__ = "locks"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    since: Mapped[Moment]
+    until: Mapped[Moment]

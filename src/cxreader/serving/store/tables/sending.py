@@ -1,0 +1,69 @@
+"""What leaves the service: destinations, the outbox, storage commitments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cxreader.serving.store.tables.base import Base, Moment, Uid, Values, Words
+
+
+class Destination(Base):
+    """Where results go: `kind` dicom (C-STORE) or stow (STOW-RS), `address` how it is reached, `sends` which kinds of object."""
+
+    __tablename__ = "destinations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[Words] = mapped_column(unique=True)
+    kind: Mapped[Words]
+    address: Mapped[Values]
+    sends: Mapped[list[str]] = mapped_column(JSON)
+    enabled: Mapped[bool]
+    changed_at: Mapped[Moment]
+
+
+class OutboxEntry(Base):
+    """One object for one destination: `state` is waiting, leased, sent or dead; `token` fences as in `readings.Job`."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("destination_id", "object_id"),
+        Index("ix_outbox_state", "state", "available_at", "id"),
+        Index("ix_outbox_lease", "state", "leased_until"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    destination_id: Mapped[int] = mapped_column(ForeignKey("destinations.id"))
+    object_id: Mapped[int] = mapped_column(ForeignKey("result_objects.id"))
+    state: Mapped[Words] = mapped_column(default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    token: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[Words]
+    leased_until: Mapped[Moment | None]
+    available_at: Mapped[Moment]
+    created_at: Mapped[Moment]
+    ended_at: Mapped[Moment | None]
+    error: Mapped[Words]
+
+
+class Commitment(Base):
+    """A Storage Commitment request (PS3.4 J) whose answer is owed: `items` are the (SOP class, SOP instance) pairs asked for."""
+
+    __tablename__ = "commitments"
+    __table_args__ = (
+        UniqueConstraint("transaction_uid", "requester"),
+        Index("ix_commitments_state", "state", "available_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transaction_uid: Mapped[Uid]
+    requester: Mapped[Words]
+    items: Mapped[list[Any]] = mapped_column(JSON)
+    state: Mapped[Words] = mapped_column(default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    available_at: Mapped[Moment]
+    created_at: Mapped[Moment]
+    ended_at: Mapped[Moment | None]
+    error: Mapped[Words]

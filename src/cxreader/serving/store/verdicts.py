@@ -1,0 +1,93 @@
+"""What readers say of studies, who reads one now, and what was put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from cxreader.serving.store import audit, events
+from cxreader.serving.store.audit import Noted
+from cxreader.serving.store.tables.images import Study, WorklistRow
+from cxreader.serving.store.tables.people import StudyLock, User, Verdict
+
+LOCKED = 120.0
+"""Seconds that a lock lasts without a heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A verdict as a reader gives it; fields as of `tables.people.Verdict`."""
+
+    kind: Literal["accepted", "rejected", "supplemented"]
+    stage: Literal["provisional", "final"] = "final"
+    mode: Literal["read-first", "concurrent"] = "read-first"
+    findings: Sequence[Any] = ()
+    comment: str = ""
+    seconds: float | None = None
+
+
+def give(session: Session, now: float, study: Study, user: User, opinion: Opinion, *, result: int | None) -> Verdict:
+    """Keep a verdict; a final one ends the reading of the study: it is done, and its lock is free."""
+    verdict = Verdict(
+        study_id=study.id,
+        user_id=user.id,
+        result_id=result,
+        kind=opinion.kind,
+        stage=opinion.stage,
+        mode=opinion.mode,
+        findings=list(opinion.findings),
+        comment=opinion.comment,
+        seconds=opinion.seconds,
+        given_at=now,
+    )
+    session.add(verdict)
+    if opinion.stage == "final":
+        session.execute(delete(StudyLock).where(StudyLock.study_id == study.id))
+    _to(session, now, study, "done" if opinion.stage == "final" else None, "verdict")
+    detail = {"kind": opinion.kind, "stage": opinion.stage, "mode": opinion.mode}
+    audit.note(session, now, [Noted("verdict", user.name, study.key, detail)])
+    return verdict
+
+
+def put(session: Session, now: float, study: Study, user: User, state: Literal["open", "pending", "done"]) -> None:
+    """Put a study aside (pending), or back (open), or mark it done without a verdict."""
+    _to(session, now, study, state, state)
+    audit.note(session, now, [Noted(f"study {state}", user.name, study.key)])
+
+
+def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock:
+    """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat."""
+    lock = session.scalar(select(StudyLock).where(StudyLock.study_id == study.id).with_for_update())
+    if lock is None:
+        lock = StudyLock(study_id=study.id, user_id=user.id, since=now, until=now + LOCKED)
+        session.add(lock)
+    elif lock.user_id == user.id:
+        lock.since, lock.until = (now if lock.until <= now else lock.since), now + LOCKED
+        return lock
+    elif over or lock.until <= now:
+        lock.user_id, lock.since, lock.until = user.id, now, now + LOCKED
+    else:
+        return lock
+    session.flush()
+    _to(session, now, study, None, "locked")
+    return lock
+
+
+def release(session: Session, now: float, study: Study, user: User) -> None:
+    """Give this user's lock back; nothing happens where it is another's."""
+    mine = delete(StudyLock).where(StudyLock.study_id == study.id, StudyLock.user_id == user.id)
+    if session.execute(mine).rowcount:  # type: ignore[attr-defined]
+        _to(session, now, study, None, "released")
+
+
+def _to(session: Session, now: float, study: Study, state: str | None, kind: str) -> None:
+    """The worklist's row changes, and an event tells of it."""
+    row = session.scalar(select(WorklistRow).where(WorklistRow.study_id == study.id).with_for_update())
+    assert row is not None  # noqa: S101 - a study and its row are made together
+    row.state, row.updated_at, row.revision = state or row.state, now, row.revision + 1
+    session.flush()
+    events.tell(session, now, [(kind, study.key, row.revision)])

@@ -1,0 +1,1 @@
+"""The process that reads what waits in the queue."""

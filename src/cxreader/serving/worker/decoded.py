@@ -1,0 +1,27 @@
+"""The decoded pixels of an image, made for the viewer."""
+
+from __future__ import annotations
+
+from cxreader.imaging.read import read
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
+from cxreader.imaging.stored import StoredPicture
+from cxreader.inference.pixel_budget import PixelBudget
+from cxreader.serving.store.objects import ObjectStore
+from cxreader.serving.store.pixels import packed
+from cxreader.serving.store.results import KeptPixels
+
+
+def keep_decoded(objects: ObjectStore, content: bytes, name: str, *, site: SiteTerms | None = None) -> KeptPixels:
+    """Decode a file and put its pixels away; `name` stands for it in messages. Raises ImageError, StorageError.
+
+    They can be made again from the file, so that nobody waits until they are on the disk. Of large pictures one is decoded at a
+    time.
+    """
+    kept: list[StoredPicture] = []
+    with _BUDGET.slot() as reserve:
+        shown = read(content, name=name, reserve=reserve, site=site, keep=kept.append)
+        data, about = packed(kept[0], shown)
+    return KeptPixels(objects.put(data, durable=False), len(data), about)
+
+
+_BUDGET = PixelBudget(1)

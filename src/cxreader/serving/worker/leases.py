@@ -1,0 +1,90 @@
+"""What a worker asks of the store: jobs, more time for them, and that answers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from cxreader.serving.settings import Settings
+from cxreader.serving.store import audit, events, models, queue, results, studies
+from cxreader.serving.store.audit import Noted
+from cxreader.serving.store.database import Database
+from cxreader.serving.store.queue import Claim
+from cxreader.serving.store.results import Answer, KeptPixels
+from cxreader.serving.store.tables.images import Instance
+
+
+class Leases:
+    """The queue as one worker, called `holder`, sees it. Each method is one transaction.
+
+    `settings`: how long a lease lasts, after how many attempts a job is a dead letter, and the longest waits. Raises StorageError
+    as `Database`.
+    """
+
+    def __init__(self, database: Database, settings: Settings, holder: str) -> None:
+        self._database, self.holder = database, holder
+        self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
+        self._seconds = settings.worker.lease
+
+    def claim(self, models_digest: str, most: int) -> list[Claim]:
+        """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            self._expire(session, now)
+            active = models.active(session)
+            if active is None or active.digest != models_digest:
+                return []
+            until = now + self._seconds
+            return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until)
+
+    def renew(self, claims: Sequence[Claim]) -> None:
+        """Hold these for as long again."""
+        with self._database.writing() as session:
+            queue.renew(session, claims, self._database.now(session) + self._seconds)
+
+    def keep(self, answers: Iterable[Answer]) -> int:
+        """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            kept = [answer.claim.study for answer in answers if results.keep(session, now, answer)]
+            session.flush()
+            self._changed(session, now, "read", kept)
+        return len(kept)
+
+    def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:
+        """Remember where the decoded pixels of an image lie."""
+        self._database.write(lambda session: results.keep_pixels(session, one.instance, pixels))
+
+    def fail(self, claims: Sequence[Claim], error: str) -> None:
+        """These attempts failed by this kind of error."""
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            dead = [one for one in claims if queue.fail(session, now, one, error=error, attempts=self._attempts)]
+            self._bury(session, now, {one.instance for one in dead})
+
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """These were not read, by no fault of theirs."""
+        with self._database.writing() as session:
+            queue.give_back(session, self._database.now(session), claims)
+
+    def end_of(self, holder: str) -> None:
+        """A worker died: what it held is free at once."""
+        with self._database.writing() as session:
+            self._expire(session, self._database.now(session), holder)
+
+    def _expire(self, session: Session, now: float, holder: str | None = None) -> None:
+        self._bury(session, now, queue.expire(session, now, attempts=self._attempts, holder=holder))
+
+    def _bury(self, session: Session, now: float, dead: Iterable[int]) -> None:
+        """Tell of the dead letters of these images."""
+        images = [session.get_one(Instance, one) for one in sorted(dead)]
+        if images:
+            session.flush()
+            self._changed(session, now, "failed", [image.study_id for image in images])
+            audit.note(session, now, [Noted("reading failed", "worker", image.key) for image in images])
+
+    def _changed(self, session: Session, now: float, kind: str, of: Iterable[int]) -> None:
+        rows = studies.refresh(session, now, of, self._waits)
+        if rows:
+            events.tell(session, now, [(kind, *row) for row in rows])

@@ -1,0 +1,114 @@
+"""The worker: takes what waits, reads it in batches, and keeps the answers of a batch in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import suppress
+
+from cxreader.errors import ImageError, MissingObjectError, StorageError
+from cxreader.serving.settings import Settings, WorkerSection
+from cxreader.serving.store import models
+from cxreader.serving.store.opened import opened_database, opened_objects
+from cxreader.serving.store.queue import Claim
+from cxreader.serving.worker.leases import Leases
+from cxreader.serving.worker.models import load_reader, rule_of
+from cxreader.serving.worker.pipeline import Batch, Pipeline
+
+AHEAD = 3
+"""Batches under way: two in the network, and the next one being decoded."""
+IDLE = 0.1
+"""Seconds between two looks at an empty queue."""
+UNSEEN = 2000
+"""Images that were read and wait to be decoded for the viewer, when there is nothing to read; the latest ones."""
+
+
+def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
+    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
+    leases = Leases(opened_database(settings), settings, name)
+    digest = models.digest_of(rule_of(settings))
+    with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
+        Worker(leases, pipeline, digest, settings.worker).work(stopped)
+
+
+def died(settings: Settings, name: str) -> None:
+    """What the worker of this name held is free."""
+    database = opened_database(settings)
+    Leases(database, settings, name).end_of(name)
+    database.close()
+
+
+class Worker:
+    """One worker's loop over the queue; `digest`: of its models (`store.models.digest_of`)."""
+
+    def __init__(self, leases: Leases, pipeline: Pipeline, digest: str, options: WorkerSection) -> None:
+        self._leases, self._pipeline, self._options = leases, pipeline, options
+        self._digest = digest
+        self._running: deque[Batch] = deque()
+        self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
+
+    def work(self, stopped: Callable[[], bool]) -> None:
+        """Until `stopped`, then end what is under way. What was not begun when an error ends it is given back."""
+        try:
+            while not stopped():
+                if not self._fill() and not self._running:
+                    self._idle()
+                self._end_first()
+            while self._running:
+                self._end_first()
+        except StorageError:
+            self._leases.give_back([one for batch in self._running for one in batch.claims])
+            raise
+
+    def _fill(self) -> bool:
+        """Begin batches while there is something to begin with; whether there was."""
+        began = False
+        while len(self._running) < AHEAD and (claims := self._claim()):
+            self._running.append(self._pipeline.begin(claims))
+            began = True
+        return began
+
+    def _claim(self) -> list[Claim]:
+        """What waits. A batch that is not full waits a moment for more, where nothing else is under way meanwhile."""
+        claims = self._leases.claim(self._digest, self._options.batch)
+        until = time.monotonic() + self._options.linger
+        while self._may_linger(claims) and time.monotonic() < until:
+            time.sleep(0.02)
+            claims += self._leases.claim(self._digest, self._options.batch - len(claims))
+        return claims
+
+    def _may_linger(self, claims: list[Claim]) -> bool:
+        """A batch that has room; but what failed before is read alone."""
+        return 0 < len(claims) < self._options.batch and not self._running and claims[-1].attempt == 1
+
+    def _idle(self) -> None:
+        """Decode one of the images that were read for the viewer, so that who opens it need not wait; nothing hangs on it."""
+        if not self._unseen:
+            time.sleep(IDLE)
+            return
+        one = self._unseen.popleft()
+        with suppress(ImageError, MissingObjectError):
+            self._leases.keep_pixels(one, self._pipeline.pixels(one))
+
+    def _end_first(self) -> None:
+        """Wait for the answers to the first batch, holding all leases meanwhile, and keep them."""
+        if not self._running:
+            return
+        batch = self._running[0]
+        while not wait([batch.answers], timeout=self._options.lease / 3).done:
+            self._leases.renew([one for each in self._running for one in each.claims])
+        try:
+            answers = batch.answers.result()
+        except StorageError as error:
+            if not isinstance(error, MissingObjectError):
+                raise
+            self._leases.fail(batch.claims, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a defect of a reader is a failed attempt, not the worker's end
+            self._leases.fail(batch.claims, type(error).__name__)
+        else:
+            self._leases.keep(answers)
+            if self._options.pixels:
+                self._unseen += [one.claim for one in answers if one.reading.acceptance is not None]
+        self._running.popleft()
