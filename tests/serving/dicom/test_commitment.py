@@ -24,6 +24,8 @@ from cxreader.serving.store.tables.sending import Commitment
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
+
 
 class Requester:
     """A node that receives answers: `reports` are (event type, kept UIDs, failed UIDs with reasons)."""

@@ -11,6 +11,8 @@ from tests.serving.world import dicom, read_all
 from cxreader.errors import StorageError
 from cxreader.serving.service import TriageService
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
+
 
 def test_what_is_stored_stands_in_the_worklist_and_is_read(service: TriageService, started: Started) -> None:
     node = started()

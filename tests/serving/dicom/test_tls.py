@@ -20,6 +20,8 @@ from cxreader.serving.dicom.node import Node
 from cxreader.serving.dicom.tls import caller_context
 from cxreader.serving.settings import TlsSection
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxreader.errors import CxreaderError, ImageError
+from cxreader.errors import ConfigError, CxreaderError, ImageError
 from cxreader.serving.dicom import admission, commitment
 from cxreader.serving.dicom.contexts import contexts
 from cxreader.serving.dicom.part10 import with_own_head
@@ -59,8 +59,6 @@ class Node:
 
     def start(self) -> None:
         """Listen. Raises ConfigError for an address or a certificate that cannot be used."""
-        from cxreader.errors import ConfigError
-
         prepare_library(self._incoming)
         self.sweep(all_of_it=True)
         entity = self._made()
@@ -80,7 +78,7 @@ class Node:
         """Accept nothing more, let associations end what they do, and close them."""
         if self._entity is None:
             return
-        for server in self._entity._servers:  # noqa: SLF001 - `shutdown` aborts associations: those under way end first
+        for server in list(self._entity._servers):  # `shutdown` aborts associations; those under way end first
             server.shutdown()
         until = time.monotonic() + self._section.grace
         while self._entity.active_associations and time.monotonic() < until:
@@ -129,13 +127,14 @@ class Node:
         sender = event.assoc.requestor.ae_title.strip()
         try:
             request = event.request
+            instance = str(request.AffectedSOPInstanceUID)
             data = with_own_head(
                 event.dataset_path,
                 sop_class=str(request.AffectedSOPClassUID),
-                instance=str(request.AffectedSOPInstanceUID),
+                instance=instance,
                 syntax=str(event.context.transfer_syntax),
             )
-            self.service.receive(data, door="dicom", sender=sender)
+            self.service.receive(data, door="dicom", sender=sender, instance=instance)
         except ImageError:
             return CANNOT_UNDERSTAND
         except (CxreaderError, OSError):
