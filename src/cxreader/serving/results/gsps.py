@@ -47,9 +47,8 @@ def presentation(subject: Subject, original: bytes) -> Dataset:
         presentation_lut_transformation=PresentationLUTTransformation("INVERSE" if inverse else "IDENTITY"),
         **subject.common(GSPS),
     )
-    made.PresentationCreationDate, made.PresentationCreationTime = made.InstanceCreationDate, made.InstanceCreationTime
-    made.SeriesDescription = "AI regions - not for diagnosis"
-    return made
+    made.SeriesDescription, made.BodyPartExamined = "AI regions - not for diagnosis", "CHEST"
+    return dated(made, subject)
 
 
 def _image(subject: Subject, original: bytes) -> Dataset:

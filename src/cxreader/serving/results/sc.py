@@ -47,7 +47,7 @@ def capture(subject: Subject, picture: Radiograph) -> Dataset:
     made.SeriesDescription = "AI heat map - not for diagnosis"
     made.DerivationDescription = CAPTION
     made.SourceImageSequence = [_source(subject)]
-    return dated(made)
+    return dated(made, subject)
 
 
 def drawn(subject: Subject, picture: Radiograph) -> NDArray[np.uint8]:

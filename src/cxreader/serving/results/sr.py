@@ -101,7 +101,7 @@ def _document(subject: Subject, kind: str, groups: list[Any], description: str) 
     )
     made.SeriesDescription = "AI reading - not for diagnosis"
     made.ReferencedPerformedProcedureStepSequence = []
-    dated(made)
+    dated(made, subject)
     return made
 
 

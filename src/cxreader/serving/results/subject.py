@@ -65,8 +65,7 @@ class Subject:
         return made
 
     def common(self, kind: str) -> dict[str, Any]:
-        """What every object of this kind is given: its UIDs, numbers, maker and moment, which is the result's own."""
-        moment = datetime.fromtimestamp(self.result.read_at).replace(microsecond=0)  # noqa: DTZ006 - DICOM's times are local
+        """What every object of this kind is given: its UIDs, numbers and maker."""
         return {
             "series_instance_uid": series_uid(self.digest, kind),
             "series_number": _SERIES_NUMBERS[SERIES[kind]],
@@ -76,14 +75,18 @@ class Subject:
             "manufacturer_model_name": NAME,
             "software_versions": __version__,
             "device_serial_number": self.device[-32:] or "1",
-            "content_date": moment.date(),
-            "content_time": moment.time(),
         }
 
 
-def dated(made: Dataset) -> Dataset:
-    """The object, created at the moment of its content, so that it is the same whenever it is made."""
-    made.InstanceCreationDate, made.InstanceCreationTime = made.ContentDate, made.ContentTime
+def dated(made: Dataset, subject: Subject) -> Dataset:
+    """The object with the moment of its result in place of now, so that it is the same whenever it is made."""
+    moment = datetime.fromtimestamp(subject.result.read_at)  # noqa: DTZ006 - DICOM's times are local
+    for what in ("InstanceCreation{}", "Content{}", "PresentationCreation{}", "{}OfSecondaryCapture"):
+        if what.format("Date") in made:
+            setattr(made, what.format("Date"), moment.strftime("%Y%m%d"))
+            setattr(made, what.format("Time"), moment.strftime("%H%M%S"))
+    for equipment in made.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = moment.strftime("%Y%m%d%H%M%S")
     return made
 
 
