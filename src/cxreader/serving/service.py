@@ -26,7 +26,7 @@ from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
 from cxreader.serving.store.tables.trail import Event
 from cxreader.serving.store.verdicts import Opinion
 from cxreader.serving.store.views import StudyView
-from cxreader.serving.worker.decoded import decode_pixels
+from cxreader.serving.worker.decoded import keep_decoded
 
 
 class TriageService:
@@ -61,7 +61,7 @@ class TriageService:
         came = arrived(source if isinstance(source, bytes) else load(source))
         if instance and came.instance["sop_instance_uid"] != instance:
             raise ImageError("its header does not name the instance that it was sent as", mend="send it again")
-        self.objects.put(came.data)
+        self.objects.put(came.data, digest=came.sha256)
         origin, waits = Origin(door, sender, name), self.settings.worklist.waits
         return self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
 
@@ -96,7 +96,7 @@ class TriageService:
         if kept is not None and found.purged_at is None and self.objects.has(kept.sha256):
             return KeptPixels(kept.sha256, kept.bytes, kept.about)
         _, data = self.original(instance)
-        made = decode_pixels(self.objects, data, found.key)
+        made = keep_decoded(self.objects, data, found.key)
         with self.database.writing() as session:
             keep_pixels(session, found.id, made)
         return made
