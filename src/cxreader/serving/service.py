@@ -54,8 +54,8 @@ class TriageService:
     ) -> Receipt:
         """Keep a file and queue it: when this returns, its bytes are on the disk and its row is committed.
 
-        `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one; `instance`:
-        the SOP Instance UID under which it was sent, which its header must bear out.
+        `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one;
+        `instance`: the SOP Instance UID under which it was sent, which its header must bear out.
         Raises ImageError for what is no DICOM image, PNG or JPEG; a picture that cannot be read, or is no chest, is received.
         """
         came = arrived(source if isinstance(source, bytes) else load(source))

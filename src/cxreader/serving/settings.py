@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -106,6 +106,19 @@ class DicomSection(Section):
     tls: TlsSection = Field(TlsSection(), description="Certificates; plain DICOM when left out.")
 
 
+class ResultsSection(Section):
+    """What is sent back."""
+
+    regions: Literal["judged", "on", "off"] = Field(
+        "judged",
+        description="Regions in reports and presentation states: `judged` shows them where the artifact's evaluation says "
+        "that they are found better than by both fixed maps, with intervals above 0.",
+    )
+    give_up: float = Field(
+        72, gt=0, description="Hours after which an object that a destination does not take is a dead letter."
+    )
+
+
 class Settings(BaseSettings):
     """Every setting; `home` is where the service keeps what is its own."""
 
@@ -130,6 +143,7 @@ class Settings(BaseSettings):
     worker: WorkerSection = WorkerSection()
     folder: FolderSection = FolderSection()
     dicom: DicomSection = DicomSection()
+    results: ResultsSection = ResultsSection()
 
     @classmethod
     def settings_customise_sources(

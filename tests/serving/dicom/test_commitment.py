@@ -122,7 +122,9 @@ def test_an_answer_that_does_not_arrive_is_given_again(
     assert (len(requester.reports), states(service)) == (2, ["sent"])
 
 
-def test_nobody_gives_an_answer_that_another_is_giving(service: TriageService, started: Started, clock: SetClock) -> None:
+def test_nobody_gives_an_answer_that_another_is_giving(
+    service: TriageService, started: Started, clock: SetClock
+) -> None:
     from cxreader.serving.store import commitments
 
     with service.database.writing() as session:

@@ -175,7 +175,9 @@ def test_the_state_shows_monochrome1_as_it_is_shown() -> None:
 def test_report_and_state_outline_the_same_pixels() -> None:
     data = image(64, 64)
     one = subject(data, heat_map(hot(0.25, 0.75)))
-    drawn = np.reshape(presentation(one, data).GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData, (-1, 2))
+    drawn = np.reshape(
+        presentation(one, data).GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData, (-1, 2)
+    )
     found = highdicom.sr.srread(io.BytesIO(file_of(region_report(one))))
     (group,) = found.content.get_planar_roi_measurement_groups()
     np.testing.assert_allclose(drawn, group.roi.value, atol=1e-3)

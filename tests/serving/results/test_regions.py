@@ -74,7 +74,9 @@ def judged(gain: float, by_finding: float) -> dict[str, Any]:
     return dict(LocalisationByFinding("all", 10, 10, 10, one, one, **gains, null_by_finding=one).to_dict())
 
 
-@pytest.mark.parametrize(("gain", "by_finding", "shown"), [(0.01, 0.02, True), (0.01, -0.01, False), (-0.1, 0.1, False)])
+@pytest.mark.parametrize(
+    ("gain", "by_finding", "shown"), [(0.01, 0.02, True), (0.01, -0.01, False), (-0.1, 0.1, False)]
+)
 def test_regions_are_shown_only_where_both_gains_are_above_zero(gain: float, by_finding: float, *, shown: bool) -> None:
     for head, evaluation in (
         (None, {"maps": judged(gain, by_finding), "maps_by": "Grad-CAM", "regions": {}}),

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.console import say
-from cxreader.cli.serving import audit
+from cxreader.cli.serving import audit, destination, outbox
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
 
 app = typer.Typer(help="A service beside a PACS: receives, reads, orders, sends back.")
 app.add_typer(audit.app, name="audit")
+app.add_typer(destination.app, name="destination")
+app.add_typer(outbox.app, name="outbox")
 
 
 @app.callback(invoke_without_command=True)

@@ -47,9 +47,7 @@ def requested(service: TriageService, event: Event) -> int:
     if not items or not 0 < len(transaction) <= 64:
         return INVALID_ARGUMENT
     try:
-        service.database.write(
-            lambda s: commitments.keep(s, service.database.now(s), transaction, requester, items)
-        )
+        service.database.write(lambda s: commitments.keep(s, service.database.now(s), transaction, requester, items))
     except CxreaderError:
         return PROCESSING_FAILURE
     return SUCCESS

@@ -1,4 +1,4 @@
-"""The file of a received data set (PS3.10): a head that depends on nothing but the image, so that the same image has the same digest."""
+"""The file of a received data set (PS3.10): its head depends on nothing but the image, and so does the digest of the whole."""
 
 from __future__ import annotations
 

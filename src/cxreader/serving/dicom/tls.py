@@ -1,4 +1,7 @@
-"""TLS of DICOM associations after BCP 195 (PS3.15 B.9): TLS 1.2 and 1.3, forward secrecy, authenticated encryption, both sides with certificates."""
+"""TLS of DICOM associations after BCP 195 (PS3.15 B.9).
+
+TLS 1.2 and 1.3, forward secrecy, authenticated encryption, certificates of both sides.
+"""
 
 from __future__ import annotations
 
@@ -51,5 +54,7 @@ def _filled(context: ssl.SSLContext, section: TlsSection) -> ssl.SSLContext:
         context.load_verify_locations(section.authorities)
     except (OSError, ssl.SSLError) as error:
         why = getattr(error, "reason", None) or error.strerror or type(error).__name__
-        raise ConfigError(f"a certificate or key cannot be used ({why})", where="dicom.tls", mend="give PEM files") from None
+        raise ConfigError(
+            f"a certificate or key cannot be used ({why})", where="dicom.tls", mend="give PEM files"
+        ) from None
     return context

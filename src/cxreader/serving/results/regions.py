@@ -29,7 +29,7 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A box in the picture's own pixels (`box.finding` says how it is called), by a model's map; `peak` is the map's highest value there."""
+    """A box in the pixels of the file, by a map of a `model` called `source`; `peak` is the map's highest value there."""
 
     box: Box
     model: str
@@ -61,7 +61,7 @@ def permission(artifact: Artifact, rule: str) -> Permission:
 
 
 def regions(maps: Sequence[HeatMap], pictures: tuple[int, int], stored: tuple[int, int]) -> tuple[Region, ...]:
-    """The regions of a result, by the rule. `pictures`: width and height in square pixels; `stored`: columns and rows of the file."""
+    """The regions of a result, by the rule. `pictures`: its width and height in square pixels; `stored`: its columns and rows."""
     found = []
     for one in _chosen(maps):
         for box, peak in boxes_of(map_values(one), one.fit, pictures):
@@ -75,7 +75,9 @@ def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) ->
     high = float(values.max())
     if high <= 0 or high - float(values.min()) <= _FLAT * high:
         return []
-    fine = ndimage.zoom(values, (GRID / values.shape[0], GRID / values.shape[1]), order=1, grid_mode=True, mode="nearest")
+    fine = ndimage.zoom(
+        values, (GRID / values.shape[0], GRID / values.shape[1]), order=1, grid_mode=True, mode="nearest"
+    )
     labels, count = ndimage.label(fine >= SHARE * fine.max(), structure=np.ones((3, 3)))
     peaks = ndimage.maximum(fine, labels, range(1, count + 1))
     slices = ndimage.find_objects(labels)

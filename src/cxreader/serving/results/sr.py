@@ -52,7 +52,7 @@ def report(subject: Subject) -> Dataset:
         qualitative_evaluations=quality or None,
         source_images=[Source(subject.instance.sop_class, subject.instance.sop_instance_uid)],
     )
-    return _document(subject, SR, [group], "AI reading")
+    return _document(subject, SR, [group])
 
 
 def region_report(subject: Subject) -> Dataset:
@@ -70,7 +70,7 @@ def region_report(subject: Subject) -> Dataset:
         )
         for n, region in enumerate(subject.regions, 1)
     ]
-    return _document(subject, SR_REGIONS, groups, "AI regions")
+    return _document(subject, SR_REGIONS, groups)
 
 
 def as_comprehensive(made: Dataset) -> Dataset:
@@ -88,7 +88,7 @@ def outline(region: Region) -> Any:
     return np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])])
 
 
-def _document(subject: Subject, kind: str, groups: list[Any], description: str) -> Comprehensive3DSR:
+def _document(subject: Subject, kind: str, groups: list[Any]) -> Comprehensive3DSR:
     from highdicom.sr import Comprehensive3DSR
 
     made = Comprehensive3DSR(

@@ -25,7 +25,7 @@ _DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A result and what it is of. `digest` names it (`uids`); `regions` are empty where none may be shown, `about_regions` says why.
+    """A result and what it is of. `digest` names it (`uids`). `regions`: none where none may be shown; `about_regions` says why.
 
     `names`: of each model, as `efficientnet_b0 1f2e3d4c5b6a`. `device`: the UID of this installation.
     """
@@ -80,7 +80,7 @@ class Subject:
 
 def dated(made: Dataset, subject: Subject) -> Dataset:
     """The object with the moment of its result in place of now, so that it is the same whenever it is made."""
-    moment = datetime.fromtimestamp(subject.result.read_at)  # noqa: DTZ006 - DICOM's times are local
+    moment = datetime.fromtimestamp(subject.result.read_at)
     for what in ("InstanceCreation{}", "Content{}", "PresentationCreation{}", "{}OfSecondaryCapture"):
         if what.format("Date") in made:
             setattr(made, what.format("Date"), moment.strftime("%Y%m%d"))

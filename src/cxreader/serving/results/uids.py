@@ -5,15 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cxreader.serving.intake import derived_uid
 from cxreader.serving.store.tables.readings import ModelSet, Result
+
+if TYPE_CHECKING:
+    from cxreader.serving.settings import Settings
 
 SR, SR_REGIONS, SC, GSPS = "sr", "sr_regions", "sc", "gsps"
 KINDS = (SR, SR_REGIONS, SC, GSPS)
 """Every kind of object."""
 SERIES = {SR: "sr", SR_REGIONS: "sr", SC: "sc", GSPS: "gsps"}
 """The series in which each kind stands: both SR instances in one."""
+
+LOCATED = frozenset((SR_REGIONS, SC, GSPS))
+"""Those that say where something is."""
+
+
+def kinds_that_leave(settings: Settings) -> frozenset[str]:
+    """The kinds that may leave the service: none while it is silent, none that says where where `show_regions` is off."""
+    if settings.silent:
+        return frozenset()
+    return frozenset(KINDS) if settings.show_regions else frozenset(KINDS) - LOCATED
 
 
 def result_digest(result: Result, models: ModelSet) -> str:

@@ -6,7 +6,9 @@ from cxreader.inference.answer_text import interval_text, probability_text
 from cxreader.records import Reading
 from cxreader.serving.results.subject import Subject
 
-CAPTION = "AI heat map: where the score is sensitive; no segmentation, often wrong for small findings. Not for diagnosis."
+CAPTION = (
+    "AI heat map: where the score is sensitive; no segmentation, often wrong for small findings. Not for diagnosis."
+)
 RESEARCH = "For research; not a medical device."
 _LONGEST = 1024
 

@@ -1,4 +1,4 @@
-"""Storage Commitment requests whose answer is owed: kept when they come, so that no kill loses one, and answered until received."""
+"""Storage Commitment requests whose answer is owed: kept when they come, so that no kill loses one."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def take(session: Session, now: float, until: float, *, most: int = 16) -> list[
     rows = session.scalars(due).all()
     for row in rows:
         row.available_at, row.attempts = until, row.attempts + 1
-    return [
-        Owed(r.id, r.transaction_uid, r.requester, tuple((c, i) for c, i in r.items), r.attempts) for r in rows
-    ]
+    return [Owed(r.id, r.transaction_uid, r.requester, tuple((c, i) for c, i in r.items), r.attempts) for r in rows]
 
 
 def answered(session: Session, now: float, owed: Owed) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
 from cxreader.serving.order.places import Waits
-from cxreader.serving.store import audit, events, models, queue, results, studies
+from cxreader.serving.store import audit, events, models, outbox, queue, results, studies
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.queue import Claim
@@ -18,11 +18,21 @@ from cxreader.serving.store.tables.images import Instance
 class Leases:
     """The queue as one worker, called `holder`, sees it. Each method is one transaction.
 
-    `seconds`: how long a lease lasts; `attempts`: after how many a job is a dead letter. Raises StorageError as `Database`.
+    `seconds`: how long a lease lasts; `attempts`: after how many a job is a dead letter; `sends`: the kinds of object that may
+    leave the service. Raises StorageError as `Database`.
     """
 
-    def __init__(self, database: Database, waits: Waits, holder: str, *, seconds: float, attempts: int) -> None:
-        self._database, self._waits, self.holder = database, waits, holder
+    def __init__(
+        self,
+        database: Database,
+        waits: Waits,
+        holder: str,
+        *,
+        seconds: float,
+        attempts: int,
+        sends: Collection[str] = (),
+    ) -> None:
+        self._database, self._waits, self.holder, self._sends = database, waits, holder, sends
         self.seconds, self._attempts = seconds, attempts
 
     def claim(self, most: int) -> list[Claim]:
@@ -45,8 +55,10 @@ class Leases:
         """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
         with self._database.writing() as session:
             now = self._database.now(session)
-            kept = [answer.claim.study for answer in answers if results.keep(session, now, answer)]
+            each = [(answer.claim.study, results.keep(session, now, answer)) for answer in answers]
+            kept = [study for study, result in each if result is not None]
             session.flush()
+            outbox.plan(session, now, [result for _, result in each if result is not None], self._sends)
             self._changed(session, now, "read", kept)
         return len(kept)
 

@@ -9,6 +9,7 @@ from concurrent.futures import wait
 from contextlib import suppress
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
+from cxreader.serving.results.uids import kinds_that_leave
 from cxreader.serving.settings import Settings, WorkerSection
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.opened import opened_database, opened_objects
@@ -41,8 +42,9 @@ def died(settings: Settings, name: str) -> None:
 
 def leases_of(settings: Settings, database: Database, holder: str) -> Leases:
     """The queue as this holder sees it."""
-    options = settings.worker
-    return Leases(database, settings.worklist.waits, holder, seconds=options.lease, attempts=options.attempts)
+    options, sends = settings.worker, kinds_that_leave(settings)
+    waits = settings.worklist.waits
+    return Leases(database, waits, holder, seconds=options.lease, attempts=options.attempts, sends=sends)
 
 
 class Worker:
