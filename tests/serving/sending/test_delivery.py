@@ -40,7 +40,7 @@ def sent(service: TriageService, to: Destination) -> int:
 def states(service: TriageService) -> Counter[str]:
     with service.database.reading() as session:
         rows = session.execute(select(OutboxEntry.state, func.count()).group_by(OutboxEntry.state))
-        return Counter(dict(rows.tuples().all()))
+        return Counter(dict(rows.all()))
 
 
 def decisions(service: TriageService) -> list[str | None]:
@@ -86,7 +86,8 @@ def test_regions_that_were_not_judged_are_not_sent_and_the_reason_is(
         whys = set(session.scalars(select(OutboxEntry.error).where(OutboxEntry.state == "none")))
     (why,) = whys
     assert "was not judged against boxes" in why
-    assert any(why in str(one) for one in peer.got if one.SOPClassUID == COMPREHENSIVE_3D)
+    (report,) = (one for one in peer.got if one.SOPClassUID == COMPREHENSIVE_3D)
+    assert why in [element.value for element in report.iterall() if element.keyword == "TextValue"]
 
 
 @pytest.mark.parametrize("when", ["before reading", "before sending"])
