@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pynetdicom.sop_class import CTImageStorage
 from tests.serving.dicom.conftest import Started
 from tests.serving.dicom.scu import DX, as_dataset, sending, stored
 from tests.serving.world import dicom, read_all
@@ -11,6 +10,7 @@ from tests.serving.world import dicom, read_all
 from cxreader.errors import StorageError
 from cxreader.serving.service import TriageService
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
 
 
@@ -52,8 +52,8 @@ def test_the_same_again_is_one_image_and_other_bytes_under_its_uid_another(
 
 
 def test_another_modality_is_kept_and_refused_as_a_reading(service: TriageService, started: Started) -> None:
-    with sending(started().port, classes=(CTImageStorage,)) as association:
-        assert stored(association, dicom(5, SOPClassUID=CTImageStorage, Modality="CT")) == 0x0000
+    with sending(started().port, classes=(CT,)) as association:
+        assert stored(association, dicom(5, SOPClassUID=CT, Modality="CT")) == 0x0000
     read_all(service)
     (entry,) = service.worklist().entries
     assert entry.reason.startswith("refused") or "must look" in entry.reason

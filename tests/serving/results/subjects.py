@@ -12,7 +12,7 @@ from tests.dicom_files import dataset, encoded, picture
 from cxreader.codec import to_plain
 from cxreader.records import OperatingPoint, Reading
 from cxreader.serving.intake import arrived, derived_uid
-from cxreader.serving.results.regions import regions
+from cxreader.serving.results.regions import Region, regions
 from cxreader.serving.results.subject import Subject
 from cxreader.serving.results.uids import result_digest
 from cxreader.serving.store.results import ANY, HEAT, REGION
@@ -27,7 +27,8 @@ MODELS = ModelSet(digest="d" * 64, names="0123456789ab", rule={})
 def image(rows: int = 72, columns: int = 96, **more: Any) -> bytes:
     """A chest image of any size; `more` are elements by keyword."""
     values = np.resize(picture(), (rows, columns))
-    return encoded(dataset(values, **{"WindowCenter": 2048, "WindowWidth": 4096, "ReferringPhysicianName": ""} | more))
+    shown: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096, "ReferringPhysicianName": ""}
+    return encoded(dataset(values, **shown | more))
 
 
 def hot(row: float = 0.25, column: float = 0.75, *, side: int = 8) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -46,13 +47,13 @@ def heat_map(values: Any, *, kind: str = HEAT, fit: str = "pad", model: str = "0
 def subject(data: bytes, *maps: HeatMap, revision: int = 1, regions_shown: bool = True, **answer: Any) -> Subject:
     """What is known of a result of this file; `answer` are fields of its Reading, by default an abnormal one."""
     came = arrived(data)
-    given = {"decision": "abnormal", "probability": 0.87, "acceptance": "accepted"} | answer
+    given: dict[str, Any] = {"decision": "abnormal", "probability": 0.87, "acceptance": "accepted"} | answer
     reading = Reading("an image", "0123456789ab", POINT, **given)
     result = Result(
         sha256=came.sha256, revision=revision, reading=dict(to_plain(reading)), read_at=1_800_000_000.0, key="k"
     )
     instance = Instance(**came.instance)
-    found = ()
+    found: tuple[Region, ...] = ()
     if regions_shown and maps:
         size = (instance.columns, instance.rows)
         found = regions(maps, size, size)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -22,7 +23,7 @@ from cxreader.serving.results.subject import Subject
 from cxreader.serving.store.results import REGION
 
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
-MORE = {
+MORE: dict[str, Any] = {
     "Manufacturer": "maker",
     "PatientOrientation": ["L", "F"],
     "ImagerPixelSpacing": [0.2, 0.2],
@@ -129,10 +130,11 @@ def test_dcmtk_reads_them(objects: dict[str, Path]) -> None:
 
 
 def test_highdicom_opens_the_reports(objects: dict[str, Path]) -> None:
-    found = highdicom.sr.srread(objects["sr"])
+    found: Any = highdicom.sr.srread(objects["sr"])
     (group,) = found.content.get_image_measurement_groups()
     assert group.get_measurements()[0].value == 0.87
-    regions = highdicom.sr.srread(objects["regions"]).content.get_planar_roi_measurement_groups()
+    found = highdicom.sr.srread(objects["regions"])
+    regions = found.content.get_planar_roi_measurement_groups()
     assert len(regions) == 1
 
 
@@ -178,7 +180,7 @@ def test_report_and_state_outline_the_same_pixels() -> None:
     drawn = np.reshape(
         presentation(one, data).GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData, (-1, 2)
     )
-    found = highdicom.sr.srread(io.BytesIO(file_of(region_report(one))))
+    found: Any = highdicom.sr.srread(io.BytesIO(file_of(region_report(one))))
     (group,) = found.content.get_planar_roi_measurement_groups()
     np.testing.assert_allclose(drawn, group.roi.value, atol=1e-3)
     assert np.allclose(drawn[0], drawn[-1])

@@ -70,7 +70,7 @@ def estimate(low: float) -> Estimate:
 
 def judged(gain: float, by_finding: float) -> dict[str, Any]:
     one = {"iou": estimate(0.1)}
-    gains = {"gain": {"iou": estimate(gain)}, "gain_by_finding": {"iou": estimate(by_finding)}}
+    gains: dict[str, Any] = {"gain": {"iou": estimate(gain)}, "gain_by_finding": {"iou": estimate(by_finding)}}
     return dict(LocalisationByFinding("all", 10, 10, 10, one, one, **gains, null_by_finding=one).to_dict())
 
 

@@ -35,7 +35,7 @@ class Peer:
         entity = ApplicationEntity(ae_title="PACS")
         for one in self._classes:
             entity.add_supported_context(one, list(PLAIN))
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: 0)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: 0)]
         server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
         assert server is not None
         self.port = server.server_address[1]

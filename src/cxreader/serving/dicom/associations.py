@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cxreader.serving.dicom.tls import caller_context
 
@@ -53,7 +53,7 @@ def associated(
     entity.connection_timeout = _CONNECT
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = section.timeout
     tls = (caller_context(section.tls), called.host) if called.tls else None
-    roles = [build_role(provider, scp_role=True)] if provider else []
+    roles: list[Any] = [build_role(provider, scp_role=True)] if provider else []
     association = entity.associate(
         called.host,
         called.port,

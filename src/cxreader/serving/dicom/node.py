@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ConfigError, CxreaderError, ImageError
 from cxreader.serving.dicom import admission, commitment
@@ -104,7 +104,7 @@ class Node:
         entity.supported_contexts = list(contexts())
         return entity
 
-    def _handlers(self) -> list[tuple[object, Callable[[Event], object]]]:
+    def _handlers(self) -> list[Any]:
         from pynetdicom import evt
 
         return [
@@ -116,7 +116,7 @@ class Node:
 
     def _requested(self, event: Event) -> None:
         """Refuse who is not known: rejected for good, calling AE title not recognised (PS3.8 9.3.4)."""
-        association = event.assoc
+        association: Any = event.assoc
         title = association.requestor.primitive.calling_ae_title
         if not admission.may_call(self._section, title, association.requestor.address):
             association.acse.send_reject(0x01, 0x01, 0x03)
@@ -126,7 +126,7 @@ class Node:
         """Success only when the service has it on the disk and in the queue."""
         sender = event.assoc.requestor.ae_title.strip()
         try:
-            request = event.request
+            request: Any = event.request
             instance = str(request.AffectedSOPInstanceUID)
             data = with_own_head(
                 event.dataset_path,

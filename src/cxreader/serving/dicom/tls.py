@@ -23,7 +23,7 @@ HANDSHAKE = 20.0
 class _NodeContext(ssl.SSLContext):
     """A server's context that leaves the handshake to the association's own thread: a silent caller keeps nobody else waiting."""
 
-    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:  # type: ignore[override]
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
         sock.settimeout(HANDSHAKE)
         return super().wrap_socket(sock, *args, **(options | {"do_handshake_on_connect": False}))
 

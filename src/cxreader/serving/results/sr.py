@@ -75,8 +75,10 @@ def region_report(subject: Subject) -> Dataset:
 
 def as_comprehensive(made: Dataset) -> Dataset:
     """The same content as Comprehensive SR, an instance of its own, whose UID follows from the other's."""
-    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = COMPREHENSIVE
-    uid = derived_uid(str(made.SOPInstanceUID), COMPREHENSIVE)
+    from pydicom.uid import UID
+
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = UID(COMPREHENSIVE)
+    uid = UID(derived_uid(str(made.SOPInstanceUID), COMPREHENSIVE))
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = uid
     return made
 
@@ -133,7 +135,7 @@ def _library(subject: Subject) -> Any:
     entry = ImageContentItem(
         _sct("260753009", "Source"), image.sop_class, image.sop_instance_uid, relationship_type="CONTAINS"
     )
-    described = [CodeContentItem(_dcm("121139", "Modality"), _modality(image.modality), has)]
+    described: list[Any] = [CodeContentItem(_dcm("121139", "Modality"), _modality(image.modality), has)]
     for code, meaning, value in (
         ("110910", "Pixel Data Rows", image.rows),
         ("110911", "Pixel Data Columns", image.columns),

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, CxreaderError
 from cxreader.imaging.read import read
-from cxreader.inference.member import artifact_folder
 from cxreader.models.artifact import load_artifact
+from cxreader.runs import artifact_folder
 from cxreader.serving.home import SECRET
 from cxreader.serving.results import gsps, sc, sr
 from cxreader.serving.results.regions import Permission, Region, permission, regions

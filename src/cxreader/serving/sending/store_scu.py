@@ -12,6 +12,7 @@ from cxreader.serving.results.sr import COMPREHENSIVE, COMPREHENSIVE_3D, as_comp
 from cxreader.serving.sending.outcomes import Outcome, of_status
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
     from pynetdicom.association import Association
 
     from cxreader.serving.settings import DicomSection
@@ -45,7 +46,7 @@ def _sent(association: Association, data: bytes) -> Outcome:
     from pydicom import dcmread
 
     accepted = {context.abstract_syntax for context in association.accepted_contexts}
-    made = dcmread(io.BytesIO(data))
+    made: Dataset = dcmread(io.BytesIO(data))
     if made.SOPClassUID == COMPREHENSIVE_3D and COMPREHENSIVE_3D not in accepted:
         made = as_comprehensive(made)
     if made.SOPClassUID not in accepted:
