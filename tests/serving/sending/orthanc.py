@@ -59,9 +59,9 @@ class Orthanc:
 
 
 @contextmanager
-def running(folder: Path, modalities: Mapping[str, tuple[str, str, int]]) -> Iterator[Orthanc]:
-    """An Orthanc that knows these modalities: AE title, host, port."""
-    made = Orthanc(free_port(), free_port())
+def running(folder: Path, modalities: Mapping[str, tuple[str, str, int]], dicom: int) -> Iterator[Orthanc]:
+    """An Orthanc that knows these modalities: AE title, host, port. `dicom`: its own port."""
+    made = Orthanc(free_port(), dicom)
     settings = {
         "Name": "peer",
         "StorageDirectory": str(folder / "db"),

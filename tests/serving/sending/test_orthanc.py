@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.serving.sending.conftest import Added
 from tests.serving.sending.orthanc import Orthanc, free_port, program, running
 from tests.serving.world import dicom, read_all
 
+from cxreader.serving.dicom.commitment import answer_due
 from cxreader.serving.dicom.node import Node
 from cxreader.serving.sending import stow
 from cxreader.serving.sending.delivery import deliver
@@ -47,12 +50,15 @@ def url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def node(secret: TriageService) -> Iterator[Node]:
+def port() -> int:
+    """Of Orthanc's own node."""
+    return free_port()
+
+
+@pytest.fixture
+def node(secret: TriageService, port: int) -> Iterator[Node]:
     folder = tempfile.tempdir
-    peers = (
-        {"ae_title": "ORTHANC", "addresses": ("127.0.0.1",)},
-        {"ae_title": "STORESCU", "addresses": ("127.0.0.1",)},
-    )
+    peers = ({"ae_title": "ORTHANC", "addresses": ("127.0.0.1",), "port": port},)
     results = secret.settings.results.model_copy(update={"regions": "on"})
     section = DicomSection.model_validate({"port": free_port(), "peers": peers, "grace": 2})
     secret.settings = secret.settings.model_copy(update={"dicom": section, "results": results})
@@ -64,8 +70,8 @@ def node(secret: TriageService) -> Iterator[Node]:
 
 
 @pytest.fixture
-def orthanc(node: Node, tmp_path: Path) -> Iterator[Orthanc]:
-    with running(tmp_path, {"cxreader": ("CXREADER", "127.0.0.1", node.port)}) as made:
+def orthanc(node: Node, tmp_path: Path, port: int) -> Iterator[Orthanc]:
+    with running(tmp_path, {"cxreader": ("CXREADER", "127.0.0.1", node.port)}, port) as made:
         yield made
 
 
@@ -102,6 +108,8 @@ def test_orthanc_sends_takes_finds_and_shows(
     assert delivered(secret, by_store) == {"sent": 4}
     assert found_by_web(orthanc, "1.2.3.1") == SENT
     _found_by_find(orthanc, "1.2.3.1")
+    _is_committed(secret, orthanc, sent["ID"])
+    _comes_back_and_is_not_read(secret, orthanc)
     _shows_the_capture(orthanc)
 
     with secret.database.writing() as session:
@@ -132,13 +140,36 @@ def _found_by_find(orthanc: Orthanc, study: str) -> None:
     assert said.count("Find Response") == 1, said
 
 
-def _shows_the_capture(orthanc: Orthanc) -> None:
-    (capture,) = [
+def _is_committed(service: TriageService, orthanc: Orthanc, instance: str) -> None:
+    asked = orthanc.json("/modalities/cxreader/storage-commitment", json.dumps({"Resources": [instance]}).encode())
+    assert answer_due(service) == 1
+    for _ in range(100):
+        answer = orthanc.json(asked["Path"])
+        if answer["Status"] != "Pending":
+            break
+        time.sleep(0.1)
+    assert (answer["Status"], len(answer["Success"])) == ("Success", 1)
+
+
+def _capture(orthanc: Orthanc) -> str:
+    """Orthanc's name of the one secondary capture."""
+    (found,) = [
         one
         for one in orthanc.json("/instances")
         if orthanc.json(f"/instances/{one}/simplified-tags")["Modality"] == "OT"
     ]
-    status, picture = orthanc.ask(f"/instances/{capture}/preview")
+    return str(found)
+
+
+def _comes_back_and_is_not_read(service: TriageService, orthanc: Orthanc) -> None:
+    back = orthanc.json("/modalities/cxreader/store", _capture(orthanc).encode())
+    assert back["FailedInstancesCount"] == 0
+    (entry,) = service.worklist().entries
+    assert entry.row.images == 1
+
+
+def _shows_the_capture(orthanc: Orthanc) -> None:
+    status, picture = orthanc.ask(f"/instances/{_capture(orthanc)}/preview")
     assert status == 200
     with Image.open(io.BytesIO(picture)) as shown:
         assert min(shown.size) > 60

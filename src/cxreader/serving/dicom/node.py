@@ -16,6 +16,7 @@ from cxreader.serving.dicom.part10 import with_own_head
 from cxreader.serving.dicom.tls import node_context
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
+from cxreader.serving.store.views import made_here
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -123,11 +124,13 @@ class Node:
             association.kill()
 
     def _store(self, event: Event) -> int:
-        """Success only when the service has it on the disk and in the queue."""
+        """Success only when the service has it on the disk and in the queue, or made it: a PACS may send a result back."""
         sender = event.assoc.requestor.ae_title.strip()
         try:
             request: Any = event.request
             instance = str(request.AffectedSOPInstanceUID)
+            if self._made_here(instance):
+                return SUCCESS
             data = with_own_head(
                 event.dataset_path,
                 sop_class=str(request.AffectedSOPClassUID),
@@ -142,6 +145,10 @@ class Node:
         except Exception:  # noqa: BLE001 - the library's own answer to what is raised would quote it in its log
             return OUT_OF_RESOURCES
         return SUCCESS
+
+    def _made_here(self, instance: str) -> bool:
+        with self.service.database.reading() as session:
+            return made_here(session, instance)
 
     def _commit(self, event: Event) -> tuple[int, None]:
         return commitment.requested(self.service, event), None
