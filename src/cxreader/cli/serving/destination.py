@@ -90,7 +90,7 @@ def list_(home: Home = HOME) -> None:
         )
         for one in found
     ]
-    table(None, ("destination", "address", "is sent", *states), rows)
+    table(None, ("destination", "address", "objects", *states), rows, left=("address", "objects"))
 
 
 @app.command()
