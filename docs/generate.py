@@ -245,9 +245,21 @@ def serving_page() -> str:
         *("", *_settings(plain, schema.get("required", ()))),
     ]
     for name in (key for key in top if key not in plain):
-        section = schema["$defs"][top[name]["$ref"].rpartition("/")[2]]
-        lines += [f"## [{name}]", "", section["description"], "", *_settings(section["properties"], ())]
+        lines += _settings_of(schema, name, f"[{name}]", top[name])
     return "\n".join([*lines, WORDS]) + "\n"
+
+
+def _settings_of(schema: dict[str, Any], path: str, heading: str, value: dict[str, Any]) -> list[str]:
+    """A section of the settings, and those below it, each with a heading of its own."""
+    section = schema["$defs"][_below(value)]
+    properties = section["properties"]
+    own = {key: found for key, found in properties.items() if _below(found) is None}
+    lines = [f"## {heading}", "", section["description"], "", *_settings(own, section.get("required", ()))]
+    for key in (key for key in properties if key not in own):
+        below = f"[{path}.{key}]"
+        many = properties[key].get("type") == "array"
+        lines += _settings_of(schema, f"{path}.{key}", f"[{below}]" if many else below, properties[key])
+    return lines
 
 
 def _settings(properties: dict[str, Any], required: Iterable[str]) -> list[str]:

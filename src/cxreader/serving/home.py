@@ -12,6 +12,7 @@ from pathlib import Path
 from cxreader.atomic import storage_error, write_whole
 from cxreader.errors import ConfigError, CxreaderError, UsageError
 from cxreader.locks import try_lock
+from cxreader.serving.dicom import admission
 from cxreader.serving.settings import FILE, Settings
 from cxreader.serving.store import audit, models, users
 from cxreader.serving.store.audit import Noted
@@ -90,7 +91,7 @@ def opened(settings: Settings) -> Iterator[None]:
 def lacking(settings: Settings) -> list[CxreaderError]:
     """Everything that a service with these settings lacks, each with its mend."""
     found: list[CxreaderError] = []
-    for check in (_home, _models, _tables, _folder):
+    for check in (_home, _models, _tables, _folder, admission.check):
         try:
             check(settings)
         except CxreaderError as error:

@@ -58,9 +58,19 @@ def _folders(settings: Settings) -> int:
     return int(settings.folder.path is not None)
 
 
+def _nodes(settings: Settings) -> int:
+    return int(settings.dicom.enabled)
+
+
+def _senders(_: Settings) -> int:
+    return 1
+
+
 KINDS = (
     Kind("worker", "cxreader.serving.worker.run:run", _workers, died="cxreader.serving.worker.run:died"),
     Kind("folder", "cxreader.serving.folder.door:run", _folders),
+    Kind("node", "cxreader.serving.dicom.node:run", _nodes),
+    Kind("sender", "cxreader.serving.sending.process:run", _senders),
 )
 """Every kind of process of the service."""
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
-from cxreader.errors import AbsentError, SilentError
+from cxreader.errors import AbsentError, ImageError, SilentError
 from cxreader.imaging.files import load
 from cxreader.serving.intake import arrived, printable
 from cxreader.serving.settings import Settings
@@ -49,13 +49,18 @@ class TriageService:
         """Give back what is open."""
         self.database.close()
 
-    def receive(self, source: bytes | Path, *, door: str, sender: str = "", name: str = "") -> Receipt:
+    def receive(
+        self, source: bytes | Path, *, door: str, sender: str = "", name: str = "", instance: str = ""
+    ) -> Receipt:
         """Keep a file and queue it: when this returns, its bytes are on the disk and its row is committed.
 
-        `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one.
+        `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one;
+        `instance`: the SOP Instance UID under which it was sent, which its header must bear out.
         Raises ImageError for what is no DICOM image, PNG or JPEG; a picture that cannot be read, or is no chest, is received.
         """
         came = arrived(source if isinstance(source, bytes) else load(source))
+        if instance and came.instance["sop_instance_uid"] != instance:
+            raise ImageError("its header does not name the instance that it was sent as", mend="send it again")
         self.objects.put(came.data, digest=came.sha256)
         origin, waits = Origin(door, printable(sender), printable(name)), self.settings.worklist.waits
         return self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -67,6 +67,58 @@ class FolderSection(Section):
     delete: bool = Field(False, description="Delete what was received in place of moving it to `done`.")
 
 
+class TlsSection(Section):
+    """TLS by BCP 195. Both sides show a certificate; all three files, in PEM, or none."""
+
+    certificate: Path | None = Field(None, description="Of this service, with its chain; no TLS when left out.")
+    key: Path | None = Field(None, description="Its private key.")
+    authorities: Path | None = Field(None, description="Certificates that vouch for the other side's.")
+
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class PeerSection(Section):
+    """A DICOM node that may call: `[[dicom.peers]]`, one a node."""
+
+    ae_title: AeTitle = Field(description="Its AE title.")
+    addresses: tuple[str, ...] = Field(min_length=1, description="From where: addresses, or networks as 10.1.2.0/24.")
+    host: str | None = Field(None, description="Where it is called back; the first of `addresses` when left out.")
+    port: Port | None = Field(
+        None, description="Its port, for answers to Storage Commitment; they are not given when left out."
+    )
+    tls: bool = Field(False, description="Whether it is called back by TLS.")
+
+
+class DicomSection(Section):
+    """The DICOM node."""
+
+    enabled: bool = Field(True, description="Whether a node listens.")
+    host: str = Field("127.0.0.1", description="The address to listen on; beyond this machine it needs `peers`.")
+    port: Port = Field(11112, description="The port to listen on; 0 for any free one.")
+    ae_title: AeTitle = Field("CXREADER", description="The node's AE title; associations to another one are rejected.")
+    associations: int = Field(32, ge=1, description="Associations at the same time, at most.")
+    timeout: float = Field(60, gt=0, description="Seconds of silence after which an association is aborted.")
+    grace: float = Field(10, ge=0, description="Seconds that associations have to end when the service ends.")
+    plain: bool = Field(False, description="Listen beyond this machine without TLS: the network in between is trusted.")
+    peers: tuple[PeerSection, ...] = Field((), description="Who may call; without any, programs on this machine may.")
+    tls: TlsSection = Field(TlsSection(), description="Certificates; plain DICOM when left out.")
+
+
+class ResultsSection(Section):
+    """What is sent back."""
+
+    regions: Literal["judged", "on", "off"] = Field(
+        "judged",
+        description="Regions in reports and presentation states: `judged` shows them where the artifact's evaluation says "
+        "that they are found better than by both fixed maps, with intervals above 0.",
+    )
+    give_up: float = Field(
+        72, gt=0, description="Hours after which an object that a destination does not take is a dead letter."
+    )
+
+
 class Settings(BaseSettings):
     """Every setting; `home` is where the service keeps what is its own."""
 
@@ -90,6 +142,8 @@ class Settings(BaseSettings):
     worklist: WorklistSection = WorklistSection()
     worker: WorkerSection = WorkerSection()
     folder: FolderSection = FolderSection()
+    dicom: DicomSection = DicomSection()
+    results: ResultsSection = ResultsSection()
 
     @classmethod
     def settings_customise_sources(

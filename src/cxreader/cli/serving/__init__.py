@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving import audit
+from cxreader.cli.serving import audit, destination, outbox
 from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
@@ -16,6 +16,8 @@ Home = Annotated[Path, typer.Option(help="The service's folder.")]
 
 app = typer.Typer()
 app.add_typer(audit.app, name="audit")
+app.add_typer(destination.app, name="destination")
+app.add_typer(outbox.app, name="outbox")
 
 
 @app.callback(invoke_without_command=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
+from cxreader.serving.results.uids import kinds_that_leave
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import audit, events, models, queue, results, studies
+from cxreader.serving.store import audit, events, models, outbox, queue, results, studies
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.queue import Claim
@@ -26,6 +27,7 @@ class Leases:
         self._database, self.holder = database, holder
         self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
         self._seconds = settings.worker.lease
+        self._sends = kinds_that_leave(settings)
 
     def claim(self, models_digest: str, most: int) -> list[Claim]:
         """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
@@ -47,8 +49,10 @@ class Leases:
         """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
         with self._database.writing() as session:
             now = self._database.now(session)
-            kept = [answer.claim.study for answer in answers if results.keep(session, now, answer)]
+            each = [(answer.claim.study, results.keep(session, now, answer)) for answer in answers]
+            kept = [study for study, result in each if result is not None]
             session.flush()
+            outbox.plan(session, now, [result for _, result in each if result is not None], self._sends)
             self._changed(session, now, "read", kept)
         return len(kept)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxreader.inference.runtimes.backend import exported_file
 from cxreader.inference.reader import Reader
+from cxreader.inference.runtimes.backend import exported_file
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.runs import artifact_folder
 

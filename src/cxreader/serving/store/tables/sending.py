@@ -25,18 +25,22 @@ class Destination(Base):
 
 
 class OutboxEntry(Base):
-    """One object for one destination: `state` is waiting, leased, sent or dead; `token` fences as in `readings.Job`."""
+    """One kind of object of a result, for one destination; it stands here from the transaction that keeps the result.
+
+    `state` is waiting, leased, sent, none (there was nothing to send, `error` says why) or dead; `token` fences as in `Job`.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        UniqueConstraint("destination_id", "object_id"),
-        Index("ix_outbox_state", "state", "available_at", "id"),
+        UniqueConstraint("destination_id", "result_id", "kind"),
+        Index("ix_outbox_state", "destination_id", "state", "available_at", "id"),
         Index("ix_outbox_lease", "state", "leased_until"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     destination_id: Mapped[int] = mapped_column(ForeignKey("destinations.id"))
-    object_id: Mapped[int] = mapped_column(ForeignKey("result_objects.id"))
+    result_id: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
+    kind: Mapped[Words]
     state: Mapped[Words] = mapped_column(default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     token: Mapped[int] = mapped_column(default=0)

@@ -326,7 +326,8 @@ def upgrade() -> None:
         "outbox",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("destination_id", sa.Integer(), nullable=False),
-        sa.Column("object_id", sa.Integer(), nullable=False),
+        sa.Column("result_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
@@ -337,12 +338,15 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.Float(precision=53), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name=op.f("fk_outbox_destination_id")),
-        sa.ForeignKeyConstraint(["object_id"], ["result_objects.id"], name=op.f("fk_outbox_object_id")),
+        sa.ForeignKeyConstraint(["result_id"], ["results.id"], name=op.f("fk_outbox_result_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
-        sa.UniqueConstraint("destination_id", "object_id", name=op.f("uq_outbox_destination_id_object_id")),
+        sa.UniqueConstraint(
+            "destination_id", "result_id", "kind", name=op.f("uq_outbox_destination_id_result_id_kind")
+        ),
     )
     op.create_index("ix_outbox_lease", "outbox", ["state", "leased_until"], unique=False)
-    op.create_index("ix_outbox_state", "outbox", ["state", "available_at", "id"], unique=False)
+    op.create_index(op.f("ix_outbox_result_id"), "outbox", ["result_id"], unique=False)
+    op.create_index("ix_outbox_state", "outbox", ["destination_id", "state", "available_at", "id"], unique=False)
     for table, forbidden in (("results", ("UPDATE",)), ("verdicts", ("UPDATE",)), ("audit", ("UPDATE", "DELETE"))):
         for what in forbidden:
             for statement in _refusal(op.get_bind().dialect.name, table, what):

@@ -1,0 +1,49 @@
+"""`cxreader serve outbox`: what could not be sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cxreader.cli.output.console import say, table
+from cxreader.cli.serving.destination import HOME, Home, opened
+from cxreader.cli.serving.needs import serve_extra
+from cxreader.counting import format_count
+
+app = typer.Typer(help="What could not be sent.", no_args_is_help=True)
+
+
+@app.command()
+def dead(home: Home = HOME) -> None:
+    """The dead letters: objects that a destination refused, or did not take in time; the exit code is 1 where there are any."""
+    with serve_extra():
+        from cxreader.serving.store import outbox
+
+    with opened(home) as (_, database), database.reading() as session:
+        found = outbox.dead_letters(session)
+    if not found:
+        say("no dead letters")
+        return
+    rows = [(name, key, entry.kind, f"{entry.attempts:,}", entry.error) for entry, name, key in found]
+    table(None, ("destination", "result", "object", "attempts", "reason"), rows)
+    raise typer.Exit(1)
+
+
+@app.command()
+def again(
+    name: Annotated[str | None, typer.Argument(help="The destination's name; all when left out.")] = None,
+    home: Home = HOME,
+) -> None:
+    """Send dead letters again."""
+    with serve_extra():
+        from cxreader.serving.store import audit, destinations, outbox
+
+    with opened(home) as (_, database), database.writing() as session:
+        of = None if name is None else destinations.by_name(session, name).id
+        now = database.now(session)
+        count = outbox.revive(session, now, of)
+        audit.note(
+            session, now, [audit.Noted("dead letters sent again", "command line", name or "", {"objects": count})]
+        )
+    say(f"{format_count(count, '[object waits|objects wait]')} to be sent again")

@@ -1,0 +1,117 @@
+"""Regions of a result by one rule, and whether they may be shown.
+
+The rule: a region is the box round touching places of a map that reach half of the map's highest value, stretched bilinearly over
+the picture; at most three, the highest first. The map is the region head's, whatever the finding, where the artifact has such
+a head, else the Grad-CAM map. Regions are shown by default only where the artifact's stored evaluation says that this map finds
+radiologists' boxes better than both fixed maps, which look at no image: the lower bounds of both gains lie above 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cxreader.explanation.localisation_report import GRAD_CAM, REGION_HEAD, LocalisationByFinding
+from cxreader.models.artifact import Artifact
+from cxreader.records import Box
+from cxreader.serving.store.results import ANY, HEAT, REGION, frame, map_values
+from cxreader.serving.store.tables.readings import HeatMap
+
+SHARE, MOST, GRID = 0.5, 3, 256
+"""Of the highest value; regions a map; cells a side on which they are found."""
+_FLAT = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box in the pixels of the file, by a map of a `model` called `source`; `peak` is the map's highest value there."""
+
+    box: Box
+    model: str
+    source: str
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether an artifact's regions are shown, and the `reason` in words."""
+
+    shown: bool
+    reason: str
+
+
+def permission(artifact: Artifact, rule: str) -> Permission:
+    """`rule`: the setting `results.regions`, which may overrule the artifact's evaluation."""
+    source = GRAD_CAM if artifact.region_head is None else REGION_HEAD
+    if rule != "judged":
+        return Permission(rule == "on", f"regions by {source} are switched {rule} by the settings")
+    judged = _judged(artifact.evaluation, source)
+    if judged is None:
+        return Permission(False, f"no regions: how well {source} finds them was not judged against boxes")
+    gains = [found["iou"] for found in (judged.gain, judged.gain_by_finding) if "iou" in found]
+    named = ", ".join(f"{gain.value:.3f} ({gain.interval})" for gain in gains)
+    if judged.gains_over_both():
+        return Permission(True, f"regions by {source}: mean IoU exceeds both fixed maps', by {named}")
+    return Permission(False, f"no regions: {source} was not shown to find them better than both fixed maps ({named})")
+
+
+def regions(maps: Sequence[HeatMap], pictures: tuple[int, int], stored: tuple[int, int]) -> tuple[Region, ...]:
+    """The regions of a result, by the rule. `pictures`: its width and height in square pixels; `stored`: its columns and rows."""
+    found = []
+    for one in _chosen(maps):
+        for box, peak in boxes_of(map_values(one), one.fit, pictures):
+            scaled = box.scaled(stored[0] / pictures[0], stored[1] / pictures[1])
+            found.append(Region(scaled, one.model, REGION_HEAD if one.kind == REGION else GRAD_CAM, peak))
+    return tuple(found)
+
+
+def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) -> list[tuple[Box, float]]:
+    """The boxes of one map (h, w) >= 0 on a picture of so many square pixels, and their peaks; none of a flat map."""
+    high = float(values.max())
+    if high <= 0 or high - float(values.min()) <= _FLAT * high:
+        return []
+    fine = ndimage.zoom(
+        values, (GRID / values.shape[0], GRID / values.shape[1]), order=1, grid_mode=True, mode="nearest"
+    )
+    labels, count = ndimage.label(fine >= SHARE * fine.max(), structure=np.ones((3, 3)))
+    peaks = ndimage.maximum(fine, labels, range(1, count + 1))
+    slices = ndimage.find_objects(labels)
+    order = sorted(range(count), key=lambda n: -peaks[n])[:MOST]
+    placed = ((_placed(slices[n], frame(fit, *picture), picture), float(peaks[n])) for n in order)
+    return [(box, peak) for box, peak in placed if box is not None]
+
+
+def _chosen(maps: Sequence[HeatMap]) -> list[HeatMap]:
+    """Of each model the map that the rule looks at."""
+    found: dict[str, HeatMap] = {}
+    for one in maps:
+        if (one.kind, one.finding) == (REGION, ANY) or (one.kind == HEAT and one.model not in found):
+            found[one.model] = one
+    return list(found.values())
+
+
+def _placed(cells: Any, square: tuple[float, float, float, float], picture: tuple[int, int]) -> Box | None:
+    """Cells of the grid as a box in the picture, cut where it has no pixels; None beside it."""
+    left, top, width, height = square
+    rows, columns = cells
+    x = np.clip(np.array([columns.start, columns.stop]) / GRID * width + left, 0, picture[0])
+    y = np.clip(np.array([rows.start, rows.stop]) / GRID * height + top, 0, picture[1])
+    if x[1] - x[0] < 1 or y[1] - y[0] < 1:
+        return None
+    return Box("region", float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]))
+
+
+def _judged(evaluation: Mapping[str, Any] | None, source: str) -> LocalisationByFinding | None:
+    """What the artifact's evaluation (the record of `assessment.summary`) says of these maps."""
+    if evaluation is None:
+        return None
+    if source == REGION_HEAD:
+        plain = evaluation.get("regions", {}).get("region_head")
+    else:
+        plain = evaluation.get("maps") if evaluation.get("maps_by", GRAD_CAM) == GRAD_CAM else None
+    return None if plain is None else LocalisationByFinding.from_dict(plain)

@@ -1,0 +1,57 @@
+"""The sender's process: every destination by itself, so that one that is down holds up no other, and answers that are owed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from cxreader.serving.dicom.commitment import answer_due
+from cxreader.serving.sending.delivery import deliver
+from cxreader.serving.sending.making import Maker
+from cxreader.serving.service import TriageService
+from cxreader.serving.settings import Settings
+from cxreader.serving.store import destinations
+
+LOOK = 1.0
+"""Seconds between two looks at the outbox."""
+_AT_ONCE = 8
+_COMMITMENTS = -1
+
+
+def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
+    """Send until `stopped`; rounds under way are ended first. Raises StorageError."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    service = TriageService.open(settings)
+    try:
+        with ThreadPoolExecutor(_AT_ONCE, "sender") as pool:
+            sender = Sender(service, pool, name)
+            while not stopped():
+                sender.look()
+                time.sleep(LOOK)
+    finally:
+        service.close()
+
+
+class Sender:
+    """Rounds for all destinations, each in a thread."""
+
+    def __init__(self, service: TriageService, pool: ThreadPoolExecutor, name: str) -> None:
+        self._service, self._pool, self._name = service, pool, name
+        self._maker = Maker(service)
+        self._running: dict[int, Future[int]] = {}
+
+    def look(self) -> None:
+        """Begin a round for each destination that has none under way. Raises what a round raised."""
+        for key in [key for key, job in self._running.items() if job.done()]:
+            self._running.pop(key).result()
+        if _COMMITMENTS not in self._running:
+            self._running[_COMMITMENTS] = self._pool.submit(answer_due, self._service)
+        if self._service.settings.silent:
+            return
+        with self._service.database.reading() as session:
+            found = [one for one in destinations.every(session) if one.enabled]
+        for one in found:
+            if one.id not in self._running:
+                self._running[one.id] = self._pool.submit(deliver, self._service, self._maker, one, self._name)

@@ -1,0 +1,125 @@
+"""What is to be sent: entries that come with their results, leased to a sender until they were taken, or are dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.tables.readings import Result
+from cxreader.serving.store.tables.sending import Destination, OutboxEntry
+
+PLAIN_KIND = "sr"
+"""The kind of object that every result has; the others are of alarms."""
+ALARMS = ("abnormal", "refer")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A leased entry: a kind of object of a result. `attempt` counts from 1, `since` is when the result was kept."""
+
+    entry: int
+    token: int
+    result: int
+    kind: str
+    attempt: int
+    since: float
+
+
+def plan(session: Session, now: float, results: Sequence[Result], leave: Collection[str]) -> None:
+    """Entries for these results, kept in this transaction, for every destination. `leave`: the kinds that may.
+
+    An image that is no DICOM file, or whose UID other bytes had before, has none: what points at it would point at nothing, or
+    at another image.
+    """
+    destinations = session.scalars(select(Destination).where(Destination.enabled)).all() if leave and results else ()
+    if not destinations:
+        return
+    wanted = select(Instance).where(Instance.id.in_([result.instance_id for result in results]))
+    images = {image.id: image for image in session.scalars(wanted)}
+    for result in results:
+        image = images[result.instance_id]
+        if image.kind != "dicom" or image.version or not image.sop_class:
+            continue
+        alarm = result.reading["decision"] in ALARMS
+        for to in destinations:
+            kinds = [k for k in to.sends if k in leave and (alarm or k == PLAIN_KIND)]
+            session.add_all(_entry(now, to, result, kind) for kind in kinds)
+
+
+def take(session: Session, now: float, destination: int, holder: str, until: float, *, most: int = 20) -> list[Parcel]:
+    """Entries of a destination that are due, leased; a lease that ran out is anybody's."""
+    due = (
+        select(OutboxEntry)
+        .where(
+            OutboxEntry.destination_id == destination,
+            or_(
+                (OutboxEntry.state == "waiting") & (OutboxEntry.available_at <= now),
+                (OutboxEntry.state == "leased") & (OutboxEntry.leased_until < now),
+            ),
+        )
+        .order_by(OutboxEntry.available_at, OutboxEntry.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.scalars(due).all()
+    for row in rows:
+        row.state, row.holder, row.leased_until = "leased", holder, until
+        row.token, row.attempts = row.token + 1, row.attempts + 1
+    return [Parcel(r.id, r.token, r.result_id, r.kind, r.attempts, r.created_at) for r in rows]
+
+
+def end(session: Session, now: float, parcel: Parcel, state: str, why: str = "") -> bool:
+    """The entry is sent, none or dead, and `why`. False where the lease was lost."""
+    return _change(session, parcel, state=state, error=why, ended_at=now)
+
+
+def again(session: Session, parcel: Parcel, at: float, why: str) -> bool:
+    """The entry is tried once more at that moment. False where the lease was lost."""
+    return _change(session, parcel, state="waiting", error=why, available_at=at)
+
+
+def postpone(session: Session, destination: int, until: float) -> None:
+    """Nothing is tried for this destination before then: it was not reached."""
+    early = (OutboxEntry.state == "waiting", OutboxEntry.available_at < until)
+    session.execute(
+        update(OutboxEntry).where(OutboxEntry.destination_id == destination, *early).values(available_at=until)
+    )
+
+
+def revive(session: Session, now: float, destination: int | None = None) -> int:
+    """Dead letters wait again, of one destination or of all, with all their attempts. Returns how many."""
+    dead = select(OutboxEntry).where(OutboxEntry.state == "dead")
+    rows = session.scalars(dead if destination is None else dead.where(OutboxEntry.destination_id == destination)).all()
+    for row in rows:
+        row.state, row.attempts, row.available_at, row.created_at = "waiting", 0, now, now
+        row.ended_at, row.error = None, ""
+    return len(rows)
+
+
+def dead_letters(session: Session, *, most: int = 1000) -> Sequence[tuple[OutboxEntry, str, str]]:
+    """Dead letters with their destination's name and their result's key, the latest first."""
+    found = (
+        select(OutboxEntry, Destination.name, Result.key)
+        .join(Destination, Destination.id == OutboxEntry.destination_id)
+        .join(Result, Result.id == OutboxEntry.result_id)
+        .where(OutboxEntry.state == "dead")
+        .order_by(OutboxEntry.ended_at.desc(), OutboxEntry.id)
+        .limit(most)
+    )
+    return [(entry, name, key) for entry, name, key in session.execute(found)]
+
+
+def _entry(now: float, to: Destination, result: Result, kind: str) -> OutboxEntry:
+    entry = OutboxEntry(destination_id=to.id, result_id=result.id, kind=kind, available_at=now, created_at=now)
+    entry.holder = entry.error = ""
+    return entry
+
+
+def _change(session: Session, parcel: Parcel, **values: object) -> bool:
+    held = (OutboxEntry.id == parcel.entry, OutboxEntry.token == parcel.token, OutboxEntry.state == "leased")
+    changed = update(OutboxEntry).where(*held).values(leased_until=None, **values)
+    return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
