@@ -54,9 +54,14 @@ def _folders(settings: Settings) -> int:
     return int(settings.folder.path is not None)
 
 
+def _webs(settings: Settings) -> int:
+    return int(settings.web.enabled)
+
+
 KINDS = (
     Kind("worker", "cxreader.serving.worker.run:run", _workers, died="cxreader.serving.worker.run:died"),
     Kind("folder", "cxreader.serving.folder.door:run", _folders),
+    Kind("web", "cxreader.serving.web.process:run", _webs),
 )
 """Every kind of process of the service."""
 

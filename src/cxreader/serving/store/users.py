@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
+from cxreader.serving.roles import Role
 from cxreader.serving.store.tables.people import User
 
-Role = Literal["reader", "admin", "auditor"]
 SHORTEST = 12
 """Characters of a password (NIST SP 800-63B asks for at least eight)."""
 
