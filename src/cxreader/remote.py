@@ -23,7 +23,7 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         import pyarrow.fs as pafs
 
-        self.url = url.split("?")[0]
+        self.url = url.split("?", maxsplit=1)[0]
         try:
             self._files, self._root = pafs.FileSystem.from_uri(url)
         except Exception as error:  # noqa: BLE001 - pyarrow's errors share no class but this

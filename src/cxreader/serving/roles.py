@@ -9,7 +9,7 @@ Role = Literal["admin", "reader", "auditor"]
 """The one that may do most comes first."""
 Scope = Literal["upload", "read", "verdict", "export", "admin", "audit"]
 
-SCOPES: Mapping[Role, frozenset[Scope]] = {
+SCOPES: Mapping[str, frozenset[Scope]] = {
     "reader": frozenset({"upload", "read", "verdict"}),
     "admin": frozenset({"upload", "read", "verdict", "export", "admin"}),
     "auditor": frozenset({"audit"}),

@@ -36,7 +36,8 @@ class OidcSection(Section):
     issuer: str = Field(description="The provider's address; its discovery document lies below it. Needed.")
     client_id: str = Field(description="The name of this service at the provider. Needed.")
     client_secret: SecretStr = Field(
-        SecretStr(""), description="Its secret there; empty for a public client. Better in the environment than in the file."
+        SecretStr(""),
+        description="Its secret there; empty for a public client. Better in the environment than in the file.",
     )
     name_claim: str = Field("preferred_username", description="The claim that holds the user's name.")
     role_claim: str = Field("roles", description="The claim that holds a role or group, or a list of them.")

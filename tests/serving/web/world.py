@@ -32,7 +32,7 @@ class World:
 
     def by_token(self, role: str = "reader", *scopes: str, days: float = 1) -> TestClient:
         """A program with an API token of this role's user."""
-        held: Any = scopes or sorted(SCOPES[role])  # type: ignore[index]
+        held: Any = scopes or sorted(SCOPES[role])
         user, database = self.people[role], self.service.database
         with database.writing() as session:
             made = tokens.add(session, database.now(session), user, name="test", scopes=held, days=days)

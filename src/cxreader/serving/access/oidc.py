@@ -161,8 +161,10 @@ def _fetched(url: str, form: Mapping[str, str] | None = None) -> dict[str, Any]:
     import httpx2
 
     try:
-        made = httpx2.get(url, timeout=_PATIENCE) if form is None else httpx2.post(url, data=dict(form), timeout=_PATIENCE)
-        found = json.loads(made.content) if made.status_code == 200 else None  # noqa: PLR2004
+        made = (
+            httpx2.get(url, timeout=_PATIENCE) if form is None else httpx2.post(url, data=dict(form), timeout=_PATIENCE)
+        )
+        found = json.loads(made.content) if made.status_code == 200 else None
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         found = None
     if not isinstance(found, dict):

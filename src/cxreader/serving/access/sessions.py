@@ -29,9 +29,7 @@ def start(session: Session, now: float, user: User, lasting: Lasting, *, how: st
     token = new_token()
     session.execute(delete(LoginSession).where(LoginSession.ends_at <= now))
     session.add(
-        LoginSession(
-            token=digest(token), user_id=user.id, created_at=now, seen_at=now, ends_at=now + lasting.longest
-        )
+        LoginSession(token=digest(token), user_id=user.id, created_at=now, seen_at=now, ends_at=now + lasting.longest)
     )
     session.flush()
     audit.note(session, now, [Noted("signed in", user.name, user.key, {"how": how})])

@@ -32,7 +32,7 @@ class Made:
 
 def add(session: Session, now: float, user: User, *, name: str, scopes: Sequence[Scope], days: float) -> Made:
     """A new token of a user. Raises UsageError for a scope that the user lacks, no scope, no name, and days beyond LONGEST."""
-    allowed = SCOPES[user.role]  # type: ignore[index]
+    allowed = SCOPES[user.role]
     if not scopes or not allowed.issuperset(scopes):
         raise UsageError(
             "a token needs scopes that its user has", where="scopes", mend=f"choose among {', '.join(sorted(allowed))}"

@@ -42,7 +42,9 @@ def rows(session: Session, pseudonym: Callable[..., str]) -> Iterator[Row]:
     `label`: what a final verdict on an answer to this image makes of that answer; empty without one. `patient` is empty where
     none is known. `pseudonym`: makes a text that tells nothing of its parts.
     """
-    latest = select(Result.instance_id, func.max(Result.revision).label("revision")).group_by(Result.instance_id).subquery()
+    latest = (
+        select(Result.instance_id, func.max(Result.revision).label("revision")).group_by(Result.instance_id).subquery()
+    )
     query = (
         select(Result, Instance, Study)
         .join(latest, (latest.c.instance_id == Result.instance_id) & (latest.c.revision == Result.revision))

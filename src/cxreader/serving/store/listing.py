@@ -75,9 +75,7 @@ def page(session: Session, now: float, *, state: State = "open", cursor: str | N
         section, after = _IN_TIME, None
 
 
-def _query(
-    state: str, section: int, as_of: float, after: Sequence[Any] | None
-) -> Select[WorklistRow, Study, Result]:
+def _query(state: str, section: int, as_of: float, after: Sequence[Any] | None) -> Select[WorklistRow, Study, Result]:
     sort = _SORTS[section]
     query = (
         select(WorklistRow, Study, Result)

@@ -9,8 +9,7 @@ from fastapi import FastAPI
 from cxreader import __version__
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.web import problems, sign_in
-from cxreader.serving.web.api import ROUTERS, UPLOADS
+from cxreader.serving.web import api, dicomweb, fhir, problems, sign_in
 from cxreader.serving.web.door import Door
 from cxreader.serving.web.guard import Guard
 
@@ -24,9 +23,7 @@ the header `X-CSRF-Token` with the value that `GET /api/v1/session` gives. Error
 """
 
 
-def create_app(
-    settings: Settings, service: TriageService, *, stopped: Callable[[], bool] = lambda: False
-) -> FastAPI:
+def create_app(settings: Settings, service: TriageService, *, stopped: Callable[[], bool] = lambda: False) -> FastAPI:
     """The application of a service; `stopped`: whether it is to end, so that streams end too.
 
     FastAPI's own telemetry is off: it would record what was sent, and errors with their texts.
@@ -47,9 +44,9 @@ def create_app(
         },
     )
     app.state.door = Door.of(settings, service, stopped)
-    for router in (sign_in.router, *ROUTERS):
+    for router in (sign_in.router, fhir.router, *api.ROUTERS, *dicomweb.ROUTERS):
         app.include_router(router, max_body_size=MOST)
-    for router in UPLOADS:  # these count for themselves
+    for router in (*api.UPLOADS, *dicomweb.UPLOADS):  # these count for themselves
         app.include_router(router)
     problems.install(app)
     app.add_middleware(Guard, web=settings.web)

@@ -18,6 +18,7 @@ from cxreader.serving.settings import Settings
 
 T = TypeVar("T")
 
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """The service behind the routes, the home's secret, limits of attempts, and the folder where uploads lie for a moment."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+
 from fastapi import Request
 
 from cxreader.serving.access import sessions, tokens
@@ -34,7 +35,7 @@ def principal(door: Door, request: Request) -> Principal:
     if token is None:
         raise SignInError("nobody is signed in", mend=_MEND)
     found = _by_session(door, token)
-    if (named := proxy_user(door.settings.web, request)) not in (None, found.user.name):
+    if proxy_user(door.settings.web, request) not in (None, found.user.name):
         raise SignInError("the proxy names another user than the session", mend="sign in again")
     if request.method not in SAFE:
         refuse_other_sites(door.settings.web, request)

@@ -55,7 +55,9 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["there is no such study"])
     mend: str | None = Field(None, examples=["it may have been deleted"])
-    errors: list[dict[str, str]] | None = Field(None, description="Of a request that does not fit: each place and what is wrong.")
+    errors: list[dict[str, str]] | None = Field(
+        None, description="Of a request that does not fit: each place and what is wrong."
+    )
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -92,5 +92,3 @@ def add_token(door: TheDoor, principal: Anybody, wanted: NewToken) -> MadeToken:
 def revoke_token(door: TheDoor, principal: Anybody, key: str) -> None:
     """End one of your tokens."""
     door.write(lambda session, now: tokens.revoke(session, now, principal.user, key))
-
-
