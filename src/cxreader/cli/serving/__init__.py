@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.console import say
-from cxreader.cli.serving import audit
+from cxreader.cli.serving import audit, deletion, tokens, users
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
 
 app = typer.Typer(help="A service beside a PACS: receives, reads, orders, sends back.")
 app.add_typer(audit.app, name="audit")
+app.add_typer(users.app, name="user")
+app.add_typer(tokens.app, name="token")
+app.add_typer(deletion.app, name="delete")
+app.command()(deletion.hold)
+app.command()(deletion.release)
 
 
 @app.callback(invoke_without_command=True)

@@ -30,8 +30,13 @@ class Made:
     text: str
 
 
-def add(session: Session, now: float, user: User, *, name: str, scopes: Sequence[Scope], days: float) -> Made:
-    """A new token of a user. Raises UsageError for a scope that the user lacks, no scope, no name, and days beyond LONGEST."""
+def add(
+    session: Session, now: float, user: User, *, name: str, scopes: Sequence[Scope], days: float, actor: str = ""
+) -> Made:
+    """A new token of a user, made by `actor`, or by that user.
+
+    Raises UsageError for a scope that the user lacks, no scope, no name, and days beyond LONGEST.
+    """
     allowed = SCOPES[user.role]
     if not scopes or not allowed.issuperset(scopes):
         raise UsageError(
@@ -47,7 +52,7 @@ def add(session: Session, now: float, user: User, *, name: str, scopes: Sequence
     session.add(row)
     session.flush()
     detail = {"scopes": row.scopes, "days": days}
-    audit.note(session, now, [Noted("token added", user.name, row.key, detail)])
+    audit.note(session, now, [Noted("token added", actor or user.name, row.key, detail)])
     return Made(row, text)
 
 
@@ -84,11 +89,11 @@ def of_user(session: Session, user: User) -> Sequence[ApiToken]:
     return session.scalars(select(ApiToken).where(ApiToken.user_id == user.id).order_by(ApiToken.id.desc())).all()
 
 
-def revoke(session: Session, now: float, user: User, key: str) -> None:
+def revoke(session: Session, now: float, user: User, key: str, *, actor: str = "") -> None:
     """End one of the user's tokens. Raises AbsentError for another's, as for one that is not there."""
     token = session.scalar(select(ApiToken).where(ApiToken.key == key, ApiToken.user_id == user.id))
     if token is None:
         raise AbsentError("there is no such token", mend="list yours")
     token.revoked_at = token.revoked_at or now
     session.flush()
-    audit.note(session, now, [Noted("token revoked", user.name, token.key)])
+    audit.note(session, now, [Noted("token revoked", actor or user.name, token.key)])

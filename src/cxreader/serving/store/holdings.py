@@ -56,7 +56,7 @@ class Held:
 
 
 def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
-    """Studies with a DICOM image whose attributes match, the latest first. Raises UsageError for an attribute not in STUDY_KEYS."""
+    """Studies with a DICOM image whose attributes match, the latest first. Raises UsageError for one not in STUDY_KEYS."""
     is_held = exists().where(Instance.study_id == Study.id, *_held())
     query = select(Study).where(is_held, *(_condition(name, value) for name, value in keys.items() if value))
     yield from session.scalars(query.order_by(Study.id.desc()).execution_options(yield_per=200))

@@ -72,7 +72,8 @@ def _receive(door: Door, files: Sequence[Spooled], study: str, sender: str) -> t
     for file in files:
         try:
             if sniff(first_bytes(file.path, HEAD)) != "DICOM":
-                raise ImageError("is no DICOM file")
+                failed.append(CANNOT_UNDERSTAND)
+                continue
             if study and arrived(load(file.path)).study["study_uid"] != study:
                 failed.append(OTHER_STUDY)
                 continue

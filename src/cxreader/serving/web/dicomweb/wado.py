@@ -1,4 +1,4 @@
-"""WADO-RS (PS3.18 10.4): studies, series and instances as DICOM files, in the transfer syntax in which they came, and metadata."""
+"""WADO-RS (PS3.18 10.4): studies, series and instances as DICOM files, in the transfer syntax they came in, and metadata."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Accept = Annotated[str, Header()]
 def retrieve(
     door: TheDoor, _: Reader, study: str, series: str = "", instance: str = "", accept: Accept = "*/*"
 ) -> Response:
-    """The files of a study, a series or an instance, one a part; a single instance alone where `application/dicom` is asked for."""
+    """The files of a study, a series or an instance, one a part; one instance alone where `application/dicom` is asked for."""
     found = _found(door, study, series, instance)
     if instance and accept.strip().lower().startswith(DICOM):
         return Response(door.service.objects.get(found[0].sha256), media_type=DICOM)
