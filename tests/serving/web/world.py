@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from cxreader.serving.access import tokens
-from cxreader.serving.roles import SCOPES
+from cxreader.serving.roles import SCOPES, Role
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import users
+from cxreader.serving.store import studies, users
+from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.people import User
+from cxreader.serving.store.tables.readings import Result
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of the tests' own people
 ADDRESS = "http://127.0.0.1:8080"
@@ -51,6 +55,23 @@ def people(service: TriageService) -> dict[str, User]:
     made: dict[str, User] = {}
     with service.database.writing() as session:
         now = service.database.now(session)
-        for role in SCOPES:
+        for role in get_args(Role):
             made[role] = users.add(session, now, name=role, role=role, password=PASSWORD)
+    return made
+
+
+def revise(service: TriageService, tell: Callable[[int], dict[str, Any]]) -> list[Result]:
+    """The next revision of every latest answer, in the images' order: `tell` says by their number what differs."""
+    made = []
+    with service.database.writing() as session:
+        latest = {one.instance_id: one for one in session.scalars(select(Result).order_by(Result.revision))}
+        for number, old in enumerate(latest[image] for image in sorted(latest)):
+            same = ("instance_id", "sha256", "models_id", "step", "height", "reason", "no_map", "read_at")
+            new = Result(**{name: getattr(old, name) for name in same}, revision=old.revision + 1)
+            new.reading = old.reading | tell(number)
+            session.add(new)
+            made.append(new)
+        session.flush()
+        of = [session.get_one(Instance, one.instance_id).study_id for one in made]
+        studies.refresh(session, service.database.now(session), of, service.settings.worklist.waits)
     return made

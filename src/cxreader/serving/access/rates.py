@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 from cxreader.serving.access.refusals import TooManyError
@@ -36,3 +37,23 @@ class Rate:
                 self._left.popitem(last=False)  # the one not asked for longest: its bucket is the fullest
         if not taken:
             raise TooManyError(f"too many {self._what}", after=max(1.0, (1 - left) * MINUTE / self._most))
+
+
+class Slots:
+    """At most `most` at once. Safe to use from several threads."""
+
+    def __init__(self, most: int, what: str) -> None:
+        self._left, self._what, self._lock = most, what, Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One of them, until the block ends. Raises TooManyError where none is left."""
+        with self._lock:
+            if self._left < 1:
+                raise TooManyError(f"too many {self._what}", after=MINUTE)
+            self._left -= 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._left += 1

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from cxreader.serving.access.rates import Rate
+from cxreader.serving.access.rates import Rate, Slots
 from cxreader.serving.access.sessions import Lasting
 from cxreader.serving.home import secret
 from cxreader.serving.service import TriageService
@@ -28,6 +28,7 @@ class Door:
     secret: bytes
     sign_ins: Rate
     uploads: Rate
+    streams: Slots
     incoming: Path
     stopped: Callable[[], bool]
 
@@ -38,7 +39,8 @@ class Door:
         incoming.mkdir(mode=0o700, exist_ok=True)
         web = settings.web
         rates = Rate(web.sign_ins, "attempts to sign in"), Rate(web.uploads, "uploads")
-        return cls(settings, service, secret(settings), *rates, incoming, stopped)
+        streams = Slots(web.streams, "streams of events")
+        return cls(settings, service, secret(settings), *rates, streams, incoming, stopped)
 
     @property
     def lasting(self) -> Lasting:

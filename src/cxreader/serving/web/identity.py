@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 
 from fastapi import Request
+from sqlalchemy.orm import Session
 
 from cxreader.serving.access import sessions, tokens
 from cxreader.serving.access.principals import Principal
@@ -90,7 +91,7 @@ def _by_token(door: Door, text: str) -> Principal:
 
 
 def _by_session(door: Door, token: str) -> Principal:
-    def look(session: sessions.Session, now: float) -> tuple[Principal, bool] | None:
+    def look(session: Session, now: float) -> tuple[Principal, bool] | None:
         found = sessions.find(session, now, token, door.lasting)
         if found is None:
             return None

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 STATIC = Path(__file__).with_name("static")
 
 
-def page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """The page of a template; every value is escaped."""
-    return HTMLResponse(_templates().get_template(name).render(**values), status)
+    return HTMLResponse(_templates().get_template(template).render(**values), status)
 
 
 @cache

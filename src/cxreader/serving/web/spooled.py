@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -20,8 +20,6 @@ from cxreader.errors import UsageError
 from cxreader.serving.web.door import Door
 
 _MIB = 2**20
-_HEADER = 8_192
-"""Bytes of the headers of one part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,9 @@ class _Parts:
     def __init__(self, door: Door, kept: list[Spooled]) -> None:
         self._most = door.settings.web.upload_mib * _MIB
         self._files = door.settings.web.upload_files
-        self._folder, self._kept, self._open = door.incoming, kept, None
-        self._came = self._here = 0
-
-    _open: BinaryIO | None
+        self._folder, self._kept = door.incoming, kept
+        self._open: BinaryIO | None = None
+        self._came = 0
 
     def begin(self, name: str, media: str) -> None:
         """A file begins."""
@@ -77,7 +74,6 @@ class _Parts:
         path = self._folder / secrets.token_hex(16)
         self._open = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123, SIM115
         self._kept.append(Spooled(path, name, media))
-        self._here = 0
 
     def count(self, length: int) -> None:
         """So many bytes came, whatever they are for."""
@@ -93,7 +89,6 @@ class _Parts:
     def put(self, chunk: bytes) -> None:
         """The same for what is counted already; nothing happens between files."""
         if self._open is not None:
-            self._here += len(chunk)
             self._open.write(chunk)
 
     def end(self) -> None:
@@ -126,18 +121,17 @@ async def _multipart(request: Request, parts: _Parts, boundary: bytes) -> None:
 
 
 class _Reader:
-    """What the parser calls as it goes."""
+    """What the parser calls as it goes; it bounds the headers of a part itself."""
 
     def __init__(self, parts: _Parts, *, related: bool) -> None:
         self._parts, self._related = parts, related
-        self._field, self._value, self._headers, self._length = b"", b"", {}, 0
+        self._field = self._value = b""
+        self._headers: dict[bytes, bytes] = {}
 
-    _headers: dict[bytes, bytes]
-
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> Any:
         """The parser's table."""
         return {
-            "on_part_begin": self._begin,
+            "on_part_begin": self._headers.clear,
             "on_header_field": self._on_field,
             "on_header_value": self._on_value,
             "on_header_end": self._on_header,
@@ -146,20 +140,10 @@ class _Reader:
             "on_part_end": self._parts.end,
         }
 
-    def _begin(self) -> None:
-        self._headers, self._length = {}, 0
-
-    def _bounded(self, length: int) -> None:
-        self._length += length
-        if self._length > _HEADER:
-            raise HTTPException(413)
-
     def _on_field(self, data: bytes, start: int, end: int) -> None:
-        self._bounded(end - start)
         self._field += data[start:end]
 
     def _on_value(self, data: bytes, start: int, end: int) -> None:
-        self._bounded(end - start)
         self._value += data[start:end]
 
     def _on_header(self) -> None:

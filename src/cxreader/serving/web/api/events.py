@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -32,7 +32,13 @@ class Happened(BaseModel):
     revision: int
 
 
-@router.get("/events", response_class=EventSourceResponse, responses=responses(429))
+def _slot(door: TheDoor, _: Reader) -> Iterator[None]:
+    """One of the streams, until it ends."""
+    with door.streams.taken():
+        yield
+
+
+@router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_slot)], responses=responses(429))
 async def stream(
     request: Request, door: TheDoor, _: Reader, last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None
 ) -> AsyncIterator[ServerSentEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
@@ -19,13 +19,16 @@ from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
 
 router = APIRouter(prefix="/api/v1", tags=["export"])
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {}, "application/vnd.apache.parquet": {}}},
+}
 _MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
 @router.get(
     "/export",
     response_class=FileResponse,
-    responses={200: {"content": {kind: {} for kind in ("text/csv", "application/vnd.apache.parquet")}}} | responses(),
+    responses={**_TABLE, **responses()},
 )
 def export(door: TheDoor, principal: Exporter, form: Literal["csv", "parquet"] = "csv") -> FileResponse:
     """The latest answer to every image, with the label that a reader's final verdict on it gives.

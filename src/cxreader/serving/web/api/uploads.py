@@ -50,6 +50,10 @@ class Upload(BaseModel):
     files: list[Kept]
 
 
+_DONE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All of it was here already."},
+    201: {"description": "Something new is kept and queued.", "model": Upload},
+}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -73,7 +77,7 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/images",
     openapi_extra=_BODY,
-    responses={200: {"description": "All of it was here already."}, 201: {"model": Upload}} | responses(400, 413, 429),
+    responses={**_DONE, **responses(400, 413, 429)},
 )
 async def upload(request: Request, response: Response, door: TheDoor, principal: Uploader) -> Upload:
     """Send images. The same bytes again change nothing: 201 where something new came, else 200, 422 where nothing was kept."""
