@@ -100,8 +100,15 @@ def check_web(web: WebSection) -> None:
         raise ConfigError("would listen beyond this machine without TLS", where="web.address", mend=mend)
     if web.url is None and (not _is_loopback(web.address) or web.behind_proxy or web.oidc):
         raise ConfigError("is needed", where="web.url", mend="give the address that browsers use, https://HOST")
+    if web.oidc is not None and not _is_protected(web.oidc.issuer):
+        raise ConfigError("is no https:// address", where="web.oidc.issuer", mend="give the provider's own")
     if web.user_header is not None and not web.proxies:
         raise ConfigError("nobody's header would be believed", where="web.user_header", mend="name web.proxies")
+
+
+def _is_protected(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
 
 
 def _is_loopback(address: str) -> bool:

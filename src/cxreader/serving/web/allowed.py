@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Path, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from cxreader.serving.access.principals import Principal
@@ -42,6 +42,8 @@ def _allowed(scope: Scope) -> Any:
     return Depends(check)
 
 
+Key = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+"""A key, a resource's id or a UID in a path."""
 Anybody = Annotated[Principal, Depends(who)]
 """Whoever is signed in."""
 Uploader = Annotated[Principal, _allowed("upload")]

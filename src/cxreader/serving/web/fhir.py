@@ -14,7 +14,7 @@ from cxreader.serving.fhir.observation import observation
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.store.views import by_key
-from cxreader.serving.web.allowed import Reader
+from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -28,7 +28,7 @@ _TOLD: dict[str, Any] = {
 
 
 @router.get("/Observation/{resource}", **_TOLD)
-def get_observation(door: TheDoor, _: Reader, resource: str) -> JSONResponse:
+def get_observation(door: TheDoor, _: Reader, resource: Key) -> JSONResponse:
     """One revision of the answer to an image; `resource`: the result's key, with . in the place of _."""
 
     def work(session: Session, _: float) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def get_observation(door: TheDoor, _: Reader, resource: str) -> JSONResponse:
 
 
 @router.get("/ImagingStudy/{resource}", **_TOLD)
-def get_imaging_study(door: TheDoor, _: Reader, resource: str) -> JSONResponse:
+def get_imaging_study(door: TheDoor, _: Reader, resource: Key) -> JSONResponse:
     """A study; `resource`: its key, with . in the place of _."""
     view = door.service.study(key_of(resource))
     made = imaging_study(view.study, [one.instance for one in view.images])

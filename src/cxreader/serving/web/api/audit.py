@@ -35,7 +35,7 @@ class Entry(BaseModel):
 def audit(
     door: TheDoor,
     _: Auditor,
-    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     size: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[Entry]:
     """The entries after this number, the oldest first."""

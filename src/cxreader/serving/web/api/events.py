@@ -40,7 +40,7 @@ def _slot(door: TheDoor, _: Reader) -> Iterator[None]:
 
 @router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_slot)], responses=responses(429))
 async def stream(
-    request: Request, door: TheDoor, _: Reader, last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None
+    request: Request, door: TheDoor, _: Reader, last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None
 ) -> AsyncIterator[ServerSentEvent]:
     """Events (server-sent) from now on, or after the one named by Last-Event-ID. `event` is its kind, `id` its number.
 

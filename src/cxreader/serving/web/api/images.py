@@ -13,7 +13,7 @@ from cxreader.serving.store.results import frame, map_values
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.store.views import by_key
-from cxreader.serving.web.allowed import Reader
+from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
 
@@ -69,7 +69,7 @@ class Maps(BaseModel):
 
 
 @router.get("/images/{key}/picture", responses=responses(404))
-def picture(door: TheDoor, _: Reader, key: str) -> Picture:
+def picture(door: TheDoor, _: Reader, key: Key) -> Picture:
     """How to show the pixels of an image."""
     kept = door.service.pixels(key)
     return Picture(**dict(kept.about) | {"sha256": kept.sha256})
@@ -79,7 +79,7 @@ def picture(door: TheDoor, _: Reader, key: str) -> Picture:
 def pixels(
     door: TheDoor,
     _: Reader,
-    key: str,
+    key: Key,
     accept_encoding: Annotated[str, Header()] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
@@ -97,7 +97,7 @@ def pixels(
 
 
 @router.get("/images/{key}/original", response_class=Response, responses=_BYTES | responses(404))
-def original(door: TheDoor, _: Reader, key: str) -> Response:
+def original(door: TheDoor, _: Reader, key: Key) -> Response:
     """The bytes of an image as they came, with all that its header says of the patient."""
     found, data = door.service.original(key)
     named = f'attachment; filename="{found.key}.{"dcm" if found.kind == "dicom" else found.kind}"'
@@ -105,7 +105,7 @@ def original(door: TheDoor, _: Reader, key: str) -> Response:
 
 
 @router.get("/results/{key}/maps", responses=responses(404))
-def maps(door: TheDoor, _: Reader, key: str) -> Maps:
+def maps(door: TheDoor, _: Reader, key: Key) -> Maps:
     """The maps of an answer. None below the operating point, nor of what was refused, nor where the site silenced regions."""
     found = door.service.maps(key)
     if not found:

@@ -12,7 +12,7 @@ from cxreader.serving.access.refusals import ForbiddenError
 from cxreader.serving.access.secrets import form_token
 from cxreader.serving.roles import Scope
 from cxreader.serving.store.tables.people import ApiToken
-from cxreader.serving.web.allowed import Anybody
+from cxreader.serving.web.allowed import Anybody, Key
 from cxreader.serving.web.api.shapes import KEY, moment
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -89,6 +89,6 @@ def add_token(door: TheDoor, principal: Anybody, wanted: NewToken) -> MadeToken:
 
 
 @router.delete("/tokens/{key}", status_code=204, responses=responses(404))
-def revoke_token(door: TheDoor, principal: Anybody, key: str) -> None:
+def revoke_token(door: TheDoor, principal: Anybody, key: Key) -> None:
     """End one of your tokens."""
     door.write(lambda session, now: tokens.revoke(session, now, principal.user, key))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.store.tables.people import StudyLock, User
 from cxreader.serving.store.views import StudyView
-from cxreader.serving.web.allowed import Reader
+from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import KEY, Image, Lock, Patient, Said, moment, patient
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -38,7 +38,7 @@ class Whole(BaseModel):
 
 
 @router.get("/studies/{key}", responses=responses(404))
-def study(door: TheDoor, principal: Reader, key: str) -> Whole:
+def study(door: TheDoor, principal: Reader, key: Key) -> Whole:
     """A study."""
     view = door.service.study(key)
     names = door.read(lambda session, _: _names(session, view))

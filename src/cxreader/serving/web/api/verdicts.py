@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from sqlalchemy.orm import Session
 
 from cxreader.serving.store import verdicts
@@ -13,13 +13,35 @@ from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.verdicts import Opinion
 from cxreader.serving.store.views import by_key
-from cxreader.serving.web.allowed import Judge
+from cxreader.serving.web.allowed import Judge, Key
 from cxreader.serving.web.api.shapes import Lock, Said
 from cxreader.serving.web.api.studies import lock_of
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
 
 router = APIRouter(prefix="/api/v1/studies/{key}", tags=["verdicts"])
+
+
+def _kept(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("NUL cannot be kept")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_kept)]
+
+
+class Finding(BaseModel):
+    """A finding of the reader; where it lies, in square pixels from the upper left corner, if that was marked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    finding: Annotated[Text, Field(min_length=1, max_length=200, examples=["nodule"])]
+    x: FiniteFloat | None = None
+    y: FiniteFloat | None = None
+    width: FiniteFloat | None = None
+    height: FiniteFloat | None = None
+    comment: Annotated[Text, Field(max_length=2_000)] = ""
 
 
 class Verdict(BaseModel):
@@ -34,8 +56,8 @@ class Verdict(BaseModel):
     kind: Literal["accepted", "rejected", "supplemented"]
     stage: Literal["provisional", "final"] = "final"
     mode: Literal["read-first", "concurrent"] = "read-first"
-    findings: Annotated[list[Any], Field(max_length=100, examples=[[{"finding": "nodule", "x": 812, "y": 640}]])] = []
-    comment: Annotated[str, Field(max_length=10_000)] = ""
+    findings: Annotated[list[Finding], Field(max_length=100)] = []
+    comment: Annotated[Text, Field(max_length=10_000)] = ""
     seconds: float | None = Field(None, ge=0, le=86_400)
 
 
@@ -48,20 +70,20 @@ class State(BaseModel):
 
 
 @router.post("/verdicts", status_code=201, responses=responses(404))
-def give(door: TheDoor, principal: Judge, key: str, verdict: Verdict) -> Said:
+def give(door: TheDoor, principal: Judge, key: Key, verdict: Verdict) -> Said:
     """Give a verdict; it is never changed, and the latest final one counts."""
     found = door.service.give_verdict(key, principal.user, Opinion(**verdict.model_dump()))
     return Said.of(found, principal.user.name)
 
 
 @router.put("/state", status_code=204, responses=responses(404))
-def put(door: TheDoor, principal: Judge, key: str, wanted: State) -> None:
+def put(door: TheDoor, principal: Judge, key: Key, wanted: State) -> None:
     """Put a study aside, or back, or mark it done without a verdict."""
     door.write(lambda s, now: verdicts.put(s, now, by_key(s, Study, key), principal.user, wanted.state))
 
 
 @router.put("/lock", responses=responses(404))
-def take(door: TheDoor, principal: Judge, key: str, over: bool = False) -> Lock:
+def take(door: TheDoor, principal: Judge, key: Key, over: bool = False) -> Lock:
     """Say that you read it: again every minute while you do. Another's lock is answered as it is, or with `over` taken over."""
 
     def work(session: Session, now: float) -> Lock:
@@ -72,6 +94,6 @@ def take(door: TheDoor, principal: Judge, key: str, over: bool = False) -> Lock:
 
 
 @router.delete("/lock", status_code=204, responses=responses(404))
-def release(door: TheDoor, principal: Judge, key: str) -> None:
+def release(door: TheDoor, principal: Judge, key: Key) -> None:
     """Say that you read it no longer; another's lock stays."""
     door.write(lambda s, now: verdicts.release(s, now, by_key(s, Study, key), principal.user))

@@ -15,7 +15,7 @@ from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import sniff
 from cxreader.serving.intake import arrived
 from cxreader.serving.store.receiving import Receipt
-from cxreader.serving.web.allowed import Uploader
+from cxreader.serving.web.allowed import Key, Uploader
 from cxreader.serving.web.dicomweb.dicom_json import MEDIA, Json, answer, elements
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
@@ -50,12 +50,12 @@ async def store(request: Request, door: TheDoor, principal: Uploader) -> JSONRes
 
 
 @router.post("/{study}", **_TOLD)
-async def store_in(request: Request, door: TheDoor, principal: Uploader, study: str) -> JSONResponse:
+async def store_in(request: Request, door: TheDoor, principal: Uploader, study: Key) -> JSONResponse:
     """Send instances of one study; others are refused."""
     return await _stored(request, door, principal, study)
 
 
-async def _stored(request: Request, door: Door, principal: Uploader, study: str) -> JSONResponse:
+async def _stored(request: Request, door: Door, principal: Uploader, study: Key) -> JSONResponse:
     door.uploads.take(principal.user.key)
     async with spooled(request, door) as files:
         kept, failed = await run_in_threadpool(_receive, door, files, study, principal.user.name)
