@@ -38,7 +38,7 @@ docs: $(STAMP)  ## the generated reference pages
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dicom,dicom-gpl,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dicom,dicom-gpl,serve,postgres,dev]'
 	touch $(STAMP)
 
 clean:

@@ -1,8 +1,9 @@
 """Writes the pages that are made from the code: `python docs/generate.py`; `--check` only says whether they are up to date.
 
 reference/cli.md from the Typer app and the error tree, reference/glossary.md from reporting.glossary,
-reference/configuration.md from the pydantic models, the public sets in reference/data-sources.md from the table of layouts, and
-the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the script.
+reference/configuration.md and reference/serving.md from the pydantic models, the public sets in reference/data-sources.md from
+the table of layouts, and the table of lesions in explanation/phantoms.md. A new key or section without a meaning below stops the
+script.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cxreader.data.layouts.layout import Layout
 from cxreader.data.layouts.registry import LAYOUTS, OWN_WAYS
 from cxreader.data.phantoms.lesions import LESIONS, MORE
 from cxreader.reporting.glossary import glossary_markdown
+from cxreader.serving.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent
 WORDS = "The words of this page: [Glossary](glossary.md)."
@@ -82,6 +84,8 @@ MEANINGS = {
     "data.sources.npv": "The share of its images labelled normal that are normal.",
     "data.sources.readings": "A table of what several readers said: of each image the share who called it abnormal is learnt.",
     "data.sources.only_train": "Its images teach; nothing is chosen, calibrated or judged on them.",
+    "data.sources.weight": "How much each of its images counts in the loss against one of another source; 0: it teaches the "
+    "region head alone where findings lie, with `only_train` and `[training.boxes]`.",
     "data.phantoms.patients": "Drawn patients; some have several images.",
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",
@@ -115,6 +119,9 @@ MEANINGS = {
     "training.class_weights": "`balanced` weights the loss by the classes' rarity in train; `by_source` does so in every source, "
     "so that the source tells nothing of the label.",
     "training.label_smoothing": "Of the cross-entropy.",
+    "training.batch_norm": "What BatchNorm normalises by while stages learn: the statistics of each batch, or, `frozen`, "
+    "those that pretrained weights came with. Few images in small batches learn better with `frozen`; without pretrained "
+    "weights it is `batch`.",
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
     "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "
@@ -188,6 +195,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "cli.md": cli_page(),
         DOCS / "reference" / "configuration.md": configuration_page(),
         DOCS / "reference" / "glossary.md": glossary_markdown(NOTE),
+        DOCS / "reference" / "serving.md": serving_page(),
         phantoms: with_lesions(phantoms.read_text("utf-8")),
         sources: with_sets(sources.read_text("utf-8")),
     }
@@ -222,6 +230,38 @@ def configuration_page() -> str:
     for name in (key for key in top if key not in plain):
         lines += _section(schema, name, f"[{name}]", schema["$defs"][f"{name.capitalize()}Section"])
     return "\n".join([*lines, WORDS]) + "\n"
+
+
+def serving_page() -> str:
+    """Every setting of the service, its type, default and meaning, from the descriptions of the settings' own fields."""
+    schema = Settings.model_json_schema()
+    top = schema["properties"]
+    plain = {key: value for key, value in top.items() if "$ref" not in str(value)}
+    lines = [
+        *("# Settings of the service", "", NOTE, ""),
+        "`cxreader serve` reads `serve.toml` in its home; what stands there may be said by the environment instead, which",
+        f"comes first: `{PREFIX}SILENT=true`, and `{PREFIX}WORKER__PROCESSES=2` for a key of a table. A wrong key, value or",
+        "variable is refused with its name and the nearest right one.",
+        *("", *_settings(plain, schema.get("required", ()))),
+    ]
+    for name in (key for key in top if key not in plain):
+        section = schema["$defs"][top[name]["$ref"].rpartition("/")[2]]
+        below = {key: found for key, value in section["properties"].items() if (found := _below(value)) is not None}
+        own = {key: value for key, value in section["properties"].items() if key not in below}
+        lines += [f"## [{name}]", "", section["description"], "", *_settings(own, ())]
+        for key, found in below.items():
+            inner = schema["$defs"][found]
+            lines += [f"## [{name}.{key}]", "", inner["description"], ""]
+            lines += _settings(inner["properties"], inner.get("required", ()))
+    return "\n".join([*lines, WORDS]) + "\n"
+
+
+def _settings(properties: dict[str, Any], required: Iterable[str]) -> list[str]:
+    rows = [
+        (f"`{key}`", _type(value), "required" if key in required else _toml(value.get("default")), value["description"])
+        for key, value in properties.items()
+    ]
+    return _table(("key", "type", "default", "meaning"), rows)
 
 
 def _section(schema: dict[str, Any], path: str, heading: str, section: dict[str, Any]) -> list[str]:

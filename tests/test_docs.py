@@ -107,6 +107,8 @@ def test_every_document_is_on_the_map() -> None:
         "cxreader read --modle a b.png",
         "cxreader data split phantoms --out s.json --kind by-patient",
         "cxreader train",
+        "cxreader serve --model a --hoem b",
+        "cxreader serve --model a inti",
     ],
 )
 def test_a_wrong_command_would_be_found(line: str) -> None:
@@ -163,10 +165,11 @@ def refusal(words: list[str]) -> str | None:
     name = "cxreader"
     while words and hasattr(command, "commands"):
         if words[0].startswith("-"):
-            known = {"--help", "-h", *(option for parameter in command.params for option in parameter.opts)}
-            if words[0] not in known:
+            known = {option: parameter for parameter in command.params for option in parameter.opts}
+            if words[0] not in {"--help", "-h", *known}:
                 return f"no option {words[0]}"
-            words = words[1:]
+            valued = words[0] in known and not getattr(known[words[0]], "is_flag", False)
+            words = words[2 if valued else 1 :]
         elif words[0] in command.commands:
             name, command, words = f"{name} {words[0]}", command.commands[words[0]], words[1:]
         else:

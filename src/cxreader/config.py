@@ -64,7 +64,8 @@ class SourceSection(Section):
     `ppv`, `npv`: the share of its images labelled abnormal that are abnormal, and of those labelled normal that are normal:
     a network learns these probabilities in place of the labels. `readings`: a table of what several readers said (image,
     reader, label), found as `root` is or in it: of each image that readers saw it learns the share who called it abnormal.
-    `only_train`: its images teach, and stand in no other part.
+    `only_train`: its images teach, and stand in no other part. `weight`: of the loss of each of its images, against that of
+    another source's; of weight 0 its images teach a region head where findings lie, and the classifier never meets them.
     """
 
     root: str = Field(min_length=1)
@@ -76,6 +77,13 @@ class SourceSection(Section):
     npv: Share = 1.0
     readings: str | None = None
     only_train: bool = False
+    weight: float = Field(1.0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _teaches_alone(self) -> Self:
+        if self.weight == 0 and not self.only_train:
+            raise PydanticCustomError("judged", "has weight 0 and is judged: add only_train = true")
+        return self
 
 
 class DataSection(Section):
@@ -200,6 +208,7 @@ class TrainingSection(Section):
         "none"  # by_source: the source then tells nothing of the label
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    batch_norm: Literal["batch", "frozen"] = "batch"  # frozen: by the pretrained statistics; scale and shift learn
     prefix_cache: bool = True  # what the frozen stages give is computed once; false: fresh augmentation in every epoch
     views: int | None = Field(None, ge=1)  # augmented versions stored; 4 with augmentation, 1 without, when left out
     prefix_precision: Literal["float16", "float32"] = "float16"
@@ -302,6 +311,14 @@ class Config(Section):
     training: TrainingSection = TrainingSection()
     calibration: CalibrationSection = CalibrationSection()
     study: StudySection = StudySection()
+
+    @model_validator(mode="after")
+    def _teaches_something(self) -> Self:
+        if self.training.boxes is None and any(source.weight == 0 for source in self.data.sources):
+            raise PydanticCustomError(
+                "no_lesson", "has a source of weight 0, which teaches a region head: add [training.boxes]"
+            )
+        return self
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:

@@ -23,11 +23,13 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         import pyarrow.fs as pafs
 
-        self.url = url.split("?", maxsplit=1)[0]
+        self.url = url.partition("?")[0]
         try:
             self._files, self._root = pafs.FileSystem.from_uri(url)
         except Exception as error:  # noqa: BLE001 - pyarrow's errors share no class but this
-            raise StorageError(f"no store that can be opened ({type(error).__name__})", where=self.url, mend=_MEND) from None
+            raise StorageError(
+                f"no store that can be opened ({type(error).__name__})", where=self.url, mend=_MEND
+            ) from None
         self._kinds = pafs.FileType
 
     def read(self, name: str) -> bytes:
@@ -70,7 +72,9 @@ class RemoteFolder:
         import pyarrow.fs as pafs
 
         try:
-            found: list[Any] = self._files.get_file_info(pafs.FileSelector(self._root, recursive=True, allow_not_found=True))
+            found: list[Any] = self._files.get_file_info(
+                pafs.FileSelector(self._root, recursive=True, allow_not_found=True)
+            )
         except OSError as error:
             raise self._refused(error) from None
         yield from (one.base_name for one in found if one.type == self._kinds.File)

@@ -10,6 +10,7 @@ from tests.serving.world import dicom, make_artifact
 from typer.testing import CliRunner
 
 from cxreader.cli import app
+from cxreader.errors import CxreaderError
 from cxreader.serving.access import tokens
 from cxreader.serving.access.passwords import sign_in
 from cxreader.serving.access.refusals import SignInError
@@ -39,7 +40,8 @@ def home(tmp_path: Path) -> Path:
 def run(*words: str, home: Path, code: int = 0) -> str:
     """What `cxreader serve ...` prints."""
     done = CliRunner().invoke(app, ["serve", *words, "--home", str(home)])
-    assert done.exit_code == code, done.output
+    error = done.exception
+    assert (error.exit_code if isinstance(error, CxreaderError) else done.exit_code) == code, done.output
     return done.stdout
 
 

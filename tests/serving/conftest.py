@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,57 +26,69 @@ from cxreader.serving.worker.models import rule_of
 BACKENDS = ("sqlite", "postgresql")
 
 
+Made = Callable[[str | None], AbstractContextManager[str]]
+"""Gives the URL of a new database while a block runs: one of these, made anew, or an empty one."""
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[str], str]]:
-    """Gives the URL of a new database by its name, at the first revision that `template` has: the head."""
+def postgres() -> Iterator[Made]:
+    """New databases of PostgreSQL, empty or like another one."""
     found = binaries()
     if found is None:
         pytest.skip("PostgreSQL is not installed")
     with cluster(found) as socket:
+        admin = create_engine(postgres_url("postgres", socket, "postgresql+psycopg"), isolation_level="AUTOCOMMIT")
 
-        def url(name: str) -> str:
-            return f"postgresql://postgres@/{name}?host={socket}"
-
-        admin = create_engine(url("postgres").replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
-
-        def made(name: str, template: str = "template0") -> str:
+        @contextmanager
+        def made(like: str | None) -> Iterator[str]:
+            name = f"t{secrets.token_hex(8)}"
             with admin.connect() as connection:
-                connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-            return url(name)
+                connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like or 'template0'}"))
+            yield postgres_url(name, socket)
+            with admin.connect() as connection:
+                connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
         yield made
         admin.dispose()
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: Callable[..., str]) -> Callable[[str], str]:
-    """Gives the URL of a new PostgreSQL database by its name, with every table."""
-    database = Database(postgres("migrated"))
-    upgrade(database)
-    database.close()
-    return lambda name: postgres(name, "migrated")
+def migrated_postgres(postgres: Made) -> Iterator[str]:
+    """The name of a PostgreSQL database with every table, for others to be made like it."""
+    with postgres(None) as url:
+        _migrate(url)
+        yield url.partition("@/")[2].partition("?")[0]
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with every table, for others to be copied from."""
+    made = tmp_path_factory.mktemp("migrated") / "service.db"
+    _migrate(f"sqlite:///{made}")
+    return made
 
 
 @pytest.fixture(params=BACKENDS)
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without tables, of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'empty.db'}"
-    made: Callable[[str], str] = request.getfixturevalue("postgres")
-    return made(f"e{abs(hash(request.node.nodeid)):x}")
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    made: Made = request.getfixturevalue("postgres")
+    with made(None) as found:
+        yield found
 
 
 @pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database with every table, of each kind."""
-    if request.param == "postgresql":
-        made: Callable[[str], str] = request.getfixturevalue("migrated")
-        return made(f"t{abs(hash(request.node.nodeid)):x}")
-    found = f"sqlite:///{tmp_path / 'service.db'}"
-    database = Database(found)
-    upgrade(database)
-    database.close()
-    return found
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "service.db")
+        yield f"sqlite:///{tmp_path / 'service.db'}"
+        return
+    made: Made = request.getfixturevalue("postgres")
+    with made(request.getfixturevalue("migrated_postgres")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -128,3 +143,14 @@ def active(service: TriageService) -> TriageService:
     with service.database.writing() as session:
         models.activate(session, service.database.now(session), rule)
     return service
+
+
+def postgres_url(name: str, socket: str, driver: str = "postgresql") -> str:
+    """The URL of a database of the tests' own cluster."""
+    return f"{driver}://postgres@/{name}?host={socket}"
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    upgrade(database)
+    database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from PIL import Image
 from tests.artifacts import hand_made
 from tests.dicom_files import dataset, encoded, picture
 
+from cxreader.inference.reader import Reader
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import models
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.worker.leases import Leases
-from cxreader.serving.worker.models import load_reader
+from cxreader.serving.worker.models import RUNTIME
 from cxreader.serving.worker.pipeline import Pipeline
 from cxreader.serving.worker.run import Worker, leases_of
 
@@ -57,6 +59,12 @@ def leases(service: TriageService, holder: str = "a worker") -> Leases:
     return leases_of(service.settings, service.database, holder)
 
 
+@cache
+def reader_of(models: tuple[Path, ...]) -> Reader:
+    """The reader of these models, loaded once for all tests of a process."""
+    return Reader.load(models, backend=RUNTIME)
+
+
 def read_all(service: TriageService) -> None:
     """A worker reads until nothing waits."""
 
@@ -67,5 +75,5 @@ def read_all(service: TriageService) -> None:
             waiting = session.query(Job).filter(Job.state.in_(("waiting", "leased")), Job.available_at <= now)
             return of is None or not waiting.count()
 
-    with Pipeline(load_reader(service.settings), service.objects) as pipeline:
+    with Pipeline(reader_of(service.settings.models), service.objects) as pipeline:
         Worker(leases(service), pipeline, service.settings.worker).work(nothing_waits)

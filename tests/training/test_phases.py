@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from cxreader.config import Config, with_values
 from cxreader.errors import ConfigError
 from cxreader.models.registry import create_model, list_models
+from cxreader.progress import silent
 from cxreader.study.rows import described
 from cxreader.training.train import build_model, train
 
@@ -54,6 +56,29 @@ def test_a_phase_that_begins_at_a_stage_changes_it_and_all_behind_it_alone(
     assert any(line.startswith("phase fine_tune: layer3 with all behind it learns at 0.0001, ") for line in said)
     assert [path.name.split("-")[0] for path in (tmp_path / "run").rglob("prefix/*") if path.is_dir()] == ["layer2"]
     assert described(config, ["fine_tune"]).startswith("from layer3 on at 0.0001 ")
+
+
+def _statistics(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in weights.items() if "running_" in key}
+
+
+def test_frozen_batch_norm_keeps_the_pretrained_statistics_while_its_scale_learns(
+    small_config: Config, tmp_path: Path
+) -> None:
+    one = {"phases": ("fine_tune",), "fine_tune": {"learn": "layer3", "epochs": 1}, "batch_norm": "frozen"}
+    config = with_values(small_config, {"training": one})
+    before = build_model(config)[0].state_dict()
+    after = load_file(train(config, tmp_path / "frozen", say=silent).folder / "model.safetensors")
+    assert all(torch.equal(value, after[key]) for key, value in _statistics(before).items())
+    assert not torch.equal(before["layer3.0.bn1.weight"], after["layer3.0.bn1.weight"])
+
+
+def test_without_pretrained_weights_frozen_statistics_would_be_none(small_config: Config, tmp_path: Path) -> None:
+    one = {"phases": ("full",), "full": {"epochs": 1}, "batch_norm": "frozen"}
+    config = with_values(small_config, {"training": one, "model.weights": "none"})
+    before = build_model(config)[0].state_dict()
+    after = load_file(train(config, tmp_path / "scratch", say=silent).folder / "model.safetensors")
+    assert not any(torch.equal(value, after[key]) for key, value in _statistics(before).items())
 
 
 def test_lite0_learns_from_imagenet_and_its_artifact_keeps_its_own_normalisation(

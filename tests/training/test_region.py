@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,16 +16,17 @@ from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 
 # isort: split
 import torch
+from PIL import Image
 from safetensors.torch import load_file
-from tests.boxed_world import PATCH, SIDE, boxed_config
+from tests.boxed_world import PATCH, PATIENTS, SIDE, boxed_config
 from torch import nn
 from torch.nn import functional
 
 from cxreader import Reader
-from cxreader.config import TrainingSection, parse_config
+from cxreader.config import TrainingSection, parse_config, with_values
 from cxreader.data.augment import Augmentation
 from cxreader.data.dataset import CachedImages
-from cxreader.errors import ModelError
+from cxreader.errors import ConfigError, ModelError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import load_artifact
 from cxreader.models.region_head import RegionHead, default_stages, stage_shapes
@@ -167,6 +169,48 @@ def test_stored_outputs_and_the_network_at_work_teach_the_same(boxed_world: Path
         found.append(load_file(out / "artifact" / "region-head.safetensors"))
     for name, tensor in found[0].items():
         torch.testing.assert_close(tensor, found[1][name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_source_of_no_weight_teaches_places_alone_and_its_patients_are_known_all_the_same(
+    boxed_world: Path, tmp_path: Path
+) -> None:
+    """The classifier is that of the other source alone; its region head learns from the boxes of both."""
+    shutil.copytree(boxed_world, tmp_path / "panel")
+    shutil.copytree(boxed_world, tmp_path / "boxed")
+    for path in (tmp_path / "boxed").glob("*.png"):  # other pictures: each is taken once
+        Image.fromarray(np.asarray(Image.open(path)) ^ 1).save(path)
+    one = with_values(
+        boxed_config(boxed_world),
+        {"data.root": "", "data.name": None, "data.sources": [{"root": str(tmp_path / "panel")}]},
+    )
+    places = {"root": str(tmp_path / "boxed"), "only_train": True, "weight": 0}
+    two = with_values(one, {"data.sources": [{"root": str(tmp_path / "panel")}, places]})
+    said: list[str] = []
+    alone = train(one, tmp_path / "alone", say=_silent).artifact
+    both = train(two, tmp_path / "both", say=said.append).artifact
+    assert both.weights_sha256 == alone.weights_sha256
+    assert both.acceptance == alone.acceptance
+    assert both.provenance["population"] == alone.provenance["population"]
+    assert f"{PATIENTS} images teach where findings lie, and the classifier nothing" in said
+    heads = alone.region_head, both.region_head
+    assert heads[0] is not None
+    assert heads[1] is not None
+    assert sum(heads[1].boxes.values()) == sum(heads[0].boxes.values()) + 30  # of the 40 abnormal every fourth has none
+    assert len(both.patients.parts["train"]) == len(alone.patients.parts["train"]) + PATIENTS
+
+
+@pytest.mark.parametrize(
+    ("entry", "boxes", "words"),
+    [
+        ({"only_train": False}, {}, "has weight 0 and is judged: add only_train = true"),
+        ({"only_train": True}, False, "which teaches a region head: add [training.boxes]"),
+    ],
+)
+def test_a_source_that_would_teach_nothing_is_refused(entry: dict[str, bool], boxes: object, words: str) -> None:
+    sources = [{"root": "a"}, {"root": "b", "weight": 0, **entry}]
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"data": {"sources": sources}, "training": {"boxes": boxes}})
+    assert words in str(caught.value)
 
 
 def test_without_boxes_there_is_no_head_and_that_is_said(boxed_world: Path, tmp_path: Path) -> None:

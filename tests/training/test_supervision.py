@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_in_every_source_both_classes_weigh_the_same_and_the_source_keeps_its_sh
     records = _records(("a", 0, 10), ("a", 1, 30), ("b", 0, 5), ("b", 1, 5))
     sources = np.array([r.source for r in records])
     labels = np.array([r.label for r in records])
-    weights = source_weights(sources, labels)
+    weights = source_weights(sources, labels, np.ones(len(labels)))
     assert weights[0] == 2.0  # 40 images, 10 of them normal: 40 / (2 * 10)
     assert weights[10] == pytest.approx(2 / 3)  # 40 / (2 * 30)
     assert set(weights[40:].tolist()) == {1.0}
@@ -54,8 +55,25 @@ def test_in_every_source_both_classes_weigh_the_same_and_the_source_keeps_its_sh
 
 
 def test_balanced_weights_are_the_inverse_frequencies() -> None:
-    weights = balanced_weights(np.array([0, 1, 1, 1]))
+    weights = balanced_weights(np.array([0, 1, 1, 1]), np.ones(4))
     assert weights.tolist() == [2.0, pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3)]
+
+
+def test_a_source_of_little_weight_moves_neither_the_classes_balance_nor_much_else() -> None:
+    """One archive in two folders, the second with a tenth of the weight: 20 normal; 10 + 40 / 10 abnormal in effect."""
+    places = [("panel", 0, 20), ("panel", 1, 10), ("mined", 1, 40)]
+    records = [replace(record, source="archive") for record in _records(*places)]
+    index = _index(records, {"root": "/x/panel"}, {"root": "/x/mined", "weight": 0.1})
+    for way in ("by_source", "balanced"):
+        found = supervision(index, records, way)
+        assert found is not None
+        weights = found[:, 1]
+        assert weights.mean() == pytest.approx(1)
+        assert weights[:20].sum() == pytest.approx(weights[20:].sum())
+        assert weights[20] == pytest.approx(10 * weights[30])
+    plain = supervision(index, records, "none")
+    assert plain is not None
+    assert plain[0, 1] == plain[20, 1] == pytest.approx(10 * plain[30, 1])
 
 
 def test_labels_that_are_taken_as_they_are_need_no_supervision() -> None:

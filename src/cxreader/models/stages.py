@@ -36,7 +36,7 @@ class StagedModel(nn.Sequential):
         ordered = OrderedDict(stages)
         super().__init__(ordered)
         self.names = tuple(ordered)
-        self.cut = self.names[0]
+        self.cut, self.batch_statistics = self.names[0], True
         self.to_maps: Callable[[Tensor], Tensor] = spatial_maps
         self.published_names: dict[str, str] = {}
         if self.names[-len(TAIL) :] != TAIL:
@@ -103,9 +103,13 @@ class StagedModel(nn.Sequential):
             x = self.until(x, frozen)
         return self.after(x, frozen)
 
-    def learn(self, what: Learn) -> Self:
-        """Move the cut to `cut_of(what)`: what stands before it has no gradient and stays in evaluation mode."""
-        self.cut = self.cut_of(what)
+    def learn(self, what: Learn, *, batch_statistics: bool = True) -> Self:
+        """Move the cut to `cut_of(what)`: what stands before it has no gradient and stays in evaluation mode.
+
+        Without `batch_statistics` every BatchNorm normalises by the mean and variance it has, and does not change them: those
+        of a few images are noise. Its scale and shift learn all the same.
+        """
+        self.cut, self.batch_statistics = self.cut_of(what), batch_statistics
         position = self._position(self.cut)
         for i, stage in enumerate(self):
             stage.requires_grad_(i >= position)
@@ -117,6 +121,10 @@ class StagedModel(nn.Sequential):
         if mode:
             for name in self.names[: self._position(self.cut)]:
                 self.get_submodule(name).eval()
+        if mode and not self.batch_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm):
+                    module.eval()
         return self
 
     def _position(self, stage: str) -> int:

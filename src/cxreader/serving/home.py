@@ -24,8 +24,9 @@ SECRET, LOCK = "secret.key", "serve.lock"
 SECRET_BYTES = 32
 _PASSWORD_BYTES = 15
 _TEMPLATE = """\
-# Settings of the service; docs/reference/serving.md tells them all. The environment (CXREADER_SERVE_...) comes before this
-file. models = []
+# Settings of the service; the page docs/reference/serving.md tells them all.
+# The environment (CXREADER_SERVE_...) comes before this file.
+models = []
 
 [worklist]
 # The longest waits in minutes.

@@ -26,7 +26,7 @@ from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
 from cxreader.serving.store.tables.trail import Event
 from cxreader.serving.store.verdicts import Opinion
 from cxreader.serving.store.views import StudyView
-from cxreader.serving.worker.decoded import decode_pixels
+from cxreader.serving.worker.decoded import keep_decoded
 
 
 class TriageService:
@@ -56,7 +56,7 @@ class TriageService:
         Raises ImageError for what is no DICOM image, PNG or JPEG; a picture that cannot be read, or is no chest, is received.
         """
         came = arrived(source if isinstance(source, bytes) else load(source))
-        self.objects.put(came.data)
+        self.objects.put(came.data, digest=came.sha256)
         origin, waits = Origin(door, sender, name), self.settings.worklist.waits
         receipt = self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
         if not self.objects.has(came.sha256):  # deleted between the two, when nothing named it yet
@@ -94,7 +94,7 @@ class TriageService:
         if kept is not None and found.purged_at is None and self.objects.has(kept.sha256):
             return KeptPixels(kept.sha256, kept.bytes, kept.about)
         _, data = self.original(instance)
-        made = decode_pixels(self.objects, data, found.key)
+        made = keep_decoded(self.objects, data, found.key)
         with self.database.writing() as session:
             keep_pixels(session, found.id, made)
         return made

@@ -50,7 +50,7 @@ class WorkerSection(Section):
     )
     attempts: int = Field(3, ge=1, description="Attempts to read an image before a person must look.")
     pixels: bool = Field(
-        True, description="Keep decoded pixels for the viewer; without, they are decoded when asked for."
+        True, description="Decode for the viewer when there is nothing to read; else when an image is opened."
     )
 
 

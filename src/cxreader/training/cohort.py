@@ -35,7 +35,8 @@ class Cohort:
     """The images of a run: where each lies in the cache, and the part it belongs to.
 
     A picture that stands there under several names is in the first of the parts alone, in the order of the split's; in
-    `cache` its other names are not found. `parts` and `images` (their names, by part) have one order.
+    `cache` its other names are not found. `parts` and `images` (their names, by part) have one order. `only_regions`: images
+    of sources of weight 0, which teach a region head and stand in neither.
     """
 
     index: Index
@@ -43,6 +44,7 @@ class Cohort:
     cache: PixelCache
     parts: dict[str, CachedImages]
     images: dict[str, tuple[str, ...]]
+    only_regions: tuple[str, ...] = ()
 
     def sample(self, part: str) -> Sample:
         """Labels and patients of a part's images, in their order."""
@@ -75,6 +77,14 @@ def prepare_cohort(
     cache = cache.without(_left_out(run, wanted, cache, say)).without_copies(record.image for record in wanted)
     _tell_copies(cache, index, say)
     images = {name: tuple(image for image in split.parts[name] if image in cache) for name in wanted_parts}
+    only_regions = tuple(i for i in images.get("train", ()) if index.entry_of(by_image[i]).get("weight") == 0)
+    if only_regions:
+        say(
+            format_count(
+                len(only_regions), "[image teaches|images teach] where findings lie, and the classifier nothing"
+            )
+        )
+        images["train"] = tuple(image for image in images["train"] if image not in set(only_regions))
     parts = {name: cached_part(cache, index, images[name]) for name in wanted_parts}
     if "train" in parts:
         learnt = [by_image[image] for image in images["train"]]
@@ -84,7 +94,7 @@ def prepare_cohort(
         if min(classes) == 0:
             what = f"part {name} has {classes[NORMAL]} normal and {classes[ABNORMAL]} abnormal images that can be read"
             raise SplitError(what, where=data.where, mend="give more patients of each class")
-    return Cohort(index, split, cache, parts, images)
+    return Cohort(index, split, cache, parts, images, only_regions)
 
 
 def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:

@@ -30,7 +30,10 @@ Watch = Callable[[str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What all phases share. `class_weights`: loss weights of (normal, abnormal), None for equal ones."""
+    """What all phases share. `class_weights`: loss weights of (normal, abnormal), None for equal ones.
+
+    `batch_statistics`: BatchNorm as usual; without, by the statistics that the weights came with (`StagedModel.learn`).
+    """
 
     seed: int
     spec: InputSpec
@@ -40,6 +43,7 @@ class Recipe:
     schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
     label_smoothing: float = 0.0
     class_weights: tuple[float, float] | None = None
+    batch_statistics: bool = True
 
 
 class PhaseModule(lightning.LightningModule):
@@ -54,7 +58,7 @@ class PhaseModule(lightning.LightningModule):
         self, model: StagedModel, phase: Phase, recipe: Recipe, *, stage: str | None = None, watch: Watch | None = None
     ) -> None:
         super().__init__()
-        self.model = model.train().learn(phase.learn)
+        self.model = model.train().learn(phase.learn, batch_statistics=recipe.batch_statistics)
         self.phase, self.recipe, self.stage, self.watch = phase, recipe, stage, watch
         self.network: Callable[[Tensor], Tensor] = model.forward  # what `torch.compile` replaces
         self.history: list[dict[str, Any]] = []

@@ -85,7 +85,7 @@ def lessons_of(cohort: Cohort, spec: InputSpec, *, normals: bool) -> Lessons:
     Those of tune and calibrate teach too: a region head is not stopped by the one, and has no probability to fit on the other.
     Raises ImageError for a boxed file that is gone.
     """
-    names = [image for part in LEARNING_PARTS for image in cohort.images[part]]
+    names = [*cohort.only_regions, *(image for part in LEARNING_PARTS for image in cohort.images[part])]
     records = [cohort.index.by_image[name] for name in names]
     return lessons_from(records, cohort.cache, spec, normals=normals)
 

@@ -25,9 +25,9 @@ def supervision(
     None where every label is taken as it is and no source is weighted: the labels then teach alone. The probability is the
     share of the source's `readings` that call the image abnormal, where readers saw it; else the source's `ppv` of an image
     labelled abnormal and 1 - `npv` of one labelled normal. The loss is then the expected cross-entropy over the true labels
-    (label smoothing, Szegedy et al., CVPR 2016, by what is known of the source in place of a constant). The
-    weights are those of `balanced_weights` and `source_weights`. Raises TableError for a table of readings that cannot be
-    read, DataError where it is not there or none of its images is.
+    (label smoothing, Szegedy et al., CVPR 2016, by what is known of the source in place of a constant). An image counts as
+    much as its source's `weight` says; `balanced_weights` and `source_weights` even the classes out on top of it, and the mean
+    is 1. Raises TableError for a table of readings that cannot be read, DataError where it is not there or none of its images is.
     """
     labels = np.array([record.label for record in records], np.int64)
     entries = [index.entry_of(record) for record in records]
@@ -36,15 +36,15 @@ def supervision(
     probability = np.where(labels == ABNORMAL, ppv, 1 - npv)
     shares = _shares_of_readers(index, records)
     probability = np.where(np.isnan(shares), probability, shares)
-    certain = bool((probability == labels).all())
-    if certain and class_weights != "by_source":
+    worth = np.array([float(entry.get("weight", 1.0)) for entry in entries])
+    if bool((probability == labels).all()) and class_weights != "by_source" and bool((worth == worth[0]).all()):
         return None
-    weights = np.ones(len(labels))
+    weights = worth
     if class_weights == "balanced":
-        weights = balanced_weights(labels)
+        weights = balanced_weights(labels, worth)
     elif class_weights == "by_source":
-        weights = source_weights(np.array([record.source or "" for record in records]), labels)
-    return np.stack([probability, weights], axis=1).astype(np.float32)
+        weights = source_weights(np.array([record.source or "" for record in records]), labels, worth)
+    return np.stack([probability, weights / weights.mean()], axis=1).astype(np.float32)
 
 
 def _shares_of_readers(index: Index, records: Sequence[ImageRecord]) -> NDArray[np.float64]:
@@ -64,20 +64,22 @@ def _shares_of_readers(index: Index, records: Sequence[ImageRecord]) -> NDArray[
     return shares
 
 
-def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,): n / (2 n_c) for an image of class c: both classes weigh the same, and the mean weight is 1."""
-    return np.asarray(len(labels) / (2 * np.bincount(labels, minlength=2))[labels])
+def balanced_weights(labels: NDArray[np.int64], worth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,): w W / (2 W_c) for an image of class c and worth w, W the sum of all, W_c of its class: both classes weigh W / 2."""
+    return np.asarray(worth * worth.sum() / (2 * np.bincount(labels, worth, minlength=2))[labels])
 
 
-def source_weights(sources: NDArray[np.str_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,): n_s / (2 n_sc) for an image of class c in source s: in every source both classes weigh the same.
+def source_weights(
+    sources: NDArray[np.str_], labels: NDArray[np.int64], worth: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(n,): `balanced_weights` inside each source: in every one both classes weigh the same.
 
     So the source tells nothing of the label (reweighing: Kamiran and Calders, Knowl. Inf. Syst. 33, 2012, with equal classes),
-    and a source keeps its share of the whole. The images of a source with one class alone weigh 1/2 each: against the others
-    no weight can balance them.
+    and a source keeps its share of the whole. The images of a source with one class alone weigh half their worth: against the
+    others no weight can balance them.
     """
     weights = np.zeros(len(labels))
     for source in np.unique(sources):
         own = sources == source
-        weights[own] = own.sum() / (2 * np.bincount(labels[own], minlength=2))[labels[own]]
+        weights[own] = balanced_weights(labels[own], worth[own])
     return weights

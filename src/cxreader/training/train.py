@@ -111,7 +111,8 @@ def learn(
 
     `watch` is told every epoch of every phase (see `fit_phase`).
     """
-    recipe, settings = _recipe(config, parts), _settings(config, show_progress=bar is not no_bar)
+    recipe = _recipe(config, parts, pretrained=transfer.pretrained)
+    settings = _settings(config, show_progress=bar is not no_bar)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     results = []
     for n, phase in enumerate(phases):
@@ -152,17 +153,18 @@ def frozen_outputs(
 
     One pass for the phases that learn from as many views.
     """
-    t, recipe = config.training, _recipe(config, parts)
+    t = config.training
     if not t.prefix_cache:
         return {}
+    augmentation, spec = _augmentation(config), input_spec(config)
     wanted: dict[int, set[str]] = {}
     for phase in phases:
         if (stage := model.frozen_stage(phase.learn)) is not None:
-            wanted.setdefault(views_of(phase, t, augmented=recipe.augmentation is not None), set()).add(stage)
+            wanted.setdefault(views_of(phase, t, augmented=augmentation is not None), set()).add(stage)
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
     found: dict[str, ActivationCache] = {}
     for views, stages in sorted(wanted.items()):
-        plan = ActivationPlan(recipe.spec, recipe.augmentation, config.seed, views, t.prefix_precision)
+        plan = ActivationPlan(spec, augmentation, config.seed, views, t.prefix_precision)
         found |= build_activation_caches(
             model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar
         )
@@ -277,8 +279,10 @@ def _patients(cohort: Cohort) -> TrainingPatients:
 
 
 def _population(cohort: Cohort) -> Population:
-    """Whose images set the model."""
-    return Population.of(r for part in LEARNING_PARTS for r in cohort.split.records(cohort.index, part))
+    """Whose images set the model's answers."""
+    others = set(cohort.only_regions)
+    learnt = (r for part in LEARNING_PARTS for r in cohort.split.records(cohort.index, part) if r.image not in others)
+    return Population.of(learnt)
 
 
 def _images(cohort: Cohort) -> TrainingImages:
@@ -305,19 +309,24 @@ def _weights(model: ModelSection) -> str:
         raise WeightsError(error.what, where=model.weights, mend='give its path, or model.weights = "none"') from None
 
 
-def _recipe(config: Config, parts: Mapping[str, CachedImages]) -> Recipe:
+def _augmentation(config: Config) -> Augmentation | None:
+    return None if config.augment is None else Augmentation(**config.augment.model_dump())
+
+
+def _recipe(config: Config, parts: Mapping[str, CachedImages], *, pretrained: bool) -> Recipe:
     t = config.training
     counts = np.bincount(parts["train"].labels, minlength=2)
     weights = (float(counts.sum() / (2 * counts[0])), float(counts.sum() / (2 * counts[1])))
     return Recipe(
         seed=config.seed,
         spec=input_spec(config),
-        augmentation=None if config.augment is None else Augmentation(**config.augment.model_dump()),
+        augmentation=_augmentation(config),
         optimizer=t.optimizer,
         weight_decay=t.weight_decay,
         schedule=t.schedule,
         label_smoothing=t.label_smoothing,
         class_weights=weights if t.class_weights == "balanced" else None,
+        batch_statistics=not (pretrained and t.batch_norm == "frozen"),
     )
 
 

@@ -9,10 +9,12 @@ import typer
 
 from cxreader.cli.console import say
 from cxreader.cli.serving import audit, deletion, tokens, users
+from cxreader.cli.serving.needs import serve_extra
+from cxreader.counting import format_count
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
 
-app = typer.Typer(help="A service beside a PACS: receives, reads, orders, sends back.")
+app = typer.Typer()
 app.add_typer(audit.app, name="audit")
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
@@ -37,27 +39,45 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    from cxreader.serving.parent import serve as run
-    from cxreader.serving.settings import Settings
+    with serve_extra():
+        from cxreader.serving.parent import serve as run
+        from cxreader.serving.settings import Settings
 
     given = ({"models": tuple(model)} if model else {}) | ({"silent": True} if silent else {})
     run(Settings.load(home, **given), say=say)
 
 
 @app.command()
+def reread(home: Home = Path("cxreader-home")) -> None:
+    """Queue every image that the active models have not read: their answers are added to those of other models, as revisions."""
+    with serve_extra():
+        from cxreader.serving.service import TriageService
+        from cxreader.serving.settings import Settings
+
+    service = TriageService.open(Settings.load(home))
+    count = service.reread("command line")
+    service.close()
+    say(f"{format_count(count, '[image waits|images wait]')} to be read again")
+
+
+@app.command()
 def init(
     home: Home = Path("cxreader-home"),
     administrator: Annotated[str, typer.Option(help="Name of the first administrator.")] = "admin",
-    password: Annotated[
-        str | None,
-        typer.Option(envvar="CXREADER_PASSWORD", help="At least 12 characters; one is made up when left out."),
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="Holds the password, of at least 12 characters; one is made up when left out."),
     ] = None,
 ) -> None:
     """Make a home: settings, secret, database, first administrator; or bring the database of an earlier version to this one."""
-    from cxreader.serving.home import init as make
-    from cxreader.serving.settings import Settings
+    from cxreader.imaging.files import load
 
-    made = make(Settings.load(home), administrator=administrator, password=password)
+    with serve_extra():
+        from cxreader.serving.home import init as make
+        from cxreader.serving.settings import Settings
+
+    settings, password = Settings.load(home), None if password_file is None else load(password_file).decode().strip()
+    made = make(settings, administrator=administrator, password=password)
     say(f"{home}: ready; name the models in {home / 'serve.toml'}, or give them to `cxreader serve --model`")
     if made is not None:
         typer.echo(f"{administrator}'s password, shown once and kept nowhere: {made}")

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.console import say
+from cxreader.cli.serving.needs import serve_extra
+from cxreader.cli.serving.opened import service
 from cxreader.counting import format_count
+from cxreader.errors import UsageError
+from cxreader.locks import try_lock
 
 if TYPE_CHECKING:
     from cxreader.serving.retention import What
@@ -43,8 +47,8 @@ def derived(keys: Keys = None, older_than: Older = None, home: Home = HOME) -> N
 @app.command()
 def cache(older_than: Days = 0, home: Home = HOME) -> None:
     """Delete decoded pixels; they are made again when somebody looks."""
-    from cxreader.cli.serving.opened import service
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_cache(older_than), "[object|objects] deleted"))
@@ -53,8 +57,8 @@ def cache(older_than: Days = 0, home: Home = HOME) -> None:
 @app.command()
 def outbox(older_than: Days = 30, home: Home = HOME) -> None:
     """Delete entries of the outbox that were sent or given up."""
-    from cxreader.cli.serving.opened import service
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_outbox(older_than), "[entry|entries] deleted"))
@@ -63,11 +67,9 @@ def outbox(older_than: Days = 30, home: Home = HOME) -> None:
 @app.command()
 def orphans(home: Home = HOME) -> None:
     """Delete files that nothing names, as an interrupted deletion leaves them; the service must not run."""
-    from cxreader.cli.serving.opened import service
-    from cxreader.errors import UsageError
-    from cxreader.locks import try_lock
-    from cxreader.serving.home import LOCK
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.home import LOCK
+        from cxreader.serving.retention import Retention
 
     lock = try_lock(home / LOCK)
     if lock is None:
@@ -82,9 +84,8 @@ def hold(
     home: Home = HOME,
 ) -> None:
     """Put a study under legal hold: no command deletes anything of it."""
-    from cxreader.cli.serving.opened import service
-    from cxreader.errors import UsageError
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.retention import Retention
 
     if not reason.strip():
         raise UsageError("a legal hold needs its reason", where="--reason", mend="say why")
@@ -95,8 +96,8 @@ def hold(
 
 def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: Home = HOME) -> None:
     """Lift the legal hold of a study."""
-    from cxreader.cli.serving.opened import service
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.retention import Retention
 
     with service(home) as opened:
         Retention(opened, ACTOR).hold(key, "")
@@ -104,8 +105,8 @@ def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: 
 
 
 def _delete(what: What, keys: list[str] | None, days: float | None, home: Path) -> None:
-    from cxreader.cli.serving.opened import service
-    from cxreader.serving.retention import Retention
+    with serve_extra():
+        from cxreader.serving.retention import Retention
 
     with service(home) as opened:
         retention = Retention(opened, ACTOR)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from cxreader.cli.console import say
+from cxreader.cli.serving.needs import serve_extra
+from cxreader.cli.serving.opened import within
 
 app = typer.Typer(help="API tokens: keys of programs.", no_args_is_help=True)
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
@@ -27,8 +29,8 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Make a token and print it, this once."""
-    from cxreader.cli.serving.opened import within
-    from cxreader.serving.access import people, tokens
+    with serve_extra():
+        from cxreader.serving.access import people, tokens
 
     given: Any = {"name": name, "scopes": scope, "days": days, "actor": ACTOR}
     made = within(home, lambda s, now: tokens.add(s, now, people.named(s, user), **given))
@@ -39,8 +41,8 @@ def add(
 @app.command("list")
 def list_tokens(user: User, home: Home = HOME) -> None:
     """A user's tokens, the newest first, without their texts."""
-    from cxreader.cli.serving.opened import within
-    from cxreader.serving.access import people, tokens
+    with serve_extra():
+        from cxreader.serving.access import people, tokens
 
     rows = within(home, lambda s, now: [(one, one.ends_at > now) for one in tokens.of_user(s, people.named(s, user))])
     for row, lasts in rows:
@@ -53,8 +55,8 @@ def revoke(
     user: User, key: Annotated[str, typer.Argument(help="The token's key, as `list` shows it.")], home: Home = HOME
 ) -> None:
     """End a token."""
-    from cxreader.cli.serving.opened import within
-    from cxreader.serving.access import people, tokens
+    with serve_extra():
+        from cxreader.serving.access import people, tokens
 
     within(home, lambda s, now: tokens.revoke(s, now, people.named(s, user), key, actor=ACTOR))
     say("it opens nothing any more")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from cxreader.serving.store.tables.trail import AuditEntry
 
 BEGINNING = "0" * 64
 """Stands where the first entry has no other before it."""
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def entry_hash(entry: AuditEntry) -> str:
 def verify(session: Session, *, known: tuple[int, str] | None = None) -> Verified:
     """Go through the whole log. `known`: the number and hash of an entry, kept elsewhere, that must still be there."""
     count, before = 0, BEGINNING
-    for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.number).execution_options(yield_per=1000)):
+    for entry in _entries(session):
         if entry.number != count + 1:
             return Verified(count, before, count + 1, "is missing")
         if entry.before != before or entry.hash != entry_hash(entry):
@@ -81,7 +82,17 @@ def verify(session: Session, *, known: tuple[int, str] | None = None) -> Verifie
         count, before = entry.number, entry.hash
         if known is not None and known[0] == count and known[1] != before:
             return Verified(count, before, count, "has another hash than the one kept elsewhere")
-        session.expunge(entry)
     if known is not None and known[0] > count:
         return Verified(count, before, known[0], "is missing: the log was cut off")
     return Verified(count, before)
+
+
+def _entries(session: Session) -> Iterator[AuditEntry]:
+    """All entries in their order, of which some are held at a time."""
+    last = 0
+    while found := session.scalars(
+        select(AuditEntry).where(AuditEntry.number > last).order_by(AuditEntry.number).limit(_AT_ONCE)
+    ).all():
+        yield from found
+        last = found[-1].number
+        session.expunge_all()

@@ -24,8 +24,8 @@ class ObjectStore(Protocol):
     not there.
     """
 
-    def put(self, data: bytes, *, durable: bool = True) -> str:
-        """Keep the bytes and return their digest. With `durable` they are on the disk when this returns."""
+    def put(self, data: bytes, *, digest: str | None = None, durable: bool = True) -> str:
+        """Keep the bytes and return their digest, which may be given. With `durable` they are on the disk when this returns."""
         ...
 
     def get(self, digest: str) -> bytes:
@@ -51,9 +51,9 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def put(self, data: bytes, *, durable: bool = True) -> str:
+    def put(self, data: bytes, *, digest: str | None = None, durable: bool = True) -> str:
         """As `ObjectStore.put`: written beside its place, forced to the disk, renamed, and the folder's entry forced too."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = digest or hashlib.sha256(data).hexdigest()
         place = self._place(digest)
         if place.exists():
             return digest

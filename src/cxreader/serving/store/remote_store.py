@@ -10,34 +10,30 @@ from cxreader.serving.store.objects import checked, is_digest
 
 
 class RemoteStore:
-    """As `objects.ObjectStore`: objects `ab/abcd...` below a URL (`remote.RemoteFolder`). What it acknowledges is durable."""
+    """As `objects.ObjectStore`: objects by their digest below a URL (`remote.RemoteFolder`). What it acknowledges is durable."""
 
     def __init__(self, url: str) -> None:
         self._folder = RemoteFolder(url)
 
-    def put(self, data: bytes, *, durable: bool = True) -> str:  # noqa: ARG002 - every write is
+    def put(self, data: bytes, *, digest: str | None = None, durable: bool = True) -> str:  # noqa: ARG002 - every write is
         """As `ObjectStore.put`."""
-        digest = hashlib.sha256(data).hexdigest()
-        if self._folder.size(_name(digest)) != len(data):
-            self._folder.write(_name(digest), data)
+        digest = digest or hashlib.sha256(data).hexdigest()
+        if self._folder.size(digest) != len(data):
+            self._folder.write(digest, data)
         return digest
 
     def get(self, digest: str) -> bytes:
         """As `ObjectStore.get`."""
-        return checked(self._folder.read(_name(digest)), digest, self._folder.url)
+        return checked(self._folder.read(digest), digest, self._folder.url)
 
     def has(self, digest: str) -> bool:
         """As `ObjectStore.has`."""
-        return self._folder.size(_name(digest)) is not None
+        return self._folder.size(digest) is not None
 
     def delete(self, digest: str) -> None:
         """As `ObjectStore.delete`."""
-        self._folder.delete(_name(digest))
+        self._folder.delete(digest)
 
     def digests(self) -> Iterator[str]:
         """As `ObjectStore.digests`."""
         return (name for name in self._folder.names() if is_digest(name))
-
-
-def _name(digest: str) -> str:
-    return f"{digest[:2]}/{digest}"

@@ -35,16 +35,15 @@ class KeptPixels:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker has for one job: the Reading with its maps, why it has no heat map (`no_map`), and its pixels.
+    """What a worker has for one job: the Reading with its maps, and why it has no heat map (`no_map`).
 
-    `specs`: of each model by its id, so that its maps can be laid on the picture. `pixels`: None where none are kept.
+    `specs`: of each model by its id, so that its maps can be laid on the picture.
     """
 
     claim: Claim
     reading: Reading
     specs: Mapping[str, InputSpec]
     no_map: str = ""
-    pixels: KeptPixels | None = None
 
 
 def keep(session: Session, now: float, answer: Answer) -> Result | None:
@@ -67,8 +66,6 @@ def keep(session: Session, now: float, answer: Answer) -> Result | None:
     session.add(result)
     session.flush()
     session.add_all(_maps(result.id, answer))
-    if answer.pixels is not None:
-        keep_pixels(session, answer.claim.instance, answer.pixels)
     return result
 
 

@@ -11,7 +11,7 @@ from cxreader.serving.store import audit, events, models, queue, results, studie
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.queue import Claim
-from cxreader.serving.store.results import Answer
+from cxreader.serving.store.results import Answer, KeptPixels
 from cxreader.serving.store.tables.images import Instance
 
 
@@ -49,6 +49,11 @@ class Leases:
             session.flush()
             self._changed(session, now, "read", kept)
         return len(kept)
+
+    def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:
+        """Remember where the decoded pixels of an image lie."""
+        with self._database.writing() as session:
+            results.keep_pixels(session, one.instance, pixels)
 
     def fail(self, claims: Sequence[Claim], error: str) -> None:
         """These attempts failed by this kind of error."""

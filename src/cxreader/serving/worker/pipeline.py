@@ -7,11 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
+from cxreader.inference.prepared import Prepared
 from cxreader.inference.reader import DECODERS, Reader
 from cxreader.serving.store.objects import ObjectStore
 from cxreader.serving.store.queue import Claim
-from cxreader.serving.store.results import Answer
-from cxreader.serving.worker.decoded import Decoded, decode
+from cxreader.serving.store.results import Answer, KeptPixels
+from cxreader.serving.worker.decoded import keep_decoded
 from cxreader.serving.worker.models import no_map
 
 NETWORKS = 2
@@ -27,10 +28,10 @@ class Batch:
 
 
 class Pipeline:
-    """Batches of jobs to answers, several at a time. `pixels`: whether decoded pixels are kept for the viewer."""
+    """Batches of jobs to answers, several at a time."""
 
-    def __init__(self, reader: Reader, objects: ObjectStore, *, pixels: bool = True) -> None:
-        self._reader, self._objects, self._pixels = reader, objects, pixels
+    def __init__(self, reader: Reader, objects: ObjectStore) -> None:
+        self._reader, self._objects = reader, objects
         self.no_map = no_map(reader)
         self._specs = {member.id: member.artifact.spec for member in reader.members}
         self._decoders = ThreadPoolExecutor(DECODERS, "decode")
@@ -48,12 +49,18 @@ class Pipeline:
         decoded = [self._decoders.submit(self._decode, one) for one in claims]
         return Batch(tuple(claims), self._networks.submit(self._read, tuple(claims), decoded))
 
-    def _decode(self, one: Claim) -> Decoded:
-        content = self._objects.get(one.sha256)
-        return decode(self._reader, self._objects, content, one.key, pixels=self._pixels)
+    def pixels(self, one: Claim) -> KeptPixels:
+        """Decode an image for the viewer, and put its pixels away. Raises ImageError, StorageError."""
+        return keep_decoded(self._objects, self._objects.get(one.sha256), one.key, site=self._reader.site)
 
-    def _read(self, claims: Sequence[Claim], decoded: Sequence[Future[Decoded]]) -> list[Answer]:
-        ready = [job.result() for job in decoded]
-        readings = self._reader.answer([one.prepared for one in ready], heat_map=not self.no_map)
-        each = zip(claims, readings, ready, strict=True)
-        return [Answer(claim, reading, self._specs, self.no_map, image.pixels) for claim, reading, image in each]
+    def _decode(self, one: Claim) -> Prepared:
+        content = self._objects.get(one.sha256)
+        try:
+            return self._reader.prepare(content, name=one.key)
+        except Exception as error:  # noqa: BLE001 - what no decoder was expected to raise must not end a batch
+            return Prepared(one.key, {}, None, (f"the decoder failed ({type(error).__name__}); please report it",))
+
+    def _read(self, claims: Sequence[Claim], decoded: Sequence[Future[Prepared]]) -> list[Answer]:
+        readings = self._reader.answer([job.result() for job in decoded], heat_map=not self.no_map)
+        each = zip(claims, readings, strict=True)
+        return [Answer(claim, reading, self._specs, self.no_map) for claim, reading in each]

@@ -6,8 +6,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
+from contextlib import suppress
 
-from cxreader.errors import MissingObjectError, StorageError
+from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.opened import opened_database, opened_objects
@@ -20,12 +21,14 @@ AHEAD = 3
 """Batches under way: two in the network, and the next one being decoded."""
 IDLE = 0.1
 """Seconds between two looks at an empty queue."""
+UNSEEN = 2000
+"""Images that were read and wait to be decoded for the viewer, when there is nothing to read; the latest ones."""
 
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
     """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
     options, database = settings.worker, opened_database(settings)
-    with Pipeline(load_reader(settings), opened_objects(settings), pixels=options.pixels) as pipeline:
+    with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
         Worker(leases_of(settings, database, name), pipeline, options).work(stopped)
 
 
@@ -48,13 +51,14 @@ class Worker:
     def __init__(self, leases: Leases, pipeline: Pipeline, options: WorkerSection) -> None:
         self._leases, self._pipeline, self._options = leases, pipeline, options
         self._running: deque[Batch] = deque()
+        self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
 
     def work(self, stopped: Callable[[], bool]) -> None:
         """Until `stopped`, then end what is under way. What was not begun when an error ends it is given back."""
         try:
             while not stopped():
                 if not self._fill() and not self._running:
-                    time.sleep(IDLE)
+                    self._idle()
                 self._end_first()
             while self._running:
                 self._end_first()
@@ -83,6 +87,15 @@ class Worker:
         """A batch that has room; but what failed before is read alone."""
         return 0 < len(claims) < self._options.batch and not self._running and claims[-1].attempt == 1
 
+    def _idle(self) -> None:
+        """Decode one of the images that were read for the viewer, so that who opens it need not wait; nothing hangs on it."""
+        if not self._unseen:
+            time.sleep(IDLE)
+            return
+        one = self._unseen.popleft()
+        with suppress(ImageError, MissingObjectError):
+            self._leases.keep_pixels(one, self._pipeline.pixels(one))
+
     def _end_first(self) -> None:
         """Wait for the answers to the first batch, holding all leases meanwhile, and keep them."""
         if not self._running:
@@ -100,4 +113,6 @@ class Worker:
             self._leases.fail(batch.claims, type(error).__name__)
         else:
             self._leases.keep(answers)
+            if self._options.pixels:
+                self._unseen += [one.claim for one in answers if one.reading.acceptance is not None]
         self._running.popleft()
