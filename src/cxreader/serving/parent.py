@@ -6,6 +6,7 @@ A new kind of process is one line in `KINDS`. A child that loses its parent ends
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
 import signal
@@ -19,10 +20,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
 
+from cxreader.errors import CxreaderError
 from cxreader.progress import Say, silent
 from cxreader.serving.home import opened
+from cxreader.serving.operations.logs import frames_of, set_up
 from cxreader.serving.settings import Settings
 
+log = logging.getLogger(__name__)
 GRACE = 30.0
 """Seconds that a process has to end what it does."""
 LONGEST_PAUSE = 60.0
@@ -75,7 +79,8 @@ def serve(settings: Settings, *, kinds: Sequence[Kind] = KINDS, say: Say = silen
     stop = Event()
     with opened(settings), _stopping(stop):
         places = [_Place(kind, n) for kind in kinds for n in range(kind.count(settings))]
-        say(f"{settings.home}: {len(places)} processes; Ctrl-C ends them")
+        at = f"; {settings.web.origin}" if settings.web.enabled else ""
+        say(f"{settings.home}: {len(places)} processes{at}; Ctrl-C ends them")
         try:
             while not stop.wait(_LOOK):
                 for place in places:
@@ -90,7 +95,13 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all: the parent asks
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Thread(target=_until_orphaned, args=(parent, stop), daemon=True).start()
-    _function(run)(settings, stop.is_set, name)
+    set_up(name.partition(":")[2] or name)
+    try:
+        _function(run)(settings, stop.is_set, name)
+    except Exception as error:  # noqa: BLE001 - a traceback's text may quote a patient
+        told = error.what if isinstance(error, CxreaderError) else ""
+        log.error("process failed", extra={"error": type(error).__name__, "told": told, "at": frames_of(error)})  # noqa: TRY400
+        raise SystemExit(1) from None
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-import traceback
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cxreader.serving.operations.logs import frames_of
 from cxreader.serving.web.problems import answer
 from cxreader.serving.web_settings import WebSection
 
@@ -71,7 +71,7 @@ class Guard:
             else:
                 await answer(421, "host", "this host is not served here")(scope, receive, headed)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a patient
-            log.error("request failed", extra={"request": request, "error": type(error).__name__, "at": places(error)})  # noqa: TRY400
+            log.error("request failed", extra={"request": request, "error": type(error).__name__, "at": frames_of(error)})  # noqa: TRY400
             if not status:
                 await answer(500, "error", f"something failed; the log tells more of request {request}")(
                     scope, receive, headed
@@ -85,12 +85,6 @@ class Guard:
             return urlsplit(f"//{host}").hostname in self._hosts
         except ValueError:
             return False
-
-
-def places(error: BaseException) -> list[str]:
-    """Where an error came from: module and line of each frame, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno}" for frame in frames][-12:]
 
 
 def _told(scope: Scope, status: int, begun: float) -> dict[str, Any]:

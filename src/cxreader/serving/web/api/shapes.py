@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from cxreader.inference.batch.table import answer_of
+from cxreader.records import Reading
 from cxreader.serving.store.listing import Entry
 from cxreader.serving.store.results import reading_of
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
@@ -65,6 +66,7 @@ class Answer(BaseModel):
     probability: float | None = Field(examples=[0.71])
     probability_low: float | None = Field(examples=[0.66])
     probability_high: float | None = Field(examples=[0.74])
+    no_interval: str = Field(description="Why no pair stands around the probability; empty where one does.")
     score: float | None
     conformal: str | None
     agreement: float | None
@@ -86,6 +88,7 @@ class Answer(BaseModel):
         return cls(
             **own
             | {"result": result.key, "revision": result.revision, "read_at": moment(result.read_at)}
+            | {"no_interval": _no_interval(reading)}
             | {"reasons": list(reading.reasons), "notes": list(reading.notes), "no_map": result.no_map}
             | {"operating_point": Point(**point), "members": [Member(**one) for one in told.get("members", ())]}
         )
@@ -176,6 +179,12 @@ class Lock(BaseModel):
     since: str
     until: str
     yours: bool
+
+
+def _no_interval(reading: Reading) -> str:
+    if reading.probability is not None and reading.interval is None:
+        return "no Venn-Abers pair was fitted for this artifact, or several models read together"
+    return ""
 
 
 def moment(seconds: float) -> str:
