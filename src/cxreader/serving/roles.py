@@ -7,12 +7,12 @@ from typing import Literal
 
 Role = Literal["admin", "reader", "auditor"]
 """The one that may do most comes first."""
-Scope = Literal["upload", "read", "verdict", "export", "admin", "audit"]
+Scope = Literal["upload", "read", "verdict", "export", "metrics", "admin", "audit"]
 
 SCOPES: Mapping[str, frozenset[Scope]] = {
     "reader": frozenset({"upload", "read", "verdict"}),
-    "admin": frozenset({"upload", "read", "verdict", "export", "admin"}),
-    "auditor": frozenset({"audit"}),
+    "admin": frozenset({"upload", "read", "verdict", "export", "metrics", "admin"}),
+    "auditor": frozenset({"audit", "metrics"}),
 }
 """What each role may do. An auditor sees who did what, and no patient."""
 SHOWING: frozenset[Scope] = frozenset({"read", "verdict", "export"})

@@ -227,3 +227,18 @@ def test_the_keys_of_another_user_s_tokens_open_nothing(world: World) -> None:
         made = tokens.add(session, database.now(session), user, name="theirs", scopes=["read"], days=1)
     assert world.browser("reader").delete(f"/api/v1/tokens/{made.row.key}").status_code == 404
     assert world.client(headers={"Authorization": f"Bearer {made.text}"}).get("/api/v1/session").status_code == 200
+
+
+def test_the_first_page_says_who_is_signed_in(world: World) -> None:
+    assert world.client().get("/").headers["location"] == "/login"
+    page = world.browser("reader").get("/")
+    assert page.status_code == 200
+    assert "Signed in as reader" in page.text
+
+
+def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:
+    client = world.client()
+    assert client.get("/healthz").json() == {"status": "running"}
+    assert set(client.get("/readyz").json()) == {"database", "disk", "models", "queue", "outbox"}
+    answer = world.by_token("auditor", "metrics").get("/metrics")
+    assert "cxreader_jobs" in answer.text

@@ -22,6 +22,7 @@ NEEDS = {
     "/api/v1/studies/{key}/lock": "verdict",
     "/api/v1/export": "export",
     "/api/v1/audit": "audit",
+    "/metrics": "metrics",
 }
 """The scope that each route needs; all others need "read"."""
 BODIES: dict[str, Any] = {
@@ -29,8 +30,22 @@ BODIES: dict[str, Any] = {
     "/api/v1/studies/{key}/state": {"state": "pending"},
     "/api/v1/tokens": {"name": "x", "scopes": ["read"], "days": 1},
 }
-HOLDERS = {"upload": "reader", "read": "reader", "verdict": "reader", "export": "admin", "audit": "auditor"}
-OTHERS = {"upload": "auditor", "read": "auditor", "verdict": "auditor", "export": "reader", "audit": "admin"}
+HOLDERS = {
+    "upload": "reader",
+    "read": "reader",
+    "verdict": "reader",
+    "export": "admin",
+    "audit": "auditor",
+    "metrics": "auditor",
+}
+OTHERS = {
+    "upload": "auditor",
+    "read": "auditor",
+    "verdict": "auditor",
+    "export": "reader",
+    "audit": "admin",
+    "metrics": "reader",
+}
 
 
 def routes(world: World) -> Iterator[tuple[str, str]]:
