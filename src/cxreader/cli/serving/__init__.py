@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.console import say
-from cxreader.cli.serving import audit, deletion, tokens, users
+from cxreader.cli.serving import audit, backups, deletion, tokens, users
 from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
@@ -21,6 +21,8 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(deletion.app, name="delete")
 app.command()(deletion.hold)
 app.command()(deletion.release)
+app.command()(backups.backup)
+app.command()(backups.restore)
 
 
 @app.callback(invoke_without_command=True)

@@ -71,9 +71,8 @@ class Guard:
             else:
                 await answer(421, "host", "this host is not served here")(scope, receive, headed)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a patient
-            log.error(
-                "request failed", extra={"request": request, "error": type(error).__name__, "at": frames_of(error)}
-            )  # noqa: TRY400
+            told = {"request": request, "error": type(error).__name__, "at": frames_of(error)}
+            log.error("request failed", extra=told)  # noqa: TRY400 - the same
             if not status:
                 await answer(500, "error", f"something failed; the log tells more of request {request}")(
                     scope, receive, headed
