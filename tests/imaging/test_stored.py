@@ -66,7 +66,11 @@ def test_values_are_in_the_order_of_what_they_measure_and_give_it(signed: bool, 
 
 
 def test_windows_of_the_header_that_can_be_used() -> None:
-    given = {"WindowCenter": [100, 200, 300], "WindowWidth": [50, 0, 70], "VOILUTFunction": "LINEAR_EXACT"}
+    given: dict[str, Any] = {
+        "WindowCenter": [100, 200, 300],
+        "WindowWidth": [50, 0, 70],
+        "VOILUTFunction": "LINEAR_EXACT",
+    }
     _, kept = both(encoded(dataset(picture(), **given)))
     assert kept.windows == (Window(100, 50, "LINEAR_EXACT"), Window(300, 70, "LINEAR_EXACT"))
 
@@ -74,7 +78,7 @@ def test_windows_of_the_header_that_can_be_used() -> None:
 def test_a_viewers_linear_window_is_the_headers() -> None:
     """By the formula of PS3.3 C.11.2.1.2, computed here from values, slope and intercept alone."""
     center, width = 900.0, 700.0
-    given = {"RescaleSlope": 0.5, "RescaleIntercept": -20, "WindowCenter": center, "WindowWidth": width}
+    given: dict[str, Any] = {"RescaleSlope": 0.5, "RescaleIntercept": -20, "WindowCenter": center, "WindowWidth": width}
     ours, kept = both(encoded(dataset(picture(), **given)))
     measured = kept.values * kept.slope + kept.intercept
     by_hand = np.clip((measured - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
@@ -109,7 +113,11 @@ def test_colours_are_kept_as_grey() -> None:
 
 
 def test_what_a_shutter_hides_is_dark() -> None:
-    given = {"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": 20, "ShutterRightVerticalEdge": 60}
+    given: dict[str, Any] = {
+        "ShutterShape": "RECTANGULAR",
+        "ShutterLeftVerticalEdge": 20,
+        "ShutterRightVerticalEdge": 60,
+    }
     given |= {"ShutterUpperHorizontalEdge": 10, "ShutterLowerHorizontalEdge": 40}
     for photometric, dark in (("MONOCHROME2", 0), ("MONOCHROME1", 4095)):
         ours, kept = both(encoded(dataset(picture(), PhotometricInterpretation=photometric, **given)))

@@ -70,7 +70,7 @@ def test_nul_bytes_which_no_database_keeps_are_left_out() -> None:
 
 
 def test_a_damaged_header_is_refused_without_a_word_of_it() -> None:
-    whole, refusals = dicom(1, PatientName="Zebra^Quagga"), list[str]()
+    whole, refusals = dicom(1, PatientName="Zebra^Quagga"), list[int]()
     for cut in range(140, 700, 7):
         with suppress(ImageError):
             arrived(whole[:cut])

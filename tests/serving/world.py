@@ -12,6 +12,8 @@ from PIL import Image
 from tests.artifacts import hand_made
 from tests.dicom_files import dataset, encoded, picture
 
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import models
@@ -25,7 +27,7 @@ SIZE = 64
 
 
 def make_artifact(folder: Path, seed: int) -> Path:
-    """An exported artifact of a ResNet18 of 64 px with random weights."""
+    """An exported artifact of a ResNet18 of 64 px with random weights, which calls half of these images abnormal."""
     import torch
 
     from cxreader.inference.export import export_onnx
@@ -35,7 +37,20 @@ def make_artifact(folder: Path, seed: int) -> Path:
     model = create_model("resnet18", size=SIZE)
     with torch.no_grad():
         model.train()(torch.randn(16, 3, SIZE, SIZE))
-    hand_made(folder, "resnet18", model.state_dict(), SIZE)
+    model.eval()
+    spec = InputSpec(SIZE)
+    samples = [spec.pixels(read(data)) for n in range(6) for data in (dicom(n), png(n))]
+    with torch.no_grad():
+        logits = model(torch.from_numpy(spec.normalise(np.stack(samples))))
+        margin = logits[:, 1] - logits[:, 0]
+        spread = 2 / float(margin.std())
+        state = {
+            name: value * spread if len(value.shape) and value.shape[0] == 2 else value
+            for name, value in model.state_dict().items()
+        }
+        (bias,) = (name for name, value in state.items() if value.shape == (2,))
+        state[bias] = state[bias] - torch.tensor([0.0, float(margin.quantile(0.5)) * spread])
+    hand_made(folder, "resnet18", state, SIZE)
     export_onnx(folder)
     return folder
 
@@ -43,7 +58,11 @@ def make_artifact(folder: Path, seed: int) -> Path:
 def dicom(seed: int = 0, **more: Any) -> bytes:
     """A DX image; another one for another seed, each of its own patient and study unless `more` says otherwise."""
     own = {"StudyInstanceUID": f"1.2.3.{seed}", "SeriesInstanceUID": f"1.2.3.{seed}.1", "PatientID": f"P{seed}"}
-    return encoded(dataset(picture(seed=seed), **(own | more)))
+    coarse = Image.fromarray(np.random.default_rng(seed).random((6, 8)).astype(np.float32)).resize(
+        picture().shape[::-1]
+    )
+    values = (picture(seed=seed) * (0.4 + 0.6 * np.asarray(coarse).clip(0, 1))).astype(np.int64)
+    return encoded(dataset(values, **(own | more)))
 
 
 def png(seed: int = 0, side: int = 80) -> bytes:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import BEGINNING, Noted, Verified
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.tables.trail import AuditEntry
 
 
 @pytest.fixture
@@ -71,6 +72,14 @@ def test_what_was_changed_or_taken_out_is_found(logged: Database, statement: str
     found = verified(logged)
     assert found.number == number
     assert why in found.why
+
+
+def test_an_entry_that_was_changed_together_with_its_hash_is_found_by_the_next(logged: Database) -> None:
+    tamper(logged, "UPDATE audit SET actor = 'joe' WHERE number = 3")
+    with logged.writing() as session:
+        entry = session.get_one(AuditEntry, 3)
+        entry.hash = audit.entry_hash(entry)
+    assert verified(logged).number == 4
 
 
 def test_an_end_that_was_cut_off_is_found_by_what_was_kept_elsewhere(logged: Database) -> None:

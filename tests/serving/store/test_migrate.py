@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,7 +18,7 @@ from cxreader.serving.store.tables.base import metadata
 
 MIGRATIONS = Path(tables.__file__).parents[1] / "migrations"
 REVISIONS = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
-FILLED = {
+FILLED: dict[str, dict[str, dict[str, Any]]] = {
     "r0001": {
         "studies": {"id": 1, "key": "s" * 16, "study_uid": "1.2", "patient_id": "4711", "received_at": 1.5},
         "instances": {
@@ -74,7 +75,7 @@ def test_a_filled_database_of_every_revision_becomes_the_latest_and_keeps_its_ro
     assert migrate.revision(database) == migrate.head() == REVISIONS[-1]
     with database.reading() as session:
         for name, row in FILLED[revision].items():
-            (found,) = session.execute(select(metadata.tables[name])).mappings()
+            found = session.execute(select(metadata.tables[name])).mappings().one()
             assert {key: found[key] for key in row} == row
     database.close()
 

@@ -80,7 +80,7 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_long(timed_service: Tri
     with timed_service.database.writing() as session:
         models.activate(session, 0.0, RULE)
     timed_service.receive(dicom(0), door="dicom")
-    later = threading.Thread(target=lambda: (time.sleep(0.1), timed_service.receive(dicom(1), door="dicom")))
+    later = threading.Timer(0.1, lambda: timed_service.receive(dicom(1), door="dicom"))
     reader = Watched()
     later.start()
     work(timed_service, reader, linger=0.5)
