@@ -99,7 +99,7 @@ def first_page(request: Request, door: TheDoor) -> Response:
     except SignInError:
         return RedirectResponse("/login", 303)
     csrf = form_token(door.secret, principal.token or "")
-    return page("signed_in.html", name=principal.user.name, role=principal.user.role, csrf=csrf)
+    return page("signed_in.html.jinja", name=principal.user.name, role=principal.user.role, csrf=csrf)
 
 
 @router.get("/static/{name}")
@@ -112,7 +112,7 @@ def static(name: str) -> FileResponse:
 
 
 def _form(door: Door, problem: str = "", *, status: int = 200) -> HTMLResponse:
-    return page("login.html", status=status, problem=problem, oidc=door.settings.web.oidc is not None)
+    return page("login.html.jinja", status=status, problem=problem, oidc=door.settings.web.oidc is not None)
 
 
 def _welcome(door: Door, token: str) -> RedirectResponse:
