@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, serving, study, training
+from cxreader.cli import audit, configs, data, doctor, evaluating, exporting, models, reading, serving, study, training
 from cxreader.cli.output.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
@@ -67,7 +67,7 @@ def options(
 
 for _command in (
     *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export),
-    *(training.demo, configs.configs),
+    *(training.demo, configs.configs, doctor.doctor),
 ):
     app.command()(_command)
 app.add_typer(models.app, name="models")

@@ -18,6 +18,7 @@ from cxreader.serving.store import audit, models, users
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.migrate import head, revision, upgrade
 from cxreader.serving.store.opened import opened_database
+from cxreader.serving.web_settings import check_web
 from cxreader.serving.worker.models import rule_of
 
 SECRET, LOCK = "secret.key", "serve.lock"
@@ -91,12 +92,17 @@ def opened(settings: Settings) -> Iterator[None]:
 def lacking(settings: Settings) -> list[CxreaderError]:
     """Everything that a service with these settings lacks, each with its mend."""
     found: list[CxreaderError] = []
-    for check in (_home, _models, _tables, _folder, admission.check):
+    for check in (_home, _models, _tables, _folder, admission.check, _web):
         try:
             check(settings)
         except CxreaderError as error:
             found.append(error)
     return found
+
+
+def secret(settings: Settings) -> bytes:
+    """The secret of a home, SECRET_BYTES long; tokens for forms and pseudonyms are made with it."""
+    return (settings.home / SECRET).read_bytes()
 
 
 def _activate(settings: Settings) -> None:
@@ -144,3 +150,7 @@ def _folder(settings: Settings) -> None:
         raise ConfigError(
             "is no folder that can be read and written", where="folder.path", mend="make it, or name another"
         )
+
+
+def _web(settings: Settings) -> None:
+    check_web(settings.web)

@@ -6,27 +6,27 @@ A new kind of process is one line in `KINDS`. A child that loses its parent ends
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
 import signal
 import socket
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from threading import Event, Thread
 
 from cxreader.errors import CxreaderError
 from cxreader.progress import Say, silent
 from cxreader.serving.home import opened
+from cxreader.serving.operations.logs import frames_of, set_up
 from cxreader.serving.settings import Settings
 
+log = logging.getLogger(__name__)
 GRACE = 30.0
 """Seconds that a process has to end what it does."""
 LONGEST_PAUSE = 60.0
@@ -66,11 +66,16 @@ def _senders(_: Settings) -> int:
     return 1
 
 
+def _webs(settings: Settings) -> int:
+    return int(settings.web.enabled)
+
+
 KINDS = (
     Kind("worker", "cxreader.serving.worker.run:run", _workers, died="cxreader.serving.worker.run:died"),
     Kind("folder", "cxreader.serving.folder.door:run", _folders),
     Kind("node", "cxreader.serving.dicom.node:run", _nodes),
     Kind("sender", "cxreader.serving.sending.process:run", _senders),
+    Kind("web", "cxreader.serving.web.process:run", _webs),
 )
 """Every kind of process of the service."""
 
@@ -84,7 +89,8 @@ def serve(settings: Settings, *, kinds: Sequence[Kind] = KINDS, say: Say = silen
     stop = Event()
     with opened(settings), _stopping(stop):
         places = [_Place(kind, n) for kind in kinds for n in range(kind.count(settings))]
-        say(f"{settings.home}: {len(places)} processes; Ctrl-C ends them")
+        at = f"; {settings.web.origin}" if settings.web.enabled else ""
+        say(f"{settings.home}: {len(places)} processes{at}; Ctrl-C ends them")
         try:
             while not stop.wait(_LOOK):
                 for place in places:
@@ -99,20 +105,13 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all: the parent asks
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Thread(target=_until_orphaned, args=(parent, stop), daemon=True).start()
+    set_up(name.partition(":")[2] or name)
     try:
         _function(run)(settings, stop.is_set, name)
-    except CxreaderError as error:
-        _tell(name, error.what)
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - a traceback may quote a patient's name
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        _tell(name, f"{type(error).__name__} in line {last.lineno} of {Path(last.filename).name}")
-        sys.exit(1)
-
-
-def _tell(name: str, what: str) -> None:
-    """Without the place of an error, which may be a file's name."""
-    sys.stderr.write(f"cxreader serve: {name}: {what}\n")
+    except Exception as error:  # noqa: BLE001 - a traceback's text may quote a patient
+        told = error.what if isinstance(error, CxreaderError) else ""
+        log.error("process failed", extra={"error": type(error).__name__, "told": told, "at": frames_of(error)})  # noqa: TRY400
+        raise SystemExit(1) from None
 
 
 @dataclass(slots=True)

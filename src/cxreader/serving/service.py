@@ -63,7 +63,10 @@ class TriageService:
             raise ImageError("its header does not name the instance that it was sent as", mend="send it again")
         self.objects.put(came.data, digest=came.sha256)
         origin, waits = Origin(door, printable(sender), printable(name)), self.settings.worklist.waits
-        return self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
+        receipt = self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
+        if not self.objects.has(came.sha256):  # deleted between the two, when nothing named it yet
+            self.objects.put(came.data)
+        return receipt
 
     def worklist(self, *, state: State = "open", cursor: str | None = None, size: int = 50) -> Page:
         """A page of the worklist (`store.listing.page`). Raises UsageError for a size or cursor that is none."""

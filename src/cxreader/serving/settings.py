@@ -8,22 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxreader.config_errors import explained
 from cxreader.errors import ConfigError, nearest
 from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
 from cxreader.serving.order.places import Waits
+from cxreader.serving.section import Section
+from cxreader.serving.web_settings import WebSection
 
 FILE, PREFIX = "serve.toml", "CXREADER_SERVE_"
 Minutes = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class WorklistSection(Section):
@@ -144,6 +140,7 @@ class Settings(BaseSettings):
     folder: FolderSection = FolderSection()
     dicom: DicomSection = DicomSection()
     results: ResultsSection = ResultsSection()
+    web: WebSection = WebSection()
 
     @classmethod
     def settings_customise_sources(

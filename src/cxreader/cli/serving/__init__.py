@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving import audit, destination, outbox
+from cxreader.cli.serving import audit, backups, deletion, destination, outbox, tokens, users
 from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
@@ -18,6 +18,13 @@ app = typer.Typer()
 app.add_typer(audit.app, name="audit")
 app.add_typer(destination.app, name="destination")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(users.app, name="user")
+app.add_typer(tokens.app, name="token")
+app.add_typer(deletion.app, name="delete")
+app.command()(deletion.hold)
+app.command()(deletion.release)
+app.command()(backups.backup)
+app.command()(backups.restore)
 
 
 @app.callback(invoke_without_command=True)

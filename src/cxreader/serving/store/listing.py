@@ -22,6 +22,7 @@ from cxreader.serving.store.tables.readings import Result
 State = Literal["open", "pending", "done"]
 MOST = 200
 """Studies a page."""
+_LARGEST = 2**53
 _OVERDUE, _IN_TIME, _BY_TIME = range(3)
 _SORTS: dict[int, tuple[Any, ...]] = {
     _OVERDUE: (WorklistRow.due_at, WorklistRow.study_id),
@@ -111,7 +112,7 @@ def _opened(cursor: str | None, now: float, *, first: int) -> tuple[float, int, 
     try:
         as_of, section, place = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
         fits = place is None or len(place) == len(_SORTS[section])
-        numbers = all(isinstance(one, int | float) for one in (as_of, *(place or ())))
+        numbers = all(isinstance(one, int | float) and abs(one) < _LARGEST for one in (as_of, *(place or ())))
     except (ValueError, TypeError, KeyError):
         fits = numbers = False
     if not (fits and numbers) or (section == _BY_TIME) != (first == _BY_TIME):

@@ -45,6 +45,8 @@ def receive(session: Session, now: float, came: Arrived, origin: Origin, waits: 
         event = "received" if found.outcome == "new" else "received under a UID that other bytes have"
         detail = {"sender": origin.sender, "sha256": image.sha256, "study": study.key}
         audit.note(session, now, [Noted(event, origin.door, image.key, detail)])
+    elif found.purged:
+        audit.note(session, now, [Noted("bytes kept anew", origin.door, image.key, {"sender": origin.sender})])
     return Receipt(found.outcome, study.key, image.key, came.sha256, image.sop_class, image.sop_instance_uid)
 
 

@@ -21,11 +21,15 @@ Outcome = Literal["new", "again", "conflict"]
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An image in its place. `outcome`: new, again (these bytes are there) or conflict (other bytes are there under its UID)."""
+    """An image in its place. `outcome`: new, again (these bytes are there) or conflict (other bytes are there under its UID).
+
+    `purged`: whether its bytes had been deleted, and are kept anew.
+    """
 
     study: Study
     instance: Instance
     outcome: Outcome
+    purged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ def admit(session: Session, now: float, came: Arrived, origin: Origin) -> Admitt
     """Put what came in its place. The same bytes are admitted once; their purged bytes may be kept anew."""
     known = session.scalar(select(Instance).where(Instance.sha256 == came.sha256))
     if known is not None:
-        known.purged_at = None
+        purged, known.purged_at = known.purged_at is not None, None
         study = session.get_one(Study, known.study_id)
-        return Admitted(study, known, "again")
+        return Admitted(study, known, "again", purged=purged)
     study = _study(session, now, came)
     same_uid = Instance.sop_instance_uid == came.instance["sop_instance_uid"]
     others = session.scalar(select(func.count()).select_from(Instance).where(same_uid)) or 0

@@ -33,13 +33,12 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """A signed-in browser: `token` and `csrf` are digests of what it holds. It ends at `ends_at`, or a while after `seen_at`."""
+    """A signed-in browser: `token` is the digest of what it holds. It ends at `ends_at`, or a while after `seen_at`."""
 
     __tablename__ = "sessions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[Digest] = mapped_column(unique=True)
-    csrf: Mapped[Digest]
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     created_at: Mapped[Moment]
     seen_at: Mapped[Moment]

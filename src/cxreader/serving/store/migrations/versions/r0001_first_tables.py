@@ -183,7 +183,6 @@ def upgrade() -> None:
         "sessions",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("token", sa.String(length=64), nullable=False),
-        sa.Column("csrf", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Float(precision=53), nullable=False),
         sa.Column("seen_at", sa.Float(precision=53), nullable=False),

@@ -1,0 +1,1 @@
+"""Who is there and what they may do: signing in, sessions of browsers, tokens of programs, limits of attempts."""

@@ -1,0 +1,89 @@
+"""Whether the service can take images and answer them: what a load balancer and a person ask first."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cxreader.errors import CxreaderError
+from cxreader.serving.service import TriageService
+from cxreader.serving.store import models
+from cxreader.serving.store.migrate import head, revision
+from cxreader.serving.store.tables.readings import Job
+from cxreader.serving.store.tables.sending import OutboxEntry
+
+LEAST_FREE = 2 * 2**30
+"""Bytes that must be free in the home: an hour of a busy department."""
+STUCK = 600.0
+"""Seconds after which a job that waits, or an outbox entry that is due, tells that nobody works on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `why`: what is wrong, without paths or patients; empty where nothing is."""
+
+    name: str
+    why: str = ""
+
+
+def ready(service: TriageService) -> list[Check]:
+    """Every check, in a fixed order; one that fails does not stop the next."""
+    checks: dict[str, Callable[[TriageService], str]] = {
+        "database": _database,
+        "disk": _disk,
+        "models": _models,
+        "queue": _queue,
+        "outbox": _outbox,
+    }
+    return [Check(name, _tried(check, service)) for name, check in checks.items()]
+
+
+def _tried(check: Callable[[TriageService], str], service: TriageService) -> str:
+    try:
+        return check(service)
+    except CxreaderError as error:
+        return error.what
+
+
+def _database(service: TriageService) -> str:
+    there = revision(service.database)
+    return "" if there == head() else f"its tables are at revision {there}, not {head()}"
+
+
+def _disk(service: TriageService) -> str:
+    free = shutil.disk_usage(service.settings.home).free
+    return "" if free >= LEAST_FREE else f"{free / 2**30:.1f} GiB are free, below {LEAST_FREE / 2**30:.0f}"
+
+
+def _models(service: TriageService) -> str:
+    with service.database.reading() as session:
+        return "" if models.active(session) is not None else "none is active"
+
+
+def _queue(service: TriageService) -> str:
+    with service.database.reading() as session:
+        now = service.database.now(session)
+        since = session.scalar(select(func.min(Job.available_at)).where(Job.state == "waiting"))
+    return _waits(now, since, "an image")
+
+
+def _outbox(service: TriageService) -> str:
+    with service.database.reading() as session:
+        now = service.database.now(session)
+        since = session.scalar(select(func.min(OutboxEntry.available_at)).where(OutboxEntry.state == "waiting"))
+        dead = _count(session, "dead")
+    return _waits(now, since, "a result") or (f"{dead:,} results were given up" if dead else "")
+
+
+def _count(session: Session, state: str) -> int:
+    return session.scalar(select(func.count()).select_from(OutboxEntry).where(OutboxEntry.state == state)) or 0
+
+
+def _waits(now: float, since: float | None, what: str) -> str:
+    if since is None or now - since < STUCK:
+        return ""
+    return f"{what} has waited {(now - since) / 60:.0f} minutes for somebody to take it"

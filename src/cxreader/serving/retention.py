@@ -1,0 +1,90 @@
+"""Deleting by command: rows in one transaction a study, then the files that nothing names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from cxreader.errors import UsageError
+from cxreader.serving.service import TriageService
+from cxreader.serving.store import retention
+from cxreader.serving.store.retention import Digests, forget
+from cxreader.serving.store.tables.images import Study
+from cxreader.serving.store.views import by_key
+
+What = Literal["study", "images", "derived"]
+DAY = 86_400.0
+_WORK: dict[What, Callable[[Session, float, str, Study], Digests]] = {
+    "study": retention.delete_study,
+    "images": retention.delete_originals,
+    "derived": retention.delete_derived,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """How many `studies` were gone through, how many of them were left for a legal hold (`held`), how many `objects` went."""
+
+    studies: int
+    held: int
+    objects: int
+
+
+class Retention:
+    """Deletes for an `actor`, whom the audit log names."""
+
+    def __init__(self, service: TriageService, actor: str) -> None:
+        self._service, self._actor = service, actor
+
+    def chosen(self, keys: Sequence[str], days: float | None) -> list[str]:
+        """The studies of these keys, or those received more than so many days ago. Raises UsageError for both or neither."""
+        if bool(keys) == (days is not None):
+            raise UsageError("which studies?", mend="give their keys, or --older-than DAYS")
+        if days is None:
+            return list(keys)
+        database = self._service.database
+        with database.reading() as session:
+            return retention.older(session, database.now(session) - days * DAY)
+
+    def delete(self, what: What, keys: Iterable[str]) -> Deleted:
+        """Delete so much of these studies. Raises AbsentError for a key that is none; what came before it is deleted."""
+        database, studies, held, objects = self._service.database, 0, 0, 0
+        for key in keys:
+            with database.writing() as session:
+                study = by_key(session, Study, key)
+                held += bool(study.hold)
+                gone = _WORK[what](session, database.now(session), self._actor, study)
+            studies += 1
+            objects += forget(database, self._service.objects, gone)
+        return Deleted(studies, held, objects)
+
+    def clear_cache(self, days: float) -> int:
+        """Delete decoded pixels of images received more than so many days ago; how many objects."""
+        database = self._service.database
+        with database.writing() as session:
+            now = database.now(session)
+            gone = retention.delete_cache(session, now, self._actor, now - days * DAY)
+        return forget(database, self._service.objects, gone)
+
+    def clear_outbox(self, days: float) -> int:
+        """Delete what was sent or given up more than so many days ago; how many entries."""
+        database = self._service.database
+        with database.writing() as session:
+            now = database.now(session)
+            return retention.delete_outbox(session, now, self._actor, now - days * DAY)
+
+    def hold(self, key: str, reason: str) -> None:
+        """Put a study under legal hold, or lift it by an empty reason. Raises AbsentError."""
+        database = self._service.database
+        with database.writing() as session:
+            retention.hold(session, database.now(session), self._actor, by_key(session, Study, key), reason)
+
+    def sweep(self) -> int:
+        """Delete objects that no row names, as an interrupted deletion leaves them; how many.
+
+        Nothing may run on this database and store meanwhile but doors.
+        """
+        return forget(self._service.database, self._service.objects, self._service.objects.digests())

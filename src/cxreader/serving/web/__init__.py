@@ -1,0 +1,1 @@
+"""The HTTP door: the API, DICOMweb, FHIR, and signing in."""

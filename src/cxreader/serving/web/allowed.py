@@ -1,0 +1,54 @@
+"""Who may come in, as the routes' dependencies: `Reader`, `Uploader` and the others refuse everybody else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
+
+from cxreader.serving.access.principals import Principal
+from cxreader.serving.roles import SHOWING, Scope
+from cxreader.serving.web import identity
+from cxreader.serving.web.door import door_of
+
+_BEARER = HTTPBearer(auto_error=False, description="An API token.", scheme_name="token")
+_COOKIE = APIKeyCookie(
+    name="cxreader",
+    auto_error=False,
+    description="A browser's session; whatever changes something also needs the header X-CSRF-Token.",
+    scheme_name="session",
+)
+
+
+def who(
+    request: Request,
+    bearer: Annotated[Any, Security(_BEARER)],  # noqa: ARG001 - what OpenAPI tells of signing in
+    cookie: Annotated[Any, Security(_COOKIE)],  # noqa: ARG001
+) -> Principal:
+    """Who asks. Raises SignInError for nobody, ForbiddenError for a form of another site."""
+    found = identity.principal(door_of(request), request)
+    request.state.user = found.user.key
+    return found
+
+
+def _allowed(scope: Scope) -> Any:
+    def check(request: Request, principal: Annotated[Principal, Depends(who)]) -> Principal:
+        principal.require(scope)
+        if scope in SHOWING:
+            door_of(request).service.refuse_silent()
+        return principal
+
+    return Depends(check)
+
+
+Key = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+"""A key, a resource's id or a UID in a path."""
+Anybody = Annotated[Principal, Depends(who)]
+"""Whoever is signed in."""
+Uploader = Annotated[Principal, _allowed("upload")]
+Reader = Annotated[Principal, _allowed("read")]
+Judge = Annotated[Principal, _allowed("verdict")]
+Exporter = Annotated[Principal, _allowed("export")]
+Auditor = Annotated[Principal, _allowed("audit")]
+Watcher = Annotated[Principal, _allowed("metrics")]

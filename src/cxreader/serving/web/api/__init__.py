@@ -1,0 +1,8 @@
+"""The API, version 1. Keys in its paths are random and tell nothing of a patient."""
+
+from cxreader.serving.web.api import audit, events, export, images, session, studies, uploads, verdicts, worklist
+
+ROUTERS = tuple(one.router for one in (session, worklist, studies, images, verdicts, events, export, audit))
+"""Every room of the API whose requests are small."""
+UPLOADS = (uploads.router,)
+"""Those that take images."""

@@ -1,0 +1,111 @@
+"""QIDO-RS (PS3.18 10.6): searching studies, series and instances by attributes of their studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+
+from cxreader.errors import UsageError
+from cxreader.serving.store.holdings import Held, held, matching
+from cxreader.serving.web.allowed import Reader
+from cxreader.serving.web.dicomweb.dicom_json import KEYWORDS, MEDIA, Json, answer, of_instance, of_series, of_study
+from cxreader.serving.web.door import Door, TheDoor
+from cxreader.serving.web.problems import responses
+
+MOST = 1_000
+"""Results of one answer."""
+_OTHER = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
+_SERIES = {"SeriesInstanceUID": "series_uid", "Modality": "modality"}
+_INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class"}
+router = APIRouter(prefix="/dicomweb", tags=["DICOMweb"])
+Limit = Annotated[int, Query(ge=1, le=MOST)]
+Offset = Annotated[int, Query(ge=0, le=10**6)]
+_TOLD: dict[str, Any] = {
+    "response_class": JSONResponse,
+    "responses": {200: {"content": {MEDIA: {"schema": {"type": "array", "items": {"type": "object"}}}}}}
+    | responses(400),
+}
+
+
+@router.get("/studies", **_TOLD)
+def studies(request: Request, door: TheDoor, _: Reader, limit: Limit = 100, offset: Offset = 0) -> JSONResponse:
+    """Studies, the latest first, whose attributes match those of the query (`PatientID=...`, `00100020=...`)."""
+
+    def work(session: Session, _: float) -> list[Json]:
+        keys, _rest = _keys(request, {})
+        found = islice(matching(session, keys), offset, offset + limit)
+        return [of_study(study, _held(door, session, study), _base(door)) for study in found]
+
+    return answer(door.read(work))
+
+
+@router.get("/series", **_TOLD)
+@router.get("/studies/{study}/series", **_TOLD)
+def series(
+    request: Request, door: TheDoor, _: Reader, study: str = "", limit: Limit = 100, offset: Offset = 0
+) -> JSONResponse:
+    """Series, of one study or of all whose attributes match."""
+
+    def work(session: Session, _: float) -> list[Json]:
+        found = _found(session, door, request, study, _SERIES)
+        groups = (list(of) for _, of in groupby(found, key=lambda one: (one.study.id, one.series_uid)))
+        return [of_series(of, _base(door)) for of in islice(groups, offset, offset + limit)]
+
+    return answer(door.read(work))
+
+
+@router.get("/instances", **_TOLD)
+@router.get("/studies/{study}/instances", **_TOLD)
+@router.get("/studies/{study}/series/{series_uid}/instances", **_TOLD)
+def instances(
+    request: Request,
+    door: TheDoor,
+    _: Reader,
+    study: str = "",
+    series_uid: str = "",
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> JSONResponse:
+    """Instances, of one series, of one study, or of all whose attributes match."""
+
+    def work(session: Session, _: float) -> list[Json]:
+        found = _found(session, door, request, study, _SERIES | _INSTANCE)
+        wanted = (one for one in found if series_uid in ("", one.series_uid))
+        return [of_instance(one, _base(door)) for one in islice(wanted, offset, offset + limit)]
+
+    return answer(door.read(work))
+
+
+def _found(session: Session, door: Door, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:
+    """What matching studies hold, series by series, as far as attributes of series and instances match too."""
+    keys, rest = _keys(request, own)
+    for one in matching(session, keys | ({"StudyInstanceUID": study} if study else {})):
+        for item in sorted(_held(door, session, one), key=lambda item: item.series_uid):
+            if all(getattr(item, own[name]) in value.split(",") for name, value in rest.items()):
+                yield item
+
+
+def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The query's attributes by keyword: those of the study, and those of `own`. Raises UsageError for one given twice."""
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        keyword = KEYWORDS.get(name.upper(), name)
+        if keyword in _OTHER:
+            continue
+        if keyword in given:
+            raise UsageError("an attribute is given twice", mend="separate UIDs with a comma")
+        given[keyword] = value.replace("\0", "")
+    return {k: v for k, v in given.items() if k not in own}, {k: v for k, v in given.items() if k in own and v}
+
+
+def _held(door: Door, session: Session, study: Any) -> list[Held]:
+    return held(session, study, regions=door.settings.show_regions)
+
+
+def _base(door: Door) -> str:
+    return f"{door.settings.web.origin}/dicomweb"

@@ -1,0 +1,89 @@
+"""Health and metrics: what they tell, and that nothing of a patient is in them."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.serving.world import dicom, png, read_all
+
+from cxreader.errors import StorageError
+from cxreader.serving.clock import SetClock
+from cxreader.serving.operations.health import STUCK, ready
+from cxreader.serving.operations.metrics import metrics
+from cxreader.serving.service import TriageService
+from cxreader.serving.store.tables.readings import ModelSet
+
+Usage = namedtuple("Usage", "free")
+
+
+@pytest.fixture(autouse=True)
+def made(service: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home, on a disk with room."""
+    service.settings.home.mkdir(exist_ok=True)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**40))
+
+
+def wrong(service: TriageService) -> dict[str, str]:
+    """The checks that fail, with what is wrong."""
+    return {one.name: one.why for one in ready(service) if one.why}
+
+
+def test_each_thing_that_is_wrong_is_told(
+    service: TriageService, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [one.name for one in ready(service)] == ["database", "disk", "models", "queue", "outbox"]
+    assert wrong(service) == {}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**30))
+    assert wrong(service) == {"disk": "1.0 GiB are free, below 2"}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**40))
+    service.receive(dicom(1), door="http")
+    clock.forward(STUCK - 1)
+    assert wrong(service) == {}
+    clock.forward(2)
+    assert wrong(service) == {"queue": "an image has waited 10 minutes for somebody to take it"}
+    read_all(service)
+    assert wrong(service) == {}
+    with service.database.writing() as session:
+        session.query(ModelSet).update({"active": False})
+    assert wrong(service) == {"models": "none is active"}
+
+
+def test_a_database_that_is_gone_is_told(service: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> Iterator[None]:
+        raise StorageError("the database cannot be reached", where="postgresql://user@host/name")
+
+    monkeypatch.setattr(service.database, "reading", gone)
+    assert set(wrong(service)) == {"database", "models", "queue", "outbox"}
+    assert "host" not in str(wrong(service))
+
+
+def test_metrics_count_what_is_there(service: TriageService, clock: SetClock) -> None:
+    for n in range(3):
+        service.receive(dicom(n), door="http")
+    clock.forward(7)
+    read_all(service)
+    service.receive(png(1), door="http")
+    clock.forward(130 * 60)
+    text = metrics(service).decode()
+    found = {
+        (s.name, *(v for k, v in s.labels.items())): s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
+    assert found["cxreader_jobs", "done"] == 3
+    assert found["cxreader_jobs", "waiting"] == 1
+    assert found["cxreader_studies", "open"] == 4
+    assert found["cxreader_longest_wait_seconds", "no answer"] == 130 * 60
+    assert found["cxreader_overdue_studies", "no answer"] == 1  # of 120 minutes
+    assert found["cxreader_day_answers", "accepted"] == 3
+    assert found["cxreader_day_read_seconds_bucket", "5.0"] == 0
+    assert found["cxreader_day_read_seconds_bucket", "10.0"] == 3
+    assert found["cxreader_day_read_seconds_sum",] == 21
+    scores = [one.row.result_id for one in service.worklist().entries]
+    assert found["cxreader_day_score_count",] == sum(one is not None for one in scores)
+    assert "Doe" not in text
+    clock.forward(86_400)
+    assert 'acceptance="accepted"' not in metrics(service).decode()

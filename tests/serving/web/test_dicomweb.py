@@ -1,0 +1,128 @@
+"""DICOMweb: what is stored is found and comes back byte by byte."""
+
+from __future__ import annotations
+
+import io
+from email.parser import BytesParser
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from tests.serving.web.world import World
+from tests.serving.world import dicom, png
+
+from cxreader.serving.web.dicomweb.stow import CANNOT_UNDERSTAND, OTHER_STUDY
+
+DICOM_JSON = "application/dicom+json"
+
+
+def stow(client: Any, *files: bytes, study: str = "") -> Any:
+    """Send files as multipart/related."""
+    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + one + b"\r\n" for one in files) + b"--b--\r\n"
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+    return client.post(f"/dicomweb/studies{study}", content=body, headers=headers)
+
+
+def parts(answer: Any) -> list[bytes]:
+    """The parts of a multipart answer, as the standard library reads them."""
+    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
+    return [
+        bytes(one.get_payload(decode=True)) for one in BytesParser().parsebytes(head + answer.content).get_payload()
+    ]
+
+
+def datasets(answer: Any) -> list[Dataset]:
+    """What a search found, as pydicom reads it."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == DICOM_JSON
+    return [Dataset.from_json(one) for one in answer.json()]
+
+
+def test_what_is_stored_comes_back_as_it_was(world: World) -> None:
+    client, files = world.by_token(), [dicom(1), dicom(1, SOPInstanceUID="1.2.9", InstanceNumber="2"), dicom(2)]
+    told = Dataset.from_json(stow(client, *files).json())
+    assert [one.ReferencedSOPInstanceUID for one in told.ReferencedSOPSequence] == [
+        dcmread(io.BytesIO(one)).SOPInstanceUID for one in files
+    ]
+    base = "/dicomweb/studies/1.2.3.1"
+    assert sorted(parts(client.get(base))) == sorted(files[:2])
+    assert parts(client.get(f"{base}/series/1.2.3.1.1/instances/1.2.9")) == [files[1]]
+    alone = client.get(f"{base}/series/1.2.3.1.1/instances/1.2.9", headers={"Accept": "application/dicom"})
+    assert (alone.content, alone.headers["content-type"]) == (files[1], "application/dicom")
+    (meta,) = datasets(client.get(f"{base}/series/1.2.3.1.1/instances/1.2.9/metadata"))
+    sent = dcmread(io.BytesIO(files[1]), stop_before_pixels=True)
+    assert {e.tag: str(e.value) for e in meta} == {e.tag: str(e.value) for e in sent}
+    for path in ("/dicomweb/studies/9.9", f"{base}/series/9.9", f"{base}/series/1.2.3.1.1/instances/9.9/metadata"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_studies_series_and_instances_are_told(world: World) -> None:
+    client = world.by_token()
+    stow(
+        client, dicom(1), dicom(1, SOPInstanceUID="1.2.9"), dicom(1, SOPInstanceUID="1.2.8", SeriesInstanceUID="1.2.7")
+    )
+    world.service.receive(png(1), door="http")  # no DICOM object
+    (study,) = datasets(client.get("/dicomweb/studies"))
+    assert (study.StudyInstanceUID, study.PatientName, study.PatientID) == ("1.2.3.1", "Doe^Jane", "P1")
+    assert (study.NumberOfStudyRelatedSeries, study.NumberOfStudyRelatedInstances) == (2, 3)
+    assert study.ModalitiesInStudy == "DX"
+    series = datasets(client.get("/dicomweb/studies/1.2.3.1/series"))
+    assert {(one.SeriesInstanceUID, one.NumberOfSeriesRelatedInstances) for one in series} == {
+        ("1.2.3.1.1", 2),
+        ("1.2.7", 1),
+    }
+    found = datasets(client.get("/dicomweb/studies/1.2.3.1/series/1.2.7/instances"))
+    assert [(one.SOPInstanceUID, one.Rows, one.Columns) for one in found] == [("1.2.8", 72, 96)]
+    where = found[0].RetrieveURL.removeprefix("http://127.0.0.1:8080")
+    assert len(parts(client.get(where))) == 1
+    assert len(datasets(client.get("/dicomweb/instances", params={"SOPInstanceUID": "1.2.8,1.2.9"}))) == 2
+    assert len(datasets(client.get("/dicomweb/series", params={"PatientID": "P1", "SeriesInstanceUID": "1.2.7"}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, {"1", "2", "3"}),
+        ({"PatientID": "P1"}, {"1"}),
+        ({"00100020": "P1"}, {"1"}),
+        ({"PatientID": "P*"}, {"1", "2", "3"}),
+        ({"PatientID": "p1"}, set()),
+        ({"PatientName": "doe*"}, {"1", "2"}),
+        ({"PatientName": "D?e^jane"}, {"1", "2"}),
+        ({"PatientName": "100%*"}, {"3"}),
+        ({"PatientName": "%"}, set()),
+        ({"StudyDate": "20260102"}, {"2"}),
+        ({"StudyDate": "20260102-"}, {"2", "3"}),
+        ({"StudyDate": "-20260102"}, {"1", "2"}),
+        ({"StudyDate": "20260102-20260103"}, {"2", "3"}),
+        ({"StudyInstanceUID": "1.2.3.1,1.2.3.3"}, {"1", "3"}),
+        ({"AccessionNumber": "", "limit": "2"}, {"3", "2"}),
+        ({"limit": "2", "offset": "1", "includefield": "all"}, {"2", "1"}),
+    ],
+)
+def test_studies_match(world: World, query: dict[str, str], found: set[str]) -> None:
+    client = world.by_token()
+    for n, name in ((1, "Doe^Jane"), (2, "DOE^JANE"), (3, "100%^Sure")):
+        stow(client, dicom(n, PatientName=name, StudyDate=f"2026010{n}"))
+    shown = datasets(client.get("/dicomweb/studies", params=query))
+    assert {one.StudyInstanceUID.rpartition(".")[2] for one in shown} == found
+    assert len(shown) == len(found)
+
+
+@pytest.mark.parametrize("query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"limit": "0"}])
+def test_what_cannot_be_matched_is_refused(world: World, query: dict[str, str]) -> None:
+    assert world.by_token().get("/dicomweb/studies", params=query).status_code in (400, 422)
+
+
+def test_what_is_not_kept_is_told_with_its_reason(world: World) -> None:
+    client = world.by_token()
+    some = stow(client, dicom(1), png(1), b"DICM no")
+    assert some.status_code == 202
+    told = Dataset.from_json(some.json())
+    assert [one.FailureReason for one in told.FailedSOPSequence] == [CANNOT_UNDERSTAND] * 2
+    assert len(told.ReferencedSOPSequence) == 1
+    other = stow(client, dicom(2), study="/1.2.3.1")
+    assert other.status_code == 409
+    assert Dataset.from_json(other.json()).FailedSOPSequence[0].FailureReason == OTHER_STUDY
+    assert stow(client, dicom(1), study="/1.2.3.1").status_code == 200

@@ -1,0 +1,133 @@
+"""What is sent: one file or many, whole or damaged, within its bounds."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from tests.serving.web.world import World
+from tests.serving.world import dicom, png
+
+from cxreader.errors import StorageError
+from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.tables.people import User
+from cxreader.serving.web.app import create_app
+
+
+def archive(**members: bytes) -> bytes:
+    """A zip archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def count(world: World) -> int:
+    """Images that are kept."""
+    with world.service.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Instance)) or 0
+
+
+def test_the_same_bytes_again_change_nothing(world: World) -> None:
+    client = world.by_token()
+    first, again = (client.post("/api/v1/images", content=dicom(1)) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["files"][0]["study"] == again.json()["files"][0]["study"]
+    assert again.json()["files"][0]["outcome"] == "again"
+    assert count(world) == 1
+    with world.service.database.reading() as session:
+        assert session.scalars(select(Instance.sender)).one() == session.get_one(User, world.people["reader"].id).name
+
+
+def test_an_archive_s_files_are_taken_one_by_one_and_refusals_are_numbered(world: World) -> None:
+    sent = archive(**{"Doe^Jane.dcm": dicom(1), "deep/b.png": png(2), "notes.txt": b"no image", "again.dcm": dicom(1)})
+    answer = world.by_token().post("/api/v1/images", content=sent, headers={"Content-Type": "application/zip"})
+    assert answer.status_code == 201
+    files = answer.json()["files"]
+    assert [one["outcome"] for one in files] == ["new", "new", "refused", "again"]
+    assert "not a DICOM, PNG or JPEG image" in files[2]["reason"]
+    assert "Doe" not in answer.text
+    assert count(world) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (b"", 400, "nothing was sent"),
+        (b"no image", 422, "not a DICOM, PNG or JPEG image"),
+        (b"PK\x03\x04 damaged", 422, "damaged zip archive"),
+    ],
+)
+def test_what_is_no_image_is_refused(world: World, body: bytes, status: int, text: str) -> None:
+    answer = world.by_token().post("/api/v1/images", content=body)
+    assert answer.status_code == status
+    assert text in answer.text
+    assert count(world) == 0
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n\r\n"),
+        ("multipart/form-data; boundary=x", b"--y nothing of the kind"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nno file\r\n--x--\r\n',
+        ),
+    ],
+)
+def test_a_damaged_form_is_refused(world: World, media: str, body: bytes) -> None:
+    answer = world.by_token().post("/api/v1/images", content=body, headers={"Content-Type": media})
+    assert answer.status_code == 400, answer.text
+
+
+def limited(world: World, **limits: int) -> World:
+    """The same service behind other limits."""
+    settings = world.service.settings
+    web = settings.web.model_copy(update=limits)
+    return replace(world, app=create_app(settings.model_copy(update={"web": web}), world.service))
+
+
+def test_too_much_at_once_is_refused_and_nothing_stays_behind(world: World) -> None:
+    small = limited(world, upload_mib=1, upload_files=2)
+    client = small.by_token()
+    assert client.post("/api/v1/images", content=bytes(2**20 + 1)).status_code == 413
+    chunks = (bytes(2**16) for _ in range(17))
+    assert client.post("/api/v1/images", content=chunks).status_code == 413  # without a length that could be believed
+    three = [("files", (f"{n}.png", png(n))) for n in range(3)]
+    assert client.post("/api/v1/images", files=three).status_code == 413
+    many = archive(**{f"{n}.png": png(n) for n in range(3)})
+    answer = client.post("/api/v1/images", content=many)
+    assert (answer.status_code, answer.json()["mend"]) == (422, "at most 2 are taken at once")
+    long_header = b"--x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert client.post("/api/v1/images", content=long_header, headers=headers).status_code == 400
+    assert list((world.service.settings.home / "incoming").iterdir()) == []
+    assert count(world) == 0
+
+
+def test_other_requests_are_small(world: World) -> None:
+    answer = world.client().post("/login", content=bytes(70_000), headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 413
+
+
+def test_uploads_of_a_user_are_limited(world: World) -> None:
+    client = limited(world, uploads=1).by_token()
+    codes = [client.post("/api/v1/images", content=png(1)).status_code for _ in range(2)]
+    assert codes == [201, 429]
+
+
+def test_a_full_disk_is_told_and_nothing_is_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise StorageError("the disk is full", where=Path("/secret/place"), mend="free space")
+
+    monkeypatch.setattr(world.service.objects, "put", full)
+    answer = world.by_token().post("/api/v1/images", content=png(1))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert "/secret" not in answer.text
+    assert count(world) == 0
