@@ -10,15 +10,19 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Event, Thread
 
+from cxreader.errors import CxreaderError
 from cxreader.progress import Say, silent
 from cxreader.serving.home import opened
 from cxreader.serving.settings import Settings
@@ -95,7 +99,20 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all: the parent asks
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Thread(target=_until_orphaned, args=(parent, stop), daemon=True).start()
-    _function(run)(settings, stop.is_set, name)
+    try:
+        _function(run)(settings, stop.is_set, name)
+    except CxreaderError as error:
+        _tell(name, error.what)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a traceback may quote a patient's name
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _tell(name, f"{type(error).__name__} in line {last.lineno} of {Path(last.filename).name}")
+        sys.exit(1)
+
+
+def _tell(name: str, what: str) -> None:
+    """Without the place of an error, which may be a file's name."""
+    sys.stderr.write(f"cxreader serve: {name}: {what}\n")
 
 
 @dataclass(slots=True)

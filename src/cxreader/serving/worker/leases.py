@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from cxreader.serving.order.places import Waits
+from cxreader.serving.results.uids import kinds_that_leave
+from cxreader.serving.settings import Settings
 from cxreader.serving.store import audit, events, models, outbox, queue, results, studies
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
@@ -18,38 +19,30 @@ from cxreader.serving.store.tables.images import Instance
 class Leases:
     """The queue as one worker, called `holder`, sees it. Each method is one transaction.
 
-    `seconds`: how long a lease lasts; `attempts`: after how many a job is a dead letter; `sends`: the kinds of object that may
-    leave the service. Raises StorageError as `Database`.
+    `settings`: how long a lease lasts, after how many attempts a job is a dead letter, the longest waits, and what may leave the
+    service. Raises StorageError as `Database`.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        waits: Waits,
-        holder: str,
-        *,
-        seconds: float,
-        attempts: int,
-        sends: Collection[str] = (),
-    ) -> None:
-        self._database, self._waits, self.holder, self._sends = database, waits, holder, sends
-        self.seconds, self._attempts = seconds, attempts
+    def __init__(self, database: Database, settings: Settings, holder: str) -> None:
+        self._database, self.holder = database, holder
+        self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
+        self._seconds, self._sends = settings.worker.lease, kinds_that_leave(settings)
 
-    def claim(self, most: int) -> list[Claim]:
-        """Up to so many jobs of the active models. Leases that ran out are ended first, whoever held them."""
+    def claim(self, models_digest: str, most: int) -> list[Claim]:
+        """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
         with self._database.writing() as session:
             now = self._database.now(session)
             self._expire(session, now)
             active = models.active(session)
-            if active is None:
+            if active is None or active.digest != models_digest:
                 return []
-            until = now + self.seconds
+            until = now + self._seconds
             return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until)
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Hold these for as long again."""
         with self._database.writing() as session:
-            queue.renew(session, claims, self._database.now(session) + self.seconds)
+            queue.renew(session, claims, self._database.now(session) + self._seconds)
 
     def keep(self, answers: Iterable[Answer]) -> int:
         """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
@@ -64,8 +57,7 @@ class Leases:
 
     def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:
         """Remember where the decoded pixels of an image lie."""
-        with self._database.writing() as session:
-            results.keep_pixels(session, one.instance, pixels)
+        self._database.write(lambda session: results.keep_pixels(session, one.instance, pixels))
 
     def fail(self, claims: Sequence[Claim], error: str) -> None:
         """These attempts failed by this kind of error."""
