@@ -200,7 +200,7 @@ def test_the_service_reads_without_torch(served: Path, folder: Path, images: lis
     program, home, watched = served.with_name("cxreader"), tmp_path / "home", tmp_path / "in"
     watched.mkdir()
     assert "password" in _said(program, "serve", "init", "--home", str(home))
-    (home / "serve.toml").write_text(f'[folder]\npath = "{watched}"\nsettle = 0.1\nevery = 0.2\n')
+    (home / "serve.toml").write_text(f'[folder]\npath = "{watched}"\nsettle = 0.1\nevery = 0.2\n[dicom]\nport = 0\n')
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen([program, "serve", "--model", folder, "--home", home], env=environment) as service:
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.serving.sending.conftest import Added
 from tests.serving.sending.peer import Peer
 
 from cxreader.serving.clock import SetClock
-from cxreader.serving.sending import delivery, process
+from cxreader.serving.sending import process, store_scu
 from cxreader.serving.sending.process import Sender
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import commitments
@@ -23,15 +24,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  #
 def test_one_that_hangs_holds_up_no_other(
     secret: TriageService, peer: Peer, added: Added, read: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung, let_go, send = threading.Event(), threading.Event(), delivery.store_scu.send
+    hung, let_go, send = threading.Event(), threading.Event(), store_scu.send
 
-    def slow(section: object, address: dict[str, object], files: list[bytes]) -> object:
+    def slow(section: Any, address: dict[str, Any], files: list[bytes]) -> Any:
         if address["ae_title"] == "SLOW":
             hung.set()
             assert let_go.wait(30)
-        return send(section, address, files)  # type: ignore[arg-type]
+        return send(section, address, files)
 
-    monkeypatch.setattr(delivery.store_scu, "send", slow)
+    monkeypatch.setattr(store_scu, "send", slow)
     added(peer.address | {"ae_title": "SLOW"}, name="slow", sends=("sr",))
     added(peer.address, name="quick", sends=("sr",))
     read(1)
@@ -71,7 +72,7 @@ def test_what_a_round_raises_ends_the_process(secret: TriageService, monkeypatch
     monkeypatch.setattr(process, "answer_due", broken)
     with ThreadPoolExecutor(1) as pool:
         sender = Sender(secret, pool, "a sender")
+        sender.look()
+        threading.Event().wait(0.5)
         with pytest.raises(RuntimeError):
-            for _ in range(100):
-                sender.look()
-                threading.Event().wait(0.05)
+            sender.look()

@@ -19,15 +19,14 @@ from cxreader.serving.store.tables.images import Instance
 class Leases:
     """The queue as one worker, called `holder`, sees it. Each method is one transaction.
 
-    `settings`: how long a lease lasts, after how many attempts a job is a dead letter, and the longest waits. Raises StorageError
-    as `Database`.
+    `settings`: how long a lease lasts, after how many attempts a job is a dead letter, the longest waits, and what may leave the
+    service. Raises StorageError as `Database`.
     """
 
     def __init__(self, database: Database, settings: Settings, holder: str) -> None:
         self._database, self.holder = database, holder
         self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
-        self._seconds = settings.worker.lease
-        self._sends = kinds_that_leave(settings)
+        self._seconds, self._sends = settings.worker.lease, kinds_that_leave(settings)
 
     def claim(self, models_digest: str, most: int) -> list[Claim]:
         """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
