@@ -10,7 +10,7 @@ from tests.serving.world import dicom, png, read_all
 
 from cxreader.errors import AbsentError, MissingObjectError, UsageError
 from cxreader.serving.clock import SetClock
-from cxreader.serving.retention import DAY, Retention
+from cxreader.serving.retaining.retention import DAY, Retention
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import audit, users
 from cxreader.serving.store.tables.base import metadata
