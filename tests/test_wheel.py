@@ -53,6 +53,22 @@ print(json.dumps([sum(p.stat().st_size for p in paths if p.is_file()), len(seen)
 """
 """Bytes of all packages that cxreader with these extras needs, compiled Python left out, and how many packages."""
 
+WORKLIST = """
+import json, sys, time
+from pathlib import Path
+from cxreader.serving.service import TriageService
+from cxreader.serving.settings import Settings
+service = TriageService.open(Settings.load(Path(sys.argv[1])))
+until = time.monotonic() + 120
+while time.monotonic() < until:
+    found = [e.result.reading for e in service.worklist().entries if e.result is not None]
+    if len(found) == int(sys.argv[2]):
+        break
+    time.sleep(0.1)
+print(json.dumps([[reading["decision"], reading["probability"]] for reading in found]))
+"""
+"""The answers in the worklist of a home, once it has so many."""
+
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 
@@ -92,6 +108,18 @@ def core(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.T
     python = folder / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
     subprocess.run([*pip, "--constraint", str(PROJECT / "constraints.txt"), str(wheel)], check=True)
+    yield python
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def served(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Python of an environment with the wheel and what its service needs."""
+    folder = tmp_path_factory.mktemp("served")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
+    subprocess.run([*pip, "--constraint", str(PROJECT / "constraints.txt"), f"{wheel}[serve]"], check=True)
     yield python
     shutil.rmtree(folder)
 
@@ -163,6 +191,28 @@ def test_the_core_reads_png_and_dicom_with_heat_maps_as_torch_does(
         assert theirs is not None
         assert theirs.max() > 0
         assert min(np.abs(ours - theirs).max() for ours in maps) <= 1e-3 * theirs.max()
+
+
+def test_the_service_reads_without_torch(served: Path, folder: Path, images: list[Path], tmp_path: Path) -> None:
+    """From a watched folder to the worklist, by `cxreader serve`, as a person installs it; the answers are the reader's own."""
+    absent = "import importlib.util as u; print([m for m in ('torch', 'timm', 'onnx', 'pandas', 'psycopg') if u.find_spec(m)])"
+    assert _said(served, "-c", absent) == "[]\n"
+    program, home, watched = served.with_name("cxreader"), tmp_path / "home", tmp_path / "in"
+    watched.mkdir()
+    assert "password" in _said(program, "serve", "init", "--home", str(home))
+    (home / "serve.toml").write_text(f'[folder]\npath = "{watched}"\nsettle = 0.1\nevery = 0.2\n')
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen([program, "serve", "--model", folder, "--home", home], env=environment) as service:
+        try:
+            for image in images:
+                shutil.copy(image, watched)
+            shown = json.loads(_said(served, "-c", WORKLIST, str(home), str(len(images))))
+        finally:
+            service.terminate()
+    assert service.returncode == 0
+    expected = sorted((r.decision or "", r.probability) for r in Reader.load(folder, backend="torch").read_many(images))
+    assert sorted(decision for decision, _ in shown) == [decision for decision, _ in expected]
+    assert sorted(p for _, p in shown) == pytest.approx(sorted(p for _, p in expected), abs=1e-5)
 
 
 def test_the_wheel_holds_the_package_its_templates_and_its_configurations_and_nothing_else(wheel: Path) -> None:

@@ -18,10 +18,12 @@ from cxreader.inference.reader import Reader
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.models import digest_of
 from cxreader.serving.store.objects import FolderStore
 from cxreader.serving.store.tables.readings import Job
+from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.pipeline import Pipeline
-from cxreader.serving.worker.run import Worker, leases_of
+from cxreader.serving.worker.run import Worker
 
 _CONTEXT = mp.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.serving.killed"])
@@ -87,8 +89,8 @@ def _work(
         with (home / "acknowledged").open("a") as acks:
             acks.write(f"{receipt.sha256}\n")
     with Pipeline(fake_reader(seconds), service.objects) as pipeline:
-        leases = leases_of(service.settings, service.database, holder)
-        Worker(leases, pipeline, service.settings.worker).work(lambda: not waits(service))
+        leases = Leases(service.database, service.settings, holder)
+        Worker(leases, pipeline, digest_of(RULE), service.settings.worker).work(lambda: not waits(service))
     (home / f"steps-{holder}").write_text(str(steps[0]))
 
 

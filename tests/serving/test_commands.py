@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -81,13 +81,9 @@ def test_reread_queues_what_the_active_models_have_not_read(
     assert "1 image waits to be read again" in capsys.readouterr().err
 
 
-def test_a_package_that_is_missing_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gone: Any = None
-    monkeypatch.setitem(sys.modules, "cxreader.serving.parent", gone)
-    for name in [name for name in sys.modules if name.startswith("cxreader.serving")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sqlalchemy", gone)
-    assert run(["serve", "--home", str(tmp_path)]) == 5
-    assert "the service needs sqlalchemy; pip install 'cxreader[serve]'" in capsys.readouterr().err
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['sqlalchemy'] = None; from cxreader.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "serve", "--home", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == "cxreader: the service needs sqlalchemy; pip install 'cxreader[serve]'\n"

@@ -10,6 +10,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import select, text
 
+from tests.serving.world import make_artifact
+
 from cxreader.errors import ConfigError, UsageError
 from cxreader.serving.home import SECRET, init, lacking, opened
 from cxreader.serving.settings import FILE, Settings
@@ -99,8 +101,9 @@ def test_a_database_of_an_earlier_version_and_a_readable_secret_are_named(tmp_pa
     ]
 
 
-def test_a_model_without_an_export_is_named(tmp_path: Path, small_run: Path) -> None:
-    settings = Settings.load(tmp_path / "home", models=(small_run,))
+def test_a_model_without_an_export_is_named(tmp_path: Path) -> None:
+    bare = make_artifact(tmp_path / "artifact", seed=5, exported=False)
+    settings = Settings.load(tmp_path / "home", models=(bare,))
     init(settings, administrator="root", password=PASSWORD)
     (found,) = lacking(settings)
     assert "holds no ONNX export" in found.what

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.serving.conftest import active
-from tests.serving.world import dicom, leases, png, read_all, reader_of
+from tests.serving.world import active_digest, dicom, leases, png, read_all, reader_of
 
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.triage import ALARM, NORMAL, UNANSWERED, urgency
@@ -106,7 +106,7 @@ def test_another_model_and_a_second_reading_add_revisions(
 def test_a_worker_whose_lease_was_lost_keeps_nothing(service: TriageService) -> None:
     receipt = service.receive(dicom(1), door="folder")
     late = leases(service, "late")
-    (claim,) = late.claim(1)
+    (claim,) = late.claim(active_digest(service), 1)
     late.end_of("late")
     (reading,) = reader_of(service.settings.models).read_many([dicom(1)])
     assert late.keep([Answer(claim, reading, {})]) == 0

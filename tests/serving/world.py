@@ -21,13 +21,13 @@ from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.models import RUNTIME
 from cxreader.serving.worker.pipeline import Pipeline
-from cxreader.serving.worker.run import Worker, leases_of
+from cxreader.serving.worker.run import Worker
 
 SIZE = 64
 
 
-def make_artifact(folder: Path, seed: int) -> Path:
-    """An exported artifact of a ResNet18 of 64 px with random weights, which calls half of these images abnormal."""
+def make_artifact(folder: Path, seed: int, *, exported: bool = True) -> Path:
+    """An artifact of a ResNet18 of 64 px with random weights, which calls half of these images abnormal."""
     import torch
 
     from cxreader.inference.export import export_onnx
@@ -51,7 +51,8 @@ def make_artifact(folder: Path, seed: int) -> Path:
         (bias,) = (name for name, value in state.items() if value.shape == (2,))
         state[bias] = state[bias] - torch.tensor([0.0, float(margin.quantile(0.5)) * spread])
     hand_made(folder, "resnet18", state, SIZE)
-    export_onnx(folder)
+    if exported:
+        export_onnx(folder)
     return folder
 
 
@@ -75,7 +76,15 @@ def png(seed: int = 0, side: int = 80) -> bytes:
 
 def leases(service: TriageService, holder: str = "a worker") -> Leases:
     """The service's queue as a worker sees it."""
-    return leases_of(service.settings, service.database, holder)
+    return Leases(service.database, service.settings, holder)
+
+
+def active_digest(service: TriageService) -> str:
+    """Of the active models."""
+    with service.database.reading() as session:
+        found = models.active(session)
+        assert found is not None
+        return found.digest
 
 
 @cache
@@ -89,10 +98,9 @@ def read_all(service: TriageService) -> None:
 
     def nothing_waits() -> bool:
         with service.database.reading() as session:
-            of = models.active(session)
             now = service.database.now(session)
             waiting = session.query(Job).filter(Job.state.in_(("waiting", "leased")), Job.available_at <= now)
-            return of is None or not waiting.count()
+            return not waiting.count()
 
     with Pipeline(reader_of(service.settings.models), service.objects) as pipeline:
-        Worker(leases(service), pipeline, service.settings.worker).work(nothing_waits)
+        Worker(leases(service), pipeline, active_digest(service), service.settings.worker).work(nothing_waits)

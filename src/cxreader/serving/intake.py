@@ -129,12 +129,17 @@ def _told(header: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _text(header: Dataset, keyword: str) -> str:
-    """The value as text, without NUL, which no database keeps; empty where it is missing or cannot be read."""
+    """The value as text; empty where it is missing or cannot be read."""
     try:
         value = header.get(keyword)
-        return "" if value is None else str(value).replace("\0", "").encode("utf-8", "replace").decode().strip()[:1024]
+        return "" if value is None else printable(str(value)).strip()[:1024]
     except Exception:  # noqa: BLE001 - as above
         return ""
+
+
+def printable(text: str) -> str:
+    """Text that every database keeps: without NUL, and with a question mark for each byte of a file's name that is no text."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _number(header: Dataset, keyword: str) -> int:

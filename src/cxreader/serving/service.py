@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, SilentError
 from cxreader.imaging.files import load
-from cxreader.serving.intake import arrived
+from cxreader.serving.intake import arrived, printable
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import events, listing, receiving, verdicts, views
 from cxreader.serving.store.database import Database
@@ -57,7 +57,7 @@ class TriageService:
         """
         came = arrived(source if isinstance(source, bytes) else load(source))
         self.objects.put(came.data, digest=came.sha256)
-        origin, waits = Origin(door, sender, name), self.settings.worklist.waits
+        origin, waits = Origin(door, printable(sender), printable(name)), self.settings.worklist.waits
         receipt = self.database.write(lambda s: receiving.receive(s, self.database.now(s), came, origin, waits))
         if not self.objects.has(came.sha256):  # deleted between the two, when nothing named it yet
             self.objects.put(came.data)
@@ -95,8 +95,7 @@ class TriageService:
             return KeptPixels(kept.sha256, kept.bytes, kept.about)
         _, data = self.original(instance)
         made = keep_decoded(self.objects, data, found.key)
-        with self.database.writing() as session:
-            keep_pixels(session, found.id, made)
+        self.database.write(lambda session: keep_pixels(session, found.id, made))
         return made
 
     def maps(self, result: str) -> Sequence[HeatMap]:

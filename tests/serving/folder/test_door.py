@@ -95,6 +95,17 @@ def test_what_is_no_image_goes_aside_with_its_reason(service: TriageService, fol
     assert reason == "not a DICOM, PNG or JPEG image (by its content); give the radiograph as DICOM, PNG or JPEG\n"
 
 
+def test_a_name_that_is_no_text_is_received(service: TriageService, folder: Path, clock: SetClock) -> None:
+    name = os.fsencode(folder) + b"/\xff\xfe.dcm"
+    with open(name, "wb") as file:  # noqa: PTH123 - a Path has no bytes
+        file.write(dicom(1))
+    watched = door(service, folder, clock)
+    watched.look()
+    clock.forward(SETTLE)
+    assert watched.look() == 1
+    assert received(service) == ["??.dcm"]
+
+
 def test_names_that_are_taken_are_numbered(service: TriageService, folder: Path, clock: SetClock) -> None:
     watched = door(service, folder, clock)
     for n in range(3):

@@ -56,6 +56,33 @@ def test_work_that_came_second_begins_again(database: Database) -> None:
     assert names(database) == ["second"]
 
 
+def test_transactions_that_lock_each_other_out_are_begun_again(database: Database) -> None:
+    """One changes the first study, then the second, the other the other way round; SQLite lets one wait from the beginning."""
+    with database.writing() as session:
+        session.add_all([study(1), study(2)])
+    both = threading.Barrier(2)
+
+    def change(order: tuple[str, str]) -> None:
+        tries: list[int] = []
+
+        def work(session: Session) -> None:
+            tries.append(1)
+            for n, uid in enumerate(order):
+                session.query(Study).filter_by(study_uid=uid).update({"hold": order[0]})
+                if n == 0 and len(tries) == 1 and session.get_bind().dialect.name == "postgresql":
+                    both.wait(30)
+
+        database.write(work)
+
+    threads = [threading.Thread(target=change, args=(o,)) for o in (("1.2.3.1", "1.2.3.2"), ("1.2.3.2", "1.2.3.1"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading() as session:
+        assert len({one.hold for one in session.query(Study)}) == 1
+
+
 def test_two_threads_that_count_up_lose_no_count(database: Database) -> None:
     """Each reads a number and writes the next one: a transaction that was not alone would write the same one."""
     with database.writing() as session:

@@ -60,10 +60,6 @@ def test_what_waits_is_leased_oldest_first_and_once(database: Database, models: 
     assert states(database) == ["done"] * 5
 
 
-def test_jobs_of_other_models_are_not_leased(database: Database, models: int) -> None:
-    assert claim(database, models + 1) == []
-
-
 def test_a_late_worker_cannot_end_a_job_that_is_anothers(database: Database, clock: SetClock, models: int) -> None:
     (late,) = claim(database, models, 1)
     clock.forward(LEASE - 1)

@@ -21,6 +21,7 @@ from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import models
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.models import digest_of
 from cxreader.serving.store.objects import FolderStore
 from cxreader.serving.store.tables.images import WorklistRow
 from cxreader.serving.store.tables.readings import Job, StoredPixels
@@ -59,7 +60,7 @@ def work(service: TriageService, reader: Any, rounds: int = 12, **options: Any) 
     given: Reader = reader
     with Pipeline(given, service.objects) as pipeline:
         chosen = service.settings.worker.model_copy(update={"linger": 0.0, **options})
-        Worker(leases(service), pipeline, chosen).work(lambda: next(left, None) is None)
+        Worker(leases(service), pipeline, digest_of(RULE), chosen).work(lambda: next(left, None) is None)
 
 
 def states(service: TriageService) -> list[str]:
@@ -110,6 +111,21 @@ def test_an_image_that_its_reader_does_not_survive_takes_no_other_with_it(
         assert session.get_one(Job, 3).error == "ModelError"
 
 
+def test_a_worker_whose_models_are_not_active_reads_nothing_and_what_waits_is_read_by_those_that_are(
+    served: TriageService,
+) -> None:
+    served.receive(dicom(1), door="dicom")
+    (held,) = leases(served, "old").claim(digest_of(RULE), 1)
+    with served.database.writing() as session:
+        models.activate(session, 1.0, {"artifacts": ["other"]})
+    leases(served).end_of("old")
+    with served.database.writing() as session:
+        session.get_one(Job, held.job).available_at = 0.0
+    assert leases(served, "old").claim(digest_of(RULE), 1) == []
+    (found,) = leases(served, "new").claim(digest_of({"artifacts": ["other"]}), 1)
+    assert (found.job, found.models) == (held.job, held.models + 1)
+
+
 def test_a_store_that_is_away_costs_no_attempt(served: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
     served.receive(dicom(1), door="dicom")
 
@@ -143,7 +159,7 @@ def test_leases_are_held_while_a_batch_takes_long(timed_service: TriageService) 
 
     def answer(batch: Sequence[Prepared], *, heat_map: bool) -> list[Reading]:
         time.sleep(2.5)
-        leases(timed_service, "thief").claim(1)
+        leases(timed_service, "thief").claim(digest_of(RULE), 1)
         return Watched.answer(reader, batch, heat_map=heat_map)
 
     reader.answer = answer  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxreader.atomic import write_whole
+from cxreader.atomic import storage_error, write_whole
 from cxreader.errors import ImageError, StorageError
 from cxreader.imaging.files import is_hidden
 from cxreader.serving.service import TriageService
@@ -97,15 +97,23 @@ class FolderDoor:
         try:
             self._service.receive(path, door="folder", name=path.name)
         except ImageError as error:
-            if path.exists():
-                reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
-                moved = self._move(path, REFUSED)
-                write_whole(moved.with_name(f"{moved.name}.txt"), f"{reason}\n".encode())
-            return
-        if self._options.delete:
-            path.unlink(missing_ok=True)
+            reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
+            self._put_away(path, REFUSED, reason)
         else:
-            self._move(path, DONE)
+            self._put_away(path, DONE)
+
+    def _put_away(self, path: Path, where: str, reason: str = "") -> None:
+        try:
+            if not path.exists():
+                return
+            if where == DONE and self._options.delete:
+                path.unlink()
+                return
+            moved = self._move(path, where)
+            if reason:
+                write_whole(moved.with_name(f"{moved.name}.txt"), f"{reason}\n".encode())
+        except OSError as error:
+            raise storage_error(error, self.folder, 0) from None
 
     def _move(self, path: Path, where: str) -> Path:
         """To the same place below `where`, under a name that is free."""

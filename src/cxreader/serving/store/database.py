@@ -18,6 +18,8 @@ PATIENCE = 60
 """Seconds that a transaction waits for another one's before it is an error."""
 _IN_ORDER = 0x6378_7264
 """The advisory lock of PostgreSQL under which numbers without gaps are given out."""
+_COLLIDED = ("40001", "40P01")
+"""PostgreSQL's codes for transactions that got in each other's way."""
 _ATTEMPTS = 4
 T = TypeVar("T")
 
@@ -47,10 +49,10 @@ class Database:
             yield session
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """What `work` returns in a transaction of its own, begun anew where another one came first with the same name."""
+        """What `work` returns in a transaction of its own, begun anew where another one came first with the same name or rows."""
         for attempt in range(_ATTEMPTS):
             try:
-                with _errors(integrity=attempt + 1 < _ATTEMPTS), self._write.begin() as session:
+                with _errors(anew=attempt + 1 < _ATTEMPTS), self._write.begin() as session:
                     return work(session)
             except _Anew:
                 continue
@@ -66,7 +68,11 @@ class Database:
 
 
 def in_order(session: Session) -> None:
-    """From here to the end of the transaction no other one gives out numbers of the audit log or of events."""
+    """From here to the end of the transaction no other one gives out numbers of the audit log or of events.
+
+    What the session has not written yet is written first: who waits for a row must not hold this lock.
+    """
+    session.flush()
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _IN_ORDER})
 
@@ -120,19 +126,23 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _errors(*, integrity: bool = False) -> Iterator[None]:
-    """The driver's errors as ours, by their kind alone: their texts quote values. With `integrity`, a second comer is `_Anew`."""
+def _errors(*, anew: bool = False) -> Iterator[None]:
+    """The driver's errors as ours, by their kind alone: their texts quote values. With `anew`, a second comer is `_Anew`."""
     try:
         yield
     except SQLAlchemyError as error:
-        if integrity and isinstance(error, IntegrityError):
-            raise _Anew from None
-        raise _storage_error(error) from None
+        second = isinstance(error, IntegrityError) or _kind(error) in _COLLIDED
+        raise (_Anew() if anew and second else _storage_error(error)) from None
+
+
+def _kind(error: SQLAlchemyError) -> str:
+    """SQLite's name or PostgreSQL's code of an error, else its class."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or type(cause).__name__
 
 
 def _storage_error(error: SQLAlchemyError) -> StorageError:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    kind = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or type(cause).__name__
+    kind = _kind(error)
     if kind in ("SQLITE_FULL", "53100"):
         return StorageError("the disk of the database is full", where="database", mend="free space there")
     if isinstance(error, DBAPIError) and (

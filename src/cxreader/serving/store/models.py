@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store.tables.readings import Job, ModelSet
+from cxreader.serving.store.tables.readings import ModelSet
 
 
 def active(session: Session) -> ModelSet | None:
@@ -18,9 +18,14 @@ def active(session: Session) -> ModelSet | None:
     return session.scalar(select(ModelSet).where(ModelSet.active))
 
 
+def digest_of(rule: Mapping[str, Any]) -> str:
+    """The digest that names the models of a rule (`worker.models.rule_of`)."""
+    return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+
+
 def activate(session: Session, now: float, rule: Mapping[str, Any]) -> ModelSet:
-    """Make the models of this rule (`worker.models.rule_of`) the active set; what waits for others is theirs from now on."""
-    digest = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+    """Make the models of this rule the active set; what waits is theirs from now on."""
+    digest = digest_of(rule)
     found = session.scalar(select(ModelSet).where(ModelSet.digest == digest))
     if found is None:
         found = ModelSet(digest=digest, names="+".join(rule["artifacts"]), rule=dict(rule), added_at=now, active=False)
@@ -29,5 +34,4 @@ def activate(session: Session, now: float, rule: Mapping[str, Any]) -> ModelSet:
     if not found.active:
         session.execute(update(ModelSet).where(ModelSet.active).values(active=False))
         found.active = True
-        session.execute(update(Job).where(Job.state.in_(("waiting", "dead"))).values(models_id=found.id))
     return found

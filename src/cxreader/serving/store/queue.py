@@ -44,10 +44,10 @@ def enqueue(session: Session, now: float, instance: Instance, models: ModelSet) 
 
 
 def claim(session: Session, now: float, models: int, *, holder: str, most: int, until: float) -> list[Claim]:
-    """Up to `most` jobs of these models that wait, the oldest first, leased to `holder`; one alone where it failed before."""
+    """Up to `most` jobs that wait, the oldest first, leased to `holder` for these models; one alone where it failed before."""
     waiting = (
         select(Job)
-        .where(Job.state == "waiting", Job.available_at <= now, Job.models_id == models)
+        .where(Job.state == "waiting", Job.available_at <= now)
         .order_by(Job.available_at, Job.id)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -55,7 +55,7 @@ def claim(session: Session, now: float, models: int, *, holder: str, most: int, 
     jobs = session.scalars(waiting).all()
     jobs = jobs[:1] if jobs and jobs[0].attempts else [job for job in jobs if not job.attempts]
     for job in jobs:
-        job.state, job.holder, job.leased_until = "leased", holder, until
+        job.state, job.models_id, job.holder, job.leased_until = "leased", models, holder, until
         job.token += 1
         job.attempts += 1
     images = {i.id: i for i in session.scalars(select(Instance).where(Instance.id.in_([j.instance_id for j in jobs])))}

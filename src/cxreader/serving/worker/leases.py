@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from cxreader.serving.order.places import Waits
+from cxreader.serving.settings import Settings
 from cxreader.serving.store import audit, events, models, queue, results, studies
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
@@ -18,28 +18,30 @@ from cxreader.serving.store.tables.images import Instance
 class Leases:
     """The queue as one worker, called `holder`, sees it. Each method is one transaction.
 
-    `seconds`: how long a lease lasts; `attempts`: after how many a job is a dead letter. Raises StorageError as `Database`.
+    `settings`: how long a lease lasts, after how many attempts a job is a dead letter, and the longest waits. Raises StorageError
+    as `Database`.
     """
 
-    def __init__(self, database: Database, waits: Waits, holder: str, *, seconds: float, attempts: int) -> None:
-        self._database, self._waits, self.holder = database, waits, holder
-        self.seconds, self._attempts = seconds, attempts
+    def __init__(self, database: Database, settings: Settings, holder: str) -> None:
+        self._database, self.holder = database, holder
+        self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
+        self._seconds = settings.worker.lease
 
-    def claim(self, most: int) -> list[Claim]:
-        """Up to so many jobs of the active models. Leases that ran out are ended first, whoever held them."""
+    def claim(self, models_digest: str, most: int) -> list[Claim]:
+        """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
         with self._database.writing() as session:
             now = self._database.now(session)
             self._expire(session, now)
             active = models.active(session)
-            if active is None:
+            if active is None or active.digest != models_digest:
                 return []
-            until = now + self.seconds
+            until = now + self._seconds
             return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until)
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Hold these for as long again."""
         with self._database.writing() as session:
-            queue.renew(session, claims, self._database.now(session) + self.seconds)
+            queue.renew(session, claims, self._database.now(session) + self._seconds)
 
     def keep(self, answers: Iterable[Answer]) -> int:
         """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
@@ -52,8 +54,7 @@ class Leases:
 
     def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:
         """Remember where the decoded pixels of an image lie."""
-        with self._database.writing() as session:
-            results.keep_pixels(session, one.instance, pixels)
+        self._database.write(lambda session: results.keep_pixels(session, one.instance, pixels))
 
     def fail(self, claims: Sequence[Claim], error: str) -> None:
         """These attempts failed by this kind of error."""

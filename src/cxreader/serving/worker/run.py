@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
-from cxreader.serving.store.database import Database
+from cxreader.serving.store import models
 from cxreader.serving.store.opened import opened_database, opened_objects
 from cxreader.serving.store.queue import Claim
 from cxreader.serving.worker.leases import Leases
-from cxreader.serving.worker.models import load_reader
+from cxreader.serving.worker.models import load_reader, rule_of
 from cxreader.serving.worker.pipeline import Batch, Pipeline
 
 AHEAD = 3
@@ -27,29 +27,25 @@ UNSEEN = 2000
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
     """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
-    options, database = settings.worker, opened_database(settings)
+    leases = Leases(opened_database(settings), settings, name)
+    digest = models.digest_of(rule_of(settings))
     with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
-        Worker(leases_of(settings, database, name), pipeline, options).work(stopped)
+        Worker(leases, pipeline, digest, settings.worker).work(stopped)
 
 
 def died(settings: Settings, name: str) -> None:
     """What the worker of this name held is free."""
     database = opened_database(settings)
-    leases_of(settings, database, name).end_of(name)
+    Leases(database, settings, name).end_of(name)
     database.close()
 
 
-def leases_of(settings: Settings, database: Database, holder: str) -> Leases:
-    """The queue as this holder sees it."""
-    options = settings.worker
-    return Leases(database, settings.worklist.waits, holder, seconds=options.lease, attempts=options.attempts)
-
-
 class Worker:
-    """One worker's loop over the queue."""
+    """One worker's loop over the queue; `digest`: of its models (`store.models.digest_of`)."""
 
-    def __init__(self, leases: Leases, pipeline: Pipeline, options: WorkerSection) -> None:
+    def __init__(self, leases: Leases, pipeline: Pipeline, digest: str, options: WorkerSection) -> None:
         self._leases, self._pipeline, self._options = leases, pipeline, options
+        self._digest = digest
         self._running: deque[Batch] = deque()
         self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
 
@@ -76,11 +72,11 @@ class Worker:
 
     def _claim(self) -> list[Claim]:
         """What waits. A batch that is not full waits a moment for more, where nothing else is under way meanwhile."""
-        claims = self._leases.claim(self._options.batch)
+        claims = self._leases.claim(self._digest, self._options.batch)
         until = time.monotonic() + self._options.linger
         while self._may_linger(claims) and time.monotonic() < until:
             time.sleep(0.02)
-            claims += self._leases.claim(self._options.batch - len(claims))
+            claims += self._leases.claim(self._digest, self._options.batch - len(claims))
         return claims
 
     def _may_linger(self, claims: list[Claim]) -> bool:

@@ -25,7 +25,7 @@ class ModelSet(Base):
 
 
 class Job(Base):
-    """One image to be read by one set of models: `state` is waiting, leased, done or dead.
+    """One image to be read: `state` is waiting, leased, done or dead. `models_id`: of who read it last, or, while it waits, may.
 
     `revision`: the number that its result will have among the image's. `token` counts leases: who comes with an older one has
     lost it (a fencing token). `attempts`: leases that were not given back. `error`: the kind of the last failure, without

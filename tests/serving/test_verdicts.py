@@ -1,0 +1,105 @@
+"""What readers say is kept beside what they were shown; a lock warns and keeps nobody out."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+from tests.serving.world import dicom, read_all
+
+from cxreader.errors import UsageError
+from cxreader.serving.clock import SetClock
+from cxreader.serving.service import TriageService
+from cxreader.serving.store import users, verdicts, views
+from cxreader.serving.store.tables.images import Study
+from cxreader.serving.store.tables.people import User
+from cxreader.serving.store.tables.trail import AuditEntry
+from cxreader.serving.store.verdicts import LOCKED, Opinion
+
+
+@pytest.fixture
+def people(service: TriageService) -> list[User]:
+    with service.database.writing() as session:
+        return [users.add(session, 0.0, name=n, role="reader", password="correct horse") for n in ("jane", "joe")]  # noqa: S106
+
+
+@pytest.fixture
+def study(service: TriageService, people: list[User]) -> str:
+    receipt = service.receive(dicom(1), door="dicom")
+    read_all(service)
+    return receipt.study
+
+
+def holder(service: TriageService, study: str) -> int | None:
+    lock = service.study(study).lock
+    return None if lock is None else lock.user_id
+
+
+def take(service: TriageService, study: str, user: User, *, over: bool = False) -> int:
+    with service.database.writing() as session:
+        of = views.by_key(session, Study, study)
+        return verdicts.take(session, service.database.now(session), of, user, over=over).user_id
+
+
+def test_a_final_verdict_ends_the_reading_and_stands_beside_what_was_shown(
+    service: TriageService, study: str, people: list[User]
+) -> None:
+    take(service, study, people[0])
+    first = Opinion("rejected", "provisional", "read-first", comment="no effusion", seconds=12.5)
+    service.give_verdict(study, people[0], first)
+    assert [e.study.key for e in service.worklist().entries] == [study]
+    service.give_verdict(study, people[0], Opinion("supplemented", findings=[{"finding": "Mass"}]))
+    assert service.worklist().entries == ()
+    assert [e.study.key for e in service.worklist(state="done").entries] == [study]
+    found = service.study(study)
+    assert found.lock is None
+    assert [(v.kind, v.stage, v.mode, v.seconds) for v in found.verdicts] == [
+        ("rejected", "provisional", "read-first", 12.5),
+        ("supplemented", "final", "read-first", None),
+    ]
+    assert {v.result_id for v in found.verdicts} == {found.images[0].results[0].id}
+    with service.database.reading() as session:
+        noted = session.scalars(select(AuditEntry).where(AuditEntry.event == "verdict")).all()
+    assert [(n.actor, n.subject) for n in noted] == [("jane", study)] * 2
+    assert not [n for n in noted if "effusion" in str(n.detail)]
+
+
+def test_a_lock_is_one_readers_until_it_ends_is_released_or_handed_over(
+    service: TriageService, study: str, people: list[User], clock: SetClock
+) -> None:
+    jane, joe = people
+    assert take(service, study, jane) == jane.id
+    assert take(service, study, joe) == jane.id
+    clock.forward(LOCKED - 1)
+    assert take(service, study, jane) == jane.id  # a heartbeat
+    clock.forward(LOCKED - 1)
+    assert holder(service, study) == jane.id
+    assert take(service, study, joe, over=True) == joe.id
+    clock.forward(LOCKED)
+    assert holder(service, study) is None
+    assert take(service, study, jane) == jane.id
+    with service.database.writing() as session:
+        of = views.by_key(session, Study, study)
+        verdicts.release(session, clock.now, of, joe)
+    assert holder(service, study) == jane.id
+    with service.database.writing() as session:
+        verdicts.release(session, clock.now, of, jane)
+    assert holder(service, study) is None
+
+
+def test_a_study_is_put_aside_and_back(service: TriageService, study: str, people: list[User]) -> None:
+    for state, lists in (("pending", "pending"), ("open", "open")):
+        with service.database.writing() as session:
+            of = views.by_key(session, Study, study)
+            verdicts.put(session, 0.0, of, people[0], state)  # type: ignore[arg-type]
+        assert len(service.worklist(state=lists).entries) == 1  # type: ignore[arg-type]
+    assert service.worklist(state="pending").entries == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "why"), [("jane", "reader", "is there already"), ("ann", "boss", "no role is called 'boss'")]
+)
+def test_users_that_cannot_be_are_refused(
+    service: TriageService, people: list[User], name: str, role: str, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why), service.database.writing() as session:
+        users.add(session, 0.0, name=name, role=role, password="correct horse")  # type: ignore[arg-type]  # noqa: S106
