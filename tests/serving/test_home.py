@@ -9,7 +9,6 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import select, text
-
 from tests.serving.world import make_artifact
 
 from cxreader.errors import ConfigError, UsageError

@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(self, leases: Leases, pipeline: Pipeline, digest: str, options: WorkerSection) -> None:
         self._leases, self._pipeline, self._options = leases, pipeline, options
-        self._digest = digest
+        self._digest, self._held = digest, time.monotonic()
         self._running: deque[Batch] = deque()
         self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
 
@@ -92,13 +92,21 @@ class Worker:
         with suppress(ImageError, MissingObjectError):
             self._leases.keep_pixels(one, self._pipeline.pixels(one))
 
+    def _hold(self) -> None:
+        """Hold all leases longer, where a third of their time has passed."""
+        now = time.monotonic()
+        if now >= self._held + self._options.lease / 3:
+            self._leases.renew([one for batch in self._running for one in batch.claims])
+            self._held = now
+
     def _end_first(self) -> None:
         """Wait for the answers to the first batch, holding all leases meanwhile, and keep them."""
         if not self._running:
             return
         batch = self._running[0]
-        while not wait([batch.answers], timeout=self._options.lease / 3).done:
-            self._leases.renew([one for each in self._running for one in each.claims])
+        self._hold()
+        while not wait([batch.answers], timeout=self._options.lease / 6).done:
+            self._hold()
         try:
             answers = batch.answers.result()
         except StorageError as error:
