@@ -10,7 +10,7 @@ from tests.serving.world import dicom, png, read_all
 
 from cxreader.errors import AbsentError, MissingObjectError, UsageError
 from cxreader.serving.clock import SetClock
-from cxreader.serving.retention import DAY, Retention
+from cxreader.serving.retaining.retention import DAY, Retention
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import audit, users
 from cxreader.serving.store.tables.base import metadata
@@ -40,6 +40,7 @@ def filled(service: TriageService, *files: bytes) -> list[Any]:
             session.flush()
             session.add(OutboxEntry(destination_id=place.id, object_id=made.id, available_at=now, created_at=now))
     for receipt in receipts:
+        service.pixels(receipt.instance)
         service.give_verdict(receipt.study, user, Opinion("accepted", stage="provisional"))
         with service.database.writing() as session:
             study = service.study(receipt.study).study

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -108,10 +109,17 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     set_up(name.partition(":")[2] or name)
     try:
         _function(run)(settings, stop.is_set, name)
-    except Exception as error:  # noqa: BLE001 - a traceback's text may quote a patient
-        told = error.what if isinstance(error, CxreaderError) else ""
-        log.error("process failed", extra={"error": type(error).__name__, "told": told, "at": frames_of(error)})  # noqa: TRY400
-        raise SystemExit(1) from None
+    except CxreaderError as error:
+        _tell(error, error.what)  # without its place, which may be a file's name
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - a traceback may quote a patient's name
+        _tell(error, "")
+        sys.exit(1)
+
+
+def _tell(error: Exception, what: str) -> None:
+    told = {"error": type(error).__name__, "told": what, "at": frames_of(error)}
+    log.error("process failed", extra=told)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 from tests.serving.web.world import ADDRESS, PASSWORD, World
+from tests.serving.world import dicom
 
 from cxreader.serving.access import people, tokens
 from cxreader.serving.access.passwords import FREE, REST
@@ -78,7 +79,8 @@ def test_another_site_cannot_sign_a_browser_in_or_out(world: World) -> None:
     reader = world.browser()
     assert reader.post("/logout", data={"csrf": "wrong"}).status_code == 403
     csrf = reader.headers["X-CSRF-Token"]
-    assert reader.post("/logout", data={"csrf": csrf}).headers["location"] == "/login"
+    out = reader.post("/logout", data={"csrf": csrf})
+    assert (out.headers["location"], out.headers["clear-site-data"]) == ("/login", '"cache"')
     assert reader.get("/api/v1/session").status_code == 401
 
 
@@ -242,3 +244,28 @@ def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:
     assert set(client.get("/readyz").json()) == {"database", "disk", "models", "queue", "outbox"}
     answer = world.by_token("auditor", "metrics").get("/metrics")
     assert "cxreader_jobs" in answer.text
+
+
+def test_who_was_shown_what_is_in_the_audit_log(world: World) -> None:
+    got = world.service.receive(dicom(1), door="http")
+    reader = world.by_token("reader")
+    for path in (
+        *("/api/v1/worklist", f"/api/v1/studies/{got.study}", f"/api/v1/studies/{got.study}"),
+        *(f"/api/v1/images/{got.instance}/pixels", f"/api/v1/images/{got.instance}/original"),
+        *(
+            "/dicomweb/studies?PatientName=Doe*",
+            "/dicomweb/studies/1.2.3.1",
+            f"/fhir/ImagingStudy/{got.study.replace('_', '.')}",
+        ),
+    ):
+        assert reader.get(path).status_code == 200, path
+    with world.service.database.reading() as session:
+        query = select(AuditEntry).where(AuditEntry.event.like("% shown")).order_by(AuditEntry.number)
+        noted = [(one.event, one.actor, one.subject) for one in session.scalars(query)]
+    assert noted == [
+        ("worklist shown", "reader", ""),
+        ("study shown", "reader", got.study),  # once, however often and by whatever door
+        ("image shown", "reader", got.instance),
+        ("file shown", "reader", got.instance),
+        ("search shown", "reader", ""),
+    ]

@@ -12,9 +12,16 @@ from pydicom.dataset import Dataset
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png
 
+from cxreader.serving.web.dicomweb import holdings
 from cxreader.serving.web.dicomweb.stow import CANNOT_UNDERSTAND, OTHER_STUDY
 
 DICOM_JSON = "application/dicom+json"
+
+
+@pytest.fixture(autouse=True)
+def _in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies are fetched two at a time."""
+    monkeypatch.setattr(holdings, "AT_ONCE", 2)
 
 
 def stow(client: Any, *files: bytes, study: str = "") -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.dicom_files import picture
+from pydicom import dcmread
 from tests.serving.web.world import World, revise
 from tests.serving.world import dicom, png, read_all
 
@@ -24,7 +25,7 @@ def test_pixels_are_the_file_s_own_values_packed_or_not(world: World) -> None:
     assert (about["rows"], about["columns"], about["bits"]) == (72, 96, 12)
     plain = client.get(f"/api/v1/images/{image}/pixels", headers={"Accept-Encoding": "identity"})
     values = np.frombuffer(plain.content[: 2 * 72 * 96], "<u2").reshape(72, 96)
-    np.testing.assert_array_equal(values, picture(seed=5))
+    np.testing.assert_array_equal(values, dcmread(io.BytesIO(dicom(5))).pixel_array)
     assert len(plain.content) == about["bytes"]
     with client.stream("GET", f"/api/v1/images/{image}/pixels", headers={"Accept-Encoding": "gzip, zstd"}) as packed:
         assert packed.headers["content-encoding"] == "zstd"

@@ -8,6 +8,7 @@ import socket
 import ssl
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.serving.world import dicom
+from tests.serving.web.world import people
+from tests.serving.world import dicom, read_all
 
 from cxreader.errors import ConfigError, StorageError
+from cxreader.serving.access import tokens
 from cxreader.serving.home import SECRET
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
@@ -102,6 +105,35 @@ def test_it_serves_by_tls_until_it_is_told_to_stop(
             weak.wrap_socket(raw, server_hostname="127.0.0.1")
         with pytest.raises(StorageError, match="cannot listen on port"):
             run(settings.model_copy(update={"web": web}), lambda: True, "another")
+
+
+def test_the_client_of_the_page_does_what_the_page_says(
+    timed_service: TriageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    settings, database = timed_service.settings, timed_service.database
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / SECRET).write_bytes(b"s" * 32)
+    file = tmp_path / "chest.dcm"
+    file.write_bytes(dicom(1))
+    timed_service.receive(file, door="folder")
+    read_all(timed_service)
+    user = people(timed_service)["reader"]
+    with database.writing() as session:
+        made = tokens.add(session, database.now(session), user, name="x", scopes=["upload", "read"], days=1)
+    web = settings.web.model_copy(update={"port": free_port()})
+    page = (Path(__file__).parents[3] / "docs/reference/http-api.md").read_text("utf-8")
+    client = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setenv("CXREADER_TOKEN", made.text)
+    monkeypatch.setattr("sys.argv", ["client.py", str(file)])
+    with running(settings.model_copy(update={"web": web})), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it is a script: what it opens ends with it
+        names: dict[str, Any] = {}
+        exec(client.replace(":8080", f":{web.port}"), names)  # noqa: S102 - our own page
+        names["http"].close()
+    told = capsys.readouterr().out
+    assert told.startswith(f"{file} again accepted ")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cxreader.errors import UsageError
 from cxreader.locks import try_lock
 
 if TYPE_CHECKING:
-    from cxreader.serving.retention import What
+    from cxreader.serving.retaining.retention import What
 
 app = typer.Typer(help="Delete what is no longer to be kept; the audit log stays.", no_args_is_help=True)
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
@@ -48,7 +48,7 @@ def derived(keys: Keys = None, older_than: Older = None, home: Home = HOME) -> N
 def cache(older_than: Days = 0, home: Home = HOME) -> None:
     """Delete decoded pixels; they are made again when somebody looks."""
     with serve_extra():
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_cache(older_than), "[object|objects] deleted"))
@@ -58,7 +58,7 @@ def cache(older_than: Days = 0, home: Home = HOME) -> None:
 def outbox(older_than: Days = 30, home: Home = HOME) -> None:
     """Delete entries of the outbox that were sent or given up."""
     with serve_extra():
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_outbox(older_than), "[entry|entries] deleted"))
@@ -69,7 +69,7 @@ def orphans(home: Home = HOME) -> None:
     """Delete files that nothing names, as an interrupted deletion leaves them; the service must not run."""
     with serve_extra():
         from cxreader.serving.home import LOCK
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     lock = try_lock(home / LOCK)
     if lock is None:
@@ -85,7 +85,7 @@ def hold(
 ) -> None:
     """Put a study under legal hold: no command deletes anything of it."""
     with serve_extra():
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     if not reason.strip():
         raise UsageError("a legal hold needs its reason", where="--reason", mend="say why")
@@ -97,7 +97,7 @@ def hold(
 def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: Home = HOME) -> None:
     """Lift the legal hold of a study."""
     with serve_extra():
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         Retention(opened, ACTOR).hold(key, "")
@@ -106,7 +106,7 @@ def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: 
 
 def _delete(what: What, keys: list[str] | None, days: float | None, home: Path) -> None:
     with serve_extra():
-        from cxreader.serving.retention import Retention
+        from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         retention = Retention(opened, ACTOR)

@@ -57,3 +57,25 @@ class Slots:
         finally:
             with self._lock:
                 self._left += 1
+
+
+class Recently:
+    """Whether something happened within so many seconds. Safe to use from several threads."""
+
+    def __init__(self, seconds: float, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._now = seconds, now
+        self._at: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._lock = Lock()
+
+    def first(self, *key: str) -> bool:
+        """True for what did not happen lately; from now on it did."""
+        with self._lock:
+            now = self._now()
+            at = self._at.get(key)
+            if at is not None and now - at < self._seconds:
+                return False
+            self._at.pop(key, None)
+            self._at[key] = now
+            if len(self._at) > _KEYS:
+                self._at.popitem(last=False)
+            return True

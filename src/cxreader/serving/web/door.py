@@ -10,12 +10,17 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from cxreader.serving.access.rates import Rate, Slots
+from cxreader.serving.access.principals import Principal
+from cxreader.serving.access.rates import Rate, Recently, Slots
 from cxreader.serving.access.sessions import Lasting
 from cxreader.serving.home import secret
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
+from cxreader.serving.store import audit
+from cxreader.serving.store.audit import Noted
 
+LOOKING = 900.0
+"""Seconds for which looking at the same thing again is the same look."""
 T = TypeVar("T")
 
 
@@ -29,6 +34,7 @@ class Door:
     sign_ins: Rate
     uploads: Rate
     streams: Slots
+    told: Recently
     incoming: Path
     stopped: Callable[[], bool]
 
@@ -40,7 +46,7 @@ class Door:
         web = settings.web
         rates = Rate(web.sign_ins, "attempts to sign in"), Rate(web.uploads, "uploads")
         streams = Slots(web.streams, "streams of events")
-        return cls(settings, service, secret(settings), *rates, streams, incoming, stopped)
+        return cls(settings, service, secret(settings), *rates, streams, Recently(LOOKING), incoming, stopped)
 
     @property
     def lasting(self) -> Lasting:
@@ -56,6 +62,12 @@ class Door:
         """What `work` returns in a transaction, given the moment now."""
         database = self.service.database
         return database.write(lambda session: work(session, database.now(session)))
+
+    def shown(self, principal: Principal, what: str, key: str = "") -> None:
+        """Note in the audit log that somebody was shown something: a study's key, never what was asked."""
+        if self.told.first(principal.user.key, what, key):
+            noted = Noted(f"{what} shown", principal.user.name, key)
+            self.write(lambda session, now: audit.note(session, now, [noted]))
 
 
 def door_of(request: Request) -> Door:

@@ -28,7 +28,7 @@ _TOLD: dict[str, Any] = {
 
 
 @router.get("/Observation/{resource}", **_TOLD)
-def get_observation(door: TheDoor, _: Reader, resource: Key) -> JSONResponse:
+def get_observation(door: TheDoor, principal: Reader, resource: Key) -> JSONResponse:
     """One revision of the answer to an image; `resource`: the result's key, with . in the place of _."""
 
     def work(session: Session, _: float) -> dict[str, Any]:
@@ -37,12 +37,15 @@ def get_observation(door: TheDoor, _: Reader, resource: Key) -> JSONResponse:
         study = session.get_one(Study, instance.study_id)
         return observation(study, instance, result, moment(result.read_at))
 
-    return JSONResponse(door.read(work), media_type=MEDIA)
+    made = door.read(work)
+    door.shown(principal, "result", key_of(resource))
+    return JSONResponse(made, media_type=MEDIA)
 
 
 @router.get("/ImagingStudy/{resource}", **_TOLD)
-def get_imaging_study(door: TheDoor, _: Reader, resource: Key) -> JSONResponse:
+def get_imaging_study(door: TheDoor, principal: Reader, resource: Key) -> JSONResponse:
     """A study; `resource`: its key, with . in the place of _."""
     view = door.service.study(key_of(resource))
+    door.shown(principal, "study", view.study.key)
     made = imaging_study(view.study, [one.instance for one in view.images])
     return JSONResponse(made, media_type=MEDIA)

@@ -86,7 +86,7 @@ def logout(request: Request, door: TheDoor, csrf: Annotated[str, Form()] = "") -
     if not hmac.compare_digest(csrf.encode(), form_token(door.secret, token).encode()):
         raise ForbiddenError("the CSRF token is missing or wrong", mend="load the page anew")
     door.write(lambda session, now: sessions.end(session, now, token))
-    made = RedirectResponse("/login", 303)
+    made = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     made.delete_cookie(cookie_name(door.settings.web), secure=door.settings.web.secure, httponly=True, samesite="lax")
     return made
 

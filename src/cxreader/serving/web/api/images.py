@@ -78,13 +78,14 @@ def picture(door: TheDoor, _: Reader, key: Key) -> Picture:
 @router.get("/images/{key}/pixels", response_class=Response, responses=_BYTES | responses(404))
 def pixels(
     door: TheDoor,
-    _: Reader,
+    principal: Reader,
     key: Key,
     accept_encoding: Annotated[str, Header()] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """The decoded pixels of an image, as `picture` describes them; in Zstandard where that is accepted."""
     kept = door.service.pixels(key)
+    door.shown(principal, "image", key)
     headers = {"ETag": f'"{kept.sha256}"', "Cache-Control": _ONE_YEAR, "Vary": "Accept-Encoding"}
     if f'"{kept.sha256}"' in if_none_match:
         return Response(status_code=304, headers=headers)
@@ -97,9 +98,10 @@ def pixels(
 
 
 @router.get("/images/{key}/original", response_class=Response, responses=_BYTES | responses(404))
-def original(door: TheDoor, _: Reader, key: Key) -> Response:
+def original(door: TheDoor, principal: Reader, key: Key) -> Response:
     """The bytes of an image as they came, with all that its header says of the patient."""
     found, data = door.service.original(key)
+    door.shown(principal, "file", found.key)
     named = f'attachment; filename="{found.key}.{"dcm" if found.kind == "dicom" else found.kind}"'
     return Response(data, headers={"Content-Disposition": named}, media_type="application/octet-stream")
 

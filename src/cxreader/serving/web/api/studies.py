@@ -41,6 +41,7 @@ class Whole(BaseModel):
 def study(door: TheDoor, principal: Reader, key: Key) -> Whole:
     """A study."""
     view = door.service.study(key)
+    door.shown(principal, "study", view.study.key)
     names = door.read(lambda session, _: _names(session, view))
     own = {name: getattr(view.study, name) for name in Whole.model_fields if hasattr(view.study, name)}
     return Whole(

@@ -27,11 +27,12 @@ class WorklistPage(BaseModel):
 @router.get("/worklist", responses=responses(400))
 def worklist(
     door: TheDoor,
-    _: Reader,
+    principal: Reader,
     state: State = "open",
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     size: Annotated[int, Query(ge=1, le=MOST)] = 50,
 ) -> WorklistPage:
     """The studies in a state, the most urgent first; those that are done by when they came."""
+    door.shown(principal, "worklist")
     page = door.service.worklist(state=state, cursor=cursor, size=size)
     return WorklistPage(studies=[Listed.of(one) for one in page.entries], cursor=page.cursor, as_of=moment(page.as_of))

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from cxreader.serving.store.holdings import Held
 from cxreader.serving.store.tables.images import Study
+from cxreader.serving.web.dicomweb.holdings import Held
 
 MEDIA = "application/dicom+json"
 Element = dict[str, Any]

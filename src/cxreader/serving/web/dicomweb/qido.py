@@ -11,9 +11,10 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
-from cxreader.serving.store.holdings import Held, held, matching
+from cxreader.serving.access.principals import Principal
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.dicomweb.dicom_json import KEYWORDS, MEDIA, Json, answer, of_instance, of_series, of_study
+from cxreader.serving.web.dicomweb.holdings import Held, held, matching
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
 
@@ -33,7 +34,7 @@ _TOLD: dict[str, Any] = {
 
 
 @router.get("/studies", **_TOLD)
-def studies(request: Request, door: TheDoor, _: Reader, limit: Limit = 100, offset: Offset = 0) -> JSONResponse:
+def studies(request: Request, door: TheDoor, principal: Reader, limit: Limit = 100, offset: Offset = 0) -> JSONResponse:
     """Studies, the latest first, whose attributes match those of the query (`PatientID=...`, `00100020=...`)."""
 
     def work(session: Session, _: float) -> list[Json]:
@@ -41,13 +42,13 @@ def studies(request: Request, door: TheDoor, _: Reader, limit: Limit = 100, offs
         found = islice(matching(session, keys), offset, offset + limit)
         return [of_study(study, _held(door, session, study), _base(door)) for study in found]
 
-    return answer(door.read(work))
+    return _answered(door, principal, door.read(work))
 
 
 @router.get("/series", **_TOLD)
 @router.get("/studies/{study}/series", **_TOLD)
 def series(
-    request: Request, door: TheDoor, _: Reader, study: str = "", limit: Limit = 100, offset: Offset = 0
+    request: Request, door: TheDoor, principal: Reader, study: str = "", limit: Limit = 100, offset: Offset = 0
 ) -> JSONResponse:
     """Series, of one study or of all whose attributes match."""
 
@@ -56,7 +57,7 @@ def series(
         groups = (list(of) for _, of in groupby(found, key=lambda one: (one.study.id, one.series_uid)))
         return [of_series(of, _base(door)) for of in islice(groups, offset, offset + limit)]
 
-    return answer(door.read(work))
+    return _answered(door, principal, door.read(work))
 
 
 @router.get("/instances", **_TOLD)
@@ -65,7 +66,7 @@ def series(
 def instances(
     request: Request,
     door: TheDoor,
-    _: Reader,
+    principal: Reader,
     study: str = "",
     series_uid: str = "",
     limit: Limit = 100,
@@ -78,7 +79,13 @@ def instances(
         wanted = (one for one in found if series_uid in ("", one.series_uid))
         return [of_instance(one, _base(door)) for one in islice(wanted, offset, offset + limit)]
 
-    return answer(door.read(work))
+    return _answered(door, principal, door.read(work))
+
+
+def _answered(door: Door, principal: Principal, found: list[Json]) -> JSONResponse:
+    """The answer to a search, which the audit log notes without its words."""
+    door.shown(principal, "search")
+    return answer(found)
 
 
 def _found(session: Session, door: Door, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:

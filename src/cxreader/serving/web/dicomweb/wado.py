@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cxreader.errors import AbsentError, ImageError, StorageError
 from cxreader.imaging.dicom.parse import silence_pydicom
-from cxreader.serving.store.holdings import Held, by_uid
+from cxreader.serving.access.principals import Principal
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer
+from cxreader.serving.web.dicomweb.holdings import Held, by_uid
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
 
@@ -36,10 +37,10 @@ Accept = Annotated[str, Header()]
 @router.get("/series/{series}", **_FILES)
 @router.get("/series/{series}/instances/{instance}", **_FILES)
 def retrieve(
-    door: TheDoor, _: Reader, study: str, series: str = "", instance: str = "", accept: Accept = "*/*"
+    door: TheDoor, principal: Reader, study: str, series: str = "", instance: str = "", accept: Accept = "*/*"
 ) -> Response:
     """The files of a study, a series or an instance, one a part; one instance alone where `application/dicom` is asked for."""
-    found = _found(door, study, series, instance)
+    found = _found(door, principal, study, series, instance)
     if instance and accept.strip().lower().startswith(DICOM):
         return Response(door.service.objects.get(found[0].sha256), media_type=DICOM)
     boundary = secrets.token_hex(16)
@@ -51,17 +52,19 @@ def retrieve(
 @router.get("/metadata", **_METADATA)
 @router.get("/series/{series}/metadata", **_METADATA)
 @router.get("/series/{series}/instances/{instance}/metadata", **_METADATA)
-def metadata(door: TheDoor, _: Reader, study: str, series: str = "", instance: str = "") -> JSONResponse:
+def metadata(door: TheDoor, principal: Reader, study: str, series: str = "", instance: str = "") -> JSONResponse:
     """All elements but the pixels, as DICOM JSON."""
-    found = _found(door, study, series, instance)
+    found = _found(door, principal, study, series, instance)
     return answer([_header(door.service.objects.get(one.sha256)) for one in found])
 
 
-def _found(door: Door, study: str, series: str, instance: str) -> Sequence[Held]:
+def _found(door: Door, principal: Principal, study: str, series: str, instance: str) -> Sequence[Held]:
     held = door.read(lambda session, _: by_uid(session, study, regions=door.settings.show_regions))
     found = [one for one in held if series in ("", one.series_uid) and instance in ("", one.sop_instance_uid)]
     if not found:
         raise AbsentError("nothing of this UID is held", mend="search for it")
+    for key in {one.study.key for one in found}:
+        door.shown(principal, "study", key)
     return found
 
 

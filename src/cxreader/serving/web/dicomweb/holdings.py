@@ -12,6 +12,8 @@ from cxreader.errors import UsageError
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result, ResultObject
 
+AT_ONCE = 200
+"""Studies that are fetched together."""
 EXACT, NAME, TEXT, DATE, UID = "exact", "name", "text", "date", "uid"
 STUDY_KEYS: Mapping[str, tuple[str, str]] = {
     "StudyInstanceUID": ("study_uid", UID),
@@ -59,7 +61,13 @@ def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
     """Studies with a DICOM image whose attributes match, the latest first. Raises UsageError for one not in STUDY_KEYS."""
     is_held = exists().where(Instance.study_id == Study.id, *_held())
     query = select(Study).where(is_held, *(_condition(name, value) for name, value in keys.items() if value))
-    yield from session.scalars(query.order_by(Study.id.desc()).execution_options(yield_per=200))
+    query, last = query.order_by(Study.id.desc()).limit(AT_ONCE), None
+    while True:
+        found = session.scalars(query if last is None else query.where(Study.id < last)).all()
+        yield from found
+        if len(found) < AT_ONCE:
+            return
+        last = found[-1].id
 
 
 def held(session: Session, study: Study, *, regions: bool) -> list[Held]:

@@ -9,18 +9,18 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
+from cxreader.serving.retaining import rows
+from cxreader.serving.retaining.rows import Digests, forget
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import retention
-from cxreader.serving.store.retention import Digests, forget
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.views import by_key
 
 What = Literal["study", "images", "derived"]
 DAY = 86_400.0
 _WORK: dict[What, Callable[[Session, float, str, Study], Digests]] = {
-    "study": retention.delete_study,
-    "images": retention.delete_originals,
-    "derived": retention.delete_derived,
+    "study": rows.delete_study,
+    "images": rows.delete_originals,
+    "derived": rows.delete_derived,
 }
 
 
@@ -47,7 +47,7 @@ class Retention:
             return list(keys)
         database = self._service.database
         with database.reading() as session:
-            return retention.older(session, database.now(session) - days * DAY)
+            return rows.older(session, database.now(session) - days * DAY)
 
     def delete(self, what: What, keys: Iterable[str]) -> Deleted:
         """Delete so much of these studies. Raises AbsentError for a key that is none; what came before it is deleted."""
@@ -66,7 +66,7 @@ class Retention:
         database = self._service.database
         with database.writing() as session:
             now = database.now(session)
-            gone = retention.delete_cache(session, now, self._actor, now - days * DAY)
+            gone = rows.delete_cache(session, now, self._actor, now - days * DAY)
         return forget(database, self._service.objects, gone)
 
     def clear_outbox(self, days: float) -> int:
@@ -74,13 +74,13 @@ class Retention:
         database = self._service.database
         with database.writing() as session:
             now = database.now(session)
-            return retention.delete_outbox(session, now, self._actor, now - days * DAY)
+            return rows.delete_outbox(session, now, self._actor, now - days * DAY)
 
     def hold(self, key: str, reason: str) -> None:
         """Put a study under legal hold, or lift it by an empty reason. Raises AbsentError."""
         database = self._service.database
         with database.writing() as session:
-            retention.hold(session, database.now(session), self._actor, by_key(session, Study, key), reason)
+            rows.hold(session, database.now(session), self._actor, by_key(session, Study, key), reason)
 
     def sweep(self) -> int:
         """Delete objects that no row names, as an interrupted deletion leaves them; how many.

@@ -1,0 +1,1 @@
+"""How long things are kept: deletion by command, and legal hold."""
