@@ -86,7 +86,7 @@ def delete_cache(session: Session, now: float, actor: str, before: float) -> Dig
 
 def delete_outbox(session: Session, now: float, actor: str, before: float) -> int:
     """Delete entries of the outbox that were sent, or given up, before this moment, and answered commitments; how many."""
-    ended: Sequence[ColumnElement[bool]] = (OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "dead")))
+    ended: Sequence[ColumnElement[bool]] = (OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "none", "dead")))
     found = session.execute(delete(OutboxEntry).where(*ended)).rowcount  # type: ignore[attr-defined]
     session.execute(delete(Commitment).where(Commitment.ended_at < before))
     audit.note(session, now, [Noted("outbox cleared", actor, detail={"entries": found})])
@@ -117,9 +117,8 @@ def _is_named(session: Session, digest: str) -> bool:
 def _drop_derived(session: Session, images: object) -> Digests:
     """Rows of maps and objects of these images' results; digests of the objects."""
     results = select(Result.id).where(Result.instance_id.in_(images))  # type: ignore[arg-type]
-    made = select(ResultObject.id).where(ResultObject.result_id.in_(results))
     found = set(session.scalars(select(ResultObject.sha256).where(ResultObject.result_id.in_(results))))
-    session.execute(delete(OutboxEntry).where(OutboxEntry.object_id.in_(made)))
+    session.execute(delete(OutboxEntry).where(OutboxEntry.result_id.in_(results)))
     session.execute(delete(ResultObject).where(ResultObject.result_id.in_(results)))
     session.execute(delete(HeatMap).where(HeatMap.result_id.in_(results)))
     return found
