@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types floors bench fuzz docs clean
+.PHONY: demo adult test check lint types floors bench fuzz docs clean
 
 demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
 	$(BIN)/cxreader demo --out demo
@@ -24,6 +24,10 @@ types: $(STAMP)
 floors: $(STAMP)  ## who may import whom
 	$(BIN)/lint-imports
 	$(BIN)/lint-imports --config importlinter-torch.toml
+
+adult: $(STAMP)  ## the adult reader from the folders that docs/how-to/adult-reader.md names: trained, judged, exported
+	$(BIN)/cxreader train src/cxreader/configs/adult.toml --out runs/adult --resume
+	$(BIN)/cxreader evaluate runs/adult
 
 bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

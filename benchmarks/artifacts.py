@@ -21,7 +21,7 @@ def make_artifact(folder: Path, model: str, size: int, files: Sequence[str] = ()
 
     from cxreader.imaging.preprocess import InputSpec
     from cxreader.imaging.read import read
-    from cxreader.inference.export import export_onnx
+    from cxreader.inference.runtimes.export import export_onnx
     from cxreader.models.acceptance.out_of_distribution import fit_ood_detector
     from cxreader.models.artifact import Artifact, TrainingPatients, save_artifact, sha256
     from cxreader.models.registry import create_model

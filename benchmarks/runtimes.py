@@ -85,7 +85,7 @@ def _export(side: str, scratch: str, size: int) -> dict[str, str]:  # noqa: ARG0
 
 
 def _onnx(folder: str, network: str, size: int, seconds: float) -> Callable[[int], float]:  # noqa: ARG001
-    from cxreader.inference.backend import load_backend
+    from cxreader.inference.runtimes.backend import load_backend
     from cxreader.models.artifact import load_artifact
 
     backend = load_backend("onnx", load_artifact(folder), Path(folder))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.config import Config
 from tests.boxed_world import boxed_config, make_boxed_world
 from tests.world import make_world, world_config
@@ -79,6 +79,22 @@ def few_images_suffice() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(support, "LEAST", 1)
         patch.setattr(support, "ENOUGH", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pdf_left_empty() -> Iterator[None]:
+    """Figures as PDF are written empty, for tests of numbers and words: each takes a fifth of a second, most of it for its font.
+
+    What is in them is told by the tests of `reporting`, and that they are all written by `assessment/test_outputs.py`.
+    """
+    from cxreader.reporting.style import render_figure
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "cxreader.reporting.for_papers.render_figure",
+            lambda figure, kind: b"" if kind == "pdf" else render_figure(figure, kind),
+        )
         yield
 
 

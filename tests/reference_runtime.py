@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from cxreader.inference.backend import Output, exported_file, require_maps
+from cxreader.inference.runtimes.backend import Output, exported_file, require_maps
 from cxreader.models.artifact import Artifact
 
 

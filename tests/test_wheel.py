@@ -23,7 +23,7 @@ from cxreader import torch_setup  # noqa: F401
 import torch
 
 from cxreader import Reader
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.registry import create_model
 from tests.artifacts import hand_made
 
@@ -212,7 +212,7 @@ def test_the_service_reads_without_torch(served: Path, folder: Path, images: lis
     assert service.returncode == 0
     expected = sorted((r.decision or "", r.probability) for r in Reader.load(folder, backend="torch").read_many(images))
     assert sorted(decision for decision, _ in shown) == [decision for decision, _ in expected]
-    assert sorted(p for _, p in shown) == pytest.approx(sorted(p for _, p in expected), abs=1e-5)
+    assert sorted(p for _, p in shown) == pytest.approx(sorted(p or 0.0 for _, p in expected), abs=1e-5)
 
 
 def test_the_wheel_holds_the_package_its_templates_and_its_configurations_and_nothing_else(wheel: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -101,6 +101,12 @@ class ImageRecord:
 def group_of(record: ImageRecord) -> str:
     """Who is split and resampled as one, across sources: the source and the patient, or the image where no patient is known."""
     return f"{record.source}\x1f{record.group}"
+
+
+def patient_names(records: Sequence[ImageRecord]) -> list[str]:
+    """Whose image each is, as a table names it: `group_of` for people. Of several sources, SOURCE/patient."""
+    several = len({record.source for record in records}) > 1
+    return [f"{record.source}/{record.group}" if several else record.group for record in records]
 
 
 @dataclass(frozen=True, slots=True)

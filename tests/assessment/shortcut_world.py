@@ -11,9 +11,9 @@ from PIL import Image
 
 from cxreader.imaging.header import patient_hash
 from cxreader.imaging.preprocess import InputSpec
-from cxreader.inference.backend import Output
 from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
+from cxreader.inference.runtimes.backend import Output
 from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.records import OperatingPoint
 

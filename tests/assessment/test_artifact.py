@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,17 @@ from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions, write_predictions
+from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, ReadingTime
+from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import MANIFEST
+from cxreader.models.weights import NO_TRANSFER
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord, OperatingPoint, Reading
 from cxreader.runs import RunFolder
+
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,50 @@ def test_a_run_is_judged_on_its_test_part(judged: tuple[Evaluation, Path], small
     assert difference.value == pytest.approx(
         evaluation.metrics["auc"].value - next(iter(evaluation.baselines.values())).value
     )
+
+
+@pytest.mark.parametrize(("asked", "warned"), [("none", False), ("absent.safetensors", True)])
+def test_absent_weights_are_a_warning_where_they_were_asked_for(
+    reader: Reader, own_run: Path, tmp_path: Path, asked: str, warned: bool
+) -> None:
+    config = reader.artifact.provenance["config"]
+    config = {**config, "model": {**config["model"], "weights": asked}}
+    scratch = _as_if(reader, transfer=NO_TRANSFER, provenance={**reader.artifact.provenance, "config": config})
+    evaluation = judge(scratch, cohort_of_run(own_run), tmp_path / "out", bar=no_bar, quick=True)
+    assert (NO_TRANSFER in evaluation.warnings) is warned
+
+
+def test_a_score_is_said_to_be_one_in_whole_sentences(reader: Reader, own_run: Path, tmp_path: Path) -> None:
+    calibration = {**reader.artifact.calibration, "n_positive": 17, "n_negative": 8}
+    evaluation = judge(
+        _as_if(reader, calibration=calibration), cohort_of_run(own_run), tmp_path / "out", bar=no_bar, quick=True
+    )
+    (said,) = (w for w in evaluation.warnings if w.startswith("not calibrated: 17 abnormal, 8 normal"))
+    assert said.endswith("as few. What is called probability here is that score.")
+
+
+def _as_if(reader: Reader, **changes: Any) -> Reader:
+    """The same reader whose artifact says something else."""
+    (member,) = reader.members
+    return Reader([Member(replace(member.artifact, **changes), member.backend, member.operating_point)])
+
+
+def test_patients_of_two_sources_are_two_whatever_their_numbers() -> None:
+    point = OperatingPoint.given(0.5)
+    records = [
+        ImageRecord("a/1.png", 0, patient="12", source="a"),
+        ImageRecord("a/2.png", 0, patient="12", source="a"),
+        ImageRecord("b/1.png", 1, patient="12", source="b"),
+        ImageRecord("b/2.png", 1, source="b"),
+    ]
+    readings = [Reading(r.image, "abc", point, "normal", 0.2, acceptance="accepted") for r in records]
+    table, _ = prediction_table(records, readings, "abc")
+    assert table.patient is not None
+    assert table.patient.tolist() == ["a/12", "a/12", "b/12", "b/image:b/2.png"]
+    assert Sample.of(table).n_groups == Sample.of_records(records).n_groups == 3
+    table, _ = prediction_table(records[:2], readings[:2], "abc")
+    assert table.patient is not None
+    assert table.patient.tolist() == ["12", "12"]
 
 
 def test_an_artifact_keeps_what_its_training_images_teach_and_an_earlier_ones_run_teaches_the_same(

@@ -18,7 +18,7 @@ from cxreader.assessment.cohort import cohort_of_source
 from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.images import ReadImages
 from cxreader.imaging.preprocess import InputSpec
-from cxreader.inference.backend import Output
+from cxreader.inference.runtimes.backend import Output
 from cxreader.progress import no_bar
 from cxreader.records import Box, ImageRecord, OperatingPoint, PredictionTable
 

@@ -20,6 +20,8 @@ from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 def test_judging_with_all_its_questions_decodes_every_test_image_once(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,8 @@ from cxreader.progress import no_bar
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(scope="module")
 def reader(small_run: Path) -> Reader:

@@ -18,6 +18,8 @@ from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import ReadModels, TableOptions, read_models, read_predictions
 from cxreader.progress import no_bar
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 def judged(files: str | list[str], out: Path, *, model: str | None = None, **fitting: Any) -> Evaluation:
     files = [files] if isinstance(files, str) else files

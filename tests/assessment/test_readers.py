@@ -19,6 +19,8 @@ from cxreader.evaluation.readers.readings import Readings, read_readings
 from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(scope="module")
 def own_run(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,6 +23,8 @@ from cxreader.models.artifact import MANIFEST, WEIGHTS, Artifact, load_artifact,
 from cxreader.progress import no_bar, silent
 from cxreader.runs import git_revision
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(scope="module")
 def judged(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Artifact]:

@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxreader.cli import console, run
-from cxreader.cli.console import State
+from cxreader.cli import run
+from cxreader.cli.output import console
+from cxreader.cli.output.console import State
 from cxreader.data.split import Split
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 from cxreader.imaging.overlay import BOX_COLOUR
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import RunFolder, only_process
 
-pytestmark = pytest.mark.usefixtures("few_images_suffice")
+pytestmark = pytest.mark.usefixtures("few_images_suffice", "pdf_left_empty")
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,11 @@ def test_train_then_evaluate_then_read(small_world: Path, tmp_path: Path, capsys
     n = len(Split.load(RunFolder(out).split).parts["test"])
     leak = f"none of {n} images is of a patient who set the model"
     assert f"leak: {leak}" in printed.out
+    assert "no transfer" not in printed.out  # nobody asked for pretrained weights
+    page = (out / "evaluation/report.html").read_text()
+    assert "\nWhat is not known well enough:\n- " in printed.out
+    for whole in (printed.out, page.split('<section id="sure"')[0]):
+        assert whole.lower().count("too few patients to say whether there is a shortcut") == 1
     for name in ("report.html", "model_card.md"):
         assert leak in (out / "evaluation" / name).read_text()
     audit = json.loads((out / "evaluation/shortcuts.json").read_text())

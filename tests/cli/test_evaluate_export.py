@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.cli import run
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import WEIGHTS
 from cxreader.runs import RunFolder, artifact_folder
 
@@ -27,6 +27,8 @@ find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name == "torch" else find_spec(name, package)
 sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
+
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 sys.exit(run(sys.argv[1:]))
 """
@@ -73,3 +75,17 @@ def test_a_copy_with_neither_weights_nor_export_is_refused(
     assert not json.loads((folder / "artifact.json").read_text())["exports"]
     assert run(["evaluate", str(copy.path)]) != 0
     assert "weights are missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "a.toml", "--out", "run"], ["study", "run", "a.toml", "--out", "study"], ["demo"]]
+)
+def test_what_needs_torch_says_in_one_line_how_to_get_it(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[data]\nroot = "."\n')
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *command], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 5
+    assert line == "cxreader: this command needs torch, which is not installed; pip install 'cxreader[train]'"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]

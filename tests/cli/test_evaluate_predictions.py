@@ -12,7 +12,7 @@ import pytest
 from tests.products import HEADER, rows, write
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 
 
@@ -221,6 +221,8 @@ class Absent:
 if sys.argv.pop(1) == "absent":
     sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
+
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 code = run(sys.argv[1:])
 print("loaded:", sorted({{name.partition(".")[0] for name in sys.modules}} & set({HEAVY})))

@@ -18,13 +18,15 @@ from PIL import Image
 from safetensors.torch import load_file, save
 
 from cxreader import Reader
+from cxreader.assessment.shortcuts import shared_baselines
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.evaluation.decisions.conformal import ConformalRule
+from cxreader.inference.member import Member
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact, sha256
 from cxreader.runs import artifact_folder
 
-pytestmark = pytest.mark.usefixtures("few_images_suffice")
+pytestmark = pytest.mark.usefixtures("few_images_suffice", "pdf_left_empty")
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +96,11 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
     world, out = shutil.copytree(small_world, tmp_path / "elsewhere"), tmp_path / "out"
     assert run(["evaluate", *ruled, "--data", str(world), "--name", "world", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "Beside what sees no disease: " in printed
+    assert "Beside what sees no disease\n" in printed
     assert "not audited" not in printed
     assert "not compared with a 16 x 16 thumbnail" not in printed
+    assert "trained on different images" not in printed, "both were trained on the same"
+    assert "Baseline: 16 x 16 thumbnail, learnt elsewhere" in printed
     evaluation = json.loads((out / "evaluation.json").read_text())
     audit = json.loads((out / "shortcuts.json").read_text())
     assert audit["model"]["value"] == pytest.approx(evaluation["metrics"]["auc"]["value"])
@@ -123,6 +127,9 @@ def test_shortcuts_thumbnail_maps_and_conformal_rules_are_of_all_of_them(
     assert "Each model's own rule is asked" in html.unescape(page)
     shown = re.findall(r'<div class="pair">\s*<img src="([^"]+)"[^>]*>\s*<img src="([^"]+)"', page)
     assert shown
+    assert evaluation["evidence"]["contradictions"]
+    assert (out / "contact_sheet.png").is_file()
+    assert "The contradicted images, each beside itself under the heat map of each model" in page
     for original, maps in shown:
         (height, width), (tall, wide) = (_size(original), _size(maps))
         assert (tall, wide) == (height, 2 * width)
@@ -147,3 +154,27 @@ def test_a_run_and_predictions_take_one_model(
     assert "2 models where one is wanted" in capsys.readouterr().err
     assert run(["evaluate", str(small_run), *two]) != 0
     assert "where one is wanted" in capsys.readouterr().err
+
+
+def test_the_worklist_of_several_has_their_agreement_and_says_once_what_all_say(
+    two: list[str], small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxreader.evaluation.calibration.support.ENOUGH", 1000)
+    page, table = tmp_path / "w.html", tmp_path / "t.csv"
+    files = [str(path) for path in sorted(small_world.glob("0*.png"))[:4]]
+    assert run(["-q", "read", *two, *files, "--out", str(table), "--page", str(page)]) == 0
+    text = page.read_text()
+    for row in csv.DictReader(table.read_text().splitlines()):
+        assert not row["agreement"] or f"agreement {float(row['agreement']):.3f}" in text
+    notice = text.split('aria-label="Warnings"')[1].split("</section>")[0]
+    assert notice.count("calibrated on few images") == 1
+
+
+def test_only_models_of_the_same_training_images_share_what_those_teach(two: list[str]) -> None:
+    first, second = Reader.load(two[1::2]).members
+    shared = shared_baselines(Reader([first, second]))
+    assert shared
+    assert [baseline.name for baseline in shared] == ["image statistics", "border only", "16 x 16 thumbnail"]
+    of_others = {**second.artifact.provenance, "baselines": [{**one.to_dict(), "images": 9} for one in shared]}
+    other = Member(replace(second.artifact, provenance=of_others), second.backend, second.operating_point)
+    assert shared_baselines(Reader([first, other])) is None

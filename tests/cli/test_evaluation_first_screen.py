@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.data.index import Index
 from cxreader.runs import RunFolder
+
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 
 @pytest.fixture(autouse=True)

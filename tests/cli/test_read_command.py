@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save
 
-from cxreader.cli import answers, console, run
-from cxreader.cli.console import DISCLAIMER, State
+from cxreader.cli import run
+from cxreader.cli.output import answers, console
+from cxreader.cli.output.console import DISCLAIMER, State
 from cxreader.models.artifact import WEIGHTS, load_artifact, save_artifact
 
 pytestmark = pytest.mark.usefixtures("few_images_suffice")

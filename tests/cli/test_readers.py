@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, recall_score
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.readers.study import ReaderStudy
 from cxreader.findings import FINDINGS

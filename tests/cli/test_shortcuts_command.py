@@ -10,11 +10,13 @@ import pytest
 from tests.assessment.shortcut_world import SIDE, Patches, make_images, make_reader
 
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.config import parse_config
 from cxreader.data.sources import open_source
 from cxreader.data.split import make_split
 from cxreader.runs import RunFolder
+
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,6 +56,19 @@ def test_it_prints_every_rival_the_verdict_with_its_reasons_and_writes_both_file
     assert "leak: none of 120 images" in printed
     assert json.loads((out / "shortcuts.json").read_text())["verdict"] == "suspected"
     assert (out / "shortcuts.html").is_file()
+
+
+def test_at_80_columns_what_the_numbers_mean_stands_below_them_in_whole_lines(
+    marked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["-q", "audit", "shortcuts", "--model", "a", "--data", str(marked)]) == 0
+    table, below = capsys.readouterr().out.split("What it means:\n")
+    assert max(len(line) for line in table.splitlines()) <= 80
+    assert "what it means" not in table
+    lines = below.splitlines()
+    assert any(line.startswith("- border only, learnt here: tells the label: a shortcut is open; ") for line in lines)
+    assert "- prevalence: the model sees more" in lines
 
 
 def test_a_policy_of_uncertain_labels_reaches_the_source(

@@ -19,8 +19,8 @@ from tests.artifacts import hand_made, random_region_head, region_bytes
 from cxreader import Reader
 from cxreader.errors import ArtifactError, MissingDependencyError, UsageError
 from cxreader.explanation.gradcam import grad_cam
-from cxreader.inference.backend import BACKENDS, Backend, Runtime, load_backend
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.backend import BACKENDS, Backend, Runtime, load_backend
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import Artifact
 from cxreader.models.registry import create_model, list_models, model_entry
 from cxreader.models.stages import StagedModel

@@ -24,8 +24,8 @@ from cxreader.errors import ModelError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.explanation.gradcam import grad_cam
 from cxreader.explanation.sanity import randomisation_test
-from cxreader.inference.backend import load_backend
-from cxreader.inference.export import export_after_training, export_onnx, onnx_bytes, parity_images
+from cxreader.inference.runtimes.backend import load_backend
+from cxreader.inference.runtimes.export import export_after_training, export_onnx, onnx_bytes, parity_images
 from cxreader.models import registry
 from cxreader.models.artifact import MANIFEST, load_artifact
 from cxreader.models.registry import ModelEntry, create_model, model_entry, register_model

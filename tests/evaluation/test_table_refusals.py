@@ -9,7 +9,7 @@ import pytest
 from cxreader.evaluation.predictions import ReadModels, read_models
 from cxreader.evaluation.table_refusals import refusals_told
 from cxreader.reporting.evaluation.image_answers import refused
-from cxreader.reporting.evaluation.refusals import refusal_words
+from cxreader.reporting.evaluation.tables.refusals import refusal_words
 
 HEADER = "image,patient,label,probability,acceptance,reasons"
 

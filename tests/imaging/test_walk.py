@@ -18,8 +18,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from tests.dicom_files import dataset, encoded, picture
 
 from cxreader.imaging import containers
-from cxreader.imaging.copies import copies
 from cxreader.imaging.dicom.objects import other_object
+from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import read
 from cxreader.imaging.walk import PassedOver, walk

@@ -23,11 +23,11 @@ from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
 from cxreader.inference import explain as explain_module
-from cxreader.inference.backend import Output
 from cxreader.inference.explain import explain_files
 from cxreader.inference.member import Member
 from cxreader.inference.panel import draw_panel
 from cxreader.inference.pixel_budget import PixelBudget
+from cxreader.inference.runtimes.backend import Output
 
 
 class Mapped(Patches):

@@ -11,7 +11,7 @@ from tests.models.data import TINY
 
 from cxreader import Reader, Reading
 from cxreader.assessment.artifact import prediction_table
-from cxreader.cli.answers import note
+from cxreader.cli.output.answers import note
 from cxreader.errors import DataError
 from cxreader.evaluation.predictions import read_models
 from cxreader.inference.batch.table import answer_of, row_of, write_table

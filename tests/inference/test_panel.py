@@ -105,6 +105,12 @@ def test_each_model_has_its_map_and_answer_beside_the_image(written: list[tuple[
     first = reading.members[0]
     assert f"probability {first.probability:.3f}" in titles[1]
     assert sheet.shape[1] > 3 * SIDE
+    written.clear()
+    sure = tuple(replace(own, interval=(own.probability, own.probability)) for own in reading.members)
+    draw_panel(image, replace(reading, members=sure), reader)
+    texts = [text for _, text in written]
+    assert not [text for text in texts if text.endswith("...")], "no number is cut"
+    assert any(text.startswith("Model 2: resnet18, artifact ") and "(interval 0." in text for text in texts)
     assert any("(mean of 2 models)" in text for _, text in written)
 
 

@@ -15,8 +15,8 @@ from cxreader.errors import ArtifactError, ImageError, UsageError
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.imaging.read import read
-from cxreader.inference.backend import load_backend
 from cxreader.inference.member import Member
+from cxreader.inference.runtimes.backend import load_backend
 from cxreader.models.artifact import load_artifact
 
 pytestmark = pytest.mark.usefixtures("few_images_suffice")

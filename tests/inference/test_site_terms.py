@@ -13,7 +13,7 @@ from tests.dicom_files import dataset, encoded, picture
 
 from cxreader.cli import run
 from cxreader.errors import UsageError
-from cxreader.imaging.site_terms import SiteTerms
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.inference.batch.read_files import read_files, read_rest
 from cxreader.inference.batch.work import Work
 from cxreader.inference.explain import explain_files

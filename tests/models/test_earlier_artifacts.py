@@ -12,8 +12,8 @@ import pytest
 from tests.models.data import TINY
 
 from cxreader.errors import ArtifactError
-from cxreader.inference.export import export_onnx
 from cxreader.inference.reader import Reader
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models import registry
 from cxreader.models.artifact import MANIFEST, load_artifact, save_manifest
 

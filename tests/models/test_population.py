@@ -35,6 +35,7 @@ def test_it_is_counted_and_said_in_words() -> None:
     assert (found.ages.known, found.ages.youngest, found.ages.oldest) == (4, 1, 60)
     assert (found.ages.p5, found.ages.median, found.ages.p95) == tuple(np.percentile([1, 2, 3, 60], (5, 50, 95)))
     assert (found.sexes, found.views, found.sources) == ({"F": 2, "M": 2}, {"PA": 4}, {"ward": 4})
+    assert "5th to 95th percentile 1.1 to 51, median 2;" in str(found), "1.15, 51.45 and 2.5 years"
     for words in ("5 images of 2 patients; aged 1 to 60 years", "2 female, 2 male; PA 4; from ward 4"):
         assert words in str(found)
     assert Population.from_dict(found.to_dict()) == found

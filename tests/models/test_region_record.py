@@ -11,7 +11,7 @@ from tests.artifacts import hand_made, random_region_head, region_bytes
 
 from cxreader import Reader
 from cxreader.errors import ArtifactError
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import Artifact, load_artifact, save_artifact
 from cxreader.models.region_record import RegionHeadRecord
 from cxreader.models.registry import create_model

@@ -10,7 +10,7 @@ import pytest
 from tests.reporting.evaluation.world import rich as evaluation
 from tests.reporting.study.world import NAMES, study_report
 
-from cxreader.reporting.evaluation.figures import evaluation_figures
+from cxreader.reporting.evaluation.figures.evaluation_figures import evaluation_figures
 from cxreader.reporting.for_papers import latex, table_csv, table_latex, write_figures, write_tables
 from cxreader.reporting.methods import methods_of_evaluation, methods_of_study
 from cxreader.reporting.study.study_tables import paper_tables

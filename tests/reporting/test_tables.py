@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.evaluation.statistics.intervals import Estimate, method_name
 from cxreader.reporting.tables import (
     DASH,
     Cell,
@@ -98,6 +98,24 @@ def test_p_values_shares_and_titles() -> None:
         == "bootstrap; or DeLong"
     )
     assert methods_of([]) == "none"
+
+
+def test_a_method_is_said_once_with_the_range_of_its_counts() -> None:
+    def by(method: str) -> Estimate:
+        return Estimate(0.5, 0.4, 0.6, 5, 5, 10, method)
+
+    percentile = [method_name(True, 2000, undefined) for undefined in (0, 12, 3)]
+    exact = [f"exact (Clopper-Pearson) by patient, {people} of them" for people in ("9", "1,010")]
+    assert methods_of(map(by, [*percentile, *exact])) == (
+        "bootstrap by patient; percentile, 2000 resamples, 0 to 12 undefined left out; or "
+        "exact (Clopper-Pearson) by patient, 9 to 1,010 of them"
+    )
+    assert methods_of(map(by, percentile[1:])).endswith("2000 resamples, 3 to 12 undefined left out")
+    assert methods_of(map(by, percentile[:1])) == "bootstrap by patient; percentile, 2000 resamples"
+    nowhere = Estimate(0.5, nan, nan, 5, 5, 10, method_name(True, 2000, 1999), "too few patients")
+    assert methods_of([nowhere, by("DeLong")]) == "DeLong"
+    corrected = f"{percentile[0]}, corrected for the labels"
+    assert methods_of(map(by, [corrected])) == corrected
 
 
 def test_a_missing_interval_is_a_dash_with_one_footnote() -> None:

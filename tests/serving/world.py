@@ -30,7 +30,7 @@ def make_artifact(folder: Path, seed: int, *, exported: bool = True) -> Path:
     """An artifact of a ResNet18 of 64 px with random weights, which calls half of these images abnormal."""
     import torch
 
-    from cxreader.inference.export import export_onnx
+    from cxreader.inference.runtimes.export import export_onnx
     from cxreader.models.registry import create_model
 
     torch.manual_seed(seed)

@@ -10,7 +10,7 @@ import pytest
 
 from cxreader import Reader
 from cxreader.cli import run
-from cxreader.cli.console import State
+from cxreader.cli.output.console import State
 from cxreader.data.split import Split
 
 

@@ -19,6 +19,8 @@ from cxreader.reporting.study.records import StudyReport
 from cxreader.study.report import NUMBERS, report_study
 from cxreader.study.study import train_rows
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 ROW = {
     "name": "Custom CNN",
     "model": {"name": "chestxray_cnn", "weights": "none"},

@@ -25,6 +25,8 @@ from cxreader.training import region_trunk
 from cxreader.training.region import Trunk
 from cxreader.training.region_lessons import Lessons
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture
 def config(boxed_world: Path, small_world: Path) -> Config:

@@ -13,6 +13,8 @@ from cxreader.inference.reader import Reader
 from cxreader.progress import no_bar
 from cxreader.training.train import train
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 PROJECT = Path(__file__).resolve().parents[2]
 SMALL = (
     "input.size=64",

@@ -45,10 +45,10 @@ from cxreader.inference.reader import Reader
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import PHANTOMS
 from cxreader.progress import Bar, Say, silent
-from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading
-from cxreader.reporting.evaluation.contact_sheet import SIDE, draw_contact_sheet
+from cxreader.records import ImageRecord, OperatingPoint, PredictionTable, Reading, patient_names
+from cxreader.reporting.evaluation.figures.contact_sheet import SIDE, draw_contact_sheet
 from cxreader.reporting.evaluation.model_facts import facts_of
-from cxreader.reporting.evaluation.refusals import in_percent, percent
+from cxreader.reporting.evaluation.tables.refusals import in_percent, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ def judge(
         refusals = _refusals(reader, images, seed)
         stored = baselines_of_training(artifact, cohort, bar)
         features = None if quick else features_of(images.pixels, np.arange(len(images.pixels)), bar)
-        baselines = _thumbnail_learnt_elsewhere(stored, images, features)
+        baselines = thumbnail_learnt_elsewhere(stored, images, features)
         shortcuts = (
             None
             if quick
@@ -121,7 +121,7 @@ def judge(
                 background=background_of(artifact, cohort, shortcuts),
             )
         rows = choose_examples(table, reader.operating_point)
-        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & _contradicted(evaluation)}
+        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & contradicted(evaluation)}
         looking = (
             ExplanationEvaluation(None, None)
             if quick
@@ -137,7 +137,7 @@ def judge(
             localisation=looking.localisation,
             sanity=looking.sanity,
             regions=looking.regions,
-            further=_contact_sheet(evaluation, images, looking.maps),
+            further=contact_sheet(evaluation, images, drawn),
             examples=example_panels(
                 table, rows, images, drawn, threshold=reader.operating_point.threshold, spec=artifact.spec
             ),
@@ -191,7 +191,7 @@ def _support(reader: Reader) -> list[str]:
         return []
     if support.calibrated and CalibrationSupport(point.n_positive, point.n_negative) == support:
         return [f"what decides {support.threshold_note}"]  # as the verdict says it
-    return [support.note + ("" if support.calibrated else ". What is called probability here is that score")]
+    return [support.note + ("" if support.calibrated else ". What is called probability here is that score.")]
 
 
 def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
@@ -203,12 +203,13 @@ def suspicion_warnings(shortcuts: ShortcutAudit | None) -> list[str]:
     return [f"a shortcut is suspected: {suspicion(shortcuts)}"]
 
 
-def _contradicted(evaluation: Evaluation) -> set[str]:
+def contradicted(evaluation: Evaluation) -> set[str]:
+    """The images whose label the model contradicts most surely, by name."""
     return set() if evaluation.evidence is None else {one.image for one in evaluation.evidence.contradictions}
 
 
-def _contact_sheet(
-    evaluation: Evaluation, images: ReadImages, maps: Mapping[str, NDArray[np.float32]]
+def contact_sheet(
+    evaluation: Evaluation, images: ReadImages, maps: Mapping[str, Sequence[NDArray[np.float32]]]
 ) -> dict[str, Figure]:
     """The figure of the images whose label the model contradicts most surely; none when it contradicts none, or none was kept."""
     found = () if evaluation.evidence is None else evaluation.evidence.contradictions
@@ -255,13 +256,13 @@ def prediction_table(
         image=text(record.image for record, _ in read),
         label=np.array([record.label for record, _ in read], np.int8),
         probability=number(reading.value for _, reading in read),
-        patient=text(record.group for record, _ in read) if known else None,
+        patient=text(patient_names([record for record, _ in read])) if known else None,
         columns=columns,
     )
     return table, unread
 
 
-def _thumbnail_learnt_elsewhere(
+def thumbnail_learnt_elsewhere(
     stored: Sequence[StoredBaseline], images: ReadImages, features: ImageFeatures | None
 ) -> dict[str, NDArray[np.float64]]:
     """By its title, what a thumbnail learnt on the training images says of the judged ones; nothing where none is at hand."""
@@ -280,11 +281,17 @@ def _warnings(artifact: Artifact, cohort: EvaluationCohort) -> list[str]:
         found.append(UNKNOWN_PATIENTS)
     if cohort.split is not None and cohort.split.kind == "image-random":
         found.append(split_by_image(cohort.split, cohort.index))
-    if artifact.transfer.startswith("no transfer"):
+    if artifact.transfer.startswith("no transfer") and not _from_scratch_by_choice(artifact):
         found.append(artifact.transfer)
     if cohort.index.name.startswith(PHANTOMS):
         found.append(ON_PHANTOMS)
     return found
+
+
+def _from_scratch_by_choice(artifact: Artifact) -> bool:
+    """True where the configuration asked for no pretrained weights."""
+    config = artifact.provenance.get("config")
+    return isinstance(config, Mapping) and config.get("model", {}).get("weights") == "none"
 
 
 def _provenance(artifact: Artifact, cohort: EvaluationCohort) -> dict[str, str | int | float | bool | None]:

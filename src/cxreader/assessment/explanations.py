@@ -23,7 +23,7 @@ from cxreader.records import ABNORMAL
 
 if TYPE_CHECKING:
     from cxreader.inference.member import Member
-    from cxreader.inference.torch_backend import TorchBackend
+    from cxreader.inference.runtimes.torch_backend import TorchBackend
 
 RANDOMISED = 24
 """Images whose maps the randomisation test compares."""
@@ -88,7 +88,7 @@ def _torch_backend(member: Member) -> TorchBackend | None:
     """The network in torch, whose stages alone can be redrawn; None without torch, and where its weights do not lie."""
     if importlib.util.find_spec("torch") is None:
         return None
-    from cxreader.inference.torch_backend import TorchBackend
+    from cxreader.inference.runtimes.torch_backend import TorchBackend
 
     if isinstance(member.backend, TorchBackend):
         return member.backend

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cxreader.assessment.duration import Estimate
 from cxreader.assessment.pictures import Pictures
 from cxreader.atomic import storage_error
-from cxreader.imaging.digests import shown_digest
+from cxreader.imaging.duplicates.digests import shown_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.prepared import Prepared
 from cxreader.inference.reader import Reader

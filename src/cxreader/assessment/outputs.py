@@ -17,7 +17,7 @@ from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.explanation.sanity_report import SanityReport
 from cxreader.records import PredictionTable
-from cxreader.reporting.evaluation.figures import evaluation_figures
+from cxreader.reporting.evaluation.figures.evaluation_figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
 from cxreader.reporting.evaluation.model_card import render_model_card
 from cxreader.reporting.evaluation.page import ReadingPanel, render_evaluation

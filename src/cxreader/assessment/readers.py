@@ -18,8 +18,8 @@ from cxreader.evaluation.readers.study import ReaderStudy, study_readers
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.findings import value_or_missing
 from cxreader.identity import patient_name
+from cxreader.reporting.evaluation.figures.readers_figure import draw_readers
 from cxreader.reporting.evaluation.readers import readers_tables
-from cxreader.reporting.evaluation.readers_figure import draw_readers
 from cxreader.reporting.for_papers import write_figures, write_tables
 from cxreader.runs import write_json
 from cxreader.tables import read_table

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.assessment.artifact import many_refused, prediction_table, suspicion_warnings
+from cxreader.assessment.artifact import (
+    contact_sheet,
+    contradicted,
+    many_refused,
+    prediction_table,
+    suspicion_warnings,
+    thumbnail_learnt_elsewhere,
+)
 from cxreader.assessment.background import TRAINED_ON, background_of, trained_on
 from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.duration import Estimate
@@ -18,7 +25,7 @@ from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
-from cxreader.assessment.shortcuts import audit_several
+from cxreader.assessment.shortcuts import audit_several, shared_baselines
 from cxreader.data.index import NO_PATIENTS
 from cxreader.errors import CxreaderError
 from cxreader.evaluation.decisions.conformal import JointRule
@@ -28,9 +35,11 @@ from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
 from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.verdict import Background
+from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.reader import Reader
 from cxreader.progress import Bar, Say, silent
 from cxreader.records import PredictionTable, Reading
+from cxreader.reporting.evaluation.figures.contact_sheet import SIDE
 
 NOT_JUDGED = "Whether the heat maps lie where the findings are is judged of each model alone, with cxreader evaluate --model ONE."
 
@@ -49,8 +58,8 @@ def judge_several(
     """Read the images with all models, leave out whoever set one of them, and write predictions, figures, JSON and report.
 
     The mean decides, at the mean of the thresholds, and each model stands beside it at its own. The audit for shortcuts asks the
-    mean, the conformal rules answer together (`JointRule`), and the examples have a heat map of each model. `quick`, and what
-    is raised: as `artifact.judge`.
+    mean, the conformal rules answer together (`JointRule`), and examples and contact sheet have a heat map of each model.
+    `quick`, and what is raised: as `artifact.judge`.
     """
     records, excluded = cohort.records, Counter[str]()
     for member in reader.members:
@@ -61,7 +70,8 @@ def judge_several(
         refuse_undrawable(np.array([record.label for record in records]), options)
     pictures = [Pictures.of(member.artifact, judge_met=False) for member in reader.members]
     estimate, name = Estimate(records, say, quick), f"mean of {len(reader.members)} models"
-    with read_once(reader, records, bar=bar, pictures=pictures, estimate=estimate) as images:
+    display = None if quick else InputSpec(SIDE, reader.specs[0].fit)  # so that maps of the network's square fit
+    with read_once(reader, records, bar=bar, display=display, pictures=pictures, estimate=estimate) as images:
         table, unread = prediction_table(images.asked, images.readings, name)
         for each in pictures:
             excluded += each.excluded
@@ -75,6 +85,7 @@ def judge_several(
                 table,
                 reader.operating_point,
                 seed=seed,
+                baselines=thumbnail_learnt_elsewhere(shared_baselines(reader) or (), images, None),
                 excluded={reason: count for reason, count in excluded.items() if count},
                 warnings=[*_warnings(cohort, pictures), *suspicion_warnings(audit), *many_refused(refusals)],
                 provenance=_provenance(reader, cohort),
@@ -90,13 +101,15 @@ def judge_several(
                 background=_background(reader, cohort, audit),
             )
         rows = [] if quick else choose_examples(table, reader.operating_point)
-        maps = _maps(reader, images, set(table.image[rows].tolist()), bar)
+        shown = {*table.image[rows].tolist(), *images.contradicted.keys() & contradicted(evaluation)}
+        maps = _maps(reader, images, shown, bar)
         write_evaluation(
             evaluation,
             table,
             unread,
             out,
             shortcuts=audit,
+            further=contact_sheet(evaluation, images, maps),
             examples=example_panels(
                 table, rows, images, maps, threshold=reader.operating_point.threshold, spec=reader.specs[0]
             ),
@@ -171,5 +184,5 @@ def _provenance(reader: Reader, cohort: EvaluationCohort) -> dict[str, str | int
         "part": cohort.part,
         "split": None if split is None else split.digest,
         "split_kind": None if split is None else split.kind,
-        TRAINED_ON: " | ".join(trained_on(member.artifact) for member in reader.members),
+        TRAINED_ON: " | ".join(dict.fromkeys(trained_on(member.artifact) for member in reader.members)),
     }

@@ -148,7 +148,7 @@ def audit_several(
         records,
         features,
         (probability, views),
-        elsewhere=lambda _: tuple(not_learnt(name, SEVERAL) for name in (METADATA, *SEEN)),
+        elsewhere=lambda columns: _of_all_trainings(reader, columns, cohort, records),
         leakage=leakage,
         excluded=excluded,
         warnings=[*dict.fromkeys(warnings), *([] if views else [NO_VIEWS])],
@@ -156,6 +156,21 @@ def audit_several(
         bar=bar,
         seed=seed,
     )
+
+
+def shared_baselines(reader: Reader) -> tuple[StoredBaseline, ...] | None:
+    """What the training images of all the models teach without disease, where they are the same images; else None."""
+    kept = {stored_baselines(member.artifact.provenance) for member in reader.members}
+    return kept.pop() if len(kept) == 1 else None
+
+
+def _of_all_trainings(
+    reader: Reader, columns: Mapping[str, Floats], cohort: EvaluationCohort, records: Sequence[ImageRecord]
+) -> tuple[Baseline, ...]:
+    stored = shared_baselines(reader)
+    if stored is None:
+        return tuple(not_learnt(name, SEVERAL) for name in (METADATA, *SEEN))
+    return learnt_elsewhere(stored, columns, cohort, records)
 
 
 def features_of(pixels: NDArray[np.uint8], rows: NDArray[np.int64], bar: Bar) -> ImageFeatures:

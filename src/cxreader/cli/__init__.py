@@ -11,10 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from cxreader.cli import audit, configs, data, evaluating, exporting, models, reading, serving, study, training
-from cxreader.cli.console import DISCLAIMER, State, fail
-from cxreader.errors import CxreaderError, UsageError
+from cxreader.cli.output.console import DISCLAIMER, State, fail
+from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
 INTERRUPTED = 130
+_EXTRAS = {
+    "train": frozenset({"huggingface_hub", "lightning", "onnx", "optuna", "pandas", "timm", "torch", "torchvision"}),
+    "serve": frozenset({"alembic", "argon2", "fastapi", "highdicom", "pydantic_settings", "pynetdicom", "sqlalchemy"}),
+}
+"""What an extra installs: a command that imports one of them says so where it is not there."""
 # Typer carries its own click in some versions and imports it in others: the class is found where its own errors stand.
 _ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -112,6 +117,13 @@ def run(arguments: list[str] | None = None) -> int:
         if State.debug:
             raise
         return fail(error, error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = next((name for name, packages in _EXTRAS.items() if package in packages), None)
+        if State.debug or extra is None:
+            raise
+        what, mend = f"this command needs {package}, which is not installed", f"pip install 'cxreader[{extra}]'"
+        return fail(MissingDependencyError(what, mend=mend), MissingDependencyError.exit_code)
     except _Missing as error:
         return fail(_missing(error), UsageError.exit_code)
     except _ClickError as error:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxreader.cli.console import progress, show, table
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import progress, show, table
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.places import places
 from cxreader.cli.readers import readers
 from cxreader.cli.shortcuts import shortcuts

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import one_line, say, table
+from cxreader.cli.output.console import one_line, say, table
 from cxreader.errors import UsageError
 
 

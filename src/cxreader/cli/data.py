@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import console, one_line, progress, say, show, table
+from cxreader.cli.output.console import console, one_line, progress, say, show, table
 from cxreader.cli.source_options import UncertainLabels
 from cxreader.counting import format_count
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import (
+from cxreader.cli.output.console import DISCLAIMER, progress, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import (
     interval_cell,
     missing,
     show_answered,
@@ -307,13 +307,19 @@ def _check_whole(path: str) -> None:
 
 
 def _show_shortcuts(place: Path) -> None:
-    """The audit for shortcuts that the evaluation wrote into its folder."""
+    """The audit for shortcuts that the evaluation wrote into its folder: a suspicion, said above, with all its reasons."""
     from cxreader.cli.shortcuts import show_confounders
-    from cxreader.evaluation.shortcuts.records import ShortcutAudit
+    from cxreader.evaluation.shortcuts.records import NOT_FOUND, SUSPECTED, TOO_FEW, ShortcutAudit
 
     audit = ShortcutAudit.from_dict(json.loads((place / "shortcuts.json").read_bytes()))
-    show_confounders(audit, f"Beside what sees no disease: {audit.line}")
-    show("\n".join(f"leak: {line}" for line in audit.leakage.lines))
+    show_confounders(audit, "Beside what sees no disease")
+    lead = {
+        NOT_FOUND: f"{audit.line}.",
+        SUSPECTED: "Why a shortcut is suspected:",
+        TOO_FEW: "What is not known well enough:",
+    }
+    reasons = [f"- {reason}" for reason in audit.reasons]
+    show("\n".join((lead[audit.verdict], *reasons, *(f"leak: {line}" for line in audit.leakage.lines))))
 
 
 def _room(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cxreader.cli.console import say, table, waiting
+from cxreader.cli.output.console import say, table, waiting
 from cxreader.cli.source_options import OneModel, one_model
 from cxreader.errors import MissingDependencyError, UsageError
 
@@ -20,7 +20,7 @@ def export(model: OneModel = None) -> None:
     folder = artifact_folder(place)
     with waiting("loading torch"):
         try:
-            from cxreader.inference.export import LIMITS, ONNX, export_onnx
+            from cxreader.inference.runtimes.export import LIMITS, ONNX, export_onnx
         except ModuleNotFoundError as error:
             mend = "pip install 'cxreader[train]'"
             raise MissingDependencyError(f"exporting needs {error.name}", mend=mend) from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import progress, say, show, table
+from cxreader.cli.output.console import progress, say, show, table
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:

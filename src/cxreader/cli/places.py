@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, State, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import DISCLAIMER, State, progress, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:

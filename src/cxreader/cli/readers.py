@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, say, show, table, waiting
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import DISCLAIMER, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import named_columns
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def with_readers(
 
 def show_beside(evidence: Evidence) -> None:
     """What was asked of readers and of the labels' quality, in short."""
-    from cxreader.reporting.evaluation.adjusted_auc import corrected_table
+    from cxreader.reporting.evaluation.tables.adjusted_auc import corrected_table
 
     if evidence.readers is not None:
         show_readers(evidence.readers)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.answers import note, show_answers, show_rows
-from cxreader.cli.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.output.answers import note, show_answers, show_rows
+from cxreader.cli.output.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.output.worklist import MOST, refuse_page, write_page
 from cxreader.cli.source_options import TermsFile
-from cxreader.cli.worklist import MOST, refuse_page, write_page
 from cxreader.errors import DataError
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ def load_reader(
 ) -> Reader:
     """The reader of an artifact or run, or of several; loading the runtime takes seconds, and says so.
 
-    `terms`: the file of a site's own words, see `imaging.site_terms`.
+    `terms`: the file of a site's own words, see `imaging.vocabulary.site_terms`.
     """
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
     site = None if terms is None else SiteTerms.load(terms)
     with waiting("loading the model"):

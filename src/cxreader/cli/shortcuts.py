@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, progress, say, show, table, waiting
-from cxreader.cli.evidence_tables import figure_cell, missing
+from cxreader.cli.output.console import DISCLAIMER, fits, progress, say, show, table, waiting
+from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
@@ -85,9 +85,12 @@ def show_shortcuts(audit: ShortcutAudit, title: str) -> None:
 
 
 def show_confounders(audit: ShortcutAudit, title: str) -> None:
-    """The model, the baselines that see no disease, and the model on parts of the image: a table."""
-    from cxreader.reporting.evaluation.comparison_tables import confounder_words
+    """The model, the baselines that see no disease, and the model on parts of the image: a table.
+
+    Where the terminal is too narrow for a column of what the numbers mean, that stands in lines below it.
+    """
     from cxreader.reporting.evaluation.shortcuts import METHOD
+    from cxreader.reporting.evaluation.tables.comparison_tables import confounder_words
     from cxreader.reporting.tables import DASH
 
     rows = [("the model", figure_cell(audit.model), "", "")]
@@ -97,8 +100,14 @@ def show_confounders(audit: ShortcutAudit, title: str) -> None:
         if auc.value == auc.value:  # it could be tested
             numbers = (figure_cell(auc), figure_cell(gain))
         rows.append((confounder.title, *numbers, confounder_words(confounder, audit)))
-    last = "what it means"
-    header = ("", "AUC", "model minus this", last)
+    means = "what it means"
+    header: tuple[str, ...] = ("", "AUC", "model minus this", means)
     found = [audit.model, *(e for c in audit.beside for e in (c.auc, c.gain) if e.value == e.value)]
     note = f"Below: 95 % intervals.{missing(found)} {METHOD} {DISCLAIMER}"
-    table(title, header, rows, left=(last,), folding=(last,), note=note)
+    if fits(header, rows, folding=(means,)):
+        table(title, header, rows, left=(means,), folding=(means,), note=note)
+        return
+    words = "\n".join(f"- {name}: {words}" for name, *_, words in rows if words)
+    table(title, header[:-1], [row[:-1] for row in rows])
+    show(f"What it means:\n{words}")
+    show(note, "table.caption")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxreader.cli.console import DISCLAIMER, State, one_line, progress, say, table, waiting
+from cxreader.cli.output.console import DISCLAIMER, State, one_line, progress, say, table, waiting
 from cxreader.cli.places import regions
 from cxreader.counting import format_count
 

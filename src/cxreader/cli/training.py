@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import State, progress, say, table, waiting
 from cxreader.cli.evaluating import show_evaluation
+from cxreader.cli.output.console import State, progress, say, table, waiting
 
 
 def train(
@@ -24,7 +24,7 @@ def train(
     with waiting("loading torch"):
         from cxreader.progress import no_bar
         from cxreader.training.train import train as run
-    from cxreader.inference.export import export_after_training
+    from cxreader.inference.runtimes.export import export_after_training
 
     trained = run(settings, out, resume=resume, say=say, bar=no_bar if State.quiet else progress)
     export_after_training(trained.folder, say)

@@ -9,8 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from cxreader.imaging import terms
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary import terms
+from cxreader.imaging.vocabulary.words import OTHER
 
 _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 2, 3))
 """Digital X-ray, mammography and intra-oral images for processing (PS3.4 B.5)."""
@@ -20,11 +20,11 @@ _PROCESSING_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{n}.1" for n in (1, 
 class DicomHeader:
     r"""What is known of a picture from its DICOM header; a field is None when the header lacks it or its value is unreadable.
 
-    Codes are terms of `imaging.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a stored
-    pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`: directions
-    of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series.
-    `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
-    `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
+    Codes are terms of `vocabulary.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a
+    stored pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`:
+    directions of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the
+    series. `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given,
+    and `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),
     `view_in_body_part`: a view that Body Part Examined names beside the part. `crossed_out`: modality, part or view are
     told by X's alone, as whoever makes a header invalid writes them.

@@ -14,8 +14,8 @@ from cxreader.imaging.dicom.sniff import is_dicom
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.radiograph import Radiograph
-from cxreader.imaging.site_terms import SiteTerms
 from cxreader.imaging.stored import StoredPicture, of_grey
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.imaging.zip_directory import ZIP
 
 if TYPE_CHECKING:

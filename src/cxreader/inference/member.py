@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cxreader.evaluation.calibration.temperature import margin
 from cxreader.inference.answers import Answers
-from cxreader.inference.backend import Backend, load_backend
 from cxreader.inference.decide import decided
 from cxreader.inference.prepared import Prepared
+from cxreader.inference.runtimes.backend import Backend, load_backend
 from cxreader.models.acceptance.out_of_distribution import OODDetector
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.models.population import Population, judge_population

@@ -49,7 +49,7 @@ def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Seque
     panels = [(overlay(shown), "Image")]
     for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
         name = (
-            f"Model {n}: {member.artifact.model}, {_answer(own)}"
+            f"Model {n}: {member.artifact.model}, {_answer(own, interval=False)}"
             if several
             else f"Heat map ({_method(member)}): what moved the score"
         )
@@ -116,8 +116,9 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
         yield f"{_answer(reading)}{mean}; abnormal from {point.threshold:.3f} on ({point.name}){conformal}", _INK
     if reading.acceptance == "warning" or (reading.acceptance == "accepted" and reading.reasons):
         yield f"Warning: {'; '.join(reading.reasons)}", _ALARM
-    for member in reader.members:
-        yield f"Model: {member.artifact.model}, artifact {member.id}, {member.artifact.transfer}", _MUTED
+    for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
+        of = f"{member.artifact.model}, artifact {member.id}, {member.artifact.transfer}"
+        yield f"Model {n}: {of}: {_answer(own)}" if reading.members else f"Model: {of}", _MUTED
     for doubt in reader.doubts:
         yield doubt, _ALARM
     for member, own in zip(reader.members, reading.members or (reading,), strict=True):
@@ -157,15 +158,15 @@ def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:
         )
 
 
-def _answer(reading: Reading) -> str:
+def _answer(reading: Reading, *, interval: bool = True) -> str:
     """`abnormal, probability 0.952 (interval 0.900-0.980)`, `abnormal, score 0.952`, or `no answer`."""
     if reading.value is None or reading.decision is None:
         return "no answer"
-    threshold, interval = reading.operating_point.threshold, ""
-    if reading.interval is not None and reading.probability is not None:
-        interval = f" (interval {interval_text(reading.probability, *reading.interval, threshold)})"
+    threshold, ends = reading.operating_point.threshold, ""
+    if interval and reading.interval is not None and reading.probability is not None:
+        ends = f" (interval {interval_text(reading.probability, *reading.interval, threshold)})"
     name = "score" if reading.probability is None else "probability"
-    return f"{reading.decision}, {name} {probability_text(reading.value, threshold)}{interval}"
+    return f"{reading.decision}, {name} {probability_text(reading.value, threshold)}{ends}"
 
 
 def _without_map(shape: tuple[int, ...], reading: Reading) -> NDArray[np.uint8]:

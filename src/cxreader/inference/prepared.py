@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import ImageError
-from cxreader.imaging.digests import file_digest
+from cxreader.imaging.duplicates.digests import file_digest
 from cxreader.imaging.formats.depth import by_depth
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
@@ -23,7 +23,7 @@ from cxreader.records import Acceptance
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
     Source = str | os.PathLike[str] | bytes | NDArray[np.generic] | Dataset | Radiograph
 

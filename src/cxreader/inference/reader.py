@@ -17,11 +17,11 @@ from cxreader.evaluation.calibration.calibrators import Calibrator
 from cxreader.evaluation.calibration.venn_abers import VennAbers
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.plausibility import contradictory
-from cxreader.inference.backend import Backend, require_maps
 from cxreader.inference.combine import combine, combined_point
 from cxreader.inference.member import Member
 from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.prepared import Prepared, prepare, prepare_or_reason
+from cxreader.inference.runtimes.backend import Backend, require_maps
 from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import drawn
@@ -29,7 +29,7 @@ from cxreader.records import Reading
 
 if TYPE_CHECKING:
     from cxreader.imaging.preprocess import InputSpec
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
     from cxreader.inference.prepared import Source
 
 DECODERS = max(2, cores())

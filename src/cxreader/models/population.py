@@ -52,9 +52,15 @@ class Ages(Plain):
         return cls(len(years), *(float(q) for q in np.quantile(np.asarray(years, np.float64), (0, 0.05, 0.5, 0.95, 1))))
 
     def __str__(self) -> str:
-        middle = f"5th to 95th percentile {self.p5:g} to {self.p95:g}, median {self.median:g}"
+        youngest, p5, median, p95, oldest = map(_years, (self.youngest, self.p5, self.median, self.p95, self.oldest))
+        middle = f"5th to 95th percentile {p5} to {p95}, median {median}"
         known = format_count(self.known, "[image|images]")
-        return f"aged {self.youngest:g} to {self.oldest:g} years ({middle}; known of {known})"
+        return f"aged {youngest} to {oldest} years ({middle}; known of {known})"
+
+
+def _years(age: float) -> str:
+    """Whole years, and of the smallest children parts of one."""
+    return f"{age:.0f}" if age >= 2 else f"{age:.2g}"
 
 
 @dataclass(frozen=True, slots=True)

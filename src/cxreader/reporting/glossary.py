@@ -86,6 +86,11 @@ GLOSSARY = (
         "Clopper and Pearson (1934) with each patient one trial; the lower bound of n of n is 0.025 to the power 1 / n.",
     ),
     Term(
+        "Flagged",
+        "Called abnormal at the threshold, rightly or wrongly.",
+        "Probability of abnormal at or above the operating point; of all images judged, the share (TP + FP) / n.",
+    ),
+    Term(
         "Grad-CAM, heat map",
         "Where the network's answer depends most on the picture. No outline of a disease.",
         "Channels of the last spatial stage weighted by the mean gradient of the abnormal logit (Selvaraju 2017); of the custom "
@@ -175,6 +180,11 @@ GLOSSARY = (
         "Shortcut",
         "Something beside the disease that gives the label away, such as the hospital or a device.",
         "Suspected where a baseline that sees no disease comes near the model, or sources and labels coincide.",
+    ),
+    Term(
+        "Significant",
+        "A difference larger than chance would often give, whatever it is worth. What is not significant may still be there.",
+        "Two-sided p below 0.05, after Holm's correction for all gaps tested.",
     ),
     Term(
         "Train, tune, calibrate, test",

@@ -149,7 +149,7 @@ def _decision(evaluation: Evaluation) -> str:
 
 def _statistics(evaluation: Evaluation) -> list[str]:
     metrics = evaluation.metrics
-    found = [f"95 % intervals: {methods_of(e for e in metrics.values() if e.low == e.low)}."]
+    found = [f"95 % intervals: {methods_of(metrics.values())}."]
     if evaluation.baselines:
         found.append(
             f"Compared with {', '.join(evaluation.baselines)} on the same images, as paired differences on the same resamples."

@@ -36,7 +36,9 @@ DIMENSION_TITLES = {
 """By what images are grouped."""
 DASH = "\N{EN DASH}"
 _NO_INTERVAL = "no interval: "
-_COUNTED = re.compile(r"undefined in (?P<n>\d+) of (?P<rest>\d+ resamples: .*)")
+_NUMBER = re.compile(r"\d(?:[\d,.]*\d)?")
+_ALL_DEFINED = re.compile(r"(?<=resamples)(?!, \d)")
+_NONE_LEFT_OUT = ", 0 undefined left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,23 @@ def _dashed(cell: Cell, reasons: dict[str, None]) -> Cell:
     return replace(cell, value=value, below=below, why=whys[0] if whys else cell.why)
 
 
-def counted_together(reasons: Iterable[str]) -> list[str]:
-    """Reasons that differ in how many resamples are undefined, as one from the least to the most."""
-    counts: dict[str, list[int]] = {}
-    for reason in reasons:
-        found = _COUNTED.fullmatch(reason)
-        counts.setdefault(found["rest"] if found else reason, []).extend([int(found["n"])] if found else [])
-    spans = {rest: " to ".join(map(str, sorted({min(n), max(n)}))) if n else "" for rest, n in counts.items()}
-    return [f"undefined in {span} of {rest}" if span else rest for rest, span in spans.items()]
+def counted_together(texts: Iterable[str]) -> list[str]:
+    """Each text once; those that differ in their numbers alone as one, with a number from the least to the most."""
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for text in texts:
+        alike.setdefault(tuple(_NUMBER.split(text)), []).append(_NUMBER.findall(text))
+    return [
+        "".join(
+            word + number for word, number in zip(words, (*map(_span, zip(*numbers, strict=True)), ""), strict=True)
+        )
+        for words, numbers in alike.items()
+    ]
+
+
+def _span(numbers: Sequence[str]) -> str:
+    """`3`, or `3 to 2,000`."""
+    ordered = sorted(set(numbers), key=lambda number: float(number.replace(",", "")))
+    return " to ".join(dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def format_value(estimate: Estimate, digits: int = 3, *, signed: bool = False) -> str:
@@ -229,8 +240,9 @@ def bootstrap_and_exact(patients_known: bool, n_resamples: int) -> str:
 
 
 def methods_of(estimates: Iterable[Estimate]) -> str:
-    """How the intervals were made, each method once."""
-    return "; or ".join(dict.fromkeys(e.method for e in estimates)) or "none"
+    """How the intervals that there are were made, each method once: counts in which its uses differ as the least to the most."""
+    methods = (_ALL_DEFINED.sub(_NONE_LEFT_OUT, e.method) for e in estimates if not np.isnan(e.low))
+    return "; or ".join(text.replace(_NONE_LEFT_OUT, "") for text in counted_together(methods)) or "none"
 
 
 def format_p_value(p: float) -> str:

@@ -15,7 +15,8 @@ from cxreader.reporting.style import to_data_uri
 class WorklistRow:
     """One image of a worklist, in words: `acceptance` is accepted, warning, refused or not read.
 
-    `number`: the probability, or what stands in its place, with its `interval`; empty without an answer. `reason`: of its rank.
+    `number`: the probability, or what stands in its place, with its `interval`; empty without an answer. `agreement`: of several
+    models. `reason`: of its rank.
     `remarks`: what else its row of the table tells. `thumbnail`: PNG or JPEG bytes, None where the file cannot be read.
     """
 
@@ -26,6 +27,7 @@ class WorklistRow:
     number: str
     reason: str
     interval: str = ""
+    agreement: str = ""
     remarks: str = ""
     thumbnail: bytes | None = None
 

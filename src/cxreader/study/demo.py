@@ -18,8 +18,8 @@ from cxreader.evaluation.evaluate import Evaluation
 from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
-from cxreader.inference.export import export_after_training
 from cxreader.inference.reader import Reader
+from cxreader.inference.runtimes.export import export_after_training
 from cxreader.progress import Bar, Say
 from cxreader.records import ABNORMAL, LABEL_NAMES, ImageRecord, Reading
 from cxreader.reporting.evaluation.page import NextStep, ReadingPanel, render_demo

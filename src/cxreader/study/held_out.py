@@ -18,7 +18,7 @@ from cxreader.evaluation.predictions import read_predictions, write_predictions
 from cxreader.inference.answers import Answers
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import load_artifact
-from cxreader.records import ImageRecord, PredictionTable
+from cxreader.records import ImageRecord, PredictionTable, patient_names
 from cxreader.runs import RunFolder, write_json
 from cxreader.training.cohort import Cohort
 
@@ -51,7 +51,7 @@ def _predict(run: RunFolder, part: CachedImages, records: Sequence[ImageRecord],
     logits = np.concatenate([reader.backend.logits(normalise(part.pixels[rows])) for rows in batches])
     probability = reader.only.answers.calibrator.apply(margin(logits))
     known = any(record.patient is not None for record in records)
-    patient = np.array([record.group for record in records], np.str_) if known else None
+    patient = np.array(patient_names(records), np.str_) if known else None
     images = np.array([record.image for record in records], np.str_)
     write_predictions(path, PredictionTable(images, part.labels.astype(np.int8), probability, patient))
 

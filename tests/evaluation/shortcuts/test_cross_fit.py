@@ -55,7 +55,7 @@ def test_the_strength_is_the_one_of_least_balanced_log_loss_on_patients_left_out
             )
             for strength in STRENGTHS
         ]
-        assert best_strength(features, label, groups, "balanced") == STRENGTHS[int(np.argmin(losses))]
+        assert best_strength(features, label, groups, balanced=True) == STRENGTHS[int(np.argmin(losses))]
 
 
 def test_no_patient_is_answered_by_what_was_learnt_from_him_and_everybody_is_answered() -> None:

@@ -18,7 +18,7 @@ from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging.dicom.tags import WANTED
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.read import read, read_header, size
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary.words import OTHER
 
 SECRETS = ("Doe", "DOE", "Jane", "JANE", "4711", "19500101", "ACC0815", "Effusion", "Wards")
 

@@ -21,7 +21,7 @@ from tests.models.exchange.server import Shelf, serving
 
 from cxreader.cli import run
 from cxreader.errors import ArtifactError, UsageError
-from cxreader.inference.export import export_onnx
+from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import MANIFEST, WEIGHTS, load_artifact
 from cxreader.models.exchange import fetch as fetching
 from cxreader.models.exchange.fetch import fetch, published_names

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tests.reporting.evaluation.test_localisation_figures import _localised
+from tests.reporting.evaluation.figures.test_localisation_figures import _localised
 
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.records import PredictionTable

@@ -16,12 +16,12 @@ from cxreader.evaluation.calibration.report import calibration_report
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.reporting.evaluation.answers import HONEST, answers, honesty, worse_off
-from cxreader.reporting.evaluation.evidence_figures import image_evidence_figures
+from cxreader.reporting.evaluation.figures.evidence_figures import image_evidence_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.page import render_evaluation
-from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
-from cxreader.reporting.evaluation.points_table import points_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words, tables_of
+from cxreader.reporting.evaluation.tables.performance_tables import calibration_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.tables.points_table import points_table
 
 QUESTIONS = (
     "How sure?",
@@ -118,7 +118,7 @@ def test_groups_that_are_better_off_alone_are_counted_as_none_worse() -> None:
     evaluation = replace(rich(), evidence=replace(evidence_of(rich()), subgroups=only))
     (whom,) = (answer for answer in answers(evaluation) if answer.anchor == "whom")
     assert whom.figure == "0 worse off"
-    assert whom.text == "No group is shown to be worse off than the rest. Flagged as better off: PA."
+    assert whom.text == "No group is shown to be worse off than the rest. Shown to be better off: PA."
     assert not whom.alert
     untested = replace(evaluation, evidence=replace(evidence_of(rich()), subgroups=replace(only, n_tests=0)))
     (whom,) = (answer for answer in answers(untested) if answer.anchor == "whom")
@@ -191,12 +191,12 @@ def test_the_group_that_is_read_worse_is_named_with_its_gap_and_its_p() -> None:
     assert "no clean bill" in answer.rests_on
 
 
-def test_a_group_that_is_better_off_is_flagged_without_alarm() -> None:
+def test_a_group_that_is_better_off_is_told_without_alarm() -> None:
     groups = evidence_of(rich()).subgroups
     rows = {row.name: row for row in subgroup_table(groups).rows}
     by_name = {group.name: group for group in groups.groups}
     assert by_name["PA"].flagged
-    assert any("flagged" in line for cell in rows["PA"].cells for line in cell.below)
+    assert any("significant" in line for cell in rows["PA"].cells for line in cell.below)
     assert not any(cell.alert for cell in rows["PA"].cells)
     assert any(cell.alert for cell in rows["AP"].cells)
     said = f"too small to be tested: {by_name['tiny'].too_small}, fewer than 20"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from tests.reporting.evaluation.test_localisation_figures import _localised, _sanity
+from tests.reporting.evaluation.figures.test_localisation_figures import _localised, _sanity
 from tests.reporting.evaluation.test_page import HOSTILE
 from tests.reporting.evaluation.test_shortcuts import _audit
 

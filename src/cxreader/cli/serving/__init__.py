@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cxreader.cli.console import say
+from cxreader.cli.output.console import say
 from cxreader.cli.serving import audit
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
@@ -34,9 +33,8 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    with serve_extra():
-        from cxreader.serving.parent import serve as run
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.parent import serve as run
+    from cxreader.serving.settings import Settings
 
     given = ({"models": tuple(model)} if model else {}) | ({"silent": True} if silent else {})
     run(Settings.load(home, **given), say=say)
@@ -45,9 +43,8 @@ def serve(
 @app.command()
 def reread(home: Home = Path("cxreader-home")) -> None:
     """Queue every image that the active models have not read: their answers are added to those of other models, as revisions."""
-    with serve_extra():
-        from cxreader.serving.service import TriageService
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.service import TriageService
+    from cxreader.serving.settings import Settings
 
     service = TriageService.open(Settings.load(home))
     count = service.reread("command line")
@@ -66,10 +63,8 @@ def init(
 ) -> None:
     """Make a home: settings, secret, database, first administrator; or bring the database of an earlier version to this one."""
     from cxreader.imaging.files import load
-
-    with serve_extra():
-        from cxreader.serving.home import init as make
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.home import init as make
+    from cxreader.serving.settings import Settings
 
     settings, password = Settings.load(home), None if password_file is None else load(password_file).decode().strip()
     made = make(settings, administrator=administrator, password=password)

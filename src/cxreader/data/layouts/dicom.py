@@ -21,7 +21,7 @@ from cxreader.data.layouts.table import ALIASES, LATERAL, is_lateral, parse_labe
 from cxreader.errors import DataError, TableError
 from cxreader.findings import value_or_missing
 from cxreader.imaging.containers import is_dicomdir
-from cxreader.imaging.copies import copies
+from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.walk import walk
 from cxreader.records import ImageRecord

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxreader.counting import count_notes
 from cxreader.errors import DataError, ImageError
-from cxreader.imaging.copies import copies
+from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.files import below
 from cxreader.imaging.read import size
 

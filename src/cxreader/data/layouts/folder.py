@@ -14,7 +14,7 @@ from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
 from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError, ImageError
 from cxreader.imaging.containers import SEPARATOR, is_archive, is_dicomdir, member_names, referenced
-from cxreader.imaging.copies import copies
+from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.files import below, is_hidden
 from cxreader.imaging.walk import walk
 from cxreader.records import LABEL_NAMES, LABELS, ImageRecord

@@ -16,7 +16,7 @@ from cxreader.errors import DataError, ImageError
 from cxreader.identity import MEND
 from cxreader.imaging.header import DicomHeader
 from cxreader.imaging.read import read_header
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary.words import OTHER
 
 PATIENT_SALT = "cxreader.dicom.v1"
 """The same everywhere: a patient must be known again in another index. It hides nothing from who tries all numbers."""

@@ -32,7 +32,7 @@ from cxreader.data.pixel_cache.rows import (
     load_records,
 )
 from cxreader.errors import CacheError, ImageError
-from cxreader.imaging.digests import file_digest, shown_digest
+from cxreader.imaging.duplicates.digests import file_digest, shown_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import load
 from cxreader.records import ImageRecord

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from cxreader.atomic import storage_error
 from cxreader.errors import CacheError, ImageError, MissingDecoderError
 from cxreader.imaging import containers, read
-from cxreader.imaging.digests import file_digest
+from cxreader.imaging.duplicates.digests import file_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.refusing import NO_MEMORY
 

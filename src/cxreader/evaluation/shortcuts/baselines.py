@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import DataError, TableError
-from cxreader.evaluation.shortcuts.cross_fit import best_strength, cross_fit, ridge_logistic
+from cxreader.evaluation.shortcuts.cross_fit import cross_fit, fit_chosen
 from cxreader.evaluation.shortcuts.image_features import ImageFeatures, thumbnails
 from cxreader.evaluation.shortcuts.metadata import metadata_features
 from cxreader.evaluation.shortcuts.records import (
@@ -133,8 +133,7 @@ def thumbnail_logistic(
     if len(np.unique(label)) < 2:
         raise DataError("the training images have one class: no baseline can be fitted", mend="give both classes")
     train = thumbnails(train_pixels)
-    model = ridge_logistic(best_strength(train, label, np.asarray(train_groups))).fit(train, label)
-    return np.asarray(model.predict_proba(thumbnails(test_pixels))[:, 1], dtype=np.float64)
+    return fit_chosen(train, label, np.asarray(train_groups)).probability(thumbnails(test_pixels))
 
 
 def _fitted(sample: Sample, name: str, what: str, features: Floats, absent: str, seed: int) -> Baseline:

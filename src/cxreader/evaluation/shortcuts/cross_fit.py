@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from cxreader.errors import DataError, TableError
+from cxreader.evaluation.shortcuts.ridge_logistic import RidgeLogistic, fit_ridge_logistic
+from cxreader.evaluation.shortcuts.stratified_groups import stratified_groups
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-ClassWeight = Literal["balanced"] | None
 
 FOLDS = 5
 # Inverse regularisation strengths, strongest first; among equals the strongest wins.
@@ -37,11 +34,9 @@ def cross_fit(features: Floats, label: Integers, groups: Integers, *, seed: int 
     label = np.asarray(label).astype(np.int64)
     probability = np.full(len(label), 0.5)  # of images whose fold has nothing to learn from
     for train, test in patient_folds(label, groups, seed=seed):
-        if not _varies(features[train]):
-            continue
-        strength = best_strength(features[train], label[train], groups[train], "balanced")
-        fitted = ridge_logistic(strength, "balanced").fit(features[train], label[train])
-        probability[test] = fitted.predict_proba(features[test])[:, 1]
+        if _varies(features[train]):
+            fitted = fit_chosen(features[train], label[train], groups[train], balanced=True)
+            probability[test] = fitted.probability(features[test])
     return probability
 
 
@@ -57,45 +52,41 @@ def patient_folds(label: Integers, groups: Integers, *, seed: int = 0) -> list[F
         if n < 2:
             who = "no patient" if n == 0 else "one patient"
             raise DataError(f"{who} with {name} images: nothing can be learnt from others", mend="give more patients")
-    splitter = StratifiedGroupKFold(min(FOLDS, *n_patients), shuffle=True, random_state=seed)
-    folds = [(train, test) for train, test in splitter.split(label, label, groups) if len(test)]
+    folds = [(train, test) for train, test in _folds(label, groups, min(FOLDS, *n_patients), seed=seed) if len(test)]
     if any(len(np.unique(label[train])) < 2 for train, _ in folds):
         raise DataError("too few patients of a class to learn from others", mend="give more patients")
     return folds
 
 
-def ridge_logistic(strength: float, class_weight: ClassWeight = None) -> Pipeline:
-    """Standardised features and a logistic regression with a ridge penalty of inverse strength `strength`."""
-    # A Newton solver: few exact steps for some hundred features, and no iteration limit to run into.
-    return make_pipeline(
-        StandardScaler(), LogisticRegression(C=strength, solver="newton-cholesky", class_weight=class_weight)
-    )
+def fit_chosen(features: Floats, label: Integers, groups: Integers, *, balanced: bool = False) -> RidgeLogistic:
+    """A ridge logistic regression whose strength is the best of `best_strength`."""
+    strength = best_strength(features, label, groups, balanced=balanced)
+    return fit_ridge_logistic(features, label, (strength,), balanced=balanced)[0]
 
 
-def best_strength(features: Floats, label: Integers, groups: Integers, class_weight: ClassWeight = None) -> float:
+def best_strength(features: Floats, label: Integers, groups: Integers, *, balanced: bool = False) -> float:
     """The strength with the least log loss on the patients left out, in at most five folds; classes weighted alike if asked."""
     n_folds = min(FOLDS, *(len(np.unique(groups[label == value])) for value in (0, 1)))
     if n_folds < 2:
         return STRENGTHS[len(STRENGTHS) // 2]  # a class of one patient leaves nothing to choose by
-    counts = np.bincount(label, minlength=2)
-    weight = np.ones(len(label)) if class_weight is None else len(label) / (2 * counts[label])
-    folds = [
-        (train, test)
-        for train, test in StratifiedGroupKFold(n_folds).split(features, label, groups)
-        if len(np.unique(label[train])) > 1 and _varies(features[train])
-    ]
-    losses = [
-        sum(_loss(ridge_logistic(strength, class_weight), features, label, weight, fold) for fold in folds)
-        for strength in STRENGTHS
-    ]
+    weight = len(label) / (2 * np.bincount(label, minlength=2)[label]) if balanced else np.ones(len(label))
+    losses = np.zeros(len(STRENGTHS))
+    for train, test in _folds(label, groups, n_folds):
+        if len(np.unique(label[train])) > 1 and _varies(features[train]):
+            fitted = fit_ridge_logistic(features[train], label[train], STRENGTHS, balanced=balanced)
+            losses += [_loss(model.log_odds(features[test]), label[test], weight[test]) for model in fitted]
     return STRENGTHS[int(np.argmin(losses))]
+
+
+def _folds(label: Integers, groups: Integers, n_folds: int, *, seed: int | None = None) -> Iterator[Fold]:
+    fold_of = stratified_groups(label, groups, n_folds, seed=seed)
+    for fold in range(n_folds):
+        yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
 def _varies(features: Floats) -> bool:
     return bool(np.any(features != features[:1]))
 
 
-def _loss(model: Pipeline, features: Floats, label: Integers, weight: Floats, fold: Fold) -> float:
-    train, test = fold
-    margin = model.fit(features[train], label[train]).decision_function(features[test])
-    return float(np.sum(weight[test] * (np.logaddexp(0, margin) - label[test] * margin)))
+def _loss(log_odds: Floats, label: Integers, weight: Floats) -> float:
+    return float(np.sum(weight * (np.logaddexp(0, log_odds) - label * log_odds)))

@@ -18,7 +18,7 @@ from scipy.special import expit
 from cxreader.codec import Plain
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.shortcuts.baselines import SEEN, Baseline
-from cxreader.evaluation.shortcuts.cross_fit import best_strength, ridge_logistic
+from cxreader.evaluation.shortcuts.cross_fit import fit_chosen
 from cxreader.evaluation.shortcuts.image_features import ImageFeatures
 from cxreader.evaluation.shortcuts.metadata import metadata_features
 from cxreader.evaluation.shortcuts.records import BORDER, ELSEWHERE, IMAGE_STATISTICS, METADATA
@@ -119,14 +119,10 @@ def not_learnt(name: str, reason: str) -> Baseline:
 
 
 def _fitted(name: str, features: Floats, sample: Sample) -> StoredBaseline:
-    """On raw features, so that nothing but weights and intercept need be kept; nine digits, which no rank turns on."""
+    """Its numbers to nine digits, which no rank turns on."""
     label = np.asarray(sample.label).astype(np.int64)
     if len(np.unique(label)) < 2:
         raise DataError("the training images have one class: no baseline can be fitted", mend="give both classes")
-    model = ridge_logistic(best_strength(features, label, np.asarray(sample.groups))).fit(features, label)
-    scaler, logistic = model[0], model[-1]
-    weights = logistic.coef_[0] / scaler.scale_
-    intercept = float(logistic.intercept_[0] - weights @ scaler.mean_)
-    return StoredBaseline(
-        name, tuple(float(f"{w:.9g}") for w in weights), float(f"{intercept:.9g}"), len(label), sample.n_patients
-    )
+    fitted = fit_chosen(features, label, np.asarray(sample.groups))
+    weights, intercept = tuple(float(f"{w:.9g}") for w in fitted.weights), float(f"{fitted.intercept:.9g}")
+    return StoredBaseline(name, weights, intercept, len(label), sample.n_patients)

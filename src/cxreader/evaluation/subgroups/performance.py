@@ -1,7 +1,7 @@
 """For whom does a reading work less well: AUC, sensitivity and specificity by subgroup, each against the rest.
 
 All groups share their resamples of patients, so that a gap is paired where patients stand on both sides of it. A gap is
-flagged when its p-value (normal, with the bootstrap's standard error) stays below 0.05 after Holm's correction for all
+significant when its p-value (normal, with the bootstrap's standard error) stays below 0.05 after Holm's correction for all
 gaps that were tested. A group with few patients is said to be too small, and is not tested.
 """
 
@@ -42,7 +42,7 @@ SAME_NORMALS = "every finding is judged against the same normal images"
 class Gap(Plain):
     """A group's metric minus the rest's, with its interval; `p` two-sided and `p_holm` adjusted, NaN where not tested.
 
-    `flagged`: the adjusted p-value is below 0.05. A negative `estimate` means that the group is worse off.
+    `flagged`: it is significant, the adjusted p-value below 0.05. A negative `estimate` means that the group is worse off.
     """
 
     estimate: Estimate

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from cxreader.identity import patient_name, without_zeros
-from cxreader.imaging import terms
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.parse import Parsed
 from cxreader.imaging.header import DicomHeader, patient_hash
-from cxreader.imaging.site_terms import SiteTerms
-from cxreader.imaging.terms import Fact
-from cxreader.imaging.words import OTHER, coded_term, term_of
+from cxreader.imaging.vocabulary import terms
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
+from cxreader.imaging.vocabulary.terms import Fact
+from cxreader.imaging.vocabulary.words import OTHER, coded_term, term_of
 from cxreader.tables import AGE_UNITS
 
 _UID = re.compile(r"[0-9.]{1,64}")

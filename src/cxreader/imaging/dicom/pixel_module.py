@@ -8,7 +8,7 @@ from cxreader.errors import ImageError
 from cxreader.imaging.dicom.parse import Parsed
 from cxreader.imaging.files import COPY_AGAIN
 from cxreader.imaging.limits import MAX_PIXELS
-from cxreader.imaging.terms import PHOTOMETRIC
+from cxreader.imaging.vocabulary.terms import PHOTOMETRIC
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.raster import colourfulness
 from cxreader.imaging.refusing import refusing
-from cxreader.imaging.site_terms import SiteTerms
 from cxreader.imaging.stored import StoredPicture, of_grey
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxreader.imaging.terms import RIGHT, Fact
-from cxreader.imaging.words import OTHER
+from cxreader.imaging.vocabulary.terms import RIGHT, Fact
+from cxreader.imaging.vocabulary.words import OTHER
 from cxreader.records import Acceptance
 
 if TYPE_CHECKING:
     from cxreader.imaging.header import DicomHeader
 
 _READ: dict[Fact, str] = {"modality": "CR, DX, RF, RG", "body_part": "CHEST, LUNG, THORAX", "view": "AP, PA"}
-"""How messages name what is read: the standard's terms, of `imaging.terms.RIGHT`."""
+"""How messages name what is read: the standard's terms, of `imaging.vocabulary.terms.RIGHT`."""
 
 
 def judge_header(header: DicomHeader | None) -> Acceptance:

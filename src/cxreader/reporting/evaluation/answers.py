@@ -149,7 +149,7 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
         better = [group.name for group in subgroups.flagged]
         if better:
             text += (
-                f" Flagged as better off: {', '.join(better[:2])}{f' and {len(better) - 2} more' * (len(better) > 2)}."
+                f" Shown to be better off: {', '.join(better[:2])}{f' and {len(better) - 2} more' * (len(better) > 2)}."
             )
         return Answer(ask, "whom", "0 worse off", text, counts)
     shown = "; ".join(_worse(group) for group in worse[:2])
@@ -159,7 +159,7 @@ def _for_whom(subgroups: Subgroups | None) -> Answer:
 
 
 def worse_off(subgroups: Subgroups) -> list[Subgroup]:
-    """The groups with a flagged gap below the rest, the largest gap first."""
+    """The groups with a significant gap below the rest, the largest gap first."""
 
     def deepest(group: Subgroup) -> float:
         return min((group.gaps[metric].estimate.value for metric in group.flagged), default=0.0)

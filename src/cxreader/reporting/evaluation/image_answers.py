@@ -9,11 +9,11 @@ import numpy as np
 from cxreader.counting import format_count
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED
 from cxreader.evaluation.evaluate import Evaluation
-from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED
+from cxreader.evaluation.shortcuts.records import IDENTITY, SUSPECTED, TOO_FEW
 from cxreader.evaluation.verdict import THUMBNAIL
 from cxreader.reporting.evaluation.answer import AUDIT, EVALUATE, NONE, Answer, not_asked
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
-from cxreader.reporting.evaluation.refusals import in_percent, percent
+from cxreader.reporting.evaluation.tables.refusals import in_percent, percent
 from cxreader.reporting.tables import (
     estimate_counts,
     format_estimate,
@@ -105,14 +105,15 @@ def looking_where(image_evidence: ImageEvidence) -> Answer:
 
 
 def shortcut(image_evidence: ImageEvidence) -> Answer:
-    """The verdict of the audit for shortcuts with its first reason."""
+    """The verdict of the audit for shortcuts with its first reason; that patients are too few is said by the verdict above."""
     ask, anchor, audit = "Is it a shortcut?", "shortcut", image_evidence.shortcuts
     if audit is None:
         text = "Not looked for: predictions do not show what the model sees. It needs the images:"
         return not_asked(ask, anchor, text, AUDIT)
-    reason = f" {audit.reasons[0][:1].upper()}{audit.reasons[0][1:]}." if audit.reasons else ""
-    text, alert = f"{audit.line}.{reason}", audit.verdict == SUSPECTED
-    return Answer(ask, anchor, audit.verdict, text, estimate_counts(audit.model), alert=alert)
+    said = [] if audit.verdict == TOO_FEW and audit.reasons else [audit.line]
+    text = " ".join(f"{line[:1].upper()}{line[1:]}." for line in (*said, *audit.reasons[:1]))
+    glance = "cannot be told" if audit.verdict == TOO_FEW else audit.verdict
+    return Answer(ask, anchor, glance, text, estimate_counts(audit.model), alert=audit.verdict == SUSPECTED)
 
 
 def refused(refusals: Refusals | None) -> Answer:

@@ -11,13 +11,13 @@ from cxreader.evaluation.evidence import Evidence
 from cxreader.evaluation.subgroups.groupings import DIMENSIONS
 from cxreader.reporting.evaluation.answer import Answer
 from cxreader.reporting.evaluation.answers import answers, honesty, worse_off
-from cxreader.reporting.evaluation.comparison_tables import baselines_table, confounders_table, models_table
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.model_facts import FACTS, MODEL, TRAINING, TRAINING_DATA
-from cxreader.reporting.evaluation.performance_tables import calibration_table, subgroup_table, sure_table
-from cxreader.reporting.evaluation.points_table import points_table
-from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.evaluation.sections import conformal_words, decision_words
+from cxreader.reporting.evaluation.tables.comparison_tables import baselines_table, confounders_table, models_table
+from cxreader.reporting.evaluation.tables.performance_tables import calibration_table, subgroup_table, sure_table
+from cxreader.reporting.evaluation.tables.points_table import points_table
+from cxreader.reporting.evaluation.tables.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, Cell, Table, cohort_counts, methods_of
 
 ONLY_PREDICTIONS = "not known: only predictions were given"

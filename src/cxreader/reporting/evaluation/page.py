@@ -12,7 +12,7 @@ from cxreader.counting import format_count
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Decision, Label
-from cxreader.reporting.evaluation.figures import evaluation_figures
+from cxreader.reporting.evaluation.figures.evaluation_figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
 from cxreader.reporting.evaluation.sections import sections
 from cxreader.reporting.pages import environment, format_duration

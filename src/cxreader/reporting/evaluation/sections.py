@@ -10,9 +10,11 @@ import numpy as np
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.subgroups.groupings import DIMENSIONS
 from cxreader.records import LABEL_NAMES
-from cxreader.reporting.evaluation.adjusted_auc import corrected_table, matched_table
 from cxreader.reporting.evaluation.answers import answers, honesty
-from cxreader.reporting.evaluation.comparison_tables import (
+from cxreader.reporting.evaluation.image_evidence import ImageEvidence
+from cxreader.reporting.evaluation.readers import readers_tables
+from cxreader.reporting.evaluation.tables.adjusted_auc import corrected_table, matched_table
+from cxreader.reporting.evaluation.tables.comparison_tables import (
     baselines_table,
     confounders_table,
     labels_tables,
@@ -22,17 +24,15 @@ from cxreader.reporting.evaluation.comparison_tables import (
     sanity_table,
     triage_table,
 )
-from cxreader.reporting.evaluation.image_evidence import ImageEvidence
-from cxreader.reporting.evaluation.performance_tables import (
+from cxreader.reporting.evaluation.tables.performance_tables import (
     bins_table,
     calibration_table,
     conformal_table,
     subgroup_table,
     sure_table,
 )
-from cxreader.reporting.evaluation.points_table import points_table
-from cxreader.reporting.evaluation.readers import readers_tables
-from cxreader.reporting.evaluation.refusals import answered_table, answered_words, refusal_words, refusals_table
+from cxreader.reporting.evaluation.tables.points_table import points_table
+from cxreader.reporting.evaluation.tables.refusals import answered_table, answered_words, refusal_words, refusals_table
 from cxreader.reporting.tables import DIMENSION_TITLES, Table, format_estimate, format_share
 
 if TYPE_CHECKING:

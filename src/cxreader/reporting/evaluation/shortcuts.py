@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Estimate
-from cxreader.reporting.evaluation.comparison_tables import confounders_table
+from cxreader.reporting.evaluation.tables.comparison_tables import confounders_table
 from cxreader.reporting.pages import environment
 from cxreader.reporting.style import (
     BLUE,
@@ -34,7 +34,7 @@ METHOD = (
 
 def render_shortcuts(audit: ShortcutAudit, *, figure: Figure | None = None) -> str:
     """The audit as one HTML file; `figure` as `draw_confounders` gives it, which is drawn when left out."""
-    methods = methods_of(r.auc for r in audit.baselines if not isnan(r.auc.value))
+    methods = methods_of(r.auc for r in audit.baselines)
     page = environment().get_template("shortcuts.html.jinja")
     return page.render(
         title="Audit for shortcuts",

@@ -72,7 +72,7 @@ def intervals_words(report: StudyReport) -> str:
 
 def _means(report: StudyReport) -> str:
     """What a cell holds, and how its interval was made."""
-    several = max(len(row.trainings) for row in report.rows) > 1
+    several = _trained_several_times(report)
     each = "the mean over the trainings, its 95 % interval, and in brackets the lowest and highest training"
     return f"Each cell: {each if several else 'of one training, with its 95 % interval'}. Intervals: {intervals_words(report)}."
 
@@ -131,9 +131,13 @@ def networks_table(report: StudyReport) -> Table:
 def _notes(report: StudyReport, row: StudyRow, result: RowResult) -> list[str]:
     suspected = "a shortcut is suspected" if row.name in report.suspected else None
     trained = format_count(len(row.trainings), "[training|trainings]") if len(row.trainings) > 1 else ONE_TRAINING
-    return [
-        note for note in (f"{row.model}; {row.weights}", row.settings, trained, result.one_class, suspected) if note
-    ]
+    said = trained if _trained_several_times(report) else None  # else the caption says it of all
+    return [note for note in (f"{row.model}; {row.weights}", row.settings, said, result.one_class, suspected) if note]
+
+
+def _trained_several_times(report: StudyReport) -> bool:
+    """Whether any network has more than one training."""
+    return any(len(row.trainings) > 1 for row in report.rows)
 
 
 def published_table(report: StudyReport) -> Table:
@@ -167,8 +171,10 @@ def short_table(report: StudyReport) -> Table:
         figures = [seeds_cell(result.metrics[metric]) for metric in ("accuracy", "auc")]
         gain = _gains(thumbnail, row.name)[:1] or (text_cell(NOT_JUDGED),)
         name = row.name if result.learned else f"{row.name} (did not learn)"
-        seeds = format_count(len(row.trainings), "[training|trainings]")
-        rows.append(Row(f"{name}\n{row.weights}; {seeds}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
+        seeds = (
+            f"; {format_count(len(row.trainings), '[training|trainings]')}" if _trained_several_times(report) else ""
+        )
+        rows.append(Row(f"{name}\n{row.weights}{seeds}", (text_cell(f"{tune:.3f}"), *figures, *gain)))
     for learnt, auc in _thumbnails(thumbnail).items():
         rows.append(Row(f"{THUMBNAIL}\nlearnt {learnt}", (_EMPTY, _EMPTY, seeds_cell(auc), _EMPTY)))
     head = ("network,\nweights", "tune\naccuracy", "test\naccuracy", "AUC", "AUC minus\nthumbnail")

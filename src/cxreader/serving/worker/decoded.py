@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cxreader.imaging.read import read
-from cxreader.imaging.site_terms import SiteTerms
 from cxreader.imaging.stored import StoredPicture
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.serving.store.objects import ObjectStore
 from cxreader.serving.store.pixels import packed

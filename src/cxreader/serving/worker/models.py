@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxreader.inference.backend import exported_file
 from cxreader.inference.reader import Reader
+from cxreader.inference.runtimes.backend import exported_file
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.runs import artifact_folder
 
@@ -20,7 +20,7 @@ RUNTIME = "onnx"
 
 def load_reader(settings: Settings) -> Reader:
     """The reader of the settings' models, in ONNX Runtime. Raises as `Reader.load`."""
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
     site = None if settings.terms is None else SiteTerms.load(settings.terms)
     return Reader.load(settings.models, operating_point=settings.operating_point, backend=RUNTIME, site=site)
@@ -31,7 +31,7 @@ def rule_of(settings: Settings) -> dict[str, Any]:
 
     Raises ArtifactError for an artifact that is damaged or has no ONNX export, ConfigError for terms that cannot be read.
     """
-    from cxreader.imaging.site_terms import SiteTerms
+    from cxreader.imaging.vocabulary.site_terms import SiteTerms
 
     site = None if settings.terms is None else SiteTerms.load(settings.terms).to_dict()
     artifacts = [_exported(path) for path in settings.models]

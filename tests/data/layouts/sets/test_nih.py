@@ -80,7 +80,7 @@ def test_no_file_at_all_is_an_error_unless_none_is_required(release: Release) ->
     assert [r.path for r in open_nih(root, require_files=False).records] == [None] * 4
 
 
-def test_impossible_ages_are_kept_and_flagged(release: Release) -> None:
+def test_impossible_ages_are_kept_and_marked(release: Release) -> None:
     ages = {r.image: (r.age, r.age_plausible) for r in open_source(release(ROWS)).records}
     assert ages["00000001_001.png"] == (411.0, False)
     assert ages["00000002_000.png"] == (0.75, True)

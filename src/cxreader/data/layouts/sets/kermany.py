@@ -24,7 +24,7 @@ from cxreader.data.index import Index
 from cxreader.data.layouts.files import find_pictures
 from cxreader.data.layouts.layout import PARTS, Gathered, Layout, Mark, Options, Part
 from cxreader.data.layouts.seen import Seen
-from cxreader.imaging.copies import copies
+from cxreader.imaging.duplicates.copies import copies
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 
 NAME: Final = "kermany"

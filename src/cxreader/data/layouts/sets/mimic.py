@@ -18,7 +18,7 @@ from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.sets.chexpert import NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
 from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError
-from cxreader.imaging import terms
+from cxreader.imaging.vocabulary import terms
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table
 

@@ -242,7 +242,7 @@ def _notes(
         {
             NO_FILE: without_file,
             NO_ROW: without_row,
-            "impossible [age is|ages are] kept and flagged": odd,
+            "impossible [age is|ages are] kept and marked": odd,
             "boxed [image|images] could not be opened: the boxes stay in the 1024 frame": unreadable,
             **told,
         }

@@ -1,0 +1,1 @@
+"""What the words of a header mean: modality, body part and view, in the languages and spellings of hospitals."""

@@ -1,0 +1,152 @@
+"""The words that codes of a DICOM header may be: the standard's terms, and spellings that devices and sites write.
+
+A header's field is compared with its list and with nothing else. What is not on the list may be anything, a name too, and
+stays in the file: only terms of these lists leave it. `imaging.vocabulary.words` finds the term that several words mean.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+from typing import Literal
+
+Fact = Literal["modality", "body_part", "view"]
+"""What a header tells by words."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MODALITIES = _words(
+    """
+    AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER KO
+    LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE
+    RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RX SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
+    AS CD CF CP CS DD DF DM DS EC FA FS LP MA MS OPR ST VF
+    """
+)
+"""PS3.3 C.7.3.1.1.1; the last line's are retired."""
+
+BODY_PARTS = _words(
+    """
+    ABDOMEN ABDOMENPELVIS ADRENAL ANKLE AORTA ARM AXILLA BACK BLADDER BRAIN BREAST BRONCHUS BUTTOCK CALCANEUS CALF CAROTID
+    CEREBELLUM CERVIX CHEEK CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS CLAVICLE COCCYX COLON CORNEA CORONARYARTERY
+    CSPINE CTSPINE DUODENUM EAR ELBOW ESOPHAGUS EXTREMITY EYE EYELID FACE FEMUR FINGER FOOT FOREARM GALLBLADDER HAND HEAD
+    HEADNECK HEART HIP HUMERUS IAC ILEUM ILIUM JAW JEJUNUM KIDNEY KNEE LARYNX LEG LIVER LSPINE LSSPINE LUNG MAXILLA
+    MEDIASTINUM MOUTH NECK NECKCHEST NECKCHESTABDOMEN NECKCHESTABDPELV NOSE ORBIT OVARY PANCREAS PAROTID PATELLA PELVIS
+    PENIS PHARYNX PROSTATE RADIUS RECTUM RIB SCALP SCAPULA SCLERA SCROTUM SHOULDER SIJOINT SKULL SPINE SPLEEN SSPINE
+    STERNUM STOMACH SUBMANDIBULAR TESTIS THIGH THUMB THYMUS THYROID TIBIA TLSPINE TMJ TOE TONGUE TRACHEA TSPINE ULNA URETER
+    URETHRA UTERUS VAGINA VULVA WHOLEBODY WRIST ZYGOMA
+    LUNGS RIBCAGE RIBS THORAX
+    """
+) | {"PORT CHEST", "WHOLE BODY"}
+"""PS3.16 Annex L, Body Part Examined; the last six are spellings that devices write."""
+
+VIEWS = _words(
+    """
+    AP PA LL RL RLD LLD RLO LLO LAO RAO LPO RPO
+    CC MLO ML LM LMO XCCL XCCM FB SIO ISO CV AT
+    AXIAL DECUBITUS FRONTAL LAT LATERAL LORDOTIC OBLIQUE OBL SWIMMERS TANGENTIAL
+    """
+) | {"AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD", "XTABLE LATERAL"}
+"""View Position: PS3.3 C.8.1.1.1.1 and C.8.11.5, of mammograms, and spellings that devices write."""
+
+POSTURES = frozenset(
+    first + lay for first, lay in product(("HF", "FF", "LF", "RF", "AF", "PF"), ("P", "S", "DR", "DL"))
+) | _words("ERECT UPRIGHT STANDING SITTING SUPINE PRONE RECUMBENT SEMIERECT SEMI_ERECT")
+"""How a patient lay or stood (PS3.3 C.7.3.1.1.2, such as HFS), and plain words for it: none of them is a view."""
+
+POSITIONS = POSTURES | VIEWS
+"""Patient Position: files that say PA or AP there mean the view."""
+
+DIRECTIONS = frozenset(
+    "".join(letters)
+    for axes in (1, 2, 3)
+    for pairs in permutations(("AP", "LR", "HF"), axes)
+    for letters in product(*pairs)
+)
+"""Patient Orientation's words, one letter an axis (PS3.3 C.7.6.1.1.1): L, AL, HLA."""
+
+LATERALITIES = frozenset("LRUB")
+INTENTS = frozenset(("FOR PRESENTATION", "FOR PROCESSING"))
+PHOTOMETRIC = _words(
+    """
+    MONOCHROME1 MONOCHROME2 RGB YBR_FULL YBR_FULL_422 YBR_PARTIAL_422 YBR_PARTIAL_420 YBR_ICT YBR_RCT HSV ARGB CMYK XYB
+    """
+) | {"PALETTE COLOR"}
+"""PS3.3 C.7.6.3.1.2."""
+
+CHEST = frozenset({"CHEST", "THORAX", "LUNG", "LUNGS", "PORT CHEST"})
+"""The body parts that a chest radiograph may name."""
+FRONTAL = frozenset({"PA", "AP", "FRONTAL"})
+"""The views from the front or the back."""
+TERMS: dict[Fact, frozenset[str]] = {"modality": MODALITIES, "body_part": BODY_PARTS, "view": VIEWS}
+RIGHT: dict[Fact, frozenset[str]] = {
+    "modality": frozenset({"CR", "DX", "RG", "RF"}),
+    "body_part": CHEST,
+    "view": FRONTAL,
+}
+"""The terms of each fact that a frontal chest radiograph has; modalities are computed, digital and film radiography, and
+fluoroscopy's still images (PS3.3 C.7.3.1.1.1)."""
+
+VIEW_CODES = {
+    "PA": "272479007 R-40888 R-10214",
+    "AP": "399348003 R-10206",
+    "FRONTAL": "399033003 R-10202",
+    "LATERAL": "399067008 R-102CD 399260004 R-10224 399352003 R-10228 30730003 G-A145 R-10222",
+    "RL": "399198007 R-10232",
+    "LL": "399173006 R-10236",
+    "LAO": "399135007 R-10220",
+    "RAO": "399356000 R-40985 R-10218",
+    "LPO": "399006002 R-10212",
+    "RPO": "399038007 R-10210",
+    "OBLIQUE": """399182000 R-102C1 399160007 R-10204 399312000 R-10208 399059000 R-10216 260427002 R-40783 260426006 R-40782
+        399236003 R-10234 399184004 R-10238 399099002 R-10230 399368009 R-10226 399225005 R-10250 399288005 R-10248""",
+    "AXIAL": "399061009 R-10241 399004004 R-10246 399132005 R-10252 399325008 R-10254 399162004 R-10242 399196006 R-10244",
+    "TANGENTIAL": "399110001 R-102C2",
+}
+"""Codes of View Code Sequence (PS3.16 CID 4010) by SNOMED CT and by SNOMED RT, as earlier editions have them too."""
+PART_CODES = {
+    "CHEST": "51185008 816094009 43799004 302551006 T-D3000 T-D3200",
+    "LUNG": "39607008 T-28000 86598002 T-280A0",
+    "CHESTABDOMEN": "416550000 R-FAB55",
+    "CHESTABDPELVIS": "416775004 R-FAB56",
+    "NECKCHEST": "417437006 R-FAB52",
+    "NECKCHESTABDOMEN": "416152001 R-FAB53",
+    "NECKCHESTABDPELV": "416319003 R-FAB54",
+    "WHOLEBODY": "38266002 T-D0010",
+    "ABDOMEN": "818981001 113345001 T-D4000",
+    "ABDOMENPELVIS": "818982008 R-FAB57",
+    "PELVIS": "816092008 12921003 T-D6000",
+    "HIP": "29836001 T-D2500 24136001 T-15710",
+    "SPINE": "421060004 T-D04FF",
+    "CSPINE": "122494005 T-11501",
+    "TSPINE": "122495006 T-11502",
+    "LSPINE": "122496007 T-11503",
+    "HEAD": "69536005 T-D1100",
+    "SKULL": "89546000 T-11100",
+    "NECK": "45048000 T-D1600",
+    "SHOULDER": "16982005 T-D2220",
+    "CLAVICLE": "51299004 T-12310",
+    "SCAPULA": "79601000 T-12280",
+    "RIB": "113197003 T-11300",
+    "STERNUM": "56873002 T-11210",
+    "HEART": "80891009 T-32000",
+    "MEDIASTINUM": "72410000 T-D3300",
+    "BREAST": "76752008 T-04000",
+    "HUMERUS": "85050009 T-12410 40983000 T-D8200",
+    "ELBOW": "16953009 T-15430",
+    "FOREARM": "14975008 T-D8500",
+    "WRIST": "74670003 T-15460",
+    "HAND": "85562004 T-D8700",
+    "FINGER": "7569003 T-D8800",
+    "THUMB": "76505004 T-D8810",
+    "FEMUR": "71341001 T-12710 68367000 T-D9100",
+    "KNEE": "72696002 T-D9200",
+    "LEG": "30021000 T-D9400 61685007 T-D9000",
+    "ANKLE": "70258002 T-15750",
+    "FOOT": "56459004 T-D9700",
+    "TOE": "29707007 T-D9800",
+    "EXTREMITY": "66019005 T-D0300 53120007 T-D8000",
+}
+"""Codes of Anatomic Region Sequence (PS3.16 CID 4031, CID 4), by SNOMED CT and SNOMED RT."""

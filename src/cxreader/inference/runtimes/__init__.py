@@ -1,0 +1,1 @@
+"""What runs the network: one file a runtime, and the export that one of them reads."""

@@ -1,0 +1,1 @@
+"""The numbers of an evaluation's page in rows and columns."""
