@@ -212,7 +212,7 @@ def test_the_service_reads_without_torch(served: Path, folder: Path, images: lis
     assert service.returncode == 0
     expected = sorted((r.decision or "", r.probability or 0.0) for r in Reader.load(folder, backend="torch").read_many(images))
     assert sorted(decision for decision, _ in shown) == [decision for decision, _ in expected]
-    assert sorted(p for _, p in shown) == pytest.approx(sorted(p for _, p in expected), abs=1e-5)
+    assert sorted(p for _, p in shown) == pytest.approx(sorted(p or 0.0 for _, p in expected), abs=1e-5)
 
 
 def test_the_wheel_holds_the_package_its_templates_and_its_configurations_and_nothing_else(wheel: Path) -> None:

@@ -86,4 +86,7 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "serve", "--home", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 5
-    assert done.stderr == "cxreader: the service needs sqlalchemy; pip install 'cxreader[serve]'\n"
+    assert (
+        done.stderr
+        == "cxreader: this command needs sqlalchemy, which is not installed; pip install 'cxreader[serve]'\n"
+    )

@@ -15,8 +15,11 @@ from cxreader.cli.output.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
 INTERRUPTED = 130
-_OF_TRAINING = frozenset({"huggingface_hub", "lightning", "onnx", "optuna", "pandas", "timm", "torch", "torchvision"})
-"""What the extra `train` installs: a command that imports one of them says so where it is not there."""
+_EXTRAS = {
+    "train": frozenset({"huggingface_hub", "lightning", "onnx", "optuna", "pandas", "timm", "torch", "torchvision"}),
+    "serve": frozenset({"alembic", "argon2", "fastapi", "highdicom", "pydantic_settings", "pynetdicom", "sqlalchemy"}),
+}
+"""What an extra installs: a command that imports one of them says so where it is not there."""
 # Typer carries its own click in some versions and imports it in others: the class is found where its own errors stand.
 _ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -116,9 +119,10 @@ def run(arguments: list[str] | None = None) -> int:
         return fail(error, error.exit_code)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if State.debug or package not in _OF_TRAINING:
+        extra = next((name for name, packages in _EXTRAS.items() if package in packages), None)
+        if State.debug or extra is None:
             raise
-        what, mend = f"this command needs {package}, which is not installed", "pip install 'cxreader[train]'"
+        what, mend = f"this command needs {package}, which is not installed", f"pip install 'cxreader[{extra}]'"
         return fail(MissingDependencyError(what, mend=mend), MissingDependencyError.exit_code)
     except _Missing as error:
         return fail(_missing(error), UsageError.exit_code)

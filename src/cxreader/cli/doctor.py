@@ -61,13 +61,12 @@ def packages() -> Iterator[Finding]:
 
 def service(home: Path) -> Iterator[Finding]:
     """What keeps the service of a home from starting; the models are those of its settings."""
-    from cxreader.cli.serving.needs import serve_extra
     from cxreader.errors import CxreaderError
 
     try:
-        with serve_extra():
-            from cxreader.serving.home import lacking
-            from cxreader.serving.settings import Settings
+        from cxreader.serving.home import lacking
+        from cxreader.serving.settings import Settings
+
         wrong = [str(one) for one in lacking(Settings.load(home))]
     except CxreaderError as error:
         wrong = [str(error)]

@@ -9,7 +9,6 @@ import typer
 
 from cxreader.cli.output.console import say
 from cxreader.cli.serving import audit, backups, deletion, destination, outbox, tokens, users
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
@@ -43,9 +42,8 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    with serve_extra():
-        from cxreader.serving.parent import serve as run
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.parent import serve as run
+    from cxreader.serving.settings import Settings
 
     given = ({"models": tuple(model)} if model else {}) | ({"silent": True} if silent else {})
     run(Settings.load(home, **given), say=say)
@@ -54,9 +52,8 @@ def serve(
 @app.command()
 def reread(home: Home = Path("cxreader-home")) -> None:
     """Queue every image that the active models have not read: their answers are added to those of other models, as revisions."""
-    with serve_extra():
-        from cxreader.serving.service import TriageService
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.service import TriageService
+    from cxreader.serving.settings import Settings
 
     service = TriageService.open(Settings.load(home))
     count = service.reread("command line")
@@ -75,10 +72,8 @@ def init(
 ) -> None:
     """Make a home: settings, secret, database, first administrator; or bring the database of an earlier version to this one."""
     from cxreader.imaging.files import load
-
-    with serve_extra():
-        from cxreader.serving.home import init as make
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.home import init as make
+    from cxreader.serving.settings import Settings
 
     settings, password = Settings.load(home), None if password_file is None else load(password_file).decode().strip()
     made = make(settings, administrator=administrator, password=password)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
 
@@ -28,10 +27,9 @@ def verify(
     ] = None,
 ) -> None:
     """Check that no entry of the audit log was changed or taken out; the exit code is 1 where one was."""
-    with serve_extra():
-        from cxreader.serving.settings import Settings
-        from cxreader.serving.store.audit import verify as check
-        from cxreader.serving.store.opened import opened_database
+    from cxreader.serving.settings import Settings
+    from cxreader.serving.store.audit import verify as check
+    from cxreader.serving.store.opened import opened_database
 
     database = opened_database(Settings.load(home))
     with database.reading() as session:

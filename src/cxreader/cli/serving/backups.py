@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.cli.serving.opened import service
 from cxreader.counting import format_count
 
@@ -21,8 +20,7 @@ def backup(
 
     The file holds patients and the secret: keep it as the home is kept.
     """
-    with serve_extra():
-        from cxreader.serving.operations.backup import backup as save
+    from cxreader.serving.operations.backup import backup as save
 
     with service(home) as opened:
         done = save(opened, file)
@@ -35,8 +33,7 @@ def restore(
     home: Annotated[Path, typer.Option(help="The folder to make; nothing may be in it.")] = Path("cxreader-home"),
 ) -> None:
     """Make a home from a backup; then `cxreader serve` goes on where it was."""
-    with serve_extra():
-        from cxreader.serving.operations.backup import restore as fill
+    from cxreader.serving.operations.backup import restore as fill
 
     done = fill(file, home)
     say(f"{home}: {format_count(done.rows, '[row|rows]')}, {format_count(done.objects, '[object|objects]')}")

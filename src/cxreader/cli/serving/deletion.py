@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.cli.serving.opened import service
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
@@ -47,8 +46,7 @@ def derived(keys: Keys = None, older_than: Older = None, home: Home = HOME) -> N
 @app.command()
 def cache(older_than: Days = 0, home: Home = HOME) -> None:
     """Delete decoded pixels; they are made again when somebody looks."""
-    with serve_extra():
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_cache(older_than), "[object|objects] deleted"))
@@ -57,8 +55,7 @@ def cache(older_than: Days = 0, home: Home = HOME) -> None:
 @app.command()
 def outbox(older_than: Days = 30, home: Home = HOME) -> None:
     """Delete entries of the outbox that were sent or given up."""
-    with serve_extra():
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         say(format_count(Retention(opened, ACTOR).clear_outbox(older_than), "[entry|entries] deleted"))
@@ -67,9 +64,8 @@ def outbox(older_than: Days = 30, home: Home = HOME) -> None:
 @app.command()
 def orphans(home: Home = HOME) -> None:
     """Delete files that nothing names, as an interrupted deletion leaves them; the service must not run."""
-    with serve_extra():
-        from cxreader.serving.home import LOCK
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.home import LOCK
+    from cxreader.serving.retaining.retention import Retention
 
     lock = try_lock(home / LOCK)
     if lock is None:
@@ -84,8 +80,7 @@ def hold(
     home: Home = HOME,
 ) -> None:
     """Put a study under legal hold: no command deletes anything of it."""
-    with serve_extra():
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.retaining.retention import Retention
 
     if not reason.strip():
         raise UsageError("a legal hold needs its reason", where="--reason", mend="say why")
@@ -96,8 +91,7 @@ def hold(
 
 def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: Home = HOME) -> None:
     """Lift the legal hold of a study."""
-    with serve_extra():
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         Retention(opened, ACTOR).hold(key, "")
@@ -105,8 +99,7 @@ def release(key: Annotated[str, typer.Argument(help="The study's key.")], home: 
 
 
 def _delete(what: What, keys: list[str] | None, days: float | None, home: Path) -> None:
-    with serve_extra():
-        from cxreader.serving.retaining.retention import Retention
+    from cxreader.serving.retaining.retention import Retention
 
     with service(home) as opened:
         retention = Retention(opened, ACTOR)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.output.console import say, table
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +25,8 @@ app = typer.Typer(help="Where results go.", no_args_is_help=True)
 @contextmanager
 def opened(home: Path) -> Iterator[tuple[Settings, Database]]:
     """The settings and the database of a home."""
-    with serve_extra():
-        from cxreader.serving.settings import Settings
-        from cxreader.serving.store.opened import opened_database
+    from cxreader.serving.settings import Settings
+    from cxreader.serving.store.opened import opened_database
 
     settings = Settings.load(home)
     database = opened_database(settings)
@@ -54,9 +52,8 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Send the results of what is read from now on to a PACS, as well."""
-    with serve_extra():
-        from cxreader.serving.sending import addresses
-        from cxreader.serving.store import audit, destinations
+    from cxreader.serving.sending import addresses
+    from cxreader.serving.store import audit, destinations
 
     if (node is None) == (url is None):
         raise UsageError("one address is needed", mend="give --node AE_TITLE@HOST:PORT or --url URL")
@@ -71,9 +68,8 @@ def add(
 @app.command("list")
 def list_(home: Home = HOME) -> None:
     """The destinations, what each is sent, and how many objects were sent, wait, or are dead letters."""
-    with serve_extra():
-        from cxreader.serving.sending import addresses
-        from cxreader.serving.store import destinations
+    from cxreader.serving.sending import addresses
+    from cxreader.serving.store import destinations
 
     with opened(home) as (_, database), database.reading() as session:
         found, counts = destinations.every(session), destinations.counts(session)
@@ -96,9 +92,8 @@ def list_(home: Home = HOME) -> None:
 @app.command()
 def echo(name: Annotated[str, typer.Argument(help="The destination's name.")], home: Home = HOME) -> None:
     """Ask a destination whether it answers; the exit code is 1 where it does not."""
-    with serve_extra():
-        from cxreader.serving.sending import addresses
-        from cxreader.serving.store import destinations
+    from cxreader.serving.sending import addresses
+    from cxreader.serving.store import destinations
 
     with opened(home) as (settings, database), database.reading() as session:
         why = addresses.echo(settings, destinations.by_name(session, name))
@@ -114,8 +109,7 @@ def remove(
     home: Home = HOME,
 ) -> None:
     """Send nothing there any more. What waits for it is dropped."""
-    with serve_extra():
-        from cxreader.serving.store import audit, destinations
+    from cxreader.serving.store import audit, destinations
 
     with opened(home) as (_, database), database.writing() as session:
         unsent = destinations.remove(session, name)

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from cxreader.cli.serving.needs import serve_extra
-
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -19,9 +17,8 @@ T = TypeVar("T")
 
 def within(home: Path, work: Callable[[Session, float], T]) -> T:
     """What `work` returns in one transaction of the home's database, given the moment now."""
-    with serve_extra():
-        from cxreader.serving.settings import Settings
-        from cxreader.serving.store.opened import opened_database
+    from cxreader.serving.settings import Settings
+    from cxreader.serving.store.opened import opened_database
 
     database = opened_database(Settings.load(home))
     try:
@@ -33,9 +30,8 @@ def within(home: Path, work: Callable[[Session, float], T]) -> T:
 @contextmanager
 def service(home: Path) -> Iterator[TriageService]:
     """The service of a home, without its processes."""
-    with serve_extra():
-        from cxreader.serving.service import TriageService
-        from cxreader.serving.settings import Settings
+    from cxreader.serving.service import TriageService
+    from cxreader.serving.settings import Settings
 
     made = TriageService.open(Settings.load(home))
     try:

@@ -8,7 +8,6 @@ import typer
 
 from cxreader.cli.output.console import say, table
 from cxreader.cli.serving.destination import HOME, Home, opened
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.counting import format_count
 
 app = typer.Typer(help="What could not be sent.", no_args_is_help=True)
@@ -17,8 +16,7 @@ app = typer.Typer(help="What could not be sent.", no_args_is_help=True)
 @app.command()
 def dead(home: Home = HOME) -> None:
     """The dead letters: objects that a destination refused, or did not take in time; the exit code is 1 where there are any."""
-    with serve_extra():
-        from cxreader.serving.store import outbox
+    from cxreader.serving.store import outbox
 
     with opened(home) as (_, database), database.reading() as session:
         found = outbox.dead_letters(session)
@@ -36,8 +34,7 @@ def again(
     home: Home = HOME,
 ) -> None:
     """Send dead letters again."""
-    with serve_extra():
-        from cxreader.serving.store import audit, destinations, outbox
+    from cxreader.serving.store import audit, destinations, outbox
 
     with opened(home) as (_, database), database.writing() as session:
         of = None if name is None else destinations.by_name(session, name).id

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.cli.serving.opened import within
 
 app = typer.Typer(help="API tokens: keys of programs.", no_args_is_help=True)
@@ -29,8 +28,7 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Make a token and print it, this once."""
-    with serve_extra():
-        from cxreader.serving.access import people, tokens
+    from cxreader.serving.access import people, tokens
 
     given: Any = {"name": name, "scopes": scope, "days": days, "actor": ACTOR}
     made = within(home, lambda s, now: tokens.add(s, now, people.named(s, user), **given))
@@ -41,8 +39,7 @@ def add(
 @app.command("list")
 def list_tokens(user: User, home: Home = HOME) -> None:
     """A user's tokens, the newest first, without their texts."""
-    with serve_extra():
-        from cxreader.serving.access import people, tokens
+    from cxreader.serving.access import people, tokens
 
     rows = within(home, lambda s, now: [(one, one.ends_at > now) for one in tokens.of_user(s, people.named(s, user))])
     for row, lasts in rows:
@@ -55,8 +52,7 @@ def revoke(
     user: User, key: Annotated[str, typer.Argument(help="The token's key, as `list` shows it.")], home: Home = HOME
 ) -> None:
     """End a token."""
-    with serve_extra():
-        from cxreader.serving.access import people, tokens
+    from cxreader.serving.access import people, tokens
 
     within(home, lambda s, now: tokens.revoke(s, now, people.named(s, user), key, actor=ACTOR))
     say("it opens nothing any more")

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving.needs import serve_extra
 from cxreader.cli.serving.opened import within
 
 app = typer.Typer(help="The people who may enter.", no_args_is_help=True)
@@ -27,8 +26,7 @@ _PASSWORD_BYTES = 15
 @app.command("list")
 def list_users(home: Home = HOME) -> None:
     """Everybody, with role and state."""
-    with serve_extra():
-        from cxreader.serving.access.people import everybody
+    from cxreader.serving.access.people import everybody
 
     for user in within(home, lambda session, _: everybody(session)):
         typer.echo(f"{user.name}\t{user.role}\t{'enabled' if user.disabled_at is None else 'disabled'}")
@@ -42,8 +40,7 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Add a user who signs in by a password."""
-    with serve_extra():
-        from cxreader.serving.access import people
+    from cxreader.serving.access import people
 
     given = password or secrets.token_urlsafe(_PASSWORD_BYTES)
     held: Any = role
@@ -54,8 +51,7 @@ def add(
 @app.command("password")
 def set_password(name: Name, password: Password = None, home: Home = HOME) -> None:
     """Give a user another password; every session of theirs ends."""
-    with serve_extra():
-        from cxreader.serving.access import people
+    from cxreader.serving.access import people
 
     given = password or secrets.token_urlsafe(_PASSWORD_BYTES)
     within(home, lambda s, now: people.set_password(s, now, ACTOR, people.named(s, name), given))
@@ -67,8 +63,7 @@ def set_role(
     name: Name, role: Annotated[str, typer.Argument(help="reader, admin or auditor.")], home: Home = HOME
 ) -> None:
     """Give a user another role; every session of theirs ends."""
-    with serve_extra():
-        from cxreader.serving.access import people
+    from cxreader.serving.access import people
 
     held: Any = role
     within(home, lambda s, now: people.set_role(s, now, ACTOR, people.named(s, name), held))
@@ -78,8 +73,7 @@ def set_role(
 @app.command()
 def disable(name: Name, home: Home = HOME) -> None:
     """Let nobody enter as this user any more; sessions and tokens end, verdicts stay."""
-    with serve_extra():
-        from cxreader.serving.access import people
+    from cxreader.serving.access import people
 
     within(home, lambda s, now: people.set_disabled(s, now, ACTOR, people.named(s, name), disabled=True))
     say(f"{name} cannot enter any more")
@@ -88,8 +82,7 @@ def disable(name: Name, home: Home = HOME) -> None:
 @app.command()
 def enable(name: Name, home: Home = HOME) -> None:
     """Let a disabled user enter again."""
-    with serve_extra():
-        from cxreader.serving.access import people
+    from cxreader.serving.access import people
 
     within(home, lambda s, now: people.set_disabled(s, now, ACTOR, people.named(s, name), disabled=False))
     say(f"{name} may enter again")

@@ -86,7 +86,10 @@ def delete_cache(session: Session, now: float, actor: str, before: float) -> Dig
 
 def delete_outbox(session: Session, now: float, actor: str, before: float) -> int:
     """Delete entries of the outbox that were sent, or given up, before this moment, and answered commitments; how many."""
-    ended: Sequence[ColumnElement[bool]] = (OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "none", "dead")))
+    ended: Sequence[ColumnElement[bool]] = (
+        OutboxEntry.ended_at < before,
+        OutboxEntry.state.in_(("sent", "none", "dead")),
+    )
     found = session.execute(delete(OutboxEntry).where(*ended)).rowcount  # type: ignore[attr-defined]
     session.execute(delete(Commitment).where(Commitment.ended_at < before))
     audit.note(session, now, [Noted("outbox cleared", actor, detail={"entries": found})])
