@@ -15,6 +15,8 @@ from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import WEIGHTS
 from cxreader.runs import RunFolder, artifact_folder
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 WITHOUT_TORCH = """
 import importlib.util, sys
 
@@ -27,8 +29,6 @@ find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name == "torch" else find_spec(name, package)
 sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
-
-pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 sys.exit(run(sys.argv[1:]))
 """

@@ -15,6 +15,8 @@ from cxreader.cli import run
 from cxreader.cli.output.console import State
 from cxreader.evaluation.statistics.metrics import METRIC_TITLES
 
+pytestmark = pytest.mark.usefixtures("pdf_left_empty")
+
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -221,8 +223,6 @@ class Absent:
 if sys.argv.pop(1) == "absent":
     sys.meta_path.insert(0, Absent())
 from cxreader.cli import run
-
-pytestmark = pytest.mark.usefixtures("pdf_left_empty")
 
 code = run(sys.argv[1:])
 print("loaded:", sorted({{name.partition(".")[0] for name in sys.modules}} & set({HEAVY})))
