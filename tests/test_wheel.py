@@ -210,7 +210,9 @@ def test_the_service_reads_without_torch(served: Path, folder: Path, images: lis
         finally:
             service.terminate()
     assert service.returncode == 0
-    expected = sorted((r.decision or "", r.probability or 0.0) for r in Reader.load(folder, backend="torch").read_many(images))
+    expected = sorted(
+        (r.decision or "", r.probability or 0.0) for r in Reader.load(folder, backend="torch").read_many(images)
+    )
     assert sorted(decision for decision, _ in shown) == [decision for decision, _ in expected]
     assert sorted(p for _, p in shown) == pytest.approx(sorted(p or 0.0 for _, p in expected), abs=1e-5)
 

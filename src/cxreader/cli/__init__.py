@@ -17,7 +17,20 @@ from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 INTERRUPTED = 130
 _EXTRAS = {
     "train": frozenset({"huggingface_hub", "lightning", "onnx", "optuna", "pandas", "timm", "torch", "torchvision"}),
-    "serve": frozenset({"alembic", "argon2", "fastapi", "highdicom", "pydantic_settings", "pynetdicom", "sqlalchemy"}),
+    "serve": frozenset(
+        {
+            "alembic",
+            "argon2",
+            "fastapi",
+            "highdicom",
+            "httpx2",
+            "joserfc",
+            "prometheus_client",
+            "pydantic_settings",
+            "pynetdicom",
+        }
+        | {"python_multipart", "sqlalchemy", "uvicorn"}
+    ),
 }
 """What an extra installs: a command that imports one of them says so where it is not there."""
 # Typer carries its own click in some versions and imports it in others: the class is found where its own errors stand.

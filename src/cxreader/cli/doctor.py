@@ -70,6 +70,8 @@ def service(home: Path) -> Iterator[Finding]:
         wrong = [str(one) for one in lacking(Settings.load(home))]
     except CxreaderError as error:
         wrong = [str(error)]
+    except ModuleNotFoundError as error:
+        wrong = [f"{error.name} is not installed; pip install 'cxreader[serve]'"]
     yield from (Finding(f"service {home}", one) for one in wrong)
     if not wrong:
         yield Finding(f"service {home}")
