@@ -123,7 +123,7 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     told = [f"{place}: {note}" for place, index in zip(places, opened, strict=True) for note in index.notes]
     return Index(
         records,
-        name=name or "+".join(index.name for index in opened),
+        name=name or "+".join(dict.fromkeys(index.name for index in opened)),
         kind="several",
         root=", ".join(index.root for index in opened),
         rows_without_file=_sum(index.rows_without_file for index in opened),
