@@ -37,7 +37,9 @@ def filled(service: TriageService, *files: bytes) -> list[Any]:
             made = ResultObject(result_id=result.id, kind="sr", sop_class="1.2", bytes=2, made_at=now, series_uid="1.2")
             made.sop_instance_uid, made.sha256 = f"1.2.{number}", service.objects.put(b"object %d" % number)
             session.add(made)
-            entry = OutboxEntry(destination_id=place.id, result_id=result.id, kind="sr", available_at=now, created_at=now)
+            entry = OutboxEntry(
+                destination_id=place.id, result_id=result.id, kind="sr", available_at=now, created_at=now
+            )
             entry.holder = entry.error = ""
             session.add(entry)
     for receipt in receipts:

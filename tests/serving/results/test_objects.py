@@ -104,7 +104,11 @@ def test_pixelmed_finds_the_templates_kept(objects: dict[str, Path], name: str) 
     assert "Error" not in said.replace(":", " ").split()
     warnings = [line for line in said.splitlines() if line.startswith("Warning")]
     # TID 1501 is extensible (PS3.16): that an image is unusable stands beside its rows.
-    extended = [line for line in warnings if '(111101,DCM,"Image Quality")  Content Item not in template' in line.replace(":", " ")]
+    extended = [
+        line
+        for line in warnings
+        if '(111101,DCM,"Image Quality")  Content Item not in template' in line.replace(":", " ")
+    ]
     assert warnings == extended
     assert len(extended) == (name == "refused")
 
