@@ -1,4 +1,4 @@
-"""What stands around the service when it is shown on phantoms: a home for the while, a modality that sends, a peer that receives."""
+"""What stands around the service when it is shown on phantoms: a home, a modality that sends, a peer that receives."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def send(settings: Settings, files: Sequence[Path], pause: float, tell: Callable
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Images received and read, studies placed by an answer, objects sent; `left`: what still waits, `lost`: what was given up."""
+    """Images received and read, studies placed by an answer, objects sent; `left`: what still waits, `lost`: given up."""
 
     received: int
     read: int
@@ -170,8 +170,8 @@ def _started(settings: Settings) -> bool:
     connection = http.client.HTTPConnection(_LOOPBACK, settings.web.port, timeout=10)
     try:
         connection.request("GET", "/readyz")
-        return json.loads(connection.getresponse().read()).get("node") == ""
-    except (OSError, ValueError, http.client.HTTPException):
+        return bool(json.loads(connection.getresponse().read())["node"] == "")
+    except (OSError, ValueError, KeyError, http.client.HTTPException):
         return False
     finally:
         connection.close()

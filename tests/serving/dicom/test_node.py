@@ -105,7 +105,7 @@ def test_no_more_associations_than_allowed(started: Started) -> None:
         assert [a.is_established for a in (one, two, three)] == [True, True, False]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - with nobody allowed but this machine
 def test_readiness_sees_whether_the_node_listens(service: TriageService, started: Started, host: str) -> None:
     def told() -> str:
         return next(one.why for one in ready(service) if one.name == "node")

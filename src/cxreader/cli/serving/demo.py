@@ -38,7 +38,10 @@ def demo(
     minutes: Annotated[float, typer.Option(min=0, help="Over which they are sent.")] = 3.0,
     stay: Annotated[bool, typer.Option("--stay", help="Run on when all is sent, until Ctrl-C.")] = False,
 ) -> None:
-    """Show the service on phantoms: sent by C-STORE, read, ordered, results back at a peer. The exit code is 1 where any is lost."""
+    """Show the service on phantoms: sent by C-STORE, read, ordered, results back at a peer.
+
+    The exit code is 1 where anything did not arrive.
+    """
     from cxreader.serving import demonstration
 
     files = _drawn(out / f"phantoms-{patients}", patients)
