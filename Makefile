@@ -4,9 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo adult test check lint types floors bench fuzz docs clean
+.PHONY: demo serve-demo adult test check lint types floors bench fuzz docs clean
 
 demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
+	$(BIN)/cxreader demo --out demo
+
+serve-demo: $(STAMP) demo/index.html  ## the service: phantoms sent by C-STORE, read, ordered, results at a peer
+	$(BIN)/cxreader serve demo --model demo/run --out demo/service
+
+demo/index.html: | $(STAMP)  ## of the demonstration, whose network the service reads with
 	$(BIN)/cxreader demo --out demo
 
 test: $(STAMP)  ## every test that this machine can run, in two processes of one thread each

@@ -340,10 +340,15 @@ def _range(ends: tuple[float, float], unit: str) -> str:
 def _exit_codes() -> Iterator[tuple[str, str]]:
     yield "0", "Done."
     yield "1", "An audit ran and found something."
-    for kind in errors.CxreaderError.__subclasses__():
-        more = ", ".join(f"`{child.__name__}`" for child in kind.__subclasses__())
+    for kind in _kinds(errors.CxreaderError):
+        more = ", ".join(f"`{child.__name__}`" for child in _kinds(kind))
         yield str(kind.exit_code), f"{inspect.getdoc(kind)} (`{kind.__name__}`{': ' + more if more else ''})"
     yield str(INTERRUPTED), "Interrupted by the user; nothing already done is lost."
+
+
+def _kinds(of: type[errors.CxreaderError]) -> list[type[errors.CxreaderError]]:
+    """Kinds of an error in the tree itself, whatever else is imported."""
+    return [kind for kind in of.__subclasses__() if kind.__module__ == errors.__name__]
 
 
 def _commands(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,9 @@ Usage = namedtuple("Usage", "free")
 
 @pytest.fixture(autouse=True)
 def made(service: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home, on a disk with room."""
+    """A home without a node, on a disk with room."""
+    without = service.settings.dicom.model_copy(update={"enabled": False})
+    service.settings = service.settings.model_copy(update={"dicom": without})
     service.settings.home.mkdir(exist_ok=True)
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**40))
 
@@ -34,7 +36,7 @@ def wrong(service: TriageService) -> dict[str, str]:
 def test_each_thing_that_is_wrong_is_told(
     service: TriageService, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [one.name for one in ready(service)] == ["database", "disk", "models", "queue", "outbox"]
+    assert [one.name for one in ready(service)] == ["database", "disk", "models", "queue", "node", "outbox"]
     assert wrong(service) == {}
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**30))
     assert wrong(service) == {"disk": "1.0 GiB are free, below 2"}

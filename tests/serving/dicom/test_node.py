@@ -8,7 +8,9 @@ from tests.serving.dicom.scu import DX, as_dataset, sending, stored
 from tests.serving.world import dicom, read_all
 
 from cxreader.errors import StorageError
+from cxreader.serving.operations.health import ready
 from cxreader.serving.service import TriageService
+from cxreader.serving.settings import DicomSection
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
@@ -101,6 +103,25 @@ def test_no_more_associations_than_allowed(started: Started) -> None:
     node = started(associations=2)
     with sending(node.port) as one, sending(node.port) as two, sending(node.port) as three:
         assert [a.is_established for a in (one, two, three)] == [True, True, False]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - with nobody allowed but this machine
+def test_readiness_sees_whether_the_node_listens(service: TriageService, started: Started, host: str) -> None:
+    def told() -> str:
+        return next(one.why for one in ready(service) if one.name == "node")
+
+    node = started(host=host)
+    assert told() == ""
+    with sending(node.port) as association:
+        assert association.is_established
+    port_file = service.settings.home / "node.port"
+    assert port_file.read_text() == str(node.port)
+    node.stop()
+    assert told() == "it does not listen"
+    port_file.write_text(str(node.port))  # as a node leaves it that was killed
+    assert told() == "it does not listen"
+    service.settings = service.settings.model_copy(update={"dicom": DicomSection(enabled=False)})
+    assert told() == ""
 
 
 def test_nothing_of_a_data_set_stays_in_the_folder_where_it_arrives(service: TriageService, started: Started) -> None:

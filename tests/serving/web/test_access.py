@@ -241,7 +241,7 @@ def test_the_first_page_says_who_is_signed_in(world: World) -> None:
 def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:
     client = world.client()
     assert client.get("/healthz").json() == {"status": "running"}
-    assert set(client.get("/readyz").json()) == {"database", "disk", "models", "queue", "outbox"}
+    assert set(client.get("/readyz").json()) == {"database", "disk", "models", "queue", "node", "outbox"}
     answer = world.by_token("auditor", "metrics").get("/metrics")
     assert "cxreader_jobs" in answer.text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from email.parser import BytesParser
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from tests.serving.web.world import World
-from tests.serving.world import dicom, png
+from tests.serving.world import dicom, png, read_all
 
+from cxreader.serving.results.uids import KINDS
+from cxreader.serving.sending.making import Maker, NothingError
+from cxreader.serving.settings import ResultsSection
 from cxreader.serving.web.dicomweb import holdings
 from cxreader.serving.web.dicomweb.stow import CANNOT_UNDERSTAND, OTHER_STUDY
 
@@ -133,3 +137,22 @@ def test_what_is_not_kept_is_told_with_its_reason(world: World) -> None:
     assert other.status_code == 409
     assert Dataset.from_json(other.json()).FailedSOPSequence[0].FailureReason == OTHER_STUDY
     assert stow(client, dicom(1), study="/1.2.3.1").status_code == 200
+
+
+def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -> None:
+    service, client = world.service, world.by_token()
+    service.settings = service.settings.model_copy(update={"results": ResultsSection(regions="on")})
+    for n in range(4):
+        service.receive(dicom(n), door="http")
+    read_all(service)
+    maker, made = Maker(service), []
+    for entry in service.worklist().entries:
+        for kind in KINDS if entry.result else ():
+            with suppress(NothingError):
+                made.append(dcmread(io.BytesIO(maker.file_of(entry.result.id, kind))))
+    assert {one.Modality for one in made} == {"SR", "OT", "PR"}
+    words = ("SeriesInstanceUID", "Modality", "SeriesDescription", "SeriesNumber")
+    told = [one for one in datasets(client.get("/dicomweb/series")) if one.Modality != "DX"]
+    assert {tuple(str(one[word].value) for word in words) for one in told} == {
+        tuple(str(one[word].value) for word in words) for one in made
+    }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say
-from cxreader.cli.serving import audit, backups, deletion, destination, outbox, tokens, users
+from cxreader.cli.serving import audit, backups, deletion, demo, destination, outbox, tokens, users
 from cxreader.counting import format_count
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
@@ -24,6 +24,7 @@ app.command()(deletion.hold)
 app.command()(deletion.release)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(demo.demo)
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ConfigError, CxreaderError, ImageError
-from cxreader.serving.dicom import admission, commitment
+from cxreader.serving.dicom import admission, commitment, listening
 from cxreader.serving.dicom.contexts import contexts
 from cxreader.serving.dicom.part10 import with_own_head
 from cxreader.serving.dicom.tls import node_context
@@ -74,11 +74,13 @@ class Node:
         self._entity = entity
         if server is not None:
             self.port = server.server_address[1]
+        listening.tell(self.service.settings.home, self.port)
 
     def stop(self) -> None:
         """Accept nothing more, let associations end what they do, and close them."""
         if self._entity is None:
             return
+        listening.tell(self.service.settings.home, None)
         for server in list(self._entity._servers):  # `shutdown` aborts associations; those under way end first
             server.shutdown()
         until = time.monotonic() + self._section.grace

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import CxreaderError
+from cxreader.serving.dicom import listening
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import models
 from cxreader.serving.store.migrate import head, revision
@@ -37,6 +38,7 @@ def ready(service: TriageService) -> list[Check]:
         "disk": _disk,
         "models": _models,
         "queue": _queue,
+        "node": _node,
         "outbox": _outbox,
     }
     return [Check(name, _tried(check, service)) for name, check in checks.items()]
@@ -69,6 +71,14 @@ def _queue(service: TriageService) -> str:
         now = service.database.now(session)
         since = session.scalar(select(func.min(Job.available_at)).where(Job.state == "waiting"))
     return _waits(now, since, "an image")
+
+
+def _node(service: TriageService) -> str:
+    section = service.settings.dicom
+    if not section.enabled:
+        return ""
+    port = listening.told(service.settings.home)
+    return "" if port and listening.accepts(section.host, port) else "it does not listen"
 
 
 def _outbox(service: TriageService) -> str:

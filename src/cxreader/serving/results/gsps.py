@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxreader.serving.results.sr import outline
 from cxreader.serving.results.subject import Subject, dated
-from cxreader.serving.results.uids import GSPS
+from cxreader.serving.results.uids import GSPS, SERIES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -41,13 +41,13 @@ def presentation(subject: Subject, original: bytes) -> Dataset:
     made = GrayscaleSoftcopyPresentationState(
         referenced_images=[image],
         content_label=LAYER,
-        content_description="AI regions - not for diagnosis",
+        content_description=SERIES[GSPS].description,
         graphic_layers=[_layer()],
         graphic_annotations=[_annotation(image, subject)],
         presentation_lut_transformation=PresentationLUTTransformation("INVERSE" if inverse else "IDENTITY"),
         **subject.common(GSPS),
     )
-    made.SeriesDescription, made.BodyPartExamined = "AI regions - not for diagnosis", "CHEST"
+    made.SeriesDescription, made.BodyPartExamined = SERIES[GSPS].description, "CHEST"
     return dated(made, subject)
 
 
@@ -66,7 +66,7 @@ def _image(subject: Subject, original: bytes) -> Dataset:
 def _layer() -> Any:
     from highdicom.pr import GraphicLayer
 
-    return GraphicLayer(LAYER, order=1, description="AI regions - not for diagnosis")
+    return GraphicLayer(LAYER, order=1, description=SERIES[GSPS].description)
 
 
 def _annotation(image: Dataset, subject: Subject) -> Any:

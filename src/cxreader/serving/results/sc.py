@@ -13,7 +13,7 @@ from cxreader.imaging.overlay import overlay
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.serving.results.subject import Subject, dated
-from cxreader.serving.results.uids import SC
+from cxreader.serving.results.uids import SC, SERIES
 from cxreader.serving.results.words import CAPTION, RESEARCH, answer
 from cxreader.serving.store.results import HEAT, map_values
 from cxreader.serving.store.tables.readings import HeatMap
@@ -44,7 +44,7 @@ def capture(subject: Subject, picture: Radiograph) -> Dataset:
     )
     made.ConversionType, made.ImageType = "SYN", ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation, made.BodyPartExamined = "YES", "CHEST"
-    made.SeriesDescription = "AI heat map - not for diagnosis"
+    made.SeriesDescription = SERIES[SC].description
     made.DerivationDescription = CAPTION
     made.SourceImageSequence = [_source(subject)]
     return dated(made, subject)

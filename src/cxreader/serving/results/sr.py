@@ -10,7 +10,7 @@ import numpy as np
 from cxreader import __version__
 from cxreader.serving.intake import derived_uid
 from cxreader.serving.results.subject import NAME, Subject, dated
-from cxreader.serving.results.uids import SR, SR_REGIONS, object_uid
+from cxreader.serving.results.uids import SERIES, SR, SR_REGIONS, object_uid
 from cxreader.serving.results.words import parameters
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _document(subject: Subject, kind: str, groups: list[Any]) -> Comprehensive3D
         is_verified=False,
         **subject.common(kind),
     )
-    made.SeriesDescription = "AI reading - not for diagnosis"
+    made.SeriesDescription = SERIES[kind].description
     made.ReferencedPerformedProcedureStepSequence = []
     dated(made, subject)
     return made

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 NAME = "cxreader"
-_SERIES_NUMBERS = {"sr": 9001, "sc": 9002, "gsps": 9003}
 _DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 
 
@@ -68,7 +67,7 @@ class Subject:
         """What every object of this kind is given: its UIDs, numbers and maker."""
         return {
             "series_instance_uid": series_uid(self.digest, kind),
-            "series_number": _SERIES_NUMBERS[SERIES[kind]],
+            "series_number": SERIES[kind].number,
             "sop_instance_uid": object_uid(self.digest, kind),
             "instance_number": 2 if kind == "sr_regions" else 1,
             "manufacturer": NAME,

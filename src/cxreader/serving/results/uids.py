@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cxreader.serving.intake import derived_uid
 from cxreader.serving.store.tables.readings import ModelSet, Result
@@ -16,7 +16,24 @@ if TYPE_CHECKING:
 SR, SR_REGIONS, SC, GSPS = "sr", "sr_regions", "sc", "gsps"
 KINDS = (SR, SR_REGIONS, SC, GSPS)
 """Every kind of object."""
-SERIES = {SR: "sr", SR_REGIONS: "sr", SC: "sc", GSPS: "gsps"}
+
+
+class Series(NamedTuple):
+    """A series of what is made of one result; `modality` and `description` as DICOM's Modality and Series Description."""
+
+    name: str
+    number: int
+    modality: str
+    description: str
+
+
+_REPORTS = Series("sr", 9001, "SR", "AI reading - not for diagnosis")
+SERIES = {
+    SR: _REPORTS,
+    SR_REGIONS: _REPORTS,
+    SC: Series("sc", 9002, "OT", "AI heat map - not for diagnosis"),
+    GSPS: Series("gsps", 9003, "PR", "AI regions - not for diagnosis"),
+}
 """The series in which each kind stands: both SR instances in one."""
 
 LOCATED = frozenset((SR_REGIONS, SC, GSPS))
@@ -43,7 +60,7 @@ def object_uid(digest: str, kind: str) -> str:
 
 def series_uid(digest: str, kind: str) -> str:
     """The Series Instance UID of that object."""
-    return derived_uid(digest, f"series {SERIES[kind]}")
+    return derived_uid(digest, f"series {SERIES[kind].name}")
 
 
 def device_uid(secret: Path) -> str:

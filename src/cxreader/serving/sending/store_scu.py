@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from cxreader.serving.settings import DicomSection
 
 SECONDARY_CAPTURE, PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.11.1"
-_OFFERED = tuple((uid, PLAIN) for uid in (COMPREHENSIVE_3D, COMPREHENSIVE, SECONDARY_CAPTURE, PRESENTATION_STATE))
+OFFERED = tuple((uid, PLAIN) for uid in (COMPREHENSIVE_3D, COMPREHENSIVE, SECONDARY_CAPTURE, PRESENTATION_STATE))
 
 
 def send(section: DicomSection, address: Mapping[str, Any], files: Sequence[bytes]) -> list[Outcome]:
     """Send files; one outcome each."""
     outcomes: list[Outcome] = []
     try:
-        with associated(section, Called(**address), _OFFERED) as association:
+        with associated(section, Called(**address), OFFERED) as association:
             outcomes.extend(_sent(association, data) for data in files)
     except RefusedError as error:
         outcomes += [Outcome("again", error.why, reached=False)] * (len(files) - len(outcomes))

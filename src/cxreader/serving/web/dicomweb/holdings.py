@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
+from cxreader.serving.results.uids import LOCATED, SERIES
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result, ResultObject
 
@@ -29,15 +30,6 @@ STUDY_KEYS: Mapping[str, tuple[str, str]] = {
     "ReferringPhysicianName": ("referring_physician", NAME),
 }
 """Attributes of a study that are matched (PS3.18 table 10.6.1-5): column, and how (PS3.4 C.2.2.2)."""
-MADE: Mapping[str, tuple[str, str]] = {
-    "sr": ("SR", "AI reading"),
-    "sr_regions": ("SR", "AI reading"),
-    "sc": ("OT", "AI heat map - not for diagnosis"),
-    "gsps": ("PR", "AI regions - not for diagnosis"),
-}
-"""Modality and series description of what is made here."""
-LOCATING = frozenset({"sr_regions", "sc", "gsps"})
-"""The kinds that tell where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ def held(session: Session, study: Study, *, regions: bool) -> list[Held]:
         .where(Result.instance_id.in_([one.id for one in images]))
         .order_by(ResultObject.id)
     )
-    return found + [_made(study, one) for one in made if regions or one.kind not in LOCATING]
+    return found + [_made(study, one) for one in made if regions or one.kind not in LOCATED]
 
 
 def _held() -> tuple[ColumnElement[bool], ...]:
@@ -104,8 +96,9 @@ def _image(study: Study, one: Instance) -> Held:
 
 
 def _made(study: Study, one: ResultObject) -> Held:
-    modality, description = MADE[one.kind]
-    named = (one.series_uid, "", description, modality, one.sop_class, one.sop_instance_uid)
+    series = SERIES[one.kind]
+    about = (one.series_uid, str(series.number), series.description, series.modality)
+    named = (*about, one.sop_class, one.sop_instance_uid)
     return Held(study, *named, "", 0, 0, one.sha256)
 
 
