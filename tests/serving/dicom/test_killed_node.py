@@ -63,10 +63,11 @@ def acknowledged(port: int, seeds: range, kill_after: int | None, parent: int) -
             if n == kill_after:
                 for pid in children(parent):
                     os.kill(pid, signal.SIGKILL)
-            if not association.is_established:
-                break
             made = as_dataset(dicom(n))
-            status = association.send_c_store(made)
+            try:
+                status = association.send_c_store(made)
+            except RuntimeError:  # the association went with the node, at whichever moment
+                break
             if status and status.Status == 0x0000:
                 kept.add(str(made.SOPInstanceUID))
     return kept
