@@ -36,6 +36,9 @@ def sending(
     finally:
         if association.is_established:
             association.release()
+        left = association.dul.socket
+        if left is not None and left.socket is not None:
+            left.socket.close()  # the library leaves it open where the other side was killed
 
 
 def stored(association: Association, data: bytes) -> int:
