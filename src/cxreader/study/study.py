@@ -183,7 +183,8 @@ def _content_key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
         values["study"] = config.model_dump(mode="json", include={"study"})
     parts = [cached_part(cohort.cache, cohort.index, split.parts[part]) for part in LEARNING_PARTS]
     values["images"] = [(part.digest, part.labels.tolist()) for part in parts]
-    learnt = [cohort.index.by_image[image] for image in split.parts["train"] if image in cohort.cache]
+    others = set(cohort.only_regions)
+    learnt = [cohort.index.by_image[i] for i in split.parts["train"] if i in cohort.cache and i not in others]
     if (taught := supervision(cohort.index, learnt, config.training.class_weights)) is not None:
         values["supervision"] = taught.tolist()
     return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
