@@ -6,7 +6,7 @@ import secrets
 from typing import Annotated, Any
 
 from sqlalchemy import JSON, Float, MetaData, String, Text
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Moment = Annotated[float, mapped_column(Float(53))]
 """Seconds since 1970, UTC, by the database's clock (`serving.clock`)."""
@@ -36,6 +36,24 @@ class Base(DeclarativeBase):
 
 
 metadata = Base.metadata
+
+
+class Leased:
+    """What work that waits in the database has: it is leased to a `holder` until a moment, and ends, or is tried again.
+
+    `token` counts leases: who comes with an older one has lost it (a fencing token). `attempts`: leases that were not given back.
+    `error`: the kind of the last failure, without patient data.
+    """
+
+    state: Mapped[Words] = mapped_column(default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    token: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[Words]
+    leased_until: Mapped[Moment | None]
+    available_at: Mapped[Moment]
+    created_at: Mapped[Moment]
+    ended_at: Mapped[Moment | None]
+    error: Mapped[Words]
 
 
 def new_key() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cxreader.serving.store.tables.base import Base, Digest, Key, Moment, Uid, Values, Words, new_key
+from cxreader.serving.store.tables.base import Base, Digest, Key, Leased, Moment, Uid, Values, Words, new_key
 
 
 class ModelSet(Base):
@@ -24,12 +24,10 @@ class ModelSet(Base):
     added_at: Mapped[Moment]
 
 
-class Job(Base):
+class Job(Leased, Base):
     """One image to be read: `state` is waiting, leased, done or dead. `models_id`: of who read it last, or, while it waits, may.
 
-    `revision`: the number that its result will have among the image's. `token` counts leases: who comes with an older one has
-    lost it (a fencing token). `attempts`: leases that were not given back. `error`: the kind of the last failure, without
-    patient data.
+    `revision`: the number that its result will have among the image's.
     """
 
     __tablename__ = "jobs"
@@ -43,15 +41,6 @@ class Job(Base):
     instance_id: Mapped[int] = mapped_column(ForeignKey("instances.id"))
     models_id: Mapped[int] = mapped_column(ForeignKey("models.id"))
     revision: Mapped[int]
-    state: Mapped[Words] = mapped_column(default="waiting")
-    attempts: Mapped[int] = mapped_column(default=0)
-    token: Mapped[int] = mapped_column(default=0)
-    holder: Mapped[Words]
-    leased_until: Mapped[Moment | None]
-    available_at: Mapped[Moment]
-    created_at: Mapped[Moment]
-    ended_at: Mapped[Moment | None]
-    error: Mapped[Words]
 
 
 class Result(Base):

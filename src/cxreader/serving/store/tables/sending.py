@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cxreader.serving.store.tables.base import Base, Moment, Uid, Values, Words
+from cxreader.serving.store.tables.base import Base, Leased, Moment, Uid, Values, Words
 
 
 class Destination(Base):
@@ -24,10 +24,10 @@ class Destination(Base):
     changed_at: Mapped[Moment]
 
 
-class OutboxEntry(Base):
+class OutboxEntry(Leased, Base):
     """One kind of object of a result, for one destination; it stands here from the transaction that keeps the result.
 
-    `state` is waiting, leased, sent, none (there was nothing to send, `error` says why) or dead; `token` fences as in `Job`.
+    `state` is waiting, leased, sent, none (there was nothing to send, `error` says why) or dead.
     """
 
     __tablename__ = "outbox"
@@ -41,15 +41,6 @@ class OutboxEntry(Base):
     destination_id: Mapped[int] = mapped_column(ForeignKey("destinations.id"))
     result_id: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
     kind: Mapped[Words]
-    state: Mapped[Words] = mapped_column(default="waiting")
-    attempts: Mapped[int] = mapped_column(default=0)
-    token: Mapped[int] = mapped_column(default=0)
-    holder: Mapped[Words]
-    leased_until: Mapped[Moment | None]
-    available_at: Mapped[Moment]
-    created_at: Mapped[Moment]
-    ended_at: Mapped[Moment | None]
-    error: Mapped[Words]
 
 
 class Commitment(Base):
