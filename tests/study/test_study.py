@@ -44,7 +44,8 @@ from cxreader.study.panels import _chosen
 from cxreader.study.pretrain import require_weights, weights_digest, with_weights
 from cxreader.study.report import NUMBERS, is_published_set, report_study
 from cxreader.study.rows import default_rows, study_rows
-from cxreader.study.study import CHOICES, StudyRun, Trainings, _content_key, train_rows
+from cxreader.study.run_folders import _key, _learnt_from, _settings, training_folder
+from cxreader.study.study import CHOICES, StudyRun, Trainings, train_rows
 from cxreader.training.train import train
 
 
@@ -163,6 +164,42 @@ def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
         train_rows(with_values(config, {"input.size": 48}), out, resume=True, say=_silent)
 
 
+def test_what_an_earlier_version_finished_is_not_run_again(
+    finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That version did not know `batch_norm`: its folders are named, and their configurations written, without the key."""
+    out = tmp_path / "study"
+    shutil.copytree(finished[1], out)
+    cohort = finished[0].cohort
+    for path in [*(out / "runs").glob("*/config.json"), *(out / "searches").glob("*/config.json")]:
+        config = parse_config(json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        assert values["training"].pop("batch_norm") == "batch"
+        path.write_text(json.dumps(values))
+        name, rest = re.fullmatch(r"(.+?)-[0-9a-f]{10}((?:-[0-9a-f]{10})?)", path.parent.name).groups()  # type: ignore[union-attr]
+        path.parent.rename(
+            path.parent.with_name(f"{name}-{_key(_settings(values), _learnt_from(config, cohort))}{rest}")
+        )
+    other = next((out / "runs").glob("custom-cnn-*/config.json"))
+    values = json.loads(other.read_text())
+    values["training"]["batch_norm"] = "frozen"  # as if that version had had this default: it learnt otherwise
+    other.write_text(json.dumps(values))
+    trained: list[str] = []
+    real = train
+
+    def counted(config: Config, folder: Path, **options: Any) -> Any:
+        trained.append(folder.name)
+        return real(config, folder, **options)
+
+    monkeypatch.setattr("cxreader.study.study.train", counted)
+    tried = {p.relative_to(out).parts[2:]: p.stat().st_mtime_ns for p in (out / "searches").rglob("*.safetensors")}
+    train_rows(_config(small_world), out, resume=True, say=_silent)
+    assert [name.rpartition("-")[0] for name in trained] == [other.parent.name.rpartition("-")[0]]
+    assert len(list((out / "searches").iterdir())) == 1
+    now = {p.relative_to(out).parts[2:]: p.stat().st_mtime_ns for p in (out / "searches").rglob("*.safetensors")}
+    assert tried and now == tried
+
+
 def test_the_choices_are_written_before_the_test_part_is_read(
     finished: tuple[Trainings, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,16 +250,17 @@ def test_the_searched_row_repeats_the_winner_to_the_bit(finished: tuple[Training
     assert all(np.array_equal(winner[key], row[key]) for key in row)
 
 
-def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Trainings, Path]) -> None:
+def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Trainings, Path], tmp_path: Path) -> None:
     trainings, _ = finished
     cohort, run = trainings.cohort, trainings.runs[0]
     config = run.folder.load_config()
-    before = _content_key(config, cohort)
+    name = "custom-cnn-seed-7"
+    before = training_folder(tmp_path, name, config, cohort)
     flipped = [
         replace(r, label=1 - r.label) if r.image in cohort.split.parts["tune"][:1] else r for r in cohort.index.records
     ]
     relabelled = replace(cohort, index=replace(cohort.index, records=tuple(flipped)))
-    assert _content_key(config, relabelled) != before
+    assert training_folder(tmp_path, name, config, relabelled) != before
     answers, kept = run.folder.path / "test.csv", (run.folder.path / "test.csv").read_bytes()
     believed = read_test(run.folder, cohort)[0]  # the same question: what is kept is not read again
     assert believed.image.tolist() == list(cohort.split.parts["test"])

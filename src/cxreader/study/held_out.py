@@ -60,11 +60,11 @@ def record_reading(folder: Path, artifacts: Mapping[str, str]) -> int:
     """Note in `test_part.json` that these artifacts (name: id) are about to read the test part.
 
     Returns how many other sets of artifacts of this folder had read it before: after the first, a choice may rest on what it
-    said. The same artifacts as last time are no new reading, since nothing was chosen in between.
+    said. The same artifacts (whatever their names) as last time are no new reading: nothing was chosen in between.
     """
     path = folder / READINGS
     readings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    if not readings or readings[-1]["artifacts"] != dict(artifacts):
+    if not readings or sorted(readings[-1]["artifacts"].values()) != sorted(artifacts.values()):
         readings.append({"date": datetime.now(UTC).isoformat(timespec="seconds"), "artifacts": dict(artifacts)})
         write_json(path, readings)
     return len(readings) - 1

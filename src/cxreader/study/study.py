@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 from cxreader.atomic import is_empty
@@ -20,13 +17,13 @@ from cxreader.models.artifact import MANIFEST
 from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.study.held_out import record_reading
-from cxreader.study.pretrain import require_weights, wants_phantoms, weights_digest, with_weights
+from cxreader.study.pretrain import require_weights, wants_phantoms, with_weights
 from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.rows import Row, study_rows
+from cxreader.study.run_folders import search_folder, training_folder
 from cxreader.study.search.search import SearchResult, search
-from cxreader.study.search.space import narrowed, read_space
+from cxreader.study.search.space import read_space
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
-from cxreader.training.supervision import supervision
 from cxreader.training.train import train
 
 CHOICES = "choices.json"
@@ -63,8 +60,8 @@ def train_rows(
 ) -> Trainings:
     """Train every row of `config.study` from every seed into `out`; what is finished there is never run again.
 
-    A run is found by the hash of its row's configuration and of the pixels it learns from, so that a changed row runs anew
-    and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the search. Raises UsageError
+    A run is found by its row's configuration and the pixels it learns from (`training_folder`), so that a changed row runs
+    anew and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the search. Raises UsageError
     for a folder in use or bound to another split, else as `train` and `search`.
     """
     keep_pages()
@@ -88,7 +85,7 @@ def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: 
     for row, prepared, found in _prepared(rows, config, folder, cohort, workers, say, bar):
         for n in range(config.study.seeds):
             seeded = with_values(prepared, {"seed": config.seed + n})
-            run = RunFolder(folder.path / "runs" / f"{row.slug}-seed-{seeded.seed}-{_content_key(seeded, cohort)}")
+            run = RunFolder(training_folder(folder.path, f"{row.slug}-seed-{seeded.seed}", seeded, cohort))
             if not (run.artifact / MANIFEST).exists():
                 say(f"training {len(runs) + 1} of {total}: {row.name}, seed {seeded.seed}")
                 _rewrite_config(run, seeded)
@@ -131,25 +128,12 @@ def _prepared(
             asked = config.study.model_dump(include={"sampler", "trials", "pruning"})
             only = StudySection(space=prepared.study.space, **asked)  # other rows are not the search's affair
             prepared = prepared.model_copy(update={"study": only})
-            place = _search_place(row, prepared, folder, cohort)
+            place = search_folder(folder.path, row.slug, prepared, cohort)
             say(f"{row.name}: searching")
             _rewrite_config(RunFolder(place), prepared)
             found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
             prepared = found.winner_config
         yield row, prepared.model_copy(update={"study": StudySection()}), found
-
-
-def _search_place(row: Row, config: Config, folder: RunFolder, cohort: Cohort) -> Path:
-    """The folder of the search begun with this content and this space, or a part of it; else a new one."""
-    searches, whole = folder.path / "searches", _content_key(config, cohort, space=True)
-    earlier = searches / f"{row.slug}-{whole}"
-    if earlier.exists():  # a study of an earlier version
-        return earlier
-    learnt_from = f"{row.slug}-{_content_key(config, cohort)}"
-    for begun in sorted(searches.glob(f"{learnt_from}-*/config.json")):
-        if not narrowed(RunFolder(begun.parent).load_config(), config):
-            return begun.parent
-    return searches / f"{learnt_from}-{whole}"
 
 
 def _rewrite_config(folder: RunFolder, config: Config) -> None:
@@ -170,24 +154,6 @@ def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
     if not path.exists():
         subsample_to_prevalence(cohort.split, cohort.index, row.abnormal_share).save(path)
     return path.resolve()
-
-
-def _content_key(config: Config, cohort: Cohort, *, space: bool = False) -> str:
-    """Hash of what is learnt from and how; paths, and what only the machine decides, are left out."""
-    split = Split.load(config.split.file) if config.split.file else cohort.split
-    values: dict[str, Any] = config.model_dump(mode="json", include={"seed", "input", "augment", "model", "training"})
-    for name in ("accelerator", "tensorboard"):
-        values["training"].pop(name)
-    values["model"]["weights"] = weights_digest(config.model.weights)
-    if space:
-        values["study"] = config.model_dump(mode="json", include={"study"})
-    parts = [cached_part(cohort.cache, cohort.index, split.parts[part]) for part in LEARNING_PARTS]
-    values["images"] = [(part.digest, part.labels.tolist()) for part in parts]
-    others = set(cohort.only_regions)
-    learnt = [cohort.index.by_image[i] for i in split.parts["train"] if i in cohort.cache and i not in others]
-    if (taught := supervision(cohort.index, learnt, config.training.class_weights)) is not None:
-        values["supervision"] = taught.tolist()
-    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 
 def _begin_or_resume(folder: RunFolder, config: Config, *, resume: bool) -> RunFolder:
