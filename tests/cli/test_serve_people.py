@@ -17,7 +17,7 @@ from cxreader.serving.access.refusals import SignInError
 from cxreader.serving.access.sessions import Lasting
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import models
+from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.trail import AuditEntry
 from cxreader.serving.worker.models import rule_of
 

@@ -17,10 +17,10 @@ from tests.serving.world import make_artifact
 from cxreader.serving.clock import SetClock, database_clock
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import models
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.files.objects import FolderStore
 from cxreader.serving.store.migrate import upgrade
-from cxreader.serving.store.objects import FolderStore
+from cxreader.serving.store.reading import models
 from cxreader.serving.worker.models import rule_of
 
 BACKENDS = ("sqlite", "postgresql")

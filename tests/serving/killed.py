@@ -18,8 +18,8 @@ from cxreader.inference.reader import Reader
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.models import digest_of
-from cxreader.serving.store.objects import FolderStore
+from cxreader.serving.store.files.objects import FolderStore
+from cxreader.serving.store.reading.models import digest_of
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.pipeline import Pipeline

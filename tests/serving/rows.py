@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
 from cxreader.serving.order.places import Waits
-from cxreader.serving.store import queue
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import ModelSet
+from cxreader.serving.store.work import queue
 
 WAITS = Waits({ALARM: 600.0, UNANSWERED: 1200.0, IN_DOUBT: 2400.0, NORMAL: 4800.0})
 

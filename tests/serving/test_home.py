@@ -14,10 +14,10 @@ from tests.serving.world import make_artifact
 from cxreader.errors import ConfigError, UsageError
 from cxreader.serving.home import SECRET, init, lacking, opened
 from cxreader.serving.settings import FILE, Settings
-from cxreader.serving.store import models
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.migrate import head, revision
 from cxreader.serving.store.opened import opened_database
+from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.trail import AuditEntry
 

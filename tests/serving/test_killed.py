@@ -13,7 +13,8 @@ from tests.serving.killed import RULE, acknowledged, opened, start
 from tests.serving.world import dicom, leases
 
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import audit, models
+from cxreader.serving.store import audit
+from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.images import Instance, WorklistRow
 from cxreader.serving.store.tables.readings import Job, Result
 

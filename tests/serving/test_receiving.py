@@ -14,8 +14,8 @@ from cxreader.errors import AbsentError, ImageError, SilentError, StorageError
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store.objects import FolderStore
-from cxreader.serving.store.receiving import Receipt
+from cxreader.serving.store.files.objects import FolderStore
+from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.store.tables.trail import AuditEntry

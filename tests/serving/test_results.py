@@ -14,9 +14,9 @@ from cxreader.inference.triage import ALARM, NORMAL, UNANSWERED, urgency
 from cxreader.serving.order.places import most_urgent
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import views
-from cxreader.serving.store.pixels import raw, values_and_greys
-from cxreader.serving.store.results import Answer, frame, map_values, reading_of
+from cxreader.serving.store.files.pixels import raw, values_and_greys
+from cxreader.serving.store.reading import views
+from cxreader.serving.store.reading.results import Answer, frame, map_values, reading_of
 
 
 def test_the_list_and_read_sort_never_order_differently(service: TriageService) -> None:

@@ -13,11 +13,11 @@ from cxreader.serving.clock import SetClock
 from cxreader.serving.retaining.retention import DAY, Retention
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import audit, users
+from cxreader.serving.store.reading.verdicts import Opinion, take
 from cxreader.serving.store.tables.base import metadata
 from cxreader.serving.store.tables.readings import Result, ResultObject
 from cxreader.serving.store.tables.sending import Destination, OutboxEntry
 from cxreader.serving.store.tables.trail import AuditEntry
-from cxreader.serving.store.verdicts import Opinion, take
 
 STAY = {"alembic_version", "audit", "events", "models", "users", "destinations"}
 """Tables that tell of no study but by its key."""

@@ -9,11 +9,12 @@ from tests.serving.world import dicom, read_all
 from cxreader.errors import UsageError
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import users, verdicts, views
+from cxreader.serving.store import users
+from cxreader.serving.store.reading import verdicts, views
+from cxreader.serving.store.reading.verdicts import LOCKED, Opinion
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.trail import AuditEntry
-from cxreader.serving.store.verdicts import LOCKED, Opinion
 
 
 @pytest.fixture

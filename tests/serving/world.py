@@ -16,7 +16,7 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.inference.reader import Reader
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import models
+from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.models import RUNTIME

@@ -176,7 +176,7 @@ def test_what_an_earlier_version_finished_is_not_run_again(
         values = json.loads(path.read_text())
         assert values["training"].pop("batch_norm") == "batch"
         path.write_text(json.dumps(values))
-        name, rest = re.fullmatch(r"(.+?)-[0-9a-f]{10}((?:-[0-9a-f]{10})?)", path.parent.name).groups()  # type: ignore[union-attr]
+        name, rest = re.fullmatch(r"(.+?)-[0-9a-f]{10}((?:-[0-9a-f]{10})?)", path.parent.name).groups()
         path.parent.rename(
             path.parent.with_name(f"{name}-{_key(_settings(values), _learnt_from(config, cohort))}{rest}")
         )
@@ -197,7 +197,8 @@ def test_what_an_earlier_version_finished_is_not_run_again(
     assert [name.rpartition("-")[0] for name in trained] == [other.parent.name.rpartition("-")[0]]
     assert len(list((out / "searches").iterdir())) == 1
     now = {p.relative_to(out).parts[2:]: p.stat().st_mtime_ns for p in (out / "searches").rglob("*.safetensors")}
-    assert tried and now == tried
+    assert tried
+    assert now == tried
 
 
 def test_the_choices_are_written_before_the_test_part_is_read(

@@ -14,10 +14,11 @@ from cxreader.errors import ConfigError, CxreaderError, UsageError
 from cxreader.locks import try_lock
 from cxreader.serving.dicom import admission
 from cxreader.serving.settings import FILE, Settings
-from cxreader.serving.store import audit, models, users
+from cxreader.serving.store import audit, users
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.migrate import head, revision, upgrade
 from cxreader.serving.store.opened import opened_database
+from cxreader.serving.store.reading import models
 from cxreader.serving.web_settings import check_web
 from cxreader.serving.worker.models import rule_of
 

@@ -12,20 +12,21 @@ from cxreader.errors import AbsentError, ImageError, SilentError
 from cxreader.imaging.files import load
 from cxreader.serving.intake import arrived, printable
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import events, listing, receiving, verdicts, views
+from cxreader.serving.store import events
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.listing import Page, State
-from cxreader.serving.store.objects import ObjectStore
+from cxreader.serving.store.files.objects import ObjectStore
 from cxreader.serving.store.opened import opened_database, opened_objects
-from cxreader.serving.store.receiving import Receipt
-from cxreader.serving.store.results import KeptPixels, keep_pixels
-from cxreader.serving.store.studies import Origin
+from cxreader.serving.store.reading import listing, receiving, verdicts, views
+from cxreader.serving.store.reading.listing import Page, State
+from cxreader.serving.store.reading.receiving import Receipt
+from cxreader.serving.store.reading.results import KeptPixels, keep_pixels
+from cxreader.serving.store.reading.studies import Origin
+from cxreader.serving.store.reading.verdicts import Opinion
+from cxreader.serving.store.reading.views import StudyView
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import User, Verdict
 from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
 from cxreader.serving.store.tables.trail import Event
-from cxreader.serving.store.verdicts import Opinion
-from cxreader.serving.store.views import StudyView
 from cxreader.serving.worker.decoded import keep_decoded
 
 

@@ -125,7 +125,7 @@ def test_an_answer_that_does_not_arrive_is_given_again(
 def test_nobody_gives_an_answer_that_another_is_giving(
     service: TriageService, started: Started, clock: SetClock
 ) -> None:
-    from cxreader.serving.store import commitments
+    from cxreader.serving.store.work import commitments
 
     with service.database.writing() as session:
         commitments.keep(session, clock.now, "1.2.9", "CT1", [(DX, "1.2.3")])
@@ -138,7 +138,7 @@ def test_nobody_gives_an_answer_that_another_is_giving(
 
 
 def test_it_is_given_up_in_the_end(service: TriageService, clock: SetClock) -> None:
-    from cxreader.serving.store import commitments
+    from cxreader.serving.store.work import commitments
 
     with service.database.writing() as session:
         commitments.keep(session, clock.now, "1.2.9", "GONE", [(DX, "1.2.3")])

@@ -15,7 +15,7 @@ from cxreader.serving.intake import arrived, derived_uid
 from cxreader.serving.results.regions import Region, regions
 from cxreader.serving.results.subject import Subject
 from cxreader.serving.results.uids import result_digest
-from cxreader.serving.store.results import ANY, HEAT, REGION
+from cxreader.serving.store.reading.results import ANY, HEAT, REGION
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import HeatMap, ModelSet, Result
 

@@ -20,7 +20,7 @@ from cxreader.serving.results.gsps import presentation
 from cxreader.serving.results.sc import capture
 from cxreader.serving.results.sr import as_comprehensive, region_report, report
 from cxreader.serving.results.subject import Subject
-from cxreader.serving.store.results import REGION
+from cxreader.serving.store.reading.results import REGION
 
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
 MORE: dict[str, Any] = {

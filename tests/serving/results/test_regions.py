@@ -12,7 +12,7 @@ from tests.serving.results.subjects import heat_map, hot
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.explanation.localisation_report import LocalisationByFinding
 from cxreader.serving.results.regions import boxes_of, permission, regions
-from cxreader.serving.store.results import REGION
+from cxreader.serving.store.reading.results import REGION
 
 
 def block(*cells: tuple[int, int, int, int, float], side: int = 16) -> Any:

@@ -17,9 +17,9 @@ from cxreader.serving.sending.delivery import deliver
 from cxreader.serving.sending.making import Maker
 from cxreader.serving.sending.store_scu import PRESENTATION_STATE, SECONDARY_CAPTURE, echo
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import outbox
 from cxreader.serving.store.tables.readings import Result, ResultObject
 from cxreader.serving.store.tables.sending import Destination, OutboxEntry
+from cxreader.serving.store.work import outbox
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
 Read = Callable[..., None]

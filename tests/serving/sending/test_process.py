@@ -15,8 +15,8 @@ from cxreader.serving.clock import SetClock
 from cxreader.serving.sending import process, store_scu
 from cxreader.serving.sending.process import Sender
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import commitments
 from cxreader.serving.store.tables.sending import Commitment, OutboxEntry
+from cxreader.serving.store.work import commitments
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")  # pynetdicom's own sockets
 

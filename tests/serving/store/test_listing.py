@@ -11,9 +11,9 @@ from tests.serving.rows import WAITS, study
 
 from cxreader.errors import UsageError
 from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
-from cxreader.serving.store import listing
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.listing import Page, State
+from cxreader.serving.store.reading import listing
+from cxreader.serving.store.reading.listing import Page, State
 from cxreader.serving.store.tables.images import WorklistRow
 
 NOW = 10_000.0

@@ -10,8 +10,8 @@ import pytest
 
 from cxreader.errors import MissingObjectError, StorageError
 from cxreader.remote import RemoteFolder
-from cxreader.serving.store.objects import FolderStore, ObjectStore
-from cxreader.serving.store.remote_store import RemoteStore
+from cxreader.serving.store.files.objects import FolderStore, ObjectStore
+from cxreader.serving.store.files.remote_store import RemoteStore
 
 DATA = b"a radiograph" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from tests.serving.rows import queued
 
 from cxreader.serving.clock import SetClock
-from cxreader.serving.store import queue
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.queue import BACK_OFF, Claim
 from cxreader.serving.store.tables.readings import Job
+from cxreader.serving.store.work import queue
+from cxreader.serving.store.work.queue import BACK_OFF, Claim
 
 LEASE, ATTEMPTS = 30.0, 3
 

@@ -13,8 +13,8 @@ from cxreader.errors import MissingObjectError, StorageError
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.files.remote_store import RemoteStore
 from cxreader.serving.store.opened import opened_objects
-from cxreader.serving.store.remote_store import RemoteStore
 
 DATA = b"a radiograph" * 100_000
 DIGEST = hashlib.sha256(DATA).hexdigest()

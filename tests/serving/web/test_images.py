@@ -13,7 +13,7 @@ from pydicom import dcmread
 from tests.serving.web.world import World, revise
 from tests.serving.world import dicom, png, read_all
 
-from cxreader.serving.store.results import HEAT, frame
+from cxreader.serving.store.reading.results import HEAT, frame
 from cxreader.serving.store.tables.readings import HeatMap
 from cxreader.serving.web.app import create_app
 

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from cxreader.serving.access import tokens
 from cxreader.serving.roles import SCOPES, Role
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import studies, users
+from cxreader.serving.store import users
+from cxreader.serving.store.reading import studies
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.readings import Result

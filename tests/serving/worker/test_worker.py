@@ -19,10 +19,10 @@ from cxreader.records import Reading
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import models
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.models import digest_of
-from cxreader.serving.store.objects import FolderStore
+from cxreader.serving.store.files.objects import FolderStore
+from cxreader.serving.store.reading import models
+from cxreader.serving.store.reading.models import digest_of
 from cxreader.serving.store.tables.images import WorklistRow
 from cxreader.serving.store.tables.readings import Job, StoredPixels
 from cxreader.serving.worker.pipeline import Pipeline

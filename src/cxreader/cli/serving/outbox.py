@@ -16,7 +16,7 @@ app = typer.Typer(help="What could not be sent.", no_args_is_help=True)
 @app.command()
 def dead(home: Home = HOME) -> None:
     """The dead letters: objects that a destination refused, or did not take in time; the exit code is 1 where there are any."""
-    from cxreader.serving.store import outbox
+    from cxreader.serving.store.work import outbox
 
     with opened(home) as (_, database), database.reading() as session:
         found = outbox.dead_letters(session)
@@ -34,7 +34,8 @@ def again(
     home: Home = HOME,
 ) -> None:
     """Send dead letters again."""
-    from cxreader.serving.store import audit, destinations, outbox
+    from cxreader.serving.store import audit, destinations
+    from cxreader.serving.store.work import outbox
 
     with opened(home) as (_, database), database.writing() as session:
         of = None if name is None else destinations.by_name(session, name).id

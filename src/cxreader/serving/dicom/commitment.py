@@ -10,9 +10,10 @@ from cxreader.serving.dicom import admission
 from cxreader.serving.dicom.associations import Called, RefusedError, associated
 from cxreader.serving.dicom.contexts import COMMITMENT, PLAIN
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import audit, commitments
+from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
-from cxreader.serving.store.commitments import Owed
+from cxreader.serving.store.work import commitments
+from cxreader.serving.store.work.commitments import Owed
 
 if TYPE_CHECKING:
     from pydicom import Dataset

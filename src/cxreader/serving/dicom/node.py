@@ -16,7 +16,7 @@ from cxreader.serving.dicom.part10 import with_own_head
 from cxreader.serving.dicom.tls import node_context
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store.views import made_here
+from cxreader.serving.store.reading.views import made_here
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cxreader import __version__
 from cxreader.records import Reading
 from cxreader.serving.fhir.coded import DCM, SCT, UCUM, Json, concept, day, filled, resource_id, subject
-from cxreader.serving.store.results import reading_of
+from cxreader.serving.store.reading.results import reading_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result
 

@@ -25,8 +25,8 @@ from cxreader.serving.service import TriageService
 from cxreader.serving.settings import FILE, Settings
 from cxreader.serving.store import audit
 from cxreader.serving.store.database import Database
+from cxreader.serving.store.files.objects import is_digest
 from cxreader.serving.store.migrate import revision, upgrade
-from cxreader.serving.store.objects import is_digest
 from cxreader.serving.store.opened import opened_database, opened_objects
 from cxreader.serving.store.tables.base import metadata
 from cxreader.serving.store.tables.images import Instance

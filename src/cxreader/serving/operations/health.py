@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from cxreader.errors import CxreaderError
 from cxreader.serving.dicom import listening
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import models
 from cxreader.serving.store.migrate import head, revision
+from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.store.tables.sending import OutboxEntry
 

@@ -19,7 +19,7 @@ from scipy import ndimage
 from cxreader.explanation.localisation_report import GRAD_CAM, REGION_HEAD, LocalisationByFinding
 from cxreader.models.artifact import Artifact
 from cxreader.records import Box
-from cxreader.serving.store.results import ANY, HEAT, REGION, frame, map_values
+from cxreader.serving.store.reading.results import ANY, HEAT, REGION, frame, map_values
 from cxreader.serving.store.tables.readings import HeatMap
 
 SHARE, MOST, GRID = 0.5, 3, 256

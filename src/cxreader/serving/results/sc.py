@@ -15,7 +15,7 @@ from cxreader.imaging.radiograph import Radiograph
 from cxreader.serving.results.subject import Subject, dated
 from cxreader.serving.results.uids import SC, SERIES
 from cxreader.serving.results.words import CAPTION, RESEARCH, answer
-from cxreader.serving.store.results import HEAT, map_values
+from cxreader.serving.store.reading.results import HEAT, map_values
 from cxreader.serving.store.tables.readings import HeatMap
 
 if TYPE_CHECKING:

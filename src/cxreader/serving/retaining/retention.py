@@ -12,8 +12,8 @@ from cxreader.errors import UsageError
 from cxreader.serving.retaining import rows
 from cxreader.serving.retaining.rows import Digests, forget
 from cxreader.serving.service import TriageService
+from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Study
-from cxreader.serving.store.views import by_key
 
 What = Literal["study", "images", "derived"]
 DAY = 86_400.0

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database, in_order
-from cxreader.serving.store.objects import ObjectStore
+from cxreader.serving.store.files.objects import ObjectStore
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, Verdict
 from cxreader.serving.store.tables.readings import HeatMap, Job, Result, ResultObject, StoredPixels

@@ -10,10 +10,11 @@ from cxreader.serving.sending import store_scu, stow
 from cxreader.serving.sending.making import Maker, NothingError
 from cxreader.serving.sending.outcomes import Outcome
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import audit, outbox
+from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
-from cxreader.serving.store.outbox import Parcel
 from cxreader.serving.store.tables.sending import Destination
+from cxreader.serving.store.work import outbox
+from cxreader.serving.store.work.outbox import Parcel
 
 LEASE, FIRST, LONGEST = 300.0, 10.0, 3600.0
 """Seconds that a round may take, before the second attempt, and between two at most."""

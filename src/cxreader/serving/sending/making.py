@@ -19,10 +19,10 @@ from cxreader.serving.results.regions import Permission, Region, permission, reg
 from cxreader.serving.results.subject import Subject
 from cxreader.serving.results.uids import LOCATED, SC, SR, SR_REGIONS, device_uid, result_digest
 from cxreader.serving.service import TriageService
-from cxreader.serving.store.results import HEAT, reading_of
+from cxreader.serving.store.reading.results import HEAT, reading_of
+from cxreader.serving.store.reading.views import maps as maps_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import HeatMap, ModelSet, Result, ResultObject
-from cxreader.serving.store.views import maps as maps_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from cxreader.serving.fhir.coded import key_of
 from cxreader.serving.fhir.imaging_study import imaging_study
 from cxreader.serving.fhir.observation import observation
+from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result
-from cxreader.serving.store.views import by_key
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.door import TheDoor

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cxreader.errors import ImageError
 from cxreader.imaging.containers import is_archive, members, read_member
-from cxreader.serving.store.receiving import Receipt
+from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.web.door import Door
 from cxreader.serving.web.spooled import Spooled
 

@@ -6,9 +6,9 @@ from cxreader.imaging.read import read
 from cxreader.imaging.stored import StoredPicture
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.inference.pixel_budget import PixelBudget
-from cxreader.serving.store.objects import ObjectStore
-from cxreader.serving.store.pixels import packed
-from cxreader.serving.store.results import KeptPixels
+from cxreader.serving.store.files.objects import ObjectStore
+from cxreader.serving.store.files.pixels import packed
+from cxreader.serving.store.reading.results import KeptPixels
 
 
 def keep_decoded(objects: ObjectStore, content: bytes, name: str, *, site: SiteTerms | None = None) -> KeptPixels:

@@ -8,12 +8,14 @@ from sqlalchemy.orm import Session
 
 from cxreader.serving.results.uids import kinds_that_leave
 from cxreader.serving.settings import Settings
-from cxreader.serving.store import audit, events, models, outbox, queue, results, studies
+from cxreader.serving.store import audit, events
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.queue import Claim
-from cxreader.serving.store.results import Answer, KeptPixels
+from cxreader.serving.store.reading import models, results, studies
+from cxreader.serving.store.reading.results import Answer, KeptPixels
 from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.work import outbox, queue
+from cxreader.serving.store.work.queue import Claim
 
 
 class Leases:

@@ -9,9 +9,9 @@ from typing import Self
 
 from cxreader.inference.prepared import Prepared
 from cxreader.inference.reader import DECODERS, Reader
-from cxreader.serving.store.objects import ObjectStore
-from cxreader.serving.store.queue import Claim
-from cxreader.serving.store.results import Answer, KeptPixels
+from cxreader.serving.store.files.objects import ObjectStore
+from cxreader.serving.store.reading.results import Answer, KeptPixels
+from cxreader.serving.store.work.queue import Claim
 from cxreader.serving.worker.decoded import keep_decoded
 from cxreader.serving.worker.models import no_map
 

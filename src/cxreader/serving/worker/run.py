@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
-from cxreader.serving.store import models
 from cxreader.serving.store.opened import opened_database, opened_objects
-from cxreader.serving.store.queue import Claim
+from cxreader.serving.store.reading import models
+from cxreader.serving.store.work.queue import Claim
 from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.models import load_reader, rule_of
 from cxreader.serving.worker.pipeline import Batch, Pipeline

@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from cxreader.serving.access.secrets import keyed
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
-from cxreader.serving.store.exported import rows, write
+from cxreader.serving.store.reading.exported import rows, write
 from cxreader.serving.web.allowed import Exporter
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store import pixels as stored
-from cxreader.serving.store.results import frame, map_values
+from cxreader.serving.store.files import pixels as stored
+from cxreader.serving.store.reading.results import frame, map_values
+from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.readings import Result
-from cxreader.serving.store.views import by_key
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from cxreader.inference.batch.table import answer_of
 from cxreader.records import Reading
-from cxreader.serving.store.listing import Entry
-from cxreader.serving.store.results import reading_of
+from cxreader.serving.store.reading.listing import Entry
+from cxreader.serving.store.reading.results import reading_of
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import Verdict
 from cxreader.serving.store.tables.readings import Result

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.serving.access.principals import Principal
+from cxreader.serving.store.reading.views import StudyView
 from cxreader.serving.store.tables.people import StudyLock, User
-from cxreader.serving.store.views import StudyView
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import KEY, Image, Lock, Patient, Said, moment, patient
 from cxreader.serving.web.door import TheDoor

@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store import verdicts
+from cxreader.serving.store.reading import verdicts
+from cxreader.serving.store.reading.verdicts import Opinion
+from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
-from cxreader.serving.store.verdicts import Opinion
-from cxreader.serving.store.views import by_key
 from cxreader.serving.web.allowed import Judge, Key
 from cxreader.serving.web.api.shapes import Lock, Said
 from cxreader.serving.web.api.studies import lock_of

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from cxreader.serving.store.listing import MOST, State
+from cxreader.serving.store.reading.listing import MOST, State
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.api.shapes import Listed, moment
 from cxreader.serving.web.door import TheDoor

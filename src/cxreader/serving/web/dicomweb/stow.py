@@ -14,7 +14,7 @@ from cxreader.imaging.files import first_bytes, load
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import sniff
 from cxreader.serving.intake import arrived
-from cxreader.serving.store.receiving import Receipt
+from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.web.allowed import Key, Uploader
 from cxreader.serving.web.dicomweb.dicom_json import MEDIA, Json, answer, elements
 from cxreader.serving.web.door import Door, TheDoor

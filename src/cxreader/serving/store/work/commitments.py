@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store.objects import ObjectStore
+from cxreader.serving.store.files.objects import ObjectStore
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.sending import Commitment
 

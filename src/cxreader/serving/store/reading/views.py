@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError
-from cxreader.serving.store.results import HEAT, revisions
+from cxreader.serving.store.reading.results import HEAT, revisions
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, Verdict
 from cxreader.serving.store.tables.readings import HeatMap, Result, ResultObject

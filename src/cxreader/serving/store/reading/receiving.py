@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 from cxreader.errors import ConfigError
 from cxreader.serving.intake import Arrived
 from cxreader.serving.order.places import Waits
-from cxreader.serving.store import audit, events, models, queue, studies
+from cxreader.serving.store import audit, events
 from cxreader.serving.store.audit import Noted
-from cxreader.serving.store.studies import Origin, Outcome
+from cxreader.serving.store.reading import models, studies
+from cxreader.serving.store.reading.studies import Origin, Outcome
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.readings import Job, ModelSet
+from cxreader.serving.store.work import queue
 
 
 @dataclass(frozen=True, slots=True)

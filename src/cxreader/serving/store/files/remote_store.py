@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from cxreader.remote import RemoteFolder
-from cxreader.serving.store.objects import checked, is_digest
+from cxreader.serving.store.files.objects import checked, is_digest
 
 
 class RemoteStore:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.atomic import writing_whole
 from cxreader.inference.batch.table import answer_of
-from cxreader.serving.store.results import reading_of
+from cxreader.serving.store.reading.results import reading_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.people import Verdict
 from cxreader.serving.store.tables.readings import Result

@@ -15,9 +15,9 @@ from cxreader.codec import from_plain, to_plain
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.triage import urgency
 from cxreader.records import Reading
-from cxreader.serving.store import queue
-from cxreader.serving.store.queue import Claim
 from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
+from cxreader.serving.store.work import queue
+from cxreader.serving.store.work.queue import Claim
 
 HEAT, REGION = "heat", "region"
 ANY = "any"

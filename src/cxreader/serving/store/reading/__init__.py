@@ -1,0 +1,1 @@
+"""Studies, their images and what was found in them: received, placed, read, judged, listed, exported."""
