@@ -37,7 +37,7 @@ _HEADLINES: Mapping[Tone, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SecondOpinion:
-    """The words of one answer. `reasons`: of its quality or refusal, to be shown first; `number`: probability or score with what
+    """The words of one answer. `reasons`: of its quality or refusal, to be shown first; `notes`: what else is to be known; `number`: probability or score with what
     it is compared with, `frequency`: how often such an answer is right; both empty where there is no answer. `models`: each of
     several. `measured`, `trained`: on whom; `blind`: what it cannot see.
     """
@@ -45,6 +45,7 @@ class SecondOpinion:
     tone: Tone
     headline: str
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
     number: str
     frequency: str
     models: tuple[str, ...]
@@ -63,7 +64,8 @@ def second_opinion(reading: Reading, artifacts: Mapping[str, Artifact]) -> Secon
     return SecondOpinion(
         tone=tone,
         headline=_HEADLINES[tone],
-        reasons=(*reading.reasons, *reading.notes),
+        reasons=reading.reasons,
+        notes=reading.notes,
         number=_number(reading) if answered else "",
         frequency=_frequency(reading, alone) if tone in ("alarm", "below") else "",
         models=tuple(f"{_name(one, artifacts)}: {_number(one)}" for one in reading.members if one.value is not None),

@@ -25,6 +25,7 @@ from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
 from cxreader.serving.web.rendering import fragment, page
+from cxreader.tables import parse_age
 
 router = APIRouter(prefix="/studies", include_in_schema=False)
 _LONGEST = 86_400.0
@@ -47,7 +48,7 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
     view = door.service.study(key)
     door.shown(principal, "study", view.study.key)
     images, earlier = door.read(lambda session, _: (_images(session, view), _earlier(session, view.study)))
-    told = {"study": view.study, "row": view.row, "images": images, "earlier": earlier}
+    told = {"study": view.study, "row": view.row, "images": images, "earlier": earlier, "whose": _whose(view.study)}
     return page(
         request,
         "study/page.html.jinja",
@@ -57,7 +58,7 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
         models=[{"id": one.id, "name": one.model} for one in known_artifacts(door.settings).values()],
         findings=finding_names(),
         may_judge="verdict" in principal.scopes,
-        senders=sorted({one.instance.sender for one in view.images if one.instance.sender}),
+        senders=", ".join(sorted({one.instance.sender for one in view.images if one.instance.sender})),
         **told,
     )
 
@@ -65,7 +66,7 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
 @router.get("/{key}/panel")
 def panel(door: TheDoor, principal: Reader, key: Key) -> HTMLResponse:
     """The panel alone, for when an answer may have come."""
-    return _panel(door, principal.user, key)
+    return _panel(door, principal.user, key, may_judge="verdict" in principal.scopes)
 
 
 @router.post("/{key}/verdict")
@@ -110,9 +111,9 @@ def following(door: TheDoor, principal: Judge, key: Key) -> RedirectResponse:
     return RedirectResponse("/" if found is None else f"/studies/{found}", 303)
 
 
-def _panel(door: Door, user: User, key: str) -> HTMLResponse:
+def _panel(door: Door, user: User, key: str, *, may_judge: bool = True) -> HTMLResponse:
     told = panel_of(door, user, door.service.study(key))
-    return HTMLResponse(fragment("study/panel.html.jinja", panel=told, findings=finding_names(), may_judge=True))
+    return HTMLResponse(fragment("study/panel.html.jinja", panel=told, findings=finding_names(), may_judge=may_judge))
 
 
 def _findings(given: list[str]) -> list[dict[str, str]]:
@@ -135,6 +136,20 @@ def _earlier(session: Session, study: Study) -> list[Shown]:
 def _shown(session: Session, image: Instance, label: str) -> Shown:
     decoded = session.get(StoredPixels, image.id) is not None
     return Shown(image.key, label, date(image.acquired), decoded, image.purged_at is None)
+
+
+def _whose(study: Study) -> list[tuple[str, str]]:
+    """What the page tells of the patient and the study beside the name; what the header lacks is left out."""
+    age = parse_age(study.age)
+    told = {
+        "ID": study.patient_id,
+        "Sex": {"F": "female", "M": "male", "O": "other"}.get(study.sex, study.sex),
+        "Age": study.age if age is None else f"{age:g} years",
+        "Study": date(study.study_date + study.study_time[:4]),
+        "Accession": study.accession_number,
+        "Description": study.description,
+    }
+    return [(what, text) for what, text in told.items() if text]
 
 
 def date(text: str) -> str:

@@ -111,11 +111,11 @@ function tellDepth(picture) {
 }
 
 function tellState() {
+  if (!viewer.main.picture) return;
   const { main, state, window } = viewer;
-  if (!main.picture) return;
   by("zoom").textContent = `${Math.round(main.view.scale * 100)} %`;
   for (const name of ["center", "width"]) {
-    if (document.activeElement !== by(name)) by(name).value = Number(window[name].toPrecision(6));
+    if (document.activeElement !== by(name)) by(name).value = Number(window[name].toFixed(window.width < 100 ? 1 : 0));
   }
   const chosen = choices.findIndex((one) => (state.window ? one.window && same(one.window, state.window) : !one.window));
   by("preset").selectedIndex = chosen;

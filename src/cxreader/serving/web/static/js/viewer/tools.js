@@ -31,8 +31,8 @@ export class Tools {
     if (!way || !pane.picture) return false;
     const [dx, dy] = way.map((one) => one * STEP * pane.ratio);
     if (shift) this.#pan(pane, -dx, -dy);
-    else if (this.viewer.state.lens) this.#lens(pane, dx, dy);
     else if (this.tool === "ruler") this.#end(pane, dx, dy);
+    else if (this.viewer.state.lens) this.#lens(pane, dx, dy);
     else this.#act(pane, { dx, dy, window: this.viewer.window, at: { x: pane.port.width / 2, y: pane.port.height / 2 } });
     return true;
   }
