@@ -96,12 +96,6 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
     return lock
 
 
-def held_by_others(session: Session, now: float, user: int) -> set[int]:
-    """Ids of the studies that somebody other than the user of this id reads now."""
-    query = select(StudyLock.study_id).where(StudyLock.until > now, StudyLock.user_id != user)
-    return set(session.scalars(query))
-
-
 def release(session: Session, now: float, study: Study, user: User) -> None:
     """Give this user's lock back; nothing happens where it is another's."""
     if session.execute(_lock_of(study, user)).rowcount:  # type: ignore[attr-defined]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from cxreader.findings import known_finding
 from cxreader.serving.results.known import known_artifacts
-from cxreader.serving.store.reading import modes, verdicts
+from cxreader.serving.store.reading import modes
 from cxreader.serving.store.reading.modes import Mode
 from cxreader.serving.store.reading.patients import other_images
 from cxreader.serving.store.reading.verdicts import Impression, Opinion, kind_of
@@ -98,17 +98,6 @@ def choose_mode(door: TheDoor, principal: Judge, key: Key, mode: Annotated[Mode,
     door.write(lambda session, now: modes.set_mode(session, now, principal.user, mode))
     changed = door.read(lambda session, _: session.get_one(User, principal.user.id))
     return _panel(door, changed, key)
-
-
-@router.get("/{key}/next")
-def following(door: TheDoor, principal: Judge, key: Key) -> RedirectResponse:
-    """To the most urgent open study that nobody else reads; to the list where there is none."""
-    entries = door.service.worklist(size=100).entries
-    user = principal.user.id
-    locks = door.read(lambda session, now: verdicts.held_by_others(session, now, user))
-    free = (one.study.key for one in entries if one.study.key != key and one.study.id not in locks)
-    found = next(free, None)
-    return RedirectResponse("/" if found is None else f"/studies/{found}", 303)
 
 
 def _panel(door: Door, user: User, key: str, *, may_judge: bool = True) -> HTMLResponse:

@@ -2,6 +2,15 @@
 
 import { prefer, preference } from "../preferences.js";
 
+/** Milliseconds for which a new panel takes no key: a second press was meant for the panel before it. */
+const SETTLE = 700;
+let quietUntil = 0;
+
+/** The panel is new: its keys wait a moment. */
+export function settle() {
+  quietUntil = performance.now() + SETTLE;
+}
+
 /** @param {(event: KeyboardEvent) => boolean} other what else a key may do, tried first on the stage @param {HTMLElement} stage */
 export function listen(other, stage) {
   document.addEventListener("keydown", (event) => {
@@ -13,7 +22,7 @@ export function listen(other, stage) {
     }
     if (writes) return;
     if (!event.target.matches("input") && other(event)) event.preventDefault();
-    else if (preference("keys") !== "off" && press(event.key === "=" ? "+" : event.key.toLowerCase())) event.preventDefault();
+    else if (preference("keys") !== "off" && press(event)) event.preventDefault();
   });
 }
 
@@ -31,9 +40,11 @@ export function switchable(box) {
   box.addEventListener("change", () => prefer("keys", box.checked ? "off" : "on"));
 }
 
-function press(key) {
+function press({ key: pressed, repeat }) {
+  const key = pressed === "=" ? "+" : pressed.toLowerCase();
   const found = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((one) => !one.disabled && seen(one));
-  if (!found) return false;
+  if (!found || (repeat && !"+-".includes(key))) return false;
+  if (found.closest("#panel") && performance.now() < quietUntil) return true;
   if (found.matches("input, textarea")) found.focus();
   else found.click();
   return true;

@@ -1,8 +1,9 @@
 /** The page of a study: the viewer, its tools, and what the panel's answer allows. */
 
+import { hold } from "../lock.js";
+import { ask } from "../requests.js";
 import { Beside } from "./beside.js";
-import { listen, switchable, told } from "./keys.js";
-import { holdLock } from "./lock.js";
+import { listen, settle, switchable, told } from "./keys.js";
 import { answerOf } from "./maps.js";
 import { watchPanel } from "./panel.js";
 import { loadPicture } from "./picture.js";
@@ -15,11 +16,10 @@ const SLOW = 250;
 const CAPTION = "Where the score is sensitive: no segmentation, often wrong for small findings. Not for diagnosis.";
 const by = (id) => document.getElementById(id);
 const study = by("reading").dataset.study;
-const csrf = document.body.dataset.csrf;
 const viewer = new Viewer(by("panes"), { canvas: new URLSearchParams(location.search).get("draw") === "canvas" });
 const tools = new Tools(viewer, by("stage"), pointed);
 const beside = new Beside(viewer, loading);
-const lock = holdLock(study, csrf);
+const lock = hold(study, tellLock);
 let choices = [];
 /** @type {import("./maps.js").Answer|null} */
 let answer = null;
@@ -123,6 +123,16 @@ function tellState() {
 
 const same = (one, other) => one.center === other.center && one.width === other.width;
 
+/** Whose the study is now. */
+function tellLock({ yours, reader, since }) {
+  by("lock").hidden = by("take-over").hidden = yours;
+  by("lock").textContent = `Being read by ${reader} since ${new Date(since).toTimeString().slice(0, 5)}`;
+}
+
+function tellError(words) {
+  Object.assign(by("panel-error"), { textContent: words, hidden: false });
+}
+
 /** The value under the pointer. */
 function pointed(pane, event) {
   const at = event && pane.under(event);
@@ -152,8 +162,7 @@ async function standBeside(kind, what) {
     await beside.toggle(kind, what);
   } catch (error) {
     beside.clear();
-    by("spoken").textContent = `It cannot be shown: ${error.message}`;
-    Object.assign(by("length"), { textContent: by("spoken").textContent });
+    tellError(`It cannot be shown: ${error.message}`);
   }
   for (const one of ["models", "earlier", "input"]) pressed(one, beside.kind === one);
   if (beside.kind === "models") shown.heat = true;
@@ -221,22 +230,25 @@ const ACTS = {
     by("help").showModal();
   },
   aside: async () => {
-    const body = JSON.stringify({ state: "pending" });
-    const headers = { "X-CSRF-Token": csrf, "Content-Type": "application/json" };
-    await fetch(`/api/v1/studies/${study}/state`, { method: "PUT", headers, body });
-    location.assign(`/studies/${study}/next`);
+    await ask("PUT", `/api/v1/studies/${study}/state`, { state: "pending" });
+    await ACTS.next();
+  },
+  next: async () => {
+    const told = await (await ask("POST", `/api/v1/worklist/next?after=${study}`)).json();
+    lock.release();
+    location.assign(told.study ? `/studies/${told.study}` : "/");
+  },
+  leave: () => {
+    lock.release();
+    location.assign("/");
   },
 };
 
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   const name = event.target.closest("[data-act]")?.dataset.act;
-  if (name) await ACTS[name]();
-  const link = event.target.closest(".leave a");
-  if (!link) return;
-  event.preventDefault();
-  await lock.release();
-  location.assign(link.href);
+  if (name) Promise.resolve(ACTS[name]()).catch((error) => tellError(error.message));
 });
+by("take-over").addEventListener("click", () => lock.over().catch((error) => tellError(error.message)));
 listen((event) => {
   if (event.key === "Enter" && event.target === by("stage")) return tools.swapEnds();
   return tools.arrow(event.key, event.shiftKey);
@@ -256,7 +268,11 @@ viewer.addEventListener("drawn", (event) => {
   tellState();
   by("stage").dispatchEvent(new CustomEvent("drawn", { detail: event.detail }));
 });
-watchPanel(answered);
+watchPanel(() => {
+  settle();
+  if (by("panel").dataset.stage === "done") lock.release();
+  return answered();
+});
 act("earlier").disabled = !by("which-earlier").options.length;
 act("input").disabled = !by("which-model").options.length;
 useTool("window");
