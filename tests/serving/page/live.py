@@ -16,7 +16,9 @@ from tests.serving.web.world import World
 def served(world: World) -> Iterator[str]:
     """The address of the world's application while a block runs."""
     with socket.create_server(("127.0.0.1", 0)) as opened:
-        config = uvicorn.Config(world.app, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            world.app, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([opened],), daemon=True)
         thread.start()

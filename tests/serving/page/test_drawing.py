@@ -57,7 +57,9 @@ def blank(browser: Any) -> Iterator[Any]:
     page.close()
 
 
-def picture(rows: int, columns: int, bits: int, *, inverted: bool = False, **more: Any) -> tuple[dict[str, Any], Any, Any]:
+def picture(
+    rows: int, columns: int, bits: int, *, inverted: bool = False, **more: Any
+) -> tuple[dict[str, Any], Any, Any]:
     """What the service tells of a picture, its values, and the table of greys of a file without a window."""
     random = np.random.default_rng(rows * columns)
     values = random.integers(0, 2**bits, (rows, columns), dtype=np.uint16)
@@ -87,7 +89,9 @@ def windowed(values: Any, center: float, width: float, function: str = "LINEAR")
 
 
 @pytest.mark.parametrize(("kind", "size", "bits"), [*itertools.product(KINDS, [(37, 53), (64, 31)], [8, 12, 16])])
-def test_pixels_at_their_own_size_are_those_of_the_table(blank: Any, kind: str, size: tuple[int, int], bits: int) -> None:
+def test_pixels_at_their_own_size_are_those_of_the_table(
+    blank: Any, kind: str, size: tuple[int, int], bits: int
+) -> None:
     about, values, table = picture(*size, bits)
     found, _ = drawn(blank, kind, about, values, table)
     np.testing.assert_array_equal(found, table[values])
@@ -112,7 +116,9 @@ def test_a_window_is_the_standard_s_within_one_grey_level(blank: Any, kind: str,
 def test_turned_and_enlarged_pixels_are_mixed_of_four(blank: Any, kind: str, turns: int) -> None:
     about, values, table = picture(21, 35, 16)
     port = {"width": 90, "height": 77}
-    found, _ = drawn(blank, kind, about, values, table, port=port, view={"scale": 2.5, "turns": turns, "x": 16.23, "y": 9.71})
+    found, _ = drawn(
+        blank, kind, about, values, table, port=port, view={"scale": 2.5, "turns": turns, "x": 16.23, "y": 9.71}
+    )
     wanted = looked_up(values, table, port, 2.5, turns, (16.23, 9.71))
     near = np.abs(found.astype(int) - wanted)
     assert near.max() <= 1, (near > 1).sum()

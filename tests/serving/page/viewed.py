@@ -30,18 +30,29 @@ def judge(folder: Path) -> None:
         "npv": Estimate(293 / 333, 0.842, 0.911, 452, 377, 610, "percentile"),
     }
     point = AtThreshold(artifact.operating_points[0], counts, rates).to_dict()
-    told = {"data": "nih", "part": "test", "split": "s", "split_kind": "patient", "date": "2026-11-30", "points": [point]}
+    told: dict[str, Any] = {
+        "data": "nih",
+        "part": "test",
+        "split": "s",
+        "split_kind": "patient",
+        "date": "2026-11-30",
+        "points": [point],
+    }
     told |= {"counts": {"images": 829, "patients": 610, "abnormal": 452, "normal": 377, "excluded": {}}, "maps": None}
     save_manifest(replace(artifact, evaluation=told | {"warnings": ["most images come from one hospital"]}), folder)
 
 
 def studies(world: World) -> list[str]:
     """The keys of the studies, in the order of the numbers above."""
-    own: Mapping[int, dict[str, Any]] = {EARLIER: {"PatientID": "P0", "StudyDate": "20200102", "PatientName": "DOE^JANE"}}
-    keys = [world.service.receive(dicom(n, **own.get(n, {})), door="dicom", sender="DX-ROOM-1").study for n in range(UNREAD)]
+    own: Mapping[int, dict[str, Any]] = {
+        EARLIER: {"PatientID": "P0", "StudyDate": "20200102", "PatientName": "DOE^JANE"}
+    }
+    keys = [
+        world.service.receive(dicom(n, **own.get(n, {})), door="dicom", sender="DX-ROOM-1").study for n in range(UNREAD)
+    ]
     read_all(world.service)
-    answered = {"acceptance": "accepted", "reasons": [], "score": None}
-    told = {
+    answered: dict[str, Any] = {"acceptance": "accepted", "reasons": [], "score": None}
+    told: dict[int, dict[str, Any]] = {
         ALARM: answered | {"decision": "abnormal", "probability": 0.91, "interval": [0.88, 0.93]},
         BELOW: answered | {"decision": "normal", "probability": 0.12, "interval": [0.1, 0.14]},
         REFER: answered | {"decision": "refer", "probability": 0.55, "reasons": ["the models disagree"]},

@@ -1,7 +1,7 @@
 """An answer as a second opinion in words: what it says, how often that is right, how sure, for whom it was measured.
 
-How often comes from the evaluation that the artifact carries of itself, at the operating point that decided, with its interval and
-counts; where that is not there, the words say so. What was refused has its reasons and no number.
+How often comes from the evaluation that the artifact carries of itself, at the operating point that decided, with its interval
+and counts; where that is not there, the words say so. What was refused has its reasons and no number.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ _HEADLINES: Mapping[Tone, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SecondOpinion:
-    """The words of one answer. `reasons`: of its quality or refusal, to be shown first; `notes`: what else is to be known; `number`: probability or score with what
-    it is compared with, `frequency`: how often such an answer is right; both empty where there is no answer. `models`: each of
-    several. `measured`, `trained`: on whom; `blind`: what it cannot see.
+    """The words of one answer.
+
+    `reasons`: of its quality or refusal, to be shown first; `notes`: what else is to be known; `number`: probability or score
+    with what it is compared with, `frequency`: how often such an answer is right, both empty where there is no answer; `models`:
+    each of several; `measured`, `trained`: on whom; `blind`: what it cannot see.
     """
 
     tone: Tone
@@ -97,7 +99,9 @@ def _number(reading: Reading) -> str:
 def _frequency(reading: Reading, artifact: Artifact | None) -> str:
     """How often an answer like this one was right where the artifact was judged."""
     if reading.members:
-        return "How often this is right is not known: several models read together, and together they were not evaluated."
+        return (
+            "How often this is right is not known: several models read together, and together they were not evaluated."
+        )
     if artifact is None or artifact.evaluation is None:
         return "How often this is right is not known: the artifact carries no evaluation."
     judged = _judged(artifact.evaluation, reading.operating_point)
@@ -154,7 +158,9 @@ def _measured(artifact: Artifact) -> str:
 def _trained(artifact: Artifact) -> str:
     population = Population.read(artifact.provenance)
     whom = "not stated by the artifact" if population is None else str(population)
-    phantoms = " Drawn phantoms, no patients: its answers on patients mean nothing." if drawn(artifact.provenance) else ""
+    phantoms = (
+        " Drawn phantoms, no patients: its answers on patients mean nothing." if drawn(artifact.provenance) else ""
+    )
     return f"{_name_of(artifact)}: {whom}.{phantoms}"
 
 

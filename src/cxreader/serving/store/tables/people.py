@@ -94,8 +94,9 @@ class Verdict(Base):
 
 
 class ShownAnswer(Base):
-    """That a reader was shown the answer to a study, when, and in which `mode`: read-first after a provisional verdict, else
-    concurrent. `result_id`: the answer, the first where there are several.
+    """That a reader was shown the answer to a study, and when; `result_id`: the first that was shown.
+
+    `mode`: read-first after a provisional verdict, else concurrent.
     """
 
     __tablename__ = "shown_answers"

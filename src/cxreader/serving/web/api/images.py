@@ -64,7 +64,9 @@ class Map(BaseModel):
     finding: str
     frame: tuple[float, float, float, float]
     values: list[list[float]]
-    strongest: str = Field(description="Where it is highest, in words; empty for a flat map.", examples=["left lower zone"])
+    strongest: str = Field(
+        description="Where it is highest, in words; empty for a flat map.", examples=["left lower zone"]
+    )
 
 
 class Region(BaseModel):
@@ -174,7 +176,12 @@ def _regions(settings: Settings, maps: Sequence[HeatMap], picture: tuple[int, in
     made = []
     for one in shown:
         box = {name: round(getattr(one.box, name), 1) for name in ("x", "y", "width", "height")}
-        told = {"model": one.model, "source": one.source, "peak": round(one.peak, _HALF), "place": place(one.box, picture)}
+        told = {
+            "model": one.model,
+            "source": one.source,
+            "peak": round(one.peak, _HALF),
+            "place": place(one.box, picture),
+        }
         made.append(Region(**told, **box))
     return made, "; ".join(dict.fromkeys(each.reason for each in allowed.values()))
 

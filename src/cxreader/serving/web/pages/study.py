@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse
@@ -48,7 +48,13 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
     view = door.service.study(key)
     door.shown(principal, "study", view.study.key)
     images, earlier = door.read(lambda session, _: (_images(session, view), _earlier(session, view.study)))
-    told = {"study": view.study, "row": view.row, "images": images, "earlier": earlier, "whose": _whose(view.study)}
+    told: dict[str, Any] = {
+        "study": view.study,
+        "row": view.row,
+        "images": images,
+        "earlier": earlier,
+        "whose": _whose(view.study),
+    }
     return page(
         request,
         "study/page.html.jinja",
@@ -95,6 +101,7 @@ def give(
 @router.post("/{key}/mode")
 def choose_mode(door: TheDoor, principal: Judge, key: Key, mode: Annotated[Mode, Form()]) -> HTMLResponse:
     """Read first, or see the answer at once; it holds for this reader from now on."""
+    door.service.study(key)
     door.write(lambda session, now: modes.set_mode(session, now, principal.user, mode))
     changed = door.read(lambda session, _: session.get_one(User, principal.user.id))
     return _panel(door, changed, key)
@@ -119,7 +126,9 @@ def _images(session: Session, view: StudyView) -> list[Shown]:
 
 def _earlier(session: Session, study: Study) -> list[Shown]:
     found = other_images(session, study)
-    return [_shown(session, image, f"{image.view or image.modality} {date(of.study_date)}".strip()) for of, image in found]
+    return [
+        _shown(session, image, f"{image.view or image.modality} {date(of.study_date)}".strip()) for of, image in found
+    ]
 
 
 def _shown(session: Session, image: Instance, label: str) -> Shown:
