@@ -22,7 +22,7 @@ async ({about, data, kind, view, port, window, flipped, limit}) => {
   const [gl, canvas, picture, grey] = await Promise.all(['gl', 'canvas2d', 'picture', 'grey'].map((n) => import(`${js}${n}.js`)))
   const element = document.createElement('canvas')
   Object.assign(element, port)
-  const made = new {...gl, ...canvas}[kind](element, {limit: limit ?? Infinity})
+  const made = new {...gl, ...canvas}[kind](element, {software: true, limit: limit ?? Infinity})
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)).buffer
   made.setPicture(picture.pictureOf(about, bytes))
   const of = made.picture

@@ -30,6 +30,7 @@ from cxreader.serving.store.files.objects import FolderStore
 from cxreader.serving.store.files.pixels import values_and_greys
 
 COLUMNS, ROWS = 96, 72
+QUERIES = {"WebGL2": "webgl", "Canvas 2D": "canvas"}
 LONGEST = 20_000
 """Milliseconds that anything may take, on a machine that does much else."""
 
@@ -122,7 +123,7 @@ def test_the_screen_shows_full_values_and_windows_follow_field_drag_and_keys(
     browser: Any, room: Room, way: str
 ) -> None:
     with sitting(browser, room) as page:
-        opened(page, room, BELOW, "?draw=canvas" if way == "Canvas 2D" else "")
+        opened(page, room, BELOW, f"?draw={QUERIES[way]}")
         assert way in page.inner_text("#way")
         assert page.inner_text("#depth") == "full 12-bit"
         values, table = stored(room, BELOW)

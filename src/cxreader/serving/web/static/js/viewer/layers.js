@@ -78,7 +78,11 @@ export function drawMarks(svg, { boxes, ruler, lens }, view, port, ratio) {
     const [x1, y1] = placed(ruler.from.x, ruler.from.y);
     const [x2, y2] = placed(ruler.to.x, ruler.to.y);
     made.push(element("line", { class: "ruler", x1, y1, x2, y2 }));
-    for (const [cx, cy] of [[x1, y1], [x2, y2]]) made.push(element("circle", { class: "ruler", cx, cy, r: 4 }));
+    for (const [cx, cy] of [
+      [x1, y1],
+      [x2, y2],
+    ])
+      made.push(element("circle", { class: "ruler", cx, cy, r: 4 }));
     made.push(element("text", { class: "ruler", x: x2 + 8, y: y2 - 8 }, ruler.label));
   }
   if (lens) {

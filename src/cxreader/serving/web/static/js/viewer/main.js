@@ -8,6 +8,7 @@ import { answerOf } from "./maps.js";
 import { watchPanel } from "./panel.js";
 import { loadPicture } from "./picture.js";
 import { presets } from "./presets.js";
+import { tellDepth, tellError, tellLock, tellState, tellValue } from "./telling.js";
 import { Tools } from "./tools.js";
 import { actual, quarter, zoomed } from "./view.js";
 import { Viewer } from "./viewer.js";
@@ -16,8 +17,8 @@ const SLOW = 250;
 const CAPTION = "Where the score is sensitive: no segmentation, often wrong for small findings. Not for diagnosis.";
 const by = (id) => document.getElementById(id);
 const study = by("reading").dataset.study;
-const viewer = new Viewer(by("panes"), { canvas: new URLSearchParams(location.search).get("draw") === "canvas" });
-const tools = new Tools(viewer, by("stage"), pointed);
+const viewer = new Viewer(by("panes"), new URLSearchParams(location.search).get("draw") ?? "");
+const tools = new Tools(viewer, by("stage"), tellValue);
 const beside = new Beside(viewer, loading);
 const lock = hold(study, tellLock);
 let choices = [];
@@ -28,7 +29,10 @@ let shown = { heat: false, boxes: false };
 /** Wait for a picture; what takes longer is told. */
 async function loading(promise, decoded) {
   const words = decoded ? "Loading the image" : "Decoding this image for the first time: up to 6 seconds";
-  const timer = setTimeout(() => Object.assign(by("loading"), { textContent: words, hidden: false }), decoded ? SLOW : 0);
+  const timer = setTimeout(
+    () => Object.assign(by("loading"), { textContent: words, hidden: false }),
+    decoded ? SLOW : 0,
+  );
   try {
     return await promise;
   } finally {
@@ -48,7 +52,7 @@ async function open() {
     viewer.main.show(picture, "");
     choices = presets(picture);
     by("preset").replaceChildren(...choices.map((one, n) => new Option(one.name, n)));
-    tellDepth(picture);
+    tellDepth(viewer.main);
   } catch (error) {
     Object.assign(by("loading"), { textContent: `This image cannot be shown: ${error.message}`, hidden: false });
     return;
@@ -59,7 +63,10 @@ async function open() {
 /** What the panel tells of this image by now. */
 async function answered() {
   answer = await answerOf(by("which-image").value).catch(() => null);
-  const reasons = { heat: answer ? answer.noMap : "after your own reading", boxes: answer ? answer.noBoxes : "after your own reading" };
+  const reasons = {
+    heat: answer ? answer.noMap : "after your own reading",
+    boxes: answer ? answer.noBoxes : "after your own reading",
+  };
   for (const [name, why] of Object.entries(reasons)) {
     const button = act(name);
     button.disabled = Boolean(why);
@@ -79,12 +86,16 @@ function layers() {
   for (const pane of viewer.panes) {
     const model = pane.model ?? answer?.models[0];
     const over = pane.role === "main" || pane.role === "model";
-    const map = over && shown.heat ? answer.maps.find((one) => one.model === model && one.name === by("which-map").value) : null;
+    const map =
+      over && shown.heat ? answer.maps.find((one) => one.model === model && one.name === by("which-map").value) : null;
     pane.heat = map ?? null;
     pane.boxes = over && shown.boxes ? answer.boxes.filter((one) => pane.role === "main" || one.model === model) : [];
     Object.assign(pane.caption, { textContent: CAPTION, hidden: !map });
     if (beside.kind === "models" && over) pane.title.textContent = modelName(model);
-    if (map) lines.push(`${map.name}${beside.kind === "models" ? ` of ${modelName(model)}` : ""}: ${map.where ? `strongest in the ${map.where}` : "flat"}.`);
+    if (map)
+      lines.push(
+        `${map.name}${beside.kind === "models" ? ` of ${modelName(model)}` : ""}: ${map.where ? `strongest in the ${map.where}` : "flat"}.`,
+      );
     lines.push(...pane.boxes.map((box) => `Box: ${box.label}.`));
   }
   for (const name of ["heat", "boxes"]) act(name).setAttribute("aria-pressed", shown[name]);
@@ -101,51 +112,6 @@ function layers() {
 const modelName = (id) => [...by("which-model").options].find((one) => one.value === id)?.text ?? id;
 const act = (name) => document.querySelector(`[data-act="${name}"]`);
 const pressed = (name, on) => act(name).setAttribute("aria-pressed", on);
-
-function tellDepth(picture) {
-  const { reduced, name } = viewer.main.renderer;
-  by("depth").textContent = reduced ? "reduced" : `full ${picture.about.bits}-bit`;
-  by("depth").className = reduced ? "badge warn" : "badge";
-  by("depth").title = reduced ? "Larger than this machine's textures: drawn with fewer pixels than it has" : "Every value that the file holds";
-  by("way").textContent = `${picture.about.columns} x ${picture.about.rows}, ${name}`;
-}
-
-function tellState() {
-  if (!viewer.main.picture) return;
-  const { main, state, window } = viewer;
-  by("zoom").textContent = `${Math.round(main.view.scale * 100)} %`;
-  for (const name of ["center", "width"]) {
-    if (document.activeElement !== by(name)) by(name).value = Number(window[name].toFixed(window.width < 100 ? 1 : 0));
-  }
-  const chosen = choices.findIndex((one) => (state.window ? one.window && same(one.window, state.window) : !one.window));
-  by("preset").selectedIndex = chosen;
-}
-
-const same = (one, other) => one.center === other.center && one.width === other.width;
-
-/** Whose the study is now. */
-function tellLock({ yours, reader, since }) {
-  by("lock").hidden = by("take-over").hidden = yours;
-  by("lock").textContent = `Being read by ${reader} since ${new Date(since).toTimeString().slice(0, 5)}`;
-}
-
-function tellError(words) {
-  Object.assign(by("panel-error"), { textContent: words, hidden: false });
-}
-
-/** The value under the pointer. */
-function pointed(pane, event) {
-  const at = event && pane.under(event);
-  const { picture } = pane ?? {};
-  const inside = at && at.x >= 0 && at.y >= 0 && at.x < picture.width && at.y < picture.height;
-  if (!inside) {
-    by("value").textContent = "";
-    return;
-  }
-  const { values, columns, rows } = picture.levels[0];
-  const [x, y] = [Math.floor((at.x * columns) / picture.width), Math.floor((at.y * rows) / picture.height)];
-  by("value").textContent = `value ${values[y * columns + x]} at ${x}, ${y}`;
-}
 
 function useTool(name) {
   tools.tool = name;
@@ -216,7 +182,12 @@ const ACTS = {
     const { value: image, text: title, dataset } = option("which-earlier");
     return standBeside("earlier", { image, title: `Other image: ${title}`, decoded: dataset.decoded === "true" });
   },
-  input: () => standBeside("input", { image: by("which-image").value, model: option("which-model").value, name: option("which-model").text }),
+  input: () =>
+    standBeside("input", {
+      image: by("which-image").value,
+      model: option("which-model").value,
+      name: option("which-model").text,
+    }),
   image: () => {
     by("which-image").selectedIndex = (by("which-image").selectedIndex + 1) % by("which-image").options.length;
     return open();
@@ -260,12 +231,13 @@ by("preset").addEventListener("change", () => choosePreset(by("preset").selected
 by("opacity").addEventListener("input", () => viewer.change({ opacity: by("opacity").value / 100 }));
 for (const name of ["center", "width"]) {
   by(name).addEventListener("change", () => {
-    if (by(name).checkValidity() && by(name).value !== "") viewer.choose({ ...viewer.window, [name]: Number(by(name).value) });
+    if (by(name).checkValidity() && by(name).value !== "")
+      viewer.choose({ ...viewer.window, [name]: Number(by(name).value) });
   });
 }
 by("stage").addEventListener("measured", (event) => (by("length").textContent = event.detail));
 viewer.addEventListener("drawn", (event) => {
-  tellState();
+  tellState(viewer, choices);
   by("stage").dispatchEvent(new CustomEvent("drawn", { detail: event.detail }));
 });
 watchPanel(() => {

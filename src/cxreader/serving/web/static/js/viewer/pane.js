@@ -12,12 +12,13 @@ const ENLARGED = 2.5;
 export class Pane {
   /**
    * @param {string} role main, model, earlier or input
-   * @param {{canvas: boolean, changed: () => void}} how `canvas`: draw without WebGL
+   * @param {{way: string, changed: () => void}} how `way`: canvas draws without WebGL, webgl also with one in software
    */
-  constructor(role, { canvas, changed }) {
+  constructor(role, { way, changed }) {
     this.role = role;
     this.changed = changed;
-    this.withoutGl = canvas;
+    this.withoutGl = way === "canvas";
+    this.software = way === "webgl";
     this.host = document.createElement("figure");
     this.host.className = "pane";
     this.heatCanvas = Object.assign(document.createElement("canvas"), { className: "heat", hidden: true });
@@ -81,7 +82,13 @@ export class Pane {
     const glass = lens ? this.#glass() : null;
     if (glass) this.renderer.draw(glass.view, table, glass.lens);
     drawHeat(this.heatCanvas, this.heat, this.view, opacity, glass?.lens);
-    drawMarks(this.marks, { boxes: this.boxes, ruler: this.ruler, lens: glass?.lens }, this.view, this.port, this.ratio);
+    drawMarks(
+      this.marks,
+      { boxes: this.boxes, ruler: this.ruler, lens: glass?.lens },
+      this.view,
+      this.port,
+      this.ratio,
+    );
   }
 
   /** Take it off the page. */
@@ -102,7 +109,7 @@ export class Pane {
 
   #gl() {
     try {
-      return new GlRenderer(this.canvas);
+      return new GlRenderer(this.canvas, { software: this.software });
     } catch {
       this.withoutGl = true;
       this.canvas.replaceWith((this.canvas = Object.assign(document.createElement("canvas"), { className: "grey" })));
@@ -119,7 +126,9 @@ export class Pane {
 
   #resize() {
     this.ratio = window.devicePixelRatio || 1;
-    const [width, height] = [this.host.clientWidth, this.host.clientHeight].map((side) => Math.round(side * this.ratio));
+    const [width, height] = [this.host.clientWidth, this.host.clientHeight].map((side) =>
+      Math.round(side * this.ratio),
+    );
     if (width !== this.canvas.width || height !== this.canvas.height) {
       for (const one of [this.canvas, this.heatCanvas]) Object.assign(one, { width, height });
     }

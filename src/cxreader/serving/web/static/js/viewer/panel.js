@@ -32,7 +32,8 @@ function elapsed() {
 function poll() {
   const panel = document.getElementById("panel");
   const form = panel.querySelector("form.verdict");
-  const begun = form && (form.contains(document.activeElement) || form.querySelector(":checked") || form.elements.comment?.value);
+  const begun =
+    form && (form.contains(document.activeElement) || form.querySelector(":checked") || form.elements.comment?.value);
   if (panel.dataset.waiting === "true" && !document.hidden && !begun) window.htmx.trigger(panel, "awaited");
 }
 
@@ -59,6 +60,9 @@ function added(ticks, text) {
 function failed(event) {
   const place = document.getElementById("panel-error");
   const status = event.detail.xhr?.status;
-  place.textContent = status === 401 ? "You are signed out: nothing was kept. Sign in again." : "It was not kept: the service did not answer as expected. Try again.";
+  place.textContent =
+    status === 401
+      ? "You are signed out: nothing was kept. Sign in again."
+      : "It was not kept: the service did not answer as expected. Try again.";
   place.hidden = false;
 }

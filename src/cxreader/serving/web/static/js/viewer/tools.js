@@ -33,7 +33,8 @@ export class Tools {
     if (shift) this.#pan(pane, -dx, -dy);
     else if (this.tool === "ruler") this.#end(pane, dx, dy);
     else if (this.viewer.state.lens) this.#lens(pane, dx, dy);
-    else this.#act(pane, { dx, dy, window: this.viewer.window, at: { x: pane.port.width / 2, y: pane.port.height / 2 } });
+    else
+      this.#act(pane, { dx, dy, window: this.viewer.window, at: { x: pane.port.width / 2, y: pane.port.height / 2 } });
     return true;
   }
 
@@ -81,9 +82,12 @@ export class Tools {
     }
     this.over(pane, event);
     if (!this.drag) return;
-    const [dx, dy] = [event.clientX - this.drag.last.clientX, event.clientY - this.drag.last.clientY].map((d) => d * pane.ratio);
+    const [dx, dy] = [event.clientX - this.drag.last.clientX, event.clientY - this.drag.last.clientY].map(
+      (d) => d * pane.ratio,
+    );
     this.drag.last = event;
-    if (this.drag.tool === "ruler") this.measure(pane, { from: pane.ruler.from, to: pane.under(event) }, event.timeStamp);
+    if (this.drag.tool === "ruler")
+      this.measure(pane, { from: pane.ruler.from, to: pane.under(event) }, event.timeStamp);
     else this.#act(pane, { ...this.drag, dx, dy }, event.timeStamp);
   }
 

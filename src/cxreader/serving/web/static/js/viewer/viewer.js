@@ -7,11 +7,11 @@ import { linkedWindow } from "./presets.js";
 /** @typedef {{window: import("./grey.js").Window|null, inverted: boolean, opacity: number, lens: boolean}} State */
 
 export class Viewer extends EventTarget {
-  /** @param {HTMLElement} host @param {{canvas: boolean}} how `canvas`: draw without WebGL */
-  constructor(host, { canvas }) {
+  /** @param {HTMLElement} host @param {string} way webgl or canvas where one is asked for */
+  constructor(host, way) {
     super();
     this.host = host;
-    this.canvas = canvas;
+    this.way = way;
     this.panes = [];
     this.state = { window: null, inverted: false, opacity: 0.5, lens: false };
     this.frame = 0;
@@ -22,7 +22,7 @@ export class Viewer extends EventTarget {
 
   /** Another pane. @param {"main"|"model"|"earlier"|"input"} role @returns {Pane} */
   add(role) {
-    const pane = new Pane(role, { canvas: this.canvas, changed: () => this.change() });
+    const pane = new Pane(role, { way: this.way, changed: () => this.change() });
     this.panes.push(pane);
     this.host.append(pane.host);
     this.host.dataset.count = this.panes.length;
