@@ -171,8 +171,8 @@ def _reason(entry: Entry) -> str:
 def _agreement(entry: Entry) -> str:
     """How near the models are to each other: 1 less the distance between the lowest and the highest (`records.Reading`)."""
     reading = {} if entry.result is None else entry.result.reading
-    found, members = reading.get("agreement"), reading.get("members") or ()
-    return f"{found:.2f}, {len(members)} models" if found is not None and members else ""
+    found = reading.get("agreement")
+    return "" if found is None else f"{found:.2f}"
 
 
 def _sent(states: Mapping[str, int]) -> tuple[str, str]:
