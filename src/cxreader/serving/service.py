@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, ImageError, SilentError
 from cxreader.imaging.files import load
+from cxreader.imaging.preprocess import InputSpec
+from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.serving.intake import arrived, printable
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import events
@@ -28,7 +30,7 @@ from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import User, Verdict
 from cxreader.serving.store.tables.readings import HeatMap, Result, StoredPixels
 from cxreader.serving.store.tables.trail import Event
-from cxreader.serving.worker.decoded import keep_decoded
+from cxreader.serving.worker.decoded import keep_decoded, network_input
 
 
 class TriageService:
@@ -126,6 +128,13 @@ class TriageService:
         made = keep_decoded(self.objects, data, found.key)
         self.database.write(lambda session: keep_pixels(session, found.id, made))
         return made
+
+    def network_input(self, instance: str, spec: InputSpec) -> bytes:
+        """What a network with this input spec is shown of an image, as PNG. Raises AbsentError, ImageError."""
+        self.refuse_silent()
+        found, data = self.original(instance)
+        site = None if self.settings.terms is None else SiteTerms.load(self.settings.terms)
+        return network_input(data, found.key, spec, site=site)
 
     def maps(self, result: str) -> Sequence[HeatMap]:
         """The maps of a result that may be shown.

@@ -72,6 +72,29 @@ FILLED["r0002"] = FILLED["r0001"] | {
     "worklist": FILLED["r0001"]["worklist"]
     | {"decision": "abnormal", "view": "PA", "station": "CT1", "reader": "grey"},
 }
+FILLED["r0003"] = FILLED["r0002"] | {
+    "users": {
+        "id": 1,
+        "key": "u" * 16,
+        "name": "grey",
+        "role": "reader",
+        "created_at": 1.0,
+        "failed_logins": 0,
+        "settings": {},
+    },
+    "verdicts": {
+        "id": 1,
+        "study_id": 1,
+        "user_id": 1,
+        "result_id": 1,
+        "kind": "rejected",
+        "findings": [],
+        "given_at": 3.5,
+        "impression": "normal",
+        "disagreement": "device, line or artefact",
+    },
+    "shown_answers": {"study_id": 1, "user_id": 1, "result_id": 1, "mode": "read-first", "at": 3.0},
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 

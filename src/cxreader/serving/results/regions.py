@@ -24,6 +24,8 @@ from cxreader.serving.store.tables.readings import HeatMap
 
 SHARE, MOST, GRID = 0.5, 3, 256
 """Of the highest value; regions a map; cells a side on which they are found."""
+CENTRE = 0.08
+"""Of the width: what lies nearer to the middle line is on neither side."""
 _FLAT = 1e-6
 
 
@@ -84,6 +86,19 @@ def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) ->
     order = sorted(range(count), key=lambda n: -peaks[n])[:MOST]
     placed = ((_placed(slices[n], frame(fit, *picture), picture), float(peaks[n])) for n in order)
     return [(box, peak) for box, peak in placed if box is not None]
+
+
+def strongest(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) -> str:
+    """Where on a picture of so many square pixels a map (h, w) >= 0 is highest, in words; empty for a flat map."""
+    found = boxes_of(values, fit, picture)
+    return place(found[0][0], picture) if found else ""
+
+
+def place(box: Box, picture: tuple[int, int]) -> str:
+    """The zone in which the middle of a box lies, as `left lower zone`: the patient's left is on the picture's right."""
+    x, y = (box.x + box.width / 2) / picture[0], (box.y + box.height / 2) / picture[1]
+    side = "central" if abs(x - 0.5) < CENTRE else "right" if x < 0.5 else "left"
+    return f"{side} {('upper', 'middle', 'lower')[min(2, int(3 * y))]} zone"
 
 
 def _chosen(maps: Sequence[HeatMap]) -> list[HeatMap]:

@@ -15,7 +15,7 @@ from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database, in_order
 from cxreader.serving.store.files.objects import ObjectStore
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
-from cxreader.serving.store.tables.people import StudyLock, Verdict
+from cxreader.serving.store.tables.people import ShownAnswer, StudyLock, Verdict
 from cxreader.serving.store.tables.readings import HeatMap, Job, Result, ResultObject, StoredPixels
 from cxreader.serving.store.tables.sending import Commitment, OutboxEntry
 
@@ -44,6 +44,7 @@ def delete_study(session: Session, now: float, actor: str, study: Study) -> Dige
     found = set(session.scalars(select(Instance.sha256).where(Instance.study_id == study.id)))
     found |= _drop_derived(session, images) | _drop_pixels(session, images)
     session.execute(delete(Verdict).where(Verdict.study_id == study.id))
+    session.execute(delete(ShownAnswer).where(ShownAnswer.study_id == study.id))
     session.execute(delete(StudyLock).where(StudyLock.study_id == study.id))
     session.execute(delete(WorklistRow).where(WorklistRow.study_id == study.id))
     session.execute(delete(Result).where(Result.instance_id.in_(images)))

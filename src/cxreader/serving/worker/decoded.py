@@ -1,7 +1,10 @@
-"""The decoded pixels of an image, made for the viewer."""
+"""The decoded pixels of an image, and what a network is shown of it, made for the viewer."""
 
 from __future__ import annotations
 
+import io
+
+from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.imaging.stored import StoredPicture
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
@@ -22,6 +25,17 @@ def keep_decoded(objects: ObjectStore, content: bytes, name: str, *, site: SiteT
         shown = read(content, name=name, reserve=reserve, site=site, keep=kept.append)
         data, about = packed(kept[0], shown)
     return KeptPixels(objects.put(data, durable=False), len(data), about)
+
+
+def network_input(content: bytes, name: str, spec: InputSpec, *, site: SiteTerms | None = None) -> bytes:
+    """What a network with this input spec is shown of a file, as a grey PNG of 8 bits. Raises ImageError."""
+    from PIL import Image
+
+    with _BUDGET.slot() as reserve:
+        pixels = spec.pixels(read(content, name=name, reserve=reserve, site=site))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 _BUDGET = PixelBudget(1)

@@ -39,7 +39,8 @@ _AT_ONCE = 8_192
 def rows(session: Session, pseudonym: Callable[..., str]) -> Iterator[Row]:
     """The latest answer to every image, in the order in which they came.
 
-    `label`: what a final verdict on an answer to this image makes of that answer; empty without one. `patient` is empty where
+    `label`: what the reader of a final verdict on an answer to this image called it, else what the verdict makes of that answer;
+    empty without one. `patient` is empty where
     none is known. `pseudonym`: makes a text that tells nothing of its parts.
     """
     latest = (
@@ -110,7 +111,8 @@ def _labels(session: Session) -> dict[int, tuple[str, str, str]]:
     found = {}
     for verdict, result in session.execute(query):
         decision = result.reading.get("decision")
-        found[result.instance_id] = _label(verdict.kind, decision), verdict.kind, verdict.mode
+        label = verdict.impression or _label(verdict.kind, decision)
+        found[result.instance_id] = label, verdict.kind, verdict.mode
     return found
 
 

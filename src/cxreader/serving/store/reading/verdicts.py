@@ -14,6 +14,8 @@ from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.tables.images import Study, WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, User, Verdict
 
+Kind = Literal["accepted", "rejected", "supplemented"]
+Impression = Literal["", "normal", "abnormal"]
 LOCKED = 120.0
 """Seconds that a lock lasts without a heartbeat."""
 
@@ -22,12 +24,26 @@ LOCKED = 120.0
 class Opinion:
     """A verdict as a reader gives it; fields as of `tables.people.Verdict`."""
 
-    kind: Literal["accepted", "rejected", "supplemented"]
+    kind: Kind
     stage: Literal["provisional", "final"] = "final"
     mode: Literal["read-first", "concurrent"] = "read-first"
     findings: Sequence[Any] = ()
     comment: str = ""
     seconds: float | None = None
+    impression: Impression = ""
+    disagreement: str = ""
+
+
+def kind_of(impression: str, decision: str | None, *, adds: bool = False) -> Kind:
+    """What an impression makes of an answer: it follows it, rejects an alarm, or supplements what was missed or not answered.
+
+    `adds`: whether the reader follows the answer and adds a finding.
+    """
+    if decision not in ("normal", "abnormal") or adds:
+        return "supplemented"
+    if impression == decision:
+        return "accepted"
+    return "rejected" if decision == "abnormal" else "supplemented"
 
 
 def give(session: Session, now: float, study: Study, user: User, opinion: Opinion, *, result: int | None) -> Verdict:
@@ -43,6 +59,8 @@ def give(session: Session, now: float, study: Study, user: User, opinion: Opinio
         comment=opinion.comment,
         seconds=opinion.seconds,
         given_at=now,
+        impression=opinion.impression,
+        disagreement=opinion.disagreement,
     )
     session.add(verdict)
     if opinion.stage == "final":

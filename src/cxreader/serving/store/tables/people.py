@@ -70,8 +70,10 @@ class Verdict(Base):
     """What a reader said of a study; never changed, the latest final one counts.
 
     `kind`: accepted, rejected or supplemented. `stage`: provisional or final. `mode`: read-first or concurrent. `result_id`:
-    the answer that was shown, None where none was. `seconds`: from opening the study to this. `findings`: a list of plain
-    values.
+    the answer that it is of, None where none was there. `seconds`: from opening the study to this. `findings`: a list of plain
+    values. `impression`: what the reader calls the study, normal or abnormal; empty where it was not said. `disagreement`: why
+    the reader does not follow the answer, a word of the form or the reader's own; empty for who follows, and where it was not
+    said.
     """
 
     __tablename__ = "verdicts"
@@ -87,6 +89,23 @@ class Verdict(Base):
     comment: Mapped[Words]
     seconds: Mapped[float | None]
     given_at: Mapped[Moment]
+    impression: Mapped[Words]
+    disagreement: Mapped[Words]
+
+
+class ShownAnswer(Base):
+    """That a reader was shown the answer to a study, and when; `result_id`: the first that was shown.
+
+    `mode`: read-first after a provisional verdict, else concurrent.
+    """
+
+    __tablename__ = "shown_answers"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    result_id: Mapped[int] = mapped_column(ForeignKey("results.id"))
+    mode: Mapped[Words]
+    at: Mapped[Moment]
 
 
 class StudyLock(Base):

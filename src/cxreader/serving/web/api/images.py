@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
+from cxreader.errors import AbsentError
+from cxreader.serving.results.known import known_artifacts
+from cxreader.serving.results.regions import Permission, permission, place, regions, strongest
+from cxreader.serving.settings import Settings
 from cxreader.serving.store.files import pixels as stored
 from cxreader.serving.store.reading.results import frame, map_values
 from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Instance
-from cxreader.serving.store.tables.readings import Result
+from cxreader.serving.store.tables.readings import HeatMap, Result
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -59,13 +64,31 @@ class Map(BaseModel):
     finding: str
     frame: tuple[float, float, float, float]
     values: list[list[float]]
+    strongest: str = Field(
+        description="Where it is highest, in words; empty for a flat map.", examples=["left lower zone"]
+    )
+
+
+class Region(BaseModel):
+    """A box by a map of a model, in square pixels of the picture; `peak` is the map's highest value there."""
+
+    model: str
+    source: str = Field(examples=["the region head"])
+    x: float
+    y: float
+    width: float
+    height: float
+    peak: float
+    place: str = Field(examples=["left lower zone"])
 
 
 class Maps(BaseModel):
-    """The maps of an answer; none where `why` says so."""
+    """The maps of an answer, none where `why` says so; the regions that may be shown, and `about_regions` in words."""
 
     maps: list[Map]
     why: str
+    regions: list[Region]
+    about_regions: str
 
 
 @router.get("/images/{key}/picture", responses=responses(404))
@@ -111,20 +134,56 @@ def maps(door: TheDoor, _: Reader, key: Key) -> Maps:
     """The maps of an answer. None below the operating point, nor of what was refused, nor where the site silenced regions."""
     found = door.service.maps(key)
     if not found:
-        return Maps(maps=[], why=door.read(lambda session, _: _why(session, key, shown=door.settings.show_regions)))
+        why = door.read(lambda session, _: _why(session, key, shown=door.settings.show_regions))
+        return Maps(maps=[], why=why, regions=[], about_regions=why)
     image = door.read(lambda session, _: session.get_one(Instance, by_key(session, Result, key).instance_id).key)
     about = door.service.pixels(image).about
-    made = [
-        Map(
-            model=one.model,
-            kind=one.kind,
-            finding=one.finding,
-            frame=frame(one.fit, about["width"], about["height"]),
-            values=[[round(float(value), _HALF) for value in row] for row in map_values(one)],
-        )
-        for one in found
-    ]
-    return Maps(maps=made, why="")
+    picture = about["width"], about["height"]
+    boxes, why = _regions(door.settings, found, picture)
+    return Maps(maps=[_map(one, picture) for one in found], why="", regions=boxes, about_regions=why)
+
+
+@router.get("/images/{key}/input/{model}", response_class=Response, responses=_BYTES | responses(404))
+def network_input(door: TheDoor, principal: Reader, key: Key, model: Key) -> Response:
+    """What a model of this service is shown of an image: a grey PNG of 8 bits, of its input's size."""
+    found = known_artifacts(door.settings).get(model)
+    if found is None:
+        raise AbsentError("there is no such model", mend="take one that reads here")
+    door.shown(principal, "image", key)
+    data = door.service.network_input(key, found.spec)
+    return Response(data, headers={"Cache-Control": _ONE_YEAR}, media_type="image/png")
+
+
+def _map(one: HeatMap, picture: tuple[int, int]) -> Map:
+    values = map_values(one)
+    return Map(
+        model=one.model,
+        kind=one.kind,
+        finding=one.finding,
+        frame=frame(one.fit, *picture),
+        values=[[round(float(value), _HALF) for value in row] for row in values],
+        strongest=strongest(values, one.fit, picture),
+    )
+
+
+def _regions(settings: Settings, maps: Sequence[HeatMap], picture: tuple[int, int]) -> tuple[list[Region], str]:
+    """The regions of those models whose evaluation lets them be shown, and why, or why not."""
+    known = known_artifacts(settings)
+    rule = settings.results.regions
+    absent = Permission(False, "no regions: its model is not here")
+    allowed = {one.model: permission(known[one.model], rule) if one.model in known else absent for one in maps}
+    shown = regions([one for one in maps if allowed[one.model].shown], picture, picture)
+    made = []
+    for one in shown:
+        box = {name: round(getattr(one.box, name), 1) for name in ("x", "y", "width", "height")}
+        told = {
+            "model": one.model,
+            "source": one.source,
+            "peak": round(one.peak, _HALF),
+            "place": place(one.box, picture),
+        }
+        made.append(Region(**told, **box))
+    return made, "; ".join(dict.fromkeys(each.reason for each in allowed.values()))
 
 
 def _why(session: Session, key: str, *, shown: bool) -> str:

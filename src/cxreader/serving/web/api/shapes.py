@@ -164,6 +164,8 @@ class Said(BaseModel):
     comment: str
     seconds: float | None
     given_at: str
+    impression: str
+    disagreement: str
 
     @classmethod
     def of(cls, verdict: Verdict, reader: str) -> Said:

@@ -51,7 +51,8 @@ class Verdict(BaseModel):
     """A verdict on an answer: accepted, rejected, or supplemented by what it missed. A final one ends the reading.
 
     `mode`: whether the reader gave a provisional verdict before seeing the answer (read-first), or saw it at once (concurrent).
-    `seconds`: from opening the study to this.
+    `seconds`: from opening the study to this. `impression`: what the reader calls the study; it is the label of the export where
+    it is said. `disagreement`: why the reader does not follow the answer.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -62,6 +63,8 @@ class Verdict(BaseModel):
     findings: Annotated[list[Finding], Field(max_length=100)] = []
     comment: Annotated[Text, Field(max_length=10_000)] = ""
     seconds: float | None = Field(None, ge=0, le=86_400)
+    impression: Literal["", "normal", "abnormal"] = ""
+    disagreement: Annotated[Text, Field(max_length=200, examples=["device, line or artefact"])] = ""
 
 
 class State(BaseModel):

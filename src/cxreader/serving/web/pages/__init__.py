@@ -1,6 +1,6 @@
 """Pages as HTML: routes that people open, one room each."""
 
-from cxreader.serving.web.pages import worklist
+from cxreader.serving.web.pages import study, worklist
 
-ROUTERS = (worklist.router,)
+ROUTERS = (worklist.router, study.router)
 """Every room of pages."""
