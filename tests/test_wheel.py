@@ -223,7 +223,10 @@ def test_the_wheel_holds_the_package_its_templates_and_its_configurations_and_no
         about = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
     tracked = subprocess.run(["git", "ls-files", "src"], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert held == {name.removeprefix("src/") for name in tracked.stdout.split()}
-    assert {Path(name).suffix for name in held} == {".py", ".typed", ".toml", ".jinja", ".css", ".json"}
+    assert {Path(name).suffix for name in held} == {
+        *(".py", ".typed", ".toml", ".jinja", ".css", ".json"),
+        *(".js", ".svg", ".md", ".txt"),
+    }
     for minor in (11, 12, 13):
         assert f"Classifier: Programming Language :: Python :: 3.{minor}\n" in about
     assert 'Requires-Dist: torch<2.14,>=2.6; extra == "train"\n' in about

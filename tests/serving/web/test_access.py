@@ -212,13 +212,13 @@ def test_another_host_and_a_rebound_name_get_nothing(world: World) -> None:
 
 
 def test_every_answer_binds_the_browser(world: World) -> None:
-    for path in ("/login", "/api/v1/worklist", "/nothing", "/static/plain.css"):
+    for path in ("/login", "/api/v1/worklist", "/nothing", "/static/css/base.css"):
         headers = world.client().get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"], path
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == ("no-cache" if "static" in path else "no-store")
     page = world.client().get("/login").text
-    assert "<script" not in page
+    assert page.count("<script") == page.count("<script src=") > 0
     assert "style=" not in page
 
 
@@ -235,7 +235,31 @@ def test_the_first_page_says_who_is_signed_in(world: World) -> None:
     assert world.client().get("/").headers["location"] == "/login"
     page = world.browser("reader").get("/")
     assert page.status_code == 200
-    assert "Signed in as reader" in page.text
+    assert '<span class="muted">Signed in as</span> reader' in page.text
+
+
+@pytest.mark.parametrize(
+    ("to", "led"),
+    [
+        ("/studies/x?image=2", "/studies/x?image=2"),
+        *((bad, "/") for bad in ("//evil.example", "/\\evil.example", "https://evil.example", "", "/\n/evil")),
+    ],
+)
+def test_signing_in_leads_back_to_what_was_asked_for_and_nowhere_else(world: World, to: str, led: str) -> None:
+    asked = world.client().get("/?state=pending")
+    assert (asked.status_code, asked.headers["location"]) == (303, "/login?to=%2F%3Fstate%3Dpending")
+    answer = world.client().post("/login", data={"name": "reader", "password": PASSWORD, "to": to})
+    assert (answer.status_code, answer.headers["location"]) == (303, led)
+
+
+def test_a_person_reads_errors_as_a_page_and_a_program_as_json(world: World) -> None:
+    reader = world.browser("reader")
+    shown = reader.get("/nothing")
+    assert (shown.status_code, shown.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>Not Found</h1>" in shown.text
+    for path, more in (("/api/v1/nothing", {}), ("/static/none.css", {}), ("/nothing", {"HX-Request": "true"})):
+        answer = reader.get(path, headers=more)
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:cxreader:http"), path
 
 
 def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:

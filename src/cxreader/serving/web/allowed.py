@@ -8,9 +8,11 @@ from fastapi import Depends, Path, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from cxreader.serving.access.principals import Principal
+from cxreader.serving.access.secrets import form_token
 from cxreader.serving.roles import SHOWING, Scope
 from cxreader.serving.web import identity
-from cxreader.serving.web.door import door_of
+from cxreader.serving.web.door import Door, door_of
+from cxreader.serving.web.rendering import Person
 
 _BEARER = HTTPBearer(auto_error=False, description="An API token.", scheme_name="token")
 _COOKIE = APIKeyCookie(
@@ -30,6 +32,12 @@ def who(
     found = identity.principal(door_of(request), request)
     request.state.user = found.user.key
     return found
+
+
+def person_of(door: Door, principal: Principal) -> Person:
+    """Who is signed in, for the frame of a page."""
+    user = principal.user
+    return Person(user.name, user.role, principal.scopes, form_token(door.secret, principal.token or ""))
 
 
 def _allowed(scope: Scope) -> Any:

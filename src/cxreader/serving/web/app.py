@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from cxreader import __version__
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.web import api, dicomweb, fhir, problems, sign_in, watched
+from cxreader.serving.web import api, dicomweb, fhir, pages, problems, sign_in, watched
 from cxreader.serving.web.door import Door
 from cxreader.serving.web.guard import Guard
+from cxreader.serving.web.static_files import PageFiles
 
 MOST = 64 * 1024
 """Bytes of a request that sends no images."""
@@ -44,10 +45,11 @@ def create_app(settings: Settings, service: TriageService, *, stopped: Callable[
         },
     )
     app.state.door = Door.of(settings, service, stopped)
-    for router in (sign_in.router, watched.router, fhir.router, *api.ROUTERS, *dicomweb.ROUTERS):
+    for router in (sign_in.router, watched.router, fhir.router, *pages.ROUTERS, *api.ROUTERS, *dicomweb.ROUTERS):
         app.include_router(router, max_body_size=MOST)
     for router in (*api.UPLOADS, *dicomweb.UPLOADS):  # these count for themselves
         app.include_router(router)
+    app.mount("/static", PageFiles())
     problems.install(app)
     app.add_middleware(Guard, web=settings.web)
     return app

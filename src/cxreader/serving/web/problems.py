@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -27,6 +27,8 @@ from cxreader.errors import (
     UsageError,
 )
 from cxreader.serving.access.refusals import ForbiddenError, SignInError, TooManyError
+from cxreader.serving.web.problem_pages import page_of
+from cxreader.serving.web.rendering import is_page
 
 MEDIA = "application/problem+json"
 STATUS: dict[type[CxreaderError], int] = {
@@ -92,25 +94,33 @@ def of_error(error: CxreaderError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error so."""
+    """Answer every error so; as a page where a person looks."""
 
-    def ours(_: Request, error: Exception) -> JSONResponse:
-        return of_error(error) if isinstance(error, CxreaderError) else answer(500, "error", "something failed")
+    def ours(request: Request, error: Exception) -> Response:
+        known = isinstance(error, CxreaderError)
+        return _seen(request, of_error(error) if known else answer(500, "error", "something failed"))
 
-    def invalid(_: Request, error: Exception) -> JSONResponse:
+    def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else ()
         each = [{"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in found]
-        return answer(422, "request", "the request does not fit", errors=each)
+        return _seen(request, answer(422, "request", "the request does not fit", errors=each))
 
-    def plain(_: Request, error: Exception) -> JSONResponse:
+    def plain(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         made = answer(status, "http", HTTPStatus(status).description or HTTPStatus(status).phrase)
         made.headers.update(getattr(error, "headers", None) or {})
-        return made
+        return _seen(request, made)
 
     app.add_exception_handler(CxreaderError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
+
+
+def _seen(request: Request, made: JSONResponse) -> Response:
+    if not is_page(request):
+        return made
+    told = Problem.model_validate_json(bytes(made.body))
+    return page_of(request, told.status, told.title, told.detail, told.mend)
 
 
 def _kind(error: CxreaderError) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hmac
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cxreader.errors import AbsentError
 from cxreader.serving.access import passwords, proxies, sessions
 from cxreader.serving.access.oidc import Provider, Started
 from cxreader.serving.access.refusals import ForbiddenError, SignInError, TooManyError
 from cxreader.serving.access.secrets import form_token
-from cxreader.serving.web import identity
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.identity import client_address, cookie_name, proxy_user, refuse_other_sites
-from cxreader.serving.web.pages import STATIC, page
+from cxreader.serving.web.problem_pages import local
+from cxreader.serving.web.rendering import page
 
 router = APIRouter(include_in_schema=False)
 _STATE = "cxreader-oidc"
@@ -25,29 +24,33 @@ _STATE_SECONDS = 600
 
 
 @router.get("/login")
-def login_page(request: Request, door: TheDoor) -> Response:
-    """The form; who comes through a proxy that names them is signed in at once."""
+def login_page(request: Request, door: TheDoor, to: str = "/") -> Response:
+    """The form; who comes through a proxy that names them is signed in at once. `to`: the page that was asked for."""
     named = proxy_user(door.settings.web, request)
     if not named:
-        return _form(door)
+        return _form(request, door, to=to)
     lasting = door.lasting
-    return _welcome(door, door.write(lambda session, now: proxies.sign_in(session, now, named, lasting)))
+    return _welcome(door, door.write(lambda session, now: proxies.sign_in(session, now, named, lasting)), to)
 
 
 @router.post("/login")
 def login(
-    request: Request, door: TheDoor, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = ""
+    request: Request,
+    door: TheDoor,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    to: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Sign in by a password: to the first page, or back to the form with what is wrong."""
+    """Sign in by a password: to the page that was asked for, or back to the form with what is wrong."""
     refuse_other_sites(door.settings.web, request)
     try:
         door.sign_ins.take(client_address(door.settings.web, request))
         _, token = passwords.sign_in(door.service.database, name, password, door.lasting)
     except TooManyError as error:
-        return _form(door, str(error), status=429)
+        return _form(request, door, str(error), status=429, to=to)
     except SignInError as error:
-        return _form(door, str(error), status=401)
-    return _welcome(door, token)
+        return _form(request, door, str(error), status=401, to=to)
+    return _welcome(door, token, to)
 
 
 @router.get("/login/oidc")
@@ -72,7 +75,7 @@ def oidc_answer(request: Request, door: TheDoor, code: str = "", state: str = ""
         person = provider.person(code, state, started, now)
         token = door.write(lambda session, now: provider.sign_in(session, now, person, door.lasting))
     except SignInError as error:
-        return _form(door, str(error), status=401)
+        return _form(request, door, str(error), status=401)
     made = _welcome(door, token)
     made.delete_cookie(_STATE)
     return made
@@ -91,33 +94,14 @@ def logout(request: Request, door: TheDoor, csrf: Annotated[str, Form()] = "") -
     return made
 
 
-@router.get("/")
-def first_page(request: Request, door: TheDoor) -> Response:
-    """Who is signed in; the form for who is not."""
-    try:
-        principal = identity.principal(door, request)
-    except SignInError:
-        return RedirectResponse("/login", 303)
-    csrf = form_token(door.secret, principal.token or "")
-    return page("signed_in.html.jinja", name=principal.user.name, role=principal.user.role, csrf=csrf)
+def _form(request: Request, door: Door, problem: str = "", *, status: int = 200, to: str = "/") -> HTMLResponse:
+    told = {"problem": problem, "to": local(to), "oidc": door.settings.web.oidc is not None}
+    return page(request, "login.html.jinja", status=status, **told)
 
 
-@router.get("/static/{name}")
-def static(name: str) -> FileResponse:
-    """A file of the pages."""
-    path: Path = STATIC / name
-    if path.parent != STATIC or not path.is_file():
-        raise AbsentError("there is no such file")
-    return FileResponse(path, headers={"Cache-Control": "no-cache"})
-
-
-def _form(door: Door, problem: str = "", *, status: int = 200) -> HTMLResponse:
-    return page("login.html.jinja", status=status, problem=problem, oidc=door.settings.web.oidc is not None)
-
-
-def _welcome(door: Door, token: str) -> RedirectResponse:
+def _welcome(door: Door, token: str, to: str = "/") -> RedirectResponse:
     web = door.settings.web
-    made = RedirectResponse("/", 303)
+    made = RedirectResponse(local(to), 303)
     seconds = int(60 * web.longest)
     made.set_cookie(cookie_name(web), token, seconds, secure=web.secure, httponly=True, samesite="lax")
     return made
