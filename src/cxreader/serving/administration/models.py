@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, ArtifactError, UsageError
@@ -22,7 +22,8 @@ from cxreader.serving.settings import Settings
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.reading import models
-from cxreader.serving.store.tables.readings import ModelSet, Result
+from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.tables.readings import Job, ModelSet, Result
 from cxreader.serving.worker.models import RUNTIME, SENT, installed, rule_of
 
 CARD = "model_card.md"
@@ -74,6 +75,15 @@ def sets(session: Session) -> list[Reads]:
     }
     found = session.scalars(select(ModelSet).order_by(ModelSet.active.desc(), ModelSet.id.desc()))
     return [Reads(one, *counted.get(one.id, (0, None, None))) for one in found]
+
+
+def unread(session: Session) -> int:
+    """How many images whose bytes are kept the active models have no job for."""
+    active = models.active(session)
+    if active is None:
+        return 0
+    has = exists().where(Job.instance_id == Instance.id, Job.models_id == active.id)
+    return session.scalar(select(func.count()).select_from(Instance).where(Instance.purged_at.is_(None), ~has)) or 0
 
 
 def activate(service: TriageService, actor: str, artifacts: Sequence[str]) -> ModelSet:

@@ -110,11 +110,11 @@ def _labels(session: Session) -> dict[int, tuple[str, str, str]]:
     found = {}
     for verdict, result in session.execute(query):
         decision = result.reading.get("decision")
-        found[result.instance_id] = _label(verdict.kind, decision), verdict.kind, verdict.mode
+        found[result.instance_id] = label_of(verdict.kind, decision), verdict.kind, verdict.mode
     return found
 
 
-def _label(kind: str, decision: str | None) -> str:
+def label_of(kind: str, decision: str | None) -> str:
     """Accepted: as the answer says; rejected: the other one; supplemented: something was missed, so abnormal."""
     if kind == "supplemented":
         return "abnormal"
