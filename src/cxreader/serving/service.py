@@ -16,8 +16,9 @@ from cxreader.serving.store import events
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.files.objects import ObjectStore
 from cxreader.serving.store.opened import opened_database, opened_objects
-from cxreader.serving.store.reading import listing, receiving, verdicts, views
-from cxreader.serving.store.reading.listing import Page, State
+from cxreader.serving.store.reading import listing, receiving, taking, verdicts, views
+from cxreader.serving.store.reading.filters import ALL, Filters
+from cxreader.serving.store.reading.listing import Page, Sort, States
 from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.store.reading.results import KeptPixels, keep_pixels
 from cxreader.serving.store.reading.studies import Origin
@@ -69,11 +70,33 @@ class TriageService:
             self.objects.put(came.data)
         return receipt
 
-    def worklist(self, *, state: State = "open", cursor: str | None = None, size: int = 50) -> Page:
+    def worklist(
+        self,
+        *,
+        state: States = "open",
+        cursor: str | None = None,
+        size: int = 50,
+        filters: Filters = ALL,
+        sort: Sort = "urgency",
+    ) -> Page:
         """A page of the worklist (`store.listing.page`). Raises UsageError for a size or cursor that is none."""
         self.refuse_silent()
         with self.database.reading() as session:
-            return listing.page(session, self.database.now(session), state=state, cursor=cursor, size=size)
+            now = self.database.now(session)
+            return listing.page(session, now, state=state, cursor=cursor, size=size, filters=filters, sort=sort)
+
+    def next_study(self, user: User, filters: Filters = ALL, *, after: str = "") -> str | None:
+        """The key of the most urgent open study that nobody else has in hand, now in this user's; None where nothing is left.
+
+        `after`: the key of a study that is not given again.
+        """
+        self.refuse_silent()
+        return self.database.write(lambda s: taking.next_study(s, self.database.now(s), user, filters, after=after))
+
+    def readers(self) -> Sequence[str]:
+        """Names of those to whom a study can be handed over."""
+        with self.database.reading() as session:
+            return taking.readers(session)
 
     def study(self, key: str) -> StudyView:
         """A study with its images, results and verdicts. Raises AbsentError."""

@@ -9,12 +9,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text
+from sqlalchemy import MetaData, Table, insert, select, text
+from sqlalchemy.orm import Session
 
 from cxreader.errors import StorageError
 from cxreader.serving.store import migrate, tables
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.tables.base import metadata
+from cxreader.serving.store.tables.images import WorklistRow
+from cxreader.serving.store.tables.people import LoginSession
 
 MIGRATIONS = Path(tables.__file__).parents[1] / "migrations"
 REVISIONS = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
@@ -49,7 +52,25 @@ FILLED: dict[str, dict[str, dict[str, Any]]] = {
             "read_at": 2.5,
         },
         "audit": {"number": 1, "at": 1.5, "detail": {"a": 1}, "before": "0" * 64, "hash": "c" * 64},
+        "worklist": {
+            "study_id": 1,
+            "step": 0,
+            "depth": -0.75,
+            "received_at": 1.5,
+            "due_at": 2.5,
+            "updated_at": 2.5,
+            "result_id": 1,
+            "images": 1,
+            "read": 1,
+            "failed": 0,
+            "conflict": False,
+            "revision": 3,
+        },
     }
+}
+FILLED["r0002"] = FILLED["r0001"] | {
+    "worklist": FILLED["r0001"]["worklist"]
+    | {"decision": "abnormal", "view": "PA", "station": "CT1", "reader": "grey"},
 }
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
@@ -67,16 +88,71 @@ def test_a_filled_database_of_every_revision_becomes_the_latest_and_keeps_its_ro
     assert migrate.revision(database) == revision
     with database.writing() as session:
         for name, row in FILLED[revision].items():
-            table = metadata.tables[name]
-            blank = {c.name: "" for c in table.columns if not c.nullable and str(c.type) == "TEXT"}
-            zero = {"attempts": 0, "token": 0} if name == "jobs" else {}
-            session.execute(insert(table).values(blank | zero | row))
+            add(session, name, row)
     migrate.upgrade(database)
     assert migrate.revision(database) == migrate.head() == REVISIONS[-1]
     with database.reading() as session:
         for name, row in FILLED[revision].items():
             found = session.execute(select(metadata.tables[name])).mappings().one()
             assert {key: found[key] for key in row} == row
+    database.close()
+
+
+def add(session: Session, name: str, row: dict[str, Any]) -> None:
+    """A row in a table as it is at the database's revision; text that is left out is empty."""
+    table = Table(name, MetaData(), autoload_with=session.connection())
+    blank = {c.name: "" for c in table.columns if not c.nullable and str(c.type) == "TEXT"}
+    zero = {"attempts": 0, "token": 0} if name == "jobs" else {}
+    session.execute(insert(table).values(blank | zero | row))
+
+
+def test_what_the_list_is_filtered_by_is_filled_in_for_studies_that_were_there(empty_url: str) -> None:
+    """Study 1 has two images of which the second decides, and a reader's lock; 2 is unread and was judged twice."""
+    rows = FILLED["r0001"]
+    image, placed, result = rows["instances"], rows["worklist"], rows["results"]
+    told = {"view": "PA", "acquired": "20261130", "sender": "CT1", "door": "dicom"}
+    others = (
+        {"key": "j" * 16, "sha256": "e" * 64, "sop_instance_uid": "1.2.5"},
+        {"key": "k" * 16, "sha256": "f" * 64, "sop_instance_uid": "1.2.6"},
+    )
+    database = Database(empty_url)
+    migrate.upgrade(database, "r0001")
+    with database.writing() as session:
+        add(session, "studies", rows["studies"])
+        add(session, "studies", rows["studies"] | {"id": 2, "key": "t" * 16, "study_uid": "1.3"})
+        add(session, "models", rows["models"])
+        add(session, "instances", image | {"view": "AP"})
+        add(session, "instances", image | told | others[0] | {"id": 2})
+        add(session, "instances", image | others[1] | {"id": 3, "study_id": 2, "door": "folder"})
+        add(session, "results", result | {"instance_id": 2, "reading": {"decision": "refer"}})
+        add(session, "worklist", placed)
+        add(session, "worklist", placed | {"study_id": 2, "result_id": None})
+        for n, name in enumerate(("grey", "brown"), 1):
+            user = {
+                "id": n,
+                "key": name.rjust(16, "u"),
+                "name": name,
+                "created_at": 1.0,
+                "failed_logins": 0,
+                "settings": {},
+            }
+            add(session, "users", user)
+        add(session, "locks", {"study_id": 1, "user_id": 2, "since": 1.0, "until": 2.0})
+        for n in (1, 2):
+            add(session, "verdicts", {"id": n, "study_id": 2, "user_id": 3 - n, "findings": [], "given_at": 1.0 * n})
+        add(
+            session,
+            "sessions",
+            {"id": 1, "token": "a" * 64, "user_id": 1, "created_at": 1.0, "seen_at": 1.0, "ends_at": 2.0},
+        )
+    migrate.upgrade(database)
+    with database.reading() as session:
+        found = session.scalars(select(WorklistRow).order_by(WorklistRow.study_id)).all()
+        assert session.scalars(select(LoginSession)).one().searches == {}
+    assert [(r.decision, r.view, r.station, r.acquired, r.reader) for r in found] == [
+        ("refer", "PA", "CT1", "20261130", "brown"),
+        ("unread", "", "folder", "", "grey"),
+    ]
     database.close()
 
 
@@ -106,9 +182,8 @@ def test_rows_that_are_only_ever_added_to_are_refused_a_change_by_the_database(
 ) -> None:
     with database.writing() as session:
         for name, row in FILLED["r0001"].items():
-            table = metadata.tables[name]
-            blank = {c.name: "" for c in table.columns if not c.nullable and str(c.type) == "TEXT"}
-            session.execute(insert(table).values(blank | ({"attempts": 0, "token": 0} if name == "jobs" else {}) | row))
+            if name != "worklist":  # which names a result
+                add(session, name, row)
     if allowed:
         with database.writing() as session:
             session.execute(text(statement))

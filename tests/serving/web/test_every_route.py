@@ -20,6 +20,8 @@ NEEDS = {
     "/api/v1/studies/{key}/verdicts": "verdict",
     "/api/v1/studies/{key}/state": "verdict",
     "/api/v1/studies/{key}/lock": "verdict",
+    "/api/v1/studies/{key}/reader": "verdict",
+    "/api/v1/worklist/next": "verdict",
     "/api/v1/export": "export",
     "/api/v1/audit": "audit",
     "/metrics": "metrics",
@@ -28,6 +30,7 @@ NEEDS = {
 BODIES: dict[str, Any] = {
     "/api/v1/studies/{key}/verdicts": {"kind": "accepted"},
     "/api/v1/studies/{key}/state": {"state": "pending"},
+    "/api/v1/studies/{key}/reader": {"reader": "admin"},
     "/api/v1/tokens": {"name": "x", "scopes": ["read"], "days": 1},
 }
 HOLDERS = {

@@ -42,4 +42,4 @@ def most_urgent(places: Iterable[Urgency]) -> Urgency:
 
 def overdue_reason(waited: float, due: float, reason: str) -> str:
     """Why an overdue study stands at the front: `waited` and `due` in seconds from when it was received, and its own reason."""
-    return f"waited {waited / 60:.0f} min of {due / 60:.0f}; {reason}"
+    return f"waited {waited // 60:.0f} min of {due / 60:.0f}; {reason}"

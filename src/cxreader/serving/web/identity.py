@@ -18,6 +18,8 @@ from cxreader.serving.web_settings import WebSection
 
 CSRF = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+BY_ITSELF = frozenset({"/api/v1/events", "/worklist/news"})
+"""What an open page asks for without anybody's doing: it does not keep a session from ending when idle."""
 _MEND = "sign in, or give an API token as `Authorization: Bearer ...`"
 
 
@@ -38,7 +40,7 @@ def principal(door: Door, request: Request, *, form: str = "") -> Principal:
     token = request.cookies.get(cookie_name(door.settings.web))
     if token is None:
         raise SignInError("nobody is signed in", mend=_MEND)
-    found = _by_session(door, token)
+    found = _by_session(door, token, is_use=request.url.path not in BY_ITSELF)
     if proxy_user(door.settings.web, request) not in (None, found.user.name):
         raise SignInError("the proxy names another user than the session", mend="sign in again")
     if request.method not in SAFE:
@@ -93,7 +95,7 @@ def _by_token(door: Door, text: str) -> Principal:
     return who
 
 
-def _by_session(door: Door, token: str) -> Principal:
+def _by_session(door: Door, token: str, *, is_use: bool) -> Principal:
     def look(session: Session, now: float) -> tuple[Principal, bool] | None:
         found = sessions.find(session, now, token, door.lasting)
         if found is None:
@@ -105,6 +107,6 @@ def _by_session(door: Door, token: str) -> Principal:
     if seen is None:
         raise SignInError("the session is over", mend=_MEND)
     who, stale = seen
-    if stale:
+    if stale and is_use:
         door.write(lambda session, now: sessions.touch(session, now, token))
     return who

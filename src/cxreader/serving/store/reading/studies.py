@@ -17,6 +17,8 @@ from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.readings import Job, Result
 
 Outcome = Literal["new", "again", "conflict"]
+REFUSED, UNREAD = "refused", "unread"
+"""In the place of a decision, where a reader gave none, and where none has read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,19 @@ def refresh(
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """What is known of one image: its latest result, and the state of its jobs."""
+    """What is known of one image: its latest result, and whether no reader survived it."""
 
-    version: int
+    instance: Instance
     place: Urgency
-    result: int | None
+    result: Result | None
     dead: bool
+
+    @property
+    def decision(self) -> str:
+        """What the list is filtered by: of its latest result."""
+        if self.result is None:
+            return UNREAD
+        return self.result.reading["decision"] or REFUSED
 
 
 def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]:
@@ -138,8 +147,7 @@ def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]
         place = WAITING if attempts is None else failed(attempts)
         if result is not None:
             place = Urgency(result.step, result.height, result.reason)
-        one = _Image(instance.version, place, None if result is None else result.id, attempts is not None)
-        images[instance.study_id][instance.id] = one
+        images[instance.study_id][instance.id] = _Image(instance, place, result, attempts is not None)
     return {study: list(of.values()) for study, of in images.items()}
 
 
@@ -148,8 +156,10 @@ def _place(row: WorklistRow, images: Sequence[_Image], waits: Waits) -> None:
     decisive = next(image for image in images if image.place == place)
     row.step, row.depth, row.reason = place.step, -place.height, place.reason
     row.due_at = waits.due(row.received_at, place.step)
-    row.result_id = decisive.result
+    row.result_id = None if decisive.result is None else decisive.result.id
+    row.decision, row.view, row.acquired = decisive.decision, decisive.instance.view, decisive.instance.acquired
+    row.station = decisive.instance.sender or decisive.instance.door
     row.images = len(images)
     row.read = sum(image.result is not None for image in images)
     row.failed = sum(image.dead and image.result is None for image in images)
-    row.conflict = any(image.version for image in images)
+    row.conflict = any(image.instance.version for image in images)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import Delete, delete, select
 from sqlalchemy.orm import Session
 
 from cxreader.serving.store import audit, events
@@ -47,15 +47,16 @@ def give(session: Session, now: float, study: Study, user: User, opinion: Opinio
     session.add(verdict)
     if opinion.stage == "final":
         session.execute(delete(StudyLock).where(StudyLock.study_id == study.id))
-    _to(session, now, study, "done" if opinion.stage == "final" else None, "verdict")
+    _to(session, now, study, "done" if opinion.stage == "final" else None, "verdict", reader=user.name)
     detail = {"kind": opinion.kind, "stage": opinion.stage, "mode": opinion.mode}
     audit.note(session, now, [Noted("verdict", user.name, study.key, detail)])
     return verdict
 
 
 def put(session: Session, now: float, study: Study, user: User, state: Literal["open", "pending", "done"]) -> None:
-    """Put a study aside (pending), or back (open), or mark it done without a verdict."""
-    _to(session, now, study, state, state)
+    """Put a study aside (pending), or back (open), or mark it done without a verdict; a lock of this user is free."""
+    session.execute(_lock_of(study, user))
+    _to(session, now, study, state, state, reader="" if state == "open" else user.name)
     audit.note(session, now, [Noted(f"study {state}", user.name, study.key)])
 
 
@@ -73,21 +74,31 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
     else:
         return lock
     session.flush()
-    _to(session, now, study, None, "locked")
+    _to(session, now, study, None, "locked", reader=user.name)
     return lock
 
 
 def release(session: Session, now: float, study: Study, user: User) -> None:
     """Give this user's lock back; nothing happens where it is another's."""
-    mine = delete(StudyLock).where(StudyLock.study_id == study.id, StudyLock.user_id == user.id)
-    if session.execute(mine).rowcount:  # type: ignore[attr-defined]
-        _to(session, now, study, None, "released")
+    if session.execute(_lock_of(study, user)).rowcount:  # type: ignore[attr-defined]
+        _to(session, now, study, None, "released", reader="")
 
 
-def _to(session: Session, now: float, study: Study, state: str | None, kind: str) -> None:
+def hand_over(session: Session, now: float, study: Study, user: User, to: User) -> None:
+    """Leave a study to another reader: it is open, nobody's lock, and stands with their name."""
+    session.execute(delete(StudyLock).where(StudyLock.study_id == study.id))
+    _to(session, now, study, "open", "handed over", reader=to.name)
+    audit.note(session, now, [Noted("study handed over", user.name, study.key, {"to": to.key})])
+
+
+def _lock_of(study: Study, user: User) -> Delete:
+    return delete(StudyLock).where(StudyLock.study_id == study.id, StudyLock.user_id == user.id)
+
+
+def _to(session: Session, now: float, study: Study, state: str | None, kind: str, *, reader: str) -> None:
     """The worklist's row changes, and an event tells of it."""
     row = session.scalar(select(WorklistRow).where(WorklistRow.study_id == study.id).with_for_update())
     assert row is not None  # noqa: S101 - a study and its row are made together
-    row.state, row.updated_at, row.revision = state or row.state, now, row.revision + 1
+    row.state, row.reader, row.updated_at, row.revision = state or row.state, reader, now, row.revision + 1
     session.flush()
     events.tell(session, now, [(kind, study.key, row.revision)])

@@ -82,6 +82,10 @@ class WorklistRow(Base):
     done (with a final verdict). `reason`: of its place, in words. `result_id`: the result that decides its place, None while
     none is there. `images`: how many it has, of which so many are `read` and so many `failed` for good. `conflict`: whether
     other bytes came under the UID of one of them. `revision` counts its changes.
+
+    What the list is filtered by, of the image that decides: `decision` (abnormal, refer or normal; refused; unread), `view`, and
+    `station`, the AE title or the user that sent it, else the door; `acquired`: as far as known, YYYYMMDDHHMMSS. `reader`: the
+    name of who has it in hand, put it aside, was handed it or gave the latest verdict; empty once it was given back.
     """
 
     __tablename__ = "worklist"
@@ -89,6 +93,11 @@ class WorklistRow(Base):
         Index("ix_worklist_due", "state", "due_at", "study_id"),
         Index("ix_worklist_place", "state", "step", "depth", "received_at", "study_id", "due_at"),
         Index("ix_worklist_received", "state", "received_at", "study_id"),
+        Index("ix_worklist_any_state", "received_at", "study_id"),
+        Index(
+            "ix_worklist_facets",
+            *("state", "step", "due_at", "decision", "view", "station", "reader", "received_at", "study_id"),
+        ),
     )
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True, autoincrement=False)
@@ -106,3 +115,8 @@ class WorklistRow(Base):
     failed: Mapped[int]
     conflict: Mapped[bool]
     revision: Mapped[int]
+    decision: Mapped[Words]
+    view: Mapped[Words]
+    station: Mapped[Words]
+    acquired: Mapped[Words]
+    reader: Mapped[Words]

@@ -33,7 +33,10 @@ class User(Base):
 
 
 class LoginSession(Base):
-    """A signed-in browser: `token` is the digest of what it holds. It ends at `ends_at`, or a while after `seen_at`."""
+    """A signed-in browser: `token` is the digest of what it holds. It ends at `ends_at`, or a while after `seen_at`.
+
+    `searches`: what was looked for, by a random name that stands in a page's address in its place.
+    """
 
     __tablename__ = "sessions"
 
@@ -43,6 +46,7 @@ class LoginSession(Base):
     created_at: Mapped[Moment]
     seen_at: Mapped[Moment]
     ends_at: Mapped[Moment]
+    searches: Mapped[Values] = mapped_column(default=dict)
 
 
 class ApiToken(Base):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -40,13 +40,19 @@ def _slot(door: TheDoor, _: Reader) -> Iterator[None]:
 
 @router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_slot)], responses=responses(429))
 async def stream(
-    request: Request, door: TheDoor, _: Reader, last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None
+    request: Request,
+    door: TheDoor,
+    _: Reader,
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Events (server-sent) from now on, or after the one named by Last-Event-ID. `event` is its kind, `id` its number.
+    """Events (server-sent) from now on, or after the one named by Last-Event-ID, else by `after`.
+
+    `event` is its kind, `id` its number.
 
     The 10,000 latest are kept: who comes back later lists the worklist anew.
     """
-    last = last_event_id
+    last = after if last_event_id is None else last_event_id
     if last is None:
         last = await run_in_threadpool(door.read, lambda session, _: events.last(session))
     yield ServerSentEvent(comment="begins", id=str(last), retry=2000)

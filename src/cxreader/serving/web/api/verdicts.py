@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cxreader.errors import UsageError
+from cxreader.serving.roles import SCOPES
 from cxreader.serving.store.reading import verdicts
 from cxreader.serving.store.reading.verdicts import Opinion
 from cxreader.serving.store.reading.views import by_key
@@ -69,6 +72,14 @@ class State(BaseModel):
     state: Literal["open", "pending", "done"]
 
 
+class Handed(BaseModel):
+    """To whom a study is left."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reader: Annotated[Text, Field(max_length=200, examples=["dr-grey"])]
+
+
 @router.post("/verdicts", status_code=201, responses=responses(404))
 def give(door: TheDoor, principal: Judge, key: Key, verdict: Verdict) -> Said:
     """Give a verdict; it is never changed, and the latest final one counts."""
@@ -91,6 +102,19 @@ def take(door: TheDoor, principal: Judge, key: Key, over: bool = False) -> Lock:
         return lock_of(lock, session.get_one(User, lock.user_id).name, principal)
 
     return door.write(work)
+
+
+@router.put("/reader", status_code=204, responses=responses(404))
+def hand_over(door: TheDoor, principal: Judge, key: Key, wanted: Handed) -> None:
+    """Leave a study to another reader: it stands open with their name, and nobody is given it as the next one but them."""
+
+    def work(session: Session, now: float) -> None:
+        to = session.scalar(select(User).where(User.name == wanted.reader, User.disabled_at.is_(None)))
+        if to is None or "verdict" not in SCOPES[to.role]:
+            raise UsageError("nobody of this name reads studies", where="reader", mend="name a reader")
+        verdicts.hand_over(session, now, by_key(session, Study, key), principal.user, to)
+
+    door.write(work)
 
 
 @router.delete("/lock", status_code=204, responses=responses(404))

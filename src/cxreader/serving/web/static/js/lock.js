@@ -1,0 +1,31 @@
+/**
+ * Says that a study is being read, again every minute, and that it is not any more when the page goes: a lease that warns others
+ * and keeps nobody out.
+ */
+
+import { ask } from "./requests.js";
+
+const BEAT = 60_000;
+
+/**
+ * @param {string} study its key
+ * @param {(lock: {reader: string, since: string, until: string, yours: boolean}) => void} told whose it is, after each beat
+ * @returns {{ over: () => Promise<void>, release: () => void }} `over` takes it over from another; `release` gives it back
+ */
+export function hold(study, told) {
+  const url = `/api/v1/studies/${study}/lock`;
+  let held = true;
+  const beat = async (query = "") => {
+    if (held) told(await (await ask("PUT", url + query)).json());
+  };
+  const timer = setInterval(() => beat().catch(() => {}), BEAT);
+  const release = () => {
+    if (!held) return;
+    held = false;
+    clearInterval(timer);
+    fetch(url, { method: "DELETE", headers: { "X-CSRF-Token": document.body.dataset.csrf }, keepalive: true }).catch(() => {});
+  };
+  addEventListener("pagehide", release);
+  beat().catch(() => {});
+  return { over: () => beat("?over=true"), release };
+}
