@@ -66,7 +66,7 @@ def review(service: TriageService, count: int) -> Review:
 
 
 def simulation(service: TriageService, count: int, shift: str) -> Simulated:
-    """The worklist of those weeks under other orders. Raises DataError where too little is known, UsageError for a wrong shift."""
+    """The worklist of those weeks under other orders. Raises DataError for too little of them, UsageError for a wrong shift."""
     service.refuse_silent()
     with service.database.reading() as session:
         of = weeks.last(service.database.now(session), count)

@@ -39,7 +39,7 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """The simulation; of its `studies` so many (`read_minutes`) have a reading time of their own, the others the median of those."""
+    """The simulation; `read_minutes` of its `studies` have a reading time of their own, the others the median of those."""
 
     triage: Triage
     studies: int

@@ -24,8 +24,8 @@ MOST_ANSWERS = 10_000
 class Judged:
     """A verdict on an answer. `patient`: what tells patients apart; a study whose patient is not known is one of its own.
 
-    `label`: normal or abnormal, what the verdict makes of the answer's `decision`, or empty. `value`: the answer's probability, or
-    its score. `step`: where the study stands in the worklist. Moments in seconds since 1970.
+    `label`: normal or abnormal, what the verdict makes of the answer's `decision`, or empty. `value`: its probability or
+    score. `step`: where the study stands in the worklist. Moments in seconds since 1970.
     """
 
     study: int
