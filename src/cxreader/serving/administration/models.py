@@ -29,6 +29,7 @@ from cxreader.serving.worker.models import RUNTIME, SENT, installed, rule_of
 CARD = "model_card.md"
 _KEPT = (MANIFEST, CARD)
 _MIB = 2**20
+_LARGEST_MANIFEST = 64 * _MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ def _unpack(archive: Path, folder: Path, most: int) -> None:
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = {Path(info.filename).name: info for info in opened.infolist() if not info.is_dir()}
+            if entries[MANIFEST].file_size > _LARGEST_MANIFEST:
+                raise ArtifactError("its manifest is too large", mend=mend)
             wanted = {*_KEPT, *_named(opened.read(entries[MANIFEST]))}
             found = [info for name, info in entries.items() if name in wanted]
             if sum(info.file_size for info in found) > most:

@@ -17,7 +17,7 @@ from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
 
 router = APIRouter(prefix="/api/v1", tags=["audit"])
-Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\ud800-\udfff]*$")]
+Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 
 
 class Entry(BaseModel):

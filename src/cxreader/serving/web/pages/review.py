@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -34,7 +35,7 @@ def show(
     door.shown(principal, "review")
     found = review(door.service, weeks)
     told, why = _simulated(door, weeks, shift)
-    words: dict[str, Any] = {"count": format_count, "percent": percent, "number": number, "choices": WEEKS}
+    words: dict[str, Any] = {"count": format_count, "percent": percent, "points": points, "number": number, "choices": WEEKS}
     return page(
         request,
         "review/page.html.jinja",
@@ -80,17 +81,23 @@ def _rows(triage: Triage) -> list[tuple[str, str, list[Estimate], Estimate | Non
 
 def percent(share: Estimate) -> str:
     """A share with its interval, or why it has none."""
-    if share.value != share.value:
-        return f"undefined: {share.reason}"
-    if share.low != share.low or share.high != share.high:
-        return f"{100 * share.value:.0f} % (no interval: {share.reason})"
-    return f"{100 * share.value:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
+    return _words(share, 100, 0, " %")
+
+
+def points(change: Estimate) -> str:
+    """A change of a share in percentage points with its interval, or why it has none."""
+    return _words(change, 100, 0, " percentage points")
 
 
 def number(one: Estimate, digits: int = 2) -> str:
     """A number with its interval, or why it has none."""
-    if one.value != one.value:
+    return _words(one, 1, digits, "")
+
+
+def _words(one: Estimate, times: float, digits: int, unit: str) -> str:
+    value, low, high = (f"{times * part:,.{digits}f}" for part in (one.value, one.low, one.high))
+    if math.isnan(one.value):
         return f"undefined: {one.reason}"
-    if one.low != one.low or one.high != one.high:
-        return f"{one.value:,.{digits}f} (no interval: {one.reason})"
-    return f"{one.value:,.{digits}f} ({one.low:,.{digits}f} to {one.high:,.{digits}f})"
+    if math.isnan(one.low) or math.isnan(one.high):
+        return f"{value}{unit} (no interval: {one.reason})"
+    return f"{value}{unit} ({low} to {high})"

@@ -18,7 +18,7 @@ from cxreader.serving.web.pages.administration.room import shown
 
 router = APIRouter(prefix="/administration/audit", include_in_schema=False)
 SIZE = 100
-Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00-\x1f\ud800-\udfff]*$")]
+Words = Annotated[str, Query(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Day = Annotated[str, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
 
 

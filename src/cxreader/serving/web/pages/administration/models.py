@@ -79,5 +79,5 @@ def _page(request: Request, door: Door, principal: Principal, problem: str = "",
         return {"sets": sets, "active": active, "unread": models.unread(session)}
 
     found = models.here(door.settings)
-    told: dict[str, Any] = {"here": found, "known": {one.artifact.id for one in found}, "message": message}
+    told: dict[str, Any] = {"installed": found, "known": {one.artifact.id for one in found}, "message": message}
     return shown(request, door, principal, "models", problem=problem, **door.read(work), **told)

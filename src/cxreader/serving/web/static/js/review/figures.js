@@ -21,6 +21,13 @@ function column(table, name) {
   return rows.map((row) => (row.dataset[name] === undefined ? null : Number(row.dataset[name])));
 }
 
+/** Ticks at Mondays, of which as many as have room. */
+function mondays(figure) {
+  const all = figure.data[0];
+  const step = Math.max(1, Math.ceil((all.length * 52) / figure.width));
+  return all.filter((_, number) => number % step === 0);
+}
+
 /** Axes and size that all figures share. */
 function base(width, colour, percent) {
   const grid = { stroke: colour("line"), width: 1 };
@@ -33,12 +40,12 @@ function base(width, colour, percent) {
   return {
     width,
     height: HEIGHT,
-    axes: [{ ...axis, values, space: 60 }, { ...axis, ...(percent ? share : {}), size: 52 }],
+    axes: [{ ...axis, values, splits: mondays }, { ...axis, ...(percent ? share : {}), size: 52 }],
     scales: { x: { time: false }, y: { range: top } },
   };
 }
 
-const week = { label: "Week of", value: (_, at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(0, 10)) };
+const week = { label: "Week of", value: (_, at) => (at === null ? "point at it" : new Date(at * 1000).toISOString().slice(0, 10)) };
 
 /** The share of rejected alarms with its interval. */
 function share(figure, table, colour) {
