@@ -185,7 +185,10 @@ def test_another_model_is_sent_activated_and_reads_while_old_answers_stay(
     assert (refused.status_code, refused.json()["mend"]) == (404, "send it first")
     assert admin.post("/api/v1/models", content=packed(other_artifact)).json()["id"] == other
     assert admin.post("/api/v1/models", content=packed(other_artifact)).status_code == 400  # it is here
-    assert {one["id"]: one["active"] for one in admin.get("/api/v1/models").json()["here"]} == {first: True, other: False}
+    assert {one["id"]: one["active"] for one in admin.get("/api/v1/models").json()["here"]} == {
+        first: True,
+        other: False,
+    }
     assert admin.put("/api/v1/models/active", json={"models": [other]}).json()["models"] == [other]
     assert admin.post("/api/v1/models/reread").json() == {"images": 1}
     with service.database.reading() as session:

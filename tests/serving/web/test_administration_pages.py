@@ -174,7 +174,9 @@ def test_models_are_shown_activated_and_what_they_have_not_read_is_queued(
 
 
 def test_a_card_shows_what_it_says_and_runs_nothing() -> None:
-    shown = html_of("# A\n\n| a | b |\n|---|---|\n| 1 | <script>x</script> |\n\n[go](javascript:x) ![p](http://e/p.png)")
+    shown = html_of(
+        "# A\n\n| a | b |\n|---|---|\n| 1 | <script>x</script> |\n\n[go](javascript:x) ![p](http://e/p.png)"
+    )
     assert "<h3>A</h3>" in shown
     assert "<table>" in shown
     assert "<script" not in shown

@@ -35,7 +35,13 @@ def show(
     door.shown(principal, "review")
     found = review(door.service, weeks)
     told, why = _simulated(door, weeks, shift)
-    words: dict[str, Any] = {"count": format_count, "percent": percent, "points": points, "number": number, "choices": WEEKS}
+    words: dict[str, Any] = {
+        "count": format_count,
+        "percent": percent,
+        "points": points,
+        "number": number,
+        "choices": WEEKS,
+    }
     return page(
         request,
         "review/page.html.jinja",

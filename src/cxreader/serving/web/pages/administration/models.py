@@ -68,7 +68,12 @@ def show(request: Request, door: TheDoor, principal: Administrator, key: Key) ->
     facts = facts_of(found.artifact)
     sections = {title: {name: facts[name] for name in names if name in facts} for title, names in FACTS.items()}
     card = None if found.card is None else html_of(load(found.card).decode("utf-8", "replace"))
-    told: dict[str, Any] = {"artifact": found.artifact, "sections": sections, "evaluation": rows_of(found.artifact), "card": card}
+    told: dict[str, Any] = {
+        "artifact": found.artifact,
+        "sections": sections,
+        "evaluation": rows_of(found.artifact),
+        "card": card,
+    }
     return shown(request, door, principal, "model", **told)
 
 
