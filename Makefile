@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo serve-demo adult test check lint types floors bench fuzz docs clean
+.PHONY: demo serve-demo adult test check lint types floors bench fuzz docs screenshots clean
 
 demo: $(STAMP)  ## phantoms, training, evaluation, readings; ends in one HTML page
 	$(BIN)/cxreader demo --out demo
@@ -45,6 +45,9 @@ fuzz: $(STAMP)  ## damaged files and tables for two and a half minutes; the test
 
 docs: $(STAMP)  ## the generated reference pages
 	$(BIN)/python docs/generate.py
+
+screenshots: $(STAMP) demo/index.html  ## the pictures of the service's pages in docs/images; needs Chromium
+	$(BIN)/python docs/screenshots.py
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -17,7 +17,7 @@ from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import ModelSet, Result
 
 POINT = OperatingPoint("sensitivity 0.95", 0.42, "sensitivity of at least 0.95", 60, 80)
-NAMES = [
+NAMES = (
     "Abel",
     "Baker",
     "Chandra",
@@ -28,14 +28,10 @@ NAMES = [
     "Hoffmann",
     "Ivanova",
     "Jansen",
-    "Kowalski",
-    "Larsen",
-    "Moreau",
     "Novak",
     "Okafor",
-    "Petrov",
-]
-GIVEN = [
+)
+GIVEN = (
     "Ada",
     "Ben",
     "Clara",
@@ -50,9 +46,7 @@ GIVEN = [
     "Luis",
     "Mira",
     "Noor",
-    "Otto",
-    "Paula",
-]
+)
 STATIONS = ("DX-ROOM-1", "DX-ROOM-2", "MOBILE-3", "admin")
 
 
@@ -60,7 +54,7 @@ def fill(session: Session, now: float, waits: Waits, count: int, seed: int = 0) 
     """So many studies of the last hours."""
     draw, models = random.Random(seed), model_set(session, active=False)
     made = [_received(session, now, draw, n) for n in range(1, count + 1)]
-    for one, image in made:
+    for _, image in made:
         if (answer := _answer(draw)) is not None:
             session.add(_result(image, models, answer, now))
     session.flush()
@@ -112,12 +106,14 @@ def _answer(draw: random.Random) -> Reading | None:
         return _reading(probability=(low + high) / 2, decision="refer", acceptance="accepted", **more)
     probability = draw.uniform(0.42, 0.99) if kind == "abnormal" else draw.uniform(0.01, 0.41)
     decision: Any = "abnormal" if kind == "abnormal" else "normal"
-    warned = {"acceptance": "warning", "reasons": ("the lungs' apices are cut off",)} if kind == "warning" else {}
-    return _reading(**({"probability": probability, "decision": decision, "acceptance": "accepted"} | warned))
+    warned: dict[str, Any] = (
+        {"acceptance": "warning", "reasons": ("the lungs' apices are cut off",)} if kind == "warning" else {}
+    )
+    return _reading(probability=probability, decision=decision, **({"acceptance": "accepted"} | warned))
 
 
 def _reading(**more: Any) -> Reading:
-    return Reading(**({"image": "i", "artifact": "a", "operating_point": POINT} | more))
+    return Reading(image="i", artifact="a", operating_point=POINT, **more)
 
 
 def _result(image: Instance, models: ModelSet, reading: Reading, now: float) -> Result:

@@ -111,10 +111,7 @@ def test_what_the_list_is_filtered_by_is_filled_in_for_studies_that_were_there(e
     rows = FILLED["r0001"]
     image, placed, result = rows["instances"], rows["worklist"], rows["results"]
     told = {"view": "PA", "acquired": "20261130", "sender": "CT1", "door": "dicom"}
-    others = (
-        {"key": "j" * 16, "sha256": "e" * 64, "sop_instance_uid": "1.2.5"},
-        {"key": "k" * 16, "sha256": "f" * 64, "sop_instance_uid": "1.2.6"},
-    )
+    first, other = ({"key": c * 16, "sha256": c * 64, "sop_instance_uid": f"1.2.{c}"} for c in "57")
     database = Database(empty_url)
     migrate.upgrade(database, "r0001")
     with database.writing() as session:
@@ -122,8 +119,8 @@ def test_what_the_list_is_filtered_by_is_filled_in_for_studies_that_were_there(e
         add(session, "studies", rows["studies"] | {"id": 2, "key": "t" * 16, "study_uid": "1.3"})
         add(session, "models", rows["models"])
         add(session, "instances", image | {"view": "AP"})
-        add(session, "instances", image | told | others[0] | {"id": 2})
-        add(session, "instances", image | others[1] | {"id": 3, "study_id": 2, "door": "folder"})
+        add(session, "instances", image | told | first | {"id": 2})
+        add(session, "instances", image | other | {"id": 3, "study_id": 2, "door": "folder"})
         add(session, "results", result | {"instance_id": 2, "reading": {"decision": "refer"}})
         add(session, "worklist", placed)
         add(session, "worklist", placed | {"study_id": 2, "result_id": None})

@@ -99,8 +99,8 @@ def install(app: FastAPI) -> None:
     """Answer every error so; as a page where a person looks."""
 
     def ours(request: Request, error: Exception) -> Response:
-        known = isinstance(error, CxreaderError)
-        return _seen(request, of_error(error) if known else answer(500, "error", "something failed"))
+        made = of_error(error) if isinstance(error, CxreaderError) else answer(500, "error", "something failed")
+        return _seen(request, made)
 
     def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else ()

@@ -95,8 +95,8 @@ def logout(request: Request, door: TheDoor, csrf: Annotated[str, Form()] = "") -
 
 
 def _form(request: Request, door: Door, problem: str = "", *, status: int = 200, to: str = "/") -> HTMLResponse:
-    told = {"problem": problem, "to": local(to), "oidc": door.settings.web.oidc is not None}
-    return page(request, "login.html.jinja", status=status, **told)
+    oidc = door.settings.web.oidc is not None
+    return page(request, "login.html.jinja", status=status, problem=problem, to=local(to), oidc=oidc)
 
 
 def _welcome(door: Door, token: str, to: str = "/") -> RedirectResponse:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy import ColumnElement, and_, case, func, select, true
 from sqlalchemy.orm import Session
 
 from cxreader.serving.order.places import BANDS, OVERDUE
@@ -59,18 +59,22 @@ class Facets:
 
 def facets(session: Session, state: str, filters: Filters, as_of: float) -> Facets:
     """Of the studies in this state ("any": in all); of those of the patient alone where one is looked for."""
-    dated, patient = received_clause(filters), clauses(Filters(patient=filters.patient), as_of)
-    columns = (
-        WorklistRow.step,
-        case((late(as_of), 1), else_=0).label("late"),
-        *(getattr(WorklistRow, name) for name in _EXACT[1:]),
-        (case((and_(*dated), 1), else_=0) if dated else literal(1)).label("dated"),
-    )
-    query = select(*columns).where(*patient)
-    rows = (query if state == "any" else query.where(WorklistRow.state == state)).subquery()
-    groups = []
-    for step, is_late, *values, is_dated, count in session.execute(select(*rows.c, func.count()).group_by(*rows.c)):
-        band = OVERDUE if is_late else BANDS[step]
-        groups.append(Group(dict(zip(_EXACT, (band, *values), strict=True)), bool(is_dated), count))
+    patient = clauses(Filters(patient=filters.patient), as_of)
+    is_late, is_dated = late(as_of), and_(true(), *received_clause(filters))
+    by = (WorklistRow.state, WorklistRow.step, *(getattr(WorklistRow, name) for name in _EXACT[1:]))
+    counts = (func.count(), *(_count(one) for one in (is_late, is_dated, and_(is_late, is_dated))))
+    query = select(*by, *counts).where(*patient).group_by(*by)
+    groups: list[Group] = []
+    for _, step, *values, all_, behind, dated, both in session.execute(
+        query if state == "any" else query.where(WorklistRow.state == state)
+    ):
+        for band, in_time, all_of in ((OVERDUE, both, behind), (BANDS[step], dated - both, all_ - behind)):
+            told = dict(zip(_EXACT, (band, *values), strict=True))
+            groups += [Group(told, has, n) for has, n in ((True, in_time), (False, all_of - in_time)) if n]
     states = select(WorklistRow.state, func.count()).where(*patient).group_by(WorklistRow.state)
-    return Facets(tuple(groups), dict(session.execute(states).tuples().all()))
+    return Facets(tuple(groups), {row.state: row[1] for row in session.execute(states)})
+
+
+def _count(of: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many; summed along the index, where grouping by it would need a sort."""
+    return func.sum(case((of, 1), else_=0))

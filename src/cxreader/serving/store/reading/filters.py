@@ -70,7 +70,7 @@ def clauses(filters: Filters, as_of: float) -> list[ColumnElement[bool]]:
     ]
     if filters.band:
         is_late = late(as_of)
-        found.append(is_late if filters.band == OVERDUE else and_(WorklistRow.step == STEPS[filters.band], ~is_late))
+        found += [is_late] if filters.band == OVERDUE else [WorklistRow.step == STEPS[filters.band], ~is_late]
     if dated := received_clause(filters):
         found.append(and_(*dated))
     if filters.patient:
@@ -90,11 +90,12 @@ def patient_clause(typed: str) -> ColumnElement[bool]:
     Capitals do not matter; SQLite knows those of ASCII alone, so that each word is also tried in its usual writings.
     """
     words = [word for word in re.split(r"[\s,^=]+", typed) if word]
-    name = and_(*(or_(*(_has(word) for word in _writings(word))) for word in words))
     exact: list[ColumnElement[bool]] = [
         column == typed.strip() for column in (Study.patient_id, Study.accession_number, Study.study_uid)
     ]
-    return or_(*exact, name) if words else or_(*exact)
+    if not words:
+        return or_(*exact)
+    return or_(*exact, and_(*(or_(*(_has(word) for word in _writings(word))) for word in words)))
 
 
 def _has(word: str) -> Any:

@@ -48,5 +48,5 @@ def news(session: Session, now: float, *, after: int, as_of: float, state: str, 
     urgent = rows.join(Study, Study.id == WorklistRow.study_id).where(Study.key.in_(read), WorklistRow.step == ALARM)
     became = rows.where(WorklistRow.due_at > as_of, WorklistRow.due_at <= now, WorklistRow.state != "done")
     new = rows.where(WorklistRow.received_at > as_of)
-    counts = [session.scalar(one) or 0 for one in (new, urgent, became)]
-    return News(*counts, changed=changed, last=events.last(session))
+    fresh, pressing, behind = (session.scalar(one) or 0 for one in (new, urgent, became))
+    return News(fresh, pressing, behind, changed, events.last(session))

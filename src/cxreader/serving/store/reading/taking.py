@@ -28,9 +28,7 @@ class Holder:
 def holders(session: Session, now: float, studies: Sequence[int]) -> Mapping[int, Holder]:
     """Who has these studies in hand."""
     query = select(StudyLock, User.name).join(User, User.id == StudyLock.user_id).where(StudyLock.study_id.in_(studies))
-    return {
-        lock.study_id: Holder(name, lock.since, live=lock.until > now) for lock, name in session.execute(query).tuples()
-    }
+    return {lock.study_id: Holder(name, lock.since, live=lock.until > now) for lock, name in session.execute(query)}
 
 
 def sent(session: Session, results: Sequence[int]) -> Mapping[int, Mapping[str, int]]:

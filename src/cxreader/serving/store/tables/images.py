@@ -96,7 +96,7 @@ class WorklistRow(Base):
         Index("ix_worklist_any_state", "received_at", "study_id"),
         Index(
             "ix_worklist_facets",
-            *("state", "step", "due_at", "decision", "view", "station", "reader", "received_at", "study_id"),
+            *("state", "step", "decision", "view", "station", "reader", "due_at", "received_at", "study_id"),
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -26,6 +25,8 @@ from cxreader.serving.web.rendering import fragment, page
 
 router = APIRouter(include_in_schema=False)
 SIZE = 50
+FEW = 1_000
+"""Studies that are looked up and sorted, rather than looked for in the order of the list."""
 Cursor = Annotated[str | None, Query(max_length=500)]
 Token = Annotated[str, Query(max_length=64)]
 
@@ -87,15 +88,16 @@ def _closed(door: Door, principal: Principal) -> str | None:
     return "silent" if door.settings.silent else None
 
 
-def _listed(door: Door, asked: Shown, cursor: str | None) -> Mapping[str, Any]:
+def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
     """A page's values, all of one state of the database."""
     with door.service.database.reading() as session:
         now = door.service.database.now(session)
-        last = events.last(session)
-        found = listing.page(
-            *(session, now), state=asked.state, cursor=cursor, size=SIZE, filters=asked.filters, sort=asked.sort
-        )
-        counts = facets(session, asked.state, asked.filters, found.as_of)
+        last = events.last(session)  # before the list: what comes between the two is told once more
+        as_of = listing.moment_of(cursor, now)
+        counts = facets(session, asked.state, asked.filters, as_of)
+        few = counts.shown(asked.filters) <= FEW
+        more: dict[str, Any] = {"cursor": cursor, "size": SIZE, "few": few}
+        found = listing.page(session, now, state=asked.state, filters=asked.filters, sort=asked.sort, **more)
         made = lines(session, now, found.entries)
     return asked.values(counts, made) | {
         "last": last,

@@ -11,7 +11,7 @@ revision = "r0002"
 down_revision = "r0001"
 _AT_ONCE = 1000
 _COLUMNS = ("decision", "view", "station", "acquired", "reader")
-_FACETS = ("state", "step", "due_at", "decision", "view", "station", "reader", "received_at", "study_id")
+_FACETS = ("state", "step", "decision", "view", "station", "reader", "due_at", "received_at", "study_id")
 
 
 def upgrade() -> None:
