@@ -6,12 +6,13 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cxreader.atomic import storage_error, write_whole
 from cxreader.errors import ConfigError, CxreaderError, UsageError
 from cxreader.locks import try_lock
+from cxreader.serving.access.people import new_password
 from cxreader.serving.dicom import admission
 from cxreader.serving.settings import FILE, Settings
 from cxreader.serving.store import audit, users
@@ -24,7 +25,6 @@ from cxreader.serving.worker.models import rule_of
 
 SECRET, LOCK = "secret.key", "serve.lock"
 SECRET_BYTES = 32
-_PASSWORD_BYTES = 15
 _TEMPLATE = """\
 # Settings of the service; the page docs/reference/serving.md tells them all.
 # The environment (CXREADER_SERVE_...) comes before this file.
@@ -60,7 +60,7 @@ def init(settings: Settings, *, administrator: str, password: str | None = None)
     database = opened_database(settings)
     try:
         upgrade(database)
-        made = secrets.token_urlsafe(_PASSWORD_BYTES) if password is None else None
+        made = new_password() if password is None else None
         with database.writing() as session:
             if users.any_there(session):
                 return None
@@ -107,13 +107,15 @@ def secret(settings: Settings) -> bytes:
 
 
 def _activate(settings: Settings) -> None:
+    """The models of the settings, unless an administrator chose others while the settings were the same."""
     rule, database = rule_of(settings), opened_database(settings)
-    with database.writing() as session:
+    with closing(database), database.writing() as session:
         now, before = database.now(session), models.active(session)
+        if before is not None and models.is_chosen_over(before, models.digest_of(rule)):
+            return
         found = models.activate(session, now, rule)
         if before is None or before.id != found.id:
             audit.note(session, now, [Noted("models active", "command line", found.names)])
-    database.close()
 
 
 def _home(settings: Settings) -> None:

@@ -21,9 +21,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
 
-from cxreader.errors import CxreaderError
+from cxreader.errors import CxreaderError, StorageError
 from cxreader.progress import Say, silent
 from cxreader.serving.home import opened
+from cxreader.serving.operations import processes
 from cxreader.serving.operations.logs import frames_of, set_up
 from cxreader.serving.settings import Settings
 
@@ -94,10 +95,12 @@ def serve(settings: Settings, *, kinds: Sequence[Kind] = KINDS, say: Say = silen
         say(f"{settings.home}: {len(places)} processes{at}; Ctrl-C ends them")
         try:
             while not stop.wait(_LOOK):
-                for place in places:
-                    place.look(settings, say)
+                changed = [place.look(settings, say) for place in places]
+                if any(changed):
+                    _tell_of(settings, places)
         finally:
             _end(places, say)
+            (settings.home / processes.FILE).unlink(missing_ok=True)
 
 
 def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
@@ -133,17 +136,28 @@ class _Place:
     started: float = 0.0
     start_at: float = 0.0
     pause: float = HALF
+    starts: int = 0
+    since: float | None = None
     _ours: list[Connection] = field(default_factory=list)
 
-    def look(self, settings: Settings, say: Say) -> None:
-        """Start it where it is time to, see whether it still lives."""
+    def look(self, settings: Settings, say: Say) -> bool:
+        """Start it where it is time to, see whether it still lives; whether anything changed."""
         now = time.monotonic()
         if self.process is None:
-            if now >= self.start_at:
-                self._start(settings, now)
-        elif self.process.exitcode is not None:
-            say(f"{self.kind.name} {self.number} ended ({self.process.exitcode}); it is started again")
-            self._died(settings, now)
+            if now < self.start_at:
+                return False
+            self._start(settings, now)
+            return True
+        if self.process.exitcode is None:
+            return False
+        say(f"{self.kind.name} {self.number} ended ({self.process.exitcode}); it is started again")
+        self._died(settings, now)
+        return True
+
+    def told(self) -> processes.Running:
+        """What others are told of it."""
+        pid = None if self.process is None else self.process.pid
+        return processes.Running(self.kind.name, self.number, pid, self.since, self.starts)
 
     def _start(self, settings: Settings, now: float) -> None:
         theirs, ours = _CONTEXT.Pipe(duplex=False)
@@ -152,18 +166,24 @@ class _Place:
         self.process, self.started, self._ours = _CONTEXT.Process(target=entry, args=given), now, [ours]
         with closing(theirs):
             self.process.start()
+        self.starts, self.since = self.starts + 1, time.time()
 
     def _died(self, settings: Settings, now: float) -> None:
         for end in self._ours:
             end.close()
         self.pause = HALF if now - self.started > LONGEST_PAUSE else min(2 * self.pause, LONGEST_PAUSE)
-        self.process, self.start_at = None, now + self.pause
+        self.process, self.since, self.start_at = None, None, now + self.pause
         if self.kind.died is not None:
             with suppress(Exception):  # a lease that cannot be ended now runs out by itself
                 _function(self.kind.died)(settings, self.name)
 
 
 _CONTEXT = get_context("spawn")
+
+
+def _tell_of(settings: Settings, places: Sequence[_Place]) -> None:
+    with suppress(StorageError):  # a full disk must not end what runs
+        processes.tell(settings.home, [place.told() for place in places])
 
 
 def _end(places: Sequence[_Place], say: Say) -> None:

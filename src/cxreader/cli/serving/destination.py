@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Home = Annotated[Path, typer.Option(help="The service's folder.")]
 HOME = Path("cxreader-home")
+ACTOR = "command line"
 
 app = typer.Typer(help="Where results go.", no_args_is_help=True)
 
@@ -52,16 +53,15 @@ def add(
     home: Home = HOME,
 ) -> None:
     """Send the results of what is read from now on to a PACS, as well."""
+    from cxreader.serving.administration import sending
     from cxreader.serving.sending import addresses
-    from cxreader.serving.store import audit, destinations
 
     if (node is None) == (url is None):
         raise UsageError("one address is needed", mend="give --node AE_TITLE@HOST:PORT or --url URL")
     address = addresses.by_stow(url, credentials) if url else addresses.by_store(node or "", tls=tls, calling=calling)
     with opened(home) as (_, database), database.writing() as session:
         now = database.now(session)
-        made = destinations.add(session, now, name, address, addresses.kinds(send or ()))
-        audit.note(session, now, [audit.Noted("destination added", "command line", name, {"kind": made.kind})])
+        made = sending.add(session, now, ACTOR, name=name, address=address, sends=send or ())
         say(f"{name}: {addresses.place(made)}, is sent {', '.join(made.sends)}")
 
 
@@ -109,12 +109,8 @@ def remove(
     home: Home = HOME,
 ) -> None:
     """Send nothing there any more. What waits for it is dropped."""
-    from cxreader.serving.store import audit, destinations
+    from cxreader.serving.administration import sending
 
     with opened(home) as (_, database), database.writing() as session:
-        unsent = destinations.remove(session, name)
-        if unsent and not yes:
-            raise UsageError(f"{unsent:,} objects for it were not sent", where=name, mend="add --yes to drop them")
-        noted = audit.Noted("destination removed", "command line", name, {"unsent": unsent})
-        audit.note(session, database.now(session), [noted])
+        sending.remove(session, database.now(session), ACTOR, name, unsent=yes)
     say(f"{name}: removed")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cxreader.cli.output.console import say, table
-from cxreader.cli.serving.destination import HOME, Home, opened
+from cxreader.cli.serving.destination import ACTOR, HOME, Home, opened
 from cxreader.counting import format_count
 
 app = typer.Typer(help="What could not be sent.", no_args_is_help=True)
@@ -34,14 +34,8 @@ def again(
     home: Home = HOME,
 ) -> None:
     """Send dead letters again."""
-    from cxreader.serving.store import audit, destinations
-    from cxreader.serving.store.work import outbox
+    from cxreader.serving.administration import sending
 
     with opened(home) as (_, database), database.writing() as session:
-        of = None if name is None else destinations.by_name(session, name).id
-        now = database.now(session)
-        count = outbox.revive(session, now, of)
-        audit.note(
-            session, now, [audit.Noted("dead letters sent again", "command line", name or "", {"objects": count})]
-        )
+        count = sending.revive(session, database.now(session), ACTOR, name)
     say(f"{format_count(count, '[object waits|objects wait]')} to be sent again")

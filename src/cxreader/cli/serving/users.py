@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,6 @@ Password = Annotated[
     typer.Option(envvar="CXREADER_PASSWORD", help="At least 12 characters; one is made up when left out."),
 ]
 ACTOR = "command line"
-_PASSWORD_BYTES = 15
 
 
 @app.command("list")
@@ -42,7 +40,7 @@ def add(
     """Add a user who signs in by a password."""
     from cxreader.serving.access import people
 
-    given = password or secrets.token_urlsafe(_PASSWORD_BYTES)
+    given = password or people.new_password()
     held: Any = role
     within(home, lambda s, now: people.add(s, now, ACTOR, name=name, role=held, password=given))
     _tell(name, given, made_up=password is None)
@@ -53,7 +51,7 @@ def set_password(name: Name, password: Password = None, home: Home = HOME) -> No
     """Give a user another password; every session of theirs ends."""
     from cxreader.serving.access import people
 
-    given = password or secrets.token_urlsafe(_PASSWORD_BYTES)
+    given = password or people.new_password()
     within(home, lambda s, now: people.set_password(s, now, ACTOR, people.named(s, name), given))
     _tell(name, given, made_up=password is None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import get_args
 
@@ -15,10 +16,20 @@ from cxreader.serving.store import audit, users
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.tables.people import User
 
+_PASSWORD_BYTES = 15
+
 
 def everybody(session: Session) -> Sequence[User]:
     """All users by name."""
     return session.scalars(select(User).order_by(User.name)).all()
+
+
+def by_key(session: Session, key: str) -> User:
+    """The user of this key. Raises AbsentError."""
+    user = session.scalar(select(User).where(User.key == key))
+    if user is None:
+        raise AbsentError("there is no such user", mend="list them")
+    return user
 
 
 def named(session: Session, name: str) -> User:
@@ -43,17 +54,42 @@ def set_password(session: Session, now: float, actor: str, user: User, password:
 
 
 def set_role(session: Session, now: float, actor: str, user: User, role: Role) -> None:
-    """Another role. Raises UsageError for one that is none."""
+    """Another role. Raises UsageError for one that is none, and where nobody would administer the service any more."""
     if role not in get_args(Role):
         raise UsageError(f"no role is called {role!r}", mend=f"known: {', '.join(get_args(Role))}")
+    if role != "admin":
+        _refuse_the_last(session, user)
     user.role = role
     _changed(session, now, actor, user, f"role set to {role}")
 
 
 def set_disabled(session: Session, now: float, actor: str, user: User, *, disabled: bool) -> None:
-    """Nobody can enter as this user any more, or again; verdicts stay."""
+    """Nobody can enter as this user any more, or again; verdicts stay.
+
+    Raises UsageError where nobody would administer the service any more.
+    """
+    if disabled:
+        _refuse_the_last(session, user)
     user.disabled_at = now if disabled else None
     _changed(session, now, actor, user, "user disabled" if disabled else "user enabled")
+
+
+def end_sessions(session: Session, now: float, actor: str, user: User) -> None:
+    """Sign a user out everywhere; API tokens stay."""
+    _changed(session, now, actor, user, "sessions ended")
+
+
+def new_password() -> str:
+    """A password that was made up, to be shown once: 120 random bits."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
+def _refuse_the_last(session: Session, user: User) -> None:
+    """Who cannot administer any more cannot mend it either, but by the command line."""
+    able = (User.role == "admin", User.disabled_at.is_(None))
+    others = session.scalar(select(User.id).where(*able, User.id != user.id).limit(1))
+    if user.role == "admin" and user.disabled_at is None and others is None:
+        raise UsageError("nobody else is an administrator", where="role", mend="make another user one first")
 
 
 def _changed(session: Session, now: float, actor: str, user: User, event: str) -> None:

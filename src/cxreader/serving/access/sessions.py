@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from cxreader.serving.access.secrets import digest, new_token
@@ -62,6 +62,13 @@ def end(session: Session, now: float, token: str) -> None:
     if user is not None:
         session.execute(delete(LoginSession).where(LoginSession.token == digest(token)))
         audit.note(session, now, [Noted("signed out", user.name, user.key)])
+
+
+def open_ones(session: Session, now: float, lasting: Lasting) -> dict[int, tuple[int, float]]:
+    """By user, how many sessions are open, and when one of them was last used."""
+    open_ = LoginSession.ends_at > now, LoginSession.seen_at > now - lasting.idle
+    found = select(LoginSession.user_id, func.count(), func.max(LoginSession.seen_at)).where(*open_)
+    return {user: (count, seen) for user, count, seen in session.execute(found.group_by(LoginSession.user_id))}
 
 
 def end_all(session: Session, user: User) -> None:

@@ -89,6 +89,12 @@ def of_user(session: Session, user: User) -> Sequence[ApiToken]:
     return session.scalars(select(ApiToken).where(ApiToken.user_id == user.id).order_by(ApiToken.id.desc())).all()
 
 
+def every(session: Session) -> Sequence[tuple[ApiToken, User]]:
+    """All tokens of everybody with their users, the newest first."""
+    found = select(ApiToken, User).join(User, User.id == ApiToken.user_id).order_by(ApiToken.id.desc())
+    return [(token, user) for token, user in session.execute(found)]
+
+
 def revoke(session: Session, now: float, user: User, key: str, *, actor: str = "") -> None:
     """End one of the user's tokens. Raises AbsentError for another's, as for one that is not there."""
     token = session.scalar(select(ApiToken).where(ApiToken.key == key, ApiToken.user_id == user.id))

@@ -16,11 +16,21 @@ from cxreader.serving.store.migrate import head, revision
 from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.readings import Job
 from cxreader.serving.store.tables.sending import OutboxEntry
+from cxreader.serving.worker.models import installed
 
 LEAST_FREE = 2 * 2**30
 """Bytes that must be free in the home: an hour of a busy department."""
 STUCK = 600.0
 """Seconds after which a job that waits, or an outbox entry that is due, tells that nobody works on it."""
+MENDS = {
+    "database": "see that it runs and can be reached; after an update, back it up and call `cxreader serve init`",
+    "disk": "free space: delete old images and decoded pixels (Retention), or move the home",
+    "models": "activate models that are on this machine (Models)",
+    "queue": "see that workers run (Processes), and what they wrote to the log",
+    "node": "see the log of the DICOM node, and that no other program uses its port",
+    "outbox": "test the destination's answer, then send its dead letters again (Destinations)",
+}
+"""What helps against each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,11 @@ class Check:
 
     name: str
     why: str = ""
+
+    @property
+    def mend(self) -> str:
+        """What would help."""
+        return MENDS[self.name]
 
 
 def ready(service: TriageService) -> list[Check]:
@@ -63,7 +78,12 @@ def _disk(service: TriageService) -> str:
 
 def _models(service: TriageService) -> str:
     with service.database.reading() as session:
-        return "" if models.active(session) is not None else "none is active"
+        active = models.active(session)
+    if active is None:
+        return "none is active"
+    missing = set(active.rule["artifacts"]) - installed(service.settings).keys()
+    workers = service.settings.worker.processes
+    return f"{', '.join(sorted(missing))} reads, and is not on this machine" if missing and workers else ""
 
 
 def _queue(service: TriageService) -> str:

@@ -33,6 +33,22 @@ class Deleted:
     objects: int
 
 
+@dataclass(frozen=True, slots=True)
+class WouldDelete:
+    """What is older than a moment: `studies`, of which `held` are under legal hold; of the others the `images` that are kept.
+
+    `size` in bytes; `decoded`: objects of decoded pixels, of `decoded_size` bytes; `sent`: entries of the outbox that ended.
+    """
+
+    studies: int
+    held: int
+    images: int
+    size: int
+    decoded: int
+    decoded_size: int
+    sent: int
+
+
 class Retention:
     """Deletes for an `actor`, whom the audit log names."""
 
@@ -48,6 +64,22 @@ class Retention:
         database = self._service.database
         with database.reading() as session:
             return rows.older(session, database.now(session) - days * DAY)
+
+    def would_delete(self, days: float) -> WouldDelete:
+        """What deletions of more than so many days ago would find now."""
+        database = self._service.database
+        with database.reading() as session:
+            before = database.now(session) - days * DAY
+            return WouldDelete(
+                *rows.count_older(session, before),
+                *rows.count_cache(session, before),
+                rows.count_outbox(session, before),
+            )
+
+    def delete_older(self, what: What, days: float, *, most: int) -> tuple[Deleted, int]:
+        """Delete so much of the earliest `most` studies received more than so many days ago; and how many such are left."""
+        keys = self.chosen((), days)
+        return self.delete(what, keys[:most]), max(0, len(keys) - most)
 
     def delete(self, what: What, keys: Iterable[str]) -> Deleted:
         """Delete so much of these studies. Raises AbsentError for a key that is none; what came before it is deleted."""
@@ -78,6 +110,8 @@ class Retention:
 
     def hold(self, key: str, reason: str) -> None:
         """Put a study under legal hold, or lift it by an empty reason. Raises AbsentError."""
+        if not reason.isprintable():
+            raise UsageError("the reason cannot be printed", where="reason", mend="write it in one line")
         database = self._service.database
         with database.writing() as session:
             rows.hold(session, database.now(session), self._actor, by_key(session, Study, key), reason)

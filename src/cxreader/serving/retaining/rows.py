@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cxreader.serving.store import audit
@@ -34,6 +34,42 @@ def older(session: Session, before: float) -> list[str]:
     """Keys of the studies that were received before this moment, without those on hold, the earliest first."""
     query = select(Study.key).where(Study.received_at < before, Study.hold == "").order_by(Study.received_at)
     return list(session.scalars(query))
+
+
+def held(session: Session) -> Sequence[Study]:
+    """The studies under legal hold, the earliest received first."""
+    return session.scalars(select(Study).where(Study.hold != "").order_by(Study.received_at, Study.id)).all()
+
+
+def count_older(session: Session, before: float) -> tuple[int, int, int, int]:
+    """Of the studies received before this moment: how many, how many of them on hold, images whose bytes are kept, and bytes."""
+    old = Study.received_at < before
+    studies = session.scalar(select(func.count()).select_from(Study).where(old)) or 0
+    on_hold = session.scalar(select(func.count()).select_from(Study).where(old, Study.hold != "")) or 0
+    kept = (
+        select(func.count(), func.sum(Instance.bytes))
+        .join(Study, Study.id == Instance.study_id)
+        .where(old, Study.hold == "", Instance.purged_at.is_(None))
+    )
+    images, size = session.execute(kept).one()
+    return studies, on_hold, images, int(size or 0)
+
+
+def count_cache(session: Session, before: float) -> tuple[int, int]:
+    """Decoded pixels of images received before this moment: how many objects, and bytes."""
+    found = (
+        select(func.count(), func.sum(StoredPixels.bytes))
+        .join(Instance, Instance.id == StoredPixels.instance_id)
+        .where(Instance.received_at < before)
+    )
+    count, size = session.execute(found).one()
+    return count, int(size or 0)
+
+
+def count_outbox(session: Session, before: float) -> int:
+    """Entries of the outbox that were sent, or given up, before this moment."""
+    ended = OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "none", "dead"))
+    return session.scalar(select(func.count()).select_from(OutboxEntry).where(*ended)) or 0
 
 
 def delete_study(session: Session, now: float, actor: str, study: Study) -> Digests:

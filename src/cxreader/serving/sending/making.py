@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cxreader.errors import AbsentError, CxreaderError
+from cxreader.errors import AbsentError
 from cxreader.imaging.read import read
 from cxreader.models.artifact import load_artifact
 from cxreader.runs import artifact_folder
@@ -23,6 +23,7 @@ from cxreader.serving.store.reading.results import HEAT, reading_of
 from cxreader.serving.store.reading.views import maps as maps_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import HeatMap, ModelSet, Result, ResultObject
+from cxreader.serving.worker.models import installed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -85,6 +86,8 @@ class Maker:
 
     def _subject(self, kept: _Kept, *, located: bool = False) -> Subject:
         ids = kept.models.names.split("+")
+        if not self._named.keys() >= set(ids):  # sent by an administrator meanwhile
+            self._named, self._allowed = _known(self._service.settings)
         allowed = {one: self._allowed.get(one, Permission(False, "no regions: its model is not here")) for one in ids}
         reasons = dict.fromkeys(one.reason for one in allowed.values()) if kept.maps else {}
         silenced = not self._service.settings.show_regions
@@ -136,13 +139,10 @@ def _kept(session: Session, key: int) -> _Kept:
 
 
 def _known(settings: Settings) -> tuple[dict[str, str], dict[str, Permission]]:
-    """Of each of the settings' models, by id, its name and whether its regions are shown; what cannot be opened is not known."""
+    """Of each of this machine's models, by id, its name and whether its regions are shown; what cannot be opened is not known."""
     named, allowed = {}, {}
-    for path in settings.models:
-        try:
-            artifact = load_artifact(artifact_folder(path), weights=False, exports=False)
-        except CxreaderError:
-            continue
+    for path in installed(settings).values():
+        artifact = load_artifact(artifact_folder(path), weights=False, exports=False)
         named[artifact.id] = f"{artifact.model} {artifact.id}"
         allowed[artifact.id] = permission(artifact, settings.results.regions)
     return named, allowed

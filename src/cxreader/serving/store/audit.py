@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,33 @@ def verify(session: Session, *, known: tuple[int, str] | None = None) -> Verifie
     if known is not None and known[0] > count:
         return Verified(count, before, known[0], "is missing: the log was cut off")
     return Verified(count, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are asked for: exactly this `event`, `actor` or `subject`, noted at or after `since` and before `until`."""
+
+    event: str | None = None
+    actor: str | None = None
+    subject: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+def latest(session: Session, wanted: Wanted, *, before: int | None = None, size: int = 100) -> Sequence[AuditEntry]:
+    """Entries of those that are wanted, the latest first; of those numbered below `before`."""
+    query = select(AuditEntry).order_by(AuditEntry.number.desc()).limit(size)
+    for name in ("event", "actor", "subject"):
+        value = getattr(wanted, name)
+        query = query if value is None else query.where(getattr(AuditEntry, name) == value)
+    query = query if wanted.since is None else query.where(AuditEntry.at >= wanted.since)
+    query = query if wanted.until is None else query.where(AuditEntry.at < wanted.until)
+    return session.scalars(query if before is None else query.where(AuditEntry.number < before)).all()
+
+
+def events_known(session: Session) -> Sequence[str]:
+    """Every event that the log tells of, by name."""
+    return session.scalars(select(AuditEntry.event).distinct().order_by(AuditEntry.event)).all()
 
 
 def _entries(session: Session) -> Iterator[AuditEntry]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, Form, Path, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from cxreader.serving.access.principals import Principal
@@ -34,14 +35,23 @@ def who(
     return found
 
 
+def who_by_form(request: Request, csrf: Annotated[str, Form()] = "") -> Principal:
+    """Who sends a form, which holds the CSRF token itself, since it works without a script."""
+    found = identity.principal(door_of(request), request, form=csrf)
+    request.state.user = found.user.key
+    return found
+
+
 def person_of(door: Door, principal: Principal) -> Person:
     """Who is signed in, for the frame of a page."""
     user = principal.user
     return Person(user.name, user.role, principal.scopes, form_token(door.secret, principal.token or ""))
 
 
-def _allowed(scope: Scope) -> Any:
-    def check(request: Request, principal: Annotated[Principal, Depends(who)]) -> Principal:
+def _allowed(scope: Scope, by: Callable[..., Principal] = who) -> Any:
+    asked: Any = Depends(by)
+
+    def check(request: Request, principal: Principal = asked) -> Principal:
         principal.require(scope)
         if scope in SHOWING:
             door_of(request).service.refuse_silent()
@@ -59,4 +69,7 @@ Reader = Annotated[Principal, _allowed("read")]
 Judge = Annotated[Principal, _allowed("verdict")]
 Exporter = Annotated[Principal, _allowed("export")]
 Auditor = Annotated[Principal, _allowed("audit")]
+Administrator = Annotated[Principal, _allowed("admin")]
+AdministratorForm = Annotated[Principal, _allowed("admin", who_by_form)]
+"""The same by a form of a page."""
 Watcher = Annotated[Principal, _allowed("metrics")]

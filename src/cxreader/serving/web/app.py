@@ -47,7 +47,7 @@ def create_app(settings: Settings, service: TriageService, *, stopped: Callable[
     app.state.door = Door.of(settings, service, stopped)
     for router in (sign_in.router, watched.router, fhir.router, *pages.ROUTERS, *api.ROUTERS, *dicomweb.ROUTERS):
         app.include_router(router, max_body_size=MOST)
-    for router in (*api.UPLOADS, *dicomweb.UPLOADS):  # these count for themselves
+    for router in (*api.UPLOADS, *pages.UPLOADS, *dicomweb.UPLOADS):  # these count for themselves
         app.include_router(router)
     app.mount("/static", PageFiles())
     problems.install(app)

@@ -28,8 +28,11 @@ def cookie_name(web: WebSection) -> str:
     return "__Host-cxreader" if web.secure else "cxreader"
 
 
-def principal(door: Door, request: Request) -> Principal:
-    """Who makes the request. Raises SignInError, and ForbiddenError where a form is not our own."""
+def principal(door: Door, request: Request, *, form: str = "") -> Principal:
+    """Who makes the request; `form`: the CSRF token that a form without a script holds.
+
+    Raises SignInError, and ForbiddenError where a form is not our own.
+    """
     given = request.headers.get("authorization")
     if given is not None:
         kind, _, text = given.partition(" ")
@@ -42,7 +45,7 @@ def principal(door: Door, request: Request) -> Principal:
         raise SignInError("the proxy names another user than the session", mend="sign in again")
     if request.method not in SAFE:
         refuse_other_sites(door.settings.web, request)
-        if not hmac.compare_digest(_csrf(request), form_token(door.secret, token).encode()):
+        if not hmac.compare_digest(_csrf(request) or form.encode(), form_token(door.secret, token).encode()):
             raise ForbiddenError("the CSRF token is missing or wrong", mend="load the page anew")
     return found
 

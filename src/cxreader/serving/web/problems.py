@@ -22,6 +22,7 @@ from cxreader.errors import (
     DataError,
     MissingDependencyError,
     MissingObjectError,
+    ModelError,
     SilentError,
     StorageError,
     UsageError,
@@ -41,6 +42,7 @@ STATUS: dict[type[CxreaderError], int] = {
     UsageError: 400,
     MissingDependencyError: 501,
     DataError: 422,
+    ModelError: 422,
     MissingObjectError: 500,
     StorageError: 503,
 }

@@ -14,6 +14,7 @@ from cxreader.serving.store.database import Database
 from cxreader.serving.store.reading import models, results, studies
 from cxreader.serving.store.reading.results import Answer, KeptPixels
 from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.tables.readings import ModelSet
 from cxreader.serving.store.work import outbox, queue
 from cxreader.serving.store.work.queue import Claim
 
@@ -40,6 +41,11 @@ class Leases:
                 return []
             until = now + self._seconds
             return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until)
+
+    def active(self) -> ModelSet | None:
+        """The models for which images are queued now."""
+        with self._database.reading() as session:
+            return models.active(session)
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Hold these for as long again."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxreader.errors import CxreaderError
 from cxreader.inference.reader import Reader
 from cxreader.inference.runtimes.backend import exported_file
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.runs import artifact_folder
+from cxreader.serving.store.reading.models import digest_of
+from cxreader.serving.store.tables.readings import ModelSet
 
 if TYPE_CHECKING:
     from cxreader.serving.settings import Settings
 
+SENT = "models"
+"""In the home: a folder for each artifact that an administrator sent."""
 RUNTIME = "onnx"
 """The one runtime of the service: torch is not installed beside it."""
 
@@ -40,6 +46,28 @@ def rule_of(settings: Settings) -> dict[str, Any]:
         "operating_point": settings.operating_point or artifacts[0].operating_points[0].name,
         "terms": site,
     }
+
+
+def installed(settings: Settings) -> dict[str, Path]:
+    """The artifacts of this machine, by id: those of the settings, then those that were sent to it. Damaged ones are left out."""
+    sent = settings.home / SENT
+    found: dict[str, Path] = {}
+    for path in (*settings.models, *(sorted(sent.iterdir()) if sent.is_dir() else ())):
+        with suppress(CxreaderError):
+            folder = artifact_folder(path)
+            found.setdefault(load_artifact(folder, weights=False, exports=False).id, path)
+    return found
+
+
+def settings_of(settings: Settings, active: ModelSet | None) -> Settings:
+    """The settings with the models of the active set, which somebody may have chosen; as they are where those are not here."""
+    if active is None or active.names == "":
+        return settings
+    here, names = installed(settings), active.rule["artifacts"]
+    if not all(name in here for name in names):
+        return settings
+    found = settings.model_copy(update={"models": tuple(here[name] for name in names)})
+    return found if digest_of(rule_of(found)) == active.digest else settings
 
 
 def no_map(reader: Reader) -> str:

@@ -14,11 +14,13 @@ from cxreader.serving.store.opened import opened_database, opened_objects
 from cxreader.serving.store.reading import models
 from cxreader.serving.store.work.queue import Claim
 from cxreader.serving.worker.leases import Leases
-from cxreader.serving.worker.models import load_reader, rule_of
+from cxreader.serving.worker.models import load_reader, rule_of, settings_of
 from cxreader.serving.worker.pipeline import Batch, Pipeline
 
 AHEAD = 3
 """Batches under way: two in the network, and the next one being decoded."""
+LOOK = 2.0
+"""Seconds between two looks at which models are active."""
 IDLE = 0.1
 """Seconds between two looks at an empty queue."""
 UNSEEN = 2000
@@ -26,11 +28,37 @@ UNSEEN = 2000
 
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
-    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
-    leases = Leases(opened_database(settings), settings, name)
-    digest = models.digest_of(rule_of(settings))
-    with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
-        Worker(leases, pipeline, digest, settings.worker).work(stopped)
+    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError.
+
+    Where an administrator activates other models that are on this machine, it goes on with those.
+    """
+    database = opened_database(settings)
+    leases, objects = Leases(database, settings, name), opened_objects(settings)
+    while not stopped():
+        own = settings_of(settings, leases.active())
+        turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
+        with Pipeline(load_reader(own), objects) as pipeline:
+            Worker(leases, pipeline, turn.digest, settings.worker).work(lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
+
+
+class _Turn:
+    """While the models of one digest read: it is over when others are active that are on this machine."""
+
+    def __init__(self, settings: Settings, leases: Leases, digest: str) -> None:
+        self.digest, self._settings, self._leases = digest, settings, leases
+        self._looked, self._not_here = time.monotonic(), ""
+
+    def is_over(self) -> bool:
+        """Looked at every few seconds; what is not here is looked for once."""
+        if time.monotonic() < self._looked + LOOK:
+            return False
+        self._looked, active = time.monotonic(), self._leases.active()
+        if active is None or active.digest in (self.digest, self._not_here):
+            return False
+        if models.digest_of(rule_of(settings_of(self._settings, active))) == active.digest:
+            return True
+        self._not_here = active.digest
+        return False
 
 
 def died(settings: Settings, name: str) -> None:

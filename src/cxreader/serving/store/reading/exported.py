@@ -111,12 +111,12 @@ def _labels(session: Session) -> dict[int, tuple[str, str, str]]:
     found = {}
     for verdict, result in session.execute(query):
         decision = result.reading.get("decision")
-        label = verdict.impression or _label(verdict.kind, decision)
+        label = verdict.impression or label_of(verdict.kind, decision)
         found[result.instance_id] = label, verdict.kind, verdict.mode
     return found
 
 
-def _label(kind: str, decision: str | None) -> str:
+def label_of(kind: str, decision: str | None) -> str:
     """Accepted: as the answer says; rejected: the other one; supplemented: something was missed, so abnormal."""
     if kind == "supplemented":
         return "abnormal"

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 
 from cxreader.serving.store.tables.readings import ModelSet
 
+CHOSEN = "chosen over"
+"""Beside the rule of a set that an administrator chose: the digest of what the settings named then. No part of `digest`."""
+
 
 def active(session: Session) -> ModelSet | None:
     """The set for which images are queued; None before the first one was activated."""
@@ -23,8 +26,16 @@ def digest_of(rule: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
 
 
-def activate(session: Session, now: float, rule: Mapping[str, Any]) -> ModelSet:
-    """Make the models of this rule the active set; what waits is theirs from now on."""
+def is_chosen_over(models: ModelSet, given: str) -> bool:
+    """Whether an administrator chose these models while the settings named those of the digest `given`: they stay active."""
+    return bool(models.active and models.rule.get(CHOSEN) == given)
+
+
+def activate(session: Session, now: float, rule: Mapping[str, Any], *, over: str | None = None) -> ModelSet:
+    """Make the models of this rule the active set; what waits is theirs from now on.
+
+    `over`: the digest of the models that the settings name, where an administrator chose these in their place.
+    """
     digest = digest_of(rule)
     found = session.scalar(select(ModelSet).where(ModelSet.digest == digest))
     if found is None:
@@ -34,4 +45,5 @@ def activate(session: Session, now: float, rule: Mapping[str, Any]) -> ModelSet:
     if not found.active:
         session.execute(update(ModelSet).where(ModelSet.active).values(active=False))
         found.active = True
+    found.rule = dict(rule) if over is None else {**rule, CHOSEN: over}
     return found

@@ -11,7 +11,8 @@ from cxreader.serving.store.tables.base import Base, Digest, Key, Leased, Moment
 class ModelSet(Base):
     """The models that read together, and all on which their answers depend (`rule`); `digest` names it.
 
-    `names`: the artifacts' ids, joined by "+". One set is `active`: what is received is queued for it.
+    `names`: the artifacts' ids, joined by "+". `rule` may also say that an administrator chose them. One set is `active`: what is
+    received is queued for it.
     """
 
     __tablename__ = "models"

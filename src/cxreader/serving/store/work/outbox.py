@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store.tables.images import Instance
+from cxreader.errors import AbsentError, UsageError
+from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.store.tables.sending import Destination, OutboxEntry
 
@@ -95,9 +96,42 @@ def revive(session: Session, now: float, destination: int | None = None) -> int:
     dead = select(OutboxEntry).where(OutboxEntry.state == "dead")
     rows = session.scalars(dead if destination is None else dead.where(OutboxEntry.destination_id == destination)).all()
     for row in rows:
-        row.state, row.attempts, row.available_at, row.created_at = "waiting", 0, now, now
-        row.ended_at, row.error = None, ""
+        _wait_anew(row, now)
     return len(rows)
+
+
+def resend(session: Session, now: float, entry: int) -> tuple[str, str]:
+    """One entry that ended waits again, with all its attempts; its destination's name and its result's key.
+
+    Raises AbsentError, and UsageError for one that waits or is being sent.
+    """
+    row = session.scalar(select(OutboxEntry).where(OutboxEntry.id == entry).with_for_update())
+    if row is None:
+        raise AbsentError("there is no such entry in the outbox", mend="it may have been cleared")
+    if row.ended_at is None:
+        raise UsageError("it waits to be sent already", mend="look again in a while")
+    _wait_anew(row, now)
+    return session.get_one(Destination, row.destination_id).name, session.get_one(Result, row.result_id).key
+
+
+def page(
+    session: Session, destination: int, *, state: str | None = None, before: int | None = None, size: int = 50
+) -> Sequence[tuple[OutboxEntry, str, str]]:
+    """Entries of a destination with their result's and its study's key, the latest first; those numbered below `before`."""
+    query = (
+        select(OutboxEntry, Result.key, Study.key)
+        .join(Result, Result.id == OutboxEntry.result_id)
+        .join(Instance, Instance.id == Result.instance_id)
+        .join(Study, Study.id == Instance.study_id)
+        .where(OutboxEntry.destination_id == destination)
+        .order_by(OutboxEntry.id.desc())
+        .limit(size)
+    )
+    if state is not None:
+        query = query.where(OutboxEntry.state.in_(("waiting", "leased") if state == "waiting" else (state,)))
+    if before is not None:
+        query = query.where(OutboxEntry.id < before)
+    return [(entry, result, study) for entry, result, study in session.execute(query)]
 
 
 def dead_letters(session: Session, *, most: int = 1000) -> Sequence[tuple[OutboxEntry, str, str]]:
@@ -111,6 +145,11 @@ def dead_letters(session: Session, *, most: int = 1000) -> Sequence[tuple[Outbox
         .limit(most)
     )
     return [(entry, name, key) for entry, name, key in session.execute(found)]
+
+
+def _wait_anew(row: OutboxEntry, now: float) -> None:
+    row.state, row.attempts, row.available_at, row.created_at = "waiting", 0, now, now
+    row.ended_at, row.error = None, ""
 
 
 def _entry(now: float, to: Destination, result: Result, kind: str) -> OutboxEntry:
