@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from cxreader.errors import AbsentError, ImageError, SilentError
 from cxreader.imaging.files import load
 from cxreader.serving.intake import arrived, printable
+from cxreader.serving.room import Room
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import events
 from cxreader.serving.store.database import Database
@@ -33,13 +34,15 @@ from cxreader.serving.worker.decoded import keep_decoded
 class TriageService:
     """The service of a home. Safe to use from several threads; each process opens its own.
 
-    `database` gives transactions to what has no method here: functions of `store` take their session. Methods raise
+    `database` gives transactions to what has no method here: functions of `store` take their session. `room` bounds what is held
+    in memory while it is received: doors load files within it. Methods raise
     StorageError when database or store cannot be reached or are full, and what is told beside each; those that show something
     raise SilentError while the service is silent.
     """
 
     def __init__(self, settings: Settings, database: Database, objects: ObjectStore) -> None:
         self.settings, self.database, self.objects = settings, database, objects
+        self.room = Room(settings.receiving_mib * 2**20)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:

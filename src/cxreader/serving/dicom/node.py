@@ -133,13 +133,10 @@ class Node:
             instance = str(request.AffectedSOPInstanceUID)
             if self._made_here(instance):
                 return SUCCESS
-            data = with_own_head(
-                event.dataset_path,
-                sop_class=str(request.AffectedSOPClassUID),
-                instance=instance,
-                syntax=str(event.context.transfer_syntax),
-            )
-            self.service.receive(data, door="dicom", sender=sender, instance=instance)
+            head = {"sop_class": str(request.AffectedSOPClassUID), "syntax": str(event.context.transfer_syntax)}
+            with self.service.room.taken(event.dataset_path.stat().st_size):
+                data = with_own_head(event.dataset_path, instance=instance, **head)
+                self.service.receive(data, door="dicom", sender=sender, instance=instance)
         except ImageError:
             return CANNOT_UNDERSTAND
         except (CxreaderError, OSError):

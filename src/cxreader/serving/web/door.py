@@ -21,6 +21,8 @@ from cxreader.serving.store.audit import Noted
 
 LOOKING = 900.0
 """Seconds for which looking at the same thing again is the same look."""
+_SOON = 5.0
+"""Seconds after which an upload that was refused beside others may be tried again."""
 T = TypeVar("T")
 
 
@@ -34,6 +36,7 @@ class Door:
     sign_ins: Rate
     uploads: Rate
     streams: Slots
+    under_way: Slots
     told: Recently
     incoming: Path
     stopped: Callable[[], bool]
@@ -46,7 +49,10 @@ class Door:
         web = settings.web
         rates = Rate(web.sign_ins, "attempts to sign in"), Rate(web.uploads, "uploads")
         streams = Slots(web.streams, "streams of events")
-        return cls(settings, service, secret(settings), *rates, streams, Recently(LOOKING), incoming, stopped)
+        under_way = Slots(web.uploads_at_once, "uploads at once", after=_SOON)
+        return cls(
+            settings, service, secret(settings), *rates, streams, under_way, Recently(LOOKING), incoming, stopped
+        )
 
     @property
     def lasting(self) -> Lasting:

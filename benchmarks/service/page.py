@@ -1,0 +1,7 @@
+"""stub"""
+
+from pathlib import Path
+
+
+def write_page(out: Path) -> None:
+    """Stub."""
