@@ -57,7 +57,7 @@ def _measures(given: argparse.Namespace, files: Sequence[tuple[str, str]]) -> di
     images, scratch, model = files[: given.images], given.out / "scratch", given.model
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    few = images[: 40 * given.moments]
+    few = images[: 30 * given.moments]
     kills = {f"kill-{k}": partial(measure_kills, k, model, few, scratch, given.moments, SEED) for k in KINDS}
     return {
         "bare": partial(measure_bare, model, images, scratch, given.repeats),

@@ -74,7 +74,7 @@ def measure_full_disk(model: Path, files: Sequence[tuple[str, str]], scratch: Pa
 
 def measure_database_away(model: Path, files: Sequence[tuple[str, str]], scratch: Path) -> dict[str, Any]:
     """PostgreSQL is stopped for a minute while images come."""
-    with cluster(scratch) as database:
+    with cluster() as database:
         home, book = made_home(scratch / "away", model, database=database.url), scratch / "away.jsonl"
         book.unlink(missing_ok=True)
         with running(home, scratch / "away.log") as made:
@@ -84,7 +84,7 @@ def measure_database_away(model: Path, files: Sequence[tuple[str, str]], scratch
             database.stop()
             gone = time.time()
             time.sleep(AWAY)
-            database.start()
+            database.start_again()
             back = time.time()
             for one in senders:
                 one.join()

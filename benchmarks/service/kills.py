@@ -16,6 +16,8 @@ from service.postgres import Cluster, cluster
 from service.world import machine_seconds, made_home, percentile, running, told_load
 
 KINDS = ("worker", "node", "web", "parent", "postgresql")
+EVERY = 0.5
+"""Seconds between two images of a sender."""
 LATEST = 6.0
 """Seconds within which the next kill falls."""
 
@@ -25,7 +27,7 @@ def measure_kills(
 ) -> dict[str, Any]:
     """So many kills of one kind of process; senders try again until everything was acknowledged."""
     if kind == "postgresql":
-        with cluster(scratch) as made:
+        with cluster() as made:
             return _killed(kind, model, files, scratch, moments, seed, postgres=made)
     return _killed(kind, model, files, scratch, moments, seed)
 
@@ -44,13 +46,13 @@ def _killed(
     book, draw, busy, kills = scratch / f"kill-{kind}.jsonl", random.Random(seed), machine_seconds(), []
     book.unlink(missing_ok=True)
     with running(home, scratch / f"kill-{kind}.log") as made:
-        senders, begun = pump(made, files, book, 600.0), time.time()
+        senders, begun = pump(made, files, book, 900.0, every=EVERY), time.time()
         for _ in range(moments):
             time.sleep(draw.uniform(0.3, LATEST))
             at = time.time()
             if postgres is not None:
                 postgres.kill()
-                postgres.start()
+                postgres.start_again()
             elif not _kill(lambda: made.kill(kind)):
                 break
             if kind == "parent":

@@ -50,8 +50,8 @@ def _sent(home: Home, files: Sequence[tuple[str, str]], book: Path, *, patience:
     by_http = Target(home.settings.web.port, token=home.token, at_once=AT_ONCE, patience=patience)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     senders = [
-        _CONTEXT.Process(target=send_by_dicom, args=(files[:half], by_dicom, book)),
-        _CONTEXT.Process(target=send_by_http, args=(files[half:], by_http, book)),
+        _CONTEXT.Process(target=send_by_dicom, args=(files[:half], by_dicom, book), daemon=True),
+        _CONTEXT.Process(target=send_by_http, args=(files[half:], by_http, book), daemon=True),
     ]
     for one in senders:
         one.start()
@@ -94,17 +94,19 @@ def memory(series: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, dic
     return found
 
 
-def pump(made: Running, files: Sequence[tuple[str, str]], book: Path, patience: float) -> list[Any]:
-    """One association and one connection that send what was not acknowledged again; started, not waited for."""
+def pump(made: Running, files: Sequence[tuple[str, str]], book: Path, patience: float, every: float = 0.0) -> list[Any]:
+    """One association and one connection, an image `every` so many seconds each; started, not waited for.
+
+    What was not acknowledged is sent again.
+    """
     home = made.home
     section, half = home.settings.dicom, len(files) // 2
-    by_dicom = Target(section.port, ae_title=section.ae_title, patience=patience)
-    by_http = Target(home.settings.web.port, token=home.token, patience=patience)
+    by_dicom = Target(section.port, ae_title=section.ae_title, patience=patience, every=every)
+    by_http = Target(home.settings.web.port, token=home.token, patience=patience, every=every)
     senders = [
-        _CONTEXT.Process(target=send_by_dicom, args=(files[:half], by_dicom, book)),
-        _CONTEXT.Process(target=send_by_http, args=(files[half:], by_http, book)),
+        _CONTEXT.Process(target=send_by_dicom, args=(files[:half], by_dicom, book), daemon=True),
+        _CONTEXT.Process(target=send_by_http, args=(files[half:], by_http, book), daemon=True),
     ]
     for one in senders:
         one.start()
-    time.sleep(0)
     return senders

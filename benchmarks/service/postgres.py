@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,17 @@ class Cluster:
     def url(self) -> str:
         """Of its one database."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
+
+    def start_again(self, patience: float = 120.0) -> None:
+        """Start what was killed, as often as it takes: what its first process left may still hold its memory for a moment."""
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return self.start()
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -64,7 +75,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(scratch: Path) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """A running cluster while the block runs; PostgreSQL refuses to run as root, and runs as `postgres` then."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
@@ -79,7 +90,8 @@ def cluster(scratch: Path) -> Iterator[Cluster]:
         try:
             yield made
         finally:
-            made.stop()
+            with suppress(RuntimeError):  # it does not run
+                made.stop()
     finally:
         shutil.rmtree(made.folder, ignore_errors=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 from tests.serving.dicom.conftest import Started
 from tests.serving.dicom.scu import DX, as_dataset, sending, stored
@@ -130,3 +132,19 @@ def test_nothing_of_a_data_set_stays_in_the_folder_where_it_arrives(service: Tri
         for n in range(5):
             assert stored(association, dicom(n)) == 0x0000
     assert list((service.settings.home / "incoming").iterdir()) == []
+
+
+def test_a_data_set_that_finds_no_room_in_memory_waits(service: TriageService, started: Started) -> None:
+    port, answers = started().port, []
+
+    def send() -> None:
+        with sending(port) as association:
+            answers.append(stored(association, dicom(1)))
+
+    sender = Thread(target=send)
+    with service.room.taken(service.settings.receiving_mib * 2**20):
+        sender.start()
+        sender.join(1)
+        assert (answers, service.worklist().entries) == ([], ())
+    sender.join(30)
+    assert answers == [0x0000]

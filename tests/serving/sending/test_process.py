@@ -76,3 +76,15 @@ def test_what_a_round_raises_ends_the_process(secret: TriageService, monkeypatch
         threading.Event().wait(0.5)
         with pytest.raises(RuntimeError):
             sender.look()
+
+
+def test_results_leave_at_once_after_the_clock_was_set_back(
+    secret: TriageService, peer: Peer, added: Added, read: Callable[..., None], clock: SetClock
+) -> None:
+    added(peer.address, sends=("sr",))
+    read(1)
+    clock.forward(-7200)
+    with ThreadPoolExecutor(4) as pool:
+        sender = Sender(secret, pool, "a sender")
+        sender.look()
+    assert len(peer.got) == 1

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from cxreader.serving.dicom.commitment import answer_due
+from cxreader.serving.sending import delivery
 from cxreader.serving.sending.delivery import deliver
 from cxreader.serving.sending.making import Maker
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import destinations
+from cxreader.serving.store.tables.sending import OutboxEntry
+from cxreader.serving.store.work.set_back import Steps, bring_near
 
 LOOK = 1.0
 """Seconds between two looks at the outbox."""
@@ -41,6 +44,7 @@ class Sender:
         self._service, self._pool, self._name = service, pool, name
         self._maker = Maker(service)
         self._running: dict[int, Future[int]] = {}
+        self._steps = Steps()
 
     def look(self) -> None:
         """Begin a round for each destination that has none under way. Raises what a round raised."""
@@ -51,7 +55,12 @@ class Sender:
         if self._service.settings.silent:
             return
         with self._service.database.reading() as session:
+            now = self._service.database.now(session)
             found = [one for one in destinations.every(session) if one.enabled]
+        if self._steps.back(now):
+            self._service.database.write(
+                lambda s: bring_near(s, now, OutboxEntry, pause=delivery.AT_MOST, lease=delivery.LEASE)
+            )
         for one in found:
             if one.id not in self._running:
                 self._running[one.id] = self._pool.submit(deliver, self._service, self._maker, one, self._name)
