@@ -15,14 +15,14 @@ from typing import Any
 
 from service import faults
 from service.bare import measure_bare
-from service.kills import KINDS, measure_kills
+from service.kills import GROUPS, measure_kills
 from service.load import measure_load
 from service.page import write_page
 from service.worklist import measure_worklist
 from service.world import about
 
 SEED = 7
-PARTS = ("bare", "load", *(f"kill-{kind}" for kind in KINDS), "disk", "database", "clock", "destination", "worklist")
+PARTS = ("bare", "load", *(f"kill-{group}" for group in GROUPS), "disk", "database", "clock", "destination", "worklist")
 
 
 def main() -> None:
@@ -57,8 +57,7 @@ def _measures(given: argparse.Namespace, files: Sequence[tuple[str, str]]) -> di
     images, scratch, model = files[: given.images], given.out / "scratch", given.model
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    few = images[: 30 * given.moments]
-    kills = {f"kill-{k}": partial(measure_kills, k, model, few, scratch, given.moments, SEED) for k in KINDS}
+    kills = {f"kill-{g}": partial(measure_kills, g, model, files, scratch, given.moments, SEED) for g in GROUPS}
     return {
         "bare": partial(measure_bare, model, images, scratch, given.repeats),
         "load": lambda: measure_load(model, images, scratch, _bare(given.out)),

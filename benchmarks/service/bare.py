@@ -22,7 +22,7 @@ from service.world import Running, Watch, machine_seconds, made_home, running, t
 
 
 def measure_bare(model: Path, files: Sequence[tuple[str, str]], scratch: Path, repeats: int) -> dict[str, Any]:
-    """Both in turns, starting left out on both sides: the service runs already, and of the command a run on one file is taken off."""
+    """Both in turns, without their starts: the service runs already, and of the command a run on one file is taken off."""
     folder, one = _linked(files, scratch / "bare-files"), _linked(files[:1], scratch / "bare-file")
     home, rows = made_home(scratch / "bare", model), []
     with opened(home.settings):  # its models become active

@@ -20,7 +20,8 @@ HOST, PAUSE = "127.0.0.1", 0.3
 class Target:
     """Where they send to, how many at once, and whether what was not acknowledged is sent again until `patience` seconds passed.
 
-    `every`: seconds between two images of one sender, 0 for as fast as it goes.
+    `every`: seconds between two images of one sender, 0 for as fast as it goes. Once the file `stop` is there no further image is
+    begun.
     """
 
     port: int
@@ -29,6 +30,7 @@ class Target:
     at_once: int = 1
     patience: float = 0.0
     every: float = 0.0
+    stop: Path | None = None
 
 
 class Book:
@@ -87,6 +89,8 @@ def _modality(files: Sequence[tuple[str, str]], target: Target, book: Book) -> N
     entity.add_requested_context(DigitalXRayImageStorageForPresentation, [ExplicitVRLittleEndian])
     association: Any = None
     for path, uid in files:
+        if target.stop is not None and target.stop.exists():
+            break
         until, due = time.monotonic() + target.patience, time.monotonic() + target.every
         while True:
             begun, answer, kept = time.time(), "no association", False
@@ -115,6 +119,8 @@ def _program(files: Sequence[tuple[str, str]], target: Target, book: Book) -> No
     connection = http.client.HTTPConnection(HOST, target.port, timeout=90)
     headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/dicom"}
     for path, uid in files:
+        if target.stop is not None and target.stop.exists():
+            break
         until, due = time.monotonic() + target.patience, time.monotonic() + target.every
         while True:
             begun, answer, kept = time.time(), "no answer", False

@@ -100,7 +100,7 @@ def measure_database_away(model: Path, files: Sequence[tuple[str, str]], scratch
         "acknowledged_before": before,
         "seconds_away": round(back - gone, 1),
         "acknowledged_while_away": sum(one < back for one in later),
-        "seconds_from_its_return_to_the_next_acknowledgement": round(min((t for t in later if t > back)) - back, 1),
+        "seconds_from_its_return_to_the_next_acknowledgement": round(min(t for t in later if t > back) - back, 1),
         "seconds_from_its_return_to_the_next_answer": round(read - back, 1),
         "settled": settled,
         "whole": settled and is_whole(counts),
@@ -210,7 +210,7 @@ def _disk(mib: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
         folder.rmdir()
 
 
@@ -218,4 +218,4 @@ def _mounted(how: str, mib: int, folder: Path) -> None:
     if os.geteuid() != 0:
         raise RuntimeError("a disk of its own is mounted by root alone")
     options = ",".join(filter(None, (how, f"size={mib}m")))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)  # noqa: S607

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,15 +93,15 @@ def memory(series: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, dic
     return found
 
 
-def pump(made: Running, files: Sequence[tuple[str, str]], book: Path, patience: float, every: float = 0.0) -> list[Any]:
-    """One association and one connection, an image `every` so many seconds each; started, not waited for.
+def pump(made: Running, files: Sequence[tuple[str, str]], book: Path, patience: float, **more: Any) -> list[Any]:
+    """One association and one connection that send what was not acknowledged again; started, not waited for.
 
-    What was not acknowledged is sent again.
+    `more`: `every` and `stop` of `clients.Target`.
     """
     home = made.home
     section, half = home.settings.dicom, len(files) // 2
-    by_dicom = Target(section.port, ae_title=section.ae_title, patience=patience, every=every)
-    by_http = Target(home.settings.web.port, token=home.token, patience=patience, every=every)
+    by_dicom = Target(section.port, ae_title=section.ae_title, patience=patience, **more)
+    by_http = Target(home.settings.web.port, token=home.token, patience=patience, **more)
     senders = [
         _CONTEXT.Process(target=send_by_dicom, args=(files[:half], by_dicom, book), daemon=True),
         _CONTEXT.Process(target=send_by_http, args=(files[half:], by_http, book), daemon=True),

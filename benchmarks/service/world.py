@@ -27,7 +27,8 @@ from cxreader.serving.parent import GRACE
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import FILE, Settings
 
-ADMINISTRATOR = "admin"
+ADMINISTRATOR, PATIENCE = "admin", 900.0
+"""Seconds that the service has to start on a busy machine."""
 TICKS = os.sysconf("SC_CLK_TCK")
 TITLE = "cxreader-"
 """What the names of the service's processes begin with; the kind stands behind."""
@@ -73,7 +74,7 @@ class Running:
         with self.log.open("ab") as said:
             self.process = process = subprocess.Popen(command, stdout=said, stderr=said)
         if wait:
-            await_start(self.home.settings, self.log, lambda: process.poll() is None)
+            await_start(self.home.settings, self.log, lambda: process.poll() is None, patience=PATIENCE)
 
     def stop(self) -> None:
         """End it in order."""
@@ -111,8 +112,8 @@ class Running:
 def running(home: Home, log: Path) -> Iterator[Running]:
     """The service while the block runs."""
     made = Running(home, log)
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.stop()

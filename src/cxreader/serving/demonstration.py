@@ -96,9 +96,9 @@ def home(folder: Path, model: Path, peer: Peer) -> Iterator[tuple[Settings, str]
         yield settings, str(password)
 
 
-def await_start(settings: Settings, log: Path, runs: Callable[[], bool]) -> None:
-    """Wait until web and node answer. Raises StorageError where the service ends or takes more than START seconds."""
-    until = time.monotonic() + START
+def await_start(settings: Settings, log: Path, runs: Callable[[], bool], *, patience: float = START) -> None:
+    """Wait until web and node answer. Raises StorageError where the service ends or takes more than `patience` seconds."""
+    until = time.monotonic() + patience
     while not _started(settings):
         if not runs() or time.monotonic() > until:
             raise StorageError("the service did not start", where=log, mend="this log says why")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import Thread
 
 import pytest
@@ -10,6 +11,7 @@ from tests.serving.dicom.scu import DX, as_dataset, sending, stored
 from tests.serving.world import dicom, read_all
 
 from cxreader.errors import StorageError
+from cxreader.serving.incoming import made
 from cxreader.serving.operations.health import ready
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import DicomSection
@@ -131,7 +133,18 @@ def test_nothing_of_a_data_set_stays_in_the_folder_where_it_arrives(service: Tri
     with sending(node.port) as association:
         for n in range(5):
             assert stored(association, dicom(n)) == 0x0000
-    assert list((service.settings.home / "incoming").iterdir()) == []
+    assert list((service.settings.home / "incoming" / "node").iterdir()) == []
+
+
+def test_a_node_that_starts_removes_what_a_killed_one_left_and_nothing_of_another_door(
+    service: TriageService, started: Started
+) -> None:
+    left, others = (made(service.settings.home, door) / "left" for door in ("node", "web"))
+    for one in (left, others):
+        one.write_bytes(b"half a data set")
+        os.utime(one, (0, 0))
+    started()
+    assert [one.exists() for one in (left, others)] == [False, True]
 
 
 def test_a_data_set_that_finds_no_room_in_memory_waits(service: TriageService, started: Started) -> None:

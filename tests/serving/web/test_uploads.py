@@ -108,7 +108,7 @@ def test_too_much_at_once_is_refused_and_nothing_stays_behind(world: World) -> N
     long_header = b"--x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert client.post("/api/v1/images", content=long_header, headers=headers).status_code == 400
-    assert list((world.service.settings.home / "incoming").iterdir()) == []
+    assert list((world.service.settings.home / "incoming" / "web").iterdir()) == []
     assert count(world) == 0
 
 

@@ -1,7 +1,15 @@
-"""The decoded pixels of an image, made for the viewer."""
+"""The decoded pixels of an image: made for the viewer, and as the file stores them."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.imaging.dicom.codecs import stored_values
+from cxreader.imaging.dicom.parse import parse
+from cxreader.imaging.dicom.pixel_module import image_pixel_module
 from cxreader.imaging.read import read
 from cxreader.imaging.stored import StoredPicture
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
@@ -22,6 +30,18 @@ def keep_decoded(objects: ObjectStore, content: bytes, name: str, *, site: SiteT
         shown = read(content, name=name, reserve=reserve, site=site, keep=kept.append)
         data, about = packed(kept[0], shown)
     return KeptPixels(objects.put(data, durable=False), len(data), about)
+
+
+def cells(content: bytes, name: str) -> NDArray[Any]:
+    """The pixel cells of a DICOM file's first frame as they are stored, neither windowed nor given a sign: (H, W) or (H, W, 3).
+
+    uint8 or uint16, decompressed where they are compressed. Of large pictures one is decoded at a time. Raises ImageError.
+    """
+    parsed = parse(content, name)
+    module = image_pixel_module(parsed, name)
+    with _BUDGET.slot() as reserve:
+        reserve(module.rows * module.columns)
+        return np.ascontiguousarray(stored_values(parsed, module, name).pixels)
 
 
 _BUDGET = PixelBudget(1)
