@@ -141,6 +141,11 @@ class TriageService:
 
         return self.database.write(work)
 
+    def retry(self, actor: str) -> int:
+        """Queue every image anew whose reading failed for good, with all its attempts; returns how many."""
+        waits = self.settings.worklist.waits
+        return self.database.write(lambda s: receiving.retry(s, self.database.now(s), actor, waits))
+
     def events(self, since: int) -> Sequence[Event]:
         """What happened after the event of this number; nothing while the service is silent."""
         if self.settings.silent:

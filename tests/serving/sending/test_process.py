@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -88,3 +89,13 @@ def test_results_leave_at_once_after_the_clock_was_set_back(
         sender = Sender(secret, pool, "a sender")
         sender.look()
     assert len(peer.got) == 1
+
+
+def test_what_killed_processes_left_in_the_store_is_removed(secret: TriageService) -> None:
+    folder = secret.settings.home / "objects" / "ab"
+    folder.mkdir(parents=True)
+    (folder / ".left.tmp").write_bytes(b"half a radiograph")
+    os.utime(folder / ".left.tmp", (0, 0))
+    looks = iter((False, True))
+    process.run(secret.settings, lambda: next(looks), "a sender")
+    assert list(folder.iterdir()) == []

@@ -1,4 +1,7 @@
-"""The sender's process: every destination by itself, so that one that is down holds up no other, and answers that are owed."""
+"""The sender's process: every destination by itself, so that one that is down holds up no other, and answers that are owed.
+
+One such process runs wherever the service does: what killed processes left in the object store it removes too.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from cxreader.serving import incoming
 from cxreader.serving.dicom.commitment import answer_due
 from cxreader.serving.sending import delivery
 from cxreader.serving.sending.delivery import deliver
@@ -29,9 +33,12 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
     service = TriageService.open(settings)
     try:
         with ThreadPoolExecutor(_AT_ONCE, "sender") as pool:
-            sender = Sender(service, pool, name)
+            sender, tidied = Sender(service, pool, name), -incoming.ABANDONED
             while not stopped():
                 sender.look()
+                if time.monotonic() - tidied >= incoming.ABANDONED:
+                    service.objects.tidy(time.time() - incoming.ABANDONED)
+                    tidied = time.monotonic()
                 time.sleep(LOOK)
     finally:
         service.close()
