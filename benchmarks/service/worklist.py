@@ -77,7 +77,8 @@ def _told(milliseconds: Sequence[float]) -> dict[str, float]:
 def _listed(home: Home, seconds: float) -> tuple[list[float], list[float]]:
     """Milliseconds of first pages, and of those behind them."""
     connection = http.client.HTTPConnection("127.0.0.1", home.settings.web.port, timeout=60)
-    first, further = [], []
+    first: list[float] = []
+    further: list[float] = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         cursor = None

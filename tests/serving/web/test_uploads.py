@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+from fastapi import Request
 from sqlalchemy import func, select
+from starlette.exceptions import HTTPException
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png
 
 from cxreader.errors import StorageError
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.people import User
+from cxreader.serving.web import spooled
 from cxreader.serving.web.app import create_app
 
 
@@ -148,6 +153,23 @@ def test_who_finds_no_room_in_memory_waits(world: World, path: str) -> None:
     upload.join(30)
     assert answers in ([201], [200])
     assert count(world) == 1
+
+
+def test_who_sends_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooled, "SILENT", 0.05)
+    pieces = [{"type": "http.request", "body": b"half", "more_body": True}]
+
+    async def receive() -> Any:
+        return pieces.pop() if pieces else await asyncio.sleep(30)
+
+    async def came() -> None:
+        async for chunk in spooled.chunks(Request({"type": "http", "headers": []}, receive)):
+            got.append(chunk)  # noqa: PERF401 - what came before the end counts
+
+    got: list[bytes] = []
+    with pytest.raises(HTTPException) as given_up:
+        asyncio.run(came())
+    assert (got, given_up.value.status_code) == ([b"half"], 408)
 
 
 def test_a_full_disk_is_told_and_nothing_is_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,7 @@ def test_an_export_that_fails_leaves_nothing_behind(world: World, monkeypatch: p
     def full(*_: object) -> None:
         raise StorageError("the disk is full")
 
+    admin = world.by_token("admin")
     monkeypatch.setattr("cxreader.serving.web.api.export.audit.note", full)
-    assert world.by_token("admin").get("/api/v1/export").status_code == 503
+    assert admin.get("/api/v1/export").status_code == 503
     assert list((world.service.settings.home / "incoming" / "web").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -19,6 +20,8 @@ from cxreader.atomic import storage_error
 from cxreader.errors import UsageError
 from cxreader.serving.web.door import Door
 
+SILENT = 60.0
+"""Seconds after which a sender who sends nothing is given up."""
 _MIB = 2**20
 
 
@@ -35,8 +38,8 @@ class Spooled:
 async def spooled(request: Request, door: Door) -> AsyncIterator[list[Spooled]]:
     """The files of a body: each part of a multipart one, else the body itself. They are deleted when the block ends.
 
-    Raises UsageError for a body that is none or is damaged, HTTPException 413 for too much, StorageError for a full disk, and
-    TooManyError where too many others are under way.
+    Raises UsageError for a body that is none or is damaged, HTTPException 413 for too much and 408 for silence, StorageError
+    for a full disk, and TooManyError where too many others are under way.
     """
     with door.under_way.taken():
         parts = _Parts(door, [])
@@ -48,13 +51,27 @@ async def spooled(request: Request, door: Door) -> AsyncIterator[list[Spooled]]:
             parts.close()
 
 
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """A body as it comes. Raises HTTPException 408 where nothing came for SILENT seconds: whoever went away holds no place."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(SILENT):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise HTTPException(408) from None
+        yield chunk
+
+
 async def _written(request: Request, parts: _Parts) -> list[Spooled]:
     media, options = parse_options_header(request.headers.get("content-type"))
     if media.startswith(b"multipart/"):
         await _multipart(request, parts, options.get(b"boundary", b""))
     else:
         parts.begin("", media.decode("latin-1"))
-        async for chunk in request.stream():
+        async for chunk in chunks(request):
             parts.write(chunk)
         parts.end()
     if not any(one.path.stat().st_size for one in parts.kept):
@@ -117,7 +134,7 @@ async def _multipart(request: Request, parts: _Parts, boundary: bytes) -> None:
     reader = _Reader(parts, related=related)
     parser = MultipartParser(boundary, reader.callbacks())
     try:
-        async for chunk in request.stream():
+        async for chunk in chunks(request):
             parts.count(len(chunk))
             parser.write(chunk)
         parser.finalize()

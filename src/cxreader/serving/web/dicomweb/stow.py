@@ -31,7 +31,7 @@ _TOLD: dict[str, Any] = {
         202: {"description": "Some are kept."},
         409: {"description": "None is kept."},
     }
-    | responses(400, 413, 429),
+    | responses(400, 408, 413, 429),
     "openapi_extra": {
         "requestBody": {
             "required": True,
