@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from cxreader.errors import StorageError
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.tables.readings import Result
 from service.checks import is_whole, settle, whole
@@ -47,10 +48,11 @@ class _Killer:
     running: Running
     book: Path
     postgres: Cluster | None
+    service: TriageService
     at: list[float] = field(default_factory=list)
 
     def work(self, moments: int, seed: int) -> None:
-        """So many kills, each a random while after its door took an image again."""
+        """So many kills, each a random while after its door took an image, or, of what reads, an image was read again."""
         draw = random.Random(f"{seed} {self.kind}")
         for _ in range(moments):
             time.sleep(draw.uniform(0.3, LATEST))
@@ -80,9 +82,15 @@ class _Killer:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             after = {one["door"] for one in attempts(self.book) if one["kept"] and one["begun"] > at}
-            if after.issuperset(_DOORS[self.kind]):
+            if after.issuperset(_DOORS[self.kind]) and (self.kind in ("node", "web") or self._reads(at)):
                 return
             time.sleep(0.3)
+
+    def _reads(self, at: float) -> bool:
+        """Whether an image was read that the worker took after that moment."""
+        with suppress(StorageError), self.service.database.reading() as session:
+            return session.scalar(select(Result.id).where(Result.read_at > at + 1).limit(1)) is not None
+        return False
 
 
 def measure_kills(
@@ -98,7 +106,8 @@ def measure_kills(
             one.unlink(missing_ok=True)
         with running(home, scratch / f"kill-{group}.log") as made:
             senders, begun = pump(made, files, book, 900.0, every=EVERY, stop=stop), time.time()
-            killers = [_Killer(kind, made, book, postgres) for kind in kinds]
+            service = TriageService.open(home.settings)
+            killers = [_Killer(kind, made, book, postgres, service) for kind in kinds]
             threads = [Thread(target=killer.work, args=(moments, seed)) for killer in killers]
             for thread in threads:
                 thread.start()
@@ -108,7 +117,6 @@ def measure_kills(
             for sender in senders:
                 sender.join()
             sent = time.time() - begun
-            service = TriageService.open(home.settings)
             settled = settle(service)
             counts = whole(service, attempts(book))
             recovered = {killer.kind: _recovered(service, attempts(book), killer) for killer in killers}

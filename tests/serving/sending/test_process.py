@@ -12,6 +12,7 @@ import pytest
 from tests.serving.sending.conftest import Added
 from tests.serving.sending.peer import Peer
 
+from cxreader.errors import StorageError
 from cxreader.serving.clock import SetClock
 from cxreader.serving.sending import process, store_scu
 from cxreader.serving.sending.process import Sender
@@ -99,3 +100,17 @@ def test_what_killed_processes_left_in_the_store_is_removed(secret: TriageServic
     looks = iter((False, True))
     process.run(secret.settings, lambda: next(looks), "a sender")
     assert list(folder.iterdir()) == []
+
+
+def test_the_sender_outlasts_a_database_that_is_away(secret: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def look(_: Sender) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise StorageError("the database cannot be reached")
+
+    monkeypatch.setattr(Sender, "look", look)
+    monkeypatch.setattr(process, "LOOK", 0.01)
+    process.run(secret.settings, lambda: len(looks) == 2, "a sender")
+    assert len(looks) == 2

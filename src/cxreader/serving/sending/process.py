@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from cxreader.errors import StorageError
 from cxreader.serving import incoming
 from cxreader.serving.dicom.commitment import answer_due
 from cxreader.serving.sending import delivery
@@ -21,6 +22,7 @@ from cxreader.serving.store import destinations
 from cxreader.serving.store.tables.sending import OutboxEntry
 from cxreader.serving.store.work.set_back import Steps, bring_near
 
+log = logging.getLogger(__name__)
 LOOK = 1.0
 """Seconds between two looks at the outbox."""
 _AT_ONCE = 8
@@ -28,17 +30,20 @@ _COMMITMENTS = -1
 
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
-    """Send until `stopped`; rounds under way are ended first. Raises StorageError."""
+    """Send until `stopped`; rounds under way are ended first. While database or store cannot be used it tries again."""
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     service = TriageService.open(settings)
     try:
         with ThreadPoolExecutor(_AT_ONCE, "sender") as pool:
             sender, tidied = Sender(service, pool, name), -incoming.ABANDONED
             while not stopped():
-                sender.look()
-                if time.monotonic() - tidied >= incoming.ABANDONED:
-                    service.objects.tidy(time.time() - incoming.ABANDONED)
-                    tidied = time.monotonic()
+                try:
+                    sender.look()
+                    if time.monotonic() - tidied >= incoming.ABANDONED:
+                        service.objects.tidy(time.time() - incoming.ABANDONED)
+                        tidied = time.monotonic()
+                except StorageError as error:
+                    log.warning("sending waits for database or store", extra={"told": error.what})
                 time.sleep(LOOK)
     finally:
         service.close()

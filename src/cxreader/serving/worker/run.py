@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,20 +18,32 @@ from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.models import load_reader, rule_of
 from cxreader.serving.worker.pipeline import Batch, Pipeline
 
+log = logging.getLogger(__name__)
 AHEAD = 3
 """Batches under way: two in the network, and the next one being decoded."""
 IDLE = 0.1
 """Seconds between two looks at an empty queue."""
+AGAIN = 2.0
+"""Seconds before what cannot be used now is tried again."""
 UNSEEN = 2000
 """Images that were read and wait to be decoded for the viewer, when there is nothing to read; the latest ones."""
 
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
-    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError."""
+    """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises ArtifactError.
+
+    Where database or store cannot be used it tries again and again: to load the networks anew would take longer.
+    """
     leases = Leases(opened_database(settings), settings, name)
     digest = models.digest_of(rule_of(settings))
     with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
-        Worker(leases, pipeline, digest, settings.worker).work(stopped)
+        worker = Worker(leases, pipeline, digest, settings.worker)
+        while not stopped():
+            try:
+                worker.work(stopped)
+            except StorageError as error:
+                log.warning("reading waits for database or store", extra={"told": error.what})
+                time.sleep(AGAIN)
 
 
 def died(settings: Settings, name: str) -> None:
@@ -48,10 +61,15 @@ class Worker:
         self._digest, self._held = digest, time.monotonic()
         self._running: deque[Batch] = deque()
         self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
+        self._owed: list[Claim] = []
 
     def work(self, stopped: Callable[[], bool]) -> None:
-        """Until `stopped`, then end what is under way. What was not begun when an error ends it is given back."""
+        """Until `stopped`, then end what is under way.
+
+        Raises StorageError; what was under way then is given back, if need be when this is called again.
+        """
         try:
+            self._give_back()
             while not stopped():
                 if not self._fill() and not self._running:
                     self._idle()
@@ -59,8 +77,17 @@ class Worker:
             while self._running:
                 self._end_first()
         except StorageError:
-            self._leases.give_back([one for batch in self._running for one in batch.claims])
+            self._owed += [one for batch in self._running for one in batch.claims]
+            self._running.clear()
+            with suppress(StorageError):
+                self._give_back()
             raise
+
+    def _give_back(self) -> None:
+        """What a failed round left: others, or this worker, may have it."""
+        if self._owed:
+            self._leases.give_back(self._owed)
+            self._owed.clear()
 
     def _fill(self) -> bool:
         """Begin batches while there is something to begin with; whether there was."""
