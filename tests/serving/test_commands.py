@@ -79,6 +79,8 @@ def test_reread_queues_what_the_active_models_have_not_read(
     with opened(other):
         assert run(reread) == 0
     assert "1 image waits to be read again" in capsys.readouterr().err
+    assert run([*reread, "--failed"]) == 0
+    assert "0 images wait" in capsys.readouterr().err
 
 
 def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -146,3 +146,21 @@ def test_pixels_are_made_when_there_is_nothing_to_read_or_when_asked_for(service
     service.objects.delete(kept.sha256)
     assert service.pixels(receipt.instance) == kept
     assert service.objects.has(kept.sha256)
+
+
+def test_what_failed_for_good_is_tried_again_when_asked(service: TriageService) -> None:
+    service.receive(dicom(1), door="http")
+    worker = leases(service)
+    for _ in range(service.settings.worker.attempts):
+        worker.fail(worker.claim(active_digest(service), 1), "ModelError")
+        service.database.clock.forward(60)  # type: ignore[attr-defined]
+    (entry,) = service.worklist().entries
+    assert entry.row.failed == 1
+    assert service.reread("admin") == 0  # the active models have had it
+    seen = service.events(0)[-1].number
+    assert service.retry("admin") == 1
+    assert service.worklist().entries[0].row.failed == 0
+    assert [one.kind for one in service.events(seen)] == ["received"]
+    read_all(service)
+    assert service.worklist().entries[0].row.read == 1
+    assert service.retry("admin") == 0

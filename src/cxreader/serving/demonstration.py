@@ -48,8 +48,8 @@ class Peer:
         self.port = 0
 
     @contextmanager
-    def listening(self) -> Iterator[Self]:
-        """Receive while the block runs."""
+    def listening(self, port: int = 0) -> Iterator[Self]:
+        """Receive while the block runs, on this port or any free one."""
         from pynetdicom import evt
         from pynetdicom.ae import ApplicationEntity
 
@@ -57,7 +57,7 @@ class Peer:
         for uid, syntaxes in (*OFFERED, (VERIFICATION, PLAIN)):
             entity.add_supported_context(uid, list(syntaxes))
         handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: 0)]
-        server: Any = entity.start_server((_LOOPBACK, 0), block=False, evt_handlers=handlers)
+        server: Any = entity.start_server((_LOOPBACK, port), block=False, evt_handlers=handlers)
         self.port = server.server_address[1]
         try:
             yield self
@@ -96,9 +96,9 @@ def home(folder: Path, model: Path, peer: Peer) -> Iterator[tuple[Settings, str]
         yield settings, str(password)
 
 
-def await_start(settings: Settings, log: Path, runs: Callable[[], bool]) -> None:
-    """Wait until web and node answer. Raises StorageError where the service ends or takes more than START seconds."""
-    until = time.monotonic() + START
+def await_start(settings: Settings, log: Path, runs: Callable[[], bool], *, patience: float = START) -> None:
+    """Wait until web and node answer. Raises StorageError where the service ends or takes more than `patience` seconds."""
+    until = time.monotonic() + patience
     while not _started(settings):
         if not runs() or time.monotonic() > until:
             raise StorageError("the service did not start", where=log, mend="this log says why")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Event, Thread
 
 from cxreader.errors import CxreaderError, StorageError
@@ -109,7 +110,9 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all: the parent asks
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Thread(target=_until_orphaned, args=(parent, stop), daemon=True).start()
-    set_up(name.partition(":")[2] or name)
+    own = name.partition(":")[2] or name
+    _call(f"cxreader-{own.partition('-')[0]}")
+    set_up(own)
     try:
         _function(run)(settings, stop.is_set, name)
     except CxreaderError as error:
@@ -118,6 +121,12 @@ def entry(run: str, settings: Settings, name: str, parent: Connection) -> None:
     except Exception as error:  # noqa: BLE001 - a traceback may quote a patient's name
         _tell(error, "")
         sys.exit(1)
+
+
+def _call(name: str) -> None:
+    """What `ps` and `top` call this process, where the system lets it choose: on Linux, of 15 characters."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, "ascii")
 
 
 def _tell(error: Exception, what: str) -> None:

@@ -13,6 +13,7 @@ from cxreader.imaging.files import load
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.serving.intake import arrived, printable
+from cxreader.serving.room import Room
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import events
 from cxreader.serving.store.database import Database
@@ -36,13 +37,15 @@ from cxreader.serving.worker.decoded import keep_decoded, network_input
 class TriageService:
     """The service of a home. Safe to use from several threads; each process opens its own.
 
-    `database` gives transactions to what has no method here: functions of `store` take their session. Methods raise
+    `database` gives transactions to what has no method here: functions of `store` take their session. `room` bounds what is held
+    in memory while it is received: doors load files within it. Methods raise
     StorageError when database or store cannot be reached or are full, and what is told beside each; those that show something
     raise SilentError while the service is silent.
     """
 
     def __init__(self, settings: Settings, database: Database, objects: ObjectStore) -> None:
         self.settings, self.database, self.objects = settings, database, objects
+        self.room = Room(settings.receiving_mib * 2**20)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -169,6 +172,11 @@ class TriageService:
             return receiving.reread(session, self.database.now(session), actor, of)
 
         return self.database.write(work)
+
+    def retry(self, actor: str) -> int:
+        """Queue every image anew whose reading failed for good, with all its attempts; returns how many."""
+        waits = self.settings.worklist.waits
+        return self.database.write(lambda s: receiving.retry(s, self.database.now(s), actor, waits))
 
     def events(self, since: int) -> Sequence[Event]:
         """What happened after the event of this number; nothing while the service is silent."""

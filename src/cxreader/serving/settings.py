@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         None,
         description="Where files are kept: a folder, or `s3://BUCKET/PREFIX?endpoint_override=...`; in the home when left out.",
     )
+    receiving_mib: int = Field(
+        512,
+        ge=1,
+        description="MiB of images that the node, and the HTTP door, hold while they are received; more wait.",
+    )
     silent: bool = Field(False, description="Receive, read and keep everything; show and send nothing.")
     show_regions: bool = Field(True, description="`false` silences where findings lie, in every door and object.")
     worklist: WorklistSection = WorklistSection()

@@ -69,6 +69,7 @@ class WebSection(Section):
     longest: float = Field(720, gt=0, description="Minutes after which it ends in any case.")
     sign_ins: int = Field(10, ge=1, description="Attempts to sign in from one address, a minute.")
     uploads: int = Field(6_000, ge=1, description="Uploads of one user, a minute.")
+    uploads_at_once: int = Field(24, ge=1, description="Uploads under way at once, at most; others are told to wait.")
     upload_mib: int = Field(1_024, ge=1, description="MiB of one upload, at most.")
     upload_files: int = Field(2_000, ge=1, description="Images in one upload, at most.")
     streams: int = Field(100, ge=0, description="Pages that follow the live events at once, at most.")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from threading import Thread
+
 import pytest
 from tests.serving.dicom.conftest import Started
 from tests.serving.dicom.scu import DX, as_dataset, sending, stored
 from tests.serving.world import dicom, read_all
 
 from cxreader.errors import StorageError
+from cxreader.serving.incoming import made
 from cxreader.serving.operations.health import ready
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import DicomSection
@@ -129,4 +133,31 @@ def test_nothing_of_a_data_set_stays_in_the_folder_where_it_arrives(service: Tri
     with sending(node.port) as association:
         for n in range(5):
             assert stored(association, dicom(n)) == 0x0000
-    assert list((service.settings.home / "incoming").iterdir()) == []
+    assert list((service.settings.home / "incoming" / "node").iterdir()) == []
+
+
+def test_a_node_that_starts_removes_what_a_killed_one_left_and_nothing_of_another_door(
+    service: TriageService, started: Started
+) -> None:
+    left, others = (made(service.settings.home, door) / "left" for door in ("node", "web"))
+    for one in (left, others):
+        one.write_bytes(b"half a data set")
+        os.utime(one, (0, 0))
+    started()
+    assert [one.exists() for one in (left, others)] == [False, True]
+
+
+def test_a_data_set_that_finds_no_room_in_memory_waits(service: TriageService, started: Started) -> None:
+    port, answers = started().port, []
+
+    def send() -> None:
+        with sending(port) as association:
+            answers.append(stored(association, dicom(1)))
+
+    sender = Thread(target=send)
+    with service.room.taken(service.settings.receiving_mib * 2**20):
+        sender.start()
+        sender.join(1)
+        assert (answers, service.worklist().entries) == ([], ())
+    sender.join(30)
+    assert answers == [0x0000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 from tests.serving.sending.conftest import Added
 from tests.serving.sending.peer import Peer
 
+from cxreader.errors import StorageError
 from cxreader.serving.clock import SetClock
 from cxreader.serving.sending import process, store_scu
 from cxreader.serving.sending.process import Sender
@@ -76,3 +78,39 @@ def test_what_a_round_raises_ends_the_process(secret: TriageService, monkeypatch
         threading.Event().wait(0.5)
         with pytest.raises(RuntimeError):
             sender.look()
+
+
+def test_results_leave_at_once_after_the_clock_was_set_back(
+    secret: TriageService, peer: Peer, added: Added, read: Callable[..., None], clock: SetClock
+) -> None:
+    added(peer.address, sends=("sr",))
+    read(1)
+    clock.forward(-7200)
+    with ThreadPoolExecutor(4) as pool:
+        sender = Sender(secret, pool, "a sender")
+        sender.look()
+    assert len(peer.got) == 1
+
+
+def test_what_killed_processes_left_in_the_store_is_removed(secret: TriageService) -> None:
+    folder = secret.settings.home / "objects" / "ab"
+    folder.mkdir(parents=True)
+    (folder / ".left.tmp").write_bytes(b"half a radiograph")
+    os.utime(folder / ".left.tmp", (0, 0))
+    looks = iter((False, True))
+    process.run(secret.settings, lambda: next(looks), "a sender")
+    assert list(folder.iterdir()) == []
+
+
+def test_the_sender_outlasts_a_database_that_is_away(secret: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def look(_: Sender) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise StorageError("the database cannot be reached")
+
+    monkeypatch.setattr(Sender, "look", look)
+    monkeypatch.setattr(process, "LOOK", 0.01)
+    process.run(secret.settings, lambda: len(looks) == 2, "a sender")
+    assert len(looks) == 2

@@ -90,3 +90,17 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(StorageError, match="no store that can be opened"):
         RemoteFolder(url)
+
+
+def test_what_a_killed_process_began_is_removed_once_it_is_old(store: ObjectStore, tmp_path: Path) -> None:
+    store.put(DATA)
+    (place,) = (tmp_path / "objects").rglob(DIGEST)
+    old, fresh = (place.parent / f".{name}.tmp" for name in ("old", "fresh"))
+    for one in (old, fresh):
+        one.write_bytes(DATA[:10])
+    for one in (old, place):
+        os.utime(one, (100, 100))
+    store.tidy(before=1000)
+    if isinstance(store, FolderStore):  # elsewhere nothing is there before it is whole
+        assert [one.exists() for one in (old, fresh)] == [False, True]
+    assert store.get(DIGEST) == DATA

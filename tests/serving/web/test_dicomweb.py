@@ -7,12 +7,16 @@ from contextlib import suppress
 from email.parser import BytesParser
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
 
+from cxreader.imaging.read import read
 from cxreader.serving.results.uids import KINDS
 from cxreader.serving.sending.making import Maker, NothingError
 from cxreader.serving.settings import ResultsSection
@@ -156,3 +160,54 @@ def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -
     assert {tuple(str(one[word].value) for word in words) for one in told} == {
         tuple(str(one[word].value) for word in words) for one in made
     }
+
+
+def test_the_frame_of_an_image_comes_uncompressed(world: World) -> None:
+    client, whole = world.by_token(), dcmread(io.BytesIO(dicom(1)))
+    packed = dcmread(io.BytesIO(dicom(2)))
+    packed.compress(RLELossless, generate_instance_uid=False)
+    buffer = io.BytesIO()
+    packed.save_as(buffer)
+    stow(client, dicom(1), buffer.getvalue())
+    for n, made in ((1, whole), (2, packed)):
+        base = f"/dicomweb/studies/1.2.3.{n}/series/1.2.3.{n}.1/instances/{made.SOPInstanceUID}"
+        (part,) = parts(client.get(f"{base}/frames/1"))
+        alone = client.get(f"{base}/frames/1", headers={"Accept": "application/octet-stream"})
+        assert part == alone.content == made.pixel_array.astype("<u2").tobytes()
+        assert client.get(f"{base}/frames/2").status_code == 404
+        assert client.get(f"{base}/frames/1", headers={"Accept": "image/jp2"}).status_code == 406
+
+
+def test_a_picture_of_an_image_is_what_the_reader_sees(world: World) -> None:
+    client, sent = world.by_token(), dicom(1)
+    stow(client, sent)
+    seen = read(sent).pixels
+    base = f"/dicomweb/studies/1.2.3.1/series/1.2.3.1.1/instances/{dcmread(io.BytesIO(sent)).SOPInstanceUID}"
+    for path, accept, media, off in (
+        ("/rendered", "image/png", "image/png", 0.6),
+        ("/frames/1/rendered", "text/html, image/*;q=0.8", "image/jpeg", 30.0),
+        ("/rendered?quality=100", "*/*", "image/jpeg", 8.0),
+    ):
+        answer = client.get(base + path, headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media)
+        picture = Image.open(io.BytesIO(answer.content))
+        assert picture.size == seen.shape[::-1]
+        assert np.abs(np.asarray(picture, float) - 255 * seen).max() <= off, path
+    small = client.get(f"{base}/rendered", params={"viewport": "48,1000"})
+    assert Image.open(io.BytesIO(small.content)).size == (48, 36)
+    for wrong, status in (("viewport=0,5", 400), ("viewport=a,b", 422), ("viewport=9999,1", 400), ("quality=0", 422)):
+        assert client.get(f"{base}/rendered?{wrong}").status_code == status, wrong
+    assert client.get(f"{base}/rendered", headers={"Accept": "text/html"}).status_code == 406
+    assert client.get(f"{base}/frames/2/rendered").status_code == 404
+
+
+def test_what_was_made_here_has_no_picture(world: World) -> None:
+    service, client = world.service, world.by_token()
+    service.receive(dicom(1), door="http")
+    read_all(service)
+    (entry,) = service.worklist().entries
+    assert entry.result is not None
+    Maker(service).file_of(entry.result.id, "sr")
+    made = [one for one in datasets(client.get("/dicomweb/instances")) if one.Modality == "SR"]
+    where = made[0].RetrieveURL.removeprefix("http://127.0.0.1:8080")
+    assert [client.get(where + path).status_code for path in ("/rendered", "/frames/1", "/metadata")] == [406, 406, 200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import os
 import socket
 import ssl
 import tempfile
@@ -27,6 +28,7 @@ from tests.serving.world import dicom, read_all
 from cxreader.errors import ConfigError, StorageError
 from cxreader.serving.access import tokens
 from cxreader.serving.home import SECRET
+from cxreader.serving.incoming import made
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.web.process import run
@@ -92,11 +94,16 @@ def test_it_serves_by_tls_until_it_is_told_to_stop(
     (settings.home / SECRET).write_bytes(b"s" * 32)
     web = settings.web.model_copy(update={"port": free_port(), "certificate": pem, "key": key})
     context = ssl.create_default_context(cafile=str(pem))
+    left, others = (made(settings.home, door) / "left" for door in ("web", "node"))
+    for one in (left, others):
+        one.write_bytes(b"as a killed process leaves it")
+        os.utime(one, (0, 0))
     with running(settings.model_copy(update={"web": web})):
         base = f"https://127.0.0.1:{web.port}"
         with httpx2.Client(verify=context, base_url=base) as client:
             answer = client.get("/login")
             assert (answer.status_code, answer.headers.get("server")) == (200, None)
+            assert [one.exists() for one in (left, others)] == [False, True]
             assert client.post("/api/v1/images", content=dicom(1)).status_code == 401
         weak = ssl.create_default_context(cafile=str(pem))
         weak.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
+from fastapi import Request
 from sqlalchemy import func, select
+from starlette.exceptions import HTTPException
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png
 
 from cxreader.errors import StorageError
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.people import User
+from cxreader.serving.web import spooled
 from cxreader.serving.web.app import create_app
 
 
@@ -107,7 +113,7 @@ def test_too_much_at_once_is_refused_and_nothing_stays_behind(world: World) -> N
     long_header = b"--x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert client.post("/api/v1/images", content=long_header, headers=headers).status_code == 400
-    assert list((world.service.settings.home / "incoming").iterdir()) == []
+    assert list((world.service.settings.home / "incoming" / "web").iterdir()) == []
     assert count(world) == 0
 
 
@@ -120,6 +126,50 @@ def test_uploads_of_a_user_are_limited(world: World) -> None:
     client = limited(world, uploads=1).by_token()
     codes = [client.post("/api/v1/images", content=png(1)).status_code for _ in range(2)]
     assert codes == [201, 429]
+
+
+def test_uploads_at_once_are_limited(world: World) -> None:
+    narrow = limited(world, uploads_at_once=1)
+    client = narrow.by_token()
+    with narrow.app.state.door.under_way.taken():
+        for path, sent in (("/api/v1/images", png(1)), ("/dicomweb/studies", dicom(1))):
+            answer = client.post(path, content=sent)
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+    assert count(world) == 0
+    assert client.post("/api/v1/images", content=png(1)).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/api/v1/images", "/dicomweb/studies"])
+def test_who_finds_no_room_in_memory_waits(world: World, path: str) -> None:
+    room, client, answers = world.service.room, world.by_token(), []
+    sent = b"--x\r\nContent-Type: application/dicom\r\n\r\n" + dicom(1) + b"\r\n--x--\r\n"
+    headers = {"Content-Type": "multipart/related; boundary=x"} if "web" in path else {}
+    content = sent if headers else dicom(1)
+    upload = Thread(target=lambda: answers.append(client.post(path, content=content, headers=headers).status_code))
+    with room.taken(world.service.settings.receiving_mib * 2**20):
+        upload.start()
+        upload.join(1)
+        assert (answers, count(world)) == ([], 0)
+    upload.join(30)
+    assert answers in ([201], [200])
+    assert count(world) == 1
+
+
+def test_who_sends_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooled, "SILENT", 0.05)
+    pieces = [{"type": "http.request", "body": b"half", "more_body": True}]
+
+    async def receive() -> Any:
+        return pieces.pop() if pieces else await asyncio.sleep(30)
+
+    async def came() -> None:
+        async for chunk in spooled.chunks(Request({"type": "http", "headers": []}, receive)):
+            got.append(chunk)  # noqa: PERF401 - what came before the end counts
+
+    got: list[bytes] = []
+    with pytest.raises(HTTPException) as given_up:
+        asyncio.run(came())
+    assert (got, given_up.value.status_code) == ([b"half"], 408)
 
 
 def test_a_full_disk_is_told_and_nothing_is_acknowledged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.serving.web.world import World, revise
 from tests.serving.world import dicom, read_all
 
+from cxreader.errors import StorageError
 from cxreader.evaluation.predictions import read_models
 from cxreader.tables import read_table
 
@@ -101,10 +102,22 @@ def test_the_export_is_judged_as_it_is_and_names_nobody(world: World, form: str,
     text = str(read_table(file).columns if form == "parquet" else answer.text)
     for secret in ("P0", "DOE", "Doe", "1.2.3", "4711", "ACC0815"):
         assert secret not in text
-    assert list((world.service.settings.home / "incoming").iterdir()) == []
+    assert list((world.service.settings.home / "incoming" / "web").iterdir()) == []
 
 
 def test_images_without_a_verdict_have_no_label(world: World) -> None:
     _read(world, 1)
     (row,) = csv.DictReader(io.StringIO(world.by_token("admin").get("/api/v1/export").text))
     assert (row["label"], row["verdict"], row["decision"]) == ("", "", "abnormal")
+
+
+def test_an_export_that_fails_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _read(world, 1)
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    admin = world.by_token("admin")
+    monkeypatch.setattr("cxreader.serving.web.api.export.audit.note", full)
+    assert admin.get("/api/v1/export").status_code == 503
+    assert list((world.service.settings.home / "incoming" / "web").iterdir()) == []

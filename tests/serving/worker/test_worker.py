@@ -25,6 +25,8 @@ from cxreader.serving.store.reading import models
 from cxreader.serving.store.reading.models import digest_of
 from cxreader.serving.store.tables.images import WorklistRow
 from cxreader.serving.store.tables.readings import Job, StoredPixels
+from cxreader.serving.worker import run as process
+from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.pipeline import Pipeline
 from cxreader.serving.worker.run import Worker
 
@@ -140,6 +142,31 @@ def test_a_store_that_is_away_costs_no_attempt(served: TriageService, monkeypatc
     with served.database.reading() as session:
         job = session.get_one(Job, 1)
         assert (job.state, job.attempts, job.token) == ("done", 1, 2)
+
+
+def test_a_worker_outlasts_a_database_that_is_away(
+    timed_service: TriageService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed_service.receive(dicom(1), door="dicom")
+    keep, give_back, left = Leases.keep, Leases.give_back, {"keep": 2, "give_back": 1}
+
+    def away(name: str, method: Any) -> Any:
+        def tried(*given: Any) -> Any:
+            if left[name]:
+                left[name] -= 1
+                raise StorageError("the database cannot be reached")
+            return method(*given)
+
+        return tried
+
+    monkeypatch.setattr(Leases, "keep", away("keep", keep))
+    monkeypatch.setattr(Leases, "give_back", away("give_back", give_back))
+    monkeypatch.setattr(process, "AGAIN", 0.01)
+    process.run(timed_service.settings, lambda: states(timed_service) == ["done"], "a worker")
+    assert left == {"keep": 0, "give_back": 0}
+    with timed_service.database.reading() as session:
+        job = session.get_one(Job, 1)
+        assert (job.attempts, job.token) == (1, 3)  # no attempt was counted, and no lease had to run out
 
 
 def test_an_object_that_is_gone_is_a_failed_attempt_of_its_job_alone(served: TriageService, clock: SetClock) -> None:

@@ -51,13 +51,16 @@ def serve(
 
 
 @app.command()
-def reread(home: Home = Path("cxreader-home")) -> None:
+def reread(
+    home: Home = Path("cxreader-home"),
+    failed: Annotated[bool, typer.Option("--failed", help="Those whose reading failed for good, instead.")] = False,
+) -> None:
     """Queue every image that the active models have not read: their answers are added to those of other models, as revisions."""
     from cxreader.serving.service import TriageService
     from cxreader.serving.settings import Settings
 
     service = TriageService.open(Settings.load(home))
-    count = service.reread("command line")
+    count = service.retry("command line") if failed else service.reread("command line")
     service.close()
     say(f"{format_count(count, '[image waits|images wait]')} to be read again")
 

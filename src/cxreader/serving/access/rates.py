@@ -40,17 +40,17 @@ class Rate:
 
 
 class Slots:
-    """At most `most` at once. Safe to use from several threads."""
+    """At most `most` at once; who is refused may come again `after` seconds. Safe to use from several threads."""
 
-    def __init__(self, most: int, what: str) -> None:
-        self._left, self._what, self._lock = most, what, Lock()
+    def __init__(self, most: int, what: str, *, after: float = MINUTE) -> None:
+        self._left, self._what, self._after, self._lock = most, what, after, Lock()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """One of them, until the block ends. Raises TooManyError where none is left."""
         with self._lock:
             if self._left < 1:
-                raise TooManyError(f"too many {self._what}", after=MINUTE)
+                raise TooManyError(f"too many {self._what}", after=self._after)
             self._left -= 1
         try:
             yield

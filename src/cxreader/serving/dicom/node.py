@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ConfigError, CxreaderError, ImageError
+from cxreader.serving import incoming
 from cxreader.serving.dicom import admission, commitment, listening
 from cxreader.serving.dicom.contexts import contexts
 from cxreader.serving.dicom.part10 import with_own_head
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """Statuses of C-STORE (PS3.4 B.2.3). A sender tries again after the second, and not after the third."""
-INCOMING = "incoming"
-"""The folder in the home in which a data set grows while it arrives."""
-ABANDONED = 3600.0
-"""Seconds after which a file there belongs to an association that ended without it."""
+DOOR = "node"
+"""What its folder of arriving data sets is called."""
 _LOOK = 0.2
 _SWEEP = 300.0
 
@@ -54,14 +53,14 @@ class Node:
 
     def __init__(self, service: TriageService) -> None:
         self.service, self._section = service, service.settings.dicom
-        self._incoming = service.settings.home / INCOMING
+        self._incoming = service.settings.home / incoming.FOLDER / DOOR
         self.port = self._section.port
         self._entity: ApplicationEntity | None = None
 
     def start(self) -> None:
         """Listen. Raises ConfigError for an address or a certificate that cannot be used."""
-        prepare_library(self._incoming)
-        self.sweep(all_of_it=True)
+        begun = time.time()
+        prepare_library(incoming.made(self.service.settings.home, DOOR))
         entity = self._made()
         where = (self._section.host, self._section.port)
         try:
@@ -72,6 +71,7 @@ class Node:
             what = f"cannot listen on {where[0]}:{where[1]} ({error.strerror})"
             raise ConfigError(what, where="dicom.port", mend="name a free one") from None
         self._entity = entity
+        incoming.remove(self._incoming, before=begun)  # now that no other node listens
         if server is not None:
             self.port = server.server_address[1]
         listening.tell(self.service.settings.home, self.port)
@@ -89,12 +89,9 @@ class Node:
         self._entity.shutdown()
         self._entity = None
 
-    def sweep(self, *, all_of_it: bool = False) -> None:
+    def sweep(self) -> None:
         """Remove what associations left that ended without the rest of a data set."""
-        oldest = time.time() - ABANDONED
-        for file in self._incoming.iterdir():
-            if all_of_it or file.stat().st_mtime < oldest:
-                file.unlink(missing_ok=True)
+        incoming.remove(self._incoming, before=time.time() - incoming.ABANDONED)
 
     def _made(self) -> ApplicationEntity:
         from pynetdicom.ae import ApplicationEntity
@@ -133,13 +130,10 @@ class Node:
             instance = str(request.AffectedSOPInstanceUID)
             if self._made_here(instance):
                 return SUCCESS
-            data = with_own_head(
-                event.dataset_path,
-                sop_class=str(request.AffectedSOPClassUID),
-                instance=instance,
-                syntax=str(event.context.transfer_syntax),
-            )
-            self.service.receive(data, door="dicom", sender=sender, instance=instance)
+            head = {"sop_class": str(request.AffectedSOPClassUID), "syntax": str(event.context.transfer_syntax)}
+            with self.service.room.taken(event.dataset_path.stat().st_size):
+                data = with_own_head(event.dataset_path, instance=instance, **head)
+                self.service.receive(data, door="dicom", sender=sender, instance=instance)
         except ImageError:
             return CANNOT_UNDERSTAND
         except (CxreaderError, OSError):
@@ -156,12 +150,11 @@ class Node:
         return commitment.requested(self.service, event), None
 
 
-def prepare_library(incoming: Path) -> None:
-    """Have pynetdicom write data sets to `incoming` as they arrive, and nothing of them to any log. Of this whole process."""
+def prepare_library(folder: Path) -> None:
+    """Have pynetdicom write data sets to this folder as they arrive, and nothing of them to any log. Of this whole process."""
     from pynetdicom import _config
 
-    incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-    tempfile.tempdir = str(incoming)
+    tempfile.tempdir = str(folder)
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)

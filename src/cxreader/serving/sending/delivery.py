@@ -17,7 +17,10 @@ from cxreader.serving.store.work import outbox
 from cxreader.serving.store.work.outbox import Parcel
 
 LEASE, FIRST, LONGEST = 300.0, 10.0, 3600.0
-"""Seconds that a round may take, before the second attempt, and between two at most."""
+"""Seconds that a round may take, before the second attempt, and between two at most, on average."""
+_SPREAD = 1.5
+AT_MOST = _SPREAD * LONGEST
+"""Seconds between two attempts at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +100,4 @@ def _write_down(service: TriageService, destination: Destination, found: _Round)
 
 def pause(attempt: int) -> float:
     """Seconds before the next attempt: doubled each time, up to an hour, and never quite the same."""
-    return min(LONGEST, FIRST * 2.0 ** min(attempt - 1, 20)) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    return min(LONGEST, FIRST * 2.0 ** min(attempt - 1, 20)) * random.uniform(0.5, _SPREAD)  # noqa: S311 - no secret

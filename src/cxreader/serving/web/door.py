@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from cxreader.serving import incoming
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.access.rates import Rate, Recently, Slots
 from cxreader.serving.access.sessions import Lasting
@@ -19,8 +20,12 @@ from cxreader.serving.settings import Settings
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
 
+NAME = "web"
+"""What its folder of arriving uploads is called."""
 LOOKING = 900.0
 """Seconds for which looking at the same thing again is the same look."""
+_SOON = 5.0
+"""Seconds after which an upload that was refused beside others may be tried again."""
 T = TypeVar("T")
 
 
@@ -34,6 +39,7 @@ class Door:
     sign_ins: Rate
     uploads: Rate
     streams: Slots
+    under_way: Slots
     told: Recently
     incoming: Path
     stopped: Callable[[], bool]
@@ -41,12 +47,12 @@ class Door:
     @classmethod
     def of(cls, settings: Settings, service: TriageService, stopped: Callable[[], bool]) -> Door:
         """The door of these settings; its folder for uploads is made, for its owner alone."""
-        incoming = settings.home / "incoming"
-        incoming.mkdir(mode=0o700, exist_ok=True)
+        folder = incoming.made(settings.home, NAME)
         web = settings.web
         rates = Rate(web.sign_ins, "attempts to sign in"), Rate(web.uploads, "uploads")
         streams = Slots(web.streams, "streams of events")
-        return cls(settings, service, secret(settings), *rates, streams, Recently(LOOKING), incoming, stopped)
+        under_way = Slots(web.uploads_at_once, "uploads at once", after=_SOON)
+        return cls(settings, service, secret(settings), *rates, streams, under_way, Recently(LOOKING), folder, stopped)
 
     @property
     def lasting(self) -> Lasting:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 
 from cxreader.errors import StorageError
+from cxreader.serving import incoming
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.web.app import create_app
@@ -25,9 +28,10 @@ _GRACE = 10
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:  # noqa: ARG001 - the form of a process
     """Serve HTTP until `stopped`. Raises StorageError where the address is taken."""
-    service = TriageService.open(settings)
+    begun, service = time.time(), TriageService.open(settings)
     app = create_app(settings, service, stopped=stopped)
-    tempfile.tempdir = str(settings.home / "incoming")  # what libraries put aside may be a patient's
+    folder: Path = app.state.door.incoming
+    tempfile.tempdir = str(folder)  # what libraries put aside may be a patient's
     web = settings.web
     config = uvicorn.Config(
         app,
@@ -42,6 +46,7 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:  # 
         timeout_graceful_shutdown=_GRACE,
     )
     with _listening(web) as opened:
+        incoming.remove(folder, before=begun)  # now that nobody else listens
         asyncio.run(_serve(_Server(config), opened, stopped))
     service.close()
 

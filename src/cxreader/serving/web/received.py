@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from cxreader.errors import ImageError
 from cxreader.imaging.containers import is_archive, members, read_member
+from cxreader.imaging.files import load
+from cxreader.imaging.limits import MAX_BYTES
 from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.web.door import Door
 from cxreader.serving.web.spooled import Spooled
@@ -28,33 +30,25 @@ def receive_files(door: Door, files: Sequence[Spooled], sender: str, *, name: st
     Raises ImageError for an archive that is damaged or holds too much, before anything of it is received.
     """
     found = []
-    for number, (data, called) in enumerate(_each(door, files), 1):
+    for number, (data, size, called) in enumerate(_each(door, files), 1):
         try:
-            if isinstance(data, ImageError):
-                raise data
-            receipt = door.service.receive(data, door=name, sender=sender, name=called)
+            with door.service.room.taken(size):
+                receipt = door.service.receive(data(), door=name, sender=sender, name=called)
             found.append(Received(number, receipt))
         except ImageError as error:
             found.append(Received(number, None, error.what if error.mend is None else f"{error.what}; {error.mend}"))
     return found
 
 
-def _each(door: Door, files: Sequence[Spooled]) -> Iterator[tuple[Path | bytes | ImageError, str]]:
-    """Each image, or why it cannot be read, with its name."""
+def _each(door: Door, files: Sequence[Spooled]) -> Iterator[tuple[Callable[[], bytes], int, str]]:
+    """What loads each image, how many bytes it has at most, and its name."""
     for file in files:
         if not is_archive(file.path):
-            yield file.path, file.name
+            yield partial(load, file.path), file.path.stat().st_size, file.name
             continue
         names = [name for name, _ in members(file.path)]
         most = door.settings.web.upload_files
         if len(names) > most:
             raise ImageError(f"the archive holds {len(names):,} files", mend=f"at most {most:,} are taken at once")
         for name in names:
-            yield _member(name), name.rpartition("!/")[2]
-
-
-def _member(name: str) -> bytes | ImageError:
-    try:
-        return read_member(name)
-    except ImageError as error:
-        return error
+            yield partial(read_member, name), MAX_BYTES, name.rpartition("!/")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -19,6 +20,8 @@ from cxreader.atomic import storage_error
 from cxreader.errors import UsageError
 from cxreader.serving.web.door import Door
 
+SILENT = 60.0
+"""Seconds after which a sender who sends nothing is given up."""
 _MIB = 2**20
 
 
@@ -35,26 +38,45 @@ class Spooled:
 async def spooled(request: Request, door: Door) -> AsyncIterator[list[Spooled]]:
     """The files of a body: each part of a multipart one, else the body itself. They are deleted when the block ends.
 
-    Raises UsageError for a body that is none or is damaged, HTTPException 413 for too much, StorageError for a full disk.
+    Raises UsageError for a body that is none or is damaged, HTTPException 413 for too much and 408 for silence, StorageError
+    for a full disk, and TooManyError where too many others are under way.
     """
-    kept: list[Spooled] = []
+    with door.under_way.taken():
+        parts = _Parts(door, [])
+        try:
+            yield await _written(request, parts)
+        except OSError as error:
+            raise storage_error(error, door.incoming, 0) from None
+        finally:
+            parts.close()
+
+
+async def chunks(request: Request) -> AsyncIterator[bytes]:
+    """A body as it comes. Raises HTTPException 408 where nothing came for SILENT seconds: whoever went away holds no place."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(SILENT):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise HTTPException(408) from None
+        yield chunk
+
+
+async def _written(request: Request, parts: _Parts) -> list[Spooled]:
     media, options = parse_options_header(request.headers.get("content-type"))
-    parts = _Parts(door, kept)
-    try:
-        if media.startswith(b"multipart/"):
-            await _multipart(request, parts, options.get(b"boundary", b""))
-        else:
-            parts.begin("", media.decode("latin-1"))
-            async for chunk in request.stream():
-                parts.write(chunk)
-            parts.end()
-        if not any(one.path.stat().st_size for one in kept):
-            raise UsageError("nothing was sent", mend="send the file as the body, or as a form's files")
-        yield kept
-    except OSError as error:
-        raise storage_error(error, door.incoming, 0) from None
-    finally:
-        parts.close()
+    if media.startswith(b"multipart/"):
+        await _multipart(request, parts, options.get(b"boundary", b""))
+    else:
+        parts.begin("", media.decode("latin-1"))
+        async for chunk in chunks(request):
+            parts.write(chunk)
+        parts.end()
+    if not any(one.path.stat().st_size for one in parts.kept):
+        raise UsageError("nothing was sent", mend="send the file as the body, or as a form's files")
+    return parts.kept
 
 
 class _Parts:
@@ -63,17 +85,17 @@ class _Parts:
     def __init__(self, door: Door, kept: list[Spooled]) -> None:
         self._most = door.settings.web.upload_mib * _MIB
         self._files = door.settings.web.upload_files
-        self._folder, self._kept = door.incoming, kept
+        self._folder, self.kept = door.incoming, kept
         self._open: BinaryIO | None = None
         self._came = 0
 
     def begin(self, name: str, media: str) -> None:
         """A file begins."""
-        if len(self._kept) >= self._files:
+        if len(self.kept) >= self._files:
             raise HTTPException(413)
         path = self._folder / secrets.token_hex(16)
         self._open = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123, SIM115
-        self._kept.append(Spooled(path, name, media))
+        self.kept.append(Spooled(path, name, media))
 
     def count(self, length: int) -> None:
         """So many bytes came, whatever they are for."""
@@ -100,7 +122,7 @@ class _Parts:
     def close(self) -> None:
         """Delete everything."""
         self.end()
-        for one in self._kept:
+        for one in self.kept:
             one.path.unlink(missing_ok=True)
 
 
@@ -112,7 +134,7 @@ async def _multipart(request: Request, parts: _Parts, boundary: bytes) -> None:
     reader = _Reader(parts, related=related)
     parser = MultipartParser(boundary, reader.callbacks())
     try:
-        async for chunk in request.stream():
+        async for chunk in chunks(request):
             parts.count(len(chunk))
             parser.write(chunk)
         parser.finalize()

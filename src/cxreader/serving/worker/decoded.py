@@ -1,9 +1,16 @@
-"""The decoded pixels of an image, and what a network is shown of it, made for the viewer."""
+"""The decoded pixels of an image: made for the viewer, as the file stores them, and as a network is shown them."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cxreader.imaging.dicom.codecs import stored_values
+from cxreader.imaging.dicom.parse import parse
+from cxreader.imaging.dicom.pixel_module import image_pixel_module
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
 from cxreader.imaging.stored import StoredPicture
@@ -36,6 +43,18 @@ def network_input(content: bytes, name: str, spec: InputSpec, *, site: SiteTerms
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def cells(content: bytes, name: str) -> NDArray[Any]:
+    """The pixel cells of a DICOM file's first frame as they are stored, neither windowed nor given a sign: (H, W) or (H, W, 3).
+
+    uint8 or uint16, decompressed where they are compressed. Of large pictures one is decoded at a time. Raises ImageError.
+    """
+    parsed = parse(content, name)
+    module = image_pixel_module(parsed, name)
+    with _BUDGET.slot() as reserve:
+        reserve(module.rows * module.columns)
+        return np.ascontiguousarray(stored_values(parsed, module, name).pixels)
 
 
 _BUDGET = PixelBudget(1)

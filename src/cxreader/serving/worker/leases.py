@@ -14,9 +14,10 @@ from cxreader.serving.store.database import Database
 from cxreader.serving.store.reading import models, results, studies
 from cxreader.serving.store.reading.results import Answer, KeptPixels
 from cxreader.serving.store.tables.images import Instance
-from cxreader.serving.store.tables.readings import ModelSet
+from cxreader.serving.store.tables.readings import Job, ModelSet
 from cxreader.serving.store.work import outbox, queue
 from cxreader.serving.store.work.queue import Claim
+from cxreader.serving.store.work.set_back import Steps, bring_near
 
 
 class Leases:
@@ -30,11 +31,14 @@ class Leases:
         self._database, self.holder = database, holder
         self._waits, self._attempts = settings.worklist.waits, settings.worker.attempts
         self._seconds, self._sends = settings.worker.lease, kinds_that_leave(settings)
+        self._steps = Steps()
 
     def claim(self, models_digest: str, most: int) -> list[Claim]:
         """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
         with self._database.writing() as session:
             now = self._database.now(session)
+            if self._steps.back(now):
+                bring_near(session, now, Job, pause=queue.LONGEST, lease=self._seconds)
             self._expire(session, now)
             active = models.active(session)
             if active is None or active.digest != models_digest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,17 +13,21 @@ from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
 from cxreader.serving.store.opened import opened_database, opened_objects
 from cxreader.serving.store.reading import models
+from cxreader.serving.store.tables.readings import ModelSet
 from cxreader.serving.store.work.queue import Claim
 from cxreader.serving.worker.leases import Leases
 from cxreader.serving.worker.models import load_reader, rule_of, settings_of
 from cxreader.serving.worker.pipeline import Batch, Pipeline
 
+log = logging.getLogger(__name__)
 AHEAD = 3
 """Batches under way: two in the network, and the next one being decoded."""
 LOOK = 2.0
 """Seconds between two looks at which models are active."""
 IDLE = 0.1
 """Seconds between two looks at an empty queue."""
+AGAIN = 2.0
+"""Seconds before what cannot be used now is tried again."""
 UNSEEN = 2000
 """Images that were read and wait to be decoded for the viewer, when there is nothing to read; the latest ones."""
 
@@ -30,15 +35,21 @@ UNSEEN = 2000
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
     """Read as `name`, a lease's holder, until `stopped`; what is under way is ended first. Raises StorageError, ArtifactError.
 
-    Where an administrator activates other models that are on this machine, it goes on with those.
+    Where an administrator activates other models that are on this machine, it goes on with those. Where database or store
+    cannot be used it tries again and again: to load the networks anew would take longer.
     """
-    database = opened_database(settings)
-    leases, objects = Leases(database, settings, name), opened_objects(settings)
+    leases, objects = Leases(opened_database(settings), settings, name), opened_objects(settings)
     while not stopped():
         own = settings_of(settings, leases.active())
         turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
         with Pipeline(load_reader(own), objects) as pipeline:
-            Worker(leases, pipeline, turn.digest, settings.worker).work(lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
+            worker = Worker(leases, pipeline, turn.digest, settings.worker)
+            while not (stopped() or turn.is_over()):
+                try:
+                    worker.work(lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
+                except StorageError as error:
+                    log.warning("reading waits for database or store", extra={"told": error.what})
+                    time.sleep(AGAIN)
 
 
 class _Turn:
@@ -46,19 +57,27 @@ class _Turn:
 
     def __init__(self, settings: Settings, leases: Leases, digest: str) -> None:
         self.digest, self._settings, self._leases = digest, settings, leases
-        self._looked, self._not_here = time.monotonic(), ""
+        self._looked, self._not_here, self._over = time.monotonic(), "", False
 
     def is_over(self) -> bool:
         """Looked at every few seconds; what is not here is looked for once."""
-        if time.monotonic() < self._looked + LOOK:
-            return False
-        self._looked, active = time.monotonic(), self._leases.active()
+        if self._over or time.monotonic() < self._looked + LOOK:
+            return self._over
+        self._looked, active = time.monotonic(), self._active()
         if active is None or active.digest in (self.digest, self._not_here):
             return False
         if models.digest_of(rule_of(settings_of(self._settings, active))) == active.digest:
+            self._over = True
             return True
         self._not_here = active.digest
         return False
+
+    def _active(self) -> ModelSet | None:
+        """None too while the database cannot be asked."""
+        try:
+            return self._leases.active()
+        except StorageError:
+            return None
 
 
 def died(settings: Settings, name: str) -> None:
@@ -76,10 +95,15 @@ class Worker:
         self._digest, self._held = digest, time.monotonic()
         self._running: deque[Batch] = deque()
         self._unseen: deque[Claim] = deque(maxlen=UNSEEN)
+        self._owed: list[Claim] = []
 
     def work(self, stopped: Callable[[], bool]) -> None:
-        """Until `stopped`, then end what is under way. What was not begun when an error ends it is given back."""
+        """Until `stopped`, then end what is under way.
+
+        Raises StorageError; what was under way then is given back, if need be when this is called again.
+        """
         try:
+            self._give_back()
             while not stopped():
                 if not self._fill() and not self._running:
                     self._idle()
@@ -87,8 +111,17 @@ class Worker:
             while self._running:
                 self._end_first()
         except StorageError:
-            self._leases.give_back([one for batch in self._running for one in batch.claims])
+            self._owed += [one for batch in self._running for one in batch.claims]
+            self._running.clear()
+            with suppress(StorageError):
+                self._give_back()
             raise
+
+    def _give_back(self) -> None:
+        """What a failed round left: others, or this worker, may have it."""
+        if self._owed:
+            self._leases.give_back(self._owed)
+            self._owed.clear()
 
     def _fill(self) -> bool:
         """Begin batches while there is something to begin with; whether there was."""

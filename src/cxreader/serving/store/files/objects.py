@@ -15,6 +15,7 @@ from cxreader.atomic import storage_error
 from cxreader.errors import MissingObjectError, StorageError
 
 MISSING = "an object is missing from the store"
+_BEGUN = ".tmp"
 
 
 class ObjectStore(Protocol):
@@ -44,6 +45,10 @@ class ObjectStore(Protocol):
         """Of all that is there, in no order."""
         ...
 
+    def tidy(self, before: float) -> None:
+        """Remove what a killed process began to write, and nobody has written to since that moment (seconds since 1970)."""
+        ...
+
 
 class FolderStore:
     """Objects as files `ab/abcd...` in a folder that all processes share. A file is there whole, or not at all."""
@@ -57,7 +62,7 @@ class FolderStore:
         place = self._place(digest)
         if place.exists():
             return digest
-        temporary = place.parent / f".{secrets.token_hex(8)}.tmp"
+        temporary = place.parent / f".{secrets.token_hex(8)}{_BEGUN}"
         try:
             _make(place.parent)
             with temporary.open("xb") as file:
@@ -100,6 +105,13 @@ class FolderStore:
         for path in self.folder.glob("??/*"):
             if is_digest(path.name):
                 yield path.name
+
+    def tidy(self, before: float) -> None:
+        """As `ObjectStore.tidy`."""
+        for path in self.folder.glob(f"??/.*{_BEGUN}"):
+            with suppress(FileNotFoundError):  # it was ended meanwhile
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     def _place(self, digest: str) -> Path:
         if not is_digest(digest):

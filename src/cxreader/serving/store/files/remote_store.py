@@ -37,3 +37,6 @@ class RemoteStore:
     def digests(self) -> Iterator[str]:
         """As `ObjectStore.digests`."""
         return (name for name in self._folder.names() if is_digest(name))
+
+    def tidy(self, before: float) -> None:
+        """As `ObjectStore.tidy`: what is not written whole is not there."""

@@ -132,7 +132,7 @@ def _judged(
         mode=verdict.mode,
         kind=verdict.kind,
         decision=decision,
-        label=label_of(verdict.kind, decision),
+        label=verdict.impression or label_of(verdict.kind, decision),
         value=score if probability is None else probability,
         step=step,
         received_at=received_at,

@@ -138,7 +138,7 @@ def _query(state: str, section: int, as_of: float, after: Sequence[Any] | None) 
 
 def _entry(found: Row[WorklistRow, Study, Result], as_of: float) -> Entry:
     row, study, result = found
-    waited, reason, band = as_of - row.received_at, row.reason, BANDS[row.step]
+    waited, reason, band = max(0.0, as_of - row.received_at), row.reason, BANDS[row.step]
     if row.due_at <= as_of and row.state != "done":
         reason, band = overdue_reason(waited, row.due_at - row.received_at, reason), OVERDUE
     return Entry(study, row, result, band, reason, waited)

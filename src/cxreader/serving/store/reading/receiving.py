@@ -71,6 +71,16 @@ def reread(session: Session, now: float, actor: str, of: Sequence[int] | None = 
     return len(images)
 
 
+def retry(session: Session, now: float, actor: str, waits: Waits) -> int:
+    """Queue every image anew whose reading failed for good, with all its attempts; returns how many."""
+    images = queue.revive(session, now)
+    session.flush()
+    of = session.scalars(select(Instance.study_id).where(Instance.id.in_(images))).all()
+    events.tell(session, now, [("received", *row) for row in studies.refresh(session, now, of, waits)])
+    audit.note(session, now, [Noted("failed readings tried again", actor, detail={"images": len(images)})])
+    return len(images)
+
+
 def _active(session: Session) -> ModelSet:
     active = models.active(session)
     if active is None:

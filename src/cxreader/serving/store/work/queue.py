@@ -16,7 +16,8 @@ from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.readings import Job, ModelSet
 
 BACK_OFF = 5.0
-"""Seconds before a second attempt; doubled with each further one."""
+"""Seconds before a second attempt; doubled with each further one, up to LONGEST."""
+LONGEST = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,6 @@ def _held(one: Claim) -> tuple[ColumnElement[bool], ...]:
 def _again(job: Job, now: float, error: str, attempts: int) -> bool:
     dead = job.attempts >= attempts
     job.state, job.error, job.leased_until = "dead" if dead else "waiting", error, None
-    job.available_at = now + BACK_OFF * 2 ** (job.attempts - 1)
+    job.available_at = now + min(LONGEST, BACK_OFF * 2.0 ** (job.attempts - 1))
     job.ended_at = now if dead else None
     return dead

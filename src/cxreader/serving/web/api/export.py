@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import secrets
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -35,11 +34,15 @@ def export(door: TheDoor, principal: Exporter, form: Literal["csv", "parquet"] =
 
     Images and patients go by pseudonyms that only this home can make; sex, age and view are kept.
     """
-    path = Path(tempfile.mkstemp(suffix=f".{form}", dir=door.incoming)[1])
-    with door.service.database.reading() as session:
-        count = write(rows(session, lambda *parts: keyed(door.secret, "export", *parts)[:20]), path)
-    done = Noted("exported", principal.user.name, detail={"images": count, "form": form})
-    door.write(lambda session, now: audit.note(session, now, [done]))
+    path = door.incoming / f"{secrets.token_hex(16)}.{form}"
+    try:
+        with door.service.database.reading() as session:  # ends before the first byte leaves: no client holds it
+            count = write(rows(session, lambda *parts: keyed(door.secret, "export", *parts)[:20]), path)
+        done = Noted("exported", principal.user.name, detail={"images": count, "form": form})
+        door.write(lambda session, now: audit.note(session, now, [done]))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return FileResponse(
         path, media_type=_MEDIA[form], filename=f"readings.{form}", background=BackgroundTask(path.unlink)
     )

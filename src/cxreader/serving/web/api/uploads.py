@@ -77,7 +77,7 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/images",
     openapi_extra=_BODY,
-    responses={**_DONE, **responses(400, 413, 429)},
+    responses={**_DONE, **responses(400, 408, 413, 429)},
 )
 async def upload(request: Request, response: Response, door: TheDoor, principal: Uploader) -> Upload:
     """Send images. The same bytes again change nothing: 201 where something new came, else 200, 422 where nothing was kept."""

@@ -34,7 +34,7 @@ STUDY_KEYS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A DICOM object in the object store as `sha256`."""
+    """A DICOM object in the object store as `sha256`; `image`: the key of one that was received, empty for what was made here."""
 
     study: Study
     series_uid: str
@@ -47,6 +47,7 @@ class Held:
     rows: int
     columns: int
     sha256: str
+    image: str = ""
 
 
 def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
@@ -92,7 +93,7 @@ def _held() -> tuple[ColumnElement[bool], ...]:
 def _image(study: Study, one: Instance) -> Held:
     same = ("series_uid", "series_number", "series_description", "modality", "sop_class", "sop_instance_uid")
     more = ("instance_number", "rows", "columns", "sha256")
-    return Held(study, **{name: getattr(one, name) for name in (*same, *more)})
+    return Held(study, **{name: getattr(one, name) for name in (*same, *more)}, image=one.key)
 
 
 def _made(study: Study, one: ResultObject) -> Held:

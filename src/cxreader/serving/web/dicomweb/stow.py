@@ -31,7 +31,7 @@ _TOLD: dict[str, Any] = {
         202: {"description": "Some are kept."},
         409: {"description": "None is kept."},
     }
-    | responses(400, 413, 429),
+    | responses(400, 408, 413, 429),
     "openapi_extra": {
         "requestBody": {
             "required": True,
@@ -74,10 +74,12 @@ def _receive(door: Door, files: Sequence[Spooled], study: str, sender: str) -> t
             if sniff(first_bytes(file.path, HEAD)) != "DICOM":
                 failed.append(CANNOT_UNDERSTAND)
                 continue
-            if study and arrived(load(file.path)).study["study_uid"] != study:
-                failed.append(OTHER_STUDY)
-                continue
-            kept.append(door.service.receive(file.path, door="http", sender=sender, name=file.name))
+            with door.service.room.taken(file.path.stat().st_size):
+                data = load(file.path)
+                if study and arrived(data).study["study_uid"] != study:
+                    failed.append(OTHER_STUDY)
+                    continue
+                kept.append(door.service.receive(data, door="http", sender=sender, name=file.name))
         except ImageError:
             failed.append(CANNOT_UNDERSTAND)
     return kept, failed

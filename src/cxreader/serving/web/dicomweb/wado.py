@@ -40,7 +40,7 @@ def retrieve(
     door: TheDoor, principal: Reader, study: str, series: str = "", instance: str = "", accept: Accept = "*/*"
 ) -> Response:
     """The files of a study, a series or an instance, one a part; one instance alone where `application/dicom` is asked for."""
-    found = _found(door, principal, study, series, instance)
+    found = found_there(door, principal, study, series, instance)
     if instance and accept.strip().lower().startswith(DICOM):
         return Response(door.service.objects.get(found[0].sha256), media_type=DICOM)
     boundary = secrets.token_hex(16)
@@ -54,11 +54,12 @@ def retrieve(
 @router.get("/series/{series}/instances/{instance}/metadata", **_METADATA)
 def metadata(door: TheDoor, principal: Reader, study: str, series: str = "", instance: str = "") -> JSONResponse:
     """All elements but the pixels, as DICOM JSON."""
-    found = _found(door, principal, study, series, instance)
+    found = found_there(door, principal, study, series, instance)
     return answer([_header(door.service.objects.get(one.sha256)) for one in found])
 
 
-def _found(door: Door, principal: Principal, study: str, series: str, instance: str) -> Sequence[Held]:
+def found_there(door: Door, principal: Principal, study: str, series: str, instance: str) -> Sequence[Held]:
+    """What is held of these UIDs, noted as shown; empty ones stand for any. Raises AbsentError."""
     held = door.read(lambda session, _: by_uid(session, study, regions=door.settings.show_regions))
     found = [one for one in held if series in ("", one.series_uid) and instance in ("", one.sop_instance_uid)]
     if not found:

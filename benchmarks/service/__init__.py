@@ -1,0 +1,1 @@
+"""What `benchmarks/serving.py` measures of the service, a file a part."""
