@@ -1,0 +1,154 @@
+"""Reading on a Ray cluster of two machines (both this one): whatever dies, the table is that of one machine.
+
+One cluster serves all tests: each begins what the one before it has killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.artifacts import hand_made
+from tests.inference.batch.ray_world import POISON, drive, kill, wait_for, workers
+from tests.inference.batch.world import distinct
+
+from cxreader import Reader
+from cxreader.inference.batch.read_files import read_files
+from cxreader.inference.batch.table import Row
+
+pytest.importorskip("ray")
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+PROJECT = Path(__file__).resolve().parents[3]
+SLOW = 0.02
+
+
+class TwoMachines:
+    """A cluster whose second machine can be killed, and begun again."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        self.second = self.cluster.add_node(num_cpus=1)
+        self.address: str = self.cluster.address
+
+    def kill_second(self) -> None:
+        self.cluster.remove_node(self.second, allow_graceful=False)
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[TwoMachines]:
+    paths = os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", paths)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef0123456789abcdef")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        two = TwoMachines()
+        yield two
+        two.cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    from cxreader.inference.runtimes.export import export_onnx
+    from cxreader.models.registry import create_model
+
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    network = create_model("resnet18", dropout=0.2, size=64)
+    hand_made(folder, "resnet18", network.state_dict(), 64)
+    export_onnx(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """200: two of them have one content, far apart, and one is empty."""
+    folder = tmp_path_factory.mktemp("images")
+    made = distinct(folder, 198)
+    (folder / "again.png").write_bytes(Path(made[3]).read_bytes())
+    (folder / "empty.png").touch()
+    return [*made[:100], str(folder / "empty.png"), *made[100:], str(folder / "again.png")]
+
+
+@pytest.fixture(scope="module")
+def alone(model: Path, files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of one machine, of the same files."""
+    out = tmp_path_factory.mktemp("alone") / "o.json"
+    read_files(Reader.load(model, backend="onnx"), files, out)
+    return out
+
+
+@pytest.fixture
+def pids(tmp_path: Path) -> Path:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    return folder
+
+
+def table_of(path: Path) -> list[Row]:
+    found: list[Row] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def ended(driver: Any, seconds: float = 120) -> int:
+    driver.join(seconds)
+    assert driver.exitcode is not None, "it hangs"
+    return int(driver.exitcode)
+
+
+def test_a_worker_dies_and_a_file_that_ends_each_worker_is_a_row(
+    machines: TwoMachines, model: Path, files: list[str], alone: Path, tmp_path: Path, pids: Path
+) -> None:
+    poison = tmp_path / f"{POISON}.png"
+    poison.write_bytes(Path(files[0]).read_bytes())
+    out = tmp_path / "o.json"
+    driver = drive(model, [*files[:30], str(poison), *files[30:]], out, machines.address, pids=str(pids), seconds=SLOW)
+    wait_for(out, 0, driver)
+    kill(workers(pids)[0])
+    assert ended(driver) == 0
+    table = {row["image"]: row for row in table_of(out)}
+    given_up = table.pop(str(poison))
+    assert given_up["acceptance"] == "not read"
+    assert given_up["reasons"].startswith("three workers ended while they read it")
+    unranked = [{**row, "rank": 0, "reason_of_rank": ""} for row in table.values()]
+    assert unranked == [{**row, "rank": 0, "reason_of_rank": ""} for row in table_of(alone)]
+
+
+def test_the_driver_dies_then_a_machine_and_the_same_call_ends_with_the_table_of_one_machine(
+    machines: TwoMachines, model: Path, files: list[str], alone: Path, tmp_path: Path, pids: Path
+) -> None:
+    out = tmp_path / "o.json"
+    driver = drive(model, files, out, machines.address, pids=str(pids), seconds=SLOW)
+    done = wait_for(out, 0, driver)
+    driver.kill()
+    driver.join()
+    assert not out.exists()
+    driver = drive(model, files, out, machines.address, pids=str(pids), seconds=SLOW)
+    wait_for(out, done + 8, driver)
+    machines.kill_second()
+    assert ended(driver) == 0
+    assert out.read_bytes() == alone.read_bytes()
+    said = out.with_name("o.json.said").read_text()
+    assert "files were read before; going on" not in said.partition("Ray: room for 2 workers of 1 cores on 2 machines")[0]
+    assert not out.with_name("o.json.work").exists()
+    assert not workers(pids)
+
+
+def test_a_worker_with_another_version_reads_nothing(
+    machines: TwoMachines, model: Path, files: list[str], tmp_path: Path, pids: Path
+) -> None:
+    out = tmp_path / "o.json"
+    driver = drive(model, files[:4], out, machines.address, pids=str(pids), seconds=0.0, version="0.0.1")
+    assert ended(driver) == 2
+    said = out.with_name("o.json.said").read_text().splitlines()
+    assert "no worker can read; the last has another version of cxreader" in said[-1]
+    assert not out.exists()
