@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,65 @@ from tests.inference.batch.world import committed
 
 from cxreader.errors import CxreaderError
 
+PROJECT = Path(__file__).resolve().parents[3]
 POISON = "poison"
 """In the name of a file that ends the process which loads it."""
 _CONTEXT = mp.get_context("spawn")  # no fork of a process that holds a cluster
+
+
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)]),
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
+    "OMP_NUM_THREADS": "1",
+}
+"""Of the cluster and its drivers: Ray reads it when it is imported."""
+
+
+class TwoMachines:
+    """A cluster, in a process of its own: two machines of so many cores, of which the second can be killed and begun again."""
+
+    def __init__(self, cores: int = 1) -> None:
+        self._said, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_machines, args=(theirs, cores), daemon=True)
+        self._process.start()
+        self.address = str(self._told())
+
+    def kill_second(self) -> None:
+        """As by a power cut: its raylet and its workers."""
+        self._said.send("kill")
+        self._told()
+
+    def begin_second(self) -> None:
+        """Another machine in its place."""
+        self._said.send("begin")
+        self._told()
+
+    def stop(self) -> None:
+        """All of it."""
+        self._said.send("stop")
+        self._process.join(60)
+        self._process.kill()
+
+    def _told(self) -> object:
+        assert self._said.poll(120), "the cluster does not answer"
+        return self._said.recv()
+
+
+def _machines(driver: Connection, cores: int) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=cores)
+    driver.send(cluster.address)
+    while (what := driver.recv()) != "stop":
+        if what == "kill":
+            cluster.remove_node(second, allow_graceful=False)
+        else:
+            second = cluster.add_node(num_cpus=cores)
+        driver.send(what)
+    cluster.shutdown()
 
 
 def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[], None]:

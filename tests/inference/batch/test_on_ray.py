@@ -6,52 +6,32 @@ One cluster serves all tests: each begins what the one before it has killed.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.artifacts import hand_made
-from tests.inference.batch.ray_world import POISON, drive, kill, wait_for, workers
+from tests.inference.batch.ray_world import ENVIRONMENT, POISON, TwoMachines, drive, kill, wait_for, workers
 from tests.inference.batch.world import distinct
 
 from cxreader import Reader
 from cxreader.inference.batch.read_files import read_files
 from cxreader.inference.batch.table import Row
 
-pytest.importorskip("ray")
-pytestmark = [pytest.mark.peer, pytest.mark.slow]
-PROJECT = Path(__file__).resolve().parents[3]
+pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="no ray here")]
 SLOW = 0.02
-
-
-class TwoMachines:
-    """A cluster whose second machine can be killed, and begun again."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster
-
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        self.second = self.cluster.add_node(num_cpus=1)
-        self.address: str = self.cluster.address
-
-    def kill_second(self) -> None:
-        self.cluster.remove_node(self.second, allow_graceful=False)
 
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[TwoMachines]:
-    paths = os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", paths)
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef0123456789abcdef")
-        patch.setenv("OMP_NUM_THREADS", "1")
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         two = TwoMachines()
         yield two
-        two.cluster.shutdown()
+        two.stop()
 
 
 @pytest.fixture(scope="module")
