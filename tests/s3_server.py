@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -14,6 +15,7 @@ def s3_server(bucket: str) -> Iterator[str]:
     """A new bucket in a new store: its HOST:PORT. The environment holds keys for it, and within the block its address."""
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("werkzeug"), "disabled", True)  # a line a request
         server.start()
         host, port = server.get_host_and_port()
         for name, value in environment(f"{host}:{port}").items():

@@ -11,10 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.fs as pafs
 import pytest
-from tests.assessment.shortcut_world import make_images, make_reader
-from tests.dicom_files import dataset, encoded, picture
-from tests.inference.batch.world import Watched, distinct
-from tests.s3_server import s3_server
 
 from cxreader import remote
 from cxreader.data.pixel_cache.cache import build_cache
@@ -24,6 +20,10 @@ from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read, read_header
 from cxreader.inference.batch.paths import listed
 from cxreader.inference.batch.read_files import read_files
+from tests.assessment.shortcut_world import make_images, make_reader
+from tests.dicom_files import dataset, encoded, picture
+from tests.inference.batch.world import Watched, distinct
+from tests.s3_server import s3_server
 
 pytestmark = pytest.mark.peer
 BUCKET = "s3://archive"
@@ -47,8 +47,9 @@ def put(store: pafs.FileSystem, folder: Path, place: str) -> str:
 def test_what_is_an_address() -> None:
     for name in ("s3://b", "s3://b/", "gs://b/k", "abfs://c@a.dfs.core.windows.net/k", "hdfs://h:9000/k"):
         assert remote.is_remote(name), name
-    for name in ("s3:/b/k", "C:/images", "/images/s3://b/k", "s3://", "http://h/k", Path("s3://b/k")):
+    for name in ("s3:/b/k", "C:/images", "/images/s3://b/k", "s3://", "http://h/k"):
         assert not remote.is_remote(name), name
+    assert not remote.is_remote(Path("s3://b/k"))
 
 
 @pytest.mark.parametrize("name", ["a b.png", "ü#1?.png", "100%.png", "%20.png"])
@@ -64,9 +65,7 @@ def test_a_file_has_its_key_as_it_is_written(store: pafs.FileSystem, tmp_path: P
         assert file.read() == b"89"
 
 
-def test_a_folder_there_is_read_as_one_here_and_a_missing_key_is_a_row(
-    store: pafs.FileSystem, tmp_path: Path
-) -> None:
+def test_a_folder_there_is_read_as_one_here_and_a_missing_key_is_a_row(store: pafs.FileSystem, tmp_path: Path) -> None:
     here = tmp_path / "images"
     distinct(here, 5)
     (here / "deeper").mkdir()
@@ -116,10 +115,10 @@ def test_a_table_there_a_table_here_and_addresses_in_a_table_give_one_index(
 
 def test_a_tree_of_normal_and_abnormal_there(store: pafs.FileSystem, tmp_path: Path) -> None:
     pictures = distinct(tmp_path / "made", 4)
-    for n, picture in enumerate(pictures):
-        place = tmp_path / "tree" / ("normal", "abnormal")[n % 2] / Path(picture).name
+    for n, made in enumerate(pictures):
+        place = tmp_path / "tree" / ("normal", "abnormal")[n % 2] / Path(made).name
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(Path(picture).read_bytes())
+        place.write_bytes(Path(made).read_bytes())
     there = put(store, tmp_path / "tree", "tree")
     found, local = open_source(there), open_source(tmp_path / "tree")
     assert [(r.image, r.label) for r in found.records] == [(r.image, r.label) for r in local.records]
@@ -147,7 +146,9 @@ def test_what_cannot_be_reached_is_told_in_a_line_without_keys(store: pafs.FileS
     with pytest.raises(StorageError, match="keys stand in an address") as caught:
         listed(["s3://AKIA:secret@archive/images"])
     assert "secret" not in str(caught.value)
-    with pytest.raises(StorageError, match="HDFS needs libjvm and libhdfs, which are not on this machine; install Java"):
+    with pytest.raises(
+        StorageError, match="HDFS needs libjvm and libhdfs, which are not on this machine; install Java"
+    ):
         listed(["hdfs://nowhere:9000/images"])
     with pytest.raises(DataError, match="nothing is there"):
         open_source(f"{BUCKET}/nowhere")

@@ -26,7 +26,9 @@ def cores() -> int:
     given = os.environ.get(CORES_VARIABLE, "").strip()
     if given:
         if not given.isdecimal() or int(given) < 1:
-            raise UsageError(f"{given!r} is no number of cores", where=CORES_VARIABLE, mend="give 1 or more, or unset it")
+            raise UsageError(
+                f"{given!r} is no number of cores", where=CORES_VARIABLE, mend="give 1 or more, or unset it"
+            )
         return int(given)
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([bound, *_quotas(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]))

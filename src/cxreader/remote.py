@@ -118,7 +118,9 @@ def _file_system(scheme: str, store: str) -> tuple[Any, str]:
     except Exception as error:  # noqa: BLE001 - pyarrow's errors share no class but this
         if scheme == "hdfs" and "lib" in str(error):
             mend = "install Java and Hadoop there (JAVA_HOME, HADOOP_HOME, CLASSPATH), or mount HDFS as a folder"
-            raise StorageError("HDFS needs libjvm and libhdfs, which are not on this machine", where=where, mend=mend) from None
+            raise StorageError(
+                "HDFS needs libjvm and libhdfs, which are not on this machine", where=where, mend=mend
+            ) from None
         raise StorageError(f"no store that can be opened ({type(error).__name__})", where=where, mend=_MEND) from None
     return files, root
 

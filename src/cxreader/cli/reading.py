@@ -47,7 +47,9 @@ def read(
     operating_point: Point = None,
     backend: Backend = "auto",
     terms: TermsFile = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or a Ray cluster's machines.")] = "local",
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or a Ray cluster's machines.")
+    ] = "local",
     address: Annotated[
         str | None, typer.Option(help="HOST:PORT of the Ray cluster; the one of this machine when not given.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing as mp
 import os
 import signal
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
+    "RAY_worker_niceness": "0",
     "OMP_NUM_THREADS": "1",
 }
 """Of the cluster and its drivers: Ray reads it when it is imported."""
@@ -39,6 +41,7 @@ class TwoMachines:
         self._process = _CONTEXT.Process(target=_machines, args=(theirs, cores), daemon=True)
         self._process.start()
         self.address = str(self._told())
+        self.pid = self._process.pid
 
     def kill_second(self) -> None:
         """As by a power cut: its raylet and its workers."""
@@ -57,7 +60,7 @@ class TwoMachines:
         self._process.kill()
 
     def _told(self) -> object:
-        assert self._said.poll(120), "the cluster does not answer"
+        assert self._said.poll(300), "the cluster does not answer"
         return self._said.recv()
 
 
@@ -86,23 +89,23 @@ def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[]
         from cxreader.inference.batch import pipeline, work
 
         Path(pids, str(os.getpid())).touch()
-        load = pipeline.load
+        load = vars(pipeline)["load"]
 
         def slow(name: str) -> bytes:
             if POISON in name:
                 os.abort()
             time.sleep(seconds)
-            return load(name)
+            return bytes(load(name))
 
-        pipeline.load = slow  # type: ignore[attr-defined]
+        vars(pipeline)["load"] = slow
         if version is not None:
-            work.version = lambda _: version  # type: ignore[attr-defined]
+            vars(work)["version"] = lambda _: version
 
     return hook
 
 
 def drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: Any) -> mp.process.BaseProcess:
-    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. It writes what it says, or its error, to OUT.said."""
+    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said."""
     process = _CONTEXT.Process(target=_drive, args=(model, files, out, address), kwargs=hook)
     process.start()
     return process
@@ -116,7 +119,7 @@ def _drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: A
     from cxreader.inference.batch.read_files import read_files
 
     environment = {"worker_process_setup_hook": hooked(**hook)}
-    ray.init(address, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     reader = Reader.load(model, backend="onnx")
     with out.with_name(f"{out.name}.said").open("a", buffering=1) as said:
         try:
@@ -141,7 +144,7 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def wait_for(out: Path, more_than: int, driver: mp.process.BaseProcess, seconds: float = 120) -> int:
+def wait_for(out: Path, more_than: int, driver: mp.process.BaseProcess, seconds: float = 300) -> int:
     """Until more answers than that are committed; how many there are then."""
     end = time.monotonic() + seconds
     while (found := committed(out)) <= more_than:

@@ -15,6 +15,7 @@ import pytest
 from tests.artifacts import hand_made
 from tests.inference.batch.ray_world import ENVIRONMENT, POISON, TwoMachines, drive, kill, wait_for, workers
 from tests.inference.batch.world import distinct
+from tests.s3_server import s3_server
 
 from cxreader import Reader
 from cxreader.inference.batch.read_files import read_files
@@ -25,7 +26,7 @@ SLOW = 0.02
 
 
 @pytest.fixture(scope="module")
-def machines() -> Iterator[TwoMachines]:
+def machines(stored: list[str]) -> Iterator[TwoMachines]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
@@ -60,6 +61,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def stored(files: list[str]) -> Iterator[list[str]]:
+    """The same, in a store that speaks S3. The cluster begins within: its workers know the store by the environment."""
+    import pyarrow.fs as pafs
+
+    with s3_server("archive"):
+        store = pafs.FileSystem.from_uri("s3://archive")[0]
+        names = [Path(file).name for file in files]
+        for file, name in zip(files, names, strict=True):
+            with store.open_output_stream(f"archive/{name}") as out:
+                out.write(Path(file).read_bytes())
+        yield [f"s3://archive/{name}" for name in names]
+
+
+@pytest.fixture(scope="module")
 def alone(model: Path, files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The table of one machine, of the same files."""
     out = tmp_path_factory.mktemp("alone") / "o.json"
@@ -79,28 +94,31 @@ def table_of(path: Path) -> list[Row]:
     return found
 
 
-def ended(driver: Any, seconds: float = 120) -> int:
+def ended(driver: Any, seconds: float = 300) -> int:
     driver.join(seconds)
     assert driver.exitcode is not None, "it hangs"
     return int(driver.exitcode)
 
 
-def test_a_worker_dies_and_a_file_that_ends_each_worker_is_a_row(
-    machines: TwoMachines, model: Path, files: list[str], alone: Path, tmp_path: Path, pids: Path
+def test_files_in_a_store_whose_worker_dies_and_one_that_ends_each_worker(
+    machines: TwoMachines, stored: list[str], model: Path, alone: Path, tmp_path: Path, pids: Path
 ) -> None:
-    poison = tmp_path / f"{POISON}.png"
-    poison.write_bytes(Path(files[0]).read_bytes())
+    """The one is a row with its reason, as a key that is missing is; all others have the answers of one machine."""
     out = tmp_path / "o.json"
-    driver = drive(model, [*files[:30], str(poison), *files[30:]], out, machines.address, pids=str(pids), seconds=SLOW)
+    place = stored[0].rpartition("/")[0]
+    given = [*stored[:30], f"{place}/{POISON}.png", *stored[30:], f"{place}/gone.png"]
+    driver = drive(model, given, out, machines.address, pids=str(pids), seconds=SLOW)
     wait_for(out, 0, driver)
     kill(workers(pids)[0])
     assert ended(driver) == 0
     table = {row["image"]: row for row in table_of(out)}
-    given_up = table.pop(str(poison))
-    assert given_up["acceptance"] == "not read"
-    assert given_up["reasons"].startswith("three workers ended while they read it")
-    unranked = [{**row, "rank": 0, "reason_of_rank": ""} for row in table.values()]
-    assert unranked == [{**row, "rank": 0, "reason_of_rank": ""} for row in table_of(alone)]
+    assert list(table) == given
+    odd = [table.pop(f"{place}/{name}.png") for name in (POISON, "gone")]
+    assert [row["acceptance"] for row in odd] == ["not read", "not read"]
+    assert odd[0]["reasons"].startswith("three workers ended while they read it")
+    assert odd[1]["reasons"] == "no such file; check the path"
+    names = {"image": "", "rank": 0}
+    assert [row | names for row in table.values()] == [row | names for row in table_of(alone)]
 
 
 def test_the_driver_dies_then_a_machine_and_the_same_call_ends_with_the_table_of_one_machine(
@@ -118,7 +136,8 @@ def test_the_driver_dies_then_a_machine_and_the_same_call_ends_with_the_table_of
     assert ended(driver) == 0
     assert out.read_bytes() == alone.read_bytes()
     said = out.with_name("o.json.said").read_text()
-    assert "files were read before; going on" not in said.partition("Ray: room for 2 workers of 1 cores on 2 machines")[0]
+    assert said.count("Ray: room for 2 workers of 1 cores on 2 machines") == 2
+    assert "Ray: room for 1 worker of 1 cores on 1 machine" in said
     assert not out.with_name("o.json.work").exists()
     assert not workers(pids)
 

@@ -24,11 +24,11 @@ from cxreader.remote import is_remote
 def open_folder(root: Path | str, *, name: str | None = None) -> Index:
     """The index of a tree: the label is the folder `normal` or `abnormal` (any case) above an image, however deep.
 
-    `root`: a folder, a zip archive, a DICOMDIR, or the address of a folder in a store. Images are known by their content and found as `imaging.walk` says, in zip
-    archives too, which count as folders of their name (`normal.zip`). An image's name is its path below `root`, in NFC. Of
-    DICOM files patient, sex, age and view come from the header. Images under neither folder are counted as
-    `files_without_row`. Files of the same bytes are counted once; those that stand under both labels are left out. What is no
-    image, is hidden or cannot be opened is counted in `notes`.
+    `root`: a folder, a zip archive, a DICOMDIR, or the address of a folder in a store. Images are known by their content and
+    found as `imaging.walk` says, in zip archives too, which count as folders of their name (`normal.zip`). An image's name is
+    its path below `root`, in NFC. Of DICOM files patient, sex, age and view come from the header. Images under neither folder
+    are counted as `files_without_row`. Files of the same bytes are counted once; those that stand under both labels are left
+    out. What is no image, is hidden or cannot be opened is counted in `notes`.
     Raises DataError when no image has a label, or one stands under both folders.
     """
     found = walk(root)

@@ -51,9 +51,9 @@ def portable(text: str) -> str:
 def find_named(folder: Path | str, cells: Sequence[str], at: Callable[[int], str]) -> NamedFiles:
     r"""The file of every cell, relative to `folder` (or an archive) unless it is an absolute path that exists.
 
-    A member of an archive is `archive.zip!/inner/name`; `folder` and cells may be addresses in a store (`remote`). A name need not agree in case, nor in how its letters are composed
-    (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute paths of another machine the same number of leading parts is
-    taken away from all, so that most files are found.
+    A member of an archive is `archive.zip!/inner/name`; `folder` and cells may be addresses in a store (`remote`). A name
+    need not agree in case, nor in how its letters are composed (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute
+    paths of another machine the same number of leading parts is taken away from all, so that most files are found.
     Where no file is found at all, bare names are looked for in the folders and archives below. `at(n)` is the place of the
     n-th cell. Raises TableError for a name without a suffix that two pictures have.
     """

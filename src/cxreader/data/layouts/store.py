@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +33,9 @@ def open_store(address: str, *, table: str | os.PathLike[str] | None = None, nam
     """
     kind = remote.kind_of(address)
     if kind is None:
-        raise DataError("nothing is there", where=address, mend="check the address, and which keys the environment holds")
+        raise DataError(
+            "nothing is there", where=address, mend="check the address, and which keys the environment holds"
+        )
     if kind == "file":
         if not is_table_name(PurePosixPath(address)):
             raise DataError("is not a table", where=address, mend="give a table, or the folder of the images")

@@ -53,7 +53,9 @@ class CarriedReader:
 def _carried(member: Member) -> CarriedMember:
     folder, backend = member.folder, member.backend.name
     if folder is None:
-        raise UsageError("a model that lies in no folder cannot be sent to other machines", mend="save its artifact first")
+        raise UsageError(
+            "a model that lies in no folder cannot be sent to other machines", mend="save its artifact first"
+        )
     kind = BACKENDS[backend].reads
     head = member.artifact.region_head
     weights = [WEIGHTS] if head is None else [WEIGHTS, head.file]

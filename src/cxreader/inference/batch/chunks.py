@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-CHUNK = 32
-"""Files a chunk: two batches, so that one is decoded while the network works on the other."""
 HALVED, GIVEN_UP = 2, 3
 """Deaths of workers after which a chunk is halved, and after which a single file is given up."""
 
@@ -24,7 +22,7 @@ class Chunk:
 class Chunks:
     """What is still to be read: chunks that came back, then new ones of `files`, which are taken as they are needed."""
 
-    def __init__(self, files: Iterable[tuple[int, str]], size: int = CHUNK) -> None:
+    def __init__(self, files: Iterable[tuple[int, str]], size: int) -> None:
         self._files: Iterator[tuple[int, str]] = iter(files)
         self._size = size
         self._back: deque[Chunk] = deque()

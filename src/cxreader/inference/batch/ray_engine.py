@@ -31,6 +31,8 @@ except ModuleNotFoundError as missing:
         raise
     raise MissingDependencyError("reading on Ray needs ray", mend="pip install 'cxreader[cluster]'") from None
 
+BATCHES = 2
+"""A chunk has so many: one is decoded while the network works on the other."""
 AHEAD = 2
 """Chunks that a worker is given at a time, so that it need not wait for the next."""
 _TICK = 1.0
@@ -71,13 +73,18 @@ class RayEngine:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
+    @property
+    def ready(self) -> int:
+        """How many workers may read now."""
+        return len(self._workers.ready())
+
     def __call__(self, files: Iterable[tuple[int, str]], *, known: Known | None = None) -> Iterator[list[Found]]:  # noqa: ARG002 - no content is here
         """As `pipeline.read_shard`, in no order, and content that occurs in two chunks is read twice.
 
         A file that was being read when three workers died is answered as one that cannot be read. Raises UsageError where no
         worker of the cluster can read, and what a reader raises in a worker.
         """
-        chunks = Chunks(files)
+        chunks = Chunks(files, BATCHES * self._batch_size)
         while chunks or any(worker.chunks for worker in self._workers.ready()):
             self._workers.tend()
             for worker in self._workers.ready():
@@ -128,4 +135,6 @@ def _connect(address: str | None, say: Say) -> None:
         mend = "begin one with `ray start` on this machine too, with the same token, and give HOST:PORT"
         raise UsageError(f"no Ray cluster answers ({type(error).__name__})", where=address, mend=mend) from None
     if os.environ.get(_AUTHENTICATION) != "token":
-        say(f"Ray: this cluster asks for no token: whoever reaches its ports runs programs on it; {_AUTHENTICATION}=token")
+        say(
+            f"Ray: this cluster asks for no token: whoever reaches its ports runs programs on it; {_AUTHENTICATION}=token"
+        )

@@ -77,12 +77,12 @@ def read_files(
     """Read `files` into the table `out` (.csv, .json, .parquet or .xlsx), one row a file, in their order or the worklist's.
 
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
-    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole;
-    a site's words for headers are written beside it, to `out`.terms.toml. `first`: how many rows of the worklist's head the
-    Summary is to hold, whatever the order of the table. `engine`: who reads, this process when left out. None when another process wrote the table. Raises
-    UsageError for another ending, or when the work folder is of other models, options or files (`fresh` begins anew);
-    StorageError for a full disk, and then nothing done is lost, and, before anything is read, for a place that cannot be
-    written.
+    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole; a
+    site's words for headers are written beside it, to `out`.terms.toml. `first`: how many rows of the worklist's head the
+    Summary is to hold, whatever the order of the table. `engine`: who reads, this process when left out. None when another
+    process wrote the table. Raises UsageError for another ending, or when the work folder is of other models, options or
+    files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost, and, before anything is read,
+    for a place that cannot be written.
     """
     format_of(out, len(files))
     refuse_unwritable(out)

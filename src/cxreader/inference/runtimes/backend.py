@@ -31,7 +31,9 @@ class Runtime:
 
 
 BACKENDS = {
-    "onnx": Runtime("cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", "onnx", "onnxruntime"),
+    "onnx": Runtime(
+        "cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", "onnx", "onnxruntime"
+    ),
     "torch": Runtime(
         "cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'", module="torch"
     ),
