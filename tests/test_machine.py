@@ -65,7 +65,7 @@ def test_the_variable_says_otherwise_and_must_be_a_number(quotas: Path, monkeypa
         assert machine.cores() == cores
     for text in ("0", "two", "-1", "1.5"):
         monkeypatch.setenv("CXREADER_CORES", text)
-        with pytest.raises(UsageError, match="CXREADER_CORES: .* is no number of cores; give 1 or more"):
+        with pytest.raises(UsageError, match=r"CXREADER_CORES: .* is no number of cores; give 1 or more"):
             machine.cores()
 
 
