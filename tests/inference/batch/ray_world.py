@@ -88,7 +88,7 @@ def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[]
     def hook() -> None:
         from cxreader.inference.batch import pipeline, work
 
-        Path(pids, str(os.getpid())).touch()
+        Path(pids, str(os.getpid())).write_text(os.environ.get("CXREADER_CORES", ""))
         load = vars(pipeline)["load"]
 
         def slow(name: str) -> bytes:
@@ -105,7 +105,10 @@ def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[]
 
 
 def drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: Any) -> mp.process.BaseProcess:
-    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said."""
+    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said.
+
+    In OUT.stdout stands what came on standard output.
+    """
     process = _CONTEXT.Process(target=_drive, args=(model, files, out, address), kwargs=hook)
     process.start()
     return process
@@ -118,6 +121,7 @@ def _drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: A
     from cxreader.inference.batch.ray_engine import RayEngine
     from cxreader.inference.batch.read_files import read_files
 
+    os.dup2(os.open(out.with_name(f"{out.name}.stdout"), os.O_CREAT | os.O_WRONLY), 1)
     environment = {"worker_process_setup_hook": hooked(**hook)}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     reader = Reader.load(model, backend="onnx")

@@ -37,6 +37,8 @@ AHEAD = 2
 """Chunks that a worker is given at a time, so that it need not wait for the next."""
 _TICK = 1.0
 """Seconds after which what the cluster has is looked at, though nothing was heard."""
+_LOST = 60.0
+"""Seconds after which what a worker has said it sent is taken for lost, and the worker for dead."""
 _AUTHENTICATION = "RAY_AUTH_MODE"
 
 
@@ -100,7 +102,7 @@ class RayEngine:
         """What a worker has sent: a batch, the end of its chunk, or its death."""
         chunk, stream = worker.chunks[0]
         try:
-            found: list[Found] = ray.get(next(stream))
+            found: list[Found] = ray.get(next(stream), timeout=_LOST)
         except StopIteration:
             worker.chunks.popleft()
             return
