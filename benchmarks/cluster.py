@@ -101,11 +101,10 @@ def seconds(count: int, kills: int, repetitions: int) -> dict[str, Any]:
 
 def _phantoms(folder: Path, count: int) -> list[str]:
     from cxreader.data.phantoms.write import PhantomSpec, write_phantoms
+    from cxreader.inference.batch.paths import listed
 
-    report = write_phantoms(folder, PhantomSpec(-(-count // 2), seed=0, size=512), layout="dicom", workers=2)
-    files = sorted(map(str, folder.rglob("*.dcm")))
-    assert len(files) == report.images
-    return files[:count]
+    write_phantoms(folder, PhantomSpec(-(-count * 2 // 3), seed=0, size=512), layout="dicom", workers=2)
+    return listed([str(folder)])[0][:count]
 
 
 def _rates(machines: TwoMachines, model: Path, files: list[str], scratch: Path, repetitions: int) -> dict[str, Any]:
@@ -126,6 +125,7 @@ def _rates(machines: TwoMachines, model: Path, files: list[str], scratch: Path, 
             busy[side].append(_busy(machines.pid) - before)
 
         taken = take_turns({side: partial(run, side) for side in busy}, repetitions)
+    print(f"{taken}, {busy}", file=sys.stderr)
     assert (scratch / "ray.json").read_bytes() == (scratch / "alone.json").read_bytes()
     return {side: list(zip(taken[side], busy[side][1:], strict=True)) for side in busy}
 
@@ -148,18 +148,20 @@ def _busy(cluster: int | None) -> float:
 def _deaths(machines: TwoMachines, model: Path, files: list[str], scratch: Path, kills: int) -> dict[str, Any]:
     """Each kind of death at random moments of one reading; a file that ends its workers; files in a store."""
     times = f"{kills} times at random moments"
-    found: dict[str, Any] = {}
-    for what, dies in (
-        (f"a worker killed {times}", _worker_dies),
-        (f"the second machine killed {times}, another begun each time", partial(_machine_dies, machines)),
-    ):
-        found[what] = _watched(machines, model, files, scratch, kills, dies)
-    found[f"the driver killed {times}, the same call given again"] = _driver_dies(
-        machines, model, files, scratch, kills
-    )
-    found["a file that ends each of its workers: a row with its reason"] = _poisoned(machines, model, files, scratch)
     few = files[: max(8, len(files) // 10)]
-    found[f"{len(few):,} of the files in a store that speaks S3 (moto)"] = _stored(machines, model, few, scratch)
+    given = (machines, model, files, scratch)
+    machine_dies = partial(_machine_dies, machines)
+    trials: dict[str, Callable[[], dict[str, Any]]] = {
+        f"a worker killed {times}": lambda: _watched(*given, kills, _worker_dies),
+        f"the second machine killed {times}, another begun each time": lambda: _watched(*given, kills, machine_dies),
+        f"the driver killed {times}, the same call given again": lambda: _driver_dies(*given, kills),
+        "a file that ends each of its workers: a row with its reason": lambda: _poisoned(*given),
+        f"{len(few):,} of the files in a store that speaks S3 (moto)": lambda: _stored(machines, model, few, scratch),
+    }
+    found = {}
+    for what, trial in trials.items():
+        found[what] = trial()
+        print(f"{what}: {found[what]}", file=sys.stderr)  # it takes long
     return found
 
 

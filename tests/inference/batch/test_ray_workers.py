@@ -16,12 +16,13 @@ from cxreader.errors import MissingDependencyError, UsageError
 pytest.importorskip("ray")
 
 from cxreader.inference.batch import ray_workers
+from cxreader.inference.batch.carried import CarriedReader
 from cxreader.inference.batch.ray_workers import Worker, Workers
 from cxreader.inference.batch.work import identity_of
 from cxreader.inference.reader import Reader
 
 
-class Died(Exception):
+class DiedError(Exception):
     """In the place of Ray's own."""
 
 
@@ -32,7 +33,7 @@ class StandIn:
     cores: list[float]
     begun: list[dict[str, Any]] = field(default_factory=list)
     killed: list[object] = field(default_factory=list)
-    exceptions: Any = field(default_factory=lambda: SimpleNamespace(RayError=Died))
+    exceptions: Any = field(default_factory=lambda: SimpleNamespace(RayError=DiedError))
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"Alive": True, "Resources": {"CPU": n}} for n in self.cores]
@@ -73,7 +74,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
-    monkeypatch.setattr(ray_workers.CarriedReader, "of", lambda reader: "carried")
+    monkeypatch.setattr(CarriedReader, "of", lambda reader: "carried")
     return make_reader(Watched())
 
 
@@ -165,12 +166,12 @@ def test_those_that_end_before_they_are_ready_are_begun_again_after_pauses_and_n
         workers.tend()
         assert len(ray.begun) == failures
         (only,) = every(workers)
-        only.loading = Died()
+        only.loading = DiedError()
         workers.loaded(only)
         assert every(workers) == []
         clock[0] += 2 * 2 ** (failures - 1)
     workers.tend()
     only = every(workers)[0]
-    only.loading = Died()
-    with pytest.raises(UsageError, match=r"3 workers ended before they were ready \(Died\); see `ray status`"):
+    only.loading = DiedError()
+    with pytest.raises(UsageError, match=r"3 workers ended before they were ready \(DiedError\); see `ray status`"):
         workers.loaded(only)
