@@ -1,6 +1,7 @@
 """All benchmarks in one run; writes README.md beside this file. `--quick` only tries them, prints, and writes nothing.
 
-`--runtimes` measures the rows of runtimes again and puts them in the place of those that stand there.
+`--runtimes` measures the rows of runtimes again and puts them in the place of those that stand there; `--cluster FILES KILLS`
+those of a Ray cluster, with so many files and deaths of each kind.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from batches import measure_batches
 from cache import measure_cache
+from cluster import ON_RAY, measure_cluster
 from cxreader.machine import cores
 from cxreader.runs import git_revision
 from end_to_end import measure_end_to_end
@@ -46,8 +48,9 @@ PACKAGES = (
     "scikit-learn",
     "pydicom",
     "torchxrayvision",
+    "ray",
 )
-AGAIN = "- the rows of runtimes (`benchmarks/run.py --runtimes`) are of another run:"
+AGAIN = '- rows with "{part}" (`benchmarks/run.py {option}`) are of another run:'
 HEADER = ("what", "ours", "peer", "ratio", "goal", "met")
 
 
@@ -56,12 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one repetition; nothing is written")
     parser.add_argument("--runtimes", action="store_true", help="these rows alone, in the place of those in README.md")
+    of_cluster = "the rows of a Ray cluster alone, likewise"
+    parser.add_argument("--cluster", nargs=2, type=int, metavar=("FILES", "KILLS"), help=of_cluster)
     given = parser.parse_args()
     load = os.getloadavg()[0]
     if given.runtimes:
         with tempfile.TemporaryDirectory(prefix="cxreader-bench-") as folder:
             rows = measure_runtimes(Path(folder), quick=given.quick)
-        text = with_rows(README.read_text(encoding="utf-8"), rows, load)
+        text = with_rows(README.read_text(encoding="utf-8"), rows, load, part=RUNTIMES, option="--runtimes")
+    elif given.cluster:
+        files, kills = given.cluster
+        rows = measure_cluster(quick=given.quick, files=files, kills=kills)
+        text = with_rows(README.read_text(encoding="utf-8"), rows, load, part=ON_RAY, option="--cluster")
     else:
         text = page(measure(quick=given.quick), load)
     print(text)
@@ -89,6 +98,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows += measure_journal(quick=quick)
     rows += measure_xrayvision(quick=quick)
     rows += measure_gpu(quick=quick)
+    rows += measure_cluster(quick=quick)
     return rows
 
 
@@ -115,13 +125,15 @@ def page(rows: Iterable[Row], load: float) -> str:
     return "\n".join(lines)
 
 
-def with_rows(text: str, rows: Iterable[Row], load: float) -> str:
-    """The page with `rows` in the place of those of runtimes, and a line that says when and where these were measured."""
-    lines = [line for line in text.splitlines() if not line.startswith(AGAIN)]
-    old = [n for n, line in enumerate(lines) if line.startswith(f"| {RUNTIMES}")]
-    lines[old[0] : old[-1] + 1] = [_line(_cells(row)) for row in rows]
+def with_rows(text: str, rows: Iterable[Row], load: float, *, part: str, option: str) -> str:
+    """The page with `rows` in the place of those with `part` in their name, and a line that says when they were measured."""
+    again = AGAIN.format(part=part, option=option)
+    lines = [line for line in text.splitlines() if not line.startswith(again)]
+    old = [n for n, line in enumerate(lines) if line.startswith("| ") and part in line.split(" | ")[0]]
+    first, last = (old[0], old[-1] + 1) if old else (len(lines), len(lines))
+    lines[first:last] = [_line(_cells(row)) for row in rows]
     head = next(n for n, line in enumerate(lines) if line.startswith("- versions:"))
-    lines.insert(head + 1, f"{AGAIN} {_date()}, {_machine(load)}; cxreader revision {_revision()}")
+    lines.insert(head + 1, f"{again} {_date()}, {_machine(load)}; cxreader revision {_revision()}")
     return "\n".join([*lines, ""])
 
 

@@ -90,10 +90,11 @@ def test_importing_does_nothing() -> None:
 def test_reading_and_judging_modules_load_no_torch() -> None:
     modules = (
         "config records runs imaging.read evaluation.evaluate reporting.evaluation.page "
-        "models.artifact models.registry inference.reader"
+        "models.artifact models.registry inference.reader inference.batch.read_files cli.reading"
     )
     imports = "; ".join(f"import cxreader.{m}" for m in modules.split())
-    assert _fresh(f"import sys; {imports}; print([m for m in ('torch', 'pandas', 'timm') if m in sys.modules])") == "[]"
+    heavy = ("torch", "pandas", "timm", "ray")
+    assert _fresh(f"import sys; {imports}; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
 def test_the_public_face() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ def writing_whole(path: str | os.PathLike[str], *, needed: int | None = None) ->
     `needed`: how many bytes there will be, for the message; those written so far when left out.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = beside(target, "tmp")
     written = 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +50,21 @@ def writing_whole(path: str | os.PathLike[str], *, needed: int | None = None) ->
         raise
 
 
+def beside(target: Path, ending: str) -> Path:
+    """A hidden name beside `target` that no other process has, on this machine or on another that writes to the same share.
+
+    Process numbers would not do: two machines have the same ones.
+    """
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.{ending}")
+
+
 def refuse_unwritable(path: str | os.PathLike[str]) -> None:
     """Before long work: raises StorageError when `path` is a folder, or no file of that name can be written there.
 
     Nothing is written. Folders that are not there yet are made by who writes.
     """
     target = Path(path)
-    longest = target.with_name(f".{target.name}.work.{os.getpid()}.new")  # of what stands beside it meanwhile
+    longest = beside(target.with_name(f"{target.name}.work"), "new")  # of what stands there meanwhile
     try:
         if target.is_dir():
             raise StorageError("is a folder, not a file", where=target, mend="give the name of a file")

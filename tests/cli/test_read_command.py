@@ -311,3 +311,30 @@ def test_a_list_of_names_may_begin_with_a_byte_order_mark(
 def test_the_stated_false_refusals_are_told_with_the_number_of_checks() -> None:
     ruled: Any = SimpleNamespace(ood_detector=SimpleNamespace(false_refusals=0.02))
     assert "each of its 3 checks falsely refuses at most 2.0 % of images" in answers._refusals(ruled)
+
+
+def test_a_cluster_needs_its_package_and_an_address_a_cluster(
+    small_run: Path, small_world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["read", "--model", str(small_run), *files_of(small_world, 1)]
+    assert run([*command, "--address", "head:6379"]) == 2
+    assert "--address: nothing is read on a cluster; add --engine ray" in capsys.readouterr().err
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == "ray" or name.endswith((".ray_engine", ".ray_workers"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run([*command, "--engine", "ray"]) == 5
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == "cxreader: reading on Ray needs ray; pip install 'cxreader[cluster]'"
+    )
+
+
+def test_the_address_of_a_ray_client_is_refused_in_a_line(
+    small_run: Path, small_world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    command = ["read", "--model", str(small_run), *files_of(small_world, 1), "--engine", "ray"]
+    assert run([*command, "--address", "ray://head:10001"]) == 2
+    assert "is the address of a Ray Client, which cannot stream answers; give HOST:PORT" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.dicom_files import dataset, encoded, picture
 from cxreader.cli import run
 from cxreader.errors import UsageError
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
+from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.batch.read_files import read_files, read_rest
 from cxreader.inference.batch.work import Work
 from cxreader.inference.explain import explain_files
@@ -72,7 +74,7 @@ def test_a_reading_that_was_begun_with_other_words_is_not_taken_up(
         with pytest.raises(UsageError, match="is of other words of a site; give another --out, or begin anew"):
             read_files(other, files, tmp_path / "t.csv")
     with Work.open(tmp_path / "t.csv", site, files) as work:
-        read_rest(site, work)
+        read_rest(work, partial(read_shard, site))
 
 
 def test_heat_maps_are_refused_by_them_too(small_run: Path, files: list[str], tmp_path: Path) -> None:

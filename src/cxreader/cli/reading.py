@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,9 +16,10 @@ from cxreader.cli.output.answers import note, show_answers, show_rows
 from cxreader.cli.output.console import DISCLAIMER, progress, say, waiting
 from cxreader.cli.output.worklist import MOST, refuse_page, write_page
 from cxreader.cli.source_options import TermsFile
-from cxreader.errors import DataError
+from cxreader.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from cxreader.inference.batch.pipeline import Engine
     from cxreader.inference.reader import Reader
     from cxreader.records import Box
 
@@ -44,6 +47,12 @@ def read(
     operating_point: Point = None,
     backend: Backend = "auto",
     terms: TermsFile = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or a Ray cluster's machines.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the Ray cluster; the one of this machine when not given.")
+    ] = None,
 ) -> None:
     """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device.
 
@@ -61,11 +70,15 @@ def read(
         refuse_page(page)
     files = _files(paths)
     reader = load_reader(model, operating_point, backend, terms)
+    cluster = _cluster(reader, engine, address)
     if out is None or out == "-":
-        _read_aside(reader, files, sort=sort, csv=out == "-", page=page)
+        _read_aside(reader, files, cluster, sort=sort, csv=out == "-", page=page)
         return
     first = 0 if page is None else MOST
-    summary = read_files(reader, files, Path(out), sort=sort, fresh=fresh, first=first, say=say, bar=progress)
+    with cluster as reads:
+        summary = read_files(
+            reader, files, Path(out), sort=sort, fresh=fresh, first=first, engine=reads, say=say, bar=progress
+        )
     if summary is not None:
         if page is not None:
             write_page(summary.first, page, reader, summary)
@@ -174,15 +187,35 @@ def _files(paths: Sequence[str]) -> list[str]:
     return files
 
 
-def _read_aside(reader: Reader, files: Sequence[str], *, sort: bool, csv: bool, page: Path | None) -> None:
+def _cluster(reader: Reader, engine: str, address: str | None) -> AbstractContextManager[Engine | None]:
+    """Who reads, within its block: None for this process."""
+    if engine == "local":
+        if address is not None:
+            raise UsageError("nothing is read on a cluster", where="--address", mend="add --engine ray")
+        return nullcontext()
+    from cxreader.inference.batch.ray_engine import RayEngine
+
+    return RayEngine(reader, address, say=say)
+
+
+def _read_aside(
+    reader: Reader,
+    files: Sequence[str],
+    cluster: AbstractContextManager[Engine | None],
+    *,
+    sort: bool,
+    csv: bool,
+    page: Path | None,
+) -> None:
     """Read for the terminal or for standard output; what was read before an interruption is shown."""
+    from cxreader.inference.batch.pipeline import read_shard
     from cxreader.inference.batch.read_files import Summary, read_rest, reading_aside
     from cxreader.inference.batch.table import write_csv
 
     with reading_aside(reader, files) as work:
         try:
-            with progress("reading") as bar:
-                read_rest(reader, work, progress=bar)
+            with cluster as reads, progress("reading") as bar:
+                read_rest(work, reads or partial(read_shard, reader), progress=bar)
         finally:
             summary = Summary(different=work.journal.count()[1])
             rows = summary.counted(work.journal.rows(sort=sort))

@@ -11,10 +11,13 @@ from cxreader.data.index import Index
 from cxreader.data.layouts.named_files import find_named
 from cxreader.errors import DataError
 from cxreader.imaging.containers import is_there
+from cxreader.remote import is_remote
 
 
 def with_files(index: Index, where: Path, *, now: Path | None = None) -> Index:
     """The index whose records have their files; those that have gone are left out and counted as `rows_without_file`.
+
+    Files in a store are not looked for, since that takes a request each: who reads one that has gone tells it.
 
     `where`: the file it was saved in, for messages. `now`: the folder (or the table in it) that stands where `index.root` lay,
     when that was moved. Records that never had a file stay. Raises DataError when all files have gone.
@@ -22,7 +25,7 @@ def with_files(index: Index, where: Path, *, now: Path | None = None) -> Index:
     if now is not None:
         index = _moved(index, now if now.is_dir() else now.parent)
     paths = {record.image: record.path for record in index.records if record.path is not None}
-    gone = {image for image, path in paths.items() if not is_there(path)}
+    gone = {image for image, path in paths.items() if not (is_remote(path) or is_there(path))}
     if not gone:
         return index
     if len(gone) == len(paths):

@@ -18,11 +18,13 @@ from cxreader.data.layouts.layout import Options
 from cxreader.data.layouts.registry import LAYOUTS, nearest_layout, recognise, set_of_table
 from cxreader.data.layouts.seen import Seen, look, look_inside
 from cxreader.data.layouts.sets.nih import find_entries, open_nih
+from cxreader.data.layouts.store import open_store
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
 from cxreader.data.several import each_once, of_one_class
 from cxreader.errors import DataError, TableError, UsageError, nearest
 from cxreader.imaging.containers import is_archive, is_dicomdir, member_names
+from cxreader.remote import is_remote
 from cxreader.tables import is_table_name
 
 IMAGES_VARIABLE = "CXREADER_IMAGES"
@@ -43,7 +45,8 @@ def open_source(
 
     A public set of `layouts.registry` (phantoms lie as NIH ChestX-ray14 does), a CSV or Parquet table (or a folder with one
     `labels.csv`), an index saved by `Index.save`, a tree of `normal/` and `abnormal/`, a tree of DICOM files whose
-    `labels.csv` names them by UID or file; a zip archive or a DICOMDIR with such folders or such a table. `tables`: the folder
+    `labels.csv` names them by UID or file; a zip archive or a DICOMDIR with such folders or such a table; the address of a
+    table or folder in a store (`layouts.store`). `tables`: the folder
     of the set's tables, or of `labels.csv`, when they lie elsewhere (looked for from the source's folder too); of a saved
     index the folder where its images lie now. `name` is kept as the data set's name. `uncertain`: what an uncertain label of a
     public set becomes, where its own policy (None) is not wanted.
@@ -53,6 +56,12 @@ def open_source(
     _require_known("kind of source", kind, get_args(SourceKind))
     if uncertain is not None:
         _require_known("policy", uncertain, get_args(Uncertain))
+    if is_remote(path):
+        if kind not in ("auto", "table", "folder"):
+            mend = "give a table of its images (--kind table), or copy the set to a disk"
+            raise DataError(f"in a store no {kind} is known", where=path, mend=mend)
+        table = tables if tables is None or is_remote(tables) else locate(tables)
+        return _require_own_policy(open_store(str(path), table=table, name=name), uncertain)
     root = locate(path)
     table_folder = None if tables is None else locate(tables, beside=root)
     if root.is_file() and (is_archive(root) or is_dicomdir(root)):
@@ -141,6 +150,8 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 def _reopenable(source: SourceSection, place: str) -> SourceSection:
     """The source as it is opened again from any working folder, under the name it was given here."""
+    if is_remote(source.root):
+        return source.model_copy(update={"name": source.name or place})
     root = locate(source.root)
     tables = None if source.tables is None else str(locate(source.tables, beside=root))
     return source.model_copy(update={"root": str(root), "tables": tables, "name": source.name or place})

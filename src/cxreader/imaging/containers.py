@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from cxreader import remote
 from cxreader.counting import format_count
 from cxreader.errors import CxreaderError, ImageError
 from cxreader.imaging import files
@@ -109,6 +110,8 @@ def identity(name: str) -> tuple[int, int]:
     By it a file that was read before is known to be the same.
     """
     try:
+        if remote.is_remote(name) and SEPARATOR not in name:
+            return remote.identity(name)
         found = os.stat(name)  # noqa: PTH116 (one for each of 112,120 images)
     except OSError:
         if SEPARATOR not in name:
@@ -232,8 +235,7 @@ def _is_document(archive: str) -> bool:
 
 def _directory(archive: str) -> zips.Directory:
     try:
-        found = Path(archive).stat()
-        return zips.listed(archive, found.st_size, found.st_mtime_ns)
+        return zips.listed(archive, *identity(archive))
     except _NOT_WHOLE as error:
         raise _damaged(archive, error) from None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from cxreader import remote
 from cxreader.errors import ImageError
 from cxreader.imaging.limits import MAX_BYTES
 
@@ -31,6 +32,8 @@ SIDE = frozenset(
 def opened(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, open for reading. Raises ImageError for anything else: a pipe would wait, a device may never end."""
     try:
+        if isinstance(path, str) and remote.is_remote(path):
+            return remote.opened(path)
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):  # noqa: PTH112, PTH116 - any name
             what = "is no regular file, but a pipe or a device"
             raise ImageError(what, where=path, mend="give the radiograph as a file")
@@ -41,18 +44,35 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
 
 def first_bytes(path: str | os.PathLike[str], count: int) -> bytes:
     """Up to `count` bytes of a file's start. Raises ImageError."""
+    if isinstance(path, str) and remote.is_remote(path):
+        return _remote(path, count)
     with opened(path) as file:
         return _read(file, path, count)
 
 
 def load(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a file. Raises ImageError, for one of more than MAX_BYTES too."""
+    if isinstance(path, str) and remote.is_remote(path):
+        content = _remote(path, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _too_large(path, "more")
+        return content
     with opened(path) as file:
         length = os.fstat(file.fileno()).st_size
         if length > MAX_BYTES:
-            mend = f"at most {MAX_BYTES // 2**20} MiB are read"
-            raise ImageError(f"the file has {length / 2**20:,.0f} MiB", where=path, mend=mend)
+            raise _too_large(path, f"{length / 2**20:,.0f} MiB")
         return _read(file, path, length)  # no more, should it grow; a greater number would be allocated in full
+
+
+def _remote(name: str, most: int) -> bytes:
+    try:
+        return remote.read(name, most)
+    except OSError as error:
+        raise _unreadable(name, error) from None
+
+
+def _too_large(path: str | os.PathLike[str], size: str) -> ImageError:
+    return ImageError(f"the file has {size}", where=path, mend=f"at most {MAX_BYTES // 2**20} MiB are read")
 
 
 @dataclass(frozen=True, slots=True)

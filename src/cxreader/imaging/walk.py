@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cxreader import remote
 from cxreader.counting import format_count
 from cxreader.errors import ImageError
 from cxreader.imaging import containers
 from cxreader.imaging.dicom.objects import other_object
-from cxreader.imaging.files import below
+from cxreader.imaging.files import below, is_hidden
 from cxreader.imaging.read import sniff
 from cxreader.imaging.zip_directory import ZIP
 
@@ -134,13 +135,18 @@ def met_in(
 ) -> Iterator[Met]:
     """Everything that `walk` meets, in its order; hidden files are counted in `left`."""
     label = os.fspath(root)
-    if not os.path.isdir(label):  # noqa: PTH112 (a name that is too long is none)
+    closed: frozenset[str] = frozenset()
+    if remote.is_remote(label):
+        names = _in_store(label, left, deep=deep)
+    elif not os.path.isdir(label):  # noqa: PTH112 (a name that is too long is none)
         yield from _named_in(label, left) if containers.is_dicomdir(label) else _look(label, left)
         return
-    found = below(Path(label), deep=deep)
-    left.hidden += found.hidden
-    closed = frozenset(map(str, found.closed))
-    names = [name for name in map(str, sorted(found.files + found.closed)) if not known(name)]
+    else:
+        found = below(Path(label), deep=deep)
+        left.hidden += found.hidden
+        closed = frozenset(map(str, found.closed))
+        names = list(map(str, sorted(found.files + found.closed)))
+    names = [name for name in names if not known(name)]
 
     def looked(some: list[str]) -> list[Met]:
         return [met for name in some for met in (_closed(name) if name in closed else _look(name, left))]
@@ -149,6 +155,16 @@ def met_in(
     with ThreadPoolExecutor(_READERS, "walk") as pool:
         for some in pool.map(looked, chunks):
             yield from some
+
+
+def _in_store(root: str, left: PassedOver, *, deep: bool) -> list[str]:
+    """The files below an address, hidden ones left out; the file itself where it is one. Raises StorageError."""
+    if remote.kind_of(root) != "folder":
+        return [root]
+    names = remote.below(root, deep=deep)[0]
+    seen = [name for name in names if not any(map(is_hidden, name.removeprefix(root).split("/")))]
+    left.hidden += len(names) - len(seen)
+    return seen
 
 
 def _look(name: str, left: PassedOver) -> list[Met]:

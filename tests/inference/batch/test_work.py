@@ -9,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cxreader.inference.batch.journal import Journal
 from cxreader.inference.batch.read_files import read_files
 from cxreader.inference.batch.work import Work, shard_sizes
 from cxreader.inference.reader import BATCH
+from cxreader.inference.runtimes.backend import runtime_version
 from cxreader.locks import lock
 
 NAMES = [f"{n:03d}.png" for n in range(3 * BATCH)]
@@ -167,7 +169,11 @@ def test_a_folder_of_the_version_before_is_refused_in_one_line_and_left_as_it_is
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"version": 3}, "another version of this folder"), ({"cxreader": "0.0"}, "another version of cxreader")],
+    [
+        ({"version": 3}, "another version of this folder"),
+        ({"cxreader": "0.0"}, "another version of cxreader"),
+        ({"runtimes": ["onnxruntime 0.1"]}, "another version of the runtime"),
+    ],
 )
 def test_a_folder_of_another_version_is_refused(out: Path, changed: dict[str, object], words: str) -> None:
     opened(out).close()
@@ -184,3 +190,15 @@ def test_a_folder_that_holds_the_journal_of_the_version_before_alone_is_damaged(
         made.extract("journal.db", folder)
     with pytest.raises(StorageError, match="the journal is damaged; begin anew with --fresh"):
         opened(out)
+
+
+def test_the_manifest_names_the_runtimes_version_and_one_written_without_it_is_gone_on_with(out: Path) -> None:
+    assert runtime_version("onnx") == f"onnxruntime {version('onnxruntime')}"
+    assert runtime_version("patches") is None  # no runtime of ours
+    opened(out).close()
+    with closing(sqlite3.connect(out.parent / "o.json.work" / "journal.db")) as db, db:
+        (there,) = db.execute("SELECT manifest FROM work").fetchone()
+        older = json.loads(there)
+        assert older.pop("runtimes") == [None]
+        db.execute("UPDATE work SET manifest = ?", (json.dumps(older),))
+    opened(out).close()

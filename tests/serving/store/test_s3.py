@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from http.client import HTTPConnection
 
 import pytest
+from tests.s3_server import s3_server
 from tests.serving.world import dicom, read_all
 
 from cxreader.errors import MissingObjectError, StorageError
@@ -23,18 +23,8 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """The URL of a new bucket."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server.start()
-        host, port = server.get_host_and_port()
-        connection = HTTPConnection(host, port)
-        connection.request("PUT", "/kept")
-        assert connection.getresponse().status == 200
-        yield f"s3://kept/of/one/site?region=us-east-1&scheme=http&endpoint_override={host}:{port}"
-        server.stop()
+    with s3_server("kept") as place:
+        yield f"s3://kept/of/one/site?region=us-east-1&scheme=http&endpoint_override={place}"
 
 
 def test_bytes_come_back_by_their_digest(bucket: str) -> None:

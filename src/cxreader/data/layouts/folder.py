@@ -18,16 +18,17 @@ from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.files import below, is_hidden
 from cxreader.imaging.walk import walk
 from cxreader.records import LABEL_NAMES, LABELS, ImageRecord
+from cxreader.remote import is_remote
 
 
-def open_folder(root: Path, *, name: str | None = None) -> Index:
+def open_folder(root: Path | str, *, name: str | None = None) -> Index:
     """The index of a tree: the label is the folder `normal` or `abnormal` (any case) above an image, however deep.
 
-    `root`: a folder, a zip archive, or a DICOMDIR. Images are known by their content and found as `imaging.walk` says, in zip
-    archives too, which count as folders of their name (`normal.zip`). An image's name is its path below `root`, in NFC. Of
-    DICOM files patient, sex, age and view come from the header. Images under neither folder are counted as
-    `files_without_row`. Files of the same bytes are counted once; those that stand under both labels are left out. What is no
-    image, is hidden or cannot be opened is counted in `notes`.
+    `root`: a folder, a zip archive, a DICOMDIR, or the address of a folder in a store. Images are known by their content and
+    found as `imaging.walk` says, in zip archives too, which count as folders of their name (`normal.zip`). An image's name is
+    its path below `root`, in NFC. Of DICOM files patient, sex, age and view come from the header. Images under neither folder
+    are counted as `files_without_row`. Files of the same bytes are counted once; those that stand under both labels are left
+    out. What is no image, is hidden or cannot be opened is counted in `notes`.
     Raises DataError when no image has a label, or one stands under both folders.
     """
     found = walk(root)
@@ -91,8 +92,11 @@ def is_labelled_tree(root: Path) -> bool:
     return False
 
 
-def inside_of(name: str, root: Path) -> str:
+def inside_of(name: str, root: Path | str) -> str:
     """The name that a walk of `root` gave, as it stands below the root: a folder, an archive or a DICOMDIR."""
+    if is_remote(root):
+        return name.removeprefix(str(root)).lstrip("/")
+    root = Path(root)
     top = f"{root}{SEPARATOR}" if name.startswith(f"{root}{SEPARATOR}") else f"{root if root.is_dir() else root.parent}"
     return name.removeprefix(top).lstrip(os.sep).replace(os.sep, "/")
 

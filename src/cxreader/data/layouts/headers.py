@@ -60,7 +60,7 @@ def facts(header: DicomHeader | None) -> dict[str, Any]:
     }
 
 
-def refuse_zero_twins(headers: Iterable[DicomHeader | None], root: Path) -> None:
+def refuse_zero_twins(headers: Iterable[DicomHeader | None], root: Path | str) -> None:
     """Raise DataError for patients whose Patient IDs differ by leading zeros alone."""
     written: dict[str | None, set[str | None]] = {}
     for header in headers:

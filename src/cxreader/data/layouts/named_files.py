@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxreader import remote
 from cxreader.counting import format_count
 from cxreader.errors import ImageError, TableError
 from cxreader.imaging.containers import SEPARATOR, is_archive, is_there, member_names
 from cxreader.imaging.files import below, is_hidden
-from cxreader.imaging.walk import PassedOver, walk
+from cxreader.imaging.walk import SUFFIXES, PassedOver, walk
 
 _PICTURES = frozenset(("png", "jpg", "jpeg", "dcm", "dicom", "tif", "tiff", "bmp", "webp", "gif"))
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:)?/")
@@ -47,17 +48,17 @@ def portable(text: str) -> str:
     return text.replace("\\", "/")
 
 
-def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> NamedFiles:
+def find_named(folder: Path | str, cells: Sequence[str], at: Callable[[int], str]) -> NamedFiles:
     r"""The file of every cell, relative to `folder` (or an archive) unless it is an absolute path that exists.
 
-    A member of an archive is `archive.zip!/inner/name`. A name need not agree in case, nor in how its letters are composed
-    (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute paths of another machine the same number of leading parts is
-    taken away from all, so that most files are found.
+    A member of an archive is `archive.zip!/inner/name`; `folder` and cells may be addresses in a store (`remote`). A name
+    need not agree in case, nor in how its letters are composed (NFC, NFD), and may lack its suffix; `\` is `/`. Of absolute
+    paths of another machine the same number of leading parts is taken away from all, so that most files are found.
     Where no file is found at all, bare names are looked for in the folders and archives below. `at(n)` is the place of the
     n-th cell. Raises TableError for a name without a suffix that two pictures have.
     """
     listings = _Listings(folder)
-    names = [cell if "\\" not in cell or os.path.lexists(folder / cell) else portable(cell) for cell in cells]
+    names = [cell if "\\" not in cell or os.path.lexists(Path(folder, cell)) else portable(cell) for cell in cells]
     names, notes = _from_elsewhere(names, listings)
     paths = [listings.find(name, lambda n=n: at(n)) for n, name in enumerate(names)]  # type: ignore[misc]
     if not any(paths):
@@ -68,13 +69,17 @@ def find_named(folder: Path, cells: Sequence[str], at: Callable[[int], str]) -> 
     return NamedFiles(names, paths, notes)
 
 
-def unnamed(paths: Iterable[str], root: Path, *tables: Path) -> tuple[int, PassedOver]:
+def unnamed(paths: Iterable[str], root: Path | str, *tables: Path) -> tuple[int, PassedOver]:
     """How many images no row of the tables names, of whom the `paths` are, and what else is there that is no image.
 
     They are looked for in the whole of an archive `root`; of a folder where the rows lead: in the whole of each folder in it
-    that holds a named image, and in `root` itself and in folders elsewhere without what lies below.
+    that holds a named image, and in `root` itself and in folders elsewhere without what lies below. In a store images are
+    known by their suffixes, since to look into each takes long, and nothing else is told.
     """
     named = frozenset(paths)
+    if remote.is_remote(root):
+        there = set(remote.below(str(root))[0]) - named
+        return sum(os.path.splitext(name)[1].lower() in SUFFIXES for name in there), PassedOver()  # noqa: PTH122
     files = {_inode(path) for path in (*named, *map(str, tables))} - {None}
     count, left = 0, PassedOver()
     for place, deep in [(str(root), True)] if is_archive(root) else _places(named, os.path.abspath(root)):  # noqa: PTH100
@@ -134,7 +139,7 @@ def _has(parts: list[str], drop: int, listings: _Listings) -> bool:
 class _Listings:
     """Folders below one folder, or in one archive, each listed once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | str) -> None:
         self.root = f"{root}{_INSIDE}" if is_archive(root) else str(root)
         self._listings: dict[str, _Listing | None] = {}
         self._folders: dict[str, str | None] = {}
@@ -158,7 +163,10 @@ class _Listings:
     def search_below(self) -> None:
         """From now on look everywhere below the folder, and in archives there, for names that are not where they should be."""
         there = self.root.removesuffix(_INSIDE)
-        paths = [there] if there != self.root else [str(path) for path in below(Path(there)).files]
+        if remote.is_remote(there):
+            paths = remote.below(there)[0]
+        else:
+            paths = [there] if there != self.root else [str(path) for path in below(Path(there)).files]
         for archive in [path for path in paths if path.lower().endswith(".zip") or path == there]:
             if is_archive(archive):
                 paths += [f"{archive}{SEPARATOR}{name}" for name in _members(archive)]
@@ -169,7 +177,8 @@ class _Listings:
     def _folder(self, head: str) -> str | None:
         """The folder that a path's beginning, with its last "/", means, or None."""
         if head not in self._folders:
-            direct = os.path.join(self.root, head).rstrip("/") or "/"  # noqa: PTH118
+            direct = head if remote.is_remote(head) else os.path.join(self.root, head)  # noqa: PTH118
+            direct = direct.rstrip("/") or "/"
             self._folders[head] = self._loosely(head) if self._listing(direct) is None else direct
         return self._folders[head]
 
@@ -197,6 +206,9 @@ def _scanned(place: str) -> dict[str, _Listing | None]:
         if (at + 1 == len(place) or place[at + 1] == "/") and is_archive(place[:at]):
             return {place: None, **_in_archive(place[:at])}
         at = place.find(_INSIDE, at + 1)
+    if remote.is_remote(place):
+        files, folders = ([name.rpartition("/")[2] for name in names] for names in remote.below(place, deep=False))
+        return {place: _listed(files, folders) if files or folders else None}
     try:
         with os.scandir(place) as entries:
             there = [(entry.name, entry.is_file(), entry.is_dir()) for entry in entries]

@@ -53,14 +53,15 @@ _FRONTAL = frozenset(("PA", "AP", "FRONTAL", "DECUBITUS", "LLD", "RLD"))
 """Words beside which a word such as lateral does not make a view lateral: `AP/LAT` is both, a lateral decubitus is frontal."""
 
 
-def open_table(path: Path, *, images: Path | None = None, name: str | None = None) -> Index:
+def open_table(path: Path, *, images: Path | str | None = None, name: str | None = None) -> Index:
     """The index of a table.
 
     Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder or to `images`, a
-    folder or archive; found as `find_named` does) and `label` (`records.label_and_findings`); optional `patient, age, sex,
-    view, source, findings` (`findings.read_findings`), `subtype`, and `original_width, original_height` (the pictures that the
-    files are copies of, in which boxes were drawn); others are named once in a note. There `nan`, `unknown`
-    and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as `findings.OTHER`.
+    folder, archive or address in a store; found as `find_named` does) and `label` (`records.label_and_findings`); optional
+    `patient, age, sex, view, source, findings` (`findings.read_findings`), `subtype`, and `original_width, original_height`
+    (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note. There `nan`,
+    `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as
+    `findings.OTHER`.
     Counted, told in a note and left out: rows without a file, lateral views, ages that are none. Boxes around findings come from
     `boxes.csv` beside the table (`boxes.with_boxes`).
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,

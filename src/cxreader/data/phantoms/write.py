@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from cxreader.atomic import beside
 from cxreader.data.phantoms import dicom as phantom_dicom
 from cxreader.data.phantoms import nih as phantom_nih
 from cxreader.data.phantoms.film import FRAME
@@ -144,7 +144,7 @@ def _claim(out: Path, spec: PhantomSpec, layout: LayoutName) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a whole file or none: to a name beside it, then over it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = beside(path, "part")
     try:
         part.write_bytes(content)
         part.replace(path)

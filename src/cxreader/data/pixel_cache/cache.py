@@ -7,6 +7,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +37,11 @@ from cxreader.imaging.duplicates.digests import file_digest, shown_digest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import load
 from cxreader.records import ImageRecord
+from cxreader.remote import is_remote
 
 Progress = Callable[[int, int], None]
+_LOOKING = 16
+"""Threads that ask a store."""
 _MEND = "make it with `cxreader data cache`"
 
 
@@ -262,8 +266,11 @@ def _missing(
 ) -> tuple[list[Job], dict[str, Failure]]:
     """What must be decoded and into which row (free ones first, then new ones); what is known to be unreadable."""
     jobs, unreadable, rows = [], {}, iter([*free, *range(len(records), len(records) + len(files))])
-    for image, path in files.items():
-        found, row, failure = identity(path), known.get(image_digest(image)), failed.get(image)
+    with ThreadPoolExecutor(_LOOKING) as pool:
+        each = pool.map if any(map(is_remote, files.values())) else map  # a request for each takes long
+        identities = list(each(identity, files.values()))
+    for (image, path), found in zip(files.items(), identities, strict=True):
+        row, failure = known.get(image_digest(image)), failed.get(image)
         if row is not None and (int(records["size"][row]), int(records["mtime"][row])) == found:
             continue
         if failure is not None and (failure.size, failure.mtime, failure.reader) == (*found, READER):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from cxreader import remote
 from cxreader.errors import DataError
 from cxreader.imaging.containers import is_archive, is_dicomdir
-from cxreader.imaging.walk import PassedOver, met_in
+from cxreader.imaging.walk import SUFFIXES, PassedOver, met_in
 
 
 def listed(paths: Iterable[str]) -> tuple[list[str], PassedOver]:
@@ -22,7 +23,7 @@ def listed(paths: Iterable[str]) -> tuple[list[str], PassedOver]:
     files: list[str] = []
     left = PassedOver()
     for path in named:
-        if not (os.path.isdir(path) or is_dicomdir(path) or is_archive(path)):  # noqa: PTH112 (any name)
+        if _is_image(path) or (_is_file(path) and not (is_dicomdir(path) or is_archive(path))):
             files.append(path)
             continue
         for met in met_in(path, left):
@@ -34,3 +35,13 @@ def listed(paths: Iterable[str]) -> tuple[list[str], PassedOver]:
         what = "; ".join(("nothing to read", *left.notes()))
         raise DataError(what, where=named[0] if len(named) == 1 else None, mend="name images, or what holds them")
     return files, left
+
+
+def _is_image(path: str) -> bool:
+    """Whether a file of a store is taken for an image by its name: to look at each of a long list takes long there."""
+    return remote.is_remote(path) and os.path.splitext(path)[1].lower() in SUFFIXES  # noqa: PTH122
+
+
+def _is_file(path: str) -> bool:
+    """False for a folder. Raises StorageError where a store cannot be reached."""
+    return remote.kind_of(path) != "folder" if remote.is_remote(path) else not os.path.isdir(path)  # noqa: PTH112 (any name)

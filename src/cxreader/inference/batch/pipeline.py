@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
-from typing import Self
+from typing import Protocol, Self
 
 from cxreader.errors import ImageError
 from cxreader.imaging.read import load
@@ -27,6 +27,19 @@ from cxreader.records import Reading
 
 Known = Callable[[bytes], Row | None]
 """The answer (`table.answer_of`) to a content by its SHA-256, when there is one. Called from another thread."""
+
+
+class Engine(Protocol):
+    """What answers (position, name) pairs: `read_shard` of a reader, or what reads in other places."""
+
+    def __call__(self, files: Iterable[tuple[int, str]], *, known: Known | None = None) -> Iterator[list[Found]]:
+        """Every file's answer once; of two files with one content, the one whose `step` and `height` are told comes first.
+
+        Commit what is given before the next is asked for.
+        """
+        ...
+
+
 BATCHES_AHEAD = 3
 LOADERS = 2
 _REPEATS = 16  # files of known content that may pass in one commit, in batches

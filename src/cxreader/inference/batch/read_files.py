@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from cxreader.atomic import refuse_unwritable, write_whole
 from cxreader.counting import format_count
-from cxreader.inference.batch.pipeline import read_shard
+from cxreader.inference.batch.pipeline import Engine, read_shard
 from cxreader.inference.batch.table import NOT_READ, Row, format_of, write_table
 from cxreader.inference.batch.work import PATIENCE, Work
 from cxreader.inference.reader import BATCH, DECODERS, Reader
@@ -69,18 +70,19 @@ def read_files(
     first: int = 0,
     batch_size: int = BATCH,
     decoders: int = DECODERS,
+    engine: Engine | None = None,
     say: Say = silent,
     bar: Bar = no_bar,
 ) -> Summary | None:
     """Read `files` into the table `out` (.csv, .json, .parquet or .xlsx), one row a file, in their order or the worklist's.
 
     What was read stands in a work folder beside `out` until the table is whole: the same call again goes on, in this process
-    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole;
-    a site's words for headers are written beside it, to `out`.terms.toml. `first`: how many rows of the worklist's head the
-    Summary is to hold, whatever the order of the table. None when another process wrote the table. Raises
-    UsageError for another ending, or when the work folder is of other models, options or files (`fresh` begins anew);
-    StorageError for a full disk, and then nothing done is lost, and, before anything is read, for a place that cannot be
-    written.
+    or in several at once on one machine, which share the work. A table that is there is replaced when the new one is whole; a
+    site's words for headers are written beside it, to `out`.terms.toml. `first`: how many rows of the worklist's head the
+    Summary is to hold, whatever the order of the table. `engine`: who reads, this process when left out. None when another
+    process wrote the table. Raises UsageError for another ending, or when the work folder is of other models, options or
+    files (`fresh` begins anew); StorageError for a full disk, and then nothing done is lost, and, before anything is read,
+    for a place that cannot be written.
     """
     format_of(out, len(files))
     refuse_unwritable(out)
@@ -92,7 +94,8 @@ def read_files(
         if out.exists():
             say(f"{out}: will be replaced when all is read")
         with bar("reading") as progress:
-            read_rest(reader, work, batch_size=batch_size, decoders=decoders, progress=progress)
+            here = partial(read_shard, reader, batch_size=batch_size, decoders=decoders)
+            read_rest(work, engine or here, progress=progress)
         with work.finishing() as ours:
             if not ours:
                 say(f"{out}: written by another process")
@@ -125,21 +128,12 @@ def reading_aside(reader: Reader, files: Sequence[str]) -> Iterator[Work]:
         yield work
 
 
-def read_rest(
-    reader: Reader,
-    work: Work,
-    *,
-    batch_size: int = BATCH,
-    decoders: int = DECODERS,
-    progress: Progress | None = None,
-) -> None:
+def read_rest(work: Work, engine: Engine, *, progress: Progress | None = None) -> None:
     """Read until every file of the work has its answer; shards that other processes hold are waited for, or taken over."""
     while True:
         if progress is not None:
             progress(work.journal.count()[0], work.files)
-        for found in read_shard(
-            reader, work.todo(), known=work.journal.known, batch_size=batch_size, decoders=decoders
-        ):
+        for found in engine(work.todo(), known=work.journal.known):
             work.journal.commit(found)
             if progress is not None:
                 progress(work.journal.count()[0], work.files)

@@ -18,10 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from cxreader.atomic import storage_error
+from cxreader.atomic import beside, storage_error
 from cxreader.errors import StorageError, UsageError
 from cxreader.inference.batch.journal import Journal
 from cxreader.inference.reader import BATCH, Reader
+from cxreader.inference.runtimes.backend import runtime_version
 from cxreader.locks import is_held, lock, try_lock
 
 JOURNAL, IN_USE = "journal.db", "in-use.lock"
@@ -37,6 +38,7 @@ _WORDS = {
     "cxreader": "another version of cxreader",
     "artifacts": "other models",
     "backends": "another runtime",
+    "runtimes": "another version of the runtime",
     "operating_point": "another operating point",
     "disagreement": "another bound of disagreement",
     "terms": "other words of a site",
@@ -45,27 +47,38 @@ _WORDS = {
 }
 
 
+def identity_of(reader: Reader) -> dict[str, Any]:
+    """All of a reader on which its answers depend, as plain values for JSON."""
+    return {
+        "cxreader": version("cxreader"),
+        "artifacts": [member.id for member in reader.members],
+        "backends": [member.backend.name for member in reader.members],
+        "runtimes": [runtime_version(member.backend.name) for member in reader.members],
+        "operating_point": reader.operating_point.to_dict(),
+        "disagreement": reader.disagreement,
+        "terms": reader.site.to_dict() if reader.site else None,
+    }
+
+
 def manifest_of(reader: Reader, files: Sequence[str]) -> dict[str, Any]:
-    """All on which the answers depend, as plain values for JSON. `files_sha256`: of the names as bytes, each ended by NUL."""
+    """All on which a table depends, as plain values for JSON. `files_sha256`: of the names as bytes, each ended by NUL."""
     digest = hashlib.sha256()
     for name in files:
         digest.update(os.fsencode(name) + b"\0")
     return {
         "version": VERSION,
-        "cxreader": version("cxreader"),
-        "artifacts": [member.id for member in reader.members],
-        "backends": [member.backend.name for member in reader.members],
-        "operating_point": reader.operating_point.to_dict(),
-        "disagreement": reader.disagreement,
-        "terms": reader.site.to_dict() if reader.site else None,
+        **identity_of(reader),
         "files": len(files),
         "files_sha256": digest.hexdigest(),
     }
 
 
 def differences(own: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    """What one manifest has that the other has not, in words; of another number of files it is not said that they differ."""
-    found = [key for key in _WORDS if own[key] != there.get(key)]
+    """What two manifests, or two readers' identities, have apart, in words; of another number of files not that they differ.
+
+    A manifest that an earlier revision wrote without `runtimes` is not held to them.
+    """
+    found = [key for key in own if own[key] != there.get(key) and (key in there or key != "runtimes")]
     return [_WORDS[key] for key in found if key != "files_sha256" or "files" not in found]
 
 
@@ -167,8 +180,7 @@ def _storage(folder: Path) -> Iterator[None]:
 
 def _make(folder: Path, manifest: dict[str, Any], files: Sequence[str]) -> None:
     """The folder with all that belongs in it, under another name first: of two processes one wins, and both use its folder."""
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    shutil.rmtree(new, ignore_errors=True)
+    new = beside(folder, "new")
     try:
         lock(new / IN_USE, make_folder=True).close()
         Journal.make(new / JOURNAL, manifest, files, shard_sizes(len(files)))
@@ -206,6 +218,6 @@ def _remove(folder: Path) -> None:
 
 def _put_away(folder: Path) -> None:
     """Gone at once for everybody, then deleted; what a killed process left half deleted goes too."""
-    folder.rename(folder.with_name(f".{folder.name}.{os.getpid()}.old"))
+    folder.rename(beside(folder, "old"))
     for old in folder.parent.glob(f".{folder.name}.*.old"):
         shutil.rmtree(old, ignore_errors=True)

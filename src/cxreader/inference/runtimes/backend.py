@@ -20,17 +20,23 @@ class Runtime:
     """How a runtime is loaded.
 
     `backend`: `module:class`, called as class(artifact, folder) and giving a Backend. `recipe`: the line that installs what it
-    needs. `reads`: the exported file that it reads, a key of `Artifact.exports`; None for the weights.
+    needs. `reads`: the exported file that it reads, a key of `Artifact.exports`; None for the weights. `module`: what is imported
+    of it, whose version its answers depend on.
     """
 
     backend: str
     recipe: str
     reads: str | None = None
+    module: str = ""
 
 
 BACKENDS = {
-    "onnx": Runtime("cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", reads="onnx"),
-    "torch": Runtime("cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
+    "onnx": Runtime(
+        "cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", "onnx", "onnxruntime"
+    ),
+    "torch": Runtime(
+        "cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'", module="torch"
+    ),
 }
 
 
@@ -86,6 +92,12 @@ def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"the {name} backend needs {error.name}", mend=runtime.recipe) from None
     return backend
+
+
+def runtime_version(name: str) -> str | None:
+    """The version of the installed runtime `name`, as `onnxruntime 1.20.0`; None for one that is not in `BACKENDS`."""
+    module = BACKENDS[name].module if name in BACKENDS else ""
+    return f"{module} {importlib.import_module(module).__version__}" if module else None
 
 
 def exported_file(artifact: Artifact, folder: Path, kind: str) -> Path:
