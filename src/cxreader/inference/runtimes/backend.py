@@ -30,6 +30,12 @@ class Runtime:
 
 BACKENDS = {
     "onnx": Runtime("cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", reads="onnx"),
+    "openvino": Runtime(
+        "cxreader.inference.runtimes.openvino_backend:OpenVinoBackend", "pip install 'cxreader[openvino]'", reads="onnx"
+    ),
+    "openvino-bf16": Runtime(
+        "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend", "pip install 'cxreader[openvino]'", reads="onnx"
+    ),
     "torch": Runtime("cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
 }
 
