@@ -80,7 +80,7 @@ def alone(folder: Path, count: int) -> Callable[[], None]:
     """ONNX Runtime as it comes, on float32 batches that lie ready, a thread a core."""
     import onnxruntime as ort
 
-    from cxreader.inference.runtimes.onnx_backend import OUTPUTS
+    from cxreader.inference.runtimes.exported_outputs import OUTPUTS
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = cores()

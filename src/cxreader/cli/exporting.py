@@ -45,7 +45,7 @@ def _rows(made: Mapping[str, Any], limits: Mapping[str, float]) -> list[tuple[st
             if parity[name] is not None
             else (what, "not in the export: they need --backend torch")
             for name, what, of in (
-                ("logits", "logits", ""),
+                ("logits", "logits", "of the largest, of 1 at least"),
                 ("maps", "heat maps", "of their maximum"),
                 ("features", "features", "of their maximum"),
             )

@@ -30,7 +30,10 @@ Paths = Annotated[
     list[str], typer.Argument(help="Images, folders (walked), or - for names on standard input, by line or by NUL.")
 ]
 Point = Annotated[str | None, typer.Option(help="Name of the operating point; the artifact's first when not given.")]
-Backend = Annotated[str, typer.Option(help="auto, onnx or torch; auto takes onnx where the artifact was exported.")]
+Backend = Annotated[
+    str,
+    typer.Option(help="auto, onnx, openvino, openvino-bf16 or torch; auto takes onnx where the artifact was exported."),
+]
 
 
 def read(

@@ -71,8 +71,9 @@ class Reader:
     ) -> Self:
         """The reader of an artifact's folder, or of a run's; of several, when several are given.
 
-        `operating_point`: by name, each artifact's first one when left out. `backend`: "onnx", "torch", or "auto", which
-        takes ONNX Runtime where the artifact has been exported and torch where it has not; `members[i].backend.name` says.
+        `operating_point`: by name, each artifact's first one when left out. `backend`: a key of `runtimes.backend.BACKENDS`, or
+        "auto", which takes ONNX Runtime where the artifact has been exported and torch where it has not;
+        `members[i].backend.name` says.
         `site`: a site's own words for what DICOM headers tell.
         Raises ArtifactError for a damaged or unknown artifact, MissingDependencyError when the runtime is not installed,
         UsageError for one artifact given twice, for operating points of different names and for what is no path or name.

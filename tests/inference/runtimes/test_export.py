@@ -40,7 +40,8 @@ from cxreader.inference.runtimes.export import (
     parity_images,
 )
 from cxreader.inference.runtimes.exported_network import Regions
-from cxreader.inference.runtimes.onnx_backend import OUTPUTS, OnnxBackend
+from cxreader.inference.runtimes.exported_outputs import OUTPUTS
+from cxreader.inference.runtimes.onnx_backend import OnnxBackend
 from cxreader.models.artifact import MANIFEST, load_artifact, sha256
 from cxreader.models.registry import create_model
 from cxreader.models.stages import StagedModel
@@ -142,18 +143,6 @@ def test_the_file_holds_one_graph_for_any_batch_and_nothing_of_the_machine(folde
         out = backend.run(np.zeros((count, 3, SIZE, SIZE), np.float32), maps=True)
         assert out.maps is not None
         assert len(out.logits) == len(out.features) == len(out.maps) == count
-
-
-def test_efficientnet_is_written_in_blocks(tmp_path: Path) -> None:
-    """16 blocks squeeze by a mean over positions (Tan and Le, 2019); one pool stands before the head, one behind each stage."""
-    model = create_model("efficientnet_b0", size=SIZE)
-    stages = model.names.index("last_block") + 1
-    hand_made(tmp_path, "efficientnet_b0", model.state_dict(), SIZE)
-    made = export_onnx(tmp_path).exports["onnx"]
-    kinds = Counter(node.op_type for node in onnx.load(tmp_path / made["file"]).graph.node)
-    assert (kinds["GlobalAveragePool"], kinds["ReduceMean"]) == (17, 0)
-    assert kinds["AveragePool"] == stages
-    assert kinds["Resize"] == 11  # at this size the maps of the last five are single pixels: nothing to spread over
 
 
 def test_lite0s_padding_is_part_of_its_convolutions_and_reorders_no_map(tmp_path: Path) -> None:

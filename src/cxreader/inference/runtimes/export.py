@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,8 @@ from cxreader.explanation.gradcam import signed_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.runtimes.exported_network import ExportedNetwork, Regions
-from cxreader.inference.runtimes.onnx_backend import ANSWER, HEAT, REGIONS, OnnxBackend, signed_map
-from cxreader.inference.runtimes.onnx_graph import in_blocks
+from cxreader.inference.runtimes.exported_outputs import ANSWER, HEAT, REGIONS, ExportedBackend, signed_map
+from cxreader.inference.runtimes.onnx_backend import OnnxBackend
 from cxreader.inference.runtimes.torch_backend import load_network, load_region_head
 from cxreader.models.artifact import Artifact, load_artifact, save_manifest, sha256
 from cxreader.models.registry import ModelEntry, model_entry
@@ -32,13 +33,17 @@ from cxreader.progress import Say
 
 ONNX, OPSET = "onnx", 17
 LIMITS = {"logits": 1e-4, "maps": 1e-3, "features": 1e-4, "regions": 1e-4}
-"""How far the export may be from torch: logits and regions absolutely, maps and features as a share of torch's largest.
+"""How far the export may be from torch in float64: regions absolutely, the rest as a share of torch's largest, for logits of 1
+at least.
 
-Maps are compared before negative values are cut off, so that one that is 0 everywhere is compared too.
+A network whose logits are large rounds them as much more, in every runtime. Maps are compared before negative values are cut
+off, so that one that is 0 everywhere is compared too.
 """
 _GRAINS = (1, 2, 4, 8, 16, 32)
 _FLAT = 1e-6
 """The share is of this at least: what nowhere exceeds it is nothing but rounding."""
+_ONE = 1.0
+"""Below it the size of a logit is no measure: a difference of 1e-4 moves a probability by no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ def onnx_bytes(
                 mend = "pip install 'cxreader[train]'"
                 raise MissingDependencyError("exporting needs the package onnx", mend=mend) from None
             raise ModelError(f"the network cannot be written as ONNX ({error})") from None
-        return in_blocks(file.read_bytes())
+        return file.read_bytes()
 
 
 def parity_images(spec: InputSpec) -> NDArray[np.float32]:
@@ -175,27 +180,28 @@ def parity_images(spec: InputSpec) -> NDArray[np.float32]:
 
 
 def compare(
-    exported: OnnxBackend,
+    exported: ExportedBackend,
     model: StagedModel,
     entry: ModelEntry,
     images: NDArray[np.float32],
     *,
     regions: Regions | None = None,
 ) -> Parity:
-    """How far `exported` is from `model`, whose `entry` says how its heat map is made, and its region head on `images`.
+    """How far `exported` is from `model` in float64, whose `entry` says how its heat map is made, and from its region head.
 
-    `images`: (N, 3, H, W).
+    `images`: (N, 3, H, W). In float32 torch is no judge: it rounds as the runtime does.
     """
     stage = entry.cam_stage
     logits, features = exported.outputs(images, ANSWER)
     ours = exported.outputs(images, HEAT) if exported.has_maps else []
     head, read = regions or (None, ())
+    exact = deepcopy(model).double()
     with torch.no_grad():
-        output, torch_features, read_maps = model.observed(torch.from_numpy(images), stage, read)
-        places = None if head is None else head(read_maps).sigmoid().numpy()
-    torch_logits, theirs = signed_cam(model, output, stage=stage, method=entry.cam_method)
+        output, torch_features, read_maps = exact.observed(torch.from_numpy(images).double(), stage, read)
+        places = None if head is None else deepcopy(head).double()(read_maps).sigmoid().numpy()
+    torch_logits, theirs = signed_cam(exact, output, stage=stage, method=entry.cam_method)
     return Parity(
-        logits=float(np.abs(logits - torch_logits.numpy()).max()),
+        logits=_share(logits, torch_logits.numpy(), least=_ONE),
         maps=_share(signed_map(*ours), theirs.numpy()) if ours else None,
         features=_share(features, torch_features.numpy()),
         images=len(images),
@@ -203,5 +209,5 @@ def compare(
     )
 
 
-def _share(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), _FLAT))
+def _share(ours: NDArray[np.float32], exact: NDArray[np.float64], least: float = _FLAT) -> float:
+    return float(np.abs(ours - exact).max() / max(np.abs(exact).max(), least))
