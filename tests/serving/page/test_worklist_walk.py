@@ -235,10 +235,31 @@ def test_filters_stand_in_the_address_and_the_way_back_works(browser: Any, room:
     person.context.close()
 
 
+def test_a_paused_list_stands_still_until_it_goes_on(browser: Any, room: Room) -> None:
+    person = Person(browser, room)
+    person.sign_in()
+    page = person.page
+    page.click('[data-does="pause"]')
+    assert page.get_attribute('[data-does="pause"]', "aria-pressed") == "true"
+    room.world.service.receive(dicom(9), door="http", sender="CT9")
+    with page.expect_response("**/api/v1/session"):  # long enough for the news to have come
+        page.evaluate("() => new Promise((done) => setTimeout(done, 2500)).then(() => fetch('/api/v1/session'))")
+    assert page.locator("#news").text_content() == ""
+    page.click('[data-does="pause"]')
+    person.until("1 new", "#news")
+    person.context.close()
+
+
 def test_a_lost_connection_and_a_session_that_is_over_are_said_and_nothing_is_lost(browser: Any, room: Room) -> None:
     person = Person(browser, room)
     person.sign_in()
     page, before = person.page, person.lines()
+    page.route("**/api/v1/events*", lambda route: route.abort())
+    page.reload()
+    person.until("The connection is lost. The list is as of", "#banner")
+    assert person.lines() == before
+    page.unroute("**/api/v1/events*")
+    page.wait_for_selector("#banner", state="hidden")
     person.context.set_offline(True)
     page.keyboard.press("r")
     person.until("cannot be reached", "#banner")
