@@ -67,14 +67,17 @@ def main() -> None:
     files = phantoms(given.work / "phantoms")
     log = given.work / "serve.log"
     peer = demonstration.Peer()
-    with peer.listening(), demonstration.home(given.work, given.model, peer) as (settings, password):
-        with serving(settings, log) as process:
-            demonstration.await_start(settings, log, lambda: process.poll() is None)
-            demonstration.send(settings, files, 0.0, None)
-            study = most_urgent(settings)
-            with browser() as found:
-                for shot in SHOTS:
-                    take(found, settings.web.origin, password, shot, study, given.out)
+    with (
+        peer.listening(),
+        demonstration.home(given.work, given.model, peer) as (settings, password),
+        serving(settings, log) as process,
+    ):
+        demonstration.await_start(settings, log, lambda: process.poll() is None)
+        demonstration.send(settings, files, 0.0, None)
+        study = most_urgent(settings)
+        with browser() as found:
+            for shot in SHOTS:
+                take(found, settings.web.origin, password, shot, study, given.out)
 
 
 def phantoms(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from cxreader.serving.store.reading.facets import facets
 from cxreader.serving.store.reading.filters import Filters, patient_clause
 from cxreader.serving.store.tables.images import Study, WorklistRow
 from cxreader.serving.store.tables.people import LoginSession, User
+from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.web.app import create_app
 from cxreader.serving.web.pages.lines import minutes, person_name
 
@@ -198,12 +199,12 @@ def test_names_are_found_by_their_words_in_any_capitals(database: Database) -> N
 def test_news_are_counted_and_lines_that_changed_are_drawn_anew(world: World, clock: SetClock) -> None:
     reader = world.browser()
     drawn = reader.get("/").text
-    last, as_of = (re.search(rf'data-{name}="([\d.]+)"', drawn)[1] for name in ("last", "as-of"))  # type: ignore[index]
+    last, as_of = (re.search(rf'data-{name}="([\d.]+)"', drawn)[1] for name in ("last", "as-of"))
     seen = KEY.findall(drawn)
 
     def news(query: str = "") -> tuple[str, list[str]]:
         text = reader.get(f"/worklist/news?after={last}&as_of={as_of}&seen={','.join(seen)}{query}").text
-        return re.search('data-words="([^"]*)"', text)[1], KEY.findall(text)  # type: ignore[index]
+        return re.search('data-words="([^"]*)"', text)[1], KEY.findall(text)
 
     assert news() == ("", [])
     clock.forward(1)
@@ -246,8 +247,8 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
 
     def told() -> tuple[str, str]:
         line = reader.get("/").text.partition(f'<tr id="study-{key}"')[2].partition("</tr>")[0]
-        cells = [re.search(rf'<td class="{name}[^"]*">([^<]*)</td>', line) for name in ("state", "reader")]
-        return cells[0][1], cells[1][1]  # type: ignore[index]
+        cells = [re.search(rf'<td class="{name}[^"]*">(?:<span[^>]*>)?([^<]*)<', line) for name in ("state", "reader")]
+        return cells[0][1], cells[1][1]
 
     assert told() == ("Open", "")
     admin.put(f"/api/v1/studies/{key}/lock")
@@ -261,6 +262,35 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     reader.put(f"/api/v1/studies/{key}/lock")
     reader.delete(f"/api/v1/studies/{key}/lock")
     assert told() == ("Open", "")
+
+
+def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: World) -> None:
+    reader, reasons = world.browser(), dict[str, str]()
+    for address in ("/", *(f"/?decision={one}" for one in ("abnormal", "normal", "refused", "refer", "unread"))):
+        text = reader.get(address).text
+        reasons |= zip(KEY.findall(text), re.findall(r'<td class="reason"><span title="([^"]*)"', text), strict=True)
+    with world.service.database.reading() as session:
+        found = session.execute(
+            select(Study.key, WorklistRow, Result)
+            .join(WorklistRow, WorklistRow.study_id == Study.id)
+            .outerjoin(Result, Result.id == WorklistRow.result_id)
+        )
+        readings = {key: {} if result is None else result.reading for key, _, result in found}
+    assert len(reasons) > 100
+    kinds = Counter[str]()
+    for key, reason in reasons.items():
+        reading, told = readings[key], html.unescape(reason)
+        assert not re.search(r"\b(ab)?normal\b", told)
+        decision = reading.get("decision")
+        if decision in ("abnormal", "normal"):
+            pair = reading["interval"]
+            word = "above" if decision == "abnormal" else "below"
+            shown = f" ({pair[0]:.2f}-{pair[1]:.2f})" if pair else ""
+            assert f"{word}, probability {reading['probability']:.2f}{shown}" in told
+        elif reading:
+            assert "; ".join(reading["reasons"]) in told
+        kinds[decision or reading.get("acceptance") or "unread"] += 1
+    assert set(kinds) == {"abnormal", "normal", "refer", "refused", "unread"}
 
 
 def test_who_may_see_no_patient_and_a_silent_service_say_so(world: World) -> None:

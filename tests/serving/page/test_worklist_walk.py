@@ -74,7 +74,7 @@ class Person:
         self.wrong, self.thrown = list[str](), list[str]()
         self.page.on("pageerror", lambda error: self.thrown.append(str(error)))
         self.page.on("console", self._said)
-        self.page.on("request", lambda request: self.asked.add(re.match(r"\w+://[^/]*", request.url)[0]))  # type: ignore[index]
+        self.page.on("request", lambda request: self.asked.add(re.match(r"\w+://[^/]*", request.url)[0]))
 
     def _said(self, said: Any) -> None:
         if said.type in ("error", "warning") and "/studies/" not in said.location["url"]:

@@ -37,6 +37,10 @@ def test_events_after_the_last_one_are_replayed_in_order(world: World) -> None:
     found = _events(text)
     assert [(one["id"], one["event"]) for one in found] == [("2", "received"), ("3", "received")]
     assert [one["data"] for one in found] == [f'{{"study":"{r.study}","revision":1}}' for r in receipts[1:]]
+    assert client.get("/api/v1/events?after=1").text == text  # as a page that was drawn at that moment asks
+    assert [
+        one["id"] for one in _events(client.get("/api/v1/events?after=0", headers={"Last-Event-ID": "2"}).text)
+    ] == ["3"]
     assert _events(client.get("/api/v1/events").text) == []  # from now on
     assert "id: 3" in client.get("/api/v1/events").text  # where a browser would resume
     assert "Doe" not in text

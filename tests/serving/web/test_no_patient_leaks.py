@@ -67,7 +67,13 @@ def _use_everything(world: World) -> list[str]:
     found = reader.get("/dicomweb/studies", params={"PatientName": "zyxwvut*", "PatientID": NUMBER})
     assert NAME in found.text  # the door that shows patients does show them
     assert reader.get("/dicomweb/studies/1.2.3.1/metadata").status_code == 200
+    person = world.browser()
+    led = person.post("/worklist/search", data={"terms": "quorra zyxwvut"}).headers["hx-redirect"]
+    assert SECRET.search(led) is None
+    assert "Zyxwvut, Quorra" in person.get(led).text  # as this page does
     errors = [
+        person.post("/worklist/search", data={"terms": NAME * 20}),
+        reader.put(f"/api/v1/studies/{key}/reader", json={"reader": NAME}),
         reader.get("/dicomweb/studies", params={"PatientName": NAME, "Bogus": NAME}),
         reader.get("/dicomweb/studies", params={"StudyDate": NAME}),
         reader.post(f"/api/v1/studies/{key}/verdicts", json={"kind": NAME, "findings": NAME}),
@@ -81,7 +87,7 @@ def _use_everything(world: World) -> list[str]:
         if path != "/api/v1/events":
             filled = re.sub(r"\{\w+\}", NUMBER, path)
             errors.append(admin.request(method, filled, params={"q": NAME}, json={"x": NAME}))
-    assert all(one.status_code >= 400 for one in errors[:8])
+    assert all(one.status_code >= 400 for one in errors[:10])
     return [f"{one.text} {one.headers}" for one in errors if one.status_code >= 400]
 
 
