@@ -105,6 +105,8 @@ def test_a_filter_shows_what_it_asks_for_and_tells_what_it_hides(world: World, c
         for sort in ("urgency", "oldest", "newest"):
             found = everything(reader, f"/?{query}&sort={sort}")
             assert (set(found), len(found)) == (wanted, len(wanted)), (query, sort)
+            listed = reader.get(f"/api/v1/worklist?size=200&{query}&sort={sort}").json()["studies"]
+            assert [one["study"] for one in listed] == found
             times = [held[key].received_at for key in found]
             assert sort == "urgency" or times == sorted(times, reverse=sort == "newest")
         chips = CHIP.findall(reader.get(f"/?{query}").text)
@@ -262,6 +264,10 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     reader.put(f"/api/v1/studies/{key}/lock")
     reader.delete(f"/api/v1/studies/{key}/lock")
     assert told() == ("Open", "")
+    admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted", "stage": "provisional"})
+    assert told() == ("Open", "")
+    admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted"})
+    assert rows(world)[key].reader == "admin"
 
 
 def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: World) -> None:
