@@ -162,6 +162,7 @@ MEANINGS = {
     "`efficientnet_b0_classifier`, `efficientnet_b0_best_of_16`.",
     "study.rows.search": "The settings are those of the winner of `study.space`, or of the study's grid of sixteen without one.",
     "study.rows.abnormal_share": "Train, tune and calibrate are subsampled to this share of abnormal images; test stays.",
+    "study.rows.patient_share": "The train part is cut to this share of its patients; tune, calibrate and test stay.",
     "study.rows.model": "Keys of `[model]` that differ.",
     "study.rows.training": "Keys of `[training]` that differ; a phase may be given in part.",
     "study.space.low": "Included.",

@@ -263,12 +263,14 @@ class RowSection(Section):
 
     `published`: whose published numbers stand beside it. `search`: the settings are the winner of `study.space`.
     `abnormal_share`: the learning parts are subsampled to this share of abnormal images; the test part stays.
+    `patient_share`: the train part is cut to this share of its patients, of whom a smaller share lies within a larger one.
     """
 
     name: str
     published: str | None = None
     search: bool = False
     abnormal_share: float | None = Field(None, gt=0, lt=1)
+    patient_share: float | None = Field(None, gt=0, lt=1)
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
 

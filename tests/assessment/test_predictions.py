@@ -271,7 +271,13 @@ def test_our_own_readings_are_judged_at_their_own_operating_point(tmp_path: Path
     assert evaluation.confusion["tp"] + evaluation.confusion["fp"] == flagged.sum()
     assert judged(file, tmp_path / "out", threshold=0.6).operating_point.threshold == 0.6
     body[1] = (*body[1][:4], 0.4, *body[1][5:])
-    assert judged(write(tmp_path / "two.csv", body, header), tmp_path / "out").operating_point.threshold == 0.5
+    two = judged(write(tmp_path / "two.csv", body, header), tmp_path / "out")
+    assert two.operating_point.threshold == 0.5
+    (said,) = [warning for warning in two.warnings if "decided at" in warning]
+    assert "The rows were decided at 2 thresholds (0.300, 0.400) and are judged here at 0.5" in said
+    assert not any("decided at" in warning for warning in evaluation.warnings)
+    told = judged(str(tmp_path / "two.csv"), tmp_path / "out", threshold=0.6)
+    assert not any("decided at" in warning for warning in told.warnings)
 
 
 def test_a_table_of_phantoms_gets_no_verdict_of_patients(tmp_path: Path) -> None:

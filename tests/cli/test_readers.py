@@ -153,6 +153,8 @@ def test_readers_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     study = ReaderStudy.from_dict(json.loads(Path("out/readers.json").read_text("utf-8")))
     votes, label, _ = world()
+    assert study.provenance["seed"] == 0
+    assert {"date", "machine", "versions"} <= set(study.provenance)
     assert study.model is None
     assert study.n_patients == N // 2
     assert study.label is not None

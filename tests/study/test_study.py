@@ -38,6 +38,7 @@ from cxreader.evaluation.predictions import read_predictions
 from cxreader.progress import no_bar
 from cxreader.records import ImageRecord, PredictionTable
 from cxreader.reporting.study.published import PUBLISHED
+from cxreader.runs import RunFolder
 from cxreader.study import rows as study_rows_module
 from cxreader.study.held_out import READINGS, read_test
 from cxreader.study.panels import _chosen
@@ -45,7 +46,7 @@ from cxreader.study.pretrain import require_weights, weights_digest, with_weight
 from cxreader.study.report import NUMBERS, is_published_set, report_study
 from cxreader.study.rows import default_rows, study_rows
 from cxreader.study.run_folders import _key, _learnt_from, _settings, training_folder
-from cxreader.study.study import CHOICES, StudyRun, Trainings, train_rows
+from cxreader.study.study import CHOICES, StudyRun, Trainings, _split_of, train_rows
 from cxreader.training.train import train
 
 
@@ -271,6 +272,26 @@ def test_other_labels_or_test_images_are_learnt_and_read_anew(finished: tuple[Tr
     assert (read_test(run.folder, other)[0].label == 1 - part.labels).all()
     read_test(run.folder, cohort)
     assert answers.read_bytes() == kept
+
+
+def test_a_row_of_fewer_patients_has_a_split_of_its_own(finished: tuple[Trainings, Path], tmp_path: Path) -> None:
+    trainings, _ = finished
+    rows = [
+        {"name": "Half", "patient_share": 0.5},
+        {"name": "Half of 20/80", "patient_share": 0.5, "abnormal_share": 0.2},
+    ]
+    half, both = study_rows(with_values(trainings.config, {"study.rows": rows}))
+    whole, folder = trainings.cohort.split, RunFolder(tmp_path)
+    cut = Split.load(_split_of(half, folder, trainings.cohort))
+    assert 0 < len(cut.parts["train"]) < len(whole.parts["train"])
+    assert {**cut.parts, "train": ()} == {**whole.parts, "train": ()}
+    thinned = Split.load(_split_of(both, folder, trainings.cohort))
+    assert len(thinned.parts["train"]) < len(cut.parts["train"])
+    assert len(thinned.parts["tune"]) < len(whole.parts["tune"])
+    assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == [
+        "abnormal-0.2-patients-0.5.json",
+        "patients-0.5.json",
+    ]
 
 
 def test_what_cannot_be_judged_is_refused_before_anything_is_trained(

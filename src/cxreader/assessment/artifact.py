@@ -28,6 +28,7 @@ from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_exp
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
+from cxreader.assessment.preparation import preparation_warnings
 from cxreader.assessment.shortcuts import audit_shortcuts, baselines_of_training, features_of
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
@@ -35,7 +36,7 @@ from cxreader.evaluation.calibration.support import CalibrationSupport
 from cxreader.evaluation.decisions.refusals import MANY_REFUSED, Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable, refuse_unread
-from cxreader.evaluation.shortcuts.image_features import ImageFeatures, thumbnails
+from cxreader.evaluation.shortcuts.image_features import thumbnails
 from cxreader.evaluation.shortcuts.learnt_elsewhere import StoredBaseline
 from cxreader.evaluation.shortcuts.records import ELSEWHERE, NOT_FOUND, TOO_FEW, ShortcutAudit, learnt_title
 from cxreader.evaluation.statistics.intervals import Sample
@@ -95,7 +96,9 @@ def judge(
         refusals = _refusals(reader, images, seed)
         stored = baselines_of_training(artifact, cohort, bar)
         features = None if quick else features_of(images.pixels, np.arange(len(images.pixels)), bar)
-        baselines = thumbnail_learnt_elsewhere(stored, images, features)
+        small = thumbnails(images.pixels) if features is None else features.thumbnail
+        baselines = thumbnail_learnt_elsewhere(stored, small)
+        preparation = [] if quick else preparation_warnings(artifact, cohort, images, small, bar, seed=seed)
         shortcuts = (
             None
             if quick
@@ -113,6 +116,7 @@ def judge(
                     *_warnings(artifact, cohort),
                     *pictures.warnings(),
                     *suspicion_warnings(shortcuts),
+                    *preparation,
                     *many_refused(refusals),
                 ],
                 provenance=_provenance(artifact, cohort),
@@ -263,13 +267,12 @@ def prediction_table(
 
 
 def thumbnail_learnt_elsewhere(
-    stored: Sequence[StoredBaseline], images: ReadImages, features: ImageFeatures | None
+    stored: Sequence[StoredBaseline], small: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """By its title, what a thumbnail learnt on the training images says of the judged ones; nothing where none is at hand."""
+    """By its title, what a thumbnail learnt on the training images says of the judged ones, `small` (n, 256); else nothing."""
     own = next((one for one in stored if one.name == THUMBNAIL), None)
     if own is None:
         return {}
-    small = thumbnails(images.pixels) if features is None else features.thumbnail
     return {learnt_title(THUMBNAIL, ELSEWHERE): own.probability(small)}
 
 

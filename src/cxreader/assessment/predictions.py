@@ -184,7 +184,8 @@ def _fitted(
     """
     given = () if fitting.threshold is None else (OperatingPoint.given(fitting.threshold),)
     if fitting.calibrate is None:
-        return given or (_own_point(table) or HALF,), None, []
+        own = None if given else _own_point(table)
+        return given or (own or HALF,), None, [] if given or own else _several_thresholds(table)
     other = next(iter(models.values())) if len(models) == 1 else _named(models, subject, fitting.calibrate)
     fitted = _fit(other, table, fitting.rules, fitting.alpha, fitting.calibrate)
     warnings = [] if other.patient is not None and table.patient is not None else [UNKNOWN]
@@ -207,6 +208,19 @@ def _own_point(table: PredictionTable) -> OperatingPoint | None:
     return replace(
         OperatingPoint.given(threshold), name=str(named[1][0]) or "given", rule="it stands beside the readings"
     )
+
+
+def _several_thresholds(table: PredictionTable) -> list[str]:
+    """The warning where the rows of a table of readings were decided at several thresholds."""
+    told = [parse_number(str(value)) for value in np.unique(table.columns.get("threshold", np.array([])))]
+    held = sorted(value for value in told if value is not None and 0 <= value <= 1)
+    if len(held) < 2:
+        return []
+    named = ", ".join(f"{value:.3f}" for value in held[:4]) + (f" and {len(held) - 4} more" if len(held) > 4 else "")
+    return [
+        f"The rows were decided at {len(held)} thresholds ({named}) and are judged here at {HALF.threshold:g}, so that these "
+        "are not the decisions that were shown: judge the rows of each threshold alone, or give --threshold."
+    ]
 
 
 def _others_thresholds(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cxreader.identity import patient_name
 from cxreader.reporting.evaluation.figures.readers_figure import draw_readers
 from cxreader.reporting.evaluation.readers import readers_tables
 from cxreader.reporting.for_papers import write_figures, write_tables
-from cxreader.runs import write_json
+from cxreader.runs import provenance, write_json
 from cxreader.tables import read_table
 
 
@@ -82,9 +83,13 @@ def judge_readings(
     )
 
 
-def write_readers(study: ReaderStudy, out: Path) -> None:
-    """`readers.json`, every table in `tables/` (CSV, LaTeX) and the figure in `figures/` (PDF, SVG). Raises StorageError."""
-    write_json(out / "readers.json", study.to_dict())
+def write_readers(study: ReaderStudy, out: Path, *, seed: int) -> None:
+    """`readers.json` with seed, date and machine, every table in `tables/` (CSV, LaTeX), the figure in `figures/` (PDF, SVG).
+
+    Raises StorageError.
+    """
+    made = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **provenance(seed)}
+    write_json(out / "readers.json", replace(study, provenance=made).to_dict())
     write_tables({_slug(title): table for title, table in readers_tables(study).items()}, out)
     if study.readers:
         write_figures({"readers": draw_readers(study)}, out)

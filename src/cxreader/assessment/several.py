@@ -32,6 +32,7 @@ from cxreader.evaluation.decisions.conformal import JointRule
 from cxreader.evaluation.decisions.refusals import Refusals, count_refusals
 from cxreader.evaluation.evaluate import Evaluation, evaluate
 from cxreader.evaluation.evidence import EvaluationOptions, refuse_undrawable
+from cxreader.evaluation.shortcuts.image_features import thumbnails
 from cxreader.evaluation.shortcuts.records import ShortcutAudit
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.evaluation.verdict import Background
@@ -85,7 +86,7 @@ def judge_several(
                 table,
                 reader.operating_point,
                 seed=seed,
-                baselines=thumbnail_learnt_elsewhere(shared_baselines(reader) or (), images, None),
+                baselines=thumbnail_learnt_elsewhere(shared_baselines(reader) or (), thumbnails(images.pixels)),
                 excluded={reason: count for reason, count in excluded.items() if count},
                 warnings=[*_warnings(cohort, pictures), *suspicion_warnings(audit), *many_refused(refusals)],
                 provenance=_provenance(reader, cohort),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from cxreader.assessment.cohort import EvaluationCohort
-from cxreader.codec import Plain
+from cxreader.codec import Plain, to_plain
 from cxreader.errors import StorageError
 from cxreader.evaluation.decisions.at_threshold import AtThreshold
 from cxreader.evaluation.evaluate import Counts, Evaluation
 from cxreader.explanation.localisation_report import GRAD_CAM, LocalisationByFinding, LocalisationReport
 from cxreader.inference.reader import Reader
-from cxreader.models.artifact import load_artifact, save_manifest
+from cxreader.models.artifact import Artifact, load_artifact, save_manifest
 from cxreader.progress import Say
 from cxreader.runs import git_revision
 
@@ -26,7 +27,8 @@ class EvaluationSummary(Plain):
     the artifact's operating points with counts and rates (sensitivity, PPV, NPV, ...) at that part's own prevalence, the one
     that decides first. `maps`: the scores of all boxes' heat maps (by the method `maps_by`), of maps that look at no image
     (`null`, `null_by_finding`), and the gains over them; None where no boxes were judged. `regions`: the same of maps that
-    tell where findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`). Who
+    tell where findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`), and
+    `regions_on` whose boxes judged them, where it was not the part itself. Who
     wants to show a map asks `LocalisationByFinding.gains_over_both` first. `warnings` must be shown with the numbers. `date`
     in UTC; `cxreader` and `git_revision` (None outside a checkout) say which program judged.
     """
@@ -44,6 +46,7 @@ class EvaluationSummary(Plain):
     git_revision: str | None
     regions: dict[str, LocalisationByFinding] = field(default_factory=dict)
     maps_by: str = GRAD_CAM
+    regions_on: str | None = None
 
     @classmethod
     def of(
@@ -77,7 +80,8 @@ def is_own_test(reader: Reader, cohort: EvaluationCohort) -> bool:
 def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:
     """Write the block into the reader's artifact where it lies; its id stays, and a failing write leaves it as it was.
 
-    A block with scores of heat maps is not replaced by one without. Where the folder cannot be written, or another artifact
+    A block with scores of heat maps is not replaced by one without, and what folds found of regions (`store_regions`) stays
+    where the part has no boxes. Where the folder cannot be written, or another artifact
     lies there by now, that is said.
     """
     folder = reader.only.folder
@@ -89,7 +93,23 @@ def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:
         return
     if artifact.evaluation is not None and artifact.evaluation["maps"] is not None and summary.maps is None:
         return
+    before = {} if artifact.evaluation is None else artifact.evaluation
+    kept = {name: before[name] for name in ("regions", "regions_on") if not summary.regions and before.get(name)}
+    _store(artifact, {**summary.to_dict(), **kept}, folder, say)
+
+
+def store_regions(folder: Path, reports: Iterable[LocalisationReport], judged_on: str, say: Say) -> None:
+    """Put what `reports` found of a region head into the evaluation of the artifact in `folder`; a failing write is said.
+
+    `judged_on`: whose boxes those are. The artifact has an evaluation.
+    """
+    artifact = load_artifact(folder, weights=False, exports=False)
+    found = {report.slug: to_plain(report.all) for report in reports}
+    _store(artifact, {**(artifact.evaluation or {}), "regions": found, "regions_on": judged_on}, folder, say)
+
+
+def _store(artifact: Artifact, evaluation: dict[str, Any], folder: Path, say: Say) -> None:
     try:
-        save_manifest(replace(artifact, evaluation=summary.to_dict()), folder)
+        save_manifest(replace(artifact, evaluation=evaluation), folder)
     except StorageError as error:
         say(f"the evaluation was not stored in the artifact: {error}")

@@ -11,6 +11,7 @@ import typer
 from cxreader.cli.output.console import DISCLAIMER, State, progress, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.counting import format_count
+from cxreader.errors import UsageError
 
 if TYPE_CHECKING:
     from cxreader.explanation.localisation_report import LocalisationReport
@@ -38,15 +39,27 @@ def places(
 
 
 def regions(
-    config: Annotated[Path, typer.Argument(help="A TOML file with [training.boxes], such as configs/places.toml.")],
+    config: Annotated[
+        Path,
+        typer.Argument(
+            help="A TOML file with [training.boxes], such as configs/places.toml; or a finished run's folder."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The folder; given again, it goes on where it stood.")],
     folds: Annotated[int, typer.Option(min=2, help="How many heads learn; each judges its share of the patients.")] = 5,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
 ) -> None:
-    """Learn a region head once a fold on frozen stages, and judge every box by the head that never met its patient."""
-    from cxreader.config import load_config
+    """Learn a region head once a fold on frozen stages, and judge every box by the head that never met its patient.
 
-    settings = load_config(config, overrides or ())
+    Of a finished run the stages are its own network's, boxes of patients who taught it are not judged, and what is found is
+    stored in its artifact: whoever shows its regions asks there whether they find anything.
+    """
+    from cxreader.config import load_config
+    from cxreader.runs import RunFolder
+
+    if config.is_dir() and overrides:
+        raise UsageError("a run's settings are what they were", where="--set", mend="leave it out, or give a TOML file")
+    settings = RunFolder(config) if config.is_dir() else load_config(config, overrides or ())
     with waiting("loading torch"):
         from cxreader.progress import no_bar
         from cxreader.study.region_folds import region_folds

@@ -61,7 +61,7 @@ def readers(
             readings, panel=panel_names(panel_readers), labels=labels, columns=named_columns(column), seed=seed
         )
     if out is not None:
-        write_readers(study, out)
+        write_readers(study, out, seed=seed)
     show_readers(study, whole=True)
 
 

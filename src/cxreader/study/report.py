@@ -136,6 +136,8 @@ def _row(runs: Sequence[StudyRun], trainings: Trainings) -> StudyRow:
     settings = described(config, [phase["name"] for phase in artifact.provenance["phases"]])
     if first.row.abnormal_share is not None:
         settings += f"; trained at {first.row.abnormal_share:.0%} abnormal images"
+    if first.row.patient_share is not None:
+        settings += f"; trained on {100 * first.row.patient_share:g} % of the train part's patients"
     return StudyRow(
         name=first.row.name,
         model=artifact.model,

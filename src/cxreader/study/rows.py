@@ -35,7 +35,7 @@ class Row:
     """A row of the study's table, ready to train but for its seed and, with `search`, for what the search will choose.
 
     `slug`: its name in folder names. `published`: the published figures beside it. `abnormal_share`: to which the learning
-    parts are subsampled; None for the split's own.
+    parts are subsampled, `patient_share`: of the patients of the train part; None for the split's own.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Row:
     published: PublishedRow | None
     search: bool
     abnormal_share: float | None
+    patient_share: float | None
 
 
 def study_rows(config: Config) -> tuple[Row, ...]:
@@ -125,4 +126,5 @@ def _row(config: Config, section: RowSection) -> Row:
         values["study"] = {"space": GRID}
     slug = re.sub(r"[^a-z0-9]+", "-", section.name.lower()).strip("-")
     published = PUBLISHED[section.published] if section.published else None
-    return Row(section.name, slug, with_values(config, values), published, section.search, section.abnormal_share)
+    shares = section.abnormal_share, section.patient_share
+    return Row(section.name, slug, with_values(config, values), published, section.search, *shares)

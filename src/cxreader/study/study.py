@@ -18,11 +18,11 @@ from cxreader.progress import Bar, Say, no_bar
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, with_weights
-from cxreader.study.prevalence import subsample_to_prevalence
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.run_folders import search_folder, training_folder
 from cxreader.study.search.search import SearchResult, search
 from cxreader.study.search.space import read_space
+from cxreader.study.subsampling import cut_to_patients, subsample_to_prevalence
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
 from cxreader.training.train import train
 
@@ -104,7 +104,7 @@ def _require_judgeable(rows: tuple[Row, ...], config: Config, folder: RunFolder,
             labels = cached_part(cohort.cache, cohort.index, split.parts[part]).labels
             if len(set(labels.tolist())) < 2:
                 what = f"part {part} of row {row.name!r} has images of one class alone"
-                raise SplitError(what, where="study.rows", mend="give more patients, or another abnormal_share")
+                raise SplitError(what, where="study.rows", mend="give more patients, or another share")
     pretrain = config.study.pretrain.seed
     if cohort.index.name == f"phantom:{pretrain}" and any(wants_phantoms(row.config) for row in rows):
         what = f"weights would be made from the very phantoms that are judged (seed {pretrain})"
@@ -147,12 +147,19 @@ def _rewrite_config(folder: RunFolder, config: Config) -> None:
 
 
 def _split_of(row: Row, folder: RunFolder, cohort: Cohort) -> Path:
-    """The study's split, or the row's own where its learning parts are subsampled to another prevalence."""
-    if row.abnormal_share is None:
+    """The study's split, or the row's own where its learning parts are cut to another prevalence or to fewer patients."""
+    shares = {"abnormal": row.abnormal_share, "patients": row.patient_share}
+    name = "-".join(f"{what}-{share:g}" for what, share in shares.items() if share is not None)
+    if not name:
         return folder.split.resolve()
-    path = folder.path / "splits" / f"abnormal-{row.abnormal_share:g}.json"
+    path = folder.path / "splits" / f"{name}.json"
     if not path.exists():
-        subsample_to_prevalence(cohort.split, cohort.index, row.abnormal_share).save(path)
+        split = cohort.split
+        if row.abnormal_share is not None:
+            split = subsample_to_prevalence(split, cohort.index, row.abnormal_share)
+        if row.patient_share is not None:
+            split = cut_to_patients(split, cohort.index, row.patient_share)
+        split.save(path)
     return path.resolve()
 
 

@@ -30,9 +30,10 @@ from cxreader.reporting.study.learning_curve import (
     draw_learning_curve,
     verdict,
 )
+from cxreader.study.subsampling import share_of_patients
 from cxreader.study.transfer import learning_curve as study
 from cxreader.study.transfer.gain import CHANGE, compare
-from cxreader.study.transfer.learning_curve import LearningCurve, learning_curve, share_of_patients
+from cxreader.study.transfer.learning_curve import LearningCurve, learning_curve
 from cxreader.training.fit import fit_phase
 from cxreader.training.phases import PhaseResult
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class ReaderStudy(Plain):
     and `label` (the table's label where a panel is the truth, else None) are judged as readers are. `model_auc` and `roc`:
     the model against the same truth. `second`: the model as second reader. `comparisons`: what holds for other readers too.
     `latent`: qualities without any truth. `notes`: what a reader of the numbers must know.
+    `provenance`: date, seed, versions and machine, where the study is written alone.
     """
 
     truth: str
@@ -58,6 +59,7 @@ class ReaderStudy(Plain):
     comparisons: tuple[MultiReader, ...] = ()
     latent: LatentClass | None = None
     notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 def study_readers(

@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from cxreader.codec import to_plain
 from cxreader.config import Config
-from cxreader.data.salt import hashes, order_key
-from cxreader.data.split import Split, group_of
+from cxreader.data.split import group_of
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.models.artifact import MANIFEST, load_artifact
 from cxreader.progress import Bar, Say, no_bar
-from cxreader.records import ImageRecord
 from cxreader.reporting.study.learning_curve import (
     ARMS,
     INTERVALS,
@@ -36,6 +34,7 @@ from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, only_process, write_json, write_text
 from cxreader.study.held_out import read_test, record_reading
 from cxreader.study.learning_rates import begin_or_resume
+from cxreader.study.subsampling import cut_to_patients
 from cxreader.study.transfer.gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
 from cxreader.training.train import build_model, train
@@ -146,23 +145,6 @@ def budget_rule(base: int, max_epochs: int) -> str:
     )
 
 
-def share_of_patients(records: Sequence[ImageRecord], share: float, salt: int) -> tuple[str, ...]:
-    """The images, sorted, of a share of the patients.
-
-    The share is taken of the patients with normal, with abnormal and with both kinds of images alike, rounded, at least
-    one of each, in the order of their hash under `salt`: a smaller share lies within a larger one, on every machine.
-    """
-    people: dict[str, list[ImageRecord]] = defaultdict(list)
-    for record in records:
-        people[group_of(record)].append(record)
-    names = sorted(people)
-    strata: dict[frozenset[int], list[str]] = defaultdict(list)
-    for n in np.argsort(order_key(hashes(names), salt), kind="stable"):
-        strata[frozenset(record.label for record in people[names[n]])].append(names[n])
-    kept = [name for stratum in strata.values() for name in stratum[: max(1, math.floor(share * len(stratum) + 0.5))]]
-    return tuple(sorted(record.image for name in kept for record in people[name]))
-
-
 def _require_comparable(config: Config, shares: Sequence[float]) -> None:
     if config.training.phases != ("full",) or config.training.full.learn != "all":
         mend = """--set 'training.phases=["full"]' --set training.full.learn=all"""
@@ -187,22 +169,12 @@ def _require_test(cohort: Cohort) -> None:
 def _training_part(cohort: Cohort, folder: RunFolder, share: float, base: int, max_epochs: int) -> TrainingPart:
     """Cut the train part, and write the split file of the share."""
     split = cohort.split
-    records = split.records(cohort.index, "train")
-    images = share_of_patients(records, share, split.salt)
-    left_out = len(records) - len(images)
-    note = f"train part cut to {100 * share:g} % of its patients: {left_out:,} images left out"
-    path = with_train_images(split, images, note).save(folder.path / "splits" / f"share-{share:g}.json")
+    cut = cut_to_patients(split, cohort.index, share)
+    path, images = cut.save(folder.path / "splits" / f"share-{share:g}.json"), cut.parts["train"]
     patients = len({group_of(cohort.index.by_image[image]) for image in images})
     normal, abnormal = np.bincount(cached_part(cohort.cache, cohort.index, images).labels, minlength=2).tolist()
     epochs = min(math.ceil(base * len(cohort.parts["train"]) / max(1, normal + abnormal)), max(base, max_epochs))
     return TrainingPart(share, path, patients, normal, abnormal, epochs)
-
-
-def with_train_images(split: Split, train: tuple[str, ...], note: str) -> Split:
-    """The same split with these images as its train part; the others of that part are counted as surplus."""
-    fewer = len(split.parts["train"]) - len(train)
-    surplus = {**split.surplus, "train": split.surplus["train"] + fewer}
-    return replace(split, parts={**split.parts, "train": train}, surplus=surplus, notes=(*split.notes, note))
 
 
 def _arm_config(config: Config, arm: Arm) -> Config:

@@ -12,7 +12,7 @@ from cxreader.data.index import Index
 from cxreader.data.sources import open_source
 from cxreader.data.split import PARTS, Split, make_split
 from cxreader.records import ABNORMAL, ImageRecord
-from cxreader.study.prevalence import subsample_to_prevalence
+from cxreader.study.subsampling import cut_to_patients, subsample_to_prevalence
 
 
 def _by_hand(patient: str) -> str:
@@ -95,3 +95,15 @@ def test_the_share_is_met_and_the_test_part_stays(small_world: Path, share: floa
         more = 0 if share < 0.5 else 1
         assert labels.count(more) == whole.count(more)
     assert subsample_to_prevalence(split, index, share).digest == found.digest
+
+
+def test_fewer_patients_are_whole_patients_of_the_train_part_alone() -> None:
+    index, split = _cohort(normal=8, abnormal=20)
+    half, tenth = (cut_to_patients(split, index, share) for share in (0.5, 0.1))
+    assert [len(_kept(half, "n")), len(_kept(half, "a"))] == [8, 20]  # 4 of 8 and 10 of 20 patients, two images each
+    assert [len(_kept(tenth, "n")), len(_kept(tenth, "a"))] == [2, 4]  # one of 8 (0.8, rounded), two of 20
+    assert set(tenth.parts["train"]) < set(half.parts["train"])
+    assert all(f"{image[:3]}_{visit}.png" in half.parts["train"] for image in half.parts["train"] for visit in (0, 1))
+    assert {part: half.parts[part] for part in PARTS[1:]} == {part: split.parts[part] for part in PARTS[1:]}
+    assert half.surplus == {**split.surplus, "train": 5 + 28}
+    assert half.notes[-1] == "train part cut to 50 % of its patients: 28 images left out"
