@@ -53,6 +53,8 @@ class Shot:
 SHOTS = (
     Shot("worklist.png", "/", second_line, ready="tr.line"),
     Shot("worklist-light.png", "/?decision=abnormal", theme="light", ready="tr.line"),
+    Shot("administration-models.png", "/administration/models"),
+    Shot("administration-health.png", "/administration/health", theme="light"),
 )
 
 

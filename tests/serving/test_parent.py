@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from tests.serving.world import dicom
 
 from cxreader.serving.home import init
+from cxreader.serving.operations import processes
 from cxreader.serving.parent import KINDS
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
@@ -84,6 +85,9 @@ def test_from_the_folder_to_the_list_through_deaths_of_processes_and_of_their_pa
     assert len(service.worklist().entries) == 4
     first, before = holder_of_last(service), children(process.pid)
     assert len(before) == sum(kind.count(service.settings) for kind in KINDS)
+    told = processes.told(service.settings.home)
+    assert sorted(one.pid or 0 for one in told) == sorted(before)
+    assert {(one.running, one.starts) for one in told} == {(True, 1)}
     for child in before:
         os.kill(child, signal.SIGKILL)
     put(watched, range(4, 8))
@@ -91,6 +95,7 @@ def test_from_the_folder_to_the_list_through_deaths_of_processes_and_of_their_pa
     assert holder_of_last(service) != first
     after = children(process.pid)
     assert not set(after) & set(before)
+    assert {one.starts for one in processes.told(service.settings.home)} == {2}
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: not any(Path(f"/proc/{child}").exists() for child in after))  # they end with their parent
@@ -107,5 +112,6 @@ def test_it_ends_when_asked_and_leaves_no_lease_behind(
     process.send_signal(signal.SIGTERM)
     assert process.wait(SECONDS) == 0
     assert not any(Path(f"/proc/{child}").exists() for child in mine)
+    assert processes.told(service.settings.home) == []
     with service.database.reading() as session:
         assert session.scalars(select(Job.state).where(Job.state == "leased")).all() == []

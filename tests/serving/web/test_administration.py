@@ -143,9 +143,8 @@ def test_objects_are_listed_and_sent_again_one_by_one_and_all_dead_letters(world
 
 
 def test_retention_tells_what_it_would_delete_and_deletes_it_but_what_is_held(world: World, clock: SetClock) -> None:
-    admin, keys = world.by_token("admin", "admin"), []
-    for n in range(3):
-        keys.append(world.service.receive(dicom(n), door="http").study)
+    admin = world.by_token("admin", "admin")
+    keys = [world.service.receive(dicom(n), door="http").study for n in range(3)]
     read_all(world.service)
     assert admin.get("/api/v1/retention", params={"older_than_days": 1}).json()["studies"] == 0
     clock.forward(2 * DAY)

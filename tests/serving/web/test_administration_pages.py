@@ -56,7 +56,7 @@ def routes() -> Iterator[tuple[str, str]]:
     for router in (*administration.ROUTERS, *administration.UPLOADS):
         for route in router.routes:
             assert isinstance(route, APIRoute)
-            yield from ((method, route.path) for method in sorted(route.methods))
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
 
 
 def test_nobody_else_sees_or_does_anything(world: World) -> None:

@@ -24,6 +24,12 @@ def _related(_: Any, value: Any) -> bytes:
     return b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n--b--\r\n"
 
 
+@schemathesis.serializer("application/zip")
+def _zip(_: Any, value: Any) -> bytes:
+    """Whatever it is."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 def test_nothing_that_can_be_sent_makes_it_fail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "LONGEST", 0.0)
     got = world.service.receive(dicom(1), door="http")
@@ -33,7 +39,7 @@ def test_nothing_that_can_be_sent_makes_it_fail(world: World, monkeypatch: pytes
     clients = {role: world.by_token(role) for role in ("admin", "auditor")}
     for found in schema.get_all_operations():
         operation = found.ok()
-        client = clients["auditor" if operation.path.endswith("/audit") else "admin"]
+        client = clients["auditor" if "/audit" in operation.path else "admin"]
         _fuzz(operation, got.study, {"Authorization": client.headers["Authorization"], "Host": "127.0.0.1"})
         tried += 1
     assert tried > 30

@@ -21,7 +21,7 @@ def by_store(node: str, *, tls: bool = False, calling: str = "") -> dict[str, An
     title, at, place = node.partition("@")
     host, colon, port = place.rpartition(":")
     if not (at and colon and title.strip() and host and port.isdigit() and 0 < int(port) < 65536):
-        raise UsageError(f"{node!r} is no DICOM node", mend="give AE_TITLE@HOST:PORT")
+        raise UsageError("the address is no DICOM node", mend="give AE_TITLE@HOST:PORT")
     if len(title) > 16 or len(calling) > 16:
         raise UsageError("an AE title has at most 16 characters", mend="shorten it")
     return {"host": host, "port": int(port), "ae_title": title, "calling": calling, "tls": tls}
@@ -44,7 +44,7 @@ def kinds(asked: Sequence[str]) -> tuple[str, ...]:
     """Which kinds of object are sent: those asked for, all when none is. Raises UsageError with the nearest name."""
     for one in asked:
         if one not in KINDS:
-            raise UsageError(f"there is no object {one!r}", where="--send", mend=nearest(one, KINDS))
+            raise UsageError("there is no such object", where="--send", mend=nearest(one, KINDS))
     return tuple(one for one in KINDS if not asked or one in asked)
 
 

@@ -23,7 +23,7 @@ def by_name(session: Session, name: str) -> Destination:
     if found is None:
         known = [one.name for one in every(session)]
         mend = nearest(name, known) if known else "add one: cxreader serve destination add"
-        raise AbsentError(f"there is no destination {name!r}", mend=mend)
+        raise AbsentError("there is no such destination", where=name, mend=mend)
     return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import CxreaderError
 from cxreader.inference.reader import Reader
 from cxreader.inference.runtimes.backend import exported_file
-from cxreader.models.artifact import Artifact, load_artifact
+from cxreader.models.artifact import MANIFEST, Artifact, load_artifact
 from cxreader.runs import artifact_folder
 from cxreader.serving.store.reading.models import digest_of
 from cxreader.serving.store.tables.readings import ModelSet
@@ -53,10 +54,17 @@ def installed(settings: Settings) -> dict[str, Path]:
     sent = settings.home / SENT
     found: dict[str, Path] = {}
     for path in (*settings.models, *(sorted(sent.iterdir()) if sent.is_dir() else ())):
-        with suppress(CxreaderError):
+        with suppress(CxreaderError, OSError):
             folder = artifact_folder(path)
-            found.setdefault(load_artifact(folder, weights=False, exports=False).id, path)
+            seen = (folder / MANIFEST).stat()
+            found.setdefault(_id(folder, seen.st_mtime_ns, seen.st_size), path)
     return found
+
+
+@lru_cache(maxsize=64)
+def _id(folder: Path, changed: int, size: int) -> str:  # noqa: ARG001 - a manifest that changed is read anew
+    """The id of the artifact in a folder: whether a service is ready is asked every few seconds."""
+    return load_artifact(folder, weights=False, exports=False).id
 
 
 def settings_of(settings: Settings, active: ModelSet | None) -> Settings:

@@ -71,9 +71,10 @@ def why(error: CxreaderError) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def when(seconds: float | None, none: str = "never") -> str:
+def when(at: float | None, none: str = "never", *, seconds: bool = False) -> str:
     """A moment as people read it, UTC."""
-    return none if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    form = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
+    return none if at is None else datetime.fromtimestamp(at, UTC).strftime(form)
 
 
 def size(count: float) -> str:

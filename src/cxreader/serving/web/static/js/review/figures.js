@@ -12,12 +12,12 @@ function colours() {
 }
 
 /**
- * A column of a table's rows as numbers, null where a row lacks it.
+ * A column of a table's rows as numbers, the earliest week first, null where a row lacks it.
  * @param {HTMLTableElement} table
  * @param {string} name of the data attribute
  */
 function column(table, name) {
-  const rows = [...table.tBodies[0].rows];
+  const rows = [...table.tBodies[0].rows].reverse();
   return rows.map((row) => (row.dataset[name] === undefined ? null : Number(row.dataset[name])));
 }
 
