@@ -256,7 +256,7 @@ def test_by_keys_alone_from_the_form_to_the_next_study(browser: Any, room: Room)
         page.wait_for_selector("[data-act=models]:enabled")
         page.keyboard.press("s")
         page.wait_for_selector(".pane:nth-of-type(2) .caption:visible")
-        assert [title for title in page.locator("figcaption").all_inner_texts()] == ["resnet18", OTHER]
+        assert page.locator("figcaption").all_inner_texts() == ["resnet18", OTHER]
         assert page.locator("[data-where] p").count() == 2
         page.wait_for_timeout(800)  # a second press of the same key is not taken for the next panel's
         page.keyboard.press("o")

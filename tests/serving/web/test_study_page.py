@@ -146,7 +146,8 @@ def test_maps_say_where_they_are_highest(world: World) -> None:
     settings = world.service.settings.model_copy(update={"results": ResultsSection(regions="on")})
     client = replace(world, app=create_app(settings, world.service)).by_token()
     (box,) = client.get(f"/api/v1/results/{result}/maps").json()["regions"]
-    assert (box["place"], box["source"], box["peak"]) == ("left lower zone", "Grad-CAM", 2.0)
+    assert (box["place"], box["source"]) == ("left lower zone", "Grad-CAM")
+    assert box["peak"] == pytest.approx(2, abs=0.05)
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     assert middle == pytest.approx((6.5 / 8 * 96, 6 / 8 * 96 - 12), abs=4)  # of a square round 96 x 72 pixels
 
