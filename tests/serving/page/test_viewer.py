@@ -182,7 +182,7 @@ def test_zoom_stays_under_the_pointer_and_the_ruler_knows_the_detector(browser: 
         settled(page)
         assert page.inner_text("#length") != wanted
         page.keyboard.press("m")
-        assert page.locator("rect.lens").count() == 1
+        page.wait_for_selector("rect.lens", state="attached")
         page.keyboard.press("t")
         settled(page)
 
