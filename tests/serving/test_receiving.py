@@ -155,12 +155,13 @@ def test_the_same_files_from_several_threads_are_received_once(service: TriageSe
 def test_a_new_image_opens_a_study_that_was_done(service: TriageService, clock: SetClock) -> None:
     receipt = service.receive(dicom(1), door="dicom")
     with service.database.writing() as session:
-        session.execute(text("UPDATE worklist SET state = 'done'"))
+        session.execute(text("UPDATE worklist SET state = 'done', reader = 'grey'"))
     assert service.worklist().entries == ()
     clock.forward(3600)
     service.receive(dicom(1, SOPInstanceUID="1.9.9"), door="dicom")
     (entry,) = service.worklist().entries
     assert (entry.study.key, entry.waited, entry.row.images) == (receipt.study, 0, 2)
+    assert entry.row.reader == ""
 
 
 def test_audit_and_events_hold_nothing_of_the_patient(service: TriageService) -> None:

@@ -109,6 +109,8 @@ def _answer(draw: random.Random) -> Reading | None:
     warned: dict[str, Any] = (
         {"acceptance": "warning", "reasons": ("the lungs' apices are cut off",)} if kind == "warning" else {}
     )
+    if kind != "warning":
+        warned["interval"] = (max(0.0, probability - 0.04), min(1.0, probability + 0.03))
     return _reading(probability=probability, decision=decision, **({"acceptance": "accepted"} | warned))
 
 

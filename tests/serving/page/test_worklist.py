@@ -25,6 +25,7 @@ from cxreader.serving.store.reading.facets import facets
 from cxreader.serving.store.reading.filters import Filters, patient_clause
 from cxreader.serving.store.tables.images import Study, WorklistRow
 from cxreader.serving.store.tables.people import LoginSession, User
+from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.web.app import create_app
 from cxreader.serving.web.pages.lines import minutes, person_name
 
@@ -104,6 +105,8 @@ def test_a_filter_shows_what_it_asks_for_and_tells_what_it_hides(world: World, c
         for sort in ("urgency", "oldest", "newest"):
             found = everything(reader, f"/?{query}&sort={sort}")
             assert (set(found), len(found)) == (wanted, len(wanted)), (query, sort)
+            listed = reader.get(f"/api/v1/worklist?size=200&{query}&sort={sort}").json()["studies"]
+            assert [one["study"] for one in listed] == found
             times = [held[key].received_at for key in found]
             assert sort == "urgency" or times == sorted(times, reverse=sort == "newest")
         chips = CHIP.findall(reader.get(f"/?{query}").text)
@@ -261,6 +264,39 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     reader.put(f"/api/v1/studies/{key}/lock")
     reader.delete(f"/api/v1/studies/{key}/lock")
     assert told() == ("Open", "")
+    admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted", "stage": "provisional"})
+    assert told() == ("Open", "")
+    admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted"})
+    assert rows(world)[key].reader == "admin"
+
+
+def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: World) -> None:
+    reader, reasons = world.browser(), dict[str, str]()
+    for address in ("/", *(f"/?decision={one}" for one in ("abnormal", "normal", "refused", "refer", "unread"))):
+        text = reader.get(address).text
+        reasons |= zip(KEY.findall(text), re.findall(r'<td class="reason"><span title="([^"]*)"', text), strict=True)
+    with world.service.database.reading() as session:
+        found = session.execute(
+            select(Study.key, WorklistRow, Result)
+            .join(WorklistRow, WorklistRow.study_id == Study.id)
+            .outerjoin(Result, Result.id == WorklistRow.result_id)
+        )
+        readings = {key: {} if result is None else result.reading for key, _, result in found}
+    assert len(reasons) > 100
+    kinds = Counter[str]()
+    for key, reason in reasons.items():
+        reading, told = readings[key], html.unescape(reason)
+        assert not re.search(r"\b(ab)?normal\b", told)
+        decision = reading.get("decision")
+        if decision in ("abnormal", "normal"):
+            pair = reading["interval"]
+            word = "above" if decision == "abnormal" else "below"
+            shown = f" ({pair[0]:.2f}-{pair[1]:.2f})" if pair else ""
+            assert f"{word}, probability {reading['probability']:.2f}{shown}" in told
+        elif reading:
+            assert "; ".join(reading["reasons"]) in told
+        kinds[decision or reading.get("acceptance") or "unread"] += 1
+    assert set(kinds) == {"abnormal", "normal", "refer", "refused", "unread"}
 
 
 def test_who_may_see_no_patient_and_a_silent_service_say_so(world: World) -> None:

@@ -235,6 +235,21 @@ def test_filters_stand_in_the_address_and_the_way_back_works(browser: Any, room:
     person.context.close()
 
 
+def test_a_paused_list_stands_still_until_it_goes_on(browser: Any, room: Room) -> None:
+    person = Person(browser, room)
+    person.sign_in()
+    page = person.page
+    page.click('[data-does="pause"]')
+    assert page.get_attribute('[data-does="pause"]', "aria-pressed") == "true"
+    room.world.service.receive(dicom(9), door="http", sender="CT9")
+    with page.expect_response("**/api/v1/session"):  # long enough for the news to have come
+        page.evaluate("() => new Promise((done) => setTimeout(done, 2500)).then(() => fetch('/api/v1/session'))")
+    assert page.locator("#news").text_content() == ""
+    page.click('[data-does="pause"]')
+    person.until("1 new", "#news")
+    person.context.close()
+
+
 def test_a_lost_connection_and_a_session_that_is_over_are_said_and_nothing_is_lost(browser: Any, room: Room) -> None:
     person = Person(browser, room)
     person.sign_in()

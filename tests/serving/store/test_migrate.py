@@ -159,7 +159,11 @@ def test_what_the_list_is_filtered_by_is_filled_in_for_studies_that_were_there(e
             add(session, "users", user)
         add(session, "locks", {"study_id": 1, "user_id": 2, "since": 1.0, "until": 2.0})
         for n in (1, 2):
-            add(session, "verdicts", {"id": n, "study_id": 2, "user_id": 3 - n, "findings": [], "given_at": 1.0 * n})
+            add(
+                session,
+                "verdicts",
+                {"id": n, "study_id": 2, "user_id": 3 - n, "findings": [], "given_at": 1.0 * n, "stage": "final"},
+            )
         add(
             session,
             "sessions",

@@ -102,7 +102,7 @@ def refresh(
             row = WorklistRow(study_id=study.id, received_at=study.received_at, revision=0, state="open")
             session.add(row)
         if reopen and row.state == "done":
-            row.state, row.received_at = "open", now
+            row.state, row.reader, row.received_at = "open", "", now
         _place(row, images[study.id], waits)
         row.revision, row.updated_at = row.revision + 1, now
         changed.append((study.key, row.revision))

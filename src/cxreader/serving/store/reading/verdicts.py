@@ -65,7 +65,8 @@ def give(session: Session, now: float, study: Study, user: User, opinion: Opinio
     session.add(verdict)
     if opinion.stage == "final":
         session.execute(delete(StudyLock).where(StudyLock.study_id == study.id))
-    _to(session, now, study, "done" if opinion.stage == "final" else None, "verdict", reader=user.name)
+    final = opinion.stage == "final"
+    _to(session, now, study, "done" if final else None, "verdict", reader=user.name if final else None)
     detail = {"kind": opinion.kind, "stage": opinion.stage, "mode": opinion.mode}
     audit.note(session, now, [Noted("verdict", user.name, study.key, detail)])
     return verdict
@@ -113,10 +114,11 @@ def _lock_of(study: Study, user: User) -> Delete:
     return delete(StudyLock).where(StudyLock.study_id == study.id, StudyLock.user_id == user.id)
 
 
-def _to(session: Session, now: float, study: Study, state: str | None, kind: str, *, reader: str) -> None:
-    """The worklist's row changes, and an event tells of it."""
+def _to(session: Session, now: float, study: Study, state: str | None, kind: str, *, reader: str | None) -> None:
+    """The worklist's row changes, and an event tells of it; None leaves state or reader as they are."""
     row = session.scalar(select(WorklistRow).where(WorklistRow.study_id == study.id).with_for_update())
     assert row is not None  # noqa: S101 - a study and its row are made together
-    row.state, row.reader, row.updated_at, row.revision = state or row.state, reader, now, row.revision + 1
+    row.state, row.reader = state or row.state, row.reader if reader is None else reader
+    row.updated_at, row.revision = now, row.revision + 1
     session.flush()
     events.tell(session, now, [(kind, study.key, row.revision)])

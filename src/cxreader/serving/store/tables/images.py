@@ -85,7 +85,7 @@ class WorklistRow(Base):
 
     What the list is filtered by, of the image that decides: `decision` (abnormal, refer or normal; refused; unread), `view`, and
     `station`, the AE title or the user that sent it, else the door; `acquired`: as far as known, YYYYMMDDHHMMSS. `reader`: the
-    name of who has it in hand, put it aside, was handed it or gave the latest verdict; empty once it was given back.
+    name of who has it in hand, put it aside, was handed it or gave the final verdict; empty once it was given back.
     """
 
     __tablename__ = "worklist"

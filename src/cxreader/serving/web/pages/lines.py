@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ DECISION_WORDS = {
     "refused": "Refused",
     "unread": "Not read yet",
 }
+_NAMED = re.compile(r"\b(ab)?normal, (probability|score) (\d\.\d\d)")
 _STATES = {"open": "Open", "pending": "Put aside", "done": "Done"}
 
 
@@ -129,7 +131,7 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
         age=_age(study),
         view=row.view,
         images=f"{row.images} images" if row.images > 1 else "",
-        acquired=_acquired(row.acquired, now),
+        acquired=_acquired(row.acquired or f"{study.study_date}{study.study_time}", now),
         received=Moment.of(row.received_at, now),
         answer="Not readable" if row.failed and row.decision == "unread" else DECISION_WORDS.get(row.decision, ""),
         answer_kind=row.decision,
@@ -158,14 +160,21 @@ def _state(entry: Entry, holder: Holder | None, now: float) -> tuple[str, str, s
 
 
 def _reason(entry: Entry) -> str:
+    """The reason of its place in the page's words: never "normal", with the pair around a probability, and why it was refused."""
     row, more = entry.row, list[str]()
+    reading = {} if entry.result is None else entry.result.reading
+    pair = reading.get("interval")
+    shown = f" ({pair[0]:.2f}-{pair[1]:.2f})" if pair else ""
+    told = _NAMED.sub(lambda m: f"{'above' if m[1] else 'below'}, {m[2]} {m[3]}{shown}", entry.reason)
+    if row.decision == "refused" and reading.get("reasons"):
+        told = told.replace("a person must look", "; ".join(reading["reasons"]))
     if row.read < row.images - row.failed:
         more.append(f"{row.read} of {row.images} images read")
     if row.failed:
         more.append(f"{row.failed} not readable")
     if row.conflict:
         more.append("one of its images came in two versions")
-    return "; ".join([entry.reason, *(more if row.images > 1 or row.conflict else ())])
+    return "; ".join([told, *(more if row.images > 1 or row.conflict else ())])
 
 
 def _agreement(entry: Entry) -> str:

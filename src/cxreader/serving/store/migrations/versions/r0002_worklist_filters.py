@@ -53,7 +53,7 @@ _PAGE = sa.text(
     LEFT JOIN results r ON r.id = w.result_id
     LEFT JOIN users u ON u.id = coalesce(
         (SELECT user_id FROM locks WHERE study_id = w.study_id),
-        (SELECT user_id FROM verdicts v WHERE v.study_id = w.study_id ORDER BY v.id DESC LIMIT 1)
+        (SELECT user_id FROM verdicts v WHERE v.study_id = w.study_id AND v.stage = 'final' ORDER BY v.id DESC LIMIT 1)
     )
     WHERE w.study_id > :last ORDER BY w.study_id LIMIT :most
     """

@@ -7,6 +7,7 @@ const KINDS = ["received", "read", "failed", "verdict", "open", "pending", "done
 const NAME = "cxreader-events";
 const PATIENCE = 4_000;
 const AGAIN = 5_000;
+const SIGNED_OUT = 60_000;
 
 /**
  * @param {number} after the number of the last event that the page knows
@@ -54,8 +55,9 @@ function open(last, tell) {
       return;
     }
     clearTimeout(patience);
-    tell({ state: await why() });
-    setTimeout(() => open(last, tell), AGAIN);
+    const state = await why();
+    tell({ state });
+    setTimeout(() => open(last, tell), state === "signed-out" ? SIGNED_OUT : AGAIN);
   });
 }
 

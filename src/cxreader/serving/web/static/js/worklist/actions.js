@@ -41,7 +41,9 @@ const alone = {
     const url = query ? `/?${query}` : "/";
     history.replaceState(null, "", url);
     calm();
-    await htmx.ajax("GET", url, { target: "#worklist", select: "#worklist", swap: "outerHTML" });
+    const old = list();
+    await htmx.ajax("GET", url, { target: "#worklist", select: "#worklist", swap: "outerHTML" }).catch(() => {});
+    if (list() === old) return; // page.js said why
     announce("");
     say("The list is new.");
     const line = chosen();
