@@ -254,6 +254,12 @@ def test_a_lost_connection_and_a_session_that_is_over_are_said_and_nothing_is_lo
     person = Person(browser, room)
     person.sign_in()
     page, before = person.page, person.lines()
+    page.route("**/api/v1/events*", lambda route: route.abort())
+    page.reload()
+    person.until("The connection is lost. The list is as of", "#banner")
+    assert person.lines() == before
+    page.unroute("**/api/v1/events*")
+    page.wait_for_selector("#banner", state="hidden")
     person.context.set_offline(True)
     page.keyboard.press("r")
     person.until("cannot be reached", "#banner")

@@ -46,7 +46,8 @@ def test_events_after_the_last_one_are_replayed_in_order(world: World) -> None:
     assert "Doe" not in text
 
 
-def test_a_stream_tells_of_what_happens_while_it_is_open(world: World) -> None:
+def test_a_stream_tells_of_what_happens_while_it_is_open(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LONGEST", 2.0)
     client = world.by_token()
     seen: list[dict[str, str]] = []
 
@@ -62,7 +63,7 @@ def test_a_stream_tells_of_what_happens_while_it_is_open(world: World) -> None:
 def _later(world: World) -> None:
     import time
 
-    time.sleep(0.1)
+    time.sleep(1)
     world.service.receive(dicom(9), door="http")
 
 

@@ -15,8 +15,11 @@ let due;
 /** @returns {HTMLElement} the list as it was drawn last */
 const list = () => document.getElementById("worklist");
 
-/** Asks what happened since the list was drawn, and shows it. */
-export async function look() {
+/**
+ * Asks what happened since the list was drawn, and shows it.
+ * @param {() => boolean} [wanted] whether it is still to be shown once it is known
+ */
+export async function look(wanted = () => true) {
   clearTimeout(due);
   due = undefined;
   const { last, asOf, query } = list().dataset;
@@ -25,7 +28,7 @@ export async function look() {
   asked.delete("sort");
   for (const [name, value] of Object.entries({ after: last, as_of: asOf, seen })) asked.set(name, value);
   const text = await (await ask("GET", `/worklist/news?${asked}`)).text();
-  if (list().dataset.last === last) show(new DOMParser().parseFromString(text, "text/html").querySelector("table"));
+  if (list().dataset.last === last && wanted()) show(new DOMParser().parseFromString(text, "text/html").querySelector("table"));
 }
 
 function show(table) {
@@ -47,7 +50,7 @@ export function announce(words) {
 }
 
 function soon() {
-  if (!paused) due ??= setTimeout(() => look().catch(() => {}), TOGETHER);
+  if (!paused) due ??= setTimeout(() => look(() => !paused).catch(() => {}), TOGETHER);
 }
 
 function connection(state) {
@@ -66,7 +69,10 @@ export function togglePause() {
   paused = !paused;
   pause.setAttribute("aria-pressed", String(paused));
   pause.textContent = paused ? "Go on live" : "Pause live";
-  if (!paused) soon();
+  if (paused) {
+    clearTimeout(due);
+    due = undefined;
+  } else soon();
 }
 
 /** Waiting times go on while the page stands. */
