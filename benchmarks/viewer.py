@@ -84,6 +84,7 @@ def dragging(address: str, study: str) -> Iterator[tuple[str, str, str, str]]:
     rates = [f"{one['rate']:.1f}" for one in found]
     late = [f"{statistics.median(one['late']):.0f} ms, {np.quantile(one['late'], 0.95):.0f} ms" for one in found]
     yield f"window dragged at {SIDE} x {SIDE}: frames a second", *rates, "at least 8"  # type: ignore[misc]
+    yield "the same: milliseconds of a core a frame, all of the browser", *(f"{one['cpu']:.0f}" for one in found), ""  # type: ignore[misc]
     yield "the same: input to picture, median and 95th percentile", *late, "under 250 ms"  # type: ignore[misc]
 
 
@@ -113,6 +114,7 @@ def _milliseconds(address: str, study: str, query: str, times: int) -> list[floa
 
 
 def _dragged(address: str, study: str, query: str) -> Any:
+    others = set(_seconds())
     with _page(address) as page:
         page.goto(f"{address}/studies/{study}{query}")
         page.evaluate(WAIT)
@@ -121,7 +123,23 @@ def _dragged(address: str, study: str, query: str) -> Any:
             wanted = {name: int(now[name] + SIDE - box[name]) for name in ("width", "height")}
             page.set_viewport_size(wanted)
             page.wait_for_timeout(500)
-        return page.evaluate(DRAG, SECONDS)
+        before = _seconds()
+        told = page.evaluate(DRAG, SECONDS)
+        used = sum(now - before[pid] for pid, now in _seconds().items() if pid in before and pid not in others)
+        return told | {"cpu": 1000 * used / len(told["late"])}
+
+
+def _seconds() -> dict[int, float]:
+    """Seconds of a core that each process of a browser has used so far, by its id (proc(5))."""
+    found = {}
+    for place in Path("/proc").iterdir():
+        try:
+            if b"chrom" in (place / "cmdline").read_bytes():
+                fields = (place / "stat").read_text().rpartition(")")[2].split()
+                found[int(place.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:  # no process, or one that has ended
+            continue
+    return found
 
 
 def _spread(values: list[float], by: float, unit: str) -> str:

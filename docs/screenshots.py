@@ -35,6 +35,15 @@ def second_line(page: Any) -> None:
     page.keyboard.press("j")
 
 
+def own_reading(page: Any) -> None:
+    """Call the study abnormal, before the answer; then look at the map."""
+    page.keyboard.press("a")
+    page.wait_for_selector("#panel section.answer")
+    page.wait_for_selector("[data-act=heat]:enabled")
+    page.click("[data-act=heat]")
+    page.wait_for_selector(".caption:visible")
+
+
 @dataclass(frozen=True)
 class Shot:
     """A picture: its file in `docs/images`, the page's address, what is done there first, and how it is seen.
@@ -53,6 +62,8 @@ class Shot:
 SHOTS = (
     Shot("worklist.png", "/", second_line, ready="tr.line"),
     Shot("worklist-light.png", "/?decision=abnormal", theme="light", ready="tr.line"),
+    Shot("viewer.png", "/studies/{study}", ready="#zoom:not(:empty)"),
+    Shot("viewer-answer.png", "/studies/{study}", own_reading, ready="#zoom:not(:empty)"),
     Shot("administration-models.png", "/administration/models"),
     Shot("administration-health.png", "/administration/health", theme="light"),
 )

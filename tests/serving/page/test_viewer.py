@@ -18,7 +18,7 @@ from PIL import Image
 from tests.serving.conftest import active
 from tests.serving.page.live import served
 from tests.serving.page.test_drawing import windowed
-from tests.serving.page.viewed import ALARM, BELOW, EARLIER, REFER, image_of, judge, studies
+from tests.serving.page.viewed import ALARM, BELOW, EARLIER, OTHER, REFER, image_of, judge, studies
 from tests.serving.web.conftest import world_of
 from tests.serving.web.world import PASSWORD, World
 
@@ -182,7 +182,7 @@ def test_zoom_stays_under_the_pointer_and_the_ruler_knows_the_detector(browser: 
         settled(page)
         assert page.inner_text("#length") != wanted
         page.keyboard.press("m")
-        assert page.locator("rect.lens").count() == 1
+        page.wait_for_selector("rect.lens", state="attached")
         page.keyboard.press("t")
         settled(page)
 
@@ -253,6 +253,11 @@ def test_by_keys_alone_from_the_form_to_the_next_study(browser: Any, room: Room)
         page.keyboard.press("Escape")
         page.keyboard.press("a")
         page.wait_for_selector("text=No clear answer")
+        page.wait_for_selector("[data-act=models]:enabled")
+        page.keyboard.press("s")
+        page.wait_for_selector(".pane:nth-of-type(2) .caption:visible")
+        assert page.locator("figcaption").all_inner_texts() == ["resnet18", OTHER]
+        assert page.locator("[data-where] p").count() == 2
         page.wait_for_timeout(800)  # a second press of the same key is not taken for the next panel's
         page.keyboard.press("o")
         page.wait_for_selector("text=Your final verdict is kept")

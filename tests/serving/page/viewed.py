@@ -14,10 +14,12 @@ from tests.serving.world import dicom, read_all
 from cxreader.evaluation.decisions.at_threshold import AtThreshold
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.models.artifact import load_artifact, save_manifest
-from cxreader.serving.store.reading.results import HEAT
+from cxreader.records import Reading
+from cxreader.serving.store.reading.results import HEAT, plain_reading
 from cxreader.serving.store.tables.readings import HeatMap, Result
 
 ALARM, BELOW, REFER, REFUSED, EARLIER, UNREAD = range(6)
+OTHER = "0123456789ab"
 REFUSAL = "the header says that this is a knee"
 
 
@@ -59,9 +61,11 @@ def studies(world: World) -> list[str]:
         REFUSED: {"acceptance": "refused", "decision": None, "probability": None, "score": None, "reasons": [REFUSAL]},
         EARLIER: answered | {"decision": "normal", "probability": 0.2},
     }
+    told[REFER] |= _members(world)
     results = revise(world.service, lambda n: told[n])
     with world.service.database.writing() as session:
-        session.add(_map(results[ALARM]))
+        for result in (results[ALARM], results[REFER]):
+            session.add_all(_map(result, model) for model in result.reading["artifact"].split("+"))
     return [*keys, world.service.receive(dicom(UNREAD), door="dicom").study]
 
 
@@ -70,10 +74,23 @@ def image_of(world: World, study: str) -> str:
     return world.service.study(study).images[0].instance.key
 
 
-def _map(result: Result) -> HeatMap:
+def _members(world: World) -> dict[str, Any]:
+    """What two models said, of which one is not at hand any more."""
+    (folder,) = world.service.settings.models
+    artifact = load_artifact(folder)
+    point = artifact.operating_points[0]
+    told: dict[str, tuple[float, Any]] = {artifact.id: (0.9, "abnormal"), OTHER: (0.2, "normal")}
+    members = [
+        plain_reading(Reading("i", one, point, decision=decision, probability=probability, acceptance="accepted"))
+        for one, (probability, decision) in told.items()
+    ]
+    return {"members": members, "artifact": "+".join(told), "agreement": 0.3}
+
+
+def _map(result: Result, model: str) -> HeatMap:
     """A map that is warmest low on the patient's left, the picture's right."""
     values = np.zeros((8, 8), "<f2")
     values[6, 6], values[5, 6] = 2, 1.5
-    kept = HeatMap(result_id=result.id, model=result.reading["artifact"], kind=HEAT, finding="", fit="pad")
+    kept = HeatMap(result_id=result.id, model=model, kind=HEAT, finding="", fit="pad")
     kept.height, kept.width, kept.data = 8, 8, values.tobytes()
     return kept

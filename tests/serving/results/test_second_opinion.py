@@ -11,7 +11,7 @@ from tests.serving.page.viewed import judge
 
 from cxreader.models.artifact import Artifact, load_artifact
 from cxreader.records import OperatingPoint, Reading
-from cxreader.serving.results.second_opinion import SecondOpinion, second_opinion
+from cxreader.serving.results.second_opinion import PHANTOMS, SecondOpinion, second_opinion
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,12 @@ def test_what_was_not_evaluated_is_said(judged: Artifact) -> None:
     absent = told(judged, known=False, decision="abnormal", probability=0.9)
     assert "not known" in absent.frequency
     assert absent.measured == ("Its artifact is not among the service's models any more.",)
+
+
+def test_a_model_of_phantoms_says_so_first(judged: Artifact) -> None:
+    drawn = replace(judged, provenance={"data": {"name": "phantom:42"}})
+    assert told(drawn, decision="abnormal", probability=0.9).reasons == (PHANTOMS,)
+    assert told(judged, decision="abnormal", probability=0.9).reasons == ()
 
 
 def test_several_models_are_told_one_by_one(judged: Artifact) -> None:

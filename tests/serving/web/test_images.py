@@ -61,7 +61,8 @@ def test_maps_are_shown_above_the_operating_point_alone_and_not_where_they_are_s
         session.add(kept)
     told: dict[str, Any] = client.get(f"/api/v1/results/{key}/maps").json()
     if not shown:
-        assert told == {"maps": [], "why": "this site shows no regions"}
+        why = "this site shows no regions"
+        assert told == {"maps": [], "why": why, "regions": [], "about_regions": why}
         return
     made = told["maps"][-1]
     assert made["values"] == [[0, 0.5, 1], [2, 3, 4]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from tests.serving.world import dicom
 
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.read import read
+from cxreader.serving.settings import ResultsSection
 from cxreader.serving.store.reading import verdicts
 from cxreader.serving.store.tables.people import ShownAnswer
+from cxreader.serving.web.app import create_app
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "alarm": {"decision": "abnormal", "probability": 0.91, "acceptance": "accepted", "reasons": []},
@@ -140,6 +143,13 @@ def test_maps_say_where_they_are_highest(world: World) -> None:
     assert [one["strongest"] for one in told["maps"]] == ["left lower zone"]
     assert told["regions"] == []
     assert "was not judged against boxes" in told["about_regions"]
+    settings = world.service.settings.model_copy(update={"results": ResultsSection(regions="on")})
+    client = replace(world, app=create_app(settings, world.service)).by_token()
+    (box,) = client.get(f"/api/v1/results/{result}/maps").json()["regions"]
+    assert (box["place"], box["source"]) == ("left lower zone", "Grad-CAM")
+    assert box["peak"] == pytest.approx(2, abs=0.05)
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert middle == pytest.approx((6.5 / 8 * 96, 6 / 8 * 96 - 12), abs=4)  # of a square round 96 x 72 pixels
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ BLIND = (
     "It is known to miss small and subtle findings, and what its training images did not show.",
 )
 """What no reader of this kind can see."""
+PHANTOMS = "trained on drawn phantoms, no patients: its answers on patients mean nothing"
 _HEADLINES: Mapping[Tone, str] = {
     "alarm": "Above the operating point",
     "below": "Below the operating point: does not rule out disease",
@@ -66,7 +67,7 @@ def second_opinion(reading: Reading, artifacts: Mapping[str, Artifact]) -> Secon
     return SecondOpinion(
         tone=tone,
         headline=_HEADLINES[tone],
-        reasons=reading.reasons,
+        reasons=(*reading.reasons, *([PHANTOMS] if any(drawn(one.provenance) for one in of) else [])),
         notes=reading.notes,
         number=_number(reading) if answered else "",
         frequency=_frequency(reading, alone) if tone in ("alarm", "below") else "",
@@ -158,10 +159,7 @@ def _measured(artifact: Artifact) -> str:
 def _trained(artifact: Artifact) -> str:
     population = Population.read(artifact.provenance)
     whom = "not stated by the artifact" if population is None else str(population)
-    phantoms = (
-        " Drawn phantoms, no patients: its answers on patients mean nothing." if drawn(artifact.provenance) else ""
-    )
-    return f"{_name_of(artifact)}: {whom}.{phantoms}"
+    return f"{_name_of(artifact)}: {whom}."
 
 
 def _name(reading: Reading, artifacts: Mapping[str, Artifact]) -> str:

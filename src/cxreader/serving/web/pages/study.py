@@ -21,6 +21,7 @@ from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.readings import StoredPixels
 from cxreader.serving.web.allowed import Judge, Key, Reader, person_of
+from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
@@ -126,9 +127,12 @@ def _images(session: Session, view: StudyView) -> list[Shown]:
 
 def _earlier(session: Session, study: Study) -> list[Shown]:
     found = other_images(session, study)
-    return [
-        _shown(session, image, f"{image.view or image.modality} {date(of.study_date)}".strip()) for of, image in found
-    ]
+    return [_shown(session, image, f"{image.view or image.modality} {_day(of)}".strip()) for of, image in found]
+
+
+def _day(study: Study) -> str:
+    """When a study was made, else when it came."""
+    return date(study.study_date) or moment(study.received_at)[:10]
 
 
 def _shown(session: Session, image: Instance, label: str) -> Shown:

@@ -42,9 +42,8 @@ export class GlRenderer {
    * @param {{software?: boolean, limit?: number}} [options] `software`: take that too; `limit`: texels a side, for the machine's own
    */
   constructor(canvas, { software = false, limit = Infinity } = {}) {
-    const wanted = { alpha: false, antialias: false, depth: false, failIfMajorPerformanceCaveat: !software };
-    const gl = canvas.getContext("webgl2", wanted);
-    if (!gl) throw new Error("no WebGL2 that a graphics card draws");
+    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false });
+    if (!gl || (isSoftware(gl) && !software)) throw new Error("no WebGL2 that a graphics card draws");
     this.name = "WebGL2";
     this.gl = gl;
     this.limit = Math.min(limit, gl.getParameter(gl.MAX_TEXTURE_SIZE));
@@ -127,6 +126,14 @@ export class GlRenderer {
     this.textures[number] = texture(gl);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16UI, columns, rows, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, values);
   }
+}
+
+/** Whether the processor draws, by the name that the browser gives; one that hides it is taken for a graphics card. */
+function isSoftware(gl) {
+  const told = gl.getExtension("WEBGL_debug_renderer_info");
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(
+    told ? gl.getParameter(told.UNMASKED_RENDERER_WEBGL) : "",
+  );
 }
 
 /** A new texture of integers, bound. */

@@ -7,6 +7,8 @@ import { fitted, toPicture } from "./view.js";
 
 const LENS = 240;
 const ENLARGED = 2.5;
+/** Whether this browser was found to have no WebGL2 that helps: it is not asked again for the next pane. */
+let without = false;
 
 /** A picture with its layers in an element of its own. */
 export class Pane {
@@ -17,7 +19,7 @@ export class Pane {
   constructor(role, { way, changed }) {
     this.role = role;
     this.changed = changed;
-    this.withoutGl = way === "canvas";
+    this.withoutGl = way === "canvas" || without;
     this.software = way === "webgl";
     this.host = document.createElement("figure");
     this.host.className = "pane";
@@ -111,7 +113,7 @@ export class Pane {
     try {
       return new GlRenderer(this.canvas, { software: this.software });
     } catch {
-      this.withoutGl = true;
+      this.withoutGl = without = true;
       this.canvas.replaceWith((this.canvas = Object.assign(document.createElement("canvas"), { className: "grey" })));
       return new CanvasRenderer(this.canvas);
     }
