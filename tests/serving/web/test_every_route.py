@@ -64,7 +64,7 @@ def scope_of(method: str, path: str) -> str | None:
 
 def ask(client: Any, method: str, path: str) -> Any:
     """A request of this kind, for what is not there."""
-    for name in ("key", "study", "series_uid", "series", "instance", "resource"):
+    for name in ("key", "study", "series_uid", "series", "instance", "frame", "resource"):
         path = path.replace(f"{{{name}}}", "1.2.3")
     assert "{" not in path
     body = {"json": BODIES[path]} if path in BODIES else {}
