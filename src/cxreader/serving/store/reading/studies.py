@@ -117,6 +117,9 @@ class _Image:
     dead: bool
 
 
+_RESULT = (Result.id, Result.step, Result.height, Result.reason)
+
+
 def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]:
     latest = (
         select(Result.instance_id, func.max(Result.revision).label("revision"))
@@ -126,7 +129,7 @@ def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]
         .subquery()
     )
     found = session.execute(
-        select(Instance, Result, Job.attempts)
+        select(Instance.id, Instance.study_id, Instance.version, *_RESULT, Job.attempts)
         .outerjoin(latest, latest.c.instance_id == Instance.id)
         .outerjoin(Result, (Result.instance_id == Instance.id) & (Result.revision == latest.c.revision))
         .outerjoin(Job, (Job.instance_id == Instance.id) & (Job.state == "dead"))
@@ -134,12 +137,11 @@ def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]
         .order_by(Instance.id, Job.id)
     )
     images: dict[int, dict[int, _Image]] = defaultdict(dict)
-    for instance, result, attempts in found:
+    for instance, study, version, result, step, height, reason, attempts in found:
         place = WAITING if attempts is None else failed(attempts)
         if result is not None:
-            place = Urgency(result.step, result.height, result.reason)
-        one = _Image(instance.version, place, None if result is None else result.id, attempts is not None)
-        images[instance.study_id][instance.id] = one
+            place = Urgency(step, height, reason)
+        images[study][instance] = _Image(version, place, result, attempts is not None)
     return {study: list(of.values()) for study, of in images.items()}
 
 
