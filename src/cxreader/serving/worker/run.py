@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
@@ -34,10 +34,9 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
 
     Where database or store cannot be used it tries again and again: to load the networks anew would take longer.
     """
-    leases = Leases(opened_database(settings), settings, name)
-    digest = models.digest_of(rule_of(settings))
-    with Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
-        worker = Worker(leases, pipeline, digest, settings.worker)
+    database, digest = opened_database(settings), models.digest_of(rule_of(settings))
+    with closing(database), Pipeline(load_reader(settings), opened_objects(settings)) as pipeline:
+        worker = Worker(Leases(database, settings, name), pipeline, digest, settings.worker)
         while not stopped():
             try:
                 worker.work(stopped)
