@@ -157,6 +157,6 @@ def prepare_library(folder: Path) -> None:
 
     tempfile.tempdir = str(folder)
     _config.STORE_RECV_CHUNKED_DATASET = True
-    dimse_messages.NamedTemporaryFile = Arriving  # type: ignore[assignment]  # the library's own ends the association
+    dimse_messages.NamedTemporaryFile = Arriving  # type: ignore[assignment,attr-defined]  # the library's own ends the association
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
