@@ -44,12 +44,19 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     files = _files(given.phantoms)
     for part in given.only:
-        found = {"about": about(SEED)} | _measures(given, files)[part]()
+        found = {"about": about(SEED, given.model, _command(given, part))} | _measures(given, files)[part]()
         text = json.dumps(found, indent=1)
         (given.out / f"{part}.json").write_text(text + "\n", encoding="utf-8")
         print(part, text, flush=True)
     if given.write:
         write_page(given.out)
+
+
+def _command(given: argparse.Namespace, part: str) -> str:
+    """The options of this part that are not the usual ones."""
+    usual = {"images": 2000, "moments": 10, "repeats": 3, "studies": 100_000, "seconds": 60}
+    more = [f"--{name} {getattr(given, name):g}" for name, value in usual.items() if getattr(given, name) != value]
+    return " ".join(["--only", part, *more])
 
 
 def _measures(given: argparse.Namespace, files: Sequence[tuple[str, str]]) -> dict[str, Callable[[], dict[str, Any]]]:

@@ -39,6 +39,8 @@ from service.world import free_port, made_home, running
 
 ROOM, MORE = 48, 2048
 """MiB of the disk: too few for what is sent; and then enough."""
+FULL, PATIENCE = 30.0, 300.0
+"""Seconds for which senders go on trying once something was refused, and until something must have been."""
 AWAY, HOUR = 60.0, 3600.0
 
 
@@ -49,7 +51,10 @@ def measure_full_disk(model: Path, files: Sequence[tuple[str, str]], scratch: Pa
         book.unlink(missing_ok=True)
         with running(home, scratch / "full.log") as made:
             senders = pump(made, files, book, 900.0)
-            time.sleep(45)
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until and all(one["kept"] for one in attempts(book)):
+                time.sleep(0.2)
+            time.sleep(FULL)
             while_full = attempts(book)
             _mounted("remount", MORE, disk)
             grown = time.time()
@@ -59,13 +64,13 @@ def measure_full_disk(model: Path, files: Sequence[tuple[str, str]], scratch: Pa
             settled = settle(service)
             counts = whole(service, attempts(book))
             service.close()
-    last = max((one["begun"] for one in while_full if one["kept"]), default=0.0)
+    first = min((one["begun"] for one in while_full if not one["kept"]), default=grown)
     return {
         "images": len(files),
         "room_mib": ROOM,
         "acknowledged_before_it_was_full": len({one["uid"] for one in while_full if one["kept"]}),
         "refused_while_full": dict(Counter(f"{one['door']} {one['answer']}" for one in while_full if not one["kept"])),
-        "seconds_full": round(grown - last, 1),
+        "seconds_full": round(grown - first, 1),
         "settled": settled,
         "whole": settled and is_whole(counts),
         "counts": counts,

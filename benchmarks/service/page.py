@@ -34,15 +34,20 @@ def _table(part: str, found: Found) -> str:
         ("machine", f"{about['machine']}; load average {about['load_at_start']} at the start{_others(found)}"),
         *_ROWS[part.partition("-")[0]](found),
     ]
-    lines = [f"`python benchmarks/serving.py --only {part}`", "", "| what | found |", "|---|---|"]
+    if "network" in about:
+        rows.insert(1, ("network", about["network"]))
+    command = about.get("command", f"--only {part}")
+    lines = [f"`python benchmarks/serving.py {command}`", "", "| what | found |", "|---|---|"]
     return "\n".join([*lines, *(f"| {what} | {value} |" for what, value in rows), ""])
 
 
 def _others(found: Found) -> str:
     machine = found.get("machine", {})
-    if "others_share" not in machine:
+    if not machine:
         return ""
-    return f", {machine['load_average']} at the end; others used {machine['others_share']:.0%} of its cores meanwhile"
+    share = machine.get("others_share")
+    others = "" if share is None else f"; others used {share:.0%} of its cores meanwhile"
+    return f", {machine['load_average']} at the end{others}"
 
 
 def _counts(found: Found) -> Rows:

@@ -27,7 +27,7 @@ from service.world import Home, Watch, machine_seconds, made_home, percentile, r
 RATE, SIZE, FURTHER = 10, 50, 4
 """Images a second, studies a page, and pages that are read behind every first one."""
 _AT_ONCE = 2_000
-_SENDERS = 2
+_SENDERS = 8
 _CONTEXT = multiprocessing.get_context("spawn")
 
 

@@ -19,7 +19,8 @@ from threading import Event, Thread
 from typing import Any
 
 from cxreader.machine import cores
-from cxreader.runs import git_revision
+from cxreader.models.artifact import load_artifact
+from cxreader.runs import artifact_folder, git_revision
 from cxreader.serving.access import people, tokens
 from cxreader.serving.demonstration import await_start
 from cxreader.serving.home import init
@@ -201,13 +202,16 @@ def told_load(busy: tuple[float, float], ours: float) -> dict[str, Any]:
     return {"others_share": round(max(0.0, used - ours) / total, 3), "load_average": round(os.getloadavg()[0], 2)}
 
 
-def about(seed: int) -> dict[str, Any]:
-    """Of a measurement: its seed, when and where, and what the machine did then."""
+def about(seed: int, artifact: Path, command: str) -> dict[str, Any]:
+    """Of a measurement: its seed and options, the network, when and where, and what the machine did then."""
+    read = load_artifact(artifact_folder(artifact), weights=False, exports=False)
     model = next(
         (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":"
     )
     return {
         "seed": seed,
+        "command": command,
+        "network": f"{read.model} at {read.spec.size} px",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{model.partition(':')[2].strip()}, {cores()} cores",
         "load_at_start": round(os.getloadavg()[0], 2),

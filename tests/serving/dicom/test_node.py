@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+import tempfile
 from threading import Thread
 
 import pytest
@@ -134,6 +137,27 @@ def test_nothing_of_a_data_set_stays_in_the_folder_where_it_arrives(service: Tri
         for n in range(5):
             assert stored(association, dicom(n)) == 0x0000
     assert list((service.settings.home / "incoming" / "node").iterdir()) == []
+
+
+def test_a_disk_that_is_full_while_a_data_set_arrives_has_its_status(
+    service: TriageService, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, folder = started().port, service.settings.home / "incoming" / "node"
+    with sending(port) as association:
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, unlimited[1]))
+        try:
+            assert stored(association, dicom(1)) == 0xA700
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+            signal.signal(signal.SIGXFSZ, ignored)
+        assert (list(folder.iterdir()), service.worklist().entries) == ([], ())
+        with monkeypatch.context() as away:
+            away.setattr(tempfile, "tempdir", str(folder / "absent"))
+            assert stored(association, dicom(1)) == 0xA700
+        assert stored(association, dicom(1)) == 0x0000
+    assert list(folder.iterdir()) == []
 
 
 def test_a_node_that_starts_removes_what_a_killed_one_left_and_nothing_of_another_door(

@@ -33,7 +33,8 @@ def claim(database: Database, models: int, most: int = 16, holder: str = "a") ->
 
 def finish(database: Database, claims: Sequence[Claim]) -> list[bool]:
     with database.writing() as session:
-        return [queue.finish(session, database.now(session), one) for one in claims]
+        done = queue.finish(session, database.now(session), claims)
+        return [one.job in done for one in claims]
 
 
 def expire(database: Database, holder: str | None = None) -> list[int]:

@@ -106,7 +106,7 @@ def scope_of(method: str, path: str) -> str | None:
 def ask(client: Any, method: str, path: str) -> Any:
     """A request of this kind, for what is not there."""
     body = {"json": BODIES[path]} if path in BODIES and method != "GET" else {}
-    for name in ("key", "study", "series_uid", "series", "instance", "resource", "model", "name", "token"):
+    for name in ("key", "study", "series_uid", "series", "instance", "frame", "resource", "model", "name", "token"):
         path = path.replace(f"{{{name}}}", "1.2.3")
     path = path.replace("{entry}", "7")
     assert "{" not in path

@@ -31,7 +31,7 @@ from cxreader.serving.home import SECRET
 from cxreader.serving.incoming import made
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.web.process import run
+from cxreader.serving.web.process import listening, run
 from cxreader.serving.web_settings import WebSection, check_web
 
 
@@ -141,6 +141,13 @@ def test_the_client_of_the_page_does_what_the_page_says(
         names["http"].close()
     told = capsys.readouterr().out
     assert told.startswith(f"{file} again accepted ")
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_one_before() -> None:
+    with listening(WebSection(port=free_port())) as opened, socket.create_connection(opened.getsockname()):
+        accepted, _ = opened.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cxreader.errors import ConfigError, CxreaderError, ImageError
 from cxreader.serving import incoming
 from cxreader.serving.dicom import admission, commitment, listening
+from cxreader.serving.dicom.arriving import Arriving
 from cxreader.serving.dicom.contexts import contexts
 from cxreader.serving.dicom.part10 import with_own_head
 from cxreader.serving.dicom.tls import node_context
@@ -152,9 +153,10 @@ class Node:
 
 def prepare_library(folder: Path) -> None:
     """Have pynetdicom write data sets to this folder as they arrive, and nothing of them to any log. Of this whole process."""
-    from pynetdicom import _config
+    from pynetdicom import _config, dimse_messages
 
     tempfile.tempdir = str(folder)
     _config.STORE_RECV_CHUNKED_DATASET = True
+    dimse_messages.NamedTemporaryFile = Arriving  # type: ignore[assignment,attr-defined]  # the library's own ends the association
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)

@@ -56,15 +56,13 @@ class Leases:
         with self._database.writing() as session:
             queue.renew(session, claims, self._database.now(session) + self._seconds)
 
-    def keep(self, answers: Iterable[Answer]) -> int:
+    def keep(self, answers: Sequence[Answer]) -> int:
         """Keep the answers, all in one transaction, but for those whose lease was lost; how many were kept."""
         with self._database.writing() as session:
             now = self._database.now(session)
-            each = [(answer.claim.study, results.keep(session, now, answer)) for answer in answers]
-            kept = [study for study, result in each if result is not None]
-            session.flush()
-            outbox.plan(session, now, [result for _, result in each if result is not None], self._sends)
-            self._changed(session, now, "read", kept)
+            kept = results.keep(session, now, answers)
+            outbox.plan(session, now, [result for _, result in kept], self._sends)
+            self._changed(session, now, "read", [answer.claim.study for answer, _ in kept])
         return len(kept)
 
     def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:

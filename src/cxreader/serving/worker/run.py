@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
@@ -38,18 +38,23 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
     Where an administrator activates other models that are on this machine, it goes on with those. Where database or store
     cannot be used it tries again and again: to load the networks anew would take longer.
     """
-    leases, objects = Leases(opened_database(settings), settings, name), opened_objects(settings)
-    while not stopped():
-        own = settings_of(settings, leases.active())
-        turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
-        with Pipeline(load_reader(own), objects) as pipeline:
-            worker = Worker(leases, pipeline, turn.digest, settings.worker)
-            while not (stopped() or turn.is_over()):
-                try:
-                    worker.work(lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
-                except StorageError as error:
-                    log.warning("reading waits for database or store", extra={"told": error.what})
-                    time.sleep(AGAIN)
+    with closing(opened_database(settings)) as database:
+        leases, objects = Leases(database, settings, name), opened_objects(settings)
+        while not stopped():
+            own = settings_of(settings, leases.active())
+            turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
+            with Pipeline(load_reader(own), objects) as pipeline:
+                _read(Worker(leases, pipeline, turn.digest, settings.worker), lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
+
+
+def _read(worker: Worker, over: Callable[[], bool]) -> None:
+    """Read until it is `over`, whatever becomes of database and store in between."""
+    while not over():
+        try:
+            worker.work(over)
+        except StorageError as error:
+            log.warning("reading waits for database or store", extra={"told": error.what})
+            time.sleep(AGAIN)
 
 
 class _Turn:

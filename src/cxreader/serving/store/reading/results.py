@@ -46,12 +46,20 @@ class Answer:
     no_map: str = ""
 
 
-def keep(session: Session, now: float, answer: Answer) -> Result | None:
-    """Keep an answer and end its job; None, and nothing is kept, where the lease was lost."""
-    if not queue.finish(session, now, answer.claim):
-        return None
+def keep(session: Session, now: float, answers: Sequence[Answer]) -> list[tuple[Answer, Result]]:
+    """Keep answers and end their jobs; those whose lease was lost are left out, and nothing of them is kept."""
+    done = queue.finish(session, now, [answer.claim for answer in answers])
+    kept = [(answer, _result(now, answer)) for answer in answers if answer.claim.job in done]
+    session.add_all(result for _, result in kept)
+    session.flush()
+    session.add_all(one for answer, result in kept for one in _maps(result.id, answer))
+    session.flush()
+    return kept
+
+
+def _result(now: float, answer: Answer) -> Result:
     place = urgency(answer.reading)
-    result = Result(
+    return Result(
         instance_id=answer.claim.instance,
         sha256=answer.claim.sha256,
         models_id=answer.claim.models,
@@ -63,10 +71,6 @@ def keep(session: Session, now: float, answer: Answer) -> Result | None:
         no_map=answer.no_map,
         read_at=now,
     )
-    session.add(result)
-    session.flush()
-    session.add_all(_maps(result.id, answer))
-    return result
 
 
 def keep_pixels(session: Session, instance: int, pixels: KeptPixels) -> None:

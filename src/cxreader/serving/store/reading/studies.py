@@ -111,19 +111,20 @@ def refresh(
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """What is known of one image: its latest result, and whether no reader survived it."""
+    """What is known of one image: how it came, its latest result and what that decided, and whether no reader survived it."""
 
-    instance: Instance
+    version: int
+    view: str
+    acquired: str
+    station: str
     place: Urgency
-    result: Result | None
+    result: int | None
+    decision: str
     dead: bool
 
-    @property
-    def decision(self) -> str:
-        """What the list is filtered by: of its latest result."""
-        if self.result is None:
-            return UNREAD
-        return self.result.reading["decision"] or REFUSED
+
+_CAME = (Instance.id, Instance.study_id, Instance.version, Instance.view, Instance.acquired, Instance.sender, Instance.door)
+_RESULT = (Result.id, Result.step, Result.height, Result.reason, Result.reading["decision"].as_string())
 
 
 def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]:
@@ -135,7 +136,7 @@ def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]
         .subquery()
     )
     found = session.execute(
-        select(Instance, Result, Job.attempts)
+        select(*_CAME, *_RESULT, Job.attempts)
         .outerjoin(latest, latest.c.instance_id == Instance.id)
         .outerjoin(Result, (Result.instance_id == Instance.id) & (Result.revision == latest.c.revision))
         .outerjoin(Job, (Job.instance_id == Instance.id) & (Job.state == "dead"))
@@ -143,11 +144,13 @@ def _images(session: Session, studies: Sequence[int]) -> dict[int, list[_Image]]
         .order_by(Instance.id, Job.id)
     )
     images: dict[int, dict[int, _Image]] = defaultdict(dict)
-    for instance, result, attempts in found:
-        place = WAITING if attempts is None else failed(attempts)
+    for instance, study, version, view, acquired, sender, door, result, step, height, reason, told, attempts in found:
+        place, decision = WAITING if attempts is None else failed(attempts), UNREAD
         if result is not None:
-            place = Urgency(result.step, result.height, result.reason)
-        images[instance.study_id][instance.id] = _Image(instance, place, result, attempts is not None)
+            place, decision = Urgency(step, height, reason), told or REFUSED
+        images[study][instance] = _Image(
+            version, view, acquired, sender or door, place, result, decision, attempts is not None
+        )
     return {study: list(of.values()) for study, of in images.items()}
 
 
@@ -156,10 +159,9 @@ def _place(row: WorklistRow, images: Sequence[_Image], waits: Waits) -> None:
     decisive = next(image for image in images if image.place == place)
     row.step, row.depth, row.reason = place.step, -place.height, place.reason
     row.due_at = waits.due(row.received_at, place.step)
-    row.result_id = None if decisive.result is None else decisive.result.id
-    row.decision, row.view, row.acquired = decisive.decision, decisive.instance.view, decisive.instance.acquired
-    row.station = decisive.instance.sender or decisive.instance.door
+    row.result_id, row.decision = decisive.result, decisive.decision
+    row.view, row.acquired, row.station = decisive.view, decisive.acquired, decisive.station
     row.images = len(images)
     row.read = sum(image.result is not None for image in images)
     row.failed = sum(image.dead and image.result is None for image in images)
-    row.conflict = any(image.instance.version for image in images)
+    row.conflict = any(image.version for image in images)

@@ -72,10 +72,14 @@ def renew(session: Session, claims: Sequence[Claim], until: float) -> None:
         session.execute(update(Job).where(*_held(one)).values(leased_until=until))
 
 
-def finish(session: Session, now: float, one: Claim) -> bool:
-    """The job is done; False where the lease was lost, and then nothing of it may be kept."""
-    done = update(Job).where(*_held(one)).values(state="done", leased_until=None, ended_at=now, error="")
-    return bool(session.execute(done).rowcount)  # type: ignore[attr-defined]
+def finish(session: Session, now: float, claims: Sequence[Claim]) -> set[int]:
+    """End these jobs; returns the ids of those that are done. Of the others the lease was lost: nothing may be kept."""
+    tokens = {one.job: one.token for one in claims}
+    leased = select(Job.id, Job.token).where(Job.id.in_(tokens), Job.state == "leased").order_by(Job.id)
+    held = {job for job, token in session.execute(leased.with_for_update()) if token == tokens[job]}
+    ended = {"state": "done", "leased_until": None, "ended_at": now, "error": ""}
+    session.execute(update(Job).where(Job.id.in_(held)).values(ended))
+    return held
 
 
 def fail(session: Session, now: float, one: Claim, *, error: str, attempts: int) -> bool:
