@@ -5,7 +5,10 @@ One cluster serves all tests: each begins what the one before it has killed.
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -153,3 +156,18 @@ def test_a_worker_with_another_version_reads_nothing(
     said = out.with_name("o.json.said").read_text().splitlines()
     assert "no worker can read; the last has another version of cxreader" in said[-1]
     assert not out.exists()
+
+
+def test_the_command_connects_by_itself_and_standard_output_holds_the_table_alone(
+    machines: TwoMachines, model: Path, files: list[str], alone: Path
+) -> None:
+    command = [sys.executable, "-m", "cxreader", "read", "--model", str(model), *files[:4], "--out", "-"]
+    done = subprocess.run(
+        [*command, "--engine", "ray", "--address", machines.address], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["image"]: row["score"] or row["probability"] for row in csv.DictReader(done.stdout.splitlines())}
+    expected = [row for row in table_of(alone) if row["image"] in files[:4]]
+    assert rows == {row["image"]: str(row["score"] or row["probability"]) for row in expected}
+    assert "4 files:" in done.stderr
+    assert "asks for no token" not in done.stderr

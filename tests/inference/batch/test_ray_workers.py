@@ -169,7 +169,10 @@ def test_those_that_end_before_they_are_ready_are_begun_again_after_pauses_and_n
         only.loading = DiedError()
         workers.loaded(only)
         assert every(workers) == []
-        clock[0] += 2 * 2 ** (failures - 1)
+        clock[0] += 2 * 2 ** (failures - 1) - 1
+        workers.tend()
+        assert len(ray.begun) == failures  # it pauses: two seconds, then four
+        clock[0] += 1
     workers.tend()
     only = every(workers)[0]
     only.loading = DiedError()
