@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class TwoMachines:
 
     def stop(self) -> None:
         """All of it."""
-        self._said.send("stop")
+        with suppress(OSError):  # it has ended by itself
+            self._said.send("stop")
         self._process.join(60)
         self._process.kill()
 
@@ -68,15 +70,23 @@ def _machines(driver: Connection, cores: int) -> None:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=cores)
+    second = _added(cluster, cores)
     driver.send(cluster.address)
     while (what := driver.recv()) != "stop":
         if what == "kill":
             cluster.remove_node(second, allow_graceful=False)
         else:
-            second = cluster.add_node(num_cpus=cores)
+            second = _added(cluster, cores)
         driver.send(what)
     cluster.shutdown()
+
+
+def _added(cluster: Any, cores: int, *, tries: int = 5) -> Any:
+    """One machine more. Ray waits 30 s for it, which is too short where the machine is busy with other work."""
+    for _ in range(tries - 1):
+        with suppress(Exception):
+            return cluster.add_node(num_cpus=cores)
+    return cluster.add_node(num_cpus=cores)
 
 
 def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[], None]:
