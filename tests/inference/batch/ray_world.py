@@ -69,7 +69,8 @@ class TwoMachines:
 def _machines(driver: Connection, cores: int) -> None:
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False})
+    cluster = Cluster()
+    _added(cluster, cores)
     second = _added(cluster, cores)
     driver.send(cluster.address)
     while (what := driver.recv()) != "stop":
@@ -85,8 +86,8 @@ def _added(cluster: Any, cores: int, *, tries: int = 5) -> Any:
     """One machine more. Ray waits 30 s for it, which is too short where the machine is busy with other work."""
     for _ in range(tries - 1):
         with suppress(Exception):
-            return cluster.add_node(num_cpus=cores)
-    return cluster.add_node(num_cpus=cores)
+            return cluster.add_node(num_cpus=cores, include_dashboard=False)
+    return cluster.add_node(num_cpus=cores, include_dashboard=False)
 
 
 def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[], None]:

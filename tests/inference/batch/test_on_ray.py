@@ -141,7 +141,7 @@ def test_the_driver_dies_then_a_machine_and_the_same_call_ends_with_the_table_of
     assert ended(driver) == 0
     assert out.read_bytes() == alone.read_bytes()
     said = out.with_name("o.json.said").read_text()
-    assert said.count("Ray: room for 2 workers of 1 cores on 2 machines") == 2
+    assert said.count("Ray: room for 2 workers of 1 core on 2 machines") == 2
     assert {path.read_text() for path in pids.iterdir()} == {"1"}  # cores, which Ray binds nobody to
     assert not out.with_name("o.json.work").exists()
     assert not workers(pids)
