@@ -116,10 +116,7 @@ def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[]
 
 
 def drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: Any) -> mp.process.BaseProcess:
-    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said.
-
-    In OUT.stdout stands what came on standard output.
-    """
+    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said."""
     process = _CONTEXT.Process(target=_drive, args=(model, files, out, address), kwargs=hook)
     process.start()
     return process
@@ -132,7 +129,6 @@ def _drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: A
     from cxreader.inference.batch.ray_engine import RayEngine
     from cxreader.inference.batch.read_files import read_files
 
-    os.dup2(os.open(out.with_name(f"{out.name}.stdout"), os.O_CREAT | os.O_WRONLY), 1)
     environment = {"worker_process_setup_hook": hooked(**hook)}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     reader = Reader.load(model, backend="onnx")
@@ -149,6 +145,18 @@ def workers(pids: Path) -> list[int]:
     """The living workers of a driver's calls, the youngest last."""
     there = sorted(pids.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     return [int(path.name) for path in there if Path("/proc", path.name, "stat").exists() and not _ended(path.name)]
+
+
+def reading_worker(seconds: float = 300) -> int:
+    """The first worker that is met while it reads, by the name that Ray gives its process."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if path.read_bytes().startswith(b"ray::ReadingWorker.read"):
+                    return int(path.parent.name)
+        time.sleep(0.05)
+    raise AssertionError("no worker reads")
 
 
 def _ended(pid: str) -> bool:

@@ -48,7 +48,7 @@ def test_it_answers_alike_and_tells_the_same_of_itself(two: Reader, tmp_path: Pa
     regions = [
         reader.members[1].backend.run(np.zeros((1, 3, 64, 64), np.float32), maps=True).regions for reader in (two, sent)
     ]
-    assert np.array_equal(*map(np.asarray, regions))
+    assert np.array_equal(np.asarray(regions[0]), np.asarray(regions[1]))
 
 
 def test_it_brings_what_its_runtimes_read_and_no_more(two: Reader) -> None:
