@@ -39,6 +39,8 @@ from tests.s3_server import s3_server
 SIZE, GOAL = 224, 0.9
 ON_RAY = "on a Ray cluster"
 """In the name of every row."""
+_PAUSE, _LOADERS = 20.0, 4
+"""Seconds between two deaths, on the average; threads that load files, of both workers."""
 
 
 def measure_cluster(*, quick: bool, files: int = 2000, kills: int = 10) -> list[Row]:
@@ -168,9 +170,11 @@ def _deaths(machines: TwoMachines, model: Path, files: list[str], scratch: Path,
 def _watched(
     machines: TwoMachines, model: Path, files: list[str], scratch: Path, kills: int, dies: Callable[[Path], None]
 ) -> dict[str, Any]:
+    """Files load so slowly that there is time for every death, and for what takes the place of the dead."""
     pids, out = _anew(scratch)
     start = time.perf_counter()
-    driver = drive(model, files, out, machines.address, pids=str(pids), seconds=0.0)
+    slow = _PAUSE * kills * _LOADERS / len(files)
+    driver = drive(model, files, out, machines.address, pids=str(pids), seconds=slow)
     for moment in _moments(len(files), kills):
         wait_for(out, moment, driver, 600)
         dies(pids)

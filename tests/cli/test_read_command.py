@@ -331,10 +331,17 @@ def test_a_cluster_needs_its_package_and_an_address_a_cluster(
     )
 
 
-def test_the_address_of_a_ray_client_is_refused_in_a_line(
+def test_the_address_of_a_ray_client_and_one_where_nothing_is_are_refused_in_a_line(
     small_run: Path, small_world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("ray")
     command = ["read", "--model", str(small_run), *files_of(small_world, 1), "--engine", "ray"]
     assert run([*command, "--address", "ray://head:10001"]) == 2
     assert "is the address of a Ray Client, which cannot stream answers; give HOST:PORT" in capsys.readouterr().err
+    for nowhere in ("127.0.0.1:1", "127.0.0.1:999999"):
+        assert run([*command, "--address", nowhere]) == 2
+        said = capsys.readouterr()
+        assert said.err.splitlines()[-1].startswith(
+            f"cxreader: {nowhere}: nothing answers there; begin one with `ray start`"
+        )
+        assert said.out == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -215,11 +215,13 @@ def _read_aside(
     from cxreader.inference.batch.read_files import Summary, read_rest, reading_aside
     from cxreader.inference.batch.table import write_csv
 
-    with reading_aside(reader, files) as work:
+    with ExitStack() as connected, reading_aside(reader, files) as work:
+        reads = connected.enter_context(cluster)
         try:
-            with cluster as reads, progress("reading") as bar:
+            with progress("reading") as bar:
                 read_rest(work, reads or partial(read_shard, reader), progress=bar)
         finally:
+            connected.close()  # within it standard output goes nowhere
             summary = Summary(different=work.journal.count()[1])
             rows = summary.counted(work.journal.rows(sort=sort))
             if csv:

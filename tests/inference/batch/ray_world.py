@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class TwoMachines:
 
     def stop(self) -> None:
         """All of it."""
-        self._said.send("stop")
+        with suppress(OSError):  # it has ended by itself
+            self._said.send("stop")
         self._process.join(60)
         self._process.kill()
 
@@ -67,16 +69,25 @@ class TwoMachines:
 def _machines(driver: Connection, cores: int) -> None:
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=cores)
+    cluster = Cluster()
+    _added(cluster, cores)
+    second = _added(cluster, cores)
     driver.send(cluster.address)
     while (what := driver.recv()) != "stop":
         if what == "kill":
             cluster.remove_node(second, allow_graceful=False)
         else:
-            second = cluster.add_node(num_cpus=cores)
+            second = _added(cluster, cores)
         driver.send(what)
     cluster.shutdown()
+
+
+def _added(cluster: Any, cores: int, *, tries: int = 5) -> Any:
+    """One machine more. Ray waits 30 s for it, which is too short where the machine is busy with other work."""
+    for _ in range(tries - 1):
+        with suppress(Exception):
+            return cluster.add_node(num_cpus=cores, include_dashboard=False)
+    return cluster.add_node(num_cpus=cores, include_dashboard=False)
 
 
 def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[], None]:
@@ -105,10 +116,7 @@ def hooked(pids: str, seconds: float, version: str | None = None) -> Callable[[]
 
 
 def drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: Any) -> mp.process.BaseProcess:
-    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said.
-
-    In OUT.stdout stands what came on standard output.
-    """
+    """`read_files` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said."""
     process = _CONTEXT.Process(target=_drive, args=(model, files, out, address), kwargs=hook)
     process.start()
     return process
@@ -121,7 +129,6 @@ def _drive(model: Path, files: Sequence[str], out: Path, address: str, **hook: A
     from cxreader.inference.batch.ray_engine import RayEngine
     from cxreader.inference.batch.read_files import read_files
 
-    os.dup2(os.open(out.with_name(f"{out.name}.stdout"), os.O_CREAT | os.O_WRONLY), 1)
     environment = {"worker_process_setup_hook": hooked(**hook)}
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
     reader = Reader.load(model, backend="onnx")
@@ -138,6 +145,18 @@ def workers(pids: Path) -> list[int]:
     """The living workers of a driver's calls, the youngest last."""
     there = sorted(pids.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     return [int(path.name) for path in there if Path("/proc", path.name, "stat").exists() and not _ended(path.name)]
+
+
+def reading_worker(seconds: float = 300) -> int:
+    """The first worker that is met while it reads, by the name that Ray gives its process."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if path.read_bytes().startswith(b"ray::ReadingWorker.read"):
+                    return int(path.parent.name)
+        time.sleep(0.05)
+    raise AssertionError("no worker reads")
 
 
 def _ended(pid: str) -> bool:

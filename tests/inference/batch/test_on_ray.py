@@ -5,7 +5,10 @@ One cluster serves all tests: each begins what the one before it has killed.
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +16,16 @@ from typing import Any
 
 import pytest
 from tests.artifacts import hand_made
-from tests.inference.batch.ray_world import ENVIRONMENT, POISON, TwoMachines, drive, kill, wait_for, workers
+from tests.inference.batch.ray_world import (
+    ENVIRONMENT,
+    POISON,
+    TwoMachines,
+    drive,
+    kill,
+    reading_worker,
+    wait_for,
+    workers,
+)
 from tests.inference.batch.world import committed, distinct
 from tests.s3_server import s3_server
 
@@ -117,7 +129,6 @@ def test_files_in_a_store_whose_worker_dies_and_one_that_ends_each_worker(
     assert [row["acceptance"] for row in odd] == ["not read", "not read"]
     assert odd[0]["reasons"].startswith("three workers ended while they read it")
     assert odd[1]["reasons"] == "no such file; check the path"
-    assert out.with_name("o.json.stdout").read_text() == ""  # where Ray tells of the dead
     names = {"image": "", "rank": 0}
     assert [row | names for row in table.values()] == [row | names for row in table_of(alone)]
 
@@ -138,7 +149,7 @@ def test_the_driver_dies_then_a_machine_and_the_same_call_ends_with_the_table_of
     assert ended(driver) == 0
     assert out.read_bytes() == alone.read_bytes()
     said = out.with_name("o.json.said").read_text()
-    assert said.count("Ray: room for 2 workers of 1 cores on 2 machines") == 2
+    assert said.count("Ray: room for 2 workers of 1 core on 2 machines") == 2
     assert {path.read_text() for path in pids.iterdir()} == {"1"}  # cores, which Ray binds nobody to
     assert not out.with_name("o.json.work").exists()
     assert not workers(pids)
@@ -153,3 +164,21 @@ def test_a_worker_with_another_version_reads_nothing(
     said = out.with_name("o.json.said").read_text().splitlines()
     assert "no worker can read; the last has another version of cxreader" in said[-1]
     assert not out.exists()
+
+
+def test_the_command_connects_by_itself_and_a_dead_worker_is_not_told_of_in_the_table(
+    machines: TwoMachines, model: Path, files: list[str], alone: Path
+) -> None:
+    """Ray tells of it on standard output, where the table goes."""
+    command = [sys.executable, "-m", "cxreader", "read", "--model", str(model), *files, "--out", "-"]
+    command += ["--engine", "ray", "--address", machines.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+        kill(reading_worker())
+        table, said = driver.communicate(timeout=300)
+    assert driver.returncode == 0, said
+    rows = {row["image"]: row["score"] or row["probability"] for row in csv.DictReader(table.splitlines())}
+    expected = {row["image"]: row["score"] or row["probability"] for row in table_of(alone)}
+    assert rows == {image: "" if number is None else str(number) for image, number in expected.items()}
+    assert len(table.splitlines()) == 1 + len(files)
+    assert "Ray: room for" in said
+    assert "asks for no token" not in said

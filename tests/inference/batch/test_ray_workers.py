@@ -120,7 +120,12 @@ def test_one_that_has_not_answered_may_not_read_and_has_no_place_when_its_machin
     clock[0] += 10
     workers.tend()
     assert len(every(workers)) == 3
-    assert [line.split(" of ")[0] for line in said] == [f"Ray: room for {n} worker{'s' * (n > 1)}" for n in (2, 1, 3)]
+    rooms = (
+        "2 workers of 2 cores on 2 machines",
+        "1 worker of 2 cores on 1 machine",
+        "3 workers of 2 cores on 3 machines",
+    )
+    assert said == [f"Ray: room for {room}" for room in rooms]
 
 
 def test_after_three_minutes_without_any_it_ends_with_what_the_cluster_has(
@@ -169,7 +174,10 @@ def test_those_that_end_before_they_are_ready_are_begun_again_after_pauses_and_n
         only.loading = DiedError()
         workers.loaded(only)
         assert every(workers) == []
-        clock[0] += 2 * 2 ** (failures - 1)
+        clock[0] += 2 * 2 ** (failures - 1) - 1
+        workers.tend()
+        assert len(ray.begun) == failures  # it pauses: two seconds, then four
+        clock[0] += 1
     workers.tend()
     only = every(workers)[0]
     only.loading = DiedError()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxreader.atomic import write_whole
 from cxreader.errors import UsageError
@@ -27,10 +28,13 @@ class CarriedMember:
 
 @dataclass(frozen=True, slots=True)
 class CarriedReader:
-    """All that makes a `Reader` on another machine: `CarriedReader.of(reader).opened()` answers as `reader` does."""
+    """All that makes a `Reader` on another machine: `CarriedReader.of(reader).opened()` answers as `reader` does.
+
+    `site`: its words for what headers tell, as `SiteTerms.to_dict` has them.
+    """
 
     members: tuple[CarriedMember, ...]
-    site: SiteTerms | None
+    site: dict[str, Any] | None
 
     @classmethod
     def of(cls, reader: Reader) -> CarriedReader:
@@ -38,7 +42,8 @@ class CarriedReader:
 
         Raises UsageError for a model that was not read from a folder.
         """
-        return cls(tuple(map(_carried, reader.members)), reader.site)
+        site = None if reader.site is None else reader.site.to_dict()
+        return cls(tuple(map(_carried, reader.members)), site)
 
     def opened(self) -> Reader:
         """The reader, its files checked as `Reader.load` does, from a temporary folder that is gone when this returns.
@@ -47,7 +52,7 @@ class CarriedReader:
         """
         with tempfile.TemporaryDirectory(prefix="cxreader-") as folder:
             members = [_opened(member, Path(folder) / str(n)) for n, member in enumerate(self.members)]
-        return Reader(members, site=self.site)
+        return Reader(members, site=None if self.site is None else SiteTerms.from_dict(self.site))
 
 
 def _carried(member: Member) -> CarriedMember:

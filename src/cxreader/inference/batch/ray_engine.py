@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from itertools import islice
@@ -39,6 +40,8 @@ _TICK = 1.0
 """Seconds after which what the cluster has is looked at, though nothing was heard."""
 _LOST = 60.0
 """Seconds after which what a worker has said it sent is taken for lost, and the worker for dead."""
+_REACHED = 10.0
+"""Seconds for a cluster to answer."""
 _AUTHENTICATION = "RAY_AUTH_MODE"
 
 
@@ -131,12 +134,26 @@ class RayEngine:
 def _connect(address: str | None, say: Say) -> None:
     """To a cluster, which is begun where there is none: without statistics for Ray's makers, and with a token asked for."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    mend = "begin one with `ray start` on this machine too, with the same token, and give HOST:PORT"
+    if address is not None and not _answers(address):
+        raise UsageError("nothing answers there", where=address, mend=mend)
     try:
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # noqa: BLE001 - Ray's own share no class with the system's
-        mend = "begin one with `ray start` on this machine too, with the same token, and give HOST:PORT"
         raise UsageError(f"no Ray cluster answers ({type(error).__name__})", where=address, mend=mend) from None
     if os.environ.get(_AUTHENTICATION) != "token":
         say(
             f"Ray: this cluster asks for no token: whoever reaches its ports runs programs on it; {_AUTHENTICATION}=token"
         )
+
+
+def _answers(address: str) -> bool:
+    """Whether anything listens at HOST:PORT, which Ray would try for minutes; True for what names no port."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return True
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()
+    except (OSError, OverflowError):
+        return False
+    return True

@@ -109,7 +109,8 @@ class Workers:
         if wanted != self._wanted:
             self._wanted = wanted
             machines = format_count(sum(size >= cores for size in sizes), "[machine|machines]")
-            self._say(f"Ray: room for {format_count(wanted, '[worker|workers]')} of {cores} cores on {machines}")
+            each = format_count(cores, "[core|cores]")
+            self._say(f"Ray: room for {format_count(wanted, '[worker|workers]')} of {each} on {machines}")
         waiting = [worker for worker in self._all if worker.loading is not None]
         for worker in waiting[: max(0, len(self._all) - wanted)]:  # there is no room for them any more
             self.drop(worker)
