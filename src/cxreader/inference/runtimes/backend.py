@@ -85,7 +85,7 @@ def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
     runtime = BACKENDS[name]
     if runtime.reads is not None:
         exported_file(artifact, folder, runtime.reads)
-    check_files(artifact, folder, runtime.reads or name)
+    check_files(artifact, folder, name if artifact.quantised is not None else runtime.reads or name)
     module, _, kind = runtime.backend.partition(":")
     try:
         backend: Backend = getattr(importlib.import_module(module), kind)(artifact, folder)
