@@ -16,11 +16,13 @@ from cxreader.assessment import quantisation, quantisation_gate
 from cxreader.assessment.quantisation import Quantised, quantise
 from cxreader.assessment.quantisation_gate import compare_answers
 from cxreader.cli import run as command
+from cxreader.config import CalibrationSection
 from cxreader.data.sources import open_source
 from cxreader.errors import ArtifactError, DataError, ModelError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import MANIFEST, load_artifact
+from cxreader.models.reference_scores import LEVELS
 
 LOOSE = dict.fromkeys(quantisation_gate.GATE, 1.0)
 """Networks of the tests have learnt little: what 8 bits change of them says nothing."""
@@ -49,7 +51,8 @@ def test_the_network_is_in_integers_and_a_new_artifact(made: Quantised, exported
     assert sorted(path.name for path in made.folder.iterdir()) == [MANIFEST, kept.exports["onnx"]["file"]]
     graph = onnx.load(made.folder / kept.exports["onnx"]["file"])
     weights = [one for one in graph.graph.initializer if one.data_type == onnx.TensorProto.INT8 and len(one.dims) == 4]
-    assert len(weights) == sum(node.op_type == "Conv" for node in graph.graph.node) == 20
+    assert sum(node.op_type == "Conv" for node in graph.graph.node) == 20
+    assert len(weights) == 16  # four begin at 0, and have not learnt: one constant under two names stays as it is
     values = [onnx.numpy_helper.to_array(one) for one in weights]
     assert max(int(np.abs(value.astype(int)).max()) for value in values) <= 64  # 7 bits: no sum overflows without VNNI
     told = kept.quantised
@@ -66,7 +69,7 @@ def test_what_was_fitted_is_fitted_on_its_own_outputs(
     """By ONNX Runtime alone, on the run's own split: the temperature is that of these margins, the thresholds theirs."""
     from cxreader.data.pixel_cache.cache import PixelCache
     from cxreader.data.split import Split
-    from cxreader.evaluation.calibration.calibrators import fit_calibrator
+    from cxreader.training.calibrate import calibrate
 
     index, spec = open_source(str(small_world)), made.artifact.spec
     part = Split.load(small_run / "split.json").records(index, "calibrate")
@@ -79,11 +82,18 @@ def test_what_was_fitted_is_fitted_on_its_own_outputs(
         logits = ort.InferenceSession(file, providers=["CPUExecutionProvider"]).run(["logits"], {"images": x})[0]
         scores[name] = (logits[:, 1] - logits[:, 0]).astype(np.float64)
     assert np.abs(scores["small"] - scores["first"]).max() > 1e-4
-    wanted = fit_calibrator("temperature", scores["small"], label)
-    assert made.artifact.calibration["temperature"] == pytest.approx(wanted.to_dict()["temperature"], rel=1e-3)
-    first = load_artifact(exported)
-    assert made.artifact.calibration != first.calibration
-    assert made.artifact.reference_scores != first.reference_scores
+    fitted = calibrate(np.stack([np.zeros(len(label)), scores["small"]], axis=1), label, CalibrationSection())
+    assert made.artifact.reference_scores is not None
+    found, first = made.artifact.reference_scores.probability.all, load_artifact(exported)
+    np.testing.assert_allclose(found, np.quantile(fitted.probability, LEVELS, method="inverted_cdf"), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(
+        [point.threshold for point in made.artifact.operating_points],
+        [point.threshold for point in fitted.decisions.points],
+        rtol=0,
+        atol=1e-3,
+    )
+    assert first.reference_scores is not None
+    assert np.abs(np.array(found) - first.reference_scores.probability.all).max() > 1e-4
     assert (made.artifact.patients, made.artifact.images) == (first.patients, first.images)
 
 
@@ -112,7 +122,9 @@ def test_where_it_answers_otherwise_the_figures_are_told_and_nothing_is_left(
 
     first = load_artifact(exported)
     monkeypatch.setattr(quantisation, "_answers", turned)
-    with pytest.raises(ModelError, match=r"share of images called otherwise .*allowed 0.02\).*AUC lost.*nothing was written"):
+    with pytest.raises(
+        ModelError, match=r"share of images called otherwise .*allowed 0.02\).*AUC lost.*nothing was written"
+    ):
         quantise(exported, None, tmp_path / "small", workers=1, say=lambda _: None)
     assert not list(tmp_path.iterdir())
 
@@ -129,7 +141,10 @@ def test_the_gate_counts_by_hand() -> None:
     assert (gate.decisions.value, gate.acceptance.value) == (0.2, 0.0)
     assert gate.acceptance.high == pytest.approx(1 - 0.025 ** (1 / 5))  # exact: none of five
     assert gate.auc.value == pytest.approx(5 / 6 - 1)  # one pair of six was turned, and is right now
-    assert [line.split(" 0.")[0] for line in gate.over()] == ["mean change of a probability", "share of images called otherwise"]
+    assert [line.split(" 0.")[0] for line in gate.over()] == [
+        "mean change of a probability",
+        "share of images called otherwise",
+    ]
     with pytest.raises(ModelError, match=r"0.200 \(95 % interval .*on 5 calibration images; nothing was written"):
         gate.check()
 
@@ -144,7 +159,9 @@ def test_other_images_than_it_was_calibrated_on_are_refused(exported: Path, smal
     assert not (tmp_path / "small").exists()
 
 
-def test_the_command(made: Quantised, exported: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    made: Quantised, exported: Path, small_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quantisation_gate, "GATE", LOOSE)
         given = ["quantise", "-m", str(exported), "--data", str(small_world), "--out", str(tmp_path / "small")]

@@ -72,9 +72,11 @@ def quantise(
     """Quantise the artifact at `model`, refit what rests on its outputs, and write it to `out` if it answers alike.
 
     `index`: the labelled images it was trained on, None for where its own configuration says that they lie; whoever set it is
-    recognised by patient and picture. Scales and acceptance rule come from the training part, the rest from the calibrate part, as in training. `seed`: of the samples. Nothing is
-    written before the comparison has passed. Raises ModelError with its figures where it fails, ArtifactError for an
-    artifact that cannot be quantised, DataError where the calibrate part is not in `index`, UsageError for an `out` in use.
+    recognised by patient and picture. Scales and acceptance rule come from the training part, the rest from the calibrate part,
+    as in training. `seed`: of the sample of training images. Nothing is written before the comparison has passed.
+
+    Raises ModelError with its figures where it fails, ArtifactError for an artifact that cannot be quantised, DataError where
+    the calibrate part is not in `index`, UsageError for an `out` in use.
     """
     folder = artifact_folder(model)
     first = load_artifact(folder, weights=False, exports=False)
@@ -86,7 +88,9 @@ def quantise(
     with TemporaryDirectory(prefix="cxreader-quantise-") as scratch:
         images = open_data(config.data) if index is None else index
         train, held_out = _parts(first, images, Path(scratch), seed, workers, bar)
-        say(f"{len(train.pixels):,} training and {len(held_out.pixels):,} calibration images of artifact {first.id} found")
+        say(
+            f"{len(train.pixels):,} training and {len(held_out.pixels):,} calibration images of artifact {first.id} found"
+        )
         small = int8_bytes(graph.read_bytes(), first.spec.normalise(train.pixels[:SCALES]))
         backend = OnnxBackend.of(small)
         before = _outputs(OnnxBackend(first, folder), first, held_out.pixels)

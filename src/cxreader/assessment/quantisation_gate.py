@@ -52,8 +52,9 @@ class Gate(Plain):
         over = self.over()
         if over:
             images = self.decisions.n_positive + self.decisions.n_negative
+            where = f"on {images:,} calibration images; nothing was written"
             raise ModelError(
-                f"in 8 bits the model answers otherwise: {'; '.join(over)}, on {images:,} calibration images; nothing was written",
+                f"in 8 bits the model answers otherwise: {'; '.join(over)}, {where}",
                 mend="read the artifact as it is; in bfloat16 it is sooner too: --backend openvino-bf16",
             )
 

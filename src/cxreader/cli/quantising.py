@@ -51,5 +51,10 @@ def quantise(
     ]
     counts = f"{gate.auc.n_positive:,} abnormal and {gate.auc.n_negative:,} normal"
     note = f"On the {counts} images that both were calibrated on; the largest change of a probability is {gate.largest:.3f}."
-    table(f"Artifact {made.artifact.id}, in 8 bits", ("what changed", "value", "95 % interval", "allowed"), rows, note=note)
+    table(
+        f"Artifact {made.artifact.id}, in 8 bits",
+        ("what changed", "value", "95 % interval", "allowed"),
+        rows,
+        note=note,
+    )
     say(f"written to {out}; judge it: cxreader evaluate --model {out} --data SOURCE --out report")

@@ -1,4 +1,7 @@
-"""PNG and JPEG files become Radiographs. Pillow, or what does the same sooner, decodes what the picture needs; what stands beside it stays outside."""
+"""PNG and JPEG files become Radiographs: what the picture needs is decoded, by Pillow or to the same bytes in less time.
+
+What stands beside the picture stays outside.
+"""
 
 from __future__ import annotations
 
@@ -86,10 +89,8 @@ def _png(data: bytes, label: str, reserve: Callable[[int], None] | None) -> Radi
         reserve(head.width * head.height)
     wide_grey = (head.depth, head.colour) == (16, png.GREY_ALPHA)
     grey = fast_png.decoded(found)
-    if grey is None:
-        image = _decoded(found.as_octets() if wide_grey else found.data, "PNG", label)
-    else:
-        image = Image.fromarray(grey)
+    needed = found.as_octets() if wide_grey else found.data
+    image = _decoded(needed, "PNG", label) if grey is None else Image.fromarray(grey)
     image, notes = turned(image, found.exif, found.xmp)
     if wide_grey:
         pixels, more = _on_black(np.asarray(image))

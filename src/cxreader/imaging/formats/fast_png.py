@@ -1,9 +1,9 @@
 """Grey PNG of 8 bits, as most public radiographs are kept, decoded in half of Pillow's time where `cxreader[png]` is installed.
 
-A PNG is packed (zlib) and its rows are filtered (W3C PNG, third edition, chapters 9 and 10). zlib-ng unpacks and checks the sum,
-as Pillow does; the filters, which cost Pillow more than half of its time, are undone by kornia-rs, which is given the rows in a
-file that is packed no more: left to unpack by itself it would not look at the sum. Both give the bytes that Pillow gives, and what
-is in any way unusual is left to it, so that no file is read with these packages that is not read without them.
+The rows of a PNG are filtered and compressed (W3C PNG, third edition, chapters 9 and 10). zlib-ng decompresses and compares the
+checksum, as Pillow does. kornia-rs undoes the filters, which cost Pillow more than half of its time; it is given the rows in a
+file that is not compressed, since by itself it would decompress without looking at the checksum. Whatever is unusual is left to
+Pillow, so that no file is read with these packages that is not read without them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ BACKENDS = {
         "cxreader.inference.runtimes.openvino_backend:OpenVinoBackend", "pip install 'cxreader[openvino]'", reads="onnx"
     ),
     "openvino-bf16": Runtime(
-        "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend", "pip install 'cxreader[openvino]'", reads="onnx"
+        "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend",
+        "pip install 'cxreader[openvino]'",
+        reads="onnx",
     ),
     "torch": Runtime("cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'"),
 }
