@@ -22,6 +22,7 @@ from cxreader.errors import ArtifactError, DataError, ModelError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.artifact import MANIFEST, load_artifact
+from cxreader.models.exchange.listing import list_artifact
 from cxreader.models.reference_scores import LEVELS
 
 LOOSE = dict.fromkeys(quantisation_gate.GATE, 1.0)
@@ -107,6 +108,10 @@ def test_it_is_read_by_the_runtime_that_it_was_fitted_on_alone(made: Quantised) 
             Reader.load(made.folder, backend=name)
     with pytest.raises(ArtifactError, match="is its own export"):
         export_onnx(made.folder)
+    with pytest.raises(
+        ArtifactError, match="a quantised artifact is not published; publish the artifact that it was made"
+    ):
+        list_artifact(made.folder, made.folder / MANIFEST, ["CC BY 4.0"])
     with pytest.raises(ArtifactError, match="quantised already"):
         quantise(made.folder, None, made.folder.parent / "again", say=lambda _: None)
 

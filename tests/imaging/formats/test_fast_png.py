@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import struct
 import zlib
@@ -121,7 +122,7 @@ def test_without_the_packages_pillow_decodes_all(monkeypatch: pytest.MonkeyPatch
         raise ModuleNotFoundError(name)
 
     tools: Callable[[], object] = fast_png._tools.__wrapped__
-    monkeypatch.setattr(fast_png.importlib, "import_module", absent)
+    monkeypatch.setattr(importlib, "import_module", absent)
     assert tools() is None
     monkeypatch.setattr(fast_png, "_tools", tools)
     np.testing.assert_array_equal(read(_file(PACKED)).pixels, PIXELS.astype(np.float32) / 255)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from cxreader import torch_setup  # noqa: F401 - before timm
+from cxreader.inference.runtimes import quiet_openvino  # noqa: F401 - before openvino
 
 # isort: split
+import openvino as ov
 import torch
 from tests.artifacts import hand_made
 
@@ -22,7 +24,7 @@ from cxreader.inference.runtimes import openvino_backend
 from cxreader.inference.runtimes.backend import load_backend
 from cxreader.inference.runtimes.export import export_onnx
 from cxreader.inference.runtimes.exported_outputs import ANSWER
-from cxreader.inference.runtimes.openvino_backend import OpenVinoBackend, ov
+from cxreader.inference.runtimes.openvino_backend import OpenVinoBackend
 from cxreader.models.registry import create_model
 
 SIZE = 64
@@ -49,7 +51,7 @@ def test_float32_is_computed_whatever_the_processor_would_rather(folder: Path, m
         compiled.append(plain(*given))
         return compiled[-1]
 
-    monkeypatch.setattr(openvino_backend.ov.Core, "compile_model", watched)
+    monkeypatch.setattr(ov.Core, "compile_model", watched)
     Reader.load(folder, backend="openvino")
     assert compiled
     assert {str(one.get_property("INFERENCE_PRECISION_HINT")) for one in compiled} == {str(ov.Type.f32)}
@@ -71,7 +73,7 @@ def test_bfloat16_is_asked_for_by_name_and_named_in_the_manifest(folder: Path) -
 
 
 def test_a_processor_without_bfloat16_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_backend.ov.Core, "get_property", lambda *given: ["FP32", "INT8"])
+    monkeypatch.setattr(ov.Core, "get_property", lambda *given: ["FP32", "INT8"])
     with pytest.raises(UsageError, match="this processor does not compute in bf16"):
         Reader.load(folder, backend="openvino-bf16")
 
