@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from numpy.typing import NDArray
 
 from cxreader import Reader, torch_setup  # noqa: F401 - before timm
 from cxreader.assessment import quantisation, quantisation_gate
@@ -17,11 +19,15 @@ from cxreader.assessment.quantisation import Quantised, quantise
 from cxreader.assessment.quantisation_gate import compare_answers
 from cxreader.cli import run as command
 from cxreader.config import CalibrationSection
+from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.data.sources import open_source
+from cxreader.data.split import Split
 from cxreader.errors import ArtifactError, DataError, ModelError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.inference.runtimes.export import export_onnx
-from cxreader.models.artifact import MANIFEST, load_artifact
+from cxreader.models.acceptance import out_of_distribution
+from cxreader.models.acceptance.out_of_distribution import OODDetector, fit_ood_detector
+from cxreader.models.artifact import MANIFEST, load_artifact, save_manifest
 from cxreader.models.exchange.listing import list_artifact
 from cxreader.models.reference_scores import LEVELS
 
@@ -68,8 +74,6 @@ def test_what_was_fitted_is_fitted_on_its_own_outputs(
     made: Quantised, exported: Path, small_world: Path, small_run: Path
 ) -> None:
     """By ONNX Runtime alone, on the run's own split: the temperature is that of these margins, the thresholds theirs."""
-    from cxreader.data.pixel_cache.cache import PixelCache
-    from cxreader.data.split import Split
     from cxreader.training.calibrate import calibrate
 
     index, spec = open_source(str(small_world)), made.artifact.spec
@@ -178,3 +182,36 @@ def test_the_command(
     for word in (artifact["id"], "share of images called otherwise", "AUC lost", "cxreader evaluate --model"):
         assert word in told.out + told.err
     assert "an artifact lies there already" in told.err
+
+
+def test_the_acceptance_rule_is_fitted_on_its_own_features(
+    exported: Path, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its distance begins at the mean of what the network in 8 bits gives for the training images."""
+    monkeypatch.setattr(out_of_distribution, "LEAST_IMAGES", 5)
+    monkeypatch.setattr(quantisation_gate, "GATE", LOOSE)
+    shutil.copytree(exported, tmp_path / "first")
+    first = load_artifact(exported)
+    pixels = PixelCache.open(small_run / "cache", first.spec)
+    rows = pixels.rows(Split.load(small_run / "split.json").parts["train"])
+    train = np.ascontiguousarray(pixels.pixels[rows])
+
+    def features(folder: Path) -> NDArray[np.float32]:
+        file = str(folder / load_artifact(folder).exports["onnx"]["file"])
+        session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+        found: NDArray[np.float32] = session.run(["features"], {"images": first.spec.normalise(train)})[0]
+        return found
+
+    before = features(exported)
+    rule = fit_ood_detector((train, before), (train[:9], before[:9]), 0.01)
+    assert rule is not None
+    save_manifest(replace(first, acceptance=rule.to_dict()), tmp_path / "first")
+    small = quantise(tmp_path / "first", None, tmp_path / "small", workers=1, say=lambda _: None)
+    assert small.artifact.acceptance is not None
+    found = OODDetector.from_dict(small.artifact.acceptance)
+    after = features(small.folder)
+    assert (found.n_train, found.n_calibrate) == (len(train), sum(first.provenance["counts"]["calibrate"]))
+    np.testing.assert_allclose(found.features.mean, after.mean(axis=0), rtol=1e-3, atol=1e-4)
+    assert np.abs(found.features.mean - rule.features.mean).max() > 1e-3
+    assert small.artifact.reference_scores is not None
+    assert small.artifact.reference_scores.ood_score is not None

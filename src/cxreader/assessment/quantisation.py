@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,9 @@ def quantise(
         before = _outputs(OnnxBackend(first, folder), first, held_out.pixels)
         after = _outputs(backend, first, held_out.pixels)
         fitted = calibrate(after[0].astype(np.float64), held_out.sample.label, config.calibration)
-        rule = _acceptance(first, backend, train, (held_out.pixels, after[1]), seed)
+        rule = _acceptance(
+            first, backend, train, (held_out.pixels, after[1]), (config.calibration.false_refusals, seed)
+        )
     made = _artifact(first, small, fitted, rule, (held_out, after[1]))
     gate = compare_answers(
         held_out.sample, _answers(first, before, held_out.pixels), _answers(made, after, held_out.pixels)
@@ -178,12 +180,12 @@ def _acceptance(
     backend: OnnxBackend,
     train: _Seen,
     held_out: tuple[NDArray[np.uint8], NDArray[np.float32]],
-    seed: int,
+    options: tuple[float | Literal["none"], int],
 ) -> OODDetector | None:
-    """The rule fitted on the new features at the first one's rate; none where that has none."""
-    if first.acceptance is None:
+    """The rule fitted on the new features, by the training's rate of false refusals and a seed; none where the first has none."""
+    rate, seed = options
+    if first.acceptance is None or rate == "none":
         return None
-    rate = OODDetector.from_dict(first.acceptance).false_refusals
     return fit_ood_detector((train.pixels, _outputs(backend, first, train.pixels)[1]), held_out, rate, seed=seed)
 
 
