@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from artifacts import make_artifact, write_dicoms
 from cxreader.machine import cores
 from images import find_images
 from measure import Row, Spread, rates, ratios, take_turns
+
+if TYPE_CHECKING:
+    from cxreader.inference.reader import Reader
+    from cxreader.inference.runtimes.onnx_backend import OnnxBackend
 
 BATCH, SIZE = 16, 224
 GOAL = 0.8
@@ -33,7 +38,8 @@ def measure_end_to_end(*, quick: bool) -> list[Row]:
         Row(
             f"1024-px DICOM files to readings with heat map, ResNet18 at {SIZE} px, ONNX Runtime, {cores()} cores: {count} "
             f"files made from {found['what']} (12 of 16 bits, uncompressed, 2 MiB each, in the page cache), batches of {BATCH}",
-            f"{rates(count, wall['ours']).text(1)} images/s, acceptance included; {busy['ours'].text(1)} ms of a core an image",
+            f"{rates(count, wall['ours']).text(1)} images/s, acceptance included; {busy['ours'].text(1)} ms of a core an image; "
+            f"of it, one step after another on one core: {found['profile']} ms",
             f"ONNX Runtime alone, tensors ready in memory, same outputs: {rates(count, wall['runtime']).text(1)} images/s; "
             f"{busy['runtime'].text(1)} ms of a core an image",
             ratio,
@@ -61,8 +67,35 @@ def seconds(count: int, repetitions: int) -> dict[str, object]:
 
         tasks = {"ours": _timed(ours, busy["ours"]), "runtime": _timed(alone(folder, count), busy["runtime"])}
         taken = take_turns(tasks, repetitions)
+        steps = profile(reader, files[: 2 * BATCH])
     pairs = {side: list(zip(taken[side], busy[side][1:], strict=True)) for side in tasks}
-    return {**pairs, "what": images.what}
+    return {**pairs, "what": images.what, "profile": ", ".join(f"{name} {ms:.1f}" for name, ms in steps.items())}
+
+
+def profile(reader: Reader, files: list[str]) -> dict[str, float]:
+    """What beside the network each step takes, in ms of a core an image."""
+    from cxreader.imaging.read import load, read
+    from cxreader.inference.runtimes.exported_outputs import OUTPUTS, signed_map
+
+    member, spec = reader.only, reader.artifact.spec
+    backend = cast("OnnxBackend", member.backend)
+    found: dict[str, float] = {}
+
+    def timed(name: str, step: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        result = step()
+        found[name] = 1e3 * (time.process_time() - start) / len(files)
+        return result
+
+    data = timed("loading", lambda: [load(file) for file in files])
+    pictures = timed("decoding DICOM", lambda: [read(one) for one in data])
+    pixels = timed("resizing", lambda: np.stack([spec.pixels(one) for one in pictures]))
+    batch = timed("normalising", lambda: spec.normalise(pixels))
+    logits, features, spatial, weights = backend.outputs(batch, OUTPUTS)
+    assert len(logits) == len(files)
+    timed("acceptance", lambda: member.accept(pixels, features))
+    timed("heat map", lambda: signed_map(spatial, weights))
+    return found
 
 
 def _timed(task: Callable[[], None], busy: list[float]) -> Callable[[], None]:

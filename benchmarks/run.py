@@ -28,6 +28,7 @@ from grid import measure_grid
 from images import find_images
 from journal import measure_journal
 from measure import Row
+from precisions import measure_precisions
 from resampling import measure_resampling
 from runtimes import RUNTIMES, measure_runtimes
 from startup import measure_help, measure_phantoms, measure_read
@@ -39,6 +40,8 @@ PACKAGES = (
     "cxreader",
     "torch",
     "onnxruntime",
+    "openvino",
+    "kornia-rs",
     "numpy",
     "pillow",
     "opencv-python-headless",
@@ -90,6 +93,7 @@ def measure(*, quick: bool) -> list[Row]:
         rows += measure_read(scratch, 1 if quick else 9)
         rows += measure_phantoms(1 if quick else 60, scratch, 1 if quick else 3)
         rows += measure_runtimes(scratch, quick=quick)
+        rows += measure_precisions(scratch, quick=quick)
     rows += measure_finetune(quick=quick)
     rows += measure_stored(quick=quick)
     rows += measure_grid(quick=quick)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cxreader.data.sources import locate, open_data, open_source
 from cxreader.data.split import Split, patient_hash
 from cxreader.errors import DataError
 from cxreader.identity import other_spellings
-from cxreader.models.artifact import Artifact
+from cxreader.models.artifact import Artifact, TrainingPatients
 from cxreader.records import ImageRecord
 from cxreader.runs import RunFolder
 
@@ -89,19 +89,15 @@ def without_training_patients(
     written as `12.0` when an artifact of an earlier version was trained, and one whose Patient ID a DICOM header told.
     Raises DataError where a patient is recognised but for leading zeros: nobody knows whether it is the same.
     """
-    patients = artifact.patients
-    part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
+    patients, met = artifact.patients, part_met(artifact)
+    known = {mark for marks in patients.parts.values() for mark in marks}
     kept, excluded, twins = [], Counter[str](), 0
     for record in records:
-        names = {record.source, ""} if record.source else {"", *patients.sources}
-        groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
-        marks = (
-            patient_hash(patients.salt, name, own) for name in names for group in groups for own in _written(group)
-        )
-        part = next((part_of[mark] for mark in marks if mark in part_of), None)
+        part = met(record)
         if part is None and record.patient is not None:
             others = other_spellings(record.patient)
-            twins += any(patient_hash(patients.salt, name, other) in part_of for name in names for other in others)
+            names = _sources(patients, record)
+            twins += any(patient_hash(patients.salt, name, other) in known for name in names for other in others)
         if part is None:
             kept.append(record)
         else:
@@ -110,6 +106,25 @@ def without_training_patients(
         what = f"the patients of {format_count(twins, '[image|images]')} set this model but for leading zeros, as 0012 and 12"
         raise DataError(what, mend="write them as the training's table did, or name the sources of both")
     return tuple(kept), excluded
+
+
+def part_met(artifact: Artifact) -> Callable[[ImageRecord], str | None]:
+    """What tells in which part of its training the artifact met a record's patient, as `without_training_patients` looks."""
+    patients = artifact.patients
+    part_of = {mark: part for part, marks in patients.parts.items() for mark in marks}
+
+    def part(record: ImageRecord) -> str | None:
+        groups = (record.group,) if patients.known else (record.group, f"image:{record.image}")
+        written = [own for group in groups for own in _written(group)]
+        marks = (patient_hash(patients.salt, name, own) for name in _sources(patients, record) for own in written)
+        return next((part_of[mark] for mark in marks if mark in part_of), None)
+
+    return part
+
+
+def _sources(patients: TrainingPatients, record: ImageRecord) -> set[str]:
+    """The names under which the artifact may have met the record's source."""
+    return {record.source, ""} if record.source else {"", *patients.sources}
 
 
 def _written(group: str) -> tuple[str, ...]:

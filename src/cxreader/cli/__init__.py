@@ -10,7 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from cxreader.cli import audit, configs, data, doctor, evaluating, exporting, models, reading, serving, study, training
+from cxreader.cli import (
+    audit,
+    configs,
+    data,
+    doctor,
+    evaluating,
+    exporting,
+    models,
+    quantising,
+    reading,
+    serving,
+    study,
+    training,
+)
 from cxreader.cli.output.console import DISCLAIMER, State, fail
 from cxreader.errors import CxreaderError, MissingDependencyError, UsageError
 
@@ -82,7 +95,7 @@ def options(
 
 
 for _command in (
-    *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export),
+    *(training.train, evaluating.evaluate, reading.read, reading.explain, exporting.export, quantising.quantise),
     *(training.demo, configs.configs, doctor.doctor),
 ):
     app.command()(_command)

@@ -130,7 +130,9 @@ def cache(
     from cxreader.data.pixel_cache.cache import build_cache, cache_bytes
     from cxreader.data.sources import open_source
     from cxreader.imaging.preprocess import InputSpec
+    from cxreader.machine import keep_pages
 
+    keep_pages()
     data = open_source(source, kind=kind, tables=tables, uncertain=uncertain)  # type: ignore[arg-type] # checked there
     spec = InputSpec(size, fit)
     need = format_count(len(data), f"[image|images] at {size} x {size} [needs|need]")

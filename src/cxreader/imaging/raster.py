@@ -1,4 +1,7 @@
-"""PNG and JPEG files become Radiographs. Pillow decodes what the picture needs; what stands beside it stays outside."""
+"""PNG and JPEG files become Radiographs: what the picture needs is decoded, by Pillow or to the same bytes in less time.
+
+What stands beside the picture stays outside.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from cxreader.errors import ImageError
 from cxreader.imaging.files import COPY_AGAIN
-from cxreader.imaging.formats import exif, jpeg, png
+from cxreader.imaging.formats import exif, fast_png, jpeg, png
 from cxreader.imaging.formats.depth import by_depth, scaled
 from cxreader.imaging.limits import MAX_PIXELS
 from cxreader.imaging.radiograph import Radiograph
@@ -85,7 +88,9 @@ def _png(data: bytes, label: str, reserve: Callable[[int], None] | None) -> Radi
     if reserve is not None:
         reserve(head.width * head.height)
     wide_grey = (head.depth, head.colour) == (16, png.GREY_ALPHA)
-    image = _decoded(found.as_octets() if wide_grey else found.data, "PNG", label)
+    grey = fast_png.decoded(found)
+    needed = found.as_octets() if wide_grey else found.data
+    image = _decoded(needed, "PNG", label) if grey is None else Image.fromarray(grey)
     image, notes = turned(image, found.exif, found.xmp)
     if wide_grey:
         pixels, more = _on_black(np.asarray(image))

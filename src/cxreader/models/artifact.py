@@ -35,6 +35,8 @@ READABLE = (2, 3, 4, _WITHOUT_REGIONS, SCHEMA)
 DISAGREEMENT = 0.25
 """Between the calibrated probabilities of several models: beyond it they are not averaged."""
 MANIFEST, WEIGHTS = "artifact.json", "model.safetensors"
+QUANTISED = "quantised"
+"""In the provenance of an artifact in 8 bits: `from` which it was made, its `precision`, and the `gate` that it passed."""
 _MEND = "copy the artifact again, or train it again"
 _MEND_EXPORT = "copy the whole folder again, or run `cxreader export` on it"
 
@@ -118,6 +120,12 @@ class Artifact(Plain):
             del content["provenance"], content["exports"], content["evaluation"]
         return _digest(mine) == _digest(theirs)
 
+    @property
+    def quantised(self) -> Mapping[str, Any] | None:
+        """Where it was made from another, in 8 bits, what its provenance tells of that; its weights are then its ONNX file."""
+        found: Mapping[str, Any] | None = self.provenance.get(QUANTISED)
+        return found
+
     def operating_point(self, name: str | None = None) -> OperatingPoint:
         """The named point, or the first. Raises ArtifactError with the nearest known name."""
         points = {point.name: point for point in self.operating_points}
@@ -182,7 +190,13 @@ def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = T
 
 
 def check_files(artifact: Artifact, folder: Path, runtime: str) -> None:
-    """Check the one file that a runtime reads: its export, or the weights where it has none. Raises ArtifactError."""
+    """Check the one file that a runtime reads: its export, or the weights where it has none.
+
+    Raises ArtifactError, also for a quantised artifact and another runtime than that which it was fitted on.
+    """
+    if artifact.quantised is not None and runtime != "onnx":
+        what = "a quantised artifact holds the network in 8 bits alone, as ONNX Runtime computes it"
+        raise ArtifactError(what, where=folder, mend="read with --backend onnx, or take the artifact it was made from")
     if runtime in artifact.exports:
         _check_export(folder, runtime, artifact.exports[runtime])
     else:
@@ -220,6 +234,8 @@ def _parsed(content: dict[str, Any], where: Path) -> Artifact:
 
 
 def _check_all_weights(artifact: Artifact, folder: Path) -> None:
+    if artifact.quantised is not None:
+        return  # they are its export
     _check_weights(folder / WEIGHTS, artifact.weights_sha256)
     head = artifact.region_head
     if head is not None:

@@ -30,6 +30,8 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 JPEG = encoded(Image.fromarray(RAMP), "JPEG", quality=95)
 PNG = encoded(Image.fromarray(RAMP), "PNG")
+PALETTE = encoded(Image.fromarray(RAMP).convert("P"), "PNG")
+"""A PNG that Pillow alone decodes."""
 
 
 def entry(tag: int, kind: int, count: int, value: bytes, order: str = "<") -> bytes:
@@ -288,11 +290,11 @@ def test_what_no_decoder_was_expected_to_raise_is_an_error_of_the_tree(monkeypat
     with pytest.raises(
         ImageError, match=r"^a.png: this PNG cannot be decoded \(AttributeError\); copy the file again .*if an"
     ):
-        read(PNG, name="a.png")
+        read(PALETTE, name="a.png")
 
     def exhausted(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", exhausted)
     with pytest.raises(ImageError, match="there is not enough memory to decode it"):
-        read(PNG)
+        read(PALETTE)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from cxreader.inference.runtimes.backend import load_backend
 from cxreader.inference.runtimes.export import (
     OPSET,
     Parity,
+    compare,
     export_after_training,
     export_onnx,
     onnx_bytes,
@@ -42,8 +44,9 @@ from cxreader.inference.runtimes.export import (
 from cxreader.inference.runtimes.exported_network import Regions
 from cxreader.inference.runtimes.exported_outputs import OUTPUTS
 from cxreader.inference.runtimes.onnx_backend import OnnxBackend
+from cxreader.inference.runtimes.torch_backend import load_network
 from cxreader.models.artifact import MANIFEST, load_artifact, sha256
-from cxreader.models.registry import create_model
+from cxreader.models.registry import create_model, model_entry
 from cxreader.models.stages import StagedModel
 from cxreader.records import ABNORMAL
 
@@ -222,6 +225,31 @@ def test_what_does_not_answer_as_torch_does_is_not_written(folder: Path, monkeyp
     assert export_after_training(folder, news.append) is None
     assert len(news) == 1
     assert "not exported" in news[0]
+
+
+def test_large_logits_are_judged_by_their_size_and_by_float64(folder: Path) -> None:
+    """A head of weights a thousand times as large: every runtime rounds its logits as much more, torch's own float32 too."""
+    artifact = load_artifact(folder)
+    model = load_network(artifact, folder)
+    with torch.no_grad():
+        model.head.weight.mul_(1e4)
+    entry, x = model_entry("chestxray_cnn"), parity_images(artifact.spec)
+    graph = onnx_bytes(model, entry.cam_stage, SIZE)
+    exact = deepcopy(model).double()
+    with torch.no_grad():
+        wanted = exact(torch.from_numpy(x).double()).numpy()
+    largest = float(np.abs(wanted).max())
+    assert largest > 100
+    assert next(model.parameters()).dtype == torch.float32
+    absolute = float(np.abs(OnnxBackend.of(graph).logits(x) - wanted).max())
+    parity = compare(OnnxBackend.of(graph), model, entry, x)
+    assert parity.logits == pytest.approx(absolute / largest, rel=1e-6)
+    parity.check()
+    assert next(model.parameters()).dtype == torch.float32  # the network itself is left as it was
+    with torch.no_grad():
+        model.head.bias[1] += 2e-4 * largest
+    with pytest.raises(ModelError, match=r"logits by 2.0e-04 \(allowed 1e-04\)"):
+        compare(OnnxBackend.of(graph), model, entry, x).check()
 
 
 def test_a_difference_that_is_no_number_is_over_its_limit() -> None:

@@ -19,7 +19,7 @@ from cxreader.data.pixel_cache.rows import LOCK, WORKERS, Failure, Job, fill
 from cxreader.errors import CacheError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.locks import lock, try_lock
-from cxreader.machine import cores
+from cxreader.machine import cores, keep_pages
 
 CHUNK = 8
 """Images a task: small enough for a smooth bar, large enough that passing it costs nothing."""
@@ -99,6 +99,7 @@ _enlisted: list[FileIO] = []
 def _enlist(place: Path) -> None:
     """A worker says that it may write, ends with its builder, and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_pages()  # every picture asks for the same large blocks
     _enlisted.append(lock(place / WORKERS, shared=True))
     parent = mp.parent_process()
     if parent is not None:

@@ -22,7 +22,8 @@ GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
 """Colour types."""
 _PICTURE = (b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _NAMES = re.compile(b"|".join(_PICTURE))
-_IEND = b"\0\0\0\0IEND\xaeB`\x82"
+IEND = b"\0\0\0\0IEND\xaeB`\x82"
+"""The chunk that ends every file."""
 _TRIES = 16
 """Places that are looked at for the picture's next chunk behind a damaged one."""
 _XMP = b"XML:com.adobe.xmp\0"
@@ -104,7 +105,7 @@ def picture(data: bytes, label: str) -> PngPicture:
             found = replace(found, notes=(*found.notes, "a PNG with a chunk of no known kind: read without it"))
         elif whole:
             found = _with_orientation(found, name, bytes(body))
-    parts.append(_IEND)
+    parts.append(IEND)
     return replace(found, data=b"".join(parts), notes=tuple(dict.fromkeys(found.notes)))
 
 

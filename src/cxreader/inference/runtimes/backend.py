@@ -43,11 +43,24 @@ BACKENDS = {
     "openvino-bf16": Runtime(
         "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend",
         "pip install 'cxreader[openvino]'",
+    "onnx": Runtime(
+        "cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", "onnx", "onnxruntime"
+    ),
+    "openvino": Runtime(
+        "cxreader.inference.runtimes.openvino_backend:OpenVinoBackend",
+        "pip install 'cxreader[openvino]'",
+        "onnx",
+        "openvino",
+    ),
+    "openvino-bf16": Runtime(
+        "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend",
+        "pip install 'cxreader[openvino]'",
         "onnx",
         "openvino",
     ),
     "torch": Runtime(
         "cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'", module="torch"
+    ),
     ),
 }
 
@@ -97,7 +110,7 @@ def load_backend(name: str, artifact: Artifact, folder: Path) -> Backend:
     runtime = BACKENDS[name]
     if runtime.reads is not None:
         exported_file(artifact, folder, runtime.reads)
-    check_files(artifact, folder, runtime.reads or name)
+    check_files(artifact, folder, name if artifact.quantised is not None else runtime.reads or name)
     module, _, kind = runtime.backend.partition(":")
     try:
         backend: Backend = getattr(importlib.import_module(module), kind)(artifact, folder)

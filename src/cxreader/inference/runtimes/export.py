@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
 from cxreader.data.phantoms.image import PhantomSpec, render
-from cxreader.errors import CxreaderError, MissingDependencyError, ModelError
+from cxreader.errors import ArtifactError, CxreaderError, MissingDependencyError, ModelError
 from cxreader.explanation.gradcam import signed_cam
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.radiograph import Radiograph
@@ -81,6 +81,9 @@ def export_onnx(folder: str | Path) -> Artifact:
     """
     folder = Path(folder)
     artifact = load_artifact(folder, exports=False)
+    if artifact.quantised is not None:
+        what = "a quantised artifact is its own export"
+        raise ArtifactError(what, where=folder, mend="export the artifact that it was made from")
     model, entry = load_network(artifact, folder), model_entry(artifact.model)
     stage = entry.cam_stage
     head = load_region_head(artifact, folder)

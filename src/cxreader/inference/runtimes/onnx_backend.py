@@ -48,7 +48,7 @@ class OnnxBackend(ExportedBackend):
         return backend
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
-        """(N, 3, H, W) -> those of the graph's outputs named, as they leave the graph. Raises ModelError when ONNX Runtime does."""
+        """(N, 3, H, W) -> the graph's outputs of these names, as they leave it. Raises ModelError when ONNX Runtime does."""
         images = np.ascontiguousarray(batch, np.float32)
         try:
             return (self._dealt_out if self._pool and 2 * len(images) > self._cores else self._together)(images, names)

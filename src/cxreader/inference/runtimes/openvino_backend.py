@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-# Imported with it, OpenVINO reports its import to its makers, unasked; without it, it imports a stub of its own.
+from cxreader.inference.runtimes import quiet_openvino  # noqa: F401 - before openvino
 
 # isort: split
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from cxreader.errors import ArtifactError, ModelError, UsageError
 from cxreader.inference.runtimes.backend import exported_file
@@ -52,11 +49,13 @@ class OpenVinoBackend(ExportedBackend):
         return backend
 
     def outputs(self, batch: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
-        """(N, 3, H, W) -> those of the graph's outputs named, as they leave the graph. Raises ModelError when OpenVINO does."""
+        """(N, 3, H, W) -> the graph's outputs of these names, as they leave it. Raises ModelError when OpenVINO does."""
         images = np.ascontiguousarray(batch, np.float32)
         try:
             if self._pool is not None and 2 * len(images) > self._cores:
-                found = list(self._pool.map(lambda n: self._one(self._dealt, images[n : n + 1], names), range(len(images))))
+                found = list(
+                    self._pool.map(lambda n: self._one(self._dealt, images[n : n + 1], names), range(len(images)))
+                )
             else:
                 found = [self._alone(images[n : n + 1], names) for n in range(len(images))]
         except Exception as error:  # noqa: BLE001 - OpenVINO's errors share no class but this
@@ -77,8 +76,12 @@ class OpenVinoBackend(ExportedBackend):
     def _open(self, graph: bytes, where: Path | None) -> None:
         self._cores = cores()
         core = ov.Core()
-        if self.precision != _F32 and self.precision.upper() not in core.get_property(_CPU, "OPTIMIZATION_CAPABILITIES"):
-            raise UsageError(f"this processor does not compute in {self.precision}", mend="read with --backend openvino")
+        if self.precision != _F32 and self.precision.upper() not in core.get_property(
+            _CPU, "OPTIMIZATION_CAPABILITIES"
+        ):
+            raise UsageError(
+                f"this processor does not compute in {self.precision}", mend="read with --backend openvino"
+            )
         try:
             model = core.read_model(graph)
             names = [one.get_any_name() for one in model.outputs]
@@ -98,7 +101,11 @@ class OpenVinoBackend(ExportedBackend):
         self.hold(names)
 
     def _compiled(self, core: ov.Core, model: ov.Model, streams: int) -> ov.CompiledModel:
-        given = {"INFERENCE_PRECISION_HINT": self.precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": self._cores}
+        given = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": self._cores,
+        }
         return core.compile_model(model, _CPU, given)
 
 

@@ -47,9 +47,13 @@ class Listing(Plain):
 def list_artifact(folder: Path, card: Path, terms: Sequence[str]) -> tuple[Listing, dict[str, Path]]:
     """The listing of the artifact in `folder`, every byte checked, with `card` as its README, and where each file lies.
 
-    Raises ArtifactError for a damaged artifact, UsageError for a card that is not there or terms that say nothing.
+    Raises ArtifactError for a damaged artifact and for a quantised one, UsageError for a card that is not there or terms that
+    say nothing.
     """
     artifact = load_artifact(folder)
+    if artifact.quantised is not None:
+        mend = "publish the artifact that it was made from: who fetches it quantises it by `cxreader quantise`"
+        raise ArtifactError("a quantised artifact is not published", where=folder, mend=mend)
     if not card.is_file():
         mend = "write one: cxreader evaluate RUN, or give a file with --card"
         raise UsageError("no model card is there", where=card, mend=mend)
