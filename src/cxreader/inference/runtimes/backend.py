@@ -43,24 +43,11 @@ BACKENDS = {
     "openvino-bf16": Runtime(
         "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend",
         "pip install 'cxreader[openvino]'",
-    "onnx": Runtime(
-        "cxreader.inference.runtimes.onnx_backend:OnnxBackend", "pip install onnxruntime", "onnx", "onnxruntime"
-    ),
-    "openvino": Runtime(
-        "cxreader.inference.runtimes.openvino_backend:OpenVinoBackend",
-        "pip install 'cxreader[openvino]'",
-        "onnx",
-        "openvino",
-    ),
-    "openvino-bf16": Runtime(
-        "cxreader.inference.runtimes.openvino_backend:OpenVinoBf16Backend",
-        "pip install 'cxreader[openvino]'",
         "onnx",
         "openvino",
     ),
     "torch": Runtime(
         "cxreader.inference.runtimes.torch_backend:TorchBackend", "pip install 'cxreader[train]'", module="torch"
-    ),
     ),
 }
 

@@ -44,7 +44,10 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
             own = settings_of(settings, leases.active())
             turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
             with Pipeline(load_reader(own), objects) as pipeline:
-                _read(Worker(leases, pipeline, turn.digest, settings.worker), lambda turn=turn: stopped() or turn.is_over())  # type: ignore[misc]
+                _read(
+                    Worker(leases, pipeline, turn.digest, settings.worker),
+                    lambda turn=turn: stopped() or turn.is_over(),
+                )  # type: ignore[misc]
 
 
 def _read(worker: Worker, over: Callable[[], bool]) -> None:

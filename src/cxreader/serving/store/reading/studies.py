@@ -123,7 +123,15 @@ class _Image:
     dead: bool
 
 
-_CAME = (Instance.id, Instance.study_id, Instance.version, Instance.view, Instance.acquired, Instance.sender, Instance.door)
+_CAME = (
+    Instance.id,
+    Instance.study_id,
+    Instance.version,
+    Instance.view,
+    Instance.acquired,
+    Instance.sender,
+    Instance.door,
+)
 _RESULT = (Result.id, Result.step, Result.height, Result.reason, Result.reading["decision"].as_string())
 
 
