@@ -1,4 +1,4 @@
-"""The artifacts that the settings name, by their ids, without their weights: what their evaluation says, whom they are for."""
+"""The artifacts of this machine, by their ids, without their weights: what their evaluation says, whom they are for."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from cxreader.errors import CxreaderError
 from cxreader.models.artifact import MANIFEST, Artifact, load_artifact
 from cxreader.runs import artifact_folder
+from cxreader.serving.worker.models import installed
 
 if TYPE_CHECKING:
     from cxreader.serving.settings import Settings
 
 
 def known_artifacts(settings: Settings) -> Mapping[str, Artifact]:
-    """Those that can be opened; an evaluation that is stored while the service runs is seen."""
-    found = (_artifact(path) for path in settings.models)
+    """Those that can be opened, sent ones too; an evaluation that is stored while the service runs is seen."""
+    found = (_artifact(path) for path in installed(settings).values())
     return {one.id: one for one in found if one is not None}
 
 

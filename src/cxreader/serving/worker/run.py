@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import closing, suppress
+from functools import partial
 
 from cxreader.errors import ImageError, MissingObjectError, StorageError
 from cxreader.serving.settings import Settings, WorkerSection
@@ -44,10 +45,11 @@ def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:
             own = settings_of(settings, leases.active())
             turn = _Turn(settings, leases, models.digest_of(rule_of(own)))
             with Pipeline(load_reader(own), objects) as pipeline:
-                _read(
-                    Worker(leases, pipeline, turn.digest, settings.worker),
-                    lambda turn=turn: stopped() or turn.is_over(),
-                )  # type: ignore[misc]
+                _read(Worker(leases, pipeline, turn.digest, settings.worker), partial(_either, stopped, turn.is_over))
+
+
+def _either(stopped: Callable[[], bool], over: Callable[[], bool]) -> bool:
+    return stopped() or over()
 
 
 def _read(worker: Worker, over: Callable[[], bool]) -> None:
