@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -51,20 +51,31 @@ def rule_of(settings: Settings) -> dict[str, Any]:
 
 def installed(settings: Settings) -> dict[str, Path]:
     """The artifacts of this machine, by id: those of the settings, then those that were sent to it. Damaged ones are left out."""
+    return {artifact.id: path for path, artifact in _here(settings)}
+
+
+def known_artifacts(settings: Settings) -> dict[str, Artifact]:
+    """The artifacts of this machine, by id, without their weights; an evaluation that is stored while the service runs is seen."""
+    return {artifact.id: artifact for _, artifact in _here(settings)}
+
+
+def _here(settings: Settings) -> Iterator[tuple[Path, Artifact]]:
     sent = settings.home / SENT
-    found: dict[str, Path] = {}
+    seen = set[str]()
     for path in (*settings.models, *(sorted(sent.iterdir()) if sent.is_dir() else ())):
         with suppress(CxreaderError, OSError):
             folder = artifact_folder(path)
-            seen = (folder / MANIFEST).stat()
-            found.setdefault(_id(folder, seen.st_mtime_ns, seen.st_size), path)
-    return found
+            manifest = (folder / MANIFEST).stat()
+            artifact = _opened(folder, manifest.st_mtime_ns, manifest.st_size)
+            if artifact.id not in seen:
+                seen.add(artifact.id)
+                yield path, artifact
 
 
 @lru_cache(maxsize=64)
-def _id(folder: Path, changed: int, size: int) -> str:  # noqa: ARG001 - a manifest that changed is read anew
-    """The id of the artifact in a folder: whether a service is ready is asked every few seconds."""
-    return load_artifact(folder, weights=False, exports=False).id
+def _opened(folder: Path, changed: int, size: int) -> Artifact:  # noqa: ARG001 - a manifest that changed is read anew
+    """Kept, since whether a service is ready is asked every few seconds."""
+    return load_artifact(folder, weights=False, exports=False)
 
 
 def settings_of(settings: Settings, active: ModelSet | None) -> Settings:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError
-from cxreader.serving.results.known import known_artifacts
 from cxreader.serving.results.regions import Permission, permission, place, regions, strongest
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.files import pixels as stored
@@ -21,6 +20,7 @@ from cxreader.serving.store.tables.readings import HeatMap, Result
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.worker.models import known_artifacts
 
 router = APIRouter(prefix="/api/v1", tags=["images"])
 _ONE_YEAR = "private, max-age=31536000, immutable"

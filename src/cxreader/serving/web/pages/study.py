@@ -11,7 +11,6 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from cxreader.findings import known_finding
-from cxreader.serving.results.known import known_artifacts
 from cxreader.serving.store.reading import modes
 from cxreader.serving.store.reading.modes import Mode
 from cxreader.serving.store.reading.patients import other_images
@@ -26,6 +25,7 @@ from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
 from cxreader.serving.web.rendering import fragment, page
+from cxreader.serving.worker.models import known_artifacts
 from cxreader.tables import parse_age
 
 router = APIRouter(prefix="/studies", include_in_schema=False)

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.findings import FINDINGS
-from cxreader.serving.results.known import known_artifacts
 from cxreader.serving.results.second_opinion import SecondOpinion, second_opinion
 from cxreader.serving.store.reading import modes
 from cxreader.serving.store.reading.results import reading_of
@@ -23,6 +22,7 @@ from cxreader.serving.store.tables.people import ShownAnswer, User, Verdict
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.web.api.shapes import Said
 from cxreader.serving.web.door import Door
+from cxreader.serving.worker.models import known_artifacts
 
 Stage = Literal["read", "judge", "done"]
 DISAGREEMENTS: Mapping[str, tuple[str, ...]] = {
