@@ -55,7 +55,7 @@ def installed(settings: Settings) -> dict[str, Path]:
 
 
 def known_artifacts(settings: Settings) -> dict[str, Artifact]:
-    """The artifacts of this machine, by id, without their weights; an evaluation that is stored while the service runs is seen."""
+    """The artifacts of this machine, by id, without weights; an evaluation that is stored while the service runs is seen."""
     return {artifact.id: artifact for _, artifact in _here(settings)}
 
 
