@@ -28,9 +28,9 @@ def test_what_fits_is_held_together_and_the_rest_waits_in_turn() -> None:
     assert threads[1][1].wait(30)
     assert not threads[2][1].wait(0.1)
     late = asking(room, 1)
-    assert not late[1].wait(0.1)  # it comes behind the one before it, which would else wait for ever
     threads[1][2].set()
     assert not threads[2][1].wait(0.1)
+    assert not late[1].wait(0.1)  # it comes behind the one before it, which would else wait for ever
     threads[0][2].set()
     assert threads[2][1].wait(30)
     assert late[1].wait(30)

@@ -76,7 +76,7 @@ def listening(web: WebSection) -> Iterator[socket.socket]:
         what = f"cannot listen on port {web.port} ({error.strerror})"
         raise StorageError(what, where="web.port", mend="choose another port, or end what uses it") from None
     with opened:
-        # Connections inherit it; asyncio would set it for sockets that it makes itself. Without, each answer on a connection
+        # Connections inherit it; asyncio sets it for sockets that it makes itself alone. Without, each answer on a connection
         # that is kept open waits 40 ms for the other side's acknowledgement (RFC 896, RFC 1122 4.2.3.2).
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield opened
