@@ -34,6 +34,7 @@ floors: $(STAMP)  ## who may import whom
 adult: $(STAMP)  ## the adult reader from the folders that docs/how-to/adult-reader.md names: trained, judged, exported
 	$(BIN)/cxreader train src/cxreader/configs/adult.toml --out runs/adult --resume
 	$(BIN)/cxreader evaluate runs/adult
+	$(BIN)/cxreader study regions runs/adult --out runs/adult-regions
 
 bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
