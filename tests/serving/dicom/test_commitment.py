@@ -137,6 +137,19 @@ def test_nobody_gives_an_answer_that_another_is_giving(
     assert answer_due(service) == 1
 
 
+def test_a_clock_that_is_set_back_keeps_no_answer_waiting(service: TriageService, clock: SetClock) -> None:
+    """One that was never tried, and one whose next attempt lies ahead by a day."""
+    from cxreader.serving.store.work import commitments
+
+    with service.database.writing() as session:
+        commitments.keep(session, clock.now, "1.2.9", "GONE", [(DX, "1.2.3")])
+    clock.forward(-86400)
+    assert answer_due(service) == 1
+    clock.forward(-86400)
+    assert answer_due(service) == 1
+    assert answer_due(service) == 0  # its next attempt is seconds ahead again
+
+
 def test_it_is_given_up_in_the_end(service: TriageService, clock: SetClock) -> None:
     from cxreader.serving.store.work import commitments
 

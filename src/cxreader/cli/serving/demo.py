@@ -27,13 +27,12 @@ LOG = "serve.log"
 """What the service says, in the folder `out`."""
 FIRST = 5
 """Lines of the worklist that are shown."""
+OUT = Path("serve-demo")
 
 
 def demo(
     model: Annotated[Path, typer.Option("--model", "-m", help="A run's or an artifact's folder, exported.")],
-    out: Annotated[Path, typer.Option(help="Phantoms, the log and, while it runs, the home lie here.")] = Path(
-        "serve-demo"
-    ),
+    out: Annotated[Path, typer.Option(help="Phantoms, the log and, while it runs, the home lie here.")] = OUT,
     patients: Annotated[int, typer.Option(min=1, help="Phantom patients, most with several visits.")] = 12,
     minutes: Annotated[float, typer.Option(min=0, help="Over which they are sent.")] = 3.0,
     stay: Annotated[bool, typer.Option("--stay", help="Run on when all is sent, until Ctrl-C.")] = False,

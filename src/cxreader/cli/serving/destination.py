@@ -60,8 +60,7 @@ def add(
         raise UsageError("one address is needed", mend="give --node AE_TITLE@HOST:PORT or --url URL")
     address = addresses.by_stow(url, credentials) if url else addresses.by_store(node or "", tls=tls, calling=calling)
     with opened(home) as (_, database), database.writing() as session:
-        now = database.now(session)
-        made = sending.add(session, now, ACTOR, name=name, address=address, sends=send or ())
+        made = sending.add(session, database.now(session), ACTOR, name=name, address=address, sends=send or ())
         say(f"{name}: {addresses.place(made)}, is sent {', '.join(made.sends)}")
 
 

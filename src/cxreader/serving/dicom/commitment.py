@@ -59,7 +59,7 @@ def answer_due(service: TriageService) -> int:
     database = service.database
     with database.writing() as session:
         now = database.now(session)
-        due = commitments.take(session, now, now + LEASE)
+        due = commitments.take(session, now, now + LEASE, farthest=1.5 * LONGEST)
     for owed in due:
         error = _answer(service, owed)
         with database.writing() as session:

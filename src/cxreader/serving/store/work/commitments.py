@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from cxreader.serving.store.files.objects import ObjectStore
@@ -40,11 +41,15 @@ def keep(session: Session, now: float, transaction: str, requester: str, items: 
     row.ended_at, row.error = None, ""
 
 
-def take(session: Session, now: float, until: float, *, most: int = 16) -> list[Owed]:
-    """Requests to be answered now; nobody else takes them before `until`."""
+def take(session: Session, now: float, until: float, *, farthest: float = math.inf, most: int = 16) -> list[Owed]:
+    """Requests to be answered now; nobody else takes them before `until`.
+
+    What was never tried is due, and so is what lies ahead by more than `farthest` seconds: the clock was set back since.
+    """
+    moment = or_(Commitment.attempts == 0, Commitment.available_at <= now, Commitment.available_at > now + farthest)
     due = (
         select(Commitment)
-        .where(Commitment.state == "waiting", Commitment.available_at <= now)
+        .where(Commitment.state == "waiting", moment)
         .order_by(Commitment.available_at, Commitment.id)
         .limit(most)
         .with_for_update(skip_locked=True)
