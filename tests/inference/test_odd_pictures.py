@@ -15,6 +15,7 @@ from cxreader.assessment.images import read_once
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.pixel_cache.rows import READER
 from cxreader.errors import CacheError
+from cxreader.imaging.formats import fast_png
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.batch.pipeline import read_shard
 from cxreader.inference.explain import explain_files
@@ -41,6 +42,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return load(image)
 
     monkeypatch.setattr(PngImageFile, "load", odd)
+    monkeypatch.setattr(fast_png, "decoded", lambda _: None)  # which asks Pillow nothing
     return names
 
 
@@ -92,6 +94,7 @@ def test_too_little_memory_is_no_fault_of_an_image(tmp_path: Path, monkeypatch: 
         raise MemoryError
 
     monkeypatch.setattr(PngImageFile, "load", exhausted)
+    monkeypatch.setattr(fast_png, "decoded", lambda _: None)
     with pytest.raises(CacheError, match="not enough memory to decode it; run it again with fewer workers"):
         build_cache(records(names), InputSpec(32), tmp_path / "cache", workers=1)
 

@@ -50,7 +50,7 @@ def test_before_the_reader_s_own_verdict_the_page_is_the_same_whatever_the_answe
         assert "data-result" not in reader.get(f"/studies/{key}/panel").text
     (page,) = pages
     assert "Your reading first" in page
-    assert not re.search("0.91|0.12|operating point|knee|disagree|Venn", page)
+    assert not re.search(r"0\.91|0\.12|operating point|knee|disagree|Venn", page)
 
 
 def test_after_a_provisional_verdict_the_answer_is_shown_and_both_are_kept(world: World) -> None:
