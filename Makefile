@@ -15,8 +15,8 @@ serve-demo: $(STAMP) demo/index.html  ## the service: phantoms sent by C-STORE, 
 demo/index.html: | $(STAMP)  ## of the demonstration, whose network the service reads with
 	$(BIN)/cxreader demo --out demo
 
-test: $(STAMP)  ## every test that this machine can run, in two processes of one thread each
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## every test that this machine can run, in three processes of one thread each: some wait for servers
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: lint types floors test  ## what CI runs
 
