@@ -135,6 +135,18 @@ def test_published_figures_stand_beside_the_nihs_images_alone() -> None:
         assert is_published_set(Index(records, name="nih", kind="nih", root=".")) is published
 
 
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders of trainings that a study begins from now on, by name."""
+    trained: list[str] = []
+
+    def counted(config: Config, folder: Path, **options: Any) -> Any:
+        trained.append(folder.name)
+        return train(config, folder, **options)
+
+    monkeypatch.setattr("cxreader.study.study.train", counted)
+    return trained
+
+
 def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
     finished: tuple[Trainings, Path], small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,14 +154,7 @@ def test_what_is_finished_is_not_run_again_and_a_changed_row_is(
     shutil.copytree(finished[1], out)
     with pytest.raises(UsageError, match="holds a study already"):
         train_rows(config, out, say=_silent)
-    trained: list[str] = []
-    real = train
-
-    def counted(config: Config, folder: Path, **options: Any) -> Any:
-        trained.append(folder.name)
-        return real(config, folder, **options)
-
-    monkeypatch.setattr("cxreader.study.study.train", counted)
+    trained = _counted(monkeypatch)
     again = train_rows(config, out, resume=True, say=_silent)
     assert trained == []
     assert again.earlier_readings == 0
@@ -185,14 +190,7 @@ def test_what_an_earlier_version_finished_is_not_run_again(
     values = json.loads(other.read_text())
     values["training"]["batch_norm"] = "frozen"  # as if that version had had this default: it learnt otherwise
     other.write_text(json.dumps(values))
-    trained: list[str] = []
-    real = train
-
-    def counted(config: Config, folder: Path, **options: Any) -> Any:
-        trained.append(folder.name)
-        return real(config, folder, **options)
-
-    monkeypatch.setattr("cxreader.study.study.train", counted)
+    trained = _counted(monkeypatch)
     tried = {p.relative_to(out).parts[2:]: p.stat().st_mtime_ns for p in (out / "searches").rglob("*.safetensors")}
     train_rows(_config(small_world), out, resume=True, say=_silent)
     assert [name.rpartition("-")[0] for name in trained] == [other.parent.name.rpartition("-")[0]]

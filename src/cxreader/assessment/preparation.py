@@ -29,7 +29,7 @@ def preparation_warnings(
     split = cohort.split
     if not cohort.own or split is None or cohort.cache is None or split.kind == "image-random":
         return []
-    train = [r for r in split.records(cohort.index, "train") if cohort.index.entry_of(r).get("weight") != 0]
+    train = [r for r in split.records(cohort.index, "train") if not cohort.index.teaches_places_alone(r)]
     order = order_key(hashes([record.image for record in train]), split.salt)
     chosen = [train[n] for n in np.argsort(order, kind="stable")[:MOST]]
     with bar("training images beside the judged ones") as progress:

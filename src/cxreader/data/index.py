@@ -98,6 +98,10 @@ class Index:
         """The entry of `sources` that a record comes from; empty where one source was read alone."""
         return self.source_of.get(record.image.partition("/")[0], {}) if self.sources else {}
 
+    def teaches_places_alone(self, record: ImageRecord) -> bool:
+        """Whether a record's source has weight 0: its boxes teach a region head, and the classifier never meets it."""
+        return self.entry_of(record).get("weight") == 0
+
     @cached_property
     def has_patients(self) -> bool:
         """True when every record names its patient; without that no split can be made by patient."""

@@ -128,7 +128,7 @@ def _finished(run: RunFolder) -> tuple[Config, _Stages]:
         raise UsageError("the run was not evaluated yet", where=run.path, mend=f"cxreader evaluate {run.path}")
     index, split = open_data(config.data), Split.load(run.split)
     learnt = [index.by_image[i] for part in LEARNING_PARTS for i in split.parts[part] if i in index.by_image]
-    taught_by = frozenset(group_of(record) for record in learnt if index.entry_of(record).get("weight") != 0)
+    taught_by = frozenset(group_of(record) for record in learnt if not index.teaches_places_alone(record))
     text = f"stages of the run's own network ({artifact.transfer})"
     return config, _Stages(load_network(artifact, run.artifact), text, run.artifact, taught_by)
 

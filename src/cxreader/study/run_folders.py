@@ -32,8 +32,8 @@ def training_folder(study: Path, name: str, config: Config, cohort: Cohort) -> P
     place = runs / f"{name}-{_key(_settings(config.model_dump(mode='json')), learnt)}"
     if not place.exists():
         for begun in sorted(runs.glob(f"{name}-{_KEY}/config.json")):
-            stored = _begun_alike(begun, config)
-            if stored is not None and begun.parent.name == f"{name}-{_key(stored, learnt)}":
+            alike = _begun_alike(begun, config)
+            if alike is not None and begun.parent.name == f"{name}-{_key(alike[1], learnt)}":
                 return begun.parent.rename(place)
     return place
 
@@ -48,27 +48,24 @@ def search_folder(study: Path, slug: str, config: Config, cohort: Cohort) -> Pat
     if earliest.exists():  # of a version that named a search by one key
         return earliest
     for begun in sorted(searches.glob(f"{slug}-{_KEY}-{_KEY}/config.json")):
-        stored = _begun_alike(begun, config)
-        before, _, begun_whole = begun.parent.name.rpartition("-")
-        if stored is None or before != f"{slug}-{_key(stored, learnt)}" or narrowed(_config(begun), config):
+        alike = _begun_alike(begun, config)
+        own_name, _, begun_whole = begun.parent.name.rpartition("-")
+        if alike is None or own_name != f"{slug}-{_key(alike[1], learnt)}" or narrowed(alike[0], config):
             continue
-        return begun.parent if before == name else begun.parent.rename(searches / f"{name}-{begun_whole}")
+        return begun.parent if own_name == name else begun.parent.rename(searches / f"{name}-{begun_whole}")
     return searches / f"{name}-{whole}"
 
 
-def _begun_alike(path: Path, config: Config) -> dict[str, Any] | None:
-    """The settings as a begun folder keeps them, where they say what `config` says; None where they differ."""
+def _begun_alike(path: Path, config: Config) -> tuple[Config, dict[str, Any]] | None:
+    """The configuration of a begun folder, and its settings as it keeps them; None where they do not say what `config` says."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
     try:
-        before = _settings(_config(path).model_dump(mode="json"))
+        before = parse_config(stored)
     except ConfigError:  # it holds a key that is no more
         return None
-    if before != _settings(config.model_dump(mode="json")):
+    if _settings(before.model_dump(mode="json")) != _settings(config.model_dump(mode="json")):
         return None
-    return _settings(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _config(path: Path) -> Config:
-    return parse_config(json.loads(path.read_text(encoding="utf-8")))
+    return before, _settings(stored)
 
 
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def prepare_cohort(
     cache = cache.without(_left_out(run, wanted, cache, say)).without_copies(record.image for record in wanted)
     _tell_copies(cache, index, say)
     images = {name: tuple(image for image in split.parts[name] if image in cache) for name in wanted_parts}
-    only_regions = tuple(i for i in images.get("train", ()) if index.entry_of(by_image[i]).get("weight") == 0)
+    only_regions = tuple(i for i in images.get("train", ()) if index.teaches_places_alone(by_image[i]))
     if only_regions:
         say(
             format_count(
