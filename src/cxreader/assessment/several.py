@@ -81,12 +81,13 @@ def judge_several(
         answered = [reading for reading in images.readings if reading.value is not None]
         audit = None if quick else audit_several(reader, cohort, images, excluded, bar=bar, seed=seed)
         refusals = _refusals(images, seed)
+        shared = shared_baselines(reader)
         with bar("intervals"):
             evaluation = evaluate(
                 table,
                 reader.operating_point,
                 seed=seed,
-                baselines=thumbnail_learnt_elsewhere(shared_baselines(reader) or (), thumbnails(images.pixels)),
+                baselines=thumbnail_learnt_elsewhere(shared, thumbnails(images.pixels)) if shared else {},
                 excluded={reason: count for reason, count in excluded.items() if count},
                 warnings=[*_warnings(cohort, pictures), *suspicion_warnings(audit), *many_refused(refusals)],
                 provenance=_provenance(reader, cohort),
