@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxreader.cli.output.answers import note, show_answers, show_rows
-from cxreader.cli.output.console import DISCLAIMER, progress, say, waiting
+from cxreader.cli.output.answers import common_folder, note, show_answers, show_rows
+from cxreader.cli.output.console import DISCLAIMER, one_line, progress, say, waiting
 from cxreader.cli.output.worklist import MOST, refuse_page, write_page
 from cxreader.cli.source_options import TermsFile
 from cxreader.errors import DataError, UsageError
@@ -124,21 +124,25 @@ def explain(
     reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
         explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, boxes=outlines, progress=bar)
+    folder = common_folder([reading.image for reading, _ in explained])
     rows = [
         (
-            on_one_line(r.image),
+            on_one_line(r.image.removeprefix(folder)),
             r.acceptance or "not read",
             r.decision or "",
             probability_text(r.value, r.operating_point.threshold),
             drawn,
         )
         for r, picture in explained
-        for drawn in ["; ".join([*([on_one_line(str(picture))] if picture else []), *r.reasons])]
+        for drawn in ["; ".join([*([on_one_line(picture.name)] if picture else []), *r.reasons])]
     ]
     number = "score" if any(r.score is not None for r, _ in explained) else "probability"
     header = ("image", "acceptance", "decision", number, "picture and reasons")
     below = [f"{row[0]}: {row[-1]}" for row in rows]
-    show_answers(None, header, rows, sentences=header[-1:], below=below, note=note(reader))
+    title = one_line(
+        "; ".join([*([f"in {on_one_line(folder)}"] if folder else []), f"pictures in {on_one_line(str(out))}"])
+    )
+    show_answers(title, header, rows, sentences=header[-1:], below=below, note=note(reader))
     _refuse_nothing(nothing_read=bool(explained) and all(r.acceptance is None for r, _ in explained))
 
 

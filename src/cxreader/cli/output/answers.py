@@ -32,7 +32,7 @@ def show_rows(rows: Iterable[dict[str, Any]], reader: Reader, *, why: bool) -> N
         header.append("agreement")
     sentences = ["reasons", "rank"] if why else ["reasons"]
     header += sentences
-    folder = _common_folder([row["image"] for row in shown])
+    folder = common_folder([row["image"] for row in shown])
     cells = [[_cell(row, column, folder) for column in header] for row in shown]
     below = [_sentences(row, folder, why=why) for row in shown if row["reasons"] or (why and not _rank_is_plain(row))]
     rest = f"And {more:,} more: write them to a file with --out." if more else ""
@@ -125,7 +125,7 @@ def _by(member: Member) -> str:
     )
 
 
-def _common_folder(names: list[str]) -> str:
+def common_folder(names: list[str]) -> str:
     """The folder that holds all of several files, with its slash, so that it need not stand in every row; else nothing."""
     folders = {os.path.dirname(name) for name in names}  # noqa: PTH120
     mixed = len({folder.startswith("/") for folder in folders}) > 1
