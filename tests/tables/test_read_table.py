@@ -259,3 +259,15 @@ def test_names_of_tables() -> None:
     tables = ("a.csv", "a.CSV.GZ", "x/b.tsv", "c.parquet", "d.pq", "e.xlsx", "f.txt", "g.csv.zip", "v1.2.csv")
     assert all(is_table_name(Path(name)) for name in tables)
     assert not any(is_table_name(Path(name)) for name in ("a.png", "csv", "a.gz", "a.nii.gz", "a.zip", ".csv"))
+
+
+def test_all_columns_that_are_missing_are_told_at_once_and_age_is_no_misspelt_image(tmp_path: Path) -> None:
+    (tmp_path / "vendor.csv").write_text("StudyID,AI Score,Truth,Age\n1,0.5,1,40\n")
+    table = read_table(tmp_path / "vendor.csv")
+    with pytest.raises(TableError) as told:
+        table.require("image", "label")
+    assert "has no column 'image' or 'label'; its first row names the columns (StudyID, AI Score, Truth, Age)" in str(
+        told.value
+    )
+    with pytest.raises(TableError, match=r"has no column 'image'; its first row names the columns \(StudyID"):
+        table.require("image")

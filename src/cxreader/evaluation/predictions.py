@@ -84,6 +84,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }
 """Other names of these columns, taken where a table has none of the name itself."""
 _NAMED = ", or name it: --column NAME=COLUMN"
+_NAMED_OR_LABELS = f"{_NAMED}; labels of their own: --labels FILE"
 Column = Sequence[object]
 
 
@@ -133,8 +134,8 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
         )
     table = read_table(path, columns=options.columns).aliased(ALIASES)
     scores = {name: " ".join(name.lower().split()) for name in options.models} or {"": "probability"}
-    table.require("image", *scores.values(), or_else=_NAMED)
-    table.require(*([] if options.labels else ["label"]), or_else=f"{_NAMED}, or give --labels FILE")
+    label, or_else = ([], _NAMED) if options.labels else (["label"], _NAMED_OR_LABELS)
+    table.require("image", *label, *scores.values(), or_else=or_else)
     cells, excluded, notes = Cells.of(table), Counter[str](), [*table.notes]
     if not len(cells):
         raise DataError("holds no prediction", where=path, mend="give at least one row")

@@ -40,12 +40,14 @@ def render_worklist(
     `warnings`: what must be known of every answer before the first.
     """
     page = environment().get_template("worklist.html.jinja")
+    folders = {row.image.rpartition("/")[0] for row in rows}
     return page.render(
         title="Worklist",
         verdict=counts,
         basis=basis.splitlines(),
         rows=[(row, None if row.thumbnail is None else to_data_uri(row.thumbnail)) for row in rows],
         files=files,
+        folder=folders.pop() if len(folders) == 1 else "",
         warnings=warnings,
         provenance={"cxreader": version("cxreader"), "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
     )

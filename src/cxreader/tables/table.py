@@ -23,6 +23,8 @@ Body = Callable[[], Iterator[tuple[int, Sequence[str]]]]
 _MOST = 1 << 30
 """Bytes that a table may have, unpacked."""
 _SHOWN = 12
+_NEAR = 0.7
+"""Likeness from which a name is taken for a misspelt one, where it has a letter more or less at most: `age` is no `image`."""
 _OTHERS = {
     b"\xd0\xcf\x11\xe0": ("is an old Excel file (.xls)", "save it as .xlsx or CSV"),
     b"%PDF": ("is a PDF, no table", "give a CSV"),
@@ -83,14 +85,19 @@ class Table:
         return f"{self.path}, row {row}" if column is None else f"{self.path}, row {row}, column {column}"
 
     def require(self, *names: str, or_else: str = "") -> None:
-        """Raise TableError for the first of these columns that is not there: the nearest that is, or all, and `or_else`."""
-        for name in names:
-            if name not in self:
-                close = get_close_matches(name, self.names(), n=1, cutoff=0.7)
-                there = ", ".join(self.columns[:_SHOWN])
-                mend = f"its first row names the columns ({there}): rename one, or add it"
-                mend = f"did you mean {self.written(close[0])!r}? rename it" if close else mend
-                raise TableError(f"has no column {name!r}", where=self.path, mend=f"{mend}{or_else}")
+        """Raise TableError for those of the columns that are not there: the nearest to one that is, or all, and `or_else`."""
+        missing = [name for name in names if name not in self]
+        if not missing:
+            return
+        alike = [name for name in self.names() if abs(len(name) - len(missing[0])) <= 1]
+        close = get_close_matches(missing[0], alike, n=1, cutoff=_NEAR) if len(missing) == 1 else []
+        there = ", ".join(self.columns[:_SHOWN])
+        rename = "rename one, or add it" if len(missing) == 1 else "rename some, or add them"
+        mend = f"its first row names the columns ({there}): {rename}"
+        mend = f"did you mean {self.written(close[0])!r}? rename it" if close else mend
+        *first, last = map(repr, missing)
+        what = f"has no column {', '.join(first)}{' or ' * bool(first)}{last}"
+        raise TableError(what, where=self.path, mend=f"{mend}{or_else}")
 
     def aliased(self, aliases: Mapping[str, Sequence[str]]) -> Table:
         """The table in which a column that is missing is the first of its other names that is there."""

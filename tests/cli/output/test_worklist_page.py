@@ -155,3 +155,16 @@ def test_a_page_of_nothing_says_so() -> None:
     assert rows_of(text) == []
     one = render_worklist([WorklistRow(1, "a/b.png", "refused", "", "", "refused")], counts="1", basis="", files=1)
     assert "b.png" in rows_of(one)[0]
+
+
+def test_a_folder_that_holds_all_stands_once_and_two_beside_their_images() -> None:
+    def page_of(*images: str) -> str:
+        rows = [WorklistRow(rank, image, "accepted", "normal", "0.1", "normal") for rank, image in enumerate(images, 1)]
+        return render_worklist(rows, counts="", basis="", files=len(rows))
+
+    one, two = page_of("/a/x.png", "/a/y.png"), page_of("/a/x.png", "/b/y.png")
+    assert one.count('<span class="path">/a/</span>') == 1
+    assert "in /a/</span></th>" not in one
+    assert "All of them in" not in two
+    assert ("in /a/</span></th>" in two, "in /b/</span></th>" in two) == (True, True)
+    assert "All of them in" not in page_of("x.png", "y.png")

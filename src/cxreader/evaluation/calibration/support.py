@@ -35,7 +35,7 @@ class CalibrationSupport:
                 "a probability, and its threshold rests on as few"
             )
         if min(self.n_positive, self.n_negative) < ENOUGH:
-            return f"calibrated on few images: {counts}, below {ENOUGH} of a class probability and threshold may be far off"
+            return f"calibrated on few images: {counts}, below {ENOUGH} of a class, probability and threshold may be far off"
         return None
 
     @property
