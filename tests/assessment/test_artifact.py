@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxreader.assessment.artifact import judge, prediction_table
 from cxreader.assessment.cohort import cohort_of_run, cohort_of_source, without_training_patients
-from cxreader.assessment.shortcuts import baselines_of_training
+from cxreader.assessment.shortcuts.elsewhere import baselines_of_training
 from cxreader.data.split import Split
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Evaluation

@@ -14,7 +14,7 @@ from cxreader.assessment.cohort import cohort_of_source
 from cxreader.assessment.duration import Estimate, in_words
 from cxreader.assessment.images import read_once
 from cxreader.assessment.pictures import Pictures
-from cxreader.assessment.shortcuts import audit_shortcuts
+from cxreader.assessment.shortcuts.audit import audit_shortcuts
 from cxreader.progress import no_bar
 from cxreader.records import Box, ImageRecord
 

@@ -16,7 +16,7 @@ from PIL import Image
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import EvaluationCohort, cohort_of_source
 from cxreader.assessment.pictures import COPY, Pictures
-from cxreader.assessment.shortcuts import audit_shortcuts
+from cxreader.assessment.shortcuts.audit import audit_shortcuts
 from cxreader.data.split import Split
 from cxreader.evaluation.predictions import read_predictions
 from cxreader.evaluation.shortcuts.records import Leakage

@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 from tests.assessment.shortcut_world import Corner, Patches, make_images, make_reader
 
 from cxreader.assessment.cohort import EvaluationCohort, cohort_of_source
-from cxreader.assessment.shortcuts import audit_shortcuts, metadata, sources, write_audit
+from cxreader.assessment.shortcuts.audit import audit_shortcuts, write_audit
+from cxreader.assessment.shortcuts.tables import metadata, sources
 from cxreader.data.index import Index
 from cxreader.data.pixel_cache.cache import build_cache
 from cxreader.data.sources import open_source

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save
 
 from cxreader import Reader
-from cxreader.assessment.shortcuts import shared_baselines
+from cxreader.assessment.shortcuts.elsewhere import shared_baselines
 from cxreader.cli import run
 from cxreader.cli.output.console import State
 from cxreader.evaluation.decisions.conformal import ConformalRule

@@ -29,7 +29,9 @@ from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
 from cxreader.assessment.preparation import preparation_warnings
-from cxreader.assessment.shortcuts import audit_shortcuts, baselines_of_training, features_of
+from cxreader.assessment.shortcuts.audit import audit_shortcuts
+from cxreader.assessment.shortcuts.elsewhere import baselines_of_training
+from cxreader.assessment.shortcuts.views import features_of
 from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
 from cxreader.data.index import NO_PATIENTS
 from cxreader.evaluation.calibration.support import CalibrationSupport

@@ -25,7 +25,8 @@ from cxreader.assessment.examples import choose_examples, example_panels
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
 from cxreader.assessment.pictures import Pictures
-from cxreader.assessment.shortcuts import audit_several, shared_baselines
+from cxreader.assessment.shortcuts.audit import audit_several
+from cxreader.assessment.shortcuts.elsewhere import shared_baselines
 from cxreader.data.index import NO_PATIENTS
 from cxreader.errors import CxreaderError
 from cxreader.evaluation.decisions.conformal import JointRule

@@ -47,7 +47,7 @@ def shortcuts(
 
     reader = load_reader(str(run or audited), None)
     from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
-    from cxreader.assessment.shortcuts import audit_shortcuts, write_audit
+    from cxreader.assessment.shortcuts.audit import audit_shortcuts, write_audit
     from cxreader.evaluation.shortcuts.records import SUSPECTED
 
     with waiting("reading the tables"):
