@@ -11,6 +11,25 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 """Bar(what) as a context gives f(done, total), or None when nothing is shown."""
 
 
+class Note(str):
+    """A line about the images, which trainings on the same ones need not repeat."""
+
+    __slots__ = ()
+
+
+def notes_once(say: Say) -> Say:
+    """`say`, but that each `Note` is told once: for several trainings on the same images."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if isinstance(text, Note) and text in told:
+            return
+        told.add(text)
+        say(text)
+
+    return tell
+
+
 def silent(text: str) -> None:
     """No news."""
 

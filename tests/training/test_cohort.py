@@ -13,7 +13,7 @@ from tests.world import world_config
 from cxreader.config import Config, parse_config, with_values
 from cxreader.data.pixel_cache.cache import PixelCache
 from cxreader.models.artifact import load_artifact
-from cxreader.progress import no_bar
+from cxreader.progress import no_bar, notes_once
 from cxreader.runs import RunFolder
 from cxreader.training.cohort import input_spec, prepare_cohort
 from cxreader.training.train import train
@@ -85,6 +85,19 @@ def test_without_copies_nothing_is_said(small_config: Config, tmp_path: Path) ->
     said: list[str] = []
     prepare_cohort(small_config, RunFolder.create(tmp_path / "run", small_config, resume=False), said.append, no_bar)
     assert not [line for line in said if "picture" in line]
+
+
+def test_trainings_on_the_same_images_tell_of_them_once(doubled: Config, tmp_path: Path) -> None:
+    table = Path(doubled.data.root or "") / "labels.csv"
+    table.write_text("".join(f"{line},x\n" for line in table.read_text().splitlines()).replace(",x", ",ward", 1))
+    said: list[str] = []
+    once = notes_once(said.append)
+    for name in ("a", "b"):
+        once("training")
+        prepare_cohort(doubled, RunFolder.create(tmp_path / name, doubled, resume=False), once, no_bar)
+    assert said.count("training") == 2
+    for told in ("columns not used: ward", "6 images show the same picture", "2 of these pictures"):
+        assert sum(told in line for line in said) == 1, told
 
 
 def test_a_training_says_what_calibrate_cannot_carry_and_keeps_the_names_of_copies(

@@ -36,7 +36,7 @@ from cxreader.evaluation.verdict import THUMBNAIL as BASELINE
 from cxreader.inference.reader import Reader
 from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST, Artifact, load_artifact
-from cxreader.progress import Bar, Say, no_bar, silent
+from cxreader.progress import Bar, Note, Say, no_bar, notes_once, silent
 from cxreader.reporting.evaluation.model_facts import facts_of
 from cxreader.reporting.methods import methods_of_cross_validation
 from cxreader.reporting.study.cross_validation import CrossValidation, FoldFacts, write_cross_validation
@@ -83,6 +83,7 @@ def cross_validate(
     for too few patients, else as `train` and `judge`.
     """
     keep_pages()
+    say = notes_once(say)
     _require_by_patient(config)
     build_model(config)  # before the images: absent weights are reported at once
     with only_process(out, "cross-validation"):
@@ -154,7 +155,7 @@ def _planned(folder: RunFolder, config: Config, folds: int, sources: list[str], 
         return plan
     index = open_data(config.data)
     for note in index.notes:
-        say(note)
+        say(Note(note))
     records = judged_records(index, sources)
     made = make_folds(records, folds)
     section = config.split.model_dump(include={"shares", "balance", "abnormal_share", "size"})

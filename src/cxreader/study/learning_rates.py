@@ -29,7 +29,7 @@ from cxreader.errors import UsageError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.artifact import MANIFEST, WEIGHTS
 from cxreader.models.stages import StagedModel
-from cxreader.progress import Bar, Say, no_bar
+from cxreader.progress import Bar, Say, no_bar, notes_once
 from cxreader.reporting.study.sweep import LN2, draw_losses
 from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
@@ -86,6 +86,7 @@ def _swept(
     config: Config, folder: RunFolder, rates: Sequence[float], seeds: int, steps: int, say: Say, bar: Bar
 ) -> tuple[SweepRun, ...]:
     begin_or_resume(folder, config)
+    say = notes_once(say)
     cohort = prepare_cohort(config, folder, say, bar)
     pairs = [(rate, config.seed + n) for n in range(seeds) for rate in sorted(set(rates))]
     runs: list[SweepRun] = []

@@ -14,7 +14,7 @@ from cxreader.data.split import Split
 from cxreader.errors import ConfigError, SplitError, UsageError
 from cxreader.machine import keep_pages
 from cxreader.models.artifact import MANIFEST
-from cxreader.progress import Bar, Say, no_bar
+from cxreader.progress import Bar, Say, no_bar, notes_once
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, with_weights
@@ -76,7 +76,7 @@ def train_rows(
 
 
 def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: int, say: Say, bar: Bar) -> Trainings:
-    config = _with_phantoms(config, folder, bar)
+    config, say = _with_phantoms(config, folder, bar), notes_once(say)
     cohort = prepare_cohort(config, folder, say, bar)
     require_same_images(folder, cohort, ["test"])  # what is learnt from is part of each run's name
     _require_judgeable(rows, config, folder, cohort)

@@ -22,7 +22,7 @@ from cxreader.errors import DataError, SplitError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.registry import model_entry
-from cxreader.progress import Bar, Say
+from cxreader.progress import Bar, Note, Say
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
 from cxreader.runs import RunFolder, write_json
 from cxreader.training.supervision import supervision
@@ -64,11 +64,11 @@ def prepare_cohort(
         raise UsageError("only a study draws its own phantoms", where="data.phantoms", mend=mend)
     index = open_data(data)
     for note in index.notes:
-        say(note)
+        say(Note(note))
     split = _split(config, run, index)
     require_disjoint(split, index)
     for note in split.notes:
-        say(note)
+        say(Note(note))
     by_image = index.by_image
     wanted = [by_image[image] for name in wanted_parts for image in split.parts[name]]
     folder = run.cache if data.cache is None else Path(data.cache)
@@ -102,14 +102,12 @@ def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:
     if not cache.copies:
         return
     count = len(cache.copies)
-    say(format_count(count, "[image shows|images show] the same picture as another: each picture is taken once"))
+    say(Note(format_count(count, "[image shows|images show] the same picture as another: each picture is taken once")))
     labels = {image: index.by_image[image].label for image in (*cache.copies, *cache.copies.values())}
     contrary = {first for image, first in cache.copies.items() if labels[image] != labels[first]}
     if contrary:
-        say(
-            f"warning: {format_count(len(contrary), 'of these pictures [is|are]')} labelled normal and abnormal; "
-            f"the first label is taken, {min(contrary)!r} for one"
-        )
+        what = format_count(len(contrary), "of these pictures [is|are]")
+        say(Note(f"warning: {what} labelled normal and abnormal; the first label is taken, {min(contrary)!r} for one"))
 
 
 def _left_out(run: RunFolder, wanted: Sequence[ImageRecord], cache: PixelCache, say: Say) -> dict[str, str]:

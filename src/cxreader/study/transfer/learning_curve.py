@@ -19,7 +19,7 @@ from cxreader.data.split import group_of
 from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 from cxreader.models.artifact import MANIFEST, load_artifact
-from cxreader.progress import Bar, Say, no_bar
+from cxreader.progress import Bar, Say, no_bar, notes_once
 from cxreader.reporting.study.learning_curve import (
     ARMS,
     INTERVALS,
@@ -113,6 +113,7 @@ def _curve(
     config: Config, shares: Sequence[float], seeds: int, folder: RunFolder, max_epochs: int, say: Say, bar: Bar
 ) -> LearningCurve:
     begin_or_resume(folder, config)
+    say = notes_once(say)
     cohort = prepare_cohort(config, folder, say, bar)
     _require_test(cohort)
     base = config.training.full.epochs
