@@ -69,6 +69,14 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
     assert ThumbnailComparison.from_dict(found.to_dict()).to_dict() == found.to_dict()
 
 
+def test_a_network_below_the_thumbnail_is_told_so_and_of_no_shortcut() -> None:
+    worse, thumbnail = NetworkRuns("n", (0,), _scores(0.2, 1)), _scores(2.0, 2)[0]
+    said = compare_with_thumbnail(SAMPLE, thumbnail, [worse], n_resamples=50).suspicion("n")
+    assert said.startswith("n ranks worse than a 16 x 16 thumbnail, learnt elsewhere (")
+    margin = roc_auc_score(LABEL, worse.probability[0]) - roc_auc_score(LABEL, thumbnail)
+    assert f"its AUC minus that is {margin:+.3f} (" in said
+
+
 def test_a_thumbnail_that_orders_all_pairs_has_an_exact_bound() -> None:
     found = compare_with_thumbnail(
         SAMPLE, np.where(LABEL == 1, 0.9, 0.1), [NetworkRuns("n", (0,), _scores(1.0, 2))], n_resamples=20

@@ -50,10 +50,10 @@ class ThumbnailComparison(Plain):
         here = self.auc_here is not None
         auc, gain = (self.auc_here or self.auc), (self.gains_here if here else self.gains)[name]
         title = learnt_title(THUMBNAIL, HERE if here else ELSEWHERE)
-        return (
-            f"A shortcut is suspected in {name}: its AUC minus that of a {title} ({auc.value:.3f}), is "
-            f"{gain.value:+.3f} ({gain.interval})."
-        )
+        known, told = f"a {title} ({auc.value:.3f})", f"{gain.value:+.3f} ({gain.interval})"
+        if gain.high is not None and gain.high < 0:
+            return f"{name} ranks worse than {known}: its AUC minus that is {told}."
+        return f"A shortcut is suspected in {name}: its AUC minus that of {known}, is {told}."
 
 
 def compare_with_thumbnail(
