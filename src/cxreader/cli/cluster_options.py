@@ -28,7 +28,7 @@ TrialCores = Annotated[
 def trials_engine(
     engine: str, address: str | None, cores: int | None, workers: int
 ) -> AbstractContextManager[Engine | None]:
-    """Who tries the points of a search, within its block: None for this machine. Raises UsageError for options that contradict."""
+    """Who tries the points of a search, within its block: None for this machine. Raises UsageError for what contradicts it."""
     if engine == "local":
         for option, given in (("--address", address), ("--cores", cores)):
             if given is not None:

@@ -16,12 +16,10 @@ from typing import Any
 
 import pytest
 from tests.artifacts import hand_made
+from tests.cluster.two_machines import ENVIRONMENT, TwoMachines, kill
 from tests.inference.batch.ray_world import (
-    ENVIRONMENT,
     POISON,
-    TwoMachines,
     drive,
-    kill,
     reading_worker,
     wait_for,
     workers,

@@ -1,4 +1,4 @@
-"""A search as plain values that another machine can be sent, and what is asked for besides: pixels and weights, once a machine."""
+"""A search as plain values that another machine can be sent; pixels and weights are asked for besides, once a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trains in a process of a cluster's machine. It shares no folder with its driver: it asks for what it needs and sends the rest."""
+"""What trains in a process of a cluster's machine. It shares no folder with its driver: all it needs and makes is sent."""
 
 from __future__ import annotations
 
