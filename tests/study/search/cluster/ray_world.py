@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing as mp
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.two_machines import SPAWN
 
+from cxreader import torch_setup  # noqa: F401
+
+# isort: split
+
 from cxreader.config import Config
 from cxreader.errors import CxreaderError
+from cxreader.study.search.cluster import ray_engine
+from cxreader.study.search.cluster.messages import Over
+from cxreader.study.search.cluster.trial_worker import TrialWorker
+from cxreader.study.search.search import search
+from cxreader.study.search.worker import Attempt
 
 
-def hooked(inside: str, seconds: float) -> Callable[[], None]:
-    """What a worker's process does first: each trial takes so long more, and its place stands in a file of the process's number."""
+def marked(inside: str, seconds: float) -> type[TrialWorker]:
+    """A worker each of whose trials takes so long more; meanwhile its place stands in a file of the process's number."""
 
-    def hook() -> None:
-        from cxreader.study.search.cluster import trial_worker
-
-        plain = vars(trial_worker)["try_point"]
-
-        def slow(config: Config, attempt: Any, *given: Any, **further: Any) -> Any:
-            mark = Path(inside, str(os.getpid()))
-            mark.write_text(str(attempt.place))
+    class Marked(TrialWorker):
+        def try_point(self, attempt: Attempt) -> tuple[str, Any]:
+            Path(inside, str(os.getpid())).write_text(str(attempt.place))
             time.sleep(seconds)
-            try:
-                return plain(config, attempt, *given, **further)
-            finally:
-                mark.unlink()
+            return super().try_point(attempt)
 
-        vars(trial_worker)["try_point"] = slow
+        def continue_with(self, answer: Any) -> tuple[str, Any]:
+            machine, message = super().continue_with(answer)
+            if isinstance(message, Over):
+                Path(inside, str(os.getpid())).unlink()
+            return machine, message
 
-    return hook
+    return Marked
 
 
-def drive(config: Config, out: Path, address: str, *, resume: bool = False, **hook: Any) -> mp.process.BaseProcess:
-    """`search` on the cluster, in a new process; `hook`: as in `hooked`. What it says, or its error, stands in OUT.said."""
-    process = SPAWN.Process(target=_drive, args=(config, out, address, resume), kwargs=hook)
+def drive(
+    config: Config, out: Path, address: str, inside: Path, *, seconds: float = 0.3, resume: bool = False
+) -> mp.process.BaseProcess:
+    """`search` on the cluster, in a new process, by workers as `marked` makes them. What it says, or its error: OUT.said."""
+    process = SPAWN.Process(target=_drive, args=(config, out, address, str(inside), seconds, resume))
     process.start()
     return process
 
 
-def _drive(config: Config, out: Path, address: str, resume: bool, **hook: Any) -> None:
-    import ray
-
-    from cxreader.study.search.cluster.ray_engine import RayTrials
-    from cxreader.study.search.search import search
-
-    environment = {"worker_process_setup_hook": hooked(**hook)}
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment)
+def _drive(config: Config, out: Path, address: str, inside: str, seconds: float, resume: bool) -> None:
+    ray_engine.TrialWorker = marked(inside, seconds)  # type: ignore[misc]
     with out.with_name(f"{out.name}.said").open("a", buffering=1) as said:
 
         def say(text: str) -> None:
             print(text, file=said)
 
         try:
-            with RayTrials(say=say) as engine:
+            with ray_engine.RayTrials(address, say=say) as engine:
                 search(config, out, engine=engine, resume=resume, say=say)
         except CxreaderError as error:
             say(str(error))

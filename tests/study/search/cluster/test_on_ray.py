@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.two_machines import ENVIRONMENT, TwoMachines, kill
-from tests.study.search.cluster.ray_world import drive, in_a_trial, records, wait_for
 from tests.study.search.world import learning_config, silent
 
 from cxreader import torch_setup  # noqa: F401
@@ -21,7 +20,11 @@ from cxreader import torch_setup  # noqa: F401
 from cxreader.config import Config, with_values
 from cxreader.study.search.search import search
 
-pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="no ray here")]
+pytest.importorskip("ray")
+
+from tests.study.search.cluster.ray_world import drive, in_a_trial, records, wait_for
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 SPACE = {
     "training.fine_tune.lr": [1e-1, 1e-2, 1e-3, 1e-4],
     "model.dropout": [0.0, 0.4],
@@ -56,16 +59,16 @@ def test_a_worker_dies_then_the_driver_then_a_machine_and_sixteen_points_are_tri
 ) -> None:
     out, inside = tmp_path / "out", tmp_path / "inside"
     inside.mkdir()
-    driver = drive(config, out, machines.address, inside=str(inside), seconds=0.3)
+    driver = drive(config, out, machines.address, inside)
     wait_for(out, 1, driver)
     pid, killed = in_a_trial(inside)
     kill(pid)
     (inside / str(pid)).unlink()
-    wait_for(out, 5, driver)
+    wait_for(out, 3, driver)
     driver.kill()
     driver.join()
-    driver = drive(config, out, machines.address, resume=True, inside=str(inside), seconds=0.3)
-    wait_for(out, 9, driver)
+    driver = drive(config, out, machines.address, inside, resume=True)
+    wait_for(out, 6, driver)
     machines.kill_second()
     driver.join(240)
     said = out.with_name("out.said").read_text()
@@ -76,7 +79,8 @@ def test_a_worker_dies_then_the_driver_then_a_machine_and_sixteen_points_are_tri
     found = [json.loads(path.read_text()) for path in records(out)]
     points = {json.dumps(record["point"]) for record in found}
     assert len(found) == len(points) == 16
-    assert said.count(" of 16 tried)") == 16
+    told = re.findall(r"^trial (\d+): .* of 16 tried\)$", said, re.MULTILINE)
+    assert len(told) == len(set(told)) >= 15  # one may have its record, and not be told, when the driver dies
     assert found[killed]["worker"]["attempt"] > 1
     assert f"Ray: a worker ended in trial {killed + 1}" in said
     assert said.count("Ray: room for 2 workers of 1 core on 2 machines") == 2
