@@ -38,7 +38,7 @@ def test_options_that_contradict(
 def test_a_search_on_a_cluster_needs_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "ray" or name.startswith("cxreader.cluster.")]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "ray" or name.startswith("cxreader.cluster")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run(["study", "search", GRID, "--out", str(tmp_path / "out"), "--engine", "ray"]) == 5
