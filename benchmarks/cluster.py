@@ -1,7 +1,7 @@
 """Reading on a Ray cluster of two machines, both this one, against one process of the same cores; and what dies there.
 
 As a program of its own it measures and prints what it is given (see `apart.answer`); `measure_cluster` gives the rows. The
-cluster, its drivers and their deaths are those of the tests (`tests/inference/batch/ray_world.py`).
+cluster, its drivers and their deaths are those of the tests (`tests/cluster`, `tests/inference/batch/ray_world.py`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ from artifacts import make_artifact
 from measure import Row, Spread, rates, ratios, take_turns
 
 sys.path.append(str(Path(__file__).parents[1]))
+from tests.cluster.two_machines import ENVIRONMENT, TwoMachines, kill
 from tests.inference.batch.ray_world import (
-    ENVIRONMENT,
     POISON,
-    TwoMachines,
     drive,
-    kill,
     wait_for,
     workers,
 )

@@ -320,14 +320,16 @@ def test_a_cluster_needs_its_package_and_an_address_a_cluster(
     assert run([*command, "--address", "head:6379"]) == 2
     assert "--address: nothing is read on a cluster; add --engine ray" in capsys.readouterr().err
     for name in [
-        name for name in sys.modules if name.split(".")[0] == "ray" or name.endswith((".ray_engine", ".ray_workers"))
+        name
+        for name in sys.modules
+        if name.split(".")[0] == "ray" or name.startswith("cxreader.cluster.") or name.endswith(".ray_engine")
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ray", None)
     assert run([*command, "--engine", "ray"]) == 5
     assert (
         capsys.readouterr().err.splitlines()[-1]
-        == "cxreader: reading on Ray needs ray; pip install 'cxreader[cluster]'"
+        == "cxreader: work on a cluster needs ray; pip install 'cxreader[cluster]'"
     )
 
 

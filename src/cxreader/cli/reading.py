@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cxreader.cli.cluster_options import Address
 from cxreader.cli.output.answers import common_folder, note, show_answers, show_rows
 from cxreader.cli.output.console import DISCLAIMER, one_line, progress, say, waiting
 from cxreader.cli.output.worklist import MOST, refuse_page, write_page
@@ -53,9 +54,7 @@ def read(
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="This process, or a Ray cluster's machines.")
     ] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of the Ray cluster; the one of this machine when not given.")
-    ] = None,
+    address: Address = None,
 ) -> None:
     """Read images: decision and calibrated probability of abnormal, one row a file. For research; not a medical device.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxreader.cli.cluster_options import Address, TrialCores, TrialsEngine, trials_engine
 from cxreader.cli.output.console import DISCLAIMER, State, one_line, progress, say, table, waiting
 from cxreader.cli.places import regions
 from cxreader.counting import format_count
@@ -33,7 +34,10 @@ def run(
     out: Annotated[Path, typer.Option(help="The study's folder; the page is OUT/report.html.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; what is finished is not run again.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of the search.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the searches, on this machine.")] = 1,
+    engine: TrialsEngine = "local",
+    address: Address = None,
+    cores: TrialCores = None,
 ) -> None:
     """Train several networks on one split, judge them side by side on one test part, and write one report."""
     from cxreader.config import load_config
@@ -45,7 +49,8 @@ def run(
         from cxreader.study.report import PAGE, report_study
         from cxreader.study.study import train_rows
     bar = no_bar if State.quiet else progress
-    trainings = train_rows(settings, out, resume=resume, workers=workers, say=say, bar=bar)
+    with trials_engine(engine, address, cores, workers) as tries:
+        trainings = train_rows(settings, out, resume=resume, workers=workers, engine=tries, say=say, bar=bar)
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides or ())
     report = report_study(trainings, command=f"cxreader study run {config} --out {out}{changes}", say=say, bar=bar)
     shown = short_table(report)
@@ -181,6 +186,9 @@ def search(
     config: Annotated[Path, typer.Argument(help="A TOML file with [study.space], such as configs/grid.toml.")],
     out: Annotated[Path, typer.Option(help="The search's folder.")],
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time, on this machine.")] = 1,
+    engine: TrialsEngine = "local",
+    address: Address = None,
+    cores: TrialCores = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is unfinished or failed.")] = False,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
 ) -> None:
@@ -195,7 +203,8 @@ def search(
         from cxreader.study.search.search import search as study_search
         from cxreader.study.search.winner import finish_winner
     bar = no_bar if State.quiet else progress
-    result = study_search(settings, out, workers=workers, resume=resume, say=say, bar=bar)
+    with trials_engine(engine, address, cores, workers) as tries:
+        result = study_search(settings, out, workers=workers, engine=tries, resume=resume, say=say, bar=bar)
     report = write_report(result, winner := finish_winner(result, say=say, bar=bar))
     header, rows = ranked_table(report)
     title = f"{settings.model.name}: the best {len(rows)} of {len(result.trials)} complete trials ({len(result.others)} others)"

@@ -42,14 +42,21 @@ def load_pretrained(model: StagedModel, name: str, weights: str) -> Transfer:
 
     Raises WeightsError when the weights are absent or belong to another network.
     """
-    if weights == "none":
+    file = weights_file(name, weights)
+    if file is None:
         return Transfer(NO_TRANSFER, pretrained=False)
+    load_weights(model, file)
     if weights == "imagenet":
         entry = model_entry(name)
-        load_weights(model, _pinned(entry))
         return Transfer(f"ImageNet-1k ({entry.pretrained})", pretrained=True, terms=entry.licence or "")
-    load_weights(model, Path(weights))
-    return Transfer(f"file {Path(weights).name}", pretrained=True)
+    return Transfer(f"file {file.name}", pretrained=True)
+
+
+def weights_file(name: str, weights: str) -> Path | None:
+    """The file that `load_pretrained` reads for the network `name`; None for "none". Raises WeightsError as it does."""
+    if weights == "none":
+        return None
+    return _pinned(model_entry(name)) if weights == "imagenet" else Path(weights)
 
 
 def load_weights(model: StagedModel, path: Path) -> None:

@@ -14,9 +14,14 @@ from cxreader.errors import WeightsError
 from cxreader.models.registry import ModelEntry, WeightsPackage
 
 
+def user_cache() -> Path:
+    """Where this user's caches lie: XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cxreader"
+
+
 def default_folder() -> Path:
     """Where pinned weights are looked up before anything else."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cxreader" / "weights"
+    return user_cache() / "weights"
 
 
 def kept_file(tag: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
@@ -20,7 +21,7 @@ from cxreader.study.held_out import record_reading
 from cxreader.study.pretrain import require_weights, wants_phantoms, with_weights
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.run_folders import search_folder, training_folder
-from cxreader.study.search.search import SearchResult, search
+from cxreader.study.search.search import Engine, SearchResult, search
 from cxreader.study.search.space import read_space
 from cxreader.study.subsampling import cut_to_patients, subsample_to_prevalence
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
@@ -29,6 +30,9 @@ from cxreader.training.train import train
 CHOICES = "choices.json"
 _FIXED = ("data", "input", "split")
 """Sections that all rows share: a folder keeps one split, so that it keeps one of these."""
+
+Search = Callable[..., SearchResult]
+"""`search`, told how its trials are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,20 @@ class Trainings:
 
 
 def train_rows(
-    config: Config, out: str | Path, *, resume: bool = False, workers: int = 1, say: Say = print, bar: Bar = no_bar
+    config: Config,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    workers: int = 1,
+    engine: Engine | None = None,
+    say: Say = print,
+    bar: Bar = no_bar,
 ) -> Trainings:
     """Train every row of `config.study` from every seed into `out`; what is finished there is never run again.
 
     A run is found by its row's configuration and the pixels it learns from (`training_folder`), so that a changed row runs
-    anew and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the search. Raises UsageError
-    for a folder in use or bound to another split, else as `train` and `search`.
+    anew and the others stay. An interrupted study goes on with `resume`. `workers`: processes of the searches, or
+    `engine` in their place. Raises UsageError for a folder in use or bound to another split, else as `train` and `search`.
     """
     keep_pages()
     rows = study_rows(config)
@@ -72,17 +83,21 @@ def train_rows(
             read_space(row.config)  # what is wrong with it is reported now, not when its row is reached
     with only_process(out, "study"):
         folder = _begin_or_resume(RunFolder(Path(out)), config, resume=resume)
-        return _trained(config, rows, folder, workers, say, bar)
+        return _trained(
+            config, rows, folder, partial(search, workers=workers, engine=engine, say=say, bar=bar), say, bar
+        )
 
 
-def _trained(config: Config, rows: tuple[Row, ...], folder: RunFolder, workers: int, say: Say, bar: Bar) -> Trainings:
+def _trained(
+    config: Config, rows: tuple[Row, ...], folder: RunFolder, searching: Search, say: Say, bar: Bar
+) -> Trainings:
     config, say = _with_phantoms(config, folder, bar), notes_once(say)
     cohort = prepare_cohort(config, folder, say, bar)
     require_same_images(folder, cohort, ["test"])  # what is learnt from is part of each run's name
     _require_judgeable(rows, config, folder, cohort)
     runs: list[StudyRun] = []
     total = len(rows) * config.study.seeds
-    for row, prepared, found in _prepared(rows, config, folder, cohort, workers, say, bar):
+    for row, prepared, found in _prepared(rows, config, folder, cohort, searching, say, bar):
         for n in range(config.study.seeds):
             seeded = with_values(prepared, {"seed": config.seed + n})
             run = RunFolder(training_folder(folder.path, f"{row.slug}-seed-{seeded.seed}", seeded, cohort))
@@ -112,7 +127,7 @@ def _require_judgeable(rows: tuple[Row, ...], config: Config, folder: RunFolder,
 
 
 def _prepared(
-    rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort, workers: int, say: Say, bar: Bar
+    rows: tuple[Row, ...], config: Config, folder: RunFolder, cohort: Cohort, searching: Search, say: Say, bar: Bar
 ) -> Iterator[tuple[Row, Config, SearchResult | None]]:
     """Each row ready to train: its weights at hand, its split and caches shared, what it searches found."""
     cache = config.data.cache or str(folder.cache.resolve())
@@ -131,7 +146,7 @@ def _prepared(
             place = search_folder(folder.path, row.slug, prepared, cohort)
             say(f"{row.name}: searching")
             _rewrite_config(RunFolder(place), prepared)
-            found = search(prepared, place, workers=workers, resume=place.exists(), say=say, bar=bar)
+            found = searching(prepared, place, resume=place.exists())
             prepared = found.winner_config
         yield row, prepared.model_copy(update={"study": StudySection()}), found
 

@@ -179,7 +179,7 @@ def build_model(config: Config) -> tuple[StagedModel, Transfer]:
     torch.manual_seed(derive_seed(config.seed, "initial weights"))
     model = create_model(config.model.name, dropout=config.model.dropout, size=config.input.size)
     require_stages(model, config.training)
-    transfer = load_pretrained(model, config.model.name, _weights(config.model))
+    transfer = load_pretrained(model, config.model.name, weights_of(config.model))
     return model, transfer
 
 
@@ -295,7 +295,8 @@ def _images(cohort: Cohort) -> TrainingImages:
     return TrainingImages.of(found)
 
 
-def _weights(model: ModelSection) -> str:
+def weights_of(model: ModelSection) -> str:
+    """What `load_pretrained` is given: "imagenet", "none" or a file's path. Raises WeightsError for a file that is absent."""
     if model.weights in ("imagenet", "none"):
         return model.weights
     if model.weights == "phantoms":

@@ -16,12 +16,10 @@ from typing import Any
 
 import pytest
 from tests.artifacts import hand_made
+from tests.cluster.two_machines import ENVIRONMENT, TwoMachines, kill
 from tests.inference.batch.ray_world import (
-    ENVIRONMENT,
     POISON,
-    TwoMachines,
     drive,
-    kill,
     reading_worker,
     wait_for,
     workers,
@@ -162,7 +160,7 @@ def test_a_worker_with_another_version_reads_nothing(
     driver = drive(model, files[:4], out, machines.address, pids=str(pids), seconds=0.0, version="0.0.1")
     assert ended(driver) == 2
     said = out.with_name("o.json.said").read_text().splitlines()
-    assert "no worker can read; the last has another version of cxreader" in said[-1]
+    assert "no worker can be used; the last has another version of cxreader" in said[-1]
     assert not out.exists()
 
 

@@ -64,7 +64,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Config], list[f
         network = create_model("chestxray_cnn", size=32)  # asked for its stages alone
         for module in (search_worker, search_module):
             monkeypatch.setattr(module, "build_model", lambda _: (network, Transfer("file", pretrained=True)))
-        monkeypatch.setattr(search_module, "_prepare_outputs", lambda *_: None)
+        monkeypatch.setattr(search_module, "prepare_outputs", lambda *_, **__: None)
         return stand_in
 
     return install

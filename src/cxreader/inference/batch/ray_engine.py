@@ -6,43 +6,34 @@ after any death, that of this process included. Ray neither restarts workers nor
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
-from cxreader.errors import ImageError, MissingDependencyError, UsageError
-from cxreader.inference.batch.chunks import Chunks
+from cxreader.cluster.connection import connected, require_cluster_address
+from cxreader.cluster.workers import LOST, TICK, Kind, Worker, Workers
+
+# isort: split
+import ray
+
+from cxreader.errors import ImageError
+from cxreader.inference.batch.carried import CarriedReader
+from cxreader.inference.batch.chunks import Chunk, Chunks
 from cxreader.inference.batch.pipeline import Found, Known
+from cxreader.inference.batch.ray_workers import ReadingWorker
 from cxreader.inference.batch.table import answer_of
+from cxreader.inference.batch.work import differences, identity_of
 from cxreader.inference.prepared import unread
 from cxreader.inference.reader import BATCH, Reader
 from cxreader.inference.triage import urgency
 from cxreader.progress import Say, silent
 
-try:
-    import ray
-
-    from cxreader.inference.batch.ray_workers import Worker, Workers
-except ModuleNotFoundError as missing:
-    if missing.name != "ray":
-        raise
-    raise MissingDependencyError("reading on Ray needs ray", mend="pip install 'cxreader[cluster]'") from None
-
 BATCHES = 2
 """A chunk has so many: one is decoded while the network works on the other."""
 AHEAD = 2
 """Chunks that a worker is given at a time, so that it need not wait for the next."""
-_TICK = 1.0
-"""Seconds after which what the cluster has is looked at, though nothing was heard."""
-_LOST = 60.0
-"""Seconds after which what a worker has said it sent is taken for lost, and the worker for dead."""
-_REACHED = 10.0
-"""Seconds for a cluster to answer."""
-_AUTHENTICATION = "RAY_AUTH_MODE"
+_ALIKE = "install the same versions of cxreader and of its runtime on every machine"
 
 
 class RayEngine:
@@ -56,21 +47,16 @@ class RayEngine:
     def __init__(
         self, reader: Reader, address: str | None = None, *, batch_size: int = BATCH, say: Say = silent
     ) -> None:
-        if address is not None and "://" in address:
-            what = "is the address of a Ray Client, which cannot stream answers"
-            raise UsageError(what, where=address, mend="give HOST:PORT, on a machine of the cluster")
+        require_cluster_address(address)
         self.reader, self.address = reader, address
         self._batch_size, self._say = batch_size, say
 
     def __enter__(self) -> Self:
-        """Connect. What Ray hears of dead workers it prints on standard output, which is the table's: it goes nowhere."""
         with ExitStack() as opened:
-            nowhere = opened.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123
-            opened.enter_context(redirect_stdout(nowhere))
-            if not ray.is_initialized():
-                opened.callback(ray.shutdown)
-                _connect(self.address, self._say)
-            self._workers = Workers(self.reader, self._say)
+            opened.enter_context(connected(self.address, self._say))
+            own = identity_of(self.reader)
+            kind = Kind(ReadingWorker, CarriedReader.of(self.reader), lambda there: _wrong(own, there), _ALIKE)
+            self._workers = Workers[Chunk](kind, self._say)
             opened.callback(self._workers.close)
             self._opened = opened.pop_all()
         return self
@@ -90,30 +76,35 @@ class RayEngine:
         worker of the cluster can read, and what a reader raises in a worker.
         """
         chunks = Chunks(files, BATCHES * self._batch_size)
-        while chunks or any(worker.chunks for worker in self._workers.ready()):
+        while chunks or any(worker.tasks for worker in self._workers.ready()):
             self._workers.tend()
             for worker in self._workers.ready():
-                while len(worker.chunks) < AHEAD and chunks:
-                    worker.give(chunks.take(), self._batch_size)
-            for worker in self._workers.heard(_TICK):
+                while len(worker.tasks) < AHEAD and chunks:
+                    self._give(worker, chunks.take())
+            for worker in self._workers.heard(TICK):
                 if worker.loading is not None:
                     self._workers.loaded(worker)
                 else:
                     yield from self._received(worker, chunks)
 
-    def _received(self, worker: Worker, chunks: Chunks) -> Iterator[list[Found]]:
+    def _give(self, worker: Worker[Chunk], chunk: Chunk) -> None:
+        """One chunk more to read, and the stream of its answers."""
+        read = worker.actor.read.options(num_returns="streaming")
+        worker.tasks.append((chunk, read.remote(list(chunk.left.items()), self._batch_size)))
+
+    def _received(self, worker: Worker[Chunk], chunks: Chunks) -> Iterator[list[Found]]:
         """What a worker has sent: a batch, the end of its chunk, or its death."""
-        chunk, stream = worker.chunks[0]
+        chunk, stream = worker.tasks[0]
         try:
-            found: list[Found] = ray.get(next(stream), timeout=_LOST)
+            found: list[Found] = ray.get(next(stream), timeout=LOST)
         except StopIteration:
-            worker.chunks.popleft()
+            worker.tasks.popleft()
             return
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError:
             self._workers.drop(worker)
-            for waiting, _ in islice(worker.chunks, 1, None):
+            for waiting, _ in islice(worker.tasks, 1, None):
                 chunks.give_back(waiting)
             alone = chunks.died(chunk)
             if alone is not None:
@@ -131,29 +122,5 @@ class RayEngine:
         return Found(position, name, None, answer_of(reading), urgent.step, urgent.height)
 
 
-def _connect(address: str | None, say: Say) -> None:
-    """To a cluster, which is begun where there is none: without statistics for Ray's makers, and with a token asked for."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    mend = "begin one with `ray start` on this machine too, with the same token, and give HOST:PORT"
-    if address is not None and not _answers(address):
-        raise UsageError("nothing answers there", where=address, mend=mend)
-    try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # noqa: BLE001 - Ray's own share no class with the system's
-        raise UsageError(f"no Ray cluster answers ({type(error).__name__})", where=address, mend=mend) from None
-    if os.environ.get(_AUTHENTICATION) != "token":
-        say(
-            f"Ray: this cluster asks for no token: whoever reaches its ports runs programs on it; {_AUTHENTICATION}=token"
-        )
-
-
-def _answers(address: str) -> bool:
-    """Whether anything listens at HOST:PORT, which Ray would try for minutes; True for what names no port."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        return True
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED).close()
-    except (OSError, OverflowError):
-        return False
-    return True
+def _wrong(own: dict[str, Any], there: dict[str, Any]) -> str:
+    return " and ".join(differences(own, there))

@@ -12,11 +12,12 @@ from cxreader.study.search.leases import attempted_by, finished_trials
 from cxreader.study.search.record import Trial
 from cxreader.study.search.worker import Task, spawned
 
+Ended = Callable[[Trial], None]
 _LOOK = 1.0  # seconds between two looks at the folders
 _DEATHS_IN_VAIN = 3
 
 
-def run_workers(task: Task, n_trials: int, workers: int, ended: Callable[[Trial], None]) -> None:
+def run_workers(task: Task, n_trials: int, workers: int, ended: Ended) -> None:
     """Return when `n_trials` points are finished; `ended` is told each trial. Raises CxreaderError when workers die at once.
 
     No worker outlives this call, whatever ends it.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +24,16 @@ from cxreader.progress import Bar, Say, no_bar
 from cxreader.reporting.search.records import TunePart
 from cxreader.runs import RunFolder, changed_keys, only_process
 from cxreader.study.search.leases import finished_trials, keep_begun_points, keep_points
-from cxreader.study.search.pool import run_workers
+from cxreader.study.search.pool import Ended, run_workers
 from cxreader.study.search.record import DATABASE, TRIALS, Trial, point_text, rank, write_table
 from cxreader.study.search.space import Space, narrowed, network_variants, read_space, require_effect
-from cxreader.study.search.worker import PARTS, Task, at_point, work
+from cxreader.study.search.worker import PARTS, Task, cache_folder, on_cache, prepare_outputs, work
 from cxreader.training.cohort import Cohort, prepare_cohort, require_same_images
 from cxreader.training.phases import planned_phases, require_stages
-from cxreader.training.train import build_model, frozen_outputs
+from cxreader.training.train import build_model
 
+Engine = Callable[[Task, int, Ended], None]
+"""Tries the points of a task until so many are finished, each told as it ends."""
 _WAIT = 1.0  # seconds until a point is asked for again that a dying worker of an earlier start still holds
 
 
@@ -64,11 +68,12 @@ def search(
     out: str | Path,
     *,
     workers: int = 1,
+    engine: Engine | None = None,
     resume: bool = False,
     say: Say = print,
     bar: Bar = no_bar,
 ) -> SearchResult:
-    """Train every point of `config.study`'s space on train and tune, in `workers` processes, and rank them.
+    """Train every point of `config.study`'s space on train and tune, in `workers` processes or by `engine`, and rank them.
 
     `out` takes up the split, the pixel cache, a folder a point with its record (`trials/`), `trials.csv`, and Optuna's
     storage (`search.db`) where points are drawn by TPE or pruned. Calibrate and test are never opened. A trial that fails
@@ -89,12 +94,14 @@ def search(
         if space.is_grid:
             keep_points(folder.path, space)
         require_same_images(folder, cohort)
-        _prepare_outputs(config, space, cohort, folder, say, bar)
+        if engine is None:  # else every machine of the cluster makes its own
+            here = partial(on_cache, cache=cache_folder(config, folder.path))
+            prepare_outputs(config, cohort.parts, folder, here=here, say=say, bar=bar)
         threads = None if workers == 1 else max(1, min(torch.get_num_threads(), cores() // workers))
         learning = {name: cohort.parts[name] for name in PARTS}
         columns = {name: (part.rows, part.labels, part.supervision) for name, part in learning.items()}
         task = Task(config, folder.path, columns, secrets.token_hex(4), threads)
-        _run(task, space.n_trials, workers, say, bar)
+        _run(task, space.n_trials, engine or partial(_here, workers=workers), say, bar)
         trials = write_table(folder.path)
     ranked = rank(trials, lower_is_better=config.training.monitor == "loss")
     others = tuple(trial for trial in trials if trial.state != "complete")
@@ -110,10 +117,24 @@ def _refused_changes(before: Config, now: Config) -> list[str]:
     return [key for key in changed_keys(before, now) if not key.startswith("study.")] + narrowed(before, now)
 
 
-def _run(task: Task, n_trials: int, workers: int, say: Say, bar: Bar) -> None:
-    """In this process for one worker, else in processes of their own."""
+def _here(task: Task, n_trials: int, ended: Ended, *, workers: int) -> None:
+    """On this machine: in this process for one worker, else in processes of their own."""
+    if workers > 1:
+        run_workers(task, n_trials, workers, ended)
+    while _finished(task) < n_trials:
+        work(task, ended=ended)
+        if _finished(task) < n_trials:
+            time.sleep(_WAIT)
+
+
+def _finished(task: Task) -> int:
+    return len(list(finished_trials(task.folder, task.session)))
+
+
+def _run(task: Task, n_trials: int, engine: Engine, say: Say, bar: Bar) -> None:
+    """All points that are not finished, each told as it ends."""
     figure = f"tune {task.config.training.monitor}"
-    finished = len(list(finished_trials(task.folder, task.session)))
+    finished = _finished(task)
     say(f"{n_trials} points to try, {finished} of them tried already")
     with bar("trials") as progress:
         if progress is not None:
@@ -127,11 +148,7 @@ def _run(task: Task, n_trials: int, workers: int, say: Say, bar: Bar) -> None:
             if progress is not None:
                 progress(finished, n_trials)
 
-        if workers > 1:
-            run_workers(task, n_trials, workers, ended)
-        while finished < n_trials:
-            work(task, ended=ended)
-            time.sleep(_WAIT if finished < n_trials else 0)
+        engine(task, n_trials, ended)
 
 
 def _require_networks(config: Config, space: Space) -> str:
@@ -145,15 +162,6 @@ def _require_networks(config: Config, space: Space) -> str:
         require_effect(space, variants[0], [phase.name for phase in phases], pretrained=transfer.pretrained)
         found.append(transfer.text)
     return "; ".join(dict.fromkeys(found))
-
-
-def _prepare_outputs(config: Config, space: Space, cohort: Cohort, folder: RunFolder, say: Say, bar: Bar) -> None:
-    """What the frozen stages of each network give, for the cuts of all points in one pass: every trial finds it there."""
-    for variants in network_variants(space, config):
-        first = at_point(variants[0], folder.path, {})
-        model, transfer = build_model(first)
-        phases = [p for v in variants for p in planned_phases(v.training, pretrained=transfer.pretrained)]
-        frozen_outputs(first, model, phases, cohort.parts, folder, say=say, bar=bar)
 
 
 def _count(cohort: Cohort, name: str) -> TunePart:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import torch
 from cxreader.config import Config, with_values
 from cxreader.data.dataset import CachedImages
 from cxreader.data.pixel_cache.cache import PixelCache
-from cxreader.progress import no_bar, silent
+from cxreader.progress import Bar, Say, no_bar, silent
 from cxreader.runs import RunFolder, write_json
 from cxreader.study.search.leases import SearchLeases, TrialLease
 from cxreader.study.search.peak_memory import PeakMemory
@@ -40,10 +41,10 @@ from cxreader.study.search.record import (
     write_record,
     write_table,
 )
-from cxreader.study.search.space import Point
+from cxreader.study.search.space import Point, network_variants, read_space
 from cxreader.training.cohort import input_spec
 from cxreader.training.phases import PhaseResult, planned_phases
-from cxreader.training.train import Learnt, build_model, learn
+from cxreader.training.train import Learnt, build_model, frozen_outputs, learn
 
 PARTS = ("train", "tune")
 """The parts of the split that a search is given."""
@@ -73,10 +74,29 @@ def cache_folder(config: Config, folder: Path) -> Path:
     return RunFolder(folder).cache if config.data.cache is None else Path(config.data.cache)
 
 
+def on_cache(config: Config, cache: Path) -> Config:
+    """The configuration on a cache of pixels and frozen outputs."""
+    return with_values(config, {"data.cache": str(cache.resolve())})
+
+
 def at_point(config: Config, folder: Path, point: Point) -> Config:
     """The configuration of one trial, on the search's cache."""
-    cache = str(cache_folder(config, folder).resolve())
-    return with_values(config, {**point, "data.cache": cache})
+    return on_cache(with_values(config, point), cache_folder(config, folder))
+
+
+Here = Callable[[Config], Config]
+"""A configuration as it is where the trial runs: on that machine's cache, with the weights where they lie there."""
+Judge = Callable[[str, Mapping[str, Any], int], str | None]
+"""Told a phase, an epoch's figures and its number over all phases (from 0): why the trial ends there, None where it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A point to be tried: its `place` from 0, and the `number` of this attempt at it, from 1."""
+
+    place: int
+    point: Point
+    number: int
 
 
 class Pruned(Exception):  # noqa: N818 - the end of a trial, no error
@@ -113,13 +133,51 @@ def _follow(parent: int) -> None:
 
 def _try(task: Task, leases: SearchLeases, lease: TrialLease, parts: Mapping[str, CachedImages]) -> Trial:
     """Train one point to its end, and write its record before the lease ends."""
-    config = with_values(task.config, lease.point)
     run = RunFolder(trial_folder(task.folder, lease.place, lease.point))
+    here = partial(on_cache, cache=cache_folder(task.config, task.folder))
+    attempt = Attempt(lease.place, lease.point, lease.attempt)
+    state, score = try_point(task.config, attempt, run, parts, here=here, judge=partial(verdict, task.config, lease))
+    leases.end(lease, state, score)
+    write_table(task.folder)
+    return read_trial(run.path)
+
+
+def verdict(config: Config, lease: TrialLease, phase: str, epoch: Mapping[str, Any], step: int) -> str | None:
+    """Report an epoch of the lease's trial to Optuna: why the trial ends there, None where it goes on. A `Judge` of a search."""
+    if config.study.pruning == "none" or lease.trial is None:
+        return None
+    figure = f"tune_{config.training.monitor}"
+    lease.trial.report(epoch[figure], step)
+    if not lease.trial.should_prune():
+        return None
+    what = f"{figure} {epoch[figure]:.4f} is behind the median of the other trials at this epoch"
+    return f"pruned in phase {phase} after epoch {epoch['epoch'] + 1}: {what}"
+
+
+def prepare_outputs(
+    config: Config, parts: Mapping[str, CachedImages], run: RunFolder, *, here: Here, say: Say, bar: Bar
+) -> None:
+    """What the frozen stages of each network give, for the cuts of all points in one pass: every trial finds it there."""
+    for variants in network_variants(read_space(config), config):
+        first = here(variants[0])
+        model, transfer = build_model(first)
+        phases = [p for v in variants for p in planned_phases(v.training, pretrained=transfer.pretrained)]
+        frozen_outputs(first, model, phases, parts, run, say=say, bar=bar)
+
+
+def try_point(
+    config: Config, attempt: Attempt, run: RunFolder, parts: Mapping[str, CachedImages], *, here: Here, judge: Judge
+) -> tuple[State, float | None]:
+    """Train one point of the search of `config` into `run`, and write its record there: how it ended, and its score.
+
+    Whatever fails is recorded: nothing but the end of the process ends this without a record.
+    """
+    at = with_values(config, attempt.point)
     about = begin_record(
-        *(lease.place, lease.point, config.model_dump(mode="json")),
+        *(attempt.place, attempt.point, at.model_dump(mode="json")),
         started=_now(),
         threads=torch.get_num_threads(),
-        worker={"pid": os.getpid(), "attempt": lease.attempt},
+        worker={"pid": os.getpid(), "attempt": attempt.number},
     )
     write_json(run.config, about["config"])
     epochs: dict[str, list[Mapping[str, Any]]] = {}
@@ -127,7 +185,7 @@ def _try(task: Task, leases: SearchLeases, lease: TrialLease, parts: Mapping[str
     state: State = "complete"
     reason, score, further = None, None, dict[str, Any]()
     try:
-        learnt, transfer = _learn(task, lease, run, parts, epochs)
+        learnt, transfer = _learn(here(at), run, parts, epochs, judge)
     except Exception as error:  # noqa: BLE001 - whatever fails is recorded, and the search goes on
         state = "pruned" if isinstance(error, Pruned) else "failed"
         reason = str(error) if isinstance(error, Pruned) else reason_of(error)
@@ -136,9 +194,7 @@ def _try(task: Task, leases: SearchLeases, lease: TrialLease, parts: Mapping[str
         phases, score = [_phase(result) for result in learnt.phases], learnt.chosen.best_score
         further = {"transfer": transfer, "best": _best(learnt.chosen)}
     write_record(run.path, about, state, reason, phases=phases, peak_memory=memory.read(), ended=_now(), **further)
-    leases.end(lease, state, score)
-    write_table(task.folder)
-    return read_trial(run.path)
+    return state, score
 
 
 def _now() -> str:
@@ -153,31 +209,25 @@ def _best(chosen: PhaseResult) -> dict[str, Any]:
 
 
 def _learn(
-    task: Task,
-    lease: TrialLease,
+    config: Config,
     run: RunFolder,
     parts: Mapping[str, CachedImages],
     epochs: dict[str, list[Mapping[str, Any]]],
+    judge: Judge,
 ) -> tuple[Learnt, str]:
     """The training of one point; goes on after the last whole epoch where an earlier worker left one.
 
-    Every epoch is kept in `epochs`, by phase. With pruning each is reported to Optuna, and Pruned is raised when it lies
-    behind the median of the others.
+    Every epoch is kept in `epochs`, by phase. Raises Pruned where `judge` gives a reason.
     """
-    config = at_point(task.config, task.folder, lease.point)
     model, transfer = build_model(config)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     offsets = {phase.name: sum(p.epochs for p in phases[:n]) for n, phase in enumerate(phases)}
-    figure = f"tune_{config.training.monitor}"
 
     def watch(phase: str, epoch: Mapping[str, Any]) -> None:
         epochs.setdefault(phase, []).append(epoch)
-        if config.study.pruning == "none" or lease.trial is None:
-            return
-        lease.trial.report(epoch[figure], offsets[phase] + epoch["epoch"])
-        if lease.trial.should_prune():
-            what = f"{figure} {epoch[figure]:.4f} is behind the median of the other trials at this epoch"
-            raise Pruned(f"pruned in phase {phase} after epoch {epoch['epoch'] + 1}: {what}")
+        reason = judge(phase, epoch, offsets[phase] + epoch["epoch"])
+        if reason is not None:
+            raise Pruned(reason)
 
     return learn(config, model, transfer, parts, run, say=silent, bar=no_bar, watch=watch), transfer.text
 
