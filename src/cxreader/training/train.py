@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 from cxreader.counting import format_count
@@ -42,7 +43,8 @@ from cxreader.training.activation_cache import ActivationCache, ActivationPlan, 
 from cxreader.training.baselines import training_baselines
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
-from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
+from cxreader.training.devices import on_gpu, require_devices
+from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
 from cxreader.training.predict import predict_with_features
@@ -78,7 +80,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     UsageError for a folder in use, DataError for images, WeightsError for weights.
     """
     keep_pages()
-    require_device(config.training.accelerator)
+    require_devices(config.training.accelerator, config.training.devices)
     with only_process(out, "training"):
         return _train(config, RunFolder.create(out, config, resume=resume), say, bar)
 
@@ -114,6 +116,8 @@ def learn(
     recipe = _recipe(config, parts, pretrained=transfer.pretrained)
     settings = _settings(config, show_progress=bar is not no_bar)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
+    if settings.devices > 1:
+        say(_devices_notice(settings, recipe))
     results = []
     for n, phase in enumerate(phases):
         # What serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
@@ -246,7 +250,7 @@ def finish(
             "data": {"name": cohort.index.name, "patients_known": cohort.index.has_patients},
             "split": {"digest": cohort.split.digest, "kind": cohort.split.kind, "salt": cohort.split.salt},
             "counts": {name: np.bincount(part.labels, minlength=2).tolist() for name, part in cohort.parts.items()},
-            "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in learnt.phases],
+            "phases": [_told(result) for result in learnt.phases],
             "chosen_phase": chosen.name,
             "population": _population(cohort).to_dict(),
             BASELINES: training_baselines(cohort, say=say, bar=bar),
@@ -257,6 +261,12 @@ def finish(
         return kept  # finished before: it keeps its name, its exports and its evaluation
     save_artifact(artifact, weights, run.artifact, region_weights=None if regions is None else regions[1])
     return artifact
+
+
+def _told(result: PhaseResult) -> dict[str, Any]:
+    """What an artifact says of a phase; `devices`: how many trained its epochs, each number once."""
+    devices = sorted({epoch.get("devices", 1) for epoch in result.history})
+    return {"name": result.name, "best_epoch": result.best_epoch, "score": result.best_score, "devices": devices}
 
 
 def _kept(run: RunFolder) -> Artifact | None:
@@ -333,4 +343,15 @@ def _recipe(config: Config, parts: Mapping[str, CachedImages], *, pretrained: bo
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
     seen = show_progress and sys.stdout.isatty()  # a bar is drawn again and again: in a file each drawing is a line
-    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen)
+    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen, t.devices)
+
+
+def _devices_notice(settings: Settings, recipe: Recipe) -> str:
+    """What several devices share, and by what BatchNorm normalises on them."""
+    if not recipe.batch_statistics:
+        norm = "BatchNorm is frozen"
+    elif on_gpu(settings.accelerator):
+        norm = "BatchNorm is synchronised"
+    else:
+        norm = "BatchNorm normalises by each one's own images, which one device would not"
+    return f"{settings.devices} devices share each batch of {settings.batch_size}; {norm}"
