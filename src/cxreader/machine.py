@@ -81,7 +81,7 @@ def keep_pages() -> bool:
 
 
 def end_with_parent() -> None:
-    """From now on this process, started by `multiprocessing`, ends at once when the one that started it does, however that ends."""
+    """From now on this process, which `multiprocessing` started, ends when the one that started it does, however that ends."""
     parent = mp.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()

@@ -127,8 +127,8 @@ class RunFolder:
 def changed_keys(before: Config, now: Config) -> list[str]:
     """Dotted keys whose values differ between two configurations, in order; but where the images lie may change.
 
-    So may `training.devices`. Of the data section root, tables, cache and workers are free, and root and tables of each of several sources: whoever
-    resumes compares the images themselves.
+    Of the data section root, tables, cache and workers are free, and root and tables of each of several sources: whoever
+    resumes compares the images themselves. `training.devices` is free: it changes nothing of what is learnt.
     """
     then, today = (_flat("", _what_is_learnt(config.model_dump(mode="json"))) for config in (before, now))
     return [key for key in {**then, **today} if then.get(key, _ABSENT) != today.get(key, _ABSENT)]
@@ -148,7 +148,7 @@ def _what_is_learnt(resolved: dict[str, Any]) -> dict[str, Any]:
         {key: value for key, value in source.items() if key not in _PLACES} for source in data["sources"]
     ]
     split = {key: value for key, value in resolved["split"].items() if key != "file"}  # its content is compared
-    training = {key: value for key, value in resolved["training"].items() if key != "devices"}  # they learn the same
+    training = {key: value for key, value in resolved["training"].items() if key != "devices"}
     return {**resolved, "data": data, "split": split, "training": training}
 
 

@@ -37,7 +37,7 @@ class BatchShare:
     ranks: int = 1
 
     def places(self, count: int) -> list[int]:
-        """Of a batch of `count` images those of this process; of a batch with fewer images than ranks perhaps a stand-in, the first."""
+        """Of a batch of `count` images those of this process; a stand-in, the first, where it has none."""
         return [0] if self.is_idle(count) else list(range(self.rank, count, self.ranks))
 
     def is_idle(self, count: int) -> bool:

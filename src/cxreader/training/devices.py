@@ -20,6 +20,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def require_devices(accelerator: str, devices: int = 1) -> None:
     if devices > here:
         mend = f"set it to {here}" + (" or less" if here > 1 else "")
         raise UsageError(f"{devices} devices are asked for; {what} here: {here}", where=_WHERE, mend=mend)
+
+
+def require_one_device(devices: int, trainings: str) -> None:
+    """Raise UsageError where each of several `trainings` (what they are called) would have several devices."""
+    if devices > 1:
+        mend = "set it to 1; several devices are for `cxreader train`"
+        raise UsageError(f"{trainings} have one device each, not {devices}", where=_WHERE, mend=mend)
 
 
 def on_each_device(work: Callable[[BatchShare], None], devices: int, accelerator: str) -> None:
@@ -103,7 +111,7 @@ class _Group:
 class _Started:
     process: BaseProcess
     told: Connection
-    """Gives what the process raised: an error of the tree, or a traceback."""
+    """Gives when the process raised what: an error of the tree, or a traceback."""
 
 
 def _context(gpu: bool) -> SpawnContext | ForkServerContext:
@@ -136,9 +144,9 @@ def _wait(started: Sequence[_Started]) -> None:
 
 
 def _cause(started: Sequence[_Started]) -> Exception:
-    """Why they ended: an error of the tree before a death, which fails the others, and a death before their failures."""
-    told = [word for one in started if (word := _told(one)) is not None]
-    for error in told:
+    """Why they ended: an error of the tree, else a death, else the first failure; where one ends the others fail after it."""
+    told = sorted((word for one in started if (word := _told(one)) is not None), key=itemgetter(0))
+    for _, error in told:
         if isinstance(error, CxreaderError):
             return error
     for rank, one in enumerate(started):
@@ -146,13 +154,13 @@ def _cause(started: Sequence[_Started]) -> Exception:
             how = f"the process of device {rank + 1} of {len(started)} ended by {signal.Signals(-code).name}"
             mend = "give the same command with --resume: whole epochs are kept; training.devices may be lower"
             return ModelError(f"{how}, perhaps for want of memory", where=_WHERE, mend=mend)
-    trace = next(iter(told), "without a word; what it printed says why")
+    trace = told[0][1] if told else "without a word; what it printed says why"
     return RuntimeError(f"a device's process failed: {trace}")
 
 
-def _told(one: _Started) -> CxreaderError | str | None:
+def _told(one: _Started) -> tuple[float, CxreaderError | str] | None:
     with suppress(EOFError, OSError):  # it ended without a word
-        return one.told.recv() if one.told.poll() else None  # type: ignore[no-any-return]
+        return one.told.recv() if one.told.poll() else None
     return None
 
 
@@ -170,10 +178,12 @@ def _enter(packed: bytes, group: _Group, rank: int, tell: Connection) -> None:
         pickle.loads(packed)(BatchShare(rank, group.ranks))  # noqa: S301 - what this program packed
         distributed.destroy_process_group()
     except CxreaderError as error:
-        tell.send(error)
+        tell.send((time.monotonic(), error))
         raise SystemExit(1) from None
     except Exception:  # noqa: BLE001 - whatever it is, the parent tells it
-        tell.send(traceback.format_exc()[-8000:])  # more than a pipe holds would wait for its reader
+        tell.send(
+            (time.monotonic(), traceback.format_exc()[-8000:])
+        )  # more than a pipe holds would wait for its reader
         raise SystemExit(1) from None
 
 
@@ -181,7 +191,8 @@ class _Pickler(pickle.Pickler):
     """By value, but for memory maps: each process opens the file anew, and the system keeps its pages once."""
 
     def reducer_override(self, thing: Any) -> Any:
-        if isinstance(thing, np.memmap) and isinstance(thing.base, mmap.mmap):
+        base: object = getattr(thing, "base", None)  # of a part of a map, which is no file, it is the map
+        if isinstance(thing, np.memmap) and isinstance(base, mmap.mmap):
             return np.memmap, (thing.filename, thing.dtype, "r", thing.offset, thing.shape)
         return NotImplemented
 

@@ -25,27 +25,27 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file, save
-from timm.layers import convert_sync_batchnorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from cxreader.atomic import is_full, write_whole
+from cxreader.counting import format_count
 from cxreader.data.dataset import (
     WHOLE,
     Batch,
+    BatchShare,
     CachedImages,
     EpochOrder,
-    BatchShare,
     SharedImages,
     StageOutputs,
     loader,
 )
-from cxreader.errors import ModelError, StorageError
+from cxreader.errors import ModelError, StorageError, UsageError
 from cxreader.models.stages import StagedModel
 from cxreader.runs import write_json
 from cxreader.training.activation_cache import ActivationCache
 from cxreader.training.devices import on_each_device, on_gpu
-from cxreader.training.module import PhaseModule, Recipe, Watch
+from cxreader.training.module import PhaseModule, Recipe, Watch, synchronised
 from cxreader.training.phases import Phase, PhaseResult
 
 _SYNC_BUFFERS = next(
@@ -90,6 +90,9 @@ def fit_phase(
     interruption, on as many devices as `settings` says by then. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss
     is no number, and as `on_each_device`.
     """
+    if (images := len(parts["tune"])) < settings.devices:
+        what = f"{settings.devices} devices for {format_count(images, '[image|images]')} of the tune part"
+        raise UsageError(what, where="training.devices", mend="set it lower")
     if is_done(folder):
         model.load_state_dict(load_file(folder / BEST))
     else:
@@ -131,7 +134,7 @@ def _fit(task: _Task, share: BatchShare, watch: Watch | None = None) -> None:
     """Train this process's share of every batch until the phase ends; its epochs are in the checkpoints of the folder."""
     settings, model = task.settings, task.model
     if share != WHOLE and task.recipe.batch_statistics and on_gpu(settings.accelerator):
-        model = convert_sync_batchnorm(model)  # timm's: torch's own would lose the activations that timm has in them
+        model = synchronised(model)
     module = PhaseModule(model, task.phase, task.recipe, stage=task.stage, share=share, watch=watch)
     if settings.compile:
         module.network = torch.compile(model.forward)

@@ -13,6 +13,7 @@ from cxreader import torch_setup  # noqa: F401 - before Lightning, whose metrics
 # isort: split
 import lightning
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC
@@ -69,7 +70,7 @@ class PhaseModule(lightning.LightningModule):
         super().__init__()
         self.model = model.train().learn(phase.learn, batch_statistics=recipe.batch_statistics)
         self.phase, self.recipe, self.stage, self.share, self.watch = phase, recipe, stage, share, watch
-        self.dropout = SharedDropout(model.drop.p, share)
+        self.dropout = SharedDropout(float(model.drop.p), share)  # type: ignore[union-attr, arg-type] # it is nn.Dropout
         if share != WHOLE:
             model.drop = self.dropout
         self.network: Callable[[Tensor], Tensor] = model.forward  # what `torch.compile` replaces
@@ -111,10 +112,10 @@ class PhaseModule(lightning.LightningModule):
         given, label = batch[:2]
         logits = self._logits(given)
         self._log("tune_loss", self._loss(logits, label), len(label))
-        own = self._own(label)
-        margin = (logits[:, 1] - logits[:, 0]).float()[: len(own)]
-        self.accuracy.update(margin > 0, own)
-        self.auc.update(margin.double().sigmoid(), own)
+        if not self.share.is_idle(len(label)):
+            margin = (logits[:, 1] - logits[:, 0]).float()
+            self.accuracy.update(margin > 0, self._own(label))
+            self.auc.update(margin.double().sigmoid(), self._own(label))
         self._log("tune_accuracy", self.accuracy, len(label), prog_bar=True)
         self._log("tune_auc", self.auc, len(label), prog_bar=True)
 
@@ -124,8 +125,9 @@ class PhaseModule(lightning.LightningModule):
             for norm in self.model.modules():
                 if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training:
                     for statistic in (norm.running_mean, norm.running_var):
-                        distributed.all_reduce(statistic)
-                        statistic /= self.share.ranks
+                        if statistic is not None:
+                            distributed.all_reduce(statistic)
+                            statistic.div_(self.share.ranks)
         super().on_validation_model_eval()
 
     def on_train_epoch_end(self) -> None:
@@ -208,3 +210,12 @@ class SharedDropout(nn.Dropout):
         whole = x.new_zeros(self.count, *x.shape[1:])
         whole[places] = x
         return super().forward(whole)[places]
+
+
+def synchronised(model: StagedModel) -> StagedModel:
+    """The network, its BatchNorm by the statistics of all processes' images; for GPUs: torch has it for no CPU.
+
+    By timm's conversion: torch's own would replace the norms that timm made with their activation in them by bare ones.
+    """
+    converted: StagedModel = convert_sync_batchnorm(model)
+    return converted
