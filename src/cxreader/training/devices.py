@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch import distributed
 
+from cxreader.config import TrainingSection
 from cxreader.data.dataset import BatchShare
 from cxreader.errors import CxreaderError, ModelError, UsageError
 from cxreader.machine import cores, end_with_parent, keep_pages
@@ -61,6 +62,15 @@ def require_devices(accelerator: str, devices: int = 1) -> None:
     if devices > here:
         mend = f"set it to {here}" + (" or less" if here > 1 else "")
         raise UsageError(f"{devices} devices are asked for; {what} here: {here}", where=_WHERE, mend=mend)
+
+
+def devices_notice(training: TrainingSection, *, batch_statistics: bool) -> str:
+    """What several devices share, and by what BatchNorm normalises on them: `batch_statistics` as a `Recipe` has it."""
+    norm = "BatchNorm is frozen"
+    if batch_statistics:
+        on_cpu = "BatchNorm normalises by each one's own images, which one device would not"
+        norm = "BatchNorm is synchronised" if on_gpu(training.accelerator) else on_cpu
+    return f"{training.devices} devices share each batch of {training.batch_size}; {norm}"
 
 
 def require_one_device(devices: int, trainings: str) -> None:

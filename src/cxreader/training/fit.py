@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -46,7 +45,7 @@ from cxreader.runs import write_json
 from cxreader.training.activation_cache import ActivationCache
 from cxreader.training.devices import on_each_device, on_gpu
 from cxreader.training.module import PhaseModule, Recipe, Watch, synchronised
-from cxreader.training.phases import Phase, PhaseResult
+from cxreader.training.phases import Phase, PhaseResult, best_epoch, ended
 
 _SYNC_BUFFERS = next(
     name
@@ -90,9 +89,6 @@ def fit_phase(
     interruption, on as many devices as `settings` says by then. Raises KeyboardInterrupt on Ctrl-C, ModelError when the loss
     is no number, and as `on_each_device`.
     """
-    if (images := len(parts["tune"])) < settings.devices:
-        what = f"{settings.devices} devices for {format_count(images, '[image|images]')} of the tune part"
-        raise UsageError(what, where="training.devices", mend="set it lower")
     if is_done(folder):
         model.load_state_dict(load_file(folder / BEST))
     else:
@@ -101,11 +97,7 @@ def fit_phase(
             images = parts if activations is None else {"train": activations.train, "tune": activations.tune}
             stage, views = (None, 1) if activations is None else (activations.stage, activations.views)
             checkpoint = None if last is None else last[0]
-            task = _Task(model, phase, recipe, images, stage, views, folder, settings, checkpoint)
-            if settings.devices == 1:
-                _fit(task, WHOLE, watch)
-            else:
-                on_each_device(partial(_fit, task), settings.devices, settings.accelerator)
+            _learn(_Task(model, phase, recipe, images, stage, views, folder, settings, checkpoint), watch)
         _finish(model, phase.name, folder, settings.monitor)
     return PhaseResult(**{**(done := json.loads((folder / DONE).read_text())), "history": tuple(done["history"])})
 
@@ -128,6 +120,18 @@ class _Task:
     folder: Path
     settings: Settings
     checkpoint: Path | None
+
+
+def _learn(task: _Task, watch: Watch | None) -> None:
+    """Train here, or on several devices in a process each."""
+    devices, tune = task.settings.devices, len(task.images["tune"])
+    if tune < devices:
+        what = f"{devices} devices for {format_count(tune, '[image|images]')} of the tune part"
+        raise UsageError(what, where="training.devices", mend="set it lower")
+    if devices == 1:
+        _fit(task, WHOLE, watch)
+    else:
+        on_each_device(partial(_fit, task), devices, task.settings.accelerator)
 
 
 def _fit(task: _Task, share: BatchShare, watch: Watch | None = None) -> None:
@@ -218,21 +222,6 @@ def _callbacks(phase: Phase, folder: Path, monitor: str) -> tuple[EarlyStopping,
 def is_done(folder: Path) -> bool:
     """Whether the phase in this folder has its result."""
     return (folder / DONE).exists()
-
-
-def ended(history: Sequence[Mapping[str, Any]], phase: Phase, monitor: str) -> bool:
-    """Whether these epochs are the whole phase: as many as it has, or `patience` of them without improvement at the end."""
-    best = best_epoch(history, monitor)
-    without = len(history) - 1 - best if best is not None else len(history)
-    return len(history) >= phase.epochs or without >= phase.patience
-
-
-def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int | None:
-    """The first epoch (from 0) with the best monitored tune figure; None where no epoch has one."""
-    sign = -1.0 if monitor == "loss" else 1.0
-    figures = [sign * epoch[f"tune_{monitor}"] for epoch in history]
-    known = [n for n, figure in enumerate(figures) if math.isfinite(figure)]
-    return max(known, key=lambda n: (figures[n], -n), default=None)
 
 
 def _last_whole(folder: Path) -> tuple[Path, list[dict[str, Any]]] | None:

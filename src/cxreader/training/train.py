@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 from cxreader.counting import format_count
@@ -43,7 +42,7 @@ from cxreader.training.activation_cache import ActivationCache, ActivationPlan, 
 from cxreader.training.baselines import training_baselines
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
-from cxreader.training.devices import on_gpu, require_devices
+from cxreader.training.devices import devices_notice, require_devices
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
@@ -117,7 +116,7 @@ def learn(
     settings = _settings(config, show_progress=bar is not no_bar)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
     if settings.devices > 1:
-        say(_devices_notice(settings, recipe))
+        say(devices_notice(config.training, batch_statistics=recipe.batch_statistics))
     results = []
     for n, phase in enumerate(phases):
         # What serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
@@ -250,7 +249,10 @@ def finish(
             "data": {"name": cohort.index.name, "patients_known": cohort.index.has_patients},
             "split": {"digest": cohort.split.digest, "kind": cohort.split.kind, "salt": cohort.split.salt},
             "counts": {name: np.bincount(part.labels, minlength=2).tolist() for name, part in cohort.parts.items()},
-            "phases": [_told(result) for result in learnt.phases],
+            "phases": [
+                {"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score, "devices": r.devices}
+                for r in learnt.phases
+            ],
             "chosen_phase": chosen.name,
             "population": _population(cohort).to_dict(),
             BASELINES: training_baselines(cohort, say=say, bar=bar),
@@ -261,12 +263,6 @@ def finish(
         return kept  # finished before: it keeps its name, its exports and its evaluation
     save_artifact(artifact, weights, run.artifact, region_weights=None if regions is None else regions[1])
     return artifact
-
-
-def _told(result: PhaseResult) -> dict[str, Any]:
-    """What an artifact says of a phase; `devices`: how many trained its epochs, each number once."""
-    devices = sorted({epoch.get("devices", 1) for epoch in result.history})
-    return {"name": result.name, "best_epoch": result.best_epoch, "score": result.best_score, "devices": devices}
 
 
 def _kept(run: RunFolder) -> Artifact | None:
@@ -344,14 +340,3 @@ def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
     seen = show_progress and sys.stdout.isatty()  # a bar is drawn again and again: in a file each drawing is a line
     return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen, t.devices)
-
-
-def _devices_notice(settings: Settings, recipe: Recipe) -> str:
-    """What several devices share, and by what BatchNorm normalises on them."""
-    if not recipe.batch_statistics:
-        norm = "BatchNorm is frozen"
-    elif on_gpu(settings.accelerator):
-        norm = "BatchNorm is synchronised"
-    else:
-        norm = "BatchNorm normalises by each one's own images, which one device would not"
-    return f"{settings.devices} devices share each batch of {settings.batch_size}; {norm}"
