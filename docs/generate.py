@@ -131,6 +131,8 @@ MEANINGS = {
     "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",
     "training.accelerator": "Lightning's: `auto`, `cpu`, `gpu`.",
+    "training.devices": "GPUs, or processes that share the CPU's cores; each has its share of every batch. What is learnt stays "
+    "that of one device: [Train on several devices](../how-to/train-on-several-devices.md).",
     "training.tensorboard": "TensorBoard logs beside the CSV.",
     "training.boxes.stages": "Of the network, whose outputs it reads; when left out the last stage of each of the two coarsest "
     "sizes of map, but none that is widened for the classifier.",

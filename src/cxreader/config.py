@@ -217,8 +217,16 @@ class TrainingSection(Section):
     )
     compile: bool = False  # torch.compile; pays on a GPU, not on a CPU
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    devices: int = Field(1, ge=1)  # processes that share each batch: a GPU each, or a part of the CPU's cores
     tensorboard: bool = False
     boxes: BoxesSection | None = None  # learn where findings lie, from the boxes of the data; off when left out
+
+    @model_validator(mode="after")
+    def _has_images_for_each_device(self) -> Self:
+        if self.batch_size < 2 * self.devices:
+            what = f"has {self.devices} devices for a batch of {self.batch_size}: set batch_size to {2 * self.devices} or more"
+            raise PydanticCustomError("devices", what)
+        return self
 
 
 DEFAULT_POINTS = ("youden: youden", "screening: sensitivity 0.95", "rule-in: specificity 0.95")

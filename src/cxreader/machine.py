@@ -1,13 +1,16 @@
-"""What a process has of its machine: cores, and the memory allocator."""
+"""What a process has of its machine: cores, the memory allocator, and the process that started it."""
 
 from __future__ import annotations
 
 import ctypes
 import math
+import multiprocessing as mp
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from multiprocessing import connection
 from pathlib import Path
 
 from cxreader.errors import UsageError
@@ -75,3 +78,15 @@ def keep_pages() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, _KEEP), (M_TOP_PAD, 64 << 20))
     return all(mallopt(parameter, value) == 1 for parameter, value in wanted)
+
+
+def end_with_parent() -> None:
+    """From now on this process, which `multiprocessing` started, ends when the one that started it does, however that ends."""
+    parent = mp.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    connection.wait([parent])
+    os._exit(1)

@@ -128,9 +128,9 @@ def changed_keys(before: Config, now: Config) -> list[str]:
     """Dotted keys whose values differ between two configurations, in order; but where the images lie may change.
 
     Of the data section root, tables, cache and workers are free, and root and tables of each of several sources: whoever
-    resumes compares the images themselves.
+    resumes compares the images themselves. `training.devices` is free: it changes nothing of what is learnt.
     """
-    then, today = (_flat("", _without_places(config.model_dump(mode="json"))) for config in (before, now))
+    then, today = (_flat("", _what_is_learnt(config.model_dump(mode="json"))) for config in (before, now))
     return [key for key in {**then, **today} if then.get(key, _ABSENT) != today.get(key, _ABSENT)]
 
 
@@ -142,13 +142,14 @@ def refuse_changes(what: str, where: Path, changed: Sequence[str]) -> None:
         raise UsageError(f"the {what} was started with another configuration ({listed})", where=where, mend=mend)
 
 
-def _without_places(resolved: dict[str, Any]) -> dict[str, Any]:
+def _what_is_learnt(resolved: dict[str, Any]) -> dict[str, Any]:
     data = {key: value for key, value in resolved["data"].items() if key not in _PLACES}
     data["sources"] = [
         {key: value for key, value in source.items() if key not in _PLACES} for source in data["sources"]
     ]
     split = {key: value for key, value in resolved["split"].items() if key != "file"}  # its content is compared
-    return {**resolved, "data": data, "split": split}
+    training = {key: value for key, value in resolved["training"].items() if key != "devices"}
+    return {**resolved, "data": data, "split": split, "training": training}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

@@ -35,8 +35,7 @@ from cxreader.models.weights import NO_TRANSFER
 from cxreader.records import Reading
 from cxreader.runs import RunFolder, only_process
 from cxreader.training import fit
-from cxreader.training.fit import best_epoch, ended
-from cxreader.training.phases import Phase, PhaseResult, better, planned_phases
+from cxreader.training.phases import Phase, PhaseResult, best_epoch, better, ended, planned_phases
 from cxreader.training.train import PATIENT_SALT, train
 
 pytestmark = pytest.mark.usefixtures("few_images_suffice")

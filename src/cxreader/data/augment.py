@@ -31,7 +31,10 @@ class Augmentation:
 
     def __call__(self, batch: Tensor, seed: int) -> Tensor:
         """float32 (N, 1, H, W) in [0, 1] to the same, on the same device; what comes in from outside repeats the image's edge."""
-        draw = self._drawn(len(batch), seed)
+        return self.changed(batch, self.draws(len(batch), seed))
+
+    def changed(self, batch: Tensor, draw: Tensor) -> Tensor:
+        """As `__call__`, by the draws (N, 7) of its images: some rows of a whole batch's change some of its images as there."""
         moved = functional.grid_sample(
             batch, self._grid(draw, batch), mode="bilinear", padding_mode="border", align_corners=False
         )
@@ -41,11 +44,12 @@ class Augmentation:
 
     def move(self, masks: Tensor, seed: int) -> Tensor:
         """Masks (N, C, h, w) of any size to where `__call__` moves their images with the same seed; outside they are 0."""
-        grid = self._grid(self._drawn(len(masks), seed), masks)
+        grid = self._grid(self.draws(len(masks), seed), masks)
         return functional.grid_sample(masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     @staticmethod
-    def _drawn(count: int, seed: int) -> Tensor:
+    def draws(count: int, seed: int) -> Tensor:
+        """float32 (count, 7) in [-1, 1): what the images of a batch of so many are changed by."""
         return torch.rand(count, 7, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
     def _grid(self, draw: Tensor, batch: Tensor) -> Tensor:

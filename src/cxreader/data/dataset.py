@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +24,29 @@ def derive_seed(*words: int | str) -> int:
     """A 63-bit seed of its own for every combination, such as (seed, phase, epoch, step)."""
     digest = hashlib.blake2b(repr(words).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShare:
+    """Which images of every batch are those of one process of `ranks` that train together: places rank, rank + ranks and so on.
+
+    The batches stay those of one process, and with them everything that is drawn by batch or counted in steps.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+
+    def places(self, count: int) -> list[int]:
+        """Of a batch of `count` images those of this process; a stand-in, the first, where it has none."""
+        return [0] if self.is_idle(count) else list(range(self.rank, count, self.ranks))
+
+    def is_idle(self, count: int) -> bool:
+        """Whether a batch of `count` images has none for this process: its stand-in counts for nothing."""
+        return self.rank >= count
+
+
+WHOLE = BatchShare()
+"""Every image: what the one process of a training has."""
 
 
 class CachedImages(Dataset[Batch]):
@@ -48,7 +72,11 @@ class CachedImages(Dataset[Batch]):
     def __getitem__(self, positions: Sequence[int]) -> Batch:
         chosen = np.asarray(positions)
         pixels = np.ascontiguousarray(self.pixels[self.rows[chosen]])
-        return _batch(torch.from_numpy(pixels), chosen, self.labels, self.supervision)
+        return (torch.from_numpy(pixels), *self.taught(positions))
+
+    def taught(self, positions: Sequence[int]) -> Batch:
+        """Labels and, where there is any, supervision of the images at these positions, without their pixels."""
+        return _taught(np.asarray(positions), self.labels, self.supervision)
 
     def chosen(self, positions: Sequence[int]) -> CachedImages:
         """The images at these positions alone, to be read or for boxes: without supervision."""
@@ -86,14 +114,30 @@ class StageOutputs(Dataset[Batch]):
         chosen = np.asarray(positions)
         values = torch.from_numpy(self.values[chosen])
         maps = values.permute(0, 3, 1, 2) if values.ndim == 4 else values
-        return _batch(maps, chosen % len(self.labels), self.labels, self.supervision)
+        return (maps, *self.taught(positions))
+
+    def taught(self, positions: Sequence[int]) -> Batch:
+        """As `CachedImages.taught`."""
+        return _taught(np.asarray(positions) % len(self.labels), self.labels, self.supervision)
 
 
-def _batch(
-    given: Tensor, chosen: NDArray[np.integer], labels: NDArray[np.integer], supervision: NDArray[np.float32] | None
-) -> Batch:
+class SharedImages(Dataset[Batch]):
+    """Of each batch of `images` what one process of several needs: its share of the images, and what is taught of all of them."""
+
+    def __init__(self, images: CachedImages | StageOutputs, share: BatchShare) -> None:
+        self.images, self.share = images, share
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, positions: Sequence[int]) -> Batch:
+        own = [positions[place] for place in self.share.places(len(positions))]
+        return (self.images[own][0], *self.images.taught(positions))
+
+
+def _taught(chosen: NDArray[np.integer], labels: NDArray[np.integer], supervision: NDArray[np.float32] | None) -> Batch:
     label = torch.from_numpy(labels[chosen].astype(np.int64))
-    return (given, label) if supervision is None else (given, label, torch.from_numpy(supervision[chosen]))
+    return (label,) if supervision is None else (label, torch.from_numpy(supervision[chosen]))
 
 
 class EpochOrder(Sampler[list[int]]):
@@ -126,7 +170,7 @@ class EpochOrder(Sampler[list[int]]):
             yield order[start : start + self.batch_size].tolist()
 
 
-def loader(images: CachedImages | StageOutputs, order: EpochOrder, ahead: int = 0) -> DataLoader[Batch]:
+def loader(images: CachedImages | StageOutputs | SharedImages, order: EpochOrder, ahead: int = 0) -> DataLoader[Batch]:
     """Whole batches, in this process: on a CPU a memory map and one gather cost less than a worker would.
 
     `ahead` processes gather the next batches into pinned memory meanwhile, so that a GPU does not wait.

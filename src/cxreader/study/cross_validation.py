@@ -42,6 +42,7 @@ from cxreader.reporting.methods import methods_of_cross_validation
 from cxreader.reporting.study.cross_validation import CrossValidation, FoldFacts, write_cross_validation
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json, write_text
 from cxreader.training.cohort import prepare_cohort
+from cxreader.training.devices import require_one_device
 from cxreader.training.train import build_model, train
 
 METHODS = "methods.md"
@@ -84,6 +85,7 @@ def cross_validate(
     """
     keep_pages()
     say = notes_once(say)
+    require_one_device(config.training.devices, "trainings of a cross-validation")
     _require_by_patient(config)
     build_model(config)  # before the images: absent weights are reported at once
     with only_process(out, "cross-validation"):

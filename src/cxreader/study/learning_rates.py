@@ -34,6 +34,7 @@ from cxreader.reporting.study.sweep import LN2, draw_losses
 from cxreader.reporting.style import save_figure
 from cxreader.runs import RunFolder, changed_keys, only_process, refuse_changes, write_json
 from cxreader.training.cohort import Cohort, input_spec, prepare_cohort
+from cxreader.training.devices import require_one_device
 from cxreader.training.train import build_model, train
 
 NEAR, AROUND, CHANCE = 0.01, 0.05, (0.45, 0.55)
@@ -75,6 +76,7 @@ def sweep(
     Raises UsageError when the config has other phases than `full` alone, or when `out` holds another config's sweep; else as
     `train`.
     """
+    require_one_device(config.training.devices, "trainings of a study")
     if config.training.phases != ("full",):
         mend = """--set 'training.phases=["full"]'"""
         raise UsageError("one rate needs one phase", where="training.phases", mend=mend)

@@ -17,7 +17,7 @@ from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part
 from cxreader.training.supervision import supervision
 
 _SETTINGS = ("seed", "input", "augment", "model", "training")
-_MACHINE = ("accelerator", "tensorboard")
+_MACHINE = ("accelerator", "devices", "tensorboard")
 """Keys of the training section that decide nothing of what is learnt."""
 _KEY = "[0-9a-f]" * 10
 

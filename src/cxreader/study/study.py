@@ -25,6 +25,7 @@ from cxreader.study.search.search import Engine, SearchResult, search
 from cxreader.study.search.space import read_space
 from cxreader.study.subsampling import cut_to_patients, subsample_to_prevalence
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, cached_part, prepare_cohort, require_same_images
+from cxreader.training.devices import require_one_device
 from cxreader.training.train import train
 
 CHOICES = "choices.json"
@@ -77,6 +78,7 @@ def train_rows(
     """
     keep_pages()
     rows = study_rows(config)
+    require_one_device(max(row.config.training.devices for row in rows), "trainings of a study")
     require_weights(row.config for row in rows)
     for row in rows:
         if row.search:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +36,11 @@ class PhaseResult:
     history: tuple[dict[str, Any], ...]
     seconds: float
 
+    @property
+    def devices(self) -> list[int]:
+        """How many devices trained its epochs, each number once; one where an earlier version did not say."""
+        return sorted({epoch.get("devices", 1) for epoch in self.history})
+
 
 def planned_phases(training: TrainingSection, *, pretrained: bool) -> tuple[Phase, ...]:
     """The configured phases; `full` alone when nothing was pretrained, since frozen random stages would teach nothing."""
@@ -65,6 +72,21 @@ def require_stages(model: StagedModel, training: TrainingSection) -> None:
 def learning(learn: Learn) -> str:
     """A phase's stages in words."""
     return learn if learn in ("head", "last_block", "all") else f"{learn} with all behind it"
+
+
+def ended(history: Sequence[Mapping[str, Any]], phase: Phase, monitor: str) -> bool:
+    """Whether these epochs are the whole phase: as many as it has, or `patience` of them without improvement at the end."""
+    best = best_epoch(history, monitor)
+    without = len(history) - 1 - best if best is not None else len(history)
+    return len(history) >= phase.epochs or without >= phase.patience
+
+
+def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int | None:
+    """The first epoch (from 0) with the best monitored tune figure; None where no epoch has one."""
+    sign = -1.0 if monitor == "loss" else 1.0
+    figures = [sign * epoch[f"tune_{monitor}"] for epoch in history]
+    known = [n for n, figure in enumerate(figures) if math.isfinite(figure)]
+    return max(known, key=lambda n: (figures[n], -n), default=None)
 
 
 def better(a: PhaseResult, b: PhaseResult, monitor: Literal["accuracy", "auc", "loss"]) -> PhaseResult:

@@ -60,6 +60,8 @@ def fit_region_head(
     head, record = new_region_head(section, model, recipe.spec.size, lessons, seed=config.seed)
     normals = f" and {format_count(record.normals, 'normal [image|images]')}" if record.normals else ""
     say(f"phase {PHASE}: {record.description}{normals}, on {' and '.join(record.stages)}, {section.epochs} epochs")
+    if config.training.devices > 1:
+        say(f"phase {PHASE}: learns on one device")
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
     trunk = trunk_of(config.training, model, record.stages, lessons, recipe, folder, say=say, bar=bar)
     how = region_recipe(section, config.seed)

@@ -42,7 +42,8 @@ from cxreader.training.activation_cache import ActivationCache, ActivationPlan, 
 from cxreader.training.baselines import training_baselines
 from cxreader.training.calibrate import calibrate
 from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare_cohort, require_same_images
-from cxreader.training.fit import BEST, Settings, fit_phase, is_done, require_device, state_bytes
+from cxreader.training.devices import devices_notice, require_devices
+from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_bytes
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
 from cxreader.training.predict import predict_with_features
@@ -78,7 +79,7 @@ def train(config: Config, out: str | Path, *, resume: bool = False, say: Say = p
     UsageError for a folder in use, DataError for images, WeightsError for weights.
     """
     keep_pages()
-    require_device(config.training.accelerator)
+    require_devices(config.training.accelerator, config.training.devices)
     with only_process(out, "training"):
         return _train(config, RunFolder.create(out, config, resume=resume), say, bar)
 
@@ -114,6 +115,8 @@ def learn(
     recipe = _recipe(config, parts, pretrained=transfer.pretrained)
     settings = _settings(config, show_progress=bar is not no_bar)
     phases = planned_phases(config.training, pretrained=transfer.pretrained)
+    if settings.devices > 1:
+        say(devices_notice(config.training, batch_statistics=recipe.batch_statistics))
     results = []
     for n, phase in enumerate(phases):
         # What serves this phase and the later ones whose frozen stages it does not change; a finished one needs none.
@@ -246,7 +249,10 @@ def finish(
             "data": {"name": cohort.index.name, "patients_known": cohort.index.has_patients},
             "split": {"digest": cohort.split.digest, "kind": cohort.split.kind, "salt": cohort.split.salt},
             "counts": {name: np.bincount(part.labels, minlength=2).tolist() for name, part in cohort.parts.items()},
-            "phases": [{"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score} for r in learnt.phases],
+            "phases": [
+                {"name": r.name, "best_epoch": r.best_epoch, "score": r.best_score, "devices": r.devices}
+                for r in learnt.phases
+            ],
             "chosen_phase": chosen.name,
             "population": _population(cohort).to_dict(),
             BASELINES: training_baselines(cohort, say=say, bar=bar),
@@ -334,4 +340,4 @@ def _recipe(config: Config, parts: Mapping[str, CachedImages], *, pretrained: bo
 def _settings(config: Config, *, show_progress: bool) -> Settings:
     t = config.training
     seen = show_progress and sys.stdout.isatty()  # a bar is drawn again and again: in a file each drawing is a line
-    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen)
+    return Settings(t.batch_size, t.monitor, t.precision, t.accelerator, t.tensorboard, t.compile, seen, t.devices)

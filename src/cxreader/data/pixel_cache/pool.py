@@ -6,20 +6,18 @@ import logging
 import multiprocessing as mp
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from io import FileIO
-from multiprocessing import connection
 from pathlib import Path
 
 from cxreader.data.pixel_cache.rows import LOCK, WORKERS, Failure, Job, fill
 from cxreader.errors import CacheError
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.locks import lock, try_lock
-from cxreader.machine import cores, keep_pages
+from cxreader.machine import cores, end_with_parent, keep_pages
 
 CHUNK = 8
 """Images a task: small enough for a smooth bar, large enough that passing it costs nothing."""
@@ -101,11 +99,4 @@ def _enlist(place: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_pages()  # every picture asks for the same large blocks
     _enlisted.append(lock(place / WORKERS, shared=True))
-    parent = mp.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-
-
-def _follow(builder: int) -> None:
-    connection.wait([builder])
-    os._exit(1)
+    end_with_parent()

@@ -29,6 +29,7 @@ from cxreader.study.search.record import DATABASE, TRIALS, Trial, point_text, ra
 from cxreader.study.search.space import Space, narrowed, network_variants, read_space, require_effect
 from cxreader.study.search.worker import PARTS, Task, cache_folder, on_cache, prepare_outputs, work
 from cxreader.training.cohort import Cohort, prepare_cohort, require_same_images
+from cxreader.training.devices import require_one_device
 from cxreader.training.phases import planned_phases, require_stages
 from cxreader.training.train import build_model
 
@@ -83,6 +84,7 @@ def search(
     or a folder in use, ModelError when no trial is complete, else as `train`.
     """
     keep_pages()
+    require_one_device(config.training.devices, "trials of a search")
     space = read_space(config)
     transfer = _require_networks(config, space)
     with only_process(out, "search"):

@@ -17,7 +17,10 @@ Point = Mapping[str, Choice]
 """A value for every key of the space."""
 SEARCHABLE = ("model", "training", "augment")
 """Sections that may vary: the others say what is learnt from, and every trial learns from the same."""
-FIXED = ("training.monitor", "training.accelerator", "training.tensorboard", "training.phases")
+FIXED = (
+    *("training.monitor", "training.accelerator", "training.devices"),
+    *("training.tensorboard", "training.phases"),
+)
 PHASES = ("head", "fine_tune", "full")
 MOST_LISTED = 10_000
 """Points of a space without fractions that are listed one by one; larger ones are only drawn from."""

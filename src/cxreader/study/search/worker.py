@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import os
 import signal
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
-from cxreader.machine import keep_pages
+from cxreader.machine import end_with_parent, keep_pages
 
 # isort: split
 import torch
@@ -117,18 +114,11 @@ def work(task: Task, *, ended: Callable[[Trial], None] | None = None) -> None:
 def spawned(task: Task) -> None:
     """`work` in a process of its own: with its share of the cores, deaf to Ctrl-C, and gone when its parent is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = mp.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     keep_pages()
     work(task)
-
-
-def _follow(parent: int) -> None:
-    connection.wait([parent])
-    os._exit(1)
 
 
 def _try(task: Task, leases: SearchLeases, lease: TrialLease, parts: Mapping[str, CachedImages]) -> Trial:

@@ -37,6 +37,7 @@ from cxreader.study.learning_rates import begin_or_resume
 from cxreader.study.subsampling import cut_to_patients
 from cxreader.study.transfer.gain import CHANGE, Key, arm_results, compare, name_of
 from cxreader.training.cohort import Cohort, cached_part, prepare_cohort
+from cxreader.training.devices import require_one_device
 from cxreader.training.train import build_model, train
 
 SHARES = (0.1, 0.5, 1.0)
@@ -103,6 +104,7 @@ def learning_curve(
     the arms would differ in more than their weights, for a share outside (0, 1], or when `out` holds another study;
     WeightsError when the weights are absent; else as `train`.
     """
+    require_one_device(config.training.devices, "trainings of a study")
     _require_comparable(config, shares)
     build_model(_arm_config(config, "pretrained"))  # before the images: absent weights are reported at once
     with only_process(out, "learning curve"):
