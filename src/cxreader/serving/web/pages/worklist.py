@@ -108,4 +108,5 @@ def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
         "node": door.settings.dicom,
         "origin": door.settings.web.origin,
         "readers": door.service.readers(),
+        "limits": door.settings.web,
     }

@@ -5,7 +5,7 @@ import { calm, failed, say } from "./banner.js";
 import { chosen, link } from "./choice.js";
 import { announce, look, togglePause } from "./live.js";
 
-const dialogs = { help: document.getElementById("keys"), handOver: document.getElementById("hand-over") };
+const dialogs = { help: document.getElementById("keys"), handOver: document.getElementById("hand-over"), add: document.getElementById("add") };
 const list = () => document.getElementById("worklist");
 const api = (line, what) => `/api/v1/studies/${line.dataset.study}/${what}`;
 
@@ -50,6 +50,7 @@ const alone = {
     if (line) link(line).focus();
   },
   pause: togglePause,
+  add: () => dialogs.add?.showModal(),
   help: () => dialogs.help.showModal(),
   search: () => document.getElementById("terms").select(),
 };
