@@ -1,4 +1,4 @@
-"""Before a reader's own verdict no route tells their session the answer: bodies are the same whatever it is; programs are told."""
+"""Before a reader's own verdict no route tells their session the answer: bodies are the same whatever it is."""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ class ForbiddenError(UsageError):
     """Who is signed in may not do this, or the request did not come from our own pages."""
 
 
+class ConfirmationError(ForbiddenError):
+    """Whoever sits at this session must prove again who they are, before this."""
+
+
 class WithheldError(ForbiddenError):
     """The answer to a study waits for the reader's own verdict."""
 

@@ -30,7 +30,10 @@ _TOLD: dict[str, Any] = {
 
 @router.get("/Observation/{resource}", **_TOLD)
 def get_observation(door: TheDoor, principal: Reader, resource: Key) -> JSONResponse:
-    """One revision of the answer to an image, 403 while it waits for this reader's own verdict; `resource`: the result's key, with . in the place of _."""
+    """One revision of the answer to an image; 403 while it waits for this reader's own verdict.
+
+    `resource`: the result's key, with . in the place of _.
+    """
 
     def work(session: Session, _: float) -> dict[str, Any]:
         result = by_key(session, Result, key_of(resource))

@@ -39,7 +39,8 @@ def export(door: TheDoor, principal: Exporter, form: Literal["csv", "parquet"] =
     """
     if principal.token is not None and modes.mode_of(principal.user) == modes.READ_FIRST:
         raise WithheldError(
-            "the table holds answers to studies that wait for your reading", mend="use an API token, or see answers at once"
+            "the table holds answers to studies that wait for your reading",
+            mend="use an API token, or see answers at once",
         )
     path = door.incoming / f"{secrets.token_hex(16)}.{form}"
     try:

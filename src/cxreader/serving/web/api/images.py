@@ -133,7 +133,10 @@ def original(door: TheDoor, principal: Reader, key: Key) -> Response:
 
 @router.get("/results/{key}/maps", responses=responses(404))
 def maps(door: TheDoor, principal: Reader, key: Key) -> Maps:
-    """The maps of an answer; 403 while it waits for this reader's own verdict. None below the operating point, nor of what was refused, nor where the site silenced regions."""
+    """The maps of an answer; 403 while it waits for this reader's own verdict.
+
+    None below the operating point, nor of what was refused, nor where the site silenced regions.
+    """
     door.read(lambda session, _: _refuse_before_verdict(session, principal, key))
     found = door.service.maps(key)
     if not found:

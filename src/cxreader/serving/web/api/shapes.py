@@ -114,7 +114,7 @@ class Listed(BaseModel):
     revision: int = Field(description="Rises with every change of this line.")
     answer: Answer | None = Field(description="Of the image that decides the place.")
     withheld: str = Field(
-        description="read-first: answer and reason wait for this reader's own verdict; the place is told. Empty where they are told.",
+        description="read-first: answer and reason wait for this reader's own verdict, the place does not; else empty.",
         examples=[""],
     )
 

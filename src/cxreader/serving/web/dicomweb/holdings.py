@@ -68,8 +68,8 @@ def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
 def held(session: Session, study: Study, *, regions: bool, reader: User | None = None) -> list[Held]:
     """What a study holds: first images as they came, then what was made of their latest results.
 
-    Without `regions` nothing that tells where a finding lies; nothing of results that are withheld from this `reader`. Other bytes under a UID that is taken, and images without a DICOM
-    file, are no part of it.
+    Without `regions` nothing that tells where a finding lies; nothing of results that are withheld from this `reader`. Other
+    bytes under a UID that is taken, and images without a DICOM file, are no part of it.
     """
     images = session.scalars(
         select(Instance).where(Instance.study_id == study.id, *_held()).order_by(Instance.id)
