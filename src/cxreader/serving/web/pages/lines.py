@@ -42,7 +42,8 @@ DECISION_WORDS = {
     "unread": "Not read yet",
 }
 _NAMED = re.compile(r"\b(ab)?normal, (probability|score) (\d\.\d\d)")
-_FIGURES = re.compile(r", (?:probability|score|the highest says) \d\.\d\d(?: \(\d\.\d\d-\d\.\d\d\))?")
+_FIGURES = re.compile(r"(\w+), (?:probability|score|the highest says) \d\.\d\d(?: \(\d\.\d\d-\d\.\d\d\))?")
+_PLACE = {"above": "above the operating point", "below": "below the operating point"}
 _STATES = {"open": "Open", "pending": "Put aside", "done": "Done"}
 
 
@@ -157,7 +158,7 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
 
 
 def _without_figures(line: Line) -> Line:
-    return replace(line, agreement="", reason=_FIGURES.sub("", line.reason))
+    return replace(line, agreement="", reason=_FIGURES.sub(lambda m: _PLACE.get(m[1], m[1]), line.reason))
 
 
 def _state(entry: Entry, holder: Holder | None, now: float) -> tuple[str, str, str]:
