@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_windowing
+from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import RLELossless
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
