@@ -24,6 +24,7 @@ from cxreader.serving.review.review import review
 from cxreader.serving.review.turnaround import FEWEST, simulated, waited
 from cxreader.serving.review.volumes import volumes
 from cxreader.serving.service import TriageService
+from cxreader.serving.store.reading import modes
 from cxreader.serving.store.reading.exported import label_of
 from cxreader.serving.store.reading.judged import Answered, Judged
 from cxreader.serving.store.reading.verdicts import Opinion
@@ -191,7 +192,11 @@ def test_the_page_shows_every_number_with_its_interval_or_why_not(service: Triag
     assert "of 3 alarms" in page
     assert "Doe" not in page  # nobody's name: of patients there is none on this page
     assert "/api/v1/export" not in page  # a reader may not
-    assert "/api/v1/export?form=parquet" in world.browser("admin").get("/review").text
+    admin = world.browser("admin")
+    assert "is withheld while you read first" in admin.get("/review").text
+    with service.database.writing() as session:
+        modes.set_mode(session, service.database.now(session), world.people["admin"], modes.CONCURRENT)
+    assert "/api/v1/export?form=parquet" in admin.get("/review").text
     few = unescape(world.browser("reader").get("/review?shift=0-24").text)
     assert "Not simulated: 7 studies have a reading time" in few
     assert world.browser("reader").get("/review?shift=<b>").status_code == 422
@@ -221,7 +226,7 @@ def test_a_silent_service_shows_no_review(service: TriageService) -> None:
 def test_what_is_exported_is_judged_by_the_command_as_it_is(
     service: TriageService, clock: SetClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    admin = filled(service, clock).browser("admin")
+    admin = filled(service, clock).by_token("admin")
     for form in ("csv", "parquet"):
         table = tmp_path / f"readings.{form}"
         table.write_bytes(admin.get(f"/api/v1/export?form={form}").content)

@@ -128,7 +128,7 @@ class TriageService:
         if kept is not None and found.purged_at is None and self.objects.has(kept.sha256):
             return KeptPixels(kept.sha256, kept.bytes, kept.about)
         _, data = self.original(instance)
-        made = keep_decoded(self.objects, data, found.key)
+        made = keep_decoded(self.objects, data, found.key, site=self._terms())
         self.database.write(lambda session: keep_pixels(session, found.id, made))
         return made
 
@@ -136,8 +136,7 @@ class TriageService:
         """What a network with this input spec is shown of an image, as PNG. Raises AbsentError, ImageError."""
         self.refuse_silent()
         found, data = self.original(instance)
-        site = None if self.settings.terms is None else SiteTerms.load(self.settings.terms)
-        return network_input(data, found.key, spec, site=site)
+        return network_input(data, found.key, spec, site=self._terms())
 
     def maps(self, result: str) -> Sequence[HeatMap]:
         """The maps of a result that may be shown.
@@ -189,3 +188,7 @@ class TriageService:
         """Raise SilentError where nothing may be shown."""
         if self.settings.silent:
             raise SilentError("the service is silent: it reads and keeps everything, and shows nothing")
+
+    def _terms(self) -> SiteTerms | None:
+        """The site's own terms, by which the worker reads too."""
+        return None if self.settings.terms is None else SiteTerms.load(self.settings.terms)

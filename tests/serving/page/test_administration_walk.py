@@ -13,6 +13,7 @@ from tests.serving.web.test_administration import packed
 from tests.serving.web.world import PASSWORD
 
 from cxreader.models.artifact import load_artifact
+from cxreader.serving.access.sessions import CONFIRMED
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 
@@ -43,16 +44,20 @@ class Walk:
 
     def check(self) -> None:
         """No violation that axe knows, in neither theme; nothing wider than the window, at 200 % neither."""
-        from axe_playwright_python.sync_playwright import Axe
-
         for _ in range(2):
-            found = Axe().run(self.page).response["violations"]
-            assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], self.page.url
+            self.axe()
             self.page.click("#theme")
         self.page.set_viewport_size({"width": 640, "height": 360})
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wide) <= 0, self.page.url
         self.page.set_viewport_size({"width": 1280, "height": 720})
+
+    def axe(self) -> None:
+        """No violation that axe knows, as the page stands."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], self.page.url
 
     def end(self) -> None:
         assert self.wrong == []
@@ -73,6 +78,8 @@ def test_a_day_of_an_administrator_and_of_an_auditor(
             walk.check()
         _person_by_keyboard(walk)
         _destination(walk)
+        clock.now += CONFIRMED + 1
+        _asked_again(walk)
         walk.go("/administration/models")
         page.set_input_files("#archive", tmp_path / "model.zip")
         page.click("#send button")
@@ -118,6 +125,27 @@ def _person_by_keyboard(walk: Walk) -> None:
     walk.check()
     page.click("text=End sessions")
     assert "Signed out everywhere" in page.inner_text("[role=status]")
+
+
+def _asked_again(walk: Walk) -> None:
+    """Add somebody after ten minutes: the password is asked first, and nothing that was typed is lost."""
+    page = walk.page
+    walk.go("/confirm?to=/administration/people")
+    walk.check()
+    walk.go("/administration/people")
+    page.fill("#name", "dr-white")
+    page.press("#name", "Enter")
+    page.wait_for_selector("#confirm[open]")
+    assert page.evaluate("document.activeElement.id") == "confirm-password"
+    walk.axe()
+    page.keyboard.type("a guess")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#confirm [role=alert]:not([hidden])")
+    assert "wrong" in page.inner_text("#confirm [role=alert]")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".secret")
+    assert "dr-white" in page.inner_text(".once")
 
 
 def _destination(walk: Walk) -> None:

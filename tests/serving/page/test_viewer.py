@@ -18,7 +18,7 @@ from PIL import Image
 from tests.serving.conftest import active
 from tests.serving.page.live import served
 from tests.serving.page.test_drawing import windowed
-from tests.serving.page.viewed import ALARM, BELOW, EARLIER, OTHER, REFER, image_of, judge, studies
+from tests.serving.page.viewed import ALARM, BELOW, EARLIER, OTHER, REFER, UNREAD, image_of, judge, studies
 from tests.serving.web.conftest import world_of
 from tests.serving.web.world import PASSWORD, World
 
@@ -300,3 +300,34 @@ def accessible(page: Any) -> None:
         found = axe.run(page)
         assert found.violations_count == 0, found.generate_report()
         page.click("#theme")
+
+
+def test_a_study_is_handed_over_and_released_from_the_viewer(browser: Any, room: Room) -> None:
+    def reader() -> str:
+        return room.world.service.study(room.keys[UNREAD]).row.reader
+
+    with sitting(browser, room) as page, sitting(browser, room, "admin") as other:
+        opened(page, room, UNREAD)
+        page.keyboard.press("j")
+        page.select_option("#to", "admin")
+        page.click("#hand-over button.primary")
+        page.wait_for_url(f"{room.address}/")
+        assert reader() == "admin"
+
+        opened(page, room, UNREAD)
+        assert page.inner_text("#lock") == "Handed over to admin; looking at it takes nothing away"
+        page.goto(f"{room.address}/")  # neither looking nor leaving takes it
+        page.wait_for_selector("html[data-ready]")
+        assert reader() == "admin"
+        opened(page, room, UNREAD)
+        page.click("#take-over")
+        page.wait_for_selector("#lock", state="hidden")
+        assert reader() == "reader"
+
+        opened(other, room, UNREAD)
+        other.wait_for_selector("#lock:not(:empty)")
+        assert re.match(r"Being read by reader since \d\d:\d\d$", other.inner_text("#lock"))
+        page.keyboard.press("u")
+        page.wait_for_url(f"{room.address}/")
+        page.wait_for_selector("html[data-ready]")
+        assert reader() == ""

@@ -20,7 +20,7 @@ from cxreader.inference.triage import ALARM
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.reading import verdicts
+from cxreader.serving.store.reading import modes, verdicts
 from cxreader.serving.store.reading.facets import facets
 from cxreader.serving.store.reading.filters import Filters, patient_clause
 from cxreader.serving.store.tables.images import Study, WorklistRow
@@ -270,11 +270,26 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     assert rows(world)[key].reader == "admin"
 
 
-def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: World) -> None:
-    reader, reasons = world.browser(), dict[str, str]()
+def reasons_of(world: World) -> dict[str, str]:
+    """Why each study stands where it stands, as the reader's pages say it."""
+    reader, found = world.browser(), dict[str, str]()
     for address in ("/", *(f"/?decision={one}" for one in ("abnormal", "normal", "refused", "refer", "unread"))):
         text = reader.get(address).text
-        reasons |= zip(KEY.findall(text), re.findall(r'<td class="reason"><span title="([^"]*)"', text), strict=True)
+        found |= zip(KEY.findall(text), re.findall(r'<td class="reason"><span title="([^"]*)"', text), strict=True)
+    assert len(found) > 100
+    return found
+
+
+def test_who_reads_first_is_told_reasons_without_figures(world: World) -> None:
+    told = {html.unescape(one) for one in reasons_of(world).values()}
+    assert not [one for one in told if re.search(r"\d\.\d|\b(ab)?normal\b", one)]
+    assert {"above the operating point", "below the operating point"} <= told
+
+
+def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: World) -> None:
+    with world.service.database.writing() as session:
+        modes.set_mode(session, world.service.database.now(session), world.people["reader"], modes.CONCURRENT)
+    reasons = reasons_of(world)
     with world.service.database.reading() as session:
         found = session.execute(
             select(Study.key, WorklistRow, Result)
@@ -282,7 +297,6 @@ def test_reasons_are_told_with_the_pair_and_never_call_anybody_normal(world: Wor
             .outerjoin(Result, Result.id == WorklistRow.result_id)
         )
         readings = {key: {} if result is None else result.reading for key, _, result in found}
-    assert len(reasons) > 100
     kinds = Counter[str]()
     for key, reason in reasons.items():
         reading, told = readings[key], html.unescape(reason)

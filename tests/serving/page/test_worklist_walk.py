@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from tests.serving.page.filled import fill
 from tests.serving.page.live import served
 from tests.serving.web.conftest import world_of
 from tests.serving.web.world import PASSWORD, World
-from tests.serving.world import dicom, read_all
+from tests.serving.world import dicom, png, read_all
 
 from cxreader.serving.clock import database_clock
 from cxreader.serving.dicom.node import Node
@@ -171,6 +173,60 @@ def _aside_and_over(person: Person, key: str) -> None:
     person.until("to admin", f"#study-{key} .reader")
     person.page.keyboard.press("u")
     person.until("Open", f"#study-{key} .state")
+
+
+DROP = """(text) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], "dropped.txt"));
+  for (const kind of ["dragover", "drop"])
+    document.querySelector("tr.line").dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));
+}"""
+
+
+def test_images_are_added_and_arrive_by_c_store_while_a_line_is_hovered(browser: Any, room: Room) -> None:
+    person = Person(browser, room)
+    person.sign_in()
+    page, before = person.page, person.lines()
+    line = page.locator("tr.line").nth(5)
+    line.hover()
+    box = line.bounding_box()
+    page.keyboard.press("a")
+    page.wait_for_selector("#add[open]")
+    assert page.evaluate("document.activeElement.id") == "files"  # Enter opens the browser's own choice
+    busy = {"status": 429, "headers": {"retry-after": "1"}, "body": '{"detail": "too many uploads"}'}
+    page.route("**/api/v1/images", lambda route: route.fulfill(**busy), times=1)
+    packed = archive({"a.png": png(41), "b.dcm": dicom(42), "notes.txt": b"no image"})
+    given = [("one.dcm", dicom(40)), ("again.dcm", dicom(40)), ("all.zip", packed), ("letter.txt", b"no image")]
+    page.set_input_files("#files", [{"name": n, "mimeType": "", "buffer": b} for n, b in given])
+    with sending(room.node.port) as association:
+        assert stored(association, dicom(43)) == 0
+    person.until("Done: 3 received, 1 already there, 2 refused.", "#adding")
+    told = page.locator("#added tbody tr").all_text_contents()
+    assert told[0:2] == ["one.dcmreceived", "again.dcmalready there"]
+    assert re.match(r"all\.zip2 received; image 3 refused: \w", told[2])
+    assert re.match(r"letter\.txtrefused: \w", told[3])
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    person.until("4 new", "#news")
+    assert (person.lines(), page.evaluate(HOVERED), line.bounding_box()) == (before, before[5], box)
+
+    page.route("**/api/v1/images", lambda route: route.fulfill(status=413, body="{}"), times=1)
+    page.evaluate(DROP, "no image")
+    person.until("refused: too much at once; at most 1,024 MiB and 2,000 images", "#added tr:nth-child(5)")
+    page.keyboard.press("Escape")
+    assert (person.lines(), line.bounding_box()) == (before, box)
+    assert person.asked == {room.address}
+    assert person.thrown == []
+    person.context.close()
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """A zip archive of files by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return buffer.getvalue()
 
 
 def test_keys_alone_suffice_and_single_ones_can_be_switched_off(browser: Any, room: Room) -> None:

@@ -95,6 +95,18 @@ FILLED["r0003"] = FILLED["r0002"] | {
     },
     "shown_answers": {"study_id": 1, "user_id": 1, "result_id": 1, "mode": "read-first", "at": 3.0},
 }
+FILLED["r0004"] = FILLED["r0003"] | {
+    "sessions": {
+        "id": 1,
+        "token": "d" * 64,
+        "user_id": 1,
+        "created_at": 1.0,
+        "seen_at": 2.0,
+        "ends_at": 9.0,
+        "confirmed_at": 1.0,
+        "searches": {},
+    },
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import RLELossless
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
@@ -23,6 +24,23 @@ from cxreader.serving.settings import ResultsSection
 from cxreader.serving.web.dicomweb import holdings
 from cxreader.serving.web.dicomweb.stow import CANNOT_UNDERSTAND, OTHER_STUDY
 
+WRONG = [
+    (one, 400)
+    for one in (
+        "viewport=0,5",
+        "viewport=a,b",
+        "viewport=9999,1",
+        "viewport=9,9,9",
+        "viewport=9,9,0,0,0,5",
+        "viewport=9,9,500,0,5,5",
+        "quality=0",
+        "quality=x",
+        "window=1",
+        "window=1,0,linear",
+        "window=1,nan,linear",
+        "window=1,2,cubic",
+    )
+]
 DICOM_JSON = "application/dicom+json"
 
 
@@ -195,10 +213,82 @@ def test_a_picture_of_an_image_is_what_the_reader_sees(world: World) -> None:
         assert np.abs(np.asarray(picture, float) - 255 * seen).max() <= off, path
     small = client.get(f"{base}/rendered", params={"viewport": "48,1000"})
     assert Image.open(io.BytesIO(small.content)).size == (48, 36)
-    for wrong, status in (("viewport=0,5", 400), ("viewport=a,b", 422), ("viewport=9999,1", 400), ("quality=0", 422)):
+    for wrong, status in WRONG:
         assert client.get(f"{base}/rendered?{wrong}").status_code == status, wrong
     assert client.get(f"{base}/rendered", headers={"Accept": "text/html"}).status_code == 406
     assert client.get(f"{base}/frames/2/rendered").status_code == 404
+
+
+def picture_of(answer: Any) -> Any:
+    """Greys of an answer that is one picture."""
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)), float)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+@pytest.mark.parametrize("function", ["linear", "linear-exact", "sigmoid"])
+def test_a_window_is_the_standard_s(world: World, function: str, photometric: str) -> None:
+    client, sent = world.by_token(), dicom(1, PhotometricInterpretation=photometric)
+    stow(client, sent)
+    header = dcmread(io.BytesIO(sent))
+    given = {"window": f"1800.5,900,{function}"}
+    made = picture_of(client.get("/dicomweb/studies/1.2.3.1/rendered", params=given, headers={"Accept": "image/png"}))
+    header.WindowCenter, header.WindowWidth, header.VOILUTFunction = "1800.5", "900", function.upper().replace("-", "_")
+    wanted = apply_windowing(header.pixel_array, header)  # of pydicom: 0 to 4095
+    wanted = 255 * wanted / 4095
+    assert np.abs(made - (255 - wanted if photometric == "MONOCHROME1" else wanted)).max() <= 1
+
+
+def test_a_viewport_may_show_a_region_and_turn_it_about(world: World) -> None:
+    client, sent = world.by_token(), dicom(1)
+    stow(client, sent)
+    whole = 255 * read(sent).pixels  # 72 x 96
+    path, png_ = "/dicomweb/studies/1.2.3.1/rendered", {"Accept": "image/png"}
+    for viewport, wanted in (
+        ("20,10,30,40,20,10", whole[40:50, 30:50]),
+        ("20,10,30,40,-20,10", whole[40:50, 30:50][:, ::-1]),
+        ("20,10,30,40,20,-10", whole[40:50, 30:50][::-1]),
+        ("66,72,30,,,", whole[:, 30:]),
+        ("6,32,90,40,20,60", whole[40:, 90:]),
+    ):
+        made = picture_of(client.get(path, params={"viewport": viewport}, headers=png_))
+        assert made.shape == wanted.shape, viewport
+        assert np.abs(made - wanted).max() <= 1, viewport
+    twice = picture_of(client.get(path, params={"viewport": "40,999,30,40,20,10"}, headers=png_))
+    assert twice.shape == (20, 40)
+
+
+def test_a_study_and_a_series_are_rendered_in_parts_and_have_a_thumbnail(world: World) -> None:
+    client = world.by_token()
+    files = [dicom(1), dicom(1, SOPInstanceUID="1.2.9", SeriesInstanceUID="1.2.3.1.2")]
+    stow(client, *files)
+    seen = [255 * read(one).pixels for one in files]
+    for accept, media in (("*/*", "image/jpeg"), ('multipart/related; type="image/png"', "image/png")):
+        answer = client.get("/dicomweb/studies/1.2.3.1/rendered", headers={"Accept": accept})
+        assert f'multipart/related; type="{media}"' in answer.headers["content-type"]
+        found = [np.asarray(Image.open(io.BytesIO(one)), float) for one in parts(answer)]
+        off = [np.abs(made - wanted).max() for made, wanted in zip(found, seen, strict=True)]
+        assert max(off) <= (1 if media == "image/png" else 30)
+        assert answer.content.count(b"/instances/1.2.9/rendered") == 1
+    (alone,) = parts(
+        client.get("/dicomweb/studies/1.2.3.1/series/1.2.3.1.2/rendered", headers={"Accept": "multipart/related"})
+    )
+    assert alone == client.get("/dicomweb/studies/1.2.3.1/series/1.2.3.1.2/rendered").content
+    for accept in ("image/jpeg", "image/gif", 'multipart/related; type="video/mp4"'):
+        refused = client.get("/dicomweb/studies/1.2.3.1/rendered", headers={"Accept": accept})
+        assert refused.status_code == 406, accept
+    for path in (
+        "",
+        "/series/1.2.3.1.2",
+        "/series/1.2.3.1.2/instances/1.2.9",
+        "/series/1.2.3.1.2/instances/1.2.9/frames/1",
+    ):
+        answer = client.get(f"/dicomweb/studies/1.2.3.1{path}/thumbnail")
+        assert (answer.headers["content-type"], picture_of(answer).shape) == ("image/jpeg", (96, 128)), path
+    small = client.get("/dicomweb/studies/1.2.3.1/thumbnail?viewport=48,48", headers={"Accept": "image/png"})
+    assert (small.headers["content-type"], picture_of(small).shape) == ("image/png", (36, 48))
+    assert client.get("/dicomweb/studies/1.2.3.1/thumbnail", headers={"Accept": "text/html"}).status_code == 406
+    assert client.get("/dicomweb/studies/9.9/thumbnail").status_code == 404
 
 
 def test_what_was_made_here_has_no_picture(world: World) -> None:
@@ -210,4 +300,9 @@ def test_what_was_made_here_has_no_picture(world: World) -> None:
     Maker(service).file_of(entry.result.id, "sr")
     made = [one for one in datasets(client.get("/dicomweb/instances")) if one.Modality == "SR"]
     where = made[0].RetrieveURL.removeprefix("http://127.0.0.1:8080")
-    assert [client.get(where + path).status_code for path in ("/rendered", "/frames/1", "/metadata")] == [406, 406, 200]
+    asked = ("/rendered", "/thumbnail", "/frames/1", "/metadata")
+    assert [client.get(where + path).status_code for path in asked] == [406, 406, 406, 200]
+    series = where.partition("/instances/")[0]
+    assert [client.get(series + path).status_code for path in asked[:2]] == [406, 406]
+    whole = client.get("/dicomweb/studies/1.2.3.1/rendered")
+    assert whole.headers["content-type"] == "image/jpeg"  # the image alone

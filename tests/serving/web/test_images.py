@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from pydicom import dcmread
 from tests.serving.web.world import World, revise
 from tests.serving.world import dicom, png, read_all
 
+from cxreader.imaging.radiograph import Radiograph
+from cxreader.imaging.read import read
 from cxreader.serving.store.reading.results import HEAT, frame
 from cxreader.serving.store.tables.readings import HeatMap
 from cxreader.serving.web.app import create_app
+from cxreader.serving.worker import decoded
 
 
 def test_pixels_are_the_file_s_own_values_packed_or_not(world: World) -> None:
@@ -36,6 +40,24 @@ def test_pixels_are_the_file_s_own_values_packed_or_not(world: World) -> None:
     assert (again.status_code, again.content) == (304, b"")
     assert "immutable" in plain.headers["cache-control"]
     assert "private" in plain.headers["cache-control"]
+
+
+def test_pixels_are_decoded_by_the_site_s_own_terms_as_they_are_read(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "terms.toml").write_text('[view]\n"STEHEND" = "PA"\n')
+    world.service.settings = world.service.settings.model_copy(update={"terms": tmp_path / "terms.toml"})
+    views: list[str | None] = []
+
+    def seen(*args: Any, **more: Any) -> Radiograph:
+        found = read(*args, **more)
+        views.append(found.view)
+        return found
+
+    monkeypatch.setattr(decoded, "read", seen)
+    image = world.service.receive(dicom(5, ViewPosition="STEHEND"), door="http").instance
+    assert world.by_token().get(f"/api/v1/images/{image}/picture").status_code == 200
+    assert views == ["PA"]
 
 
 def test_the_original_is_what_was_sent_under_a_name_that_tells_nothing(world: World) -> None:

@@ -33,11 +33,16 @@ _MEND = "sign in again, or ask an administrator"
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What the provider's answer must fit. `sealed` is all of it for a cookie, under the home's secret; `url` leads there."""
+    """What the provider's answer must fit. `sealed` is all of it for a cookie, under the home's secret; `url` leads there.
+
+    `since`: the second at which a session's user was asked to prove to be there, 0 for signing in; `to`: the page that asked.
+    """
 
     state: str
     nonce: str
     verifier: str
+    since: int = 0
+    to: str = ""
     sealed: str = ""
     url: str = ""
 
@@ -47,16 +52,21 @@ class Started:
         text, _, seal = sealed.partition("~")
         if not hmac.compare_digest(seal.encode(), keyed(secret, "oidc", text).encode()):
             raise SignInError("signing in was not begun here, or took too long", mend=_MEND)
-        return cls(*text.split("."))
+        state, nonce, verifier, since, to = text.split(".")
+        return cls(state, nonce, verifier, int(since), bytes.fromhex(to).decode())
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom the provider named: `subject` is for ever the same person's, `name` is shown, `role` is ours."""
+    """Whom the provider named: `subject` is for ever the same person's, `name` is shown, `role` is ours.
+
+    `authenticated_at`: when they last signed in there, in seconds since 1970; None where the provider does not say.
+    """
 
     subject: str
     name: str
     role: Role
+    authenticated_at: float | None = None
 
 
 class Provider:
@@ -65,10 +75,13 @@ class Provider:
     def __init__(self, options: OidcSection, redirect: str) -> None:
         self._options, self._redirect = options, redirect
 
-    def start(self, secret: bytes) -> Started:
-        """Begin: fresh random state, nonce and verifier. Raises SignInError where the provider cannot be reached."""
+    def start(self, secret: bytes, *, since: int = 0, to: str = "") -> Started:
+        """Begin: fresh random state, nonce and verifier. Raises SignInError where the provider cannot be reached.
+
+        With `since` the provider is to ask anew who is there, whatever it knows (OpenID Connect Core 3.1.2.1).
+        """
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        text = f"{state}.{nonce}.{verifier}"
+        text = f"{state}.{nonce}.{verifier}.{since}.{to.encode().hex()}"
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code",
@@ -79,9 +92,9 @@ class Provider:
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        }
+        } | ({"prompt": "login", "max_age": "0"} if since else {})
         url = f"{self._discovered()['authorization_endpoint']}?{urlencode(query)}"
-        return Started(state, nonce, verifier, f"{text}~{keyed(secret, 'oidc', text)}", url)
+        return Started(state, nonce, verifier, since, to, f"{text}~{keyed(secret, 'oidc', text)}", url)
 
     def person(self, code: str, state: str, started: Started, now: float) -> Person:
         """Whom the provider named for this code. Raises SignInError for an answer that does not fit, and for no role of ours."""
@@ -104,7 +117,9 @@ class Provider:
         if not roles:
             raise SignInError("the provider names no role that may enter", mend="ask an administrator")
         name = str(claims.get(self._options.name_claim) or claims["sub"])
-        return Person(str(claims["sub"]), name, min(roles, key=get_args(Role).index))
+        at = claims.get("auth_time")
+        when = float(at) if isinstance(at, int | float) else None
+        return Person(str(claims["sub"]), name, min(roles, key=get_args(Role).index), when)
 
     def sign_in(self, session: Session, now: float, person: Person, lasting: Lasting) -> str:
         """The token of a new session of this person, who becomes a user at the first time; the role is the provider's.
@@ -125,6 +140,18 @@ class Provider:
             raise SignInError("this user may not enter", mend="ask an administrator")
         user.role = person.role
         return sessions.start(session, now, user, lasting, how="oidc")
+
+    def confirm(self, session: Session, now: float, person: Person, started: Started, who: tuple[User, str]) -> None:
+        """The user of a session, `who` with its token, proved to be there.
+
+        Raises SignInError where the provider named somebody else, or did not ask anew.
+        """
+        user, token = who
+        if (user.issuer, user.subject) != (self._options.issuer, person.subject):
+            raise SignInError("the provider names another user than the session", mend="sign in as the same")
+        if person.authenticated_at is None or person.authenticated_at < started.since - _LEEWAY:
+            raise SignInError("the provider did not ask anew who is there", mend="ask an administrator of the provider")
+        sessions.confirm(session, now, token, user, how="oidc")
 
     def _discovered(self) -> Mapping[str, Any]:
         """The provider's own description (OpenID Connect Discovery 4). Its issuer must be ours."""

@@ -23,6 +23,26 @@ REST, LONGEST_REST = 60.0, 900.0
 
 def sign_in(database: Database, name: str, password: str, lasting: Lasting) -> tuple[User, str]:
     """The user and the token of a new session. Raises SignInError, which is the same whatever was wrong."""
+    key = _checked(database, name, password)
+
+    def work(session: Session) -> tuple[User, str]:
+        found = session.get_one(User, key)
+        found.failed_logins, found.locked_until = 0, None
+        return found, sessions.start(session, database.now(session), found, lasting, how=sessions.PASSWORD)
+
+    return database.write(work)
+
+
+def confirm(database: Database, user: User, token: str, password: str) -> None:
+    """The user of a session proves to be there. Raises SignInError; wrong attempts count as those to sign in."""
+    _checked(database, user.name, password)
+    database.write(
+        lambda s: sessions.confirm(s, database.now(s), token, s.get_one(User, user.id), how=sessions.PASSWORD)
+    )
+
+
+def _checked(database: Database, name: str, password: str) -> int:
+    """The id of the user of this name and password."""
     with database.reading() as session:
         now = database.now(session)
         user = session.scalar(select(User).where(User.name == name.replace("\0", "")))
@@ -34,13 +54,7 @@ def sign_in(database: Database, name: str, password: str, lasting: Lasting) -> t
         raise SignInError(
             "the name or the password is wrong, or the account rests after wrong attempts", mend="wait, and try again"
         )
-
-    def work(session: Session) -> tuple[User, str]:
-        found = session.get_one(User, user.id)
-        found.failed_logins, found.locked_until = 0, None
-        return found, sessions.start(session, database.now(session), found, lasting, how="password")
-
-    return database.write(work)
+    return user.id
 
 
 def _refuse(session: Session, now: float, user: User | None) -> None:

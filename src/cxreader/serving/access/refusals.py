@@ -13,6 +13,14 @@ class ForbiddenError(UsageError):
     """Who is signed in may not do this, or the request did not come from our own pages."""
 
 
+class ConfirmationError(ForbiddenError):
+    """Whoever sits at this session must prove again who they are, before this."""
+
+
+class WithheldError(ForbiddenError):
+    """The answer to a study waits for the reader's own verdict."""
+
+
 class TooManyError(UsageError):
     """Too much in too short a time; `after`: seconds until the next attempt may succeed."""
 

@@ -14,6 +14,9 @@ from cxreader.serving.store.tables.people import LoginSession, User
 
 TOUCH = 60.0
 """Seconds for which a session's use is not written down again."""
+CONFIRMED = 600.0
+"""Seconds for which its user counts as there after a password, or a provider's word, was given."""
+PASSWORD = "password"  # noqa: S105 - a way of signing in
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,17 @@ class Lasting:
 
 
 def start(session: Session, now: float, user: User, lasting: Lasting, *, how: str) -> str:
-    """Begin a session and return its token, which is kept nowhere. `how` the user signed in goes to the audit log."""
+    """Begin a session and return its token, which is kept nowhere. `how` the user signed in goes to the audit log.
+
+    A password is a confirmation; a provider or a proxy may speak for somebody who signed in there long ago.
+    """
     token = new_token()
     session.execute(delete(LoginSession).where(LoginSession.ends_at <= now))
-    session.add(
-        LoginSession(token=digest(token), user_id=user.id, created_at=now, seen_at=now, ends_at=now + lasting.longest)
+    made = LoginSession(
+        token=digest(token), user_id=user.id, created_at=now, seen_at=now, ends_at=now + lasting.longest
     )
+    made.confirmed_at = now if how == PASSWORD else None
+    session.add(made)
     session.flush()
     audit.note(session, now, [Noted("signed in", user.name, user.key, {"how": how})])
     return token
@@ -54,6 +62,17 @@ def find(session: Session, now: float, token: str, lasting: Lasting) -> tuple[Lo
 def touch(session: Session, now: float, token: str) -> None:
     """Write down that it is used."""
     session.execute(update(LoginSession).where(LoginSession.token == digest(token)).values(seen_at=now))
+
+
+def confirm(session: Session, now: float, token: str, user: User, *, how: str) -> None:
+    """Write down that its user proved to be there, and `how`."""
+    session.execute(update(LoginSession).where(LoginSession.token == digest(token)).values(confirmed_at=now))
+    audit.note(session, now, [Noted("confirmed", user.name, user.key, {"how": how})])
+
+
+def confirmed_for(row: LoginSession, now: float) -> float:
+    """Seconds for which the last confirmation still holds; 0 for none."""
+    return 0.0 if row.confirmed_at is None else max(0.0, row.confirmed_at + CONFIRMED - now)
 
 
 def end(session: Session, now: float, token: str) -> None:

@@ -45,14 +45,17 @@ def who_by_form(request: Request, csrf: Annotated[str, Form()] = "") -> Principa
 def person_of(door: Door, principal: Principal) -> Person:
     """Who is signed in, for the frame of a page."""
     user = principal.user
-    return Person(user.name, user.role, principal.scopes, form_token(door.secret, principal.token or ""))
+    csrf = form_token(door.secret, principal.token or "")
+    return Person(user.name, user.role, principal.scopes, csrf, principal.confirmed_for, bool(user.issuer))
 
 
-def _allowed(scope: Scope, by: Callable[..., Principal] = who) -> Any:
+def _allowed(scope: Scope, by: Callable[..., Principal] = who, *, confirmed: bool = False) -> Any:
     asked: Any = Depends(by)
 
     def check(request: Request, principal: Principal = asked) -> Principal:
         principal.require(scope)
+        if confirmed:
+            principal.require_confirmed()
         if scope in SHOWING:
             door_of(request).service.refuse_silent()
         return principal
@@ -64,6 +67,8 @@ Key = Annotated[str, Path(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 """A key, a resource's id or a UID in a path."""
 Anybody = Annotated[Principal, Depends(who)]
 """Whoever is signed in."""
+AnybodyForm = Annotated[Principal, Depends(who_by_form)]
+"""The same by a form of a page."""
 Uploader = Annotated[Principal, _allowed("upload")]
 Reader = Annotated[Principal, _allowed("read")]
 Judge = Annotated[Principal, _allowed("verdict")]
@@ -71,5 +76,9 @@ Exporter = Annotated[Principal, _allowed("export")]
 Auditor = Annotated[Principal, _allowed("audit")]
 Administrator = Annotated[Principal, _allowed("admin")]
 AdministratorForm = Annotated[Principal, _allowed("admin", who_by_form)]
+"""The same by a form of a page."""
+ConfirmedAdministrator = Annotated[Principal, _allowed("admin", confirmed=True)]
+"""Who changes what matters: people, tokens, destinations, which models read, what is deleted. Raises ConfirmationError."""
+ConfirmedForm = Annotated[Principal, _allowed("admin", who_by_form, confirmed=True)]
 """The same by a form of a page."""
 Watcher = Annotated[Principal, _allowed("metrics")]

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from cxreader import __version__
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.web import api, dicomweb, fhir, pages, problems, sign_in, watched
+from cxreader.serving.web import api, confirming, dicomweb, fhir, pages, problems, sign_in, watched
 from cxreader.serving.web.door import Door
 from cxreader.serving.web.guard import Guard
 from cxreader.serving.web.static_files import PageFiles
@@ -45,7 +45,8 @@ def create_app(settings: Settings, service: TriageService, *, stopped: Callable[
         },
     )
     app.state.door = Door.of(settings, service, stopped)
-    for router in (sign_in.router, watched.router, fhir.router, *pages.ROUTERS, *api.ROUTERS, *dicomweb.ROUTERS):
+    ways_in = sign_in.router, confirming.router
+    for router in (*ways_in, watched.router, fhir.router, *pages.ROUTERS, *api.ROUTERS, *dicomweb.ROUTERS):
         app.include_router(router, max_body_size=MOST)
     for router in (*api.UPLOADS, *pages.UPLOADS, *dicomweb.UPLOADS):  # these count for themselves
         app.include_router(router)

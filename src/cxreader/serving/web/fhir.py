@@ -18,6 +18,7 @@ from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import refuse_before_verdict
 
 MEDIA = "application/fhir+json"
 router = APIRouter(prefix="/fhir", tags=["FHIR"])
@@ -29,12 +30,16 @@ _TOLD: dict[str, Any] = {
 
 @router.get("/Observation/{resource}", **_TOLD)
 def get_observation(door: TheDoor, principal: Reader, resource: Key) -> JSONResponse:
-    """One revision of the answer to an image; `resource`: the result's key, with . in the place of _."""
+    """One revision of the answer to an image; 403 while it waits for this reader's own verdict.
+
+    `resource`: the result's key, with . in the place of _.
+    """
 
     def work(session: Session, _: float) -> dict[str, Any]:
         result = by_key(session, Result, key_of(resource))
         instance = session.get_one(Instance, result.instance_id)
         study = session.get_one(Study, instance.study_id)
+        refuse_before_verdict(session, principal, study.id)
         return observation(study, instance, result, moment(result.read_at))
 
     made = door.read(work)

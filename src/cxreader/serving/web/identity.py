@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from dataclasses import replace
 
 from fastapi import Request
 from sqlalchemy.orm import Session
@@ -41,8 +42,11 @@ def principal(door: Door, request: Request, *, form: str = "") -> Principal:
     if token is None:
         raise SignInError("nobody is signed in", mend=_MEND)
     found = _by_session(door, token, is_use=request.url.path not in BY_ITSELF)
-    if proxy_user(door.settings.web, request) not in (None, found.user.name):
+    named = proxy_user(door.settings.web, request)
+    if named not in (None, found.user.name):
         raise SignInError("the proxy names another user than the session", mend="sign in again")
+    if named is not None:  # the proxy vouches for every request, and asks anew as it is set up to
+        found = replace(found, confirmed_for=sessions.CONFIRMED)
     if request.method not in SAFE:
         refuse_other_sites(door.settings.web, request)
         if not hmac.compare_digest(_csrf(request) or form.encode(), form_token(door.secret, token).encode()):
@@ -101,7 +105,8 @@ def _by_session(door: Door, token: str, *, is_use: bool) -> Principal:
         if found is None:
             return None
         row, user = found
-        return Principal(user, SCOPES[user.role], token), now - row.seen_at > sessions.TOUCH
+        known = Principal(user, SCOPES[user.role], token, sessions.confirmed_for(row, now))
+        return known, now - row.seen_at > sessions.TOUCH
 
     seen = door.read(look)
     if seen is None:

@@ -17,6 +17,16 @@ def page_of(request: Request, status: int, title: str, detail: str, mend: str | 
     return page(request, "problem.html.jinja", status=status, title=title, detail=detail, mend=mend)
 
 
+def asking(path: str) -> RedirectResponse:
+    """To the form, from what a page's form asked for; back from there to that page."""
+    return RedirectResponse(f"/confirm?{urlencode({'to': room_of(path)})}", 303)
+
+
+def room_of(path: str) -> str:
+    """The room of the administration that a path belongs to: its first two names."""
+    return "/".join(path.split("/")[:3])
+
+
 def local(to: str) -> str:
     """A path of this service; the first page for what leads elsewhere (an open redirect)."""
     mild = to.startswith("/") and to[1:2] not in ("/", "\\") and to.isascii() and to.isprintable()

@@ -28,7 +28,7 @@ from cxreader.errors import (
     UsageError,
 )
 from cxreader.serving.access.refusals import ForbiddenError, SignInError, TooManyError
-from cxreader.serving.web.problem_pages import page_of
+from cxreader.serving.web.problem_pages import asking, page_of
 from cxreader.serving.web.rendering import is_page
 
 MEDIA = "application/problem+json"
@@ -47,6 +47,7 @@ STATUS: dict[type[CxreaderError], int] = {
     StorageError: 503,
 }
 """The status of each kind of error, and of the kinds below it that do not stand here."""
+_ASKING = "urn:cxreader:confirmation"
 _AGAIN = 30
 """Seconds after which who was refused for want of room may try again."""
 
@@ -122,6 +123,8 @@ def _seen(request: Request, made: JSONResponse) -> Response:
     if not is_page(request):
         return made
     told = Problem.model_validate_json(bytes(made.body))
+    if told.type == _ASKING:
+        return asking(request.url.path)
     return page_of(request, told.status, told.title, told.detail, told.mend)
 
 

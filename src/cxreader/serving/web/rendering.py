@@ -21,12 +21,17 @@ PROGRAMS = ("/api/", "/dicomweb", "/fhir", "/static", "/metrics", "/healthz", "/
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is signed in, as the frame shows it; `csrf`: what forms and scripts of the page send back."""
+    """Who is signed in, as the frame shows it; `csrf`: what forms and scripts of the page send back.
+
+    `confirmed_for`: seconds for which they are not asked again who they are; `provider`: whether they sign in elsewhere.
+    """
 
     name: str
     role: str
     scopes: frozenset[Scope]
     csrf: str
+    confirmed_for: float
+    provider: bool
 
 
 def page(

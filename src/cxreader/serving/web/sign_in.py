@@ -10,11 +10,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cxreader.errors import AbsentError
 from cxreader.serving.access import passwords, proxies, sessions
-from cxreader.serving.access.oidc import Provider, Started
+from cxreader.serving.access.oidc import Person, Provider, Started
 from cxreader.serving.access.refusals import ForbiddenError, SignInError, TooManyError
 from cxreader.serving.access.secrets import form_token
+from cxreader.serving.web.allowed import Anybody
 from cxreader.serving.web.door import Door, TheDoor
-from cxreader.serving.web.identity import client_address, cookie_name, proxy_user, refuse_other_sites
+from cxreader.serving.web.identity import client_address, cookie_name, principal, proxy_user, refuse_other_sites
 from cxreader.serving.web.problem_pages import local
 from cxreader.serving.web.rendering import page
 
@@ -57,12 +58,17 @@ def login(
 def oidc_start(request: Request, door: TheDoor) -> Response:
     """To the provider; what its answer must fit stands in a cookie of ours for ten minutes."""
     door.sign_ins.take(client_address(door.settings.web, request))
-    started = _provider(door).start(door.secret)
-    made = RedirectResponse(started.url, 303)
-    made.set_cookie(
-        _STATE, started.sealed, _STATE_SECONDS, secure=door.settings.web.secure, httponly=True, samesite="lax"
-    )
-    return made
+    return _to_provider(door, _provider(door).start(door.secret))
+
+
+@router.get("/confirm/oidc")
+def oidc_confirm(request: Request, door: TheDoor, asking: Anybody, to: str = "/") -> Response:
+    """To the provider, which is to ask anew who is there."""
+    door.sign_ins.take(client_address(door.settings.web, request))
+    since = int(door.read(lambda _, now: now))
+    if not asking.user.issuer:
+        raise AbsentError("this user signs in here", mend="give the password")
+    return _to_provider(door, _provider(door).start(door.secret, since=since, to=local(to)))
 
 
 @router.get("/login/oidc/answer")
@@ -73,6 +79,8 @@ def oidc_answer(request: Request, door: TheDoor, code: str = "", state: str = ""
     try:
         started = Started.opened(request.cookies.get(_STATE, ""), door.secret)
         person = provider.person(code, state, started, now)
+        if started.since:
+            return _confirmed(request, door, person, started)
         token = door.write(lambda session, now: provider.sign_in(session, now, person, door.lasting))
     except SignInError as error:
         return _form(request, door, str(error), status=401)
@@ -104,6 +112,24 @@ def _welcome(door: Door, token: str, to: str = "/") -> RedirectResponse:
     made = RedirectResponse(local(to), 303)
     seconds = int(60 * web.longest)
     made.set_cookie(cookie_name(web), token, seconds, secure=web.secure, httponly=True, samesite="lax")
+    return made
+
+
+def _to_provider(door: Door, started: Started) -> RedirectResponse:
+    made = RedirectResponse(started.url, 303)
+    made.set_cookie(
+        _STATE, started.sealed, _STATE_SECONDS, secure=door.settings.web.secure, httponly=True, samesite="lax"
+    )
+    return made
+
+
+def _confirmed(request: Request, door: Door, person: Person, started: Started) -> Response:
+    """Back to the page that asked for it, in the same session. Raises SignInError."""
+    found = principal(door, request)
+    who, provider = (found.user, found.token or ""), _provider(door)
+    door.write(lambda session, now: provider.confirm(session, now, person, started, who))
+    made = RedirectResponse(local(started.to), 303)
+    made.delete_cookie(_STATE)
     return made
 
 

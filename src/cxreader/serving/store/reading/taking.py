@@ -12,6 +12,7 @@ from cxreader.serving.roles import SCOPES
 from cxreader.serving.store.reading import listing, verdicts
 from cxreader.serving.store.reading.filters import Filters
 from cxreader.serving.store.reading.listing import Entry
+from cxreader.serving.store.tables.images import WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, User
 from cxreader.serving.store.tables.sending import OutboxEntry
 
@@ -49,6 +50,13 @@ def readers(session: Session) -> Sequence[str]:
     roles = [role for role, scopes in SCOPES.items() if "verdict" in scopes]
     who = select(User.name).where(User.role.in_(roles), User.disabled_at.is_(None)).order_by(User.name)
     return session.scalars(who).all()
+
+
+def handed_to(session: Session, now: float, row: WorklistRow, user: User) -> str:
+    """The other reader to whom an open study was handed over, while nobody has it in hand; empty for none."""
+    if row.state != "open" or row.reader in ("", user.name) or holders(session, now, [row.study_id]):
+        return ""
+    return row.reader
 
 
 def next_study(session: Session, now: float, user: User, filters: Filters, *, after: str = "") -> str | None:

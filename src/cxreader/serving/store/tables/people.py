@@ -35,7 +35,8 @@ class User(Base):
 class LoginSession(Base):
     """A signed-in browser: `token` is the digest of what it holds. It ends at `ends_at`, or a while after `seen_at`.
 
-    `searches`: what was looked for, by a random name that stands in a page's address in its place.
+    `confirmed_at`: when its user last proved to be there, by the password or at the provider. `searches`: what was looked for,
+    by a random name that stands in a page's address in its place.
     """
 
     __tablename__ = "sessions"
@@ -46,6 +47,7 @@ class LoginSession(Base):
     created_at: Mapped[Moment]
     seen_at: Mapped[Moment]
     ends_at: Mapped[Moment]
+    confirmed_at: Mapped[Moment | None]
     searches: Mapped[Values] = mapped_column(default=dict)
 
 

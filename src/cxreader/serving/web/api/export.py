@@ -9,9 +9,11 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
+from cxreader.serving.access.refusals import WithheldError
 from cxreader.serving.access.secrets import keyed
 from cxreader.serving.store import audit
 from cxreader.serving.store.audit import Noted
+from cxreader.serving.store.reading import modes
 from cxreader.serving.store.reading.exported import rows, write
 from cxreader.serving.web.allowed import Exporter
 from cxreader.serving.web.door import TheDoor
@@ -33,7 +35,13 @@ def export(door: TheDoor, principal: Exporter, form: Literal["csv", "parquet"] =
     """The latest answer to every image, with the label that a reader's final verdict on it gives.
 
     Images and patients go by pseudonyms that only this home can make; sex, age and view are kept.
+    A browser's session of somebody who reads first is refused: the table holds answers that wait for their reading.
     """
+    if principal.token is not None and modes.mode_of(principal.user) == modes.READ_FIRST:
+        raise WithheldError(
+            "the table holds answers to studies that wait for your reading",
+            mend="use an API token, or see answers at once",
+        )
     path = door.incoming / f"{secrets.token_hex(16)}.{form}"
     try:
         with door.service.database.reading() as session:  # ends before the first byte leaves: no client holds it

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError
+from cxreader.serving.access.principals import Principal
 from cxreader.serving.results.regions import Permission, permission, place, regions, strongest
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.files import pixels as stored
@@ -20,6 +21,7 @@ from cxreader.serving.store.tables.readings import HeatMap, Result
 from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import refuse_before_verdict
 from cxreader.serving.worker.models import known_artifacts
 
 router = APIRouter(prefix="/api/v1", tags=["images"])
@@ -130,8 +132,12 @@ def original(door: TheDoor, principal: Reader, key: Key) -> Response:
 
 
 @router.get("/results/{key}/maps", responses=responses(404))
-def maps(door: TheDoor, _: Reader, key: Key) -> Maps:
-    """The maps of an answer. None below the operating point, nor of what was refused, nor where the site silenced regions."""
+def maps(door: TheDoor, principal: Reader, key: Key) -> Maps:
+    """The maps of an answer; 403 while it waits for this reader's own verdict.
+
+    None below the operating point, nor of what was refused, nor where the site silenced regions.
+    """
+    door.read(lambda session, _: _refuse_before_verdict(session, principal, key))
     found = door.service.maps(key)
     if not found:
         why = door.read(lambda session, _: _why(session, key, shown=door.settings.show_regions))
@@ -152,6 +158,11 @@ def network_input(door: TheDoor, principal: Reader, key: Key, model: Key) -> Res
     door.shown(principal, "image", key)
     data = door.service.network_input(key, found.spec)
     return Response(data, headers={"Cache-Control": _ONE_YEAR}, media_type="image/png")
+
+
+def _refuse_before_verdict(session: Session, principal: Principal, key: str) -> None:
+    image = session.get_one(Instance, by_key(session, Result, key).instance_id)
+    refuse_before_verdict(session, principal, image.study_id)
 
 
 def _map(one: HeatMap, picture: tuple[int, int]) -> Map:

@@ -83,6 +83,7 @@ def add_token(door: TheDoor, principal: Anybody, wanted: NewToken) -> MadeToken:
     """Make an API token; a browser's session is needed, so that no token makes others."""
     if principal.token is None:
         raise ForbiddenError("a token makes no tokens", mend="sign in with a browser, or use `cxreader serve token`")
+    principal.require_confirmed()
     given = {"name": wanted.name, "scopes": wanted.scopes, "days": wanted.days}
     made = door.write(lambda session, now: tokens.add(session, now, principal.user, **given))  # type: ignore[arg-type]
     return MadeToken(**Token.of(made.row).model_dump(), text=made.text)

@@ -113,16 +113,21 @@ class Listed(BaseModel):
     conflict: bool = Field(description="Whether other bytes came under the UID of one of its images.")
     revision: int = Field(description="Rises with every change of this line.")
     answer: Answer | None = Field(description="Of the image that decides the place.")
+    withheld: str = Field(
+        description="read-first: answer and reason wait for this reader's own verdict, the place does not; else empty.",
+        examples=[""],
+    )
 
     @classmethod
-    def of(cls, entry: Entry) -> Listed:
-        """A line of a page."""
+    def of(cls, entry: Entry, withheld: str = "") -> Listed:
+        """A line of a page; `withheld`: why its answer is not told."""
         return cls(
             **_place(entry.study, entry.row),
             band=entry.band,
-            reason=entry.reason,
+            reason="" if withheld else entry.reason,
             waited=round(entry.waited, 3),
-            answer=None if entry.result is None else Answer.of(entry.result),
+            answer=None if entry.result is None or withheld else Answer.of(entry.result),
+            withheld=withheld,
         )
 
 

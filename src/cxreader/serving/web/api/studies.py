@@ -14,6 +14,7 @@ from cxreader.serving.web.allowed import Key, Reader
 from cxreader.serving.web.api.shapes import KEY, Image, Lock, Patient, Said, moment, patient
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import READ_FIRST, is_shown
 
 router = APIRouter(prefix="/api/v1", tags=["studies"])
 
@@ -35,6 +36,10 @@ class Whole(BaseModel):
     images: list[Image]
     verdicts: list[Said] = Field(description="The earliest first.")
     lock: Lock | None
+    withheld: str = Field(
+        description="read-first: answers, verdicts and the reason wait for this reader's own verdict; empty where they are told.",
+        examples=[""],
+    )
 
 
 @router.get("/studies/{key}", responses=responses(404))
@@ -42,6 +47,7 @@ def study(door: TheDoor, principal: Reader, key: Key) -> Whole:
     """A study."""
     view = door.service.study(key)
     door.shown(principal, "study", view.study.key)
+    told = principal.token is None or is_shown(door, principal.user, view)
     names = door.read(lambda session, _: _names(session, view))
     own = {name: getattr(view.study, name) for name in Whole.model_fields if hasattr(view.study, name)}
     return Whole(
@@ -51,11 +57,12 @@ def study(door: TheDoor, principal: Reader, key: Key) -> Whole:
             "patient": patient(view.study),
             "received_at": moment(view.row.received_at),
             "state": view.row.state,
-            "reason": view.row.reason,
+            "reason": view.row.reason if told else "",
             "revision": view.row.revision,
-            "images": [Image.of(one.instance, one.results) for one in view.images],
-            "verdicts": [Said.of(one, names[one.user_id]) for one in view.verdicts],
+            "images": [Image.of(one.instance, one.results if told else ()) for one in view.images],
+            "verdicts": [Said.of(one, names[one.user_id]) for one in view.verdicts] if told else [],
             "lock": None if view.lock is None else lock_of(view.lock, names[view.lock.user_id], principal),
+            "withheld": "" if told else READ_FIRST,
         }
     )
 

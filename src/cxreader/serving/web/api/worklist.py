@@ -13,6 +13,7 @@ from cxreader.serving.web.api.asked import Asked
 from cxreader.serving.web.api.shapes import KEY, Listed, moment
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import READ_FIRST, withheld_from
 
 router = APIRouter(prefix="/api/v1", tags=["worklist"])
 
@@ -38,7 +39,9 @@ def worklist(
     """The studies in a state, the most urgent first, or by when they came: so are those that are done, or in any state."""
     door.shown(principal, "worklist")
     page = door.service.worklist(state=state, cursor=cursor, size=size, filters=filters, sort=sort)
-    return WorklistPage(studies=[Listed.of(one) for one in page.entries], cursor=page.cursor, as_of=moment(page.as_of))
+    waits = door.read(lambda s, _: withheld_from(s, principal, [one.study.id for one in page.entries]))
+    told = [Listed.of(one, READ_FIRST if one.study.id in waits else "") for one in page.entries]
+    return WorklistPage(studies=told, cursor=page.cursor, as_of=moment(page.as_of))
 
 
 class Next(BaseModel):

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
 from cxreader.serving.results.uids import LOCATED, SERIES
+from cxreader.serving.store.reading.withheld import withheld
 from cxreader.serving.store.tables.images import Instance, Study
+from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.readings import Result, ResultObject
 
 AT_ONCE = 200
@@ -63,16 +65,18 @@ def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
         last = found[-1].id
 
 
-def held(session: Session, study: Study, *, regions: bool) -> list[Held]:
+def held(session: Session, study: Study, *, regions: bool, reader: User | None = None) -> list[Held]:
     """What a study holds: first images as they came, then what was made of their latest results.
 
-    Without `regions` nothing that tells where a finding lies. Other bytes under a UID that is taken, and images without a DICOM
-    file, are no part of it.
+    Without `regions` nothing that tells where a finding lies; nothing of results that are withheld from this `reader`. Other
+    bytes under a UID that is taken, and images without a DICOM file, are no part of it.
     """
     images = session.scalars(
         select(Instance).where(Instance.study_id == study.id, *_held()).order_by(Instance.id)
     ).all()
     found = [_image(study, one) for one in images]
+    if reader is not None and withheld(session, reader, [study.id]):
+        return found
     latest = (
         select(Result.instance_id, func.max(Result.revision).label("revision")).group_by(Result.instance_id).subquery()
     )
@@ -136,10 +140,10 @@ def _like(value: str) -> str:
     return value.replace("*", "%").replace("?", "_")
 
 
-def by_uid(session: Session, study_uid: str, *, regions: bool) -> Sequence[Held]:
+def by_uid(session: Session, study_uid: str, *, regions: bool, reader: User | None = None) -> Sequence[Held]:
     """All that the studies of this UID hold: several, where one UID came with several patients."""
     return [
         one
         for study in matching(session, {"StudyInstanceUID": study_uid})
-        for one in held(session, study, regions=regions)
+        for one in held(session, study, regions=regions, reader=reader)
     ]

@@ -17,6 +17,7 @@ from cxreader.serving.web.dicomweb.dicom_json import KEYWORDS, MEDIA, Json, answ
 from cxreader.serving.web.dicomweb.holdings import Held, held, matching
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import reader_of
 
 MOST = 1_000
 """Results of one answer."""
@@ -24,6 +25,7 @@ _OTHER = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
 _SERIES = {"SeriesInstanceUID": "series_uid", "Modality": "modality"}
 _INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class"}
 router = APIRouter(prefix="/dicomweb", tags=["DICOMweb"])
+Asking = tuple[Door, Principal]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Offset = Annotated[int, Query(ge=0, le=10**6)]
 _TOLD: dict[str, Any] = {
@@ -40,7 +42,7 @@ def studies(request: Request, door: TheDoor, principal: Reader, limit: Limit = 1
     def work(session: Session, _: float) -> list[Json]:
         keys, _rest = _keys(request, {})
         found = islice(matching(session, keys), offset, offset + limit)
-        return [of_study(study, _held(door, session, study), _base(door)) for study in found]
+        return [of_study(study, _held((door, principal), session, study), _base(door)) for study in found]
 
     return _answered(door, principal, door.read(work))
 
@@ -53,7 +55,7 @@ def series(
     """Series, of one study or of all whose attributes match."""
 
     def work(session: Session, _: float) -> list[Json]:
-        found = _found(session, door, request, study, _SERIES)
+        found = _found(session, (door, principal), request, study, _SERIES)
         groups = (list(of) for _, of in groupby(found, key=lambda one: (one.study.id, one.series_uid)))
         return [of_series(of, _base(door)) for of in islice(groups, offset, offset + limit)]
 
@@ -75,7 +77,7 @@ def instances(
     """Instances, of one series, of one study, or of all whose attributes match."""
 
     def work(session: Session, _: float) -> list[Json]:
-        found = _found(session, door, request, study, _SERIES | _INSTANCE)
+        found = _found(session, (door, principal), request, study, _SERIES | _INSTANCE)
         wanted = (one for one in found if series_uid in ("", one.series_uid))
         return [of_instance(one, _base(door)) for one in islice(wanted, offset, offset + limit)]
 
@@ -88,11 +90,11 @@ def _answered(door: Door, principal: Principal, found: list[Json]) -> JSONRespon
     return answer(found)
 
 
-def _found(session: Session, door: Door, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:
+def _found(session: Session, asking: Asking, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:
     """What matching studies hold, series by series, as far as attributes of series and instances match too."""
     keys, rest = _keys(request, own)
     for one in matching(session, keys | ({"StudyInstanceUID": study} if study else {})):
-        for item in sorted(_held(door, session, one), key=lambda item: item.series_uid):
+        for item in sorted(_held(asking, session, one), key=lambda item: item.series_uid):
             if all(getattr(item, own[name]) in value.split(",") for name, value in rest.items()):
                 yield item
 
@@ -110,8 +112,9 @@ def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[s
     return {k: v for k, v in given.items() if k not in own}, {k: v for k, v in given.items() if k in own and v}
 
 
-def _held(door: Door, session: Session, study: Any) -> list[Held]:
-    return held(session, study, regions=door.settings.show_regions)
+def _held(asking: Asking, session: Session, study: Any) -> list[Held]:
+    door, principal = asking
+    return held(session, study, regions=door.settings.show_regions, reader=reader_of(principal))
 
 
 def _base(door: Door) -> str:

@@ -18,6 +18,7 @@ from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer
 from cxreader.serving.web.dicomweb.holdings import Held, by_uid
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
+from cxreader.serving.web.withholding import reader_of
 
 router = APIRouter(prefix="/dicomweb/studies/{study}", tags=["DICOMweb"])
 DICOM = "application/dicom"
@@ -60,7 +61,8 @@ def metadata(door: TheDoor, principal: Reader, study: str, series: str = "", ins
 
 def found_there(door: Door, principal: Principal, study: str, series: str, instance: str) -> Sequence[Held]:
     """What is held of these UIDs, noted as shown; empty ones stand for any. Raises AbsentError."""
-    held = door.read(lambda session, _: by_uid(session, study, regions=door.settings.show_regions))
+    allowed: Any = {"regions": door.settings.show_regions, "reader": reader_of(principal)}
+    held = door.read(lambda session, _: by_uid(session, study, **allowed))
     found = [one for one in held if series in ("", one.series_uid) and instance in ("", one.sop_instance_uid)]
     if not found:
         raise AbsentError("nothing of this UID is held", mend="search for it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,9 @@ from cxreader.serving.order.places import BANDS, OVERDUE
 from cxreader.serving.store.reading import taking
 from cxreader.serving.store.reading.listing import Entry
 from cxreader.serving.store.reading.taking import Holder
+from cxreader.serving.store.reading.withheld import withheld
 from cxreader.serving.store.tables.images import Study
+from cxreader.serving.store.tables.people import User
 
 BAND_WORDS = dict(
     zip((OVERDUE, *BANDS.values()), ("Overdue", "Alarm", "No answer", "Below, in doubt", "Below"), strict=True)
@@ -40,6 +42,8 @@ DECISION_WORDS = {
     "unread": "Not read yet",
 }
 _NAMED = re.compile(r"\b(ab)?normal, (probability|score) (\d\.\d\d)")
+_FIGURES = re.compile(r"(\w+), (?:probability|score|the highest says) \d\.\d\d(?: \(\d\.\d\d-\d\.\d\d\))?")
+_PLACE = {"above": "above the operating point", "below": "below the operating point"}
 _STATES = {"open": "Open", "pending": "Put aside", "done": "Done"}
 
 
@@ -90,11 +94,18 @@ class Line:
     sent_kind: str
 
 
-def lines(session: Session, now: float, entries: Sequence[Entry]) -> list[Line]:
-    """Lines in the order of the entries, with who has each in hand and what was sent of it."""
+def lines(session: Session, now: float, entries: Sequence[Entry], user: User) -> list[Line]:
+    """Lines in the order of the entries, with who has each in hand and what was sent of it.
+
+    Of an answer that is withheld from this user the figures are left out: the place has told the rest.
+    """
+    waits = withheld(session, user, [one.row.study_id for one in entries])
     held = taking.holders(session, now, [one.row.study_id for one in entries])
     gone = taking.sent(session, [one.result.id for one in entries if one.result is not None])
-    return [_line(one, now, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
+    made = [_line(one, now, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
+    return [
+        _without_figures(line) if one.row.study_id in waits else line for line, one in zip(made, entries, strict=True)
+    ]
 
 
 def minutes(seconds: float) -> str:
@@ -144,6 +155,10 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
         sent=told,
         sent_kind=sent_kind,
     )
+
+
+def _without_figures(line: Line) -> Line:
+    return replace(line, agreement="", reason=_FIGURES.sub(lambda m: _PLACE.get(m[1], m[1]), line.reason))
 
 
 def _state(entry: Entry, holder: Holder | None, now: float) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from cxreader.errors import DataError, UsageError
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.evaluation.worklist.triage import Triage
 from cxreader.serving.review.review import review, simulation
+from cxreader.serving.store.reading import modes
 from cxreader.serving.web.allowed import Reader, person_of
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.rendering import page
@@ -51,6 +52,7 @@ def show(
         shift=shift or "0-24",
         simulated=told,
         why=why,
+        reads_first=modes.mode_of(principal.user) == modes.READ_FIRST,
         **words,
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from cxreader.findings import known_finding
-from cxreader.serving.store.reading import modes
+from cxreader.serving.store.reading import modes, taking
 from cxreader.serving.store.reading.modes import Mode
 from cxreader.serving.store.reading.patients import other_images
 from cxreader.serving.store.reading.verdicts import Impression, Opinion, kind_of
@@ -65,6 +65,8 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
         models=[{"id": one.id, "name": one.model} for one in known_artifacts(door.settings).values()],
         findings=finding_names(),
         may_judge="verdict" in principal.scopes,
+        readers=door.service.readers(),
+        handed=door.read(lambda session, now: taking.handed_to(session, now, view.row, principal.user)),
         senders=", ".join(sorted({one.instance.sender for one in view.images if one.instance.sender})),
         **told,
     )

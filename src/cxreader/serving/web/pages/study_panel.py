@@ -22,6 +22,7 @@ from cxreader.serving.store.tables.people import ShownAnswer, User, Verdict
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.web.api.shapes import Said
 from cxreader.serving.web.door import Door
+from cxreader.serving.web.withholding import is_shown
 from cxreader.serving.worker.models import known_artifacts
 
 Stage = Literal["read", "judge", "done"]
@@ -83,18 +84,14 @@ class Panel:
 
 def panel_of(door: Door, user: User, view: StudyView) -> Panel:
     """The panel of a study for a reader; in the mode concurrent the answer is shown now, which is remembered."""
-    mode = modes.mode_of(user)
-    shown = door.read(lambda session, _: modes.shown(session, view.study, user))
     own = [one for one in view.verdicts if one.user_id == user.id]
-    if shown is None and (mode == modes.CONCURRENT or own):
-        shown = _show(door, user, view, own)
-    open_now = shown is not None or mode == modes.CONCURRENT or bool(own)
+    open_now = is_shown(door, user, view)
     names = door.read(lambda session, _: _names(session, view.verdicts))
     said = tuple(Said.of(one, names[one.user_id]) for one in view.verdicts)
     decisive = _decisive(view) if open_now else None
     return Panel(
         study=view.study.key,
-        mode=mode,
+        mode=modes.mode_of(user),
         stage="done" if any(one.stage == "final" for one in own) else "judge" if open_now else "read",
         decision=None if decisive is None else reading_of(decisive).decision,
         told=tuple(_told(door, view)) if open_now else (),
@@ -142,16 +139,6 @@ def finding_names() -> list[dict[str, str]]:
 def _decisive(view: StudyView) -> Result | None:
     results = (result for image in view.images for result in image.results)
     return next((one for one in results if one.id == view.row.result_id), None)
-
-
-def _show(door: Door, user: User, view: StudyView, own: Sequence[Verdict]) -> ShownAnswer | None:
-    """The answer is shown from now on; None while there is none."""
-    result = view.row.result_id
-    if result is None:
-        return None
-    first = own[0].mode if own else modes.CONCURRENT
-    mode = modes.CONCURRENT if first == modes.CONCURRENT else modes.READ_FIRST
-    return door.write(lambda session, now: modes.show(session, now, view.study, user, mode, result))
 
 
 def _told(door: Door, view: StudyView) -> list[Told]:

@@ -48,7 +48,7 @@ def worklist(
     door.shown(principal, "worklist")
     terms = searches.found(door, principal, search)
     asked = Shown(filters.looking_for(terms or ""), state, sort, search if terms else "", dict(request.query_params))
-    values = _listed(door, asked, cursor) | {"lost_search": bool(search and not terms), "terms": terms or ""}
+    values = _listed(door, principal, asked, cursor) | {"lost_search": bool(search and not terms), "terms": terms or ""}
     return page(request, "worklist/page.html.jinja", person=person_of(door, principal), here="worklist", **values)
 
 
@@ -66,7 +66,8 @@ def get_news(
     """What happened since a page was drawn, in words, and those of its lines that changed; none of them moves."""
     asked = filters.looking_for(searches.found(door, principal, search) or "")
     told: News = door.read(lambda s, now: news(s, now, after=after, as_of=as_of, state=state, filters=asked))
-    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, told.among(seen.split(",")))))
+    user = principal.user
+    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, told.among(seen.split(","))), user))
     return HTMLResponse(fragment("worklist/news.html.jinja", news=told, lines=changed))
 
 
@@ -88,7 +89,7 @@ def _closed(door: Door, principal: Principal) -> str | None:
     return "silent" if door.settings.silent else None
 
 
-def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
+def _listed(door: Door, principal: Principal, asked: Shown, cursor: str | None) -> dict[str, Any]:
     """A page's values, all of one state of the database."""
     with door.service.database.reading() as session:
         now = door.service.database.now(session)
@@ -98,7 +99,7 @@ def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
         few = counts.shown(asked.filters) <= FEW
         more: dict[str, Any] = {"cursor": cursor, "size": SIZE, "few": few}
         found = listing.page(session, now, state=asked.state, filters=asked.filters, sort=asked.sort, **more)
-        made = lines(session, now, found.entries)
+        made = lines(session, now, found.entries, principal.user)
     return asked.values(counts, made) | {
         "last": last,
         "as_of": found.as_of,
@@ -108,4 +109,5 @@ def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
         "node": door.settings.dicom,
         "origin": door.settings.web.origin,
         "readers": door.service.readers(),
+        "limits": door.settings.web,
     }

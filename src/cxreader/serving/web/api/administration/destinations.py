@@ -14,7 +14,7 @@ from cxreader.serving.administration import credentials, sending
 from cxreader.serving.sending import addresses
 from cxreader.serving.store import destinations
 from cxreader.serving.store.tables.sending import Destination
-from cxreader.serving.web.allowed import Administrator
+from cxreader.serving.web.allowed import Administrator, ConfirmedAdministrator
 from cxreader.serving.web.api.administration.fields import Line, Place, Secret
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -91,7 +91,7 @@ def list_destinations(door: TheDoor, _: Administrator) -> list[Target]:
 
 
 @router.post("", status_code=201, responses=responses(400))
-def add_destination(door: TheDoor, principal: Administrator, wanted: NewTarget) -> Target:
+def add_destination(door: TheDoor, principal: ConfirmedAdministrator, wanted: NewTarget) -> Target:
     """Send the results of what is read from now on there, as well."""
     if (wanted.node is None) == (wanted.url is None):
         raise UsageError("one address is needed", where="node, url", mend="give a node or a URL")
@@ -108,7 +108,7 @@ def add_destination(door: TheDoor, principal: Administrator, wanted: NewTarget) 
 
 
 @router.put("/{name}", responses=responses(400, 404))
-def change_destination(door: TheDoor, principal: Administrator, name: Place, wanted: Change) -> Target:
+def change_destination(door: TheDoor, principal: ConfirmedAdministrator, name: Place, wanted: Change) -> Target:
     """Send other kinds of object there from now on, or nothing for a while; what waits stays."""
 
     def work(session: Session, now: float) -> Target:
@@ -120,7 +120,7 @@ def change_destination(door: TheDoor, principal: Administrator, name: Place, wan
 
 
 @router.delete("/{name}", status_code=204, responses=responses(400, 404))
-def remove_destination(door: TheDoor, principal: Administrator, name: Place, unsent: bool = False) -> None:
+def remove_destination(door: TheDoor, principal: ConfirmedAdministrator, name: Place, unsent: bool = False) -> None:
     """Send nothing there any more; `unsent`: also where objects wait for it, which are dropped."""
     door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent))
 

@@ -14,7 +14,7 @@ from cxreader.imaging.files import load
 from cxreader.serving.administration import models
 from cxreader.serving.administration.models import Here, Reads
 from cxreader.serving.store.reading.models import active
-from cxreader.serving.web.allowed import Administrator, Key
+from cxreader.serving.web.allowed import Administrator, ConfirmedAdministrator, Key
 from cxreader.serving.web.api.shapes import Point, moment
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -111,7 +111,7 @@ def card(door: TheDoor, _: Administrator, key: Key) -> Response:
 
 
 @router.put("/models/active", responses=responses(400, 404))
-def activate(door: TheDoor, principal: Administrator, wanted: Wanted) -> Set:
+def activate(door: TheDoor, principal: ConfirmedAdministrator, wanted: Wanted) -> Set:
     """Let these models read together from now on, what waits too; answers of others stay as they are."""
     found = models.activate(door.service, principal.user.name, wanted.models)
     return Set.of(next(one for one in door.read(lambda s, _: models.sets(s)) if one.models.id == found.id))

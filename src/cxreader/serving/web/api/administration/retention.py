@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cxreader.serving.retaining import rows
 from cxreader.serving.retaining.retention import Retention
-from cxreader.serving.web.allowed import Administrator, Key
+from cxreader.serving.web.allowed import Administrator, ConfirmedAdministrator, Key
 from cxreader.serving.web.api.administration.fields import Days, Line
 from cxreader.serving.web.api.shapes import KEY, moment
 from cxreader.serving.web.door import TheDoor
@@ -74,7 +74,7 @@ def would_delete(door: TheDoor, principal: Administrator, older_than_days: Annot
 
 
 @router.post("/retention/deletions", responses=responses(400))
-def delete(door: TheDoor, principal: Administrator, wanted: Deletion) -> Done:
+def delete(door: TheDoor, principal: ConfirmedAdministrator, wanted: Deletion) -> Done:
     """Delete; of studies the earliest 200 at a time. Those under legal hold stay whole."""
     return deleted(Retention(door.service, principal.user.name), wanted)
 
@@ -88,13 +88,13 @@ def list_holds(door: TheDoor, _: Administrator) -> list[Held]:
 
 
 @router.put("/studies/{key}/hold", status_code=204, responses=responses(404))
-def hold(door: TheDoor, principal: Administrator, key: Key, wanted: Hold) -> None:
+def hold(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: Hold) -> None:
     """Put a study under legal hold: nothing of it is deleted until it is lifted."""
     Retention(door.service, principal.user.name).hold(key, wanted.reason)
 
 
 @router.delete("/studies/{key}/hold", status_code=204, responses=responses(404))
-def lift(door: TheDoor, principal: Administrator, key: Key) -> None:
+def lift(door: TheDoor, principal: ConfirmedAdministrator, key: Key) -> None:
     """Lift a legal hold."""
     Retention(door.service, principal.user.name).hold(key, "")
 

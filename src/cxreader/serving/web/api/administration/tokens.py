@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.serving.access import people, tokens
 from cxreader.serving.access.refusals import ForbiddenError
-from cxreader.serving.web.allowed import Administrator, Key
+from cxreader.serving.web.allowed import Administrator, ConfirmedAdministrator, Key
 from cxreader.serving.web.api.session import MadeToken, NewToken, Token
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -22,7 +22,7 @@ def list_tokens(door: TheDoor, _: Administrator, key: Key) -> list[Token]:
 
 
 @router.post("", status_code=201, responses=responses(400, 404))
-def add_token(door: TheDoor, principal: Administrator, key: Key, wanted: NewToken) -> MadeToken:
+def add_token(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: NewToken) -> MadeToken:
     """Make an API token of a user, shown this once; a browser's session is needed, so that no token makes others."""
     if principal.token is None:
         raise ForbiddenError("a token makes no tokens", mend="sign in with a browser, or use `cxreader serve token`")
@@ -36,7 +36,7 @@ def add_token(door: TheDoor, principal: Administrator, key: Key, wanted: NewToke
 
 
 @router.delete("/{token}", status_code=204, responses=responses(404))
-def revoke_token(door: TheDoor, principal: Administrator, key: Key, token: Key) -> None:
+def revoke_token(door: TheDoor, principal: ConfirmedAdministrator, key: Key, token: Key) -> None:
     """End a user's token."""
     name = principal.user.name
     door.write(lambda s, now: tokens.revoke(s, now, people.by_key(s, key), token, actor=name))

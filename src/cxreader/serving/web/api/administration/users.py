@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cxreader.serving.access import people
 from cxreader.serving.roles import Role
 from cxreader.serving.store.tables.people import User
-from cxreader.serving.web.allowed import Administrator, Key
+from cxreader.serving.web.allowed import Administrator, ConfirmedAdministrator, Key
 from cxreader.serving.web.api.administration.fields import Line, Secret
 from cxreader.serving.web.api.shapes import KEY, moment
 from cxreader.serving.web.door import TheDoor
@@ -91,7 +91,7 @@ def list_users(door: TheDoor, _: Administrator) -> list[Person]:
 
 
 @router.post("/users", status_code=201, responses=responses(400))
-def add_user(door: TheDoor, principal: Administrator, wanted: NewPerson) -> WithPassword:
+def add_user(door: TheDoor, principal: ConfirmedAdministrator, wanted: NewPerson) -> WithPassword:
     """Add a user who signs in by a password."""
     given = wanted.password or people.new_password()
     fields = {"name": wanted.name, "role": wanted.role, "password": given}
@@ -100,7 +100,7 @@ def add_user(door: TheDoor, principal: Administrator, wanted: NewPerson) -> With
 
 
 @router.put("/users/{key}/role", responses=responses(400, 404))
-def set_role(door: TheDoor, principal: Administrator, key: Key, wanted: Held) -> Person:
+def set_role(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: Held) -> Person:
     """Give a user another role; their sessions end."""
 
     def work(session: Session, now: float) -> Person:
@@ -112,7 +112,7 @@ def set_role(door: TheDoor, principal: Administrator, key: Key, wanted: Held) ->
 
 
 @router.put("/users/{key}/access", responses=responses(400, 404))
-def set_access(door: TheDoor, principal: Administrator, key: Key, wanted: Access) -> Person:
+def set_access(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: Access) -> Person:
     """Let a user enter no more, or again; sessions and tokens end, verdicts stay."""
 
     def work(session: Session, now: float) -> Person:
@@ -124,7 +124,7 @@ def set_access(door: TheDoor, principal: Administrator, key: Key, wanted: Access
 
 
 @router.put("/users/{key}/password", responses=responses(400, 404))
-def set_password(door: TheDoor, principal: Administrator, key: Key, wanted: Password) -> WithPassword:
+def set_password(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: Password) -> WithPassword:
     """Give a user another password; their sessions end."""
     given = wanted.password or people.new_password()
 

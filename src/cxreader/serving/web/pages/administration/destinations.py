@@ -14,7 +14,7 @@ from cxreader.serving.administration import credentials, sending
 from cxreader.serving.results.uids import GSPS, SC, SR, SR_REGIONS
 from cxreader.serving.sending import addresses
 from cxreader.serving.store import destinations
-from cxreader.serving.web.allowed import Administrator, AdministratorForm
+from cxreader.serving.web.allowed import Administrator, ConfirmedForm
 from cxreader.serving.web.api.administration.fields import Place
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.room import attempted, done, shown
@@ -40,7 +40,7 @@ def list_destinations(request: Request, door: TheDoor, principal: Administrator)
 def add(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     name: Annotated[str, Form(max_length=64)] = "",
     address: Annotated[str, Form(max_length=500)] = "",
     sends: Kinds = None,
@@ -69,7 +69,7 @@ def add(
 @router.post("/{name}/change")
 def change(
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     name: Place,
     sends: Kinds = None,
     enabled: Annotated[bool, Form()] = False,
@@ -81,9 +81,7 @@ def change(
 
 
 @router.post("/{name}/remove")
-def remove(
-    door: TheDoor, principal: AdministratorForm, name: Place, unsent: Annotated[bool, Form()] = False
-) -> Response:
+def remove(door: TheDoor, principal: ConfirmedForm, name: Place, unsent: Annotated[bool, Form()] = False) -> Response:
     """Send nothing there any more."""
     door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent))
     return done("/administration/destinations", "removed")

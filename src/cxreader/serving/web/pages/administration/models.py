@@ -14,7 +14,7 @@ from cxreader.imaging.files import load
 from cxreader.reporting.evaluation.model_facts import FACTS, facts_of
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.administration import models
-from cxreader.serving.web.allowed import Administrator, AdministratorForm, Key
+from cxreader.serving.web.allowed import Administrator, AdministratorForm, ConfirmedForm, Key
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.evaluation import rows_of
 from cxreader.serving.web.pages.administration.markdown import html_of
@@ -36,7 +36,7 @@ def list_models(request: Request, door: TheDoor, principal: Administrator) -> Re
 def activate(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     chosen: Annotated[list[str] | None, Form(max_length=8)] = None,
 ) -> Response:
     """Let the ticked ones read together."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cxreader.serving.access import people, sessions
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.roles import Role
-from cxreader.serving.web.allowed import Administrator, AdministratorForm
+from cxreader.serving.web.allowed import Administrator, ConfirmedForm
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.room import attempted, shown
 
@@ -33,7 +33,7 @@ def list_people(request: Request, door: TheDoor, principal: Administrator) -> Re
 def add(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     name: Annotated[str, Form(max_length=200)] = "",
     role: Annotated[str, Form(max_length=20)] = "reader",
     password: Annotated[str, Form(max_length=1000)] = "",

@@ -13,7 +13,7 @@ from cxreader.serving.access import people, sessions, tokens
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.roles import Role
 from cxreader.serving.store.tables.people import User
-from cxreader.serving.web.allowed import Administrator, AdministratorForm, Key
+from cxreader.serving.web.allowed import Administrator, AdministratorForm, ConfirmedForm, Key
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.people import ROLES
 from cxreader.serving.web.pages.administration.room import attempted, done, shown
@@ -31,7 +31,7 @@ def show(request: Request, door: TheDoor, principal: Administrator, key: Key) ->
 def set_role(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     key: Key,
     role: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
@@ -43,7 +43,7 @@ def set_role(
 
 @router.post("/access")
 def set_access(
-    request: Request, door: TheDoor, principal: AdministratorForm, key: Key, enabled: Annotated[bool, Form()] = False
+    request: Request, door: TheDoor, principal: ConfirmedForm, key: Key, enabled: Annotated[bool, Form()] = False
 ) -> Response:
     """Enter no more, or again."""
     actor = principal.user.name
@@ -62,7 +62,7 @@ def end_sessions(door: TheDoor, principal: AdministratorForm, key: Key) -> Respo
 def set_password(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     key: Key,
     password: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.retaining import rows
 from cxreader.serving.retaining.retention import Retention
-from cxreader.serving.web.allowed import Administrator, AdministratorForm
+from cxreader.serving.web.allowed import Administrator, ConfirmedForm
 from cxreader.serving.web.api.administration.retention import AT_ONCE, Deletion, Done, deleted
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.room import attempted, done, shown
@@ -39,7 +39,7 @@ def show(request: Request, door: TheDoor, principal: Administrator, days: Days =
 def delete(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     what: Annotated[What, Form()],
     days: Annotated[float, Form(ge=0, le=36_600, allow_inf_nan=False)],
     sure: Annotated[bool, Form()] = False,
@@ -55,7 +55,7 @@ def delete(
 def hold(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     study: Annotated[str, Form(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = "",
     reason: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
@@ -69,7 +69,7 @@ def hold(
 @router.post("/lift")
 def lift(
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     study: Annotated[str, Form(max_length=64, pattern="^[A-Za-z0-9_-]+$")],
 ) -> Response:
     """Lift a legal hold."""

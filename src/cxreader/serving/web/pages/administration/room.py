@@ -14,6 +14,7 @@ from cxreader.errors import CxreaderError, DataError, ModelError, UsageError
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.web.allowed import person_of
 from cxreader.serving.web.door import Door
+from cxreader.serving.web.problem_pages import room_of
 from cxreader.serving.web.rendering import page
 
 SAID = {
@@ -44,6 +45,7 @@ def shown(
         "count": format_count,
         "silent": door.settings.silent,
         "origin": door.settings.web.origin,
+        "place": room_of(request.url.path),
     }
     person = person_of(door, principal)
     place = f"administration/{template}.html.jinja"

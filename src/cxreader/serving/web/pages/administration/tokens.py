@@ -13,7 +13,7 @@ from cxreader.serving.access.principals import Principal
 from cxreader.serving.access.refusals import ForbiddenError
 from cxreader.serving.access.tokens import Made
 from cxreader.serving.roles import SCOPES
-from cxreader.serving.web.allowed import Administrator, AdministratorForm, Key
+from cxreader.serving.web.allowed import Administrator, ConfirmedForm, Key
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.administration.room import attempted, done, shown
 
@@ -39,7 +39,7 @@ def list_tokens(request: Request, door: TheDoor, principal: Administrator) -> Re
 def add(
     request: Request,
     door: TheDoor,
-    principal: AdministratorForm,
+    principal: ConfirmedForm,
     user: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=100)] = "",
     scopes: Annotated[list[str] | None, Form(max_length=20)] = None,
@@ -60,7 +60,7 @@ def add(
 
 
 @router.post("/{user}/{key}/revoke")
-def revoke(door: TheDoor, principal: AdministratorForm, user: Key, key: Key) -> Response:
+def revoke(door: TheDoor, principal: ConfirmedForm, user: Key, key: Key) -> Response:
     """End a token."""
     name = principal.user.name
     door.write(lambda s, now: tokens.revoke(s, now, people.by_key(s, user), key, actor=name))

@@ -10,22 +10,29 @@ const BEAT = 60_000;
 /**
  * @param {string} study its key
  * @param {(lock: {reader: string, since: string, until: string, yours: boolean}) => void} told whose it is, after each beat
+ * @param {boolean} waits it is not taken before `over`
  * @returns {{ over: () => Promise<void>, release: () => void }} `over` takes it over from another; `release` gives it back
  */
-export function hold(study, told) {
+export function hold(study, told, waits) {
   const url = `/api/v1/studies/${study}/lock`;
   let held = true;
+  let begun = !waits;
   const beat = async (query = "") => {
-    if (held) told(await (await ask("PUT", url + query)).json());
+    if (held && begun) told(await (await ask("PUT", url + query)).json());
   };
   const timer = setInterval(() => beat().catch(() => {}), BEAT);
   const release = () => {
     if (!held) return;
     held = false;
     clearInterval(timer);
+    if (!begun) return;
     fetch(url, { method: "DELETE", headers: { "X-CSRF-Token": document.body.dataset.csrf }, keepalive: true }).catch(() => {});
   };
   addEventListener("pagehide", release);
   beat().catch(() => {});
-  return { over: () => beat("?over=true"), release };
+  const over = () => {
+    begun = true;
+    return beat("?over=true");
+  };
+  return { over, release };
 }

@@ -1,5 +1,6 @@
 /** The page of a study: the viewer, its tools, and what the panel's answer allows. */
 
+import { handOver } from "../handing.js";
 import { hold } from "../lock.js";
 import { ask } from "../requests.js";
 import { Beside } from "./beside.js";
@@ -20,7 +21,7 @@ const study = by("reading").dataset.study;
 const viewer = new Viewer(by("panes"), new URLSearchParams(location.search).get("draw") ?? "");
 const tools = new Tools(viewer, by("stage"), tellValue);
 const beside = new Beside(viewer, loading);
-const lock = hold(study, tellLock);
+const lock = hold(study, tellLock, "handed" in by("reading").dataset);
 let choices = [];
 /** @type {import("./maps.js").Answer|null} */
 let answer = null;
@@ -208,6 +209,13 @@ const ACTS = {
     const told = await (await ask("POST", `/api/v1/worklist/next?after=${study}`)).json();
     lock.release();
     location.assign(told.study ? `/studies/${told.study}` : "/");
+  },
+  release: async () => {
+    if (by("panel").dataset.state === "pending") await ask("PUT", `/api/v1/studies/${study}/state`, { state: "open" });
+    ACTS.leave();
+  },
+  "hand-over": async () => {
+    if (await handOver(study)) ACTS.leave();
   },
   leave: () => {
     lock.release();

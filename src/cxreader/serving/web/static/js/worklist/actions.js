@@ -1,11 +1,12 @@
 /** What can be done with the chosen study, and with the list. */
 
+import { handOver } from "../handing.js";
 import { ask } from "../requests.js";
 import { calm, failed, say } from "./banner.js";
 import { chosen, link } from "./choice.js";
 import { announce, look, togglePause } from "./live.js";
 
-const dialogs = { help: document.getElementById("keys"), handOver: document.getElementById("hand-over") };
+const dialogs = { help: document.getElementById("keys"), add: document.getElementById("add") };
 const list = () => document.getElementById("worklist");
 const api = (line, what) => `/api/v1/studies/${line.dataset.study}/${what}`;
 
@@ -24,10 +25,11 @@ const actions = {
     await look();
     say("Released.");
   },
-  "hand-over": (line) => {
-    dialogs.handOver.dataset.study = line.dataset.study;
-    dialogs.handOver.returnValue = "";
-    dialogs.handOver.showModal();
+  "hand-over": async (line) => {
+    const reader = await handOver(line.dataset.study);
+    if (!reader) return;
+    await look();
+    say(`Handed over to ${reader}.`);
   },
 };
 const alone = {
@@ -50,6 +52,7 @@ const alone = {
     if (line) link(line).focus();
   },
   pause: togglePause,
+  add: () => dialogs.add?.showModal(),
   help: () => dialogs.help.showModal(),
   search: () => document.getElementById("terms").select(),
 };
@@ -65,18 +68,6 @@ export async function run(name) {
   }
 }
 
-dialogs.handOver.addEventListener("close", async () => {
-  const { study } = dialogs.handOver.dataset;
-  if (dialogs.handOver.returnValue !== "hand-over") return;
-  const reader = document.getElementById("to").value;
-  try {
-    await ask("PUT", `/api/v1/studies/${study}/reader`, { reader });
-    await look();
-    say(`Handed over to ${reader}.`);
-  } catch (error) {
-    failed(error.status ?? 0, error.message);
-  }
-});
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-does]");
   if (button) run(button.dataset.does);

@@ -4,7 +4,7 @@ import { preference, prefer } from "../preferences.js";
 import { run } from "./actions.js";
 import { move } from "./choice.js";
 
-const single = { n: "next", p: "pending", u: "release", h: "hand-over", r: "refresh", "/": "search", "?": "help" };
+const single = { n: "next", p: "pending", u: "release", h: "hand-over", a: "add", r: "refresh", "/": "search", "?": "help" };
 const on = document.getElementById("keys-on");
 
 on.checked = preference("keys") !== "off";

@@ -68,7 +68,7 @@ function connection(state) {
 export function togglePause() {
   paused = !paused;
   pause.setAttribute("aria-pressed", String(paused));
-  pause.textContent = paused ? "Go on live" : "Pause live";
+  pause.textContent = paused ? "Go on" : "Pause";
   if (paused) {
     clearTimeout(due);
     due = undefined;

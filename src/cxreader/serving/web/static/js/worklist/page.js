@@ -4,6 +4,7 @@ import { failed } from "./banner.js";
 import { mark } from "./choice.js";
 import { announce } from "./live.js";
 import "./actions.js";
+import "./adding.js";
 import "./keys.js";
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
