@@ -197,9 +197,8 @@ def _enter(group: _Group, rank: int, tell: Connection) -> None:
         tell.send((time.monotonic(), error))
         raise SystemExit(1) from None
     except Exception:  # noqa: BLE001 - whatever it is, the parent tells it
-        tell.send(
-            (time.monotonic(), traceback.format_exc()[-8000:])
-        )  # more than a pipe holds would wait for its reader
+        trace = traceback.format_exc()[-8000:]  # more than a pipe holds would wait for its reader
+        tell.send((time.monotonic(), trace))
         raise SystemExit(1) from None
 
 
