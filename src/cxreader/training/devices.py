@@ -87,15 +87,16 @@ def on_each_device(work: Callable[[BatchShare], None], devices: int, accelerator
     outlives this call, whatever ends it, nor this process. Raises KeyboardInterrupt on SIGINT and, in the main thread, on
     SIGTERM; the error of the tree that one of them raised; ModelError where one died.
     """
-    threads, gpu, packed = max(1, torch.get_num_threads() // devices), on_gpu(accelerator), _packed(work)
+    threads, gpu = max(1, torch.get_num_threads() // devices), on_gpu(accelerator)
     context = _context(gpu)
     started: list[_Started] = []
     with tempfile.TemporaryDirectory(prefix="cxreader-devices-") as folder, _interrupted_by_sigterm():
-        group = _Group("nccl" if gpu else "gloo", Path(folder) / "group", devices, threads)
+        group = _Group("nccl" if gpu else "gloo", Path(folder), devices, threads)
+        group.work.write_bytes(_packed(work))
         try:
             for rank in range(devices):
                 told, tell = mp.Pipe(duplex=False)
-                process = context.Process(target=_enter, args=(packed, group, rank, tell))
+                process = context.Process(target=_enter, args=(group, rank, tell))
                 process.start()
                 tell.close()
                 started.append(_Started(process, told))
@@ -109,12 +110,17 @@ def on_each_device(work: Callable[[BatchShare], None], devices: int, accelerator
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """How the processes find each other: by a file, so that no port must be free."""
+    """How the processes find each other and their work: by files of a folder, so that no port must be free."""
 
     backend: str
-    file: Path
+    folder: Path
     ranks: int
     threads: int
+
+    @property
+    def work(self) -> Path:
+        """The pickle of what is called; a pipe would be torn where an interrupt comes while they start."""
+        return self.folder / "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ def _told(one: _Started) -> tuple[float, CxreaderError | str] | None:
     return None
 
 
-def _enter(packed: bytes, group: _Group, rank: int, tell: Connection) -> None:
+def _enter(group: _Group, rank: int, tell: Connection) -> None:
     """In a process of its own, deaf to Ctrl-C and gone when its parent is: do the work, and tell what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
@@ -183,17 +189,16 @@ def _enter(packed: bytes, group: _Group, rank: int, tell: Connection) -> None:
     os.environ["LOCAL_RANK"] = str(rank)  # tells Lightning which it is, and that it has no processes to start
     try:
         distributed.init_process_group(
-            group.backend, init_method=f"file://{group.file}", rank=rank, world_size=group.ranks
+            group.backend, init_method=f"file://{group.folder}/group", rank=rank, world_size=group.ranks
         )
-        pickle.loads(packed)(BatchShare(rank, group.ranks))  # noqa: S301 - what this program packed
+        pickle.loads(group.work.read_bytes())(BatchShare(rank, group.ranks))  # noqa: S301 - what this program packed
         distributed.destroy_process_group()
     except CxreaderError as error:
         tell.send((time.monotonic(), error))
         raise SystemExit(1) from None
     except Exception:  # noqa: BLE001 - whatever it is, the parent tells it
-        tell.send(
-            (time.monotonic(), traceback.format_exc()[-8000:])
-        )  # more than a pipe holds would wait for its reader
+        trace = traceback.format_exc()[-8000:]  # more than a pipe holds would wait for its reader
+        tell.send((time.monotonic(), trace))
         raise SystemExit(1) from None
 
 
