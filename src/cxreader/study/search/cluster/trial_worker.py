@@ -20,7 +20,7 @@ from cxreader.study.search.cluster.dialogue import Ask, Dialogue
 from cxreader.study.search.cluster.messages import Epoch, Over, Piece
 from cxreader.study.search.cluster.node_cache import NodeCache, pieces
 from cxreader.study.search.worker import Attempt, prepare_outputs, try_point
-from cxreader.training.fit import require_device
+from cxreader.training.devices import require_devices
 
 PIECE = 16 << 20
 """Bytes of a file that are sent at a time, at most."""
@@ -57,7 +57,7 @@ class TrialWorker:
         different = self._carried.differences()
         if different:
             return different
-        require_device(self._carried.config.training.accelerator)
+        require_devices(self._carried.config.training.accelerator)
         if self._carried.gpu and not torch.cuda.is_available():
             mend = "install torch for this machine's GPU there, or set training.accelerator to cpu"
             raise UsageError("torch finds no GPU, though Ray has one", where="training.accelerator", mend=mend)
