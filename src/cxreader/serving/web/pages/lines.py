@@ -14,6 +14,7 @@ from cxreader.serving.store.reading import taking
 from cxreader.serving.store.reading.listing import Entry
 from cxreader.serving.store.reading.taking import Holder
 from cxreader.serving.store.tables.images import Study
+from cxreader.serving.web.pages.dates import short
 
 BAND_WORDS = dict(
     zip((OVERDUE, *BANDS.values()), ("Overdue", "Alarm", "No answer", "Below, in doubt", "Below"), strict=True)
@@ -117,6 +118,7 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
     is_done = row.state == "done"
     state, reader, kind = _state(entry, holder, now)
     told, sent_kind = _sent(sent)
+    today = dt.datetime.fromtimestamp(now).astimezone().date()
     return Line(
         key=study.key,
         kind=BAND_KINDS[entry.band],
@@ -131,7 +133,7 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
         age=_age(study),
         view=row.view,
         images=f"{row.images} images" if row.images > 1 else "",
-        acquired=_acquired(row.acquired or f"{study.study_date}{study.study_time}", now),
+        acquired=short(row.acquired, today) or short(f"{study.study_date}{study.study_time}", today),
         received=Moment.of(row.received_at, now),
         answer="Not readable" if row.failed and row.decision == "unread" else DECISION_WORDS.get(row.decision, ""),
         answer_kind=row.decision,
@@ -199,16 +201,3 @@ def _age(study: Study) -> str:
     return (
         f"{int(number)} {unit}" if number.isascii() and number.isdigit() and unit in ("y", "m", "w", "d") else study.age
     )
-
-
-def _acquired(text: str, now: float) -> str:
-    for form, length in (("%Y%m%d%H%M%S", 14), ("%Y%m%d%H%M", 12), ("%Y%m%d", 8)):
-        try:
-            at = dt.datetime.strptime(text[:length], form)
-        except ValueError:
-            continue
-        if length == 8:
-            return at.strftime("%d %b %Y")
-        today = dt.datetime.fromtimestamp(now).date() == at.date()
-        return at.strftime("%H:%M" if today else "%d %b %H:%M")
-    return ""

@@ -23,6 +23,7 @@ from cxreader.serving.web.allowed import Judge, Key, Reader, person_of
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
+from cxreader.serving.web.pages.dates import date
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
 from cxreader.serving.web.rendering import fragment, page
 from cxreader.serving.worker.models import known_artifacts
@@ -147,16 +148,8 @@ def _whose(study: Study) -> list[tuple[str, str]]:
         "ID": study.patient_id,
         "Sex": {"F": "female", "M": "male", "O": "other"}.get(study.sex, study.sex),
         "Age": study.age if age is None else f"{age:g} years",
-        "Study": date(study.study_date + study.study_time[:4]),
+        "Study": date(study.study_date + study.study_time),
         "Accession": study.accession_number,
         "Description": study.description,
     }
     return [(what, text) for what, text in told.items() if text]
-
-
-def date(text: str) -> str:
-    """A DICOM date or moment for people: 2026-11-30, 2026-11-30 09:15; as it is where it is neither."""
-    if len(text) < 8 or not text[:8].isdigit():
-        return text
-    day = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
-    return f"{day} {text[8:10]}:{text[10:12]}" if text[8:12].isdigit() and len(text) >= 12 else day
