@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from cxreader.inference.triage import ALARM
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.reading import verdicts
+from cxreader.serving.store.reading import taking, verdicts
 from cxreader.serving.store.reading.facets import facets
 from cxreader.serving.store.reading.filters import Filters, patient_clause
 from cxreader.serving.store.tables.images import Study, WorklistRow
@@ -263,9 +265,9 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     assert told() == ("Handed over", "to reader")
     reader.put(f"/api/v1/studies/{key}/lock")
     reader.delete(f"/api/v1/studies/{key}/lock")
-    assert told() == ("Open", "")
+    assert told() == ("Handed over", "to reader")
     admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted", "stage": "provisional"})
-    assert told() == ("Open", "")
+    assert told() == ("Handed over", "to reader")
     admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted"})
     assert rows(world)[key].reader == "admin"
 
@@ -312,13 +314,55 @@ def test_who_may_see_no_patient_and_a_silent_service_say_so(world: World) -> Non
     assert quiet.browser("reader").get("/worklist/news?after=0&as_of=0").status_code == 403
 
 
-def test_an_open_page_does_not_keep_a_session_from_ending(world: World, clock: SetClock) -> None:
-    reader = world.browser()
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/worklist/news?after=0&as_of=0"),
+        ("GET", "/studies/{key}/panel"),
+        ("PUT", "/api/v1/studies/{key}/lock"),
+        ("GET", "/api/v1/session"),
+    ],
+)
+def test_an_open_page_does_not_keep_a_session_from_ending(
+    world: World, clock: SetClock, method: str, address: str
+) -> None:
+    reader, key = world.browser(), next(iter(rows(world)))
+    codes = []
     for _ in range(4):
         clock.forward(9 * 60)
-        code = reader.get("/worklist/news?after=0&as_of=0", headers={"HX-Request": "true"}).status_code
-    assert code == 401  # 36 minutes of which no one was a person's
+        codes.append(reader.request(method, address.format(key=key), headers={"HX-Request": "true"}).status_code)
+    assert codes == [200, 200, 200, 401]  # 36 minutes of which no one was a person's
     assert reader.get("/").headers["location"] == "/login"
+
+
+def test_two_readers_are_never_given_the_same_study(world: World, clock: SetClock) -> None:
+    """The second one asks while the first one's transaction is under way; on SQLite it waits for its beginning already."""
+    first, second = world.people["reader"], world.people["admin"]
+    order, database = everything(world.browser(), "/"), world.service.database
+    with database.writing() as session:
+        left = session.scalars(select(Study).where(Study.key == order[0])).one()
+        verdicts.take(session, clock.now, left, world.people["auditor"])
+    clock.forward(verdicts.LOCKED + 1)
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            own = taking.next_study(session, clock.now, first, Filters())
+            other = pool.submit(world.service.next_study, second)
+            time.sleep(0.5)  # until it waits
+        assert (own, other.result()) == (order[0], order[1])
+
+
+def test_what_is_ended_while_the_next_study_is_looked_for_is_not_given(world: World, clock: SetClock) -> None:
+    if world.service.database.engine.dialect.name == "sqlite":
+        pytest.skip("there nobody looks while another one writes")
+    order, database = everything(world.browser(), "/"), world.service.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            top = session.scalars(select(Study).where(Study.key == order[0])).one()
+            verdicts.put(session, clock.now, top, world.people["admin"], "done")
+            other = pool.submit(world.service.next_study, world.people["reader"])
+            time.sleep(0.5)
+        assert other.result() == order[1]
+    assert rows(world)[order[0]].reader == "admin"
 
 
 def test_facets_count_each_study_once_whatever_is_asked(world: World, clock: SetClock) -> None:

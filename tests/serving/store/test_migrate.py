@@ -95,6 +95,10 @@ FILLED["r0003"] = FILLED["r0002"] | {
     },
     "shown_answers": {"study_id": 1, "user_id": 1, "result_id": 1, "mode": "read-first", "at": 3.0},
 }
+FILLED["r0005"] = FILLED["r0003"] | {
+    "instances": FILLED["r0001"]["instances"] | {"patient_orientation": "L\\F"},
+    "locks": {"study_id": 1, "user_id": 1, "since": 1.0, "until": 2.0, "reader_before": "brown"},
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 

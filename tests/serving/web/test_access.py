@@ -22,15 +22,15 @@ from cxreader.serving.web.app import create_app
 def test_a_session_ends_when_idle_and_in_any_case(world: World, clock: SetClock) -> None:
     reader = world.browser()
     clock.forward(29 * 60)
-    assert reader.get("/api/v1/session").status_code == 200
+    assert reader.get("/api/v1/tokens").status_code == 200
     clock.forward(29 * 60)
-    assert reader.get("/api/v1/session").status_code == 200  # the request before was the last use
+    assert reader.get("/api/v1/tokens").status_code == 200  # the request before was the last use
     clock.forward(31 * 60)
-    assert reader.get("/api/v1/session").status_code == 401
+    assert reader.get("/api/v1/tokens").status_code == 401
     lasting = world.browser()
     for _ in range(30):
         clock.forward(25 * 60)
-        last = lasting.get("/api/v1/session").status_code
+        last = lasting.get("/api/v1/tokens").status_code
     assert last == 401  # 12.5 hours, never idle
 
 
