@@ -14,7 +14,9 @@ from cxreader.serving.clock import SetClock
 from cxreader.serving.operations.health import STUCK, ready
 from cxreader.serving.operations.metrics import metrics
 from cxreader.serving.service import TriageService
-from cxreader.serving.store.tables.readings import ModelSet
+from cxreader.serving.store import destinations
+from cxreader.serving.store.tables.readings import ModelSet, Result
+from cxreader.serving.store.tables.sending import Destination, OutboxEntry
 
 Usage = namedtuple("Usage", "free")
 
@@ -51,6 +53,36 @@ def test_each_thing_that_is_wrong_is_told(
     with service.database.writing() as session:
         session.query(ModelSet).update({"active": False})
     assert wrong(service) == {"models": "none is active"}
+
+
+def test_the_outbox_of_destinations_that_are_switched_on_is_looked_at_and_a_dead_letter_is_told_alone(
+    service: TriageService, clock: SetClock
+) -> None:
+    service.receive(dicom(1), door="http")
+    read_all(service)
+    with service.database.writing() as session:
+        (result,) = session.query(Result)
+        for name, state in (("on", "waiting"), ("off", "waiting"), ("on", "dead"), ("off", "dead")):
+            of = session.query(Destination).filter_by(name=name).one_or_none()
+            of = of or destinations.add(session, clock.now, name, {"url": "http://a"}, ["sr"])
+            entry = OutboxEntry(destination_id=of.id, result_id=result.id, kind=state, state=state)
+            entry.available_at = entry.created_at = clock.now
+            session.add(entry)
+        of.enabled = False
+
+    def looked() -> tuple[dict[str, str], str]:
+        return wrong(service), next(one.noted for one in ready(service) if one.name == "outbox")
+
+    assert looked() == ({}, "1 result was given up")
+    clock.forward(STUCK + 1)
+    assert looked()[0] == {"outbox": "a result has waited 10 minutes for somebody to take it"}
+    with service.database.writing() as session:
+        session.query(OutboxEntry).filter_by(kind="waiting", state="waiting").filter(
+            OutboxEntry.destination_id != of.id
+        ).delete()
+    assert looked() == ({}, "1 result was given up")  # what waits for the other one is no fault
+    service.settings = service.settings.model_copy(update={"silent": True})
+    assert looked() == ({}, "")
 
 
 def test_a_database_that_is_gone_is_told(service: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:

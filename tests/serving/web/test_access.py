@@ -270,6 +270,19 @@ def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:
     assert "cxreader_jobs" in answer.text
 
 
+def test_a_dead_letter_is_told_and_takes_no_service_from_its_balancer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cxreader.serving.operations.health import Check
+    from cxreader.serving.web import watched
+
+    client = world.client()
+    for check, status in ((Check("outbox", noted="1 result was given up"), 200), (Check("outbox", "late"), 503)):
+        monkeypatch.setattr(watched, "ready", lambda _, check=check: [check])
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (status, {"outbox": check.why or check.noted})
+
+
 def test_who_was_shown_what_is_in_the_audit_log(world: World) -> None:
     got = world.service.receive(dicom(1), door="http")
     reader = world.by_token("reader")

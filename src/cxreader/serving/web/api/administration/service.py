@@ -17,10 +17,11 @@ router = APIRouter(prefix="/api/v1", tags=["administration"])
 
 
 class Checked(BaseModel):
-    """One thing that was looked at: `why` it is wrong, empty where it is not, and the `mend`."""
+    """One thing that was looked at: `why` it is wrong, what is `noted` though it is not, both may be empty, and the `mend`."""
 
     name: str = Field(examples=["disk"])
     why: str
+    noted: str = Field(examples=["2 results were given up"])
     mend: str
 
 
@@ -64,7 +65,10 @@ class Service(BaseModel):
             version=__version__,
             silent=silent,
             show_regions=show_regions,
-            checks=[Checked(name=one.name, why=one.why, mend=one.mend if one.why else "") for one in checks],
+            checks=[
+                Checked(name=one.name, why=one.why, noted=one.noted, mend=one.mend if one.why or one.noted else "")
+                for one in checks
+            ],
             jobs=found.jobs,
             outbox=found.outbox,
             processes=processes,
