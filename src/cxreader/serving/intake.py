@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ _OF_INSTANCE = {
     "modality": "Modality",
     "view": "ViewPosition",
     "body_part": "BodyPartExamined",
+    "patient_orientation": "PatientOrientation",
 }
 _OTHERS = (
     "SpecificCharacterSet",
@@ -129,10 +131,11 @@ def _told(header: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _text(header: Dataset, keyword: str) -> str:
-    """The value as text; empty where it is missing or cannot be read."""
+    """The value as text, several as the file has them; empty where it is missing or cannot be read."""
     try:
         value = header.get(keyword)
-        return "" if value is None else printable(str(value)).strip()[:1024]
+        text = "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)
+        return "" if value is None else printable(text).strip()[:1024]
     except Exception:  # noqa: BLE001 - as above
         return ""
 

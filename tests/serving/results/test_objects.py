@@ -34,6 +34,7 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     "CR": lambda: image(SOPClassUID=CR, Modality="CR"),
     "MONOCHROME1": lambda: image(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
     "odd sizes": lambda: image(67, 91),
+    "mirrored": lambda: image(**MORE | {"PatientOrientation": ["R", "F"]}),
     "umlauts": lambda: image(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jürgen"),
     "kanji": lambda: image(SpecificCharacterSet="ISO_IR 192", PatientName="Yamada^Tarou=山田^太郎"),
     "little known": lambda: image(PatientName="", PatientID="", PatientSex="", AccessionNumber="", Modality="XX"),
@@ -207,6 +208,16 @@ def test_the_capture_is_warm_where_the_map_is_and_names_no_patient() -> None:
     assert redness[48, 16] == 0
     assert made.BurnedInAnnotation == "YES"
     assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == dcmread(io.BytesIO(data)).SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [(["L", "F"], ["L", "F"]), (["R", "F"], ["R", "F"]), (["AL", "FP"], ["AL", "FP"]), (["L"], []), (None, [])],
+)
+def test_the_capture_lies_as_its_image_lies(told: list[str] | None, kept: list[str]) -> None:
+    data = image(64, 64, **({} if told is None else {"PatientOrientation": told}))
+    made = dcmread(io.BytesIO(file_of(capture(subject(data, heat_map(hot())), read(data)))))
+    assert list(made.PatientOrientation or []) == kept
 
 
 def test_the_same_result_makes_the_same_bytes_and_another_revision_other_uids() -> None:

@@ -18,6 +18,7 @@ from tests.serving.world import dicom, png, read_all
 
 from cxreader.imaging.read import read
 from cxreader.serving.results.uids import KINDS
+from cxreader.serving.retaining.retention import Retention
 from cxreader.serving.sending.making import Maker, NothingError
 from cxreader.serving.settings import ResultsSection
 from cxreader.serving.web.dicomweb import holdings
@@ -98,34 +99,53 @@ def test_studies_series_and_instances_are_told(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({}, {"1", "2", "3"}),
+        ({}, {"1", "2", "3", "4"}),
         ({"PatientID": "P1"}, {"1"}),
         ({"00100020": "P1"}, {"1"}),
-        ({"PatientID": "P*"}, {"1", "2", "3"}),
+        ({"PatientID": "P*"}, {"1", "2", "3", "4"}),
         ({"PatientID": "p1"}, set()),
         ({"PatientName": "doe*"}, {"1", "2"}),
         ({"PatientName": "D?e^jane"}, {"1", "2"}),
         ({"PatientName": "100%*"}, {"3"}),
         ({"PatientName": "%"}, set()),
         ({"StudyDate": "20260102"}, {"2"}),
-        ({"StudyDate": "20260102-"}, {"2", "3"}),
+        ({"StudyDate": "20260102-"}, {"2", "3", "4"}),
         ({"StudyDate": "-20260102"}, {"1", "2"}),
         ({"StudyDate": "20260102-20260103"}, {"2", "3"}),
         ({"StudyInstanceUID": "1.2.3.1,1.2.3.3"}, {"1", "3"}),
-        ({"AccessionNumber": "", "limit": "2"}, {"3", "2"}),
-        ({"limit": "2", "offset": "1", "includefield": "all"}, {"2", "1"}),
+        ({"AccessionNumber": "", "limit": "2"}, {"4", "3"}),
+        ({"limit": "2", "offset": "1", "includefield": "all"}, {"3", "2"}),
+        ({"PatientID": "p*"}, set()),
+        ({"PatientName": "müller*"}, {"4"}),
+        ({"PatientName": "MÜLLER^ÄNNE"}, {"4"}),
+        ({"StudyTime": "0915"}, {"2"}),
+        ({"StudyTime": "091500"}, {"2"}),
+        ({"StudyTime": "09-10"}, {"2", "3"}),
+        ({"StudyTime": "0916-"}, {"3", "4"}),
+        ({"StudyTime": "-091500"}, {"2"}),
+        ({"00080030": "1030-1030"}, {"3"}),
+        ({"ModalitiesInStudy": "DX"}, {"1", "2", "4"}),
+        ({"ModalitiesInStudy": "C?"}, {"3"}),
+        ({"ModalitiesInStudy": "dx"}, set()),
+        ({"ModalitiesInStudy": "SR"}, set()),
     ],
 )
 def test_studies_match(world: World, query: dict[str, str], found: set[str]) -> None:
     client = world.by_token()
-    for n, name in ((1, "Doe^Jane"), (2, "DOE^JANE"), (3, "100%^Sure")):
-        stow(client, dicom(n, PatientName=name, StudyDate=f"2026010{n}"))
+    others = {
+        1: {"PatientName": "Doe^Jane"},
+        2: {"PatientName": "DOE^JANE", "StudyTime": "091500.25"},
+        3: {"PatientName": "100%^Sure", "StudyTime": "103059", "Modality": "CR"},
+        4: {"PatientName": "Müller^Änne", "StudyTime": "11", "SpecificCharacterSet": "ISO_IR 192"},
+    }
+    for n, more in others.items():
+        stow(client, dicom(n, StudyDate=f"2026010{n}", **more))
     shown = datasets(client.get("/dicomweb/studies", params=query))
     assert {one.StudyInstanceUID.rpartition(".")[2] for one in shown} == found
     assert len(shown) == len(found)
 
 
-@pytest.mark.parametrize("query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"limit": "0"}])
+@pytest.mark.parametrize("query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"StudyTime": "9"}, {"limit": "0"}])
 def test_what_cannot_be_matched_is_refused(world: World, query: dict[str, str]) -> None:
     assert world.by_token().get("/dicomweb/studies", params=query).status_code in (400, 422)
 
@@ -160,6 +180,24 @@ def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -
     assert {tuple(str(one[word].value) for word in words) for one in told} == {
         tuple(str(one[word].value) for word in words) for one in made
     }
+
+
+def test_objects_that_were_made_stay_when_the_images_are_deleted(world: World) -> None:
+    service, client = world.service, world.by_token()
+    kept = service.receive(dicom(1), door="http")
+    service.receive(dicom(2), door="http")
+    read_all(service)
+    for entry in service.worklist().entries:
+        assert entry.result is not None
+        if entry.study.key == kept.study:
+            Maker(service).file_of(entry.result.id, "sr")
+    Retention(service, "a test").delete("images", [entry.study.key for entry in service.worklist().entries])
+    (study,) = datasets(client.get("/dicomweb/studies"))
+    assert (study.StudyInstanceUID, study.ModalitiesInStudy, study.NumberOfStudyRelatedInstances) == ("1.2.3.1", "SR", 1)
+    assert len(datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "SR"}))) == 1
+    assert datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "DX"})) == []
+    (report,) = parts(client.get("/dicomweb/studies/1.2.3.1"))
+    assert dcmread(io.BytesIO(report)).Modality == "SR"
 
 
 def test_the_frame_of_an_image_comes_uncompressed(world: World) -> None:

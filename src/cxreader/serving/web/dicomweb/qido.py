@@ -12,17 +12,18 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
 from cxreader.serving.access.principals import Principal
+from cxreader.serving.store.tables.images import Study
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.dicomweb.dicom_json import KEYWORDS, MEDIA, Json, answer, of_instance, of_series, of_study
-from cxreader.serving.web.dicomweb.holdings import Held, held, matching
+from cxreader.serving.web.dicomweb.holdings import Held, has_modality, held, matching
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
 
 MOST = 1_000
 """Results of one answer."""
 _OTHER = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
-_SERIES = {"SeriesInstanceUID": "series_uid", "Modality": "modality"}
-_INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class"}
+_SERIES = {"SeriesInstanceUID": "series_uid", "SeriesNumber": "series_number", "Modality": "modality"}
+_INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class", "InstanceNumber": "instance_number"}
 router = APIRouter(prefix="/dicomweb", tags=["DICOMweb"])
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 Offset = Annotated[int, Query(ge=0, le=10**6)]
@@ -39,8 +40,8 @@ def studies(request: Request, door: TheDoor, principal: Reader, limit: Limit = 1
 
     def work(session: Session, _: float) -> list[Json]:
         keys, _rest = _keys(request, {})
-        found = islice(matching(session, keys), offset, offset + limit)
-        return [of_study(study, _held(door, session, study), _base(door)) for study in found]
+        found = islice(_studies(session, door, keys), offset, offset + limit)
+        return [of_study(study, holds, _base(door)) for study, holds in found]
 
     return _answered(door, principal, door.read(work))
 
@@ -91,10 +92,19 @@ def _answered(door: Door, principal: Principal, found: list[Json]) -> JSONRespon
 def _found(session: Session, door: Door, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:
     """What matching studies hold, series by series, as far as attributes of series and instances match too."""
     keys, rest = _keys(request, own)
-    for one in matching(session, keys | ({"StudyInstanceUID": study} if study else {})):
-        for item in sorted(_held(door, session, one), key=lambda item: item.series_uid):
+    for _, holds in _studies(session, door, keys | ({"StudyInstanceUID": study} if study else {})):
+        for item in sorted(holds, key=lambda item: item.series_uid):
             if all(getattr(item, own[name]) in value.split(",") for name, value in rest.items()):
                 yield item
+
+
+def _studies(session: Session, door: Door, keys: dict[str, str]) -> Iterator[tuple[Study, list[Held]]]:
+    """Matching studies with what is shown of each; none of which nothing is."""
+    modality = keys.get("ModalitiesInStudy", "")
+    for study in matching(session, keys):
+        holds = _held(door, session, study)
+        if holds and (not modality or has_modality(holds, modality)):
+            yield study, holds
 
 
 def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -110,7 +120,7 @@ def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[s
     return {k: v for k, v in given.items() if k not in own}, {k: v for k, v in given.items() if k in own and v}
 
 
-def _held(door: Door, session: Session, study: Any) -> list[Held]:
+def _held(door: Door, session: Session, study: Study) -> list[Held]:
     return held(session, study, regions=door.settings.show_regions)
 
 
