@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event, select
 from tests.serving.world import dicom, png, read_all
 
 from cxreader.errors import StorageError
 from cxreader.serving.clock import SetClock
 from cxreader.serving.operations.health import STUCK, ready
 from cxreader.serving.operations.metrics import metrics
+from cxreader.serving.operations.state import state_of
 from cxreader.serving.service import TriageService
 from cxreader.serving.store import destinations
+from cxreader.serving.store.reading.results import reading_of
+from cxreader.serving.store.tables.images import WorklistRow
+from cxreader.serving.store.tables.people import ShownAnswer, Verdict
 from cxreader.serving.store.tables.readings import ModelSet, Result
 from cxreader.serving.store.tables.sending import Destination, OutboxEntry
+from cxreader.serving.web.dicomweb.holdings import held
 
-Usage = namedtuple("Usage", "free")
+Usage = namedtuple("Usage", "free total", defaults=(2**40,))
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +92,38 @@ def test_the_outbox_of_destinations_that_are_switched_on_is_looked_at_and_a_dead
     assert looked() == ({}, "")
 
 
+def test_what_is_asked_for_all_day_scans_neither_images_nor_answers(service: TriageService) -> None:
+    """SQLite tells how it would look each up: metrics, state, what a study holds, and what is deleted with an answer."""
+    if service.database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL scans tables as small as these whatever indices they have")
+    asked: list[tuple[str, Any]] = []
+    service.receive(dicom(1), door="http")
+    read_all(service)
+    (entry,) = service.worklist().entries
+    listen = lambda *given: asked.append((given[2], given[3]))  # noqa: E731
+    event.listen(service.database.engine, "before_cursor_execute", listen)
+    metrics(service)
+    state_of(service)
+    with service.database.reading() as session:
+        held(session, entry.study, regions=True)
+        for table in (Verdict, ShownAnswer, WorklistRow):
+            session.execute(select(table).where(table.result_id == 1)).all()
+    event.remove(service.database.engine, "before_cursor_execute", listen)
+    plans = []
+    with service.database.engine.connect() as connection:
+        for statement, given in asked:
+            if statement.startswith("SELECT"):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+                plans += [row[3] for row in rows]
+    scanned = ("results", "instances", "verdicts", "shown_answers")
+    assert [one for one in plans if one.startswith(tuple(f"SCAN {table}" for table in scanned))] == []
+    assert {one.split()[4] for one in plans if "_result_id" in one} == {
+        "ix_verdicts_result_id",
+        "ix_shown_answers_result_id",
+        "ix_worklist_result_id",
+    }
+
+
 def test_a_database_that_is_gone_is_told(service: TriageService, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> Iterator[None]:
         raise StorageError("the database cannot be reached", where="postgresql://user@host/name")
@@ -116,6 +155,11 @@ def test_metrics_count_what_is_there(service: TriageService, clock: SetClock) ->
     assert found["cxreader_day_read_seconds_bucket", "5.0"] == 0
     assert found["cxreader_day_read_seconds_bucket", "10.0"] == 3
     assert found["cxreader_day_read_seconds_sum",] == 21
+    found_by_hand = [reading_of(one.result) for one in service.worklist().entries if one.result is not None]
+    values = [one.probability if one.score is None else one.score for one in found_by_hand]
+    known = [value for value in values if value is not None]
+    assert found["cxreader_day_score_sum",] == pytest.approx(sum(known))
+    assert found["cxreader_day_score_bucket", "0.5"] == sum(value <= 0.5 for value in known)
     scores = [one.row.result_id for one in service.worklist().entries]
     assert found["cxreader_day_score_count",] == sum(one is not None for one in scores)
     assert "Doe" not in text

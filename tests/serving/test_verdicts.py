@@ -93,7 +93,7 @@ def test_a_lock_is_one_readers_until_it_ends_is_released_or_handed_over(
 def test_looking_at_a_study_takes_it_from_nobody(
     service: TriageService, study: str, people: list[User], clock: SetClock
 ) -> None:
-    """It is read by jane, handed over to joe, looked at by jane, by joe, and by jane once joe ended it: who stands in the list?"""
+    """Jane reads it, hands it over to joe, looks at it, and so does he, and she again once he ended it: who is named?"""
     jane, joe = people
 
     def after(*work: Callable[[Session, Study], object]) -> list[str]:

@@ -130,6 +130,16 @@ def test_days_are_those_of_this_machine_and_the_last_one_is_whole(world: World, 
     assert reader.get("/?from=yesterday").status_code == 422
 
 
+def test_days_and_times_of_the_list_are_the_sites(world: World, clock: SetClock) -> None:
+    """It is 2027-01-15 08:00 UTC: 13:30 of that day in India, whose 15th began at 18:30 UTC of the 14th."""
+    settings = world.service.settings.model_copy(update={"time_zone": "Asia/Kolkata"})
+    india = World(create_app(settings, world.service), world.service, world.people).browser()
+    began = clock.now - 13.5 * 3600
+    held = {key for key, row in rows(world).items() if row.received_at >= began}
+    assert set(everything(india, "/?from=2027-01-15&to=2027-01-15")) == held
+    assert "15 Jan 2027, 13:30:00 IST" in india.get("/").text
+
+
 def test_why_a_list_is_empty_is_said(world: World, service: TriageService) -> None:
     reader = world.browser()
     hidden = reader.get("/?view=PA&station=nowhere").text

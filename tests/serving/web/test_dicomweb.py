@@ -13,10 +13,12 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
+from tests.serving.results.subjects import file_of, image, subject
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
 
 from cxreader.imaging.read import read
+from cxreader.serving.results import sr
 from cxreader.serving.results.uids import KINDS
 from cxreader.serving.retaining.retention import Retention
 from cxreader.serving.sending.making import Maker, NothingError
@@ -145,7 +147,9 @@ def test_studies_match(world: World, query: dict[str, str], found: set[str]) -> 
     assert len(shown) == len(found)
 
 
-@pytest.mark.parametrize("query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"StudyTime": "9"}, {"limit": "0"}])
+@pytest.mark.parametrize(
+    "query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"StudyTime": "9"}, {"limit": "0"}]
+)
 def test_what_cannot_be_matched_is_refused(world: World, query: dict[str, str]) -> None:
     assert world.by_token().get("/dicomweb/studies", params=query).status_code in (400, 422)
 
@@ -157,10 +161,41 @@ def test_what_is_not_kept_is_told_with_its_reason(world: World) -> None:
     told = Dataset.from_json(some.json())
     assert [one.FailureReason for one in told.FailedSOPSequence] == [CANNOT_UNDERSTAND] * 2
     assert len(told.ReferencedSOPSequence) == 1
+    assert not any("ReferencedSOPInstanceUID" in one for one in told.FailedSOPSequence)  # which have none
     other = stow(client, dicom(2), study="/1.2.3.1")
     assert other.status_code == 409
-    assert Dataset.from_json(other.json()).FailedSOPSequence[0].FailureReason == OTHER_STUDY
+    (failed,) = Dataset.from_json(other.json()).FailedSOPSequence
+    sent = dcmread(io.BytesIO(dicom(2)))
+    assert failed.FailureReason == OTHER_STUDY
+    assert (failed.ReferencedSOPClassUID, failed.ReferencedSOPInstanceUID) == (sent.SOPClassUID, sent.SOPInstanceUID)
+    report = file_of(sr.report(subject(image())))
+    (failed,) = Dataset.from_json(stow(client, report).json()).FailedSOPSequence
+    made = dcmread(io.BytesIO(report))
+    assert (failed.ReferencedSOPClassUID, failed.ReferencedSOPInstanceUID) == (made.SOPClassUID, made.SOPInstanceUID)
     assert stow(client, dicom(1), study="/1.2.3.1").status_code == 200
+
+
+def test_what_is_kept_is_retrieved_from_where_the_answer_says(world: World) -> None:
+    client = world.by_token()
+    told = Dataset.from_json(stow(client, dicom(1), dicom(1, SOPInstanceUID="1.2.9")).json())
+    first, second = (one.RetrieveURL.removeprefix("http://127.0.0.1:8080") for one in told.ReferencedSOPSequence)
+    assert (parts(client.get(first)), second[-14:]) == ([dicom(1)], "/instances/1.2.9")
+    assert len(parts(client.get(told.RetrieveURL.removeprefix("http://127.0.0.1:8080")))) == 2
+    assert "RetrieveURL" not in Dataset.from_json(stow(client, dicom(2), dicom(3)).json())  # of two studies
+
+
+def test_the_header_of_a_latin_1_file_is_told_in_utf_8_and_says_so(world: World) -> None:
+    item = Dataset()
+    item.SpecificCharacterSet, item.RequestedProcedureDescription = "ISO_IR 100", "Thorax-Übersicht"
+    client, told = world.by_token(), {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Jürgen"}
+    stow(client, dicom(1, **told, RequestAttributesSequence=[item]), dicom(2))
+    (made,) = client.get("/dicomweb/studies/1.2.3.1/metadata").json()
+    assert made["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
+    assert made["00100010"]["Value"] == [{"Alphabetic": "Müller^Jürgen"}]
+    (inner,) = made["00400275"]["Value"]
+    assert (inner["00080005"]["Value"], inner["00321060"]["Value"]) == (["ISO_IR 192"], ["Thorax-Übersicht"])
+    (plain,) = client.get("/dicomweb/studies/1.2.3.2/metadata").json()
+    assert "00080005" not in plain
 
 
 def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -> None:
@@ -193,7 +228,11 @@ def test_objects_that_were_made_stay_when_the_images_are_deleted(world: World) -
             Maker(service).file_of(entry.result.id, "sr")
     Retention(service, "a test").delete("images", [entry.study.key for entry in service.worklist().entries])
     (study,) = datasets(client.get("/dicomweb/studies"))
-    assert (study.StudyInstanceUID, study.ModalitiesInStudy, study.NumberOfStudyRelatedInstances) == ("1.2.3.1", "SR", 1)
+    assert (study.StudyInstanceUID, study.ModalitiesInStudy, study.NumberOfStudyRelatedInstances) == (
+        "1.2.3.1",
+        "SR",
+        1,
+    )
     assert len(datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "SR"}))) == 1
     assert datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "DX"})) == []
     (report,) = parts(client.get("/dicomweb/studies/1.2.3.1"))

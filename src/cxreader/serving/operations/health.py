@@ -130,7 +130,7 @@ def _given_up(service: TriageService) -> str:
 
 
 def _of_enabled(wanted: ColumnElement[Any], state: str) -> Select[Any]:
-    """This of the outbox entries in a state whose destination is switched on."""
+    """What is wanted of outbox entries in a state whose destination is switched on."""
     return (
         select(wanted)
         .join(Destination, Destination.id == OutboxEntry.destination_id)

@@ -97,10 +97,10 @@ def strongest(values: NDArray[np.float32], fit: str, picture: tuple[int, int], o
 
 
 def place(box: Box, picture: tuple[int, int], orientation: str) -> str:
-    """The zone in which the middle of a box lies, as `left lower zone`, where its Patient Orientation says which way up it is.
+    """The zone in which the middle of a box lies, as `left lower zone`.
 
-    Only of L\\F (the patient's left on the picture's right) are sides the patient's; of others, and where it is not known, they are
-    the picture's: `lower right of the picture`.
+    Only where Patient Orientation is UPRIGHT, with the patient's left on the picture's right, are sides the patient's; of another
+    one, and where none is known, they are the picture's: `lower right of the picture`.
     """
     x, y = (box.x + box.width / 2) / picture[0], (box.y + box.height / 2) / picture[1]
     side, height = (x > 0.5) - (x < 0.5) if abs(x - 0.5) >= CENTRE else 0, min(2, int(3 * y))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cxreader.serving.store.reading.listing import Entry
 from cxreader.serving.store.reading.taking import Holder
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.web.pages.dates import short
+from cxreader.serving.zone import SiteZone
 
 BAND_WORDS = dict(
     zip((OVERDUE, *BANDS.values()), ("Overdue", "Alarm", "No answer", "Below, in doubt", "Below"), strict=True)
@@ -53,9 +53,9 @@ class Moment:
     iso: str
 
     @classmethod
-    def of(cls, seconds: float, now: float) -> Moment:
-        """A moment by this machine's time zone, told short beside `now`."""
-        at, today = (dt.datetime.fromtimestamp(one).astimezone() for one in (seconds, now))
+    def of(cls, seconds: float, now: float, zone: SiteZone) -> Moment:
+        """A moment by the site's clocks, told short beside `now`."""
+        at, today = (zone.at(one) for one in (seconds, now))
         short = at.strftime("%H:%M" if at.date() == today.date() else "%d %b %H:%M")
         return cls(short, at.strftime("%d %b %Y, %H:%M:%S %Z"), at.isoformat(timespec="seconds"))
 
@@ -91,11 +91,12 @@ class Line:
     sent_kind: str
 
 
-def lines(session: Session, now: float, entries: Sequence[Entry]) -> list[Line]:
+def lines(session: Session, now: float, entries: Sequence[Entry], zone: SiteZone) -> list[Line]:
     """Lines in the order of the entries, with who has each in hand and what was sent of it."""
     held = taking.holders(session, now, [one.row.study_id for one in entries])
     gone = taking.sent(session, [one.result.id for one in entries if one.result is not None])
-    return [_line(one, now, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
+    clock = _Clock(now, zone)
+    return [_line(one, clock, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
 
 
 def minutes(seconds: float) -> str:
@@ -113,12 +114,23 @@ def person_name(name: str) -> str:
     return f"{family}, {given}" if family and given else family or given
 
 
-def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, int]) -> Line:
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The moment of a list, and by whose clocks it is told."""
+
+    now: float
+    zone: SiteZone
+
+    def moment(self, seconds: float) -> Moment:
+        return Moment.of(seconds, self.now, self.zone)
+
+
+def _line(entry: Entry, clock: _Clock, holder: Holder | None, sent: Mapping[str, int]) -> Line:
     row, study = entry.row, entry.study
     is_done = row.state == "done"
-    state, reader, kind = _state(entry, holder, now)
+    state, reader, kind = _state(entry, holder, clock)
     told, sent_kind = _sent(sent)
-    today = dt.datetime.fromtimestamp(now).astimezone().date()
+    today = clock.zone.at(clock.now).date()
     return Line(
         key=study.key,
         kind=BAND_KINDS[entry.band],
@@ -134,7 +146,7 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
         view=row.view,
         images=f"{row.images} images" if row.images > 1 else "",
         acquired=short(row.acquired, today) or short(f"{study.study_date}{study.study_time}", today),
-        received=Moment.of(row.received_at, now),
+        received=clock.moment(row.received_at),
         answer="Not readable" if row.failed and row.decision == "unread" else DECISION_WORDS.get(row.decision, ""),
         answer_kind=row.decision,
         agreement=_agreement(entry),
@@ -148,11 +160,11 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
     )
 
 
-def _state(entry: Entry, holder: Holder | None, now: float) -> tuple[str, str, str]:
+def _state(entry: Entry, holder: Holder | None, clock: _Clock) -> tuple[str, str, str]:
     """The state, who has it, and its kind."""
     row = entry.row
     if holder is not None and row.state != "done":
-        since = Moment.of(holder.since, now).short
+        since = clock.moment(holder.since).short
         return (
             ("Being read", f"{holder.reader} since {since}", "read") if holder.live else ("Left", holder.reader, "left")
         )

@@ -66,7 +66,8 @@ def get_news(
     """What happened since a page was drawn, in words, and those of its lines that changed; none of them moves."""
     asked = filters.looking_for(searches.found(door, principal, search) or "")
     told: News = door.read(lambda s, now: news(s, now, after=after, as_of=as_of, state=state, filters=asked))
-    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, told.among(seen.split(",")))))
+    zone, keys = door.settings.zone, told.among(seen.split(","))
+    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, keys), zone))
     return HTMLResponse(fragment("worklist/news.html.jinja", news=told, lines=changed))
 
 
@@ -98,11 +99,11 @@ def _listed(door: Door, asked: Shown, cursor: str | None) -> dict[str, Any]:
         few = counts.shown(asked.filters) <= FEW
         more: dict[str, Any] = {"cursor": cursor, "size": SIZE, "few": few}
         found = listing.page(session, now, state=asked.state, filters=asked.filters, sort=asked.sort, **more)
-        made = lines(session, now, found.entries)
+        made = lines(session, now, found.entries, door.settings.zone)
     return asked.values(counts, made) | {
         "last": last,
         "as_of": found.as_of,
-        "at": Moment.of(found.as_of, now),
+        "at": Moment.of(found.as_of, now, door.settings.zone),
         "next": asked.link(cursor=found.cursor) if found.cursor else "",
         "first": asked.link() if cursor else "",
         "node": door.settings.dicom,

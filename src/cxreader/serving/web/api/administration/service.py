@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from cxreader import __version__
 from cxreader.serving.operations import health
 from cxreader.serving.operations.state import State, state_of
+from cxreader.serving.settings import Settings
 from cxreader.serving.web.allowed import Administrator
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.door import TheDoor
@@ -41,6 +42,9 @@ class Service(BaseModel):
     version: str
     silent: bool = Field(description="Everything is received, read and kept; nothing is shown or sent.")
     show_regions: bool
+    time_zone: str = Field(
+        description="By whose clocks days begin and what is sent is dated.", examples=["Europe/Berlin"]
+    )
     checks: list[Checked]
     jobs: dict[str, int] = Field(description="Images to be read, by state.")
     outbox: dict[str, int] = Field(description="Objects to be sent, by state.")
@@ -49,7 +53,7 @@ class Service(BaseModel):
     total_bytes: int
 
     @classmethod
-    def of(cls, checks: list[health.Check], found: State, *, silent: bool, show_regions: bool) -> Service:
+    def of(cls, checks: list[health.Check], found: State, settings: Settings) -> Service:
         """What was looked at."""
         processes = [
             Process(
@@ -63,8 +67,9 @@ class Service(BaseModel):
         ]
         return cls(
             version=__version__,
-            silent=silent,
-            show_regions=show_regions,
+            silent=settings.silent,
+            show_regions=settings.show_regions,
+            time_zone=settings.zone.told,
             checks=[
                 Checked(name=one.name, why=one.why, noted=one.noted, mend=one.mend if one.why or one.noted else "")
                 for one in checks
@@ -80,6 +85,4 @@ class Service(BaseModel):
 @router.get("/service", responses=responses())
 def service(door: TheDoor, _: Administrator) -> Service:
     """How the service does."""
-    settings = door.settings
-    told = {"silent": settings.silent, "show_regions": settings.show_regions}
-    return Service.of(health.ready(door.service), state_of(door.service), **told)
+    return Service.of(health.ready(door.service), state_of(door.service), door.settings)
