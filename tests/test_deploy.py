@@ -28,7 +28,7 @@ def test_systemd_has_nothing_to_say_of_the_unit() -> None:
 
 def test_the_compose_file_s_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = dict(
-        re.findall(r"^\s+(CXREADER_SERVE_\w+): \"?(.*?)\"?$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
+        re.findall(r"^\s+(CXREADER_SERVE_\w+): ['\"]?(.*?)['\"]?$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
     )
     assert len(found) == 4
     for name, value in found.items():

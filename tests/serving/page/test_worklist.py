@@ -324,6 +324,11 @@ def test_who_may_see_no_patient_and_a_silent_service_say_so(world: World) -> Non
     assert quiet.browser("reader").get("/worklist/news?after=0&as_of=0").status_code == 403
 
 
+def test_a_number_that_no_database_holds_is_refused(world: World) -> None:
+    for after in (2**31, 10**30):
+        assert world.browser().get(f"/worklist/news?after={after}&as_of=0").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("method", "address"),
     [

@@ -66,8 +66,8 @@ class Map(BaseModel):
     frame: tuple[float, float, float, float]
     values: list[list[float]]
     strongest: str = Field(
-        description="Where it is highest, in words; empty for a flat map. Sides are the patient's where Patient Orientation is L\\F, "
-        "else the picture's.",
+        description="Where it is highest, in words; empty for a flat map. Sides are the patient's where the header says which "
+        "way up the image is, else the picture's.",
         examples=["left lower zone", "lower right of the picture"],
     )
 

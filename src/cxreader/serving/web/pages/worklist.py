@@ -57,7 +57,7 @@ def get_news(
     door: TheDoor,
     principal: Reader,
     filters: Asked,
-    after: Annotated[int, Query(ge=0)],
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)],
     as_of: Annotated[float, Query(ge=0, allow_inf_nan=False)],
     seen: Annotated[str, Query(max_length=4_000)] = "",
     state: States = "open",
