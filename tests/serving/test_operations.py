@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 from tests.serving.world import dicom, png, read_all
 
 from cxreader.errors import StorageError
@@ -76,6 +76,7 @@ def test_the_outbox_of_destinations_that_are_switched_on_is_looked_at_and_a_dead
             entry.available_at = entry.created_at = clock.now
             session.add(entry)
         of.enabled = False
+        off: int = of.id
 
     def looked() -> tuple[dict[str, str], str]:
         return wrong(service), next(one.noted for one in ready(service) if one.name == "outbox")
@@ -84,9 +85,7 @@ def test_the_outbox_of_destinations_that_are_switched_on_is_looked_at_and_a_dead
     clock.forward(STUCK + 1)
     assert looked()[0] == {"outbox": "a result has waited 10 minutes for somebody to take it"}
     with service.database.writing() as session:
-        session.query(OutboxEntry).filter_by(kind="waiting", state="waiting").filter(
-            OutboxEntry.destination_id != of.id
-        ).delete()
+        session.execute(delete(OutboxEntry).where(OutboxEntry.state == "waiting", OutboxEntry.destination_id != off))
     assert looked() == ({}, "1 result was given up")  # what waits for the other one is no fault
     service.settings = service.settings.model_copy(update={"silent": True})
     assert looked() == ({}, "")

@@ -146,8 +146,8 @@ class Settings(BaseSettings):
         description="MiB of images that the node, and the HTTP door, hold while they are received; more wait.",
     )
     silent: bool = Field(False, description="Receive, read and keep everything; show and send nothing.")
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        "",
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        None,
         description="The site's, by its IANA name as `Europe/Berlin`: days begin by it, and what is sent is dated by it; "
         "the machine's own when left out.",
     )
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> SiteZone:
         """The site's time zone."""
-        return SiteZone(self.time_zone)
+        return SiteZone(self.time_zone or "")
 
     @property
     def database_url(self) -> str:

@@ -58,7 +58,9 @@ class WebSection(Section):
     )
     certificate: Path | None = Field(None, description="TLS: the certificate and its chain, PEM.")
     key: Path | None = Field(None, description="TLS: the private key, PEM, readable by the service alone.")
-    behind_proxy: bool = Field(False, description="A proxy in front speaks TLS, so that this may listen without; it needs `proxies`.")
+    behind_proxy: bool = Field(
+        False, description="A proxy in front speaks TLS, so that this may listen without; it needs `proxies`."
+    )
     proxies: tuple[Network, ...] = Field(
         (), description="Addresses or networks of proxies whose `X-Forwarded-For` and `user_header` are believed."
     )

@@ -41,8 +41,9 @@ class Instance(Base):
     """One file as it was received, named by its bytes.
 
     `version`: 0 for the first bytes that came under its SOP Instance UID, 1, 2, ... for others that came later: all are kept
-    and read. `patient_orientation`: the two directions of PS3.3 C.7.6.1.1.1, empty where they are not known. `kind`: dicom, png or jpeg. `name`: of the file where it had one; it may name the patient. `door`: dicom, http
+    and read. `kind`: dicom, png or jpeg. `name`: of the file where it had one; it may name the patient. `door`: dicom, http
     or folder; `sender`: the calling AE title, or the user. `purged_at`: when its bytes were deleted, None while they are kept.
+    `patient_orientation`: the two directions of PS3.3 C.7.6.1.1.1, empty where they are not known.
     """
 
     __tablename__ = "instances"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
@@ -128,9 +128,9 @@ def _condition(name: str, value: str) -> ColumnElement[bool]:
     column_name, how = STUDY_KEYS[name]
     if how == MODALITIES:
         return _of_modality(value)
-    column = getattr(Study, column_name)
+    column: SQLColumnExpression[str] = getattr(Study, column_name)
     if how == UID:
-        return column.in_(value.replace("\\", ",").split(","))  # type: ignore[no-any-return]
+        return column.in_(value.replace("\\", ",").split(","))
     if how == DATE:
         return _dates(column, value)
     if how == TIME:
@@ -141,12 +141,13 @@ def _condition(name: str, value: str) -> ColumnElement[bool]:
 
 
 def _text(
-    column: ColumnElement[str], value: str, folded: Callable[[str], Any] = lambda value: value
+    column: SQLColumnExpression[str], value: str, folded: Callable[[str], Any] = lambda value: value
 ) -> ColumnElement[bool]:
     """Wild cards (PS3.4 C.2.2.2.4) where there are any. Capitals matter, unless both sides are `folded`."""
     if set("*?") & set(value):
         return column.like(folded(_like(value)), escape="!")
-    return column == folded(value)
+    is_it: ColumnElement[bool] = column == folded(value)
+    return is_it
 
 
 def _of_modality(value: str) -> ColumnElement[bool]:
@@ -161,7 +162,7 @@ def _is_like(text: str, pattern: str) -> bool:
     return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
-def _dates(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+def _dates(column: SQLColumnExpression[str], value: str) -> ColumnElement[bool]:
     """A date, or a range of dates, YYYYMMDD-YYYYMMDD, either side open (PS3.4 C.2.2.2.5)."""
     first, dash, last = value.partition("-")
     if not all(re.fullmatch(r"([0-9]{8})?", one) for one in (first, last)):
@@ -172,7 +173,7 @@ def _dates(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
     return and_(column != "", *bounds, *([column <= last] if last else []))
 
 
-def _times(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+def _times(column: SQLColumnExpression[str], value: str) -> ColumnElement[bool]:
     """A time, or a range of times, HHMMSS-HHMMSS, either side open; each is meant as precisely as it is given: 09 is 09 to 10."""
     first, dash, last = value.partition("-")
     if not all(re.fullmatch(_TIME, one) for one in (first, last)):
