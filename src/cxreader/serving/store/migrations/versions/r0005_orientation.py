@@ -17,8 +17,9 @@ _INDICES = (
 
 
 def upgrade() -> None:
-    """Two columns, empty for what was there before, and the indices."""
+    """Two columns and the indices. A lock that is held put its reader's name where none is to stay once it is given back."""
     op.add_column("instances", sa.Column("patient_orientation", sa.Text(), nullable=False, server_default=""))
     op.add_column("locks", sa.Column("reader_before", sa.Text(), nullable=True))
+    op.execute("UPDATE locks SET reader_before = ''")
     for table, column in _INDICES:
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column], unique=False)
