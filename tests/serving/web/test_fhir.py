@@ -87,7 +87,7 @@ def test_results_and_studies_are_valid_and_say_what_the_reading_says(world: Worl
 
 
 def test_files_that_were_deleted_are_not_available_and_no_uid_stands_twice(world: World) -> None:
-    first, second = dicom(1), dicom(1, ViewPosition="AP")  # other bytes under the same UID
+    first, second = (dicom(1, SOPInstanceUID="1.2.8", ViewPosition=view) for view in ("PA", "AP"))  # one UID
     (study,) = _studies(world, first, second, dicom(1, SOPInstanceUID="1.2.9"))
     reader = world.by_token()
 
