@@ -28,13 +28,14 @@ def test_systemd_has_nothing_to_say_of_the_unit() -> None:
 
 def test_the_compose_file_s_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = dict(
-        re.findall(r"^\s+(CXREADER_SERVE_\w+): \"?(.*?)\"?$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
+        re.findall(r"^\s+(CXREADER_SERVE_\w+): ['\"]?(.*?)['\"]?$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
     )
-    assert len(found) == 4
+    assert len(found) == 5
     for name, value in found.items():
         monkeypatch.setenv(name, re.sub(r"\$\{CXREADER_URL.*\}", "https://triage.example.org", value))
     settings = Settings.load(tmp_path)
     check_web(settings.web)
+    assert settings.web.proxies == ("172.30.11.1",)
     assert (settings.web.address, settings.web.behind_proxy) == ("0.0.0.0", True)  # noqa: S104 - in a container
     assert settings.database_url.startswith("postgresql://cxreader:")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from cxreader.serving.review import weeks
 from cxreader.serving.review.agreement import agreed
 from cxreader.serving.review.alarms import rejected_alarms
 from cxreader.serving.review.review import review
-from cxreader.serving.review.turnaround import FEWEST, simulated, waited
+from cxreader.serving.review.turnaround import FEWEST, arrivals, simulated, waited
 from cxreader.serving.review.volumes import volumes
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.reading import modes
@@ -29,9 +31,11 @@ from cxreader.serving.store.reading.exported import label_of
 from cxreader.serving.store.reading.judged import Answered, Judged
 from cxreader.serving.store.reading.verdicts import Opinion
 from cxreader.serving.web.app import create_app
+from cxreader.serving.zone import SiteZone
 
 MONDAY = 1_793_577_600.0
 """2026-11-02 00:00 UTC."""
+DAY, UTC = 86_400.0, SiteZone("UTC")
 POINT = {"name": "p", "threshold": 0.5, "rule": "given", "n_positive": 0, "n_negative": 0, "fitted_on": "given"}
 
 
@@ -51,10 +55,26 @@ def verdict(study: int, **more: Any) -> Judged:
 
 
 def test_weeks_begin_on_monday() -> None:
-    assert weeks.name(weeks.week_of(MONDAY)) == "2026-11-02"
-    assert weeks.week_of(MONDAY - 1) == weeks.week_of(MONDAY) - 1
-    assert weeks.begins(weeks.week_of(MONDAY + 3 * weeks.DAY)) == MONDAY
-    assert [weeks.name(n) for n in weeks.last(MONDAY, 2)] == ["2026-10-26", "2026-11-02"]
+    assert weeks.name(weeks.week_of(MONDAY, UTC)) == "2026-11-02"
+    assert weeks.week_of(MONDAY - 1, UTC) == weeks.week_of(MONDAY, UTC) - 1
+    assert weeks.begins(weeks.week_of(MONDAY + 3 * DAY, UTC), UTC) == MONDAY
+    assert [weeks.name(n) for n in weeks.last(MONDAY, 2, UTC)] == ["2026-10-26", "2026-11-02"]
+
+
+def test_weeks_are_the_sites_also_where_its_clocks_are_set() -> None:
+    """In Berlin the week of 2026-10-19 has 169 hours; Monday 00:00 of 2026-11-02 is 23:00 UTC of the day before."""
+    berlin, week = SiteZone("Europe/Berlin"), weeks.week_of(MONDAY - 3600, SiteZone("Europe/Berlin"))
+    assert weeks.name(week) == "2026-11-02"
+    assert weeks.week_of(MONDAY - 3601, berlin) == week - 1
+    assert weeks.begins(week, berlin) == MONDAY - 3600
+    assert weeks.begins(week - 1, berlin) - weeks.begins(week - 2, berlin) == 169 * 3600
+
+
+def test_arrivals_are_those_of_the_wall_clock() -> None:
+    """Two studies at 08:00 in Berlin, the Friday before its clocks are set back and the Monday after."""
+    friday, monday = (datetime(2026, 10, day, 8, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() for day in (23, 26))
+    own = [verdict(1, received_at=friday, given_at=friday), verdict(2, received_at=monday, given_at=monday)]
+    assert list(arrivals(own, SiteZone("Europe/Berlin"))) == [4 * 1440 + 480, 7 * 1440 + 480]
 
 
 def test_kappa_is_cohens_by_hand_and_the_latest_verdict_of_a_study_counts() -> None:
@@ -85,42 +105,42 @@ def test_blind_verdicts_are_told_apart_and_an_answer_of_neither_counts_nowhere()
 
 
 def test_a_falling_share_of_rejected_alarms_is_seen() -> None:
-    of = range(weeks.week_of(MONDAY), weeks.week_of(MONDAY) + 4)
+    of = range(weeks.week_of(MONDAY, UTC), weeks.week_of(MONDAY, UTC) + 4)
     made = []
     for week in range(4):
         for n in range(30):
             kind = "rejected" if n < (12 if week < 2 else 1) else "accepted"
-            at = MONDAY + week * weeks.WEEK + 3600
+            at = MONDAY + week * 7 * DAY + 3600
             made.append(verdict(100 * week + n, kind=kind, given_at=at))
     made.append(verdict(999, decision="normal", kind="rejected", given_at=MONDAY + 5))  # no alarm
-    found = rejected_alarms(made, of)
+    found = rejected_alarms(made, of, UTC)
     assert [(one.alarms, one.rejected) for one in found.weeks] == [(30, 12), (30, 12), (30, 1), (30, 1)]
     assert [found.first.value, found.second.value] == pytest.approx([0.4, 1 / 30])
     assert found.change.value == pytest.approx(1 / 30 - 0.4)
     assert found.falls
     assert (found.first.n_positive, found.first.n_negative) == (24, 36)
-    same = rejected_alarms([one for one in made if one.given_at < MONDAY + weeks.WEEK], of)
+    same = rejected_alarms([one for one in made if one.given_at < MONDAY + 7 * DAY], of, UTC)
     assert not same.falls
     assert math.isnan(same.change.value)
     assert same.change.reason == "no alarm got a final verdict in one of the halves"
 
 
 def test_no_rejected_alarm_has_the_exact_upper_bound() -> None:
-    of = range(weeks.week_of(MONDAY), weeks.week_of(MONDAY) + 1)
-    (week,) = rejected_alarms([verdict(n) for n in range(20)], of).weeks
+    of = range(weeks.week_of(MONDAY, UTC), weeks.week_of(MONDAY, UTC) + 1)
+    (week,) = rejected_alarms([verdict(n) for n in range(20)], of, UTC).weeks
     assert week.share.value == 0
     assert week.share.high == pytest.approx(1 - 0.025 ** (1 / 20))  # Clopper and Pearson
 
 
 def test_volumes_are_counts_by_week() -> None:
-    of = range(weeks.week_of(MONDAY), weeks.week_of(MONDAY) + 2)
-    came = [(MONDAY, 1), (MONDAY + 1, 1), (MONDAY + weeks.WEEK, 1), (MONDAY + weeks.WEEK, 2)]
+    of = range(weeks.week_of(MONDAY, UTC), weeks.week_of(MONDAY, UTC) + 2)
+    came = [(MONDAY, 1), (MONDAY + 1, 1), (MONDAY + 7 * DAY, 1), (MONDAY + 7 * DAY, 2)]
     answers = [
         Answered("p", "accepted", (), "abnormal", MONDAY + 2),
         Answered("p", "refused", ("no chest",), None, MONDAY + 2),
-        Answered("p", None, ("damaged",), None, MONDAY + weeks.WEEK),
+        Answered("p", None, ("damaged",), None, MONDAY + 7 * DAY),
     ]
-    found = volumes(came, answers, [verdict(1), verdict(1, stage="provisional")], of)
+    found = volumes(came, answers, [verdict(1), verdict(1, stage="provisional")], of, UTC)
     assert [(v.images, v.studies, v.read, v.alarms, v.refused, v.verdicts) for v in found] == [
         (2, 1, 2, 1, 1, 1),
         (2, 1, 1, 0, 1, 0),
@@ -148,15 +168,15 @@ def test_alarms_first_are_read_sooner_in_the_simulation_of_the_real_times() -> N
         at = MONDAY + 300.0 * n + float(generator.random())
         own = {"decision": "abnormal" if abnormal else "normal", "value": 0.9 if abnormal else 0.1}
         made.append(verdict(n, received_at=at, given_at=at + 900, seconds=330.0, **own))
-    found = simulated(made, POINT, "0-24", 480)
+    found = simulated(made, POINT, "0-24", 480, UTC)
     first, flagged, _ = found.triage.results
     assert (found.studies, found.read_minutes) == (200, 200)
     assert flagged.times["abnormal"]["mean"].value < 0.5 * first.times["abnormal"]["mean"].value
     assert flagged.change["abnormal"]["mean"].high < 0
     with pytest.raises(DataError, match=rf"{FEWEST} of each are needed"):
-        simulated(made[:5], POINT, "0-24", 480)
+        simulated(made[:5], POINT, "0-24", 480, UTC)
     with pytest.raises(UsageError, match="is no shift"):
-        simulated(made, POINT, "always", 480)
+        simulated(made, POINT, "always", 480, UTC)
 
 
 def filled(service: TriageService, clock: SetClock) -> World:

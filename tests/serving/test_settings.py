@@ -69,3 +69,13 @@ def test_a_misspelt_variable_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CXREADER_SERVE_WORKER__PROCESES", "1")
     with pytest.raises(ConfigError, match=r"worker\.proceses: unknown key"):
         Settings.load(tmp_path)
+
+
+def test_a_time_zone_is_one_that_there_is(tmp_path: Path) -> None:
+    assert Settings.load(tmp_path, time_zone="Europe/Berlin").zone.at(1_800_000_000).isoformat() == (
+        "2027-01-15T09:00:00+01:00"
+    )
+    assert Settings.load(tmp_path).zone.at(0).timestamp() == 0
+    for wrong in ("Europe/Nowhere", "../etc/passwd", "/etc/localtime"):
+        with pytest.raises(ConfigError, match="is no time zone"):
+            Settings.load(tmp_path, time_zone=wrong)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from tests.serving.world import dicom, read_all
 
 from cxreader.errors import UsageError
@@ -85,6 +88,35 @@ def test_a_lock_is_one_readers_until_it_ends_is_released_or_handed_over(
     with service.database.writing() as session:
         verdicts.release(session, clock.now, of, jane)
     assert holder(service, study) is None
+
+
+def test_looking_at_a_study_takes_it_from_nobody(
+    service: TriageService, study: str, people: list[User], clock: SetClock
+) -> None:
+    """Jane reads it, hands it over to joe, looks at it, and so does he, and she again once he ended it: who is named?"""
+    jane, joe = people
+
+    def after(*work: Callable[[Session, Study], object]) -> list[str]:
+        told = []
+        for one in work:
+            with service.database.writing() as session:
+                one(session, views.by_key(session, Study, study))
+            told.append(service.study(study).row.reader)
+        return told
+
+    def looks(who: User, *, over: bool = False) -> Callable[[Session, Study], object]:
+        return lambda s, of: verdicts.take(s, clock.now, of, who, over=over)
+
+    def leaves(who: User) -> Callable[[Session, Study], object]:
+        return lambda s, of: verdicts.release(s, clock.now, of, who)
+
+    assert after(looks(jane), leaves(jane)) == ["jane", ""]
+    assert after(looks(jane), looks(joe, over=True), leaves(joe)) == ["jane", "joe", ""]
+    assert after(lambda s, of: verdicts.hand_over(s, clock.now, of, jane, joe)) == ["joe"]
+    assert after(looks(jane), leaves(jane), looks(joe), leaves(joe)) == ["joe"] * 4
+    assert after(looks(joe), looks(jane, over=True), leaves(jane)) == ["joe"] * 3
+    assert after(lambda s, of: verdicts.put(s, clock.now, of, joe, "done")) == ["joe"]
+    assert after(looks(jane), leaves(jane)) == ["joe"] * 2
 
 
 def test_a_study_is_put_aside_and_back(service: TriageService, study: str, people: list[User]) -> None:

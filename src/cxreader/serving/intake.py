@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ _OF_INSTANCE = {
     "modality": "Modality",
     "view": "ViewPosition",
     "body_part": "BodyPartExamined",
+    "patient_orientation": "PatientOrientation",
 }
 _OTHERS = (
     "SpecificCharacterSet",
@@ -120,7 +122,7 @@ def _told(header: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
     instance: dict[str, Any] = {name: _text(header, keyword) for name, keyword in _OF_INSTANCE.items()}
     for name in _UIDS:
         of = instance if name in instance else study
-        of[name] = of[name] if _is_uid(of[name]) else ""
+        of[name] = of[name] if is_uid(of[name]) else ""
     instance["transfer_syntax"] = _text(header.file_meta, "TransferSyntaxUID") if hasattr(header, "file_meta") else ""
     dated = [f"{_text(header, f'{w}Date')}{_text(header, f'{w}Time')}" for w in ("Acquisition", "Content")]
     instance["acquired"] = next((text for text in dated if text), f"{study['study_date']}{study['study_time']}")
@@ -129,10 +131,11 @@ def _told(header: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _text(header: Dataset, keyword: str) -> str:
-    """The value as text; empty where it is missing or cannot be read."""
+    """The value as text, several as the file has them; empty where it is missing or cannot be read."""
     try:
         value = header.get(keyword)
-        return "" if value is None else printable(str(value)).strip()[:1024]
+        text = "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)
+        return "" if value is None else printable(text).strip()[:1024]
     except Exception:  # noqa: BLE001 - as above
         return ""
 
@@ -147,5 +150,6 @@ def _number(header: Dataset, keyword: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _is_uid(text: str) -> bool:
+def is_uid(text: str) -> bool:
+    """Whether it has the form of a DICOM UID (PS3.5 9.1)."""
     return 0 < len(text) <= _LONGEST_UID and all(part.isascii() and part.isdigit() for part in text.split("."))

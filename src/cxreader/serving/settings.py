@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxreader.config_errors import explained
@@ -17,8 +17,15 @@ from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
 from cxreader.serving.order.places import Waits
 from cxreader.serving.section import Section
 from cxreader.serving.web_settings import WebSection
+from cxreader.serving.zone import SiteZone
 
 FILE, PREFIX = "serve.toml", "CXREADER_SERVE_"
+
+
+def _zone(name: str) -> str:
+    return SiteZone(name).name
+
+
 Minutes = Annotated[float, Field(gt=0)]
 
 
@@ -139,6 +146,11 @@ class Settings(BaseSettings):
         description="MiB of images that the node, and the HTTP door, hold while they are received; more wait.",
     )
     silent: bool = Field(False, description="Receive, read and keep everything; show and send nothing.")
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        None,
+        description="The site's, by its IANA name as `Europe/Berlin`: days begin by it, and what is sent is dated by it; "
+        "the machine's own when left out.",
+    )
     show_regions: bool = Field(True, description="`false` silences where findings lie, in every door and object.")
     worklist: WorklistSection = WorklistSection()
     worker: WorkerSection = WorkerSection()
@@ -170,6 +182,11 @@ class Settings(BaseSettings):
             return cls(home=home, **given)
         except ValidationError as error:
             raise explained(error, cls) from None
+
+    @property
+    def zone(self) -> SiteZone:
+        """The site's time zone."""
+        return SiteZone(self.time_zone or "")
 
     @property
     def database_url(self) -> str:

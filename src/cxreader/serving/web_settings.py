@@ -58,7 +58,9 @@ class WebSection(Section):
     )
     certificate: Path | None = Field(None, description="TLS: the certificate and its chain, PEM.")
     key: Path | None = Field(None, description="TLS: the private key, PEM, readable by the service alone.")
-    behind_proxy: bool = Field(False, description="A proxy in front speaks TLS, so that this may listen without.")
+    behind_proxy: bool = Field(
+        False, description="A proxy in front speaks TLS, so that this may listen without; it needs `proxies`."
+    )
     proxies: tuple[Network, ...] = Field(
         (), description="Addresses or networks of proxies whose `X-Forwarded-For` and `user_header` are believed."
     )
@@ -103,6 +105,9 @@ def check_web(web: WebSection) -> None:
         raise ConfigError("is needed", where="web.url", mend="give the address that browsers use, https://HOST")
     if web.oidc is not None and not _is_protected(web.oidc.issuer):
         raise ConfigError("is no https:// address", where="web.oidc.issuer", mend="give the provider's own")
+    if web.behind_proxy and not web.proxies:
+        mend = "name the proxy's address in web.proxies"
+        raise ConfigError("whoever comes through the proxy would share its limits", where="web.proxies", mend=mend)
     if web.user_header is not None and not web.proxies:
         raise ConfigError("nobody's header would be believed", where="web.user_header", mend="name web.proxies")
 

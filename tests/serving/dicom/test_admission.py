@@ -46,6 +46,7 @@ def settings(home: Path, **dicom: Any) -> Settings:
         ({"host": "0.0.0.0", "peers": (PEER,)}, "without TLS"),  # noqa: S104
         ({"peers": ({"ae_title": "CT1", "addresses": ("10.1.2.300",)},)}, "is no address"),
         ({"tls": {"certificate": "absent.pem"}}, "not set up whole"),
+        ({"peers": (PEER | {"tls": True},)}, "by TLS, without a certificate"),
     ],
 )
 def test_what_would_be_open_or_is_half_a_set_up_is_refused(tmp_path: Path, dicom: dict[str, Any], word: str) -> None:

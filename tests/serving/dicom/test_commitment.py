@@ -161,6 +161,33 @@ def test_it_is_given_up_in_the_end(service: TriageService, clock: SetClock) -> N
     assert (answer_due(service), states(service)) == (0, ["dead"])
 
 
+@pytest.mark.parametrize(("tls", "why"), [(True, "TLS is not set up whole"), (False, "the sender failed (TypeError)")])
+def test_an_answer_that_fails_in_any_way_ends_no_sender_and_is_given_up(
+    service: TriageService, clock: SetClock, monkeypatch: pytest.MonkeyPatch, *, tls: bool, why: str
+) -> None:
+    """A peer is called by TLS without a certificate of ours; a library fails with what nobody foresaw."""
+    from cxreader.serving.dicom import commitment
+    from cxreader.serving.store.work import commitments
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("Doe^Jane")
+
+    if not tls:
+        monkeypatch.setattr(commitment, "associated", broken)
+    peers = ({"ae_title": "CT1", "addresses": ("127.0.0.1",), "port": 1, "tls": tls},)
+    section = type(service.settings.dicom)(port=0, peers=peers)
+    service.settings = service.settings.model_copy(update={"dicom": section})
+    with service.database.writing() as session:
+        commitments.keep(session, clock.now, "1.2.9", "CT1", [(DX, "1.2.3")])
+        commitments.keep(session, clock.now, "1.2.10", "CT1", [(DX, "1.2.4")])
+    for _ in range(GIVE_UP):
+        assert answer_due(service) == 2
+        clock.forward(3 * 3600)
+    assert (answer_due(service), states(service)) == (0, ["dead", "dead"])
+    with service.database.reading() as session:
+        assert [row.error for row in session.query(Commitment)] == [why, why]
+
+
 @pytest.mark.parametrize("peers", [(), ({"ae_title": "CT1", "addresses": ("127.0.0.1",)},)])
 def test_who_cannot_be_called_back_is_refused(service: TriageService, started: Started, peers: Any) -> None:
     with sending(started(peers=peers).port) as association:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from cxreader.inference.triage import ALARM
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.database import Database
-from cxreader.serving.store.reading import modes, verdicts
+from cxreader.serving.store.reading import modes, taking, verdicts
 from cxreader.serving.store.reading.facets import facets
 from cxreader.serving.store.reading.filters import Filters, patient_clause
 from cxreader.serving.store.tables.images import Study, WorklistRow
@@ -126,6 +128,16 @@ def test_days_are_those_of_this_machine_and_the_last_one_is_whole(world: World, 
     assert set(everything(reader, f"/?from={today}&to={today}")) == held
     assert everything(reader, f"/?from={today + dt.timedelta(days=1)}") == []
     assert reader.get("/?from=yesterday").status_code == 422
+
+
+def test_days_and_times_of_the_list_are_the_sites(world: World, clock: SetClock) -> None:
+    """It is 2027-01-15 08:00 UTC: 13:30 of that day in India, whose 15th began at 18:30 UTC of the 14th."""
+    settings = world.service.settings.model_copy(update={"time_zone": "Asia/Kolkata"})
+    india = World(create_app(settings, world.service), world.service, world.people).browser()
+    began = clock.now - 13.5 * 3600
+    held = {key for key, row in rows(world).items() if row.received_at >= began}
+    assert set(everything(india, "/?from=2027-01-15&to=2027-01-15")) == held
+    assert "15 Jan 2027, 13:30:00 IST" in india.get("/").text
 
 
 def test_why_a_list_is_empty_is_said(world: World, service: TriageService) -> None:
@@ -263,9 +275,9 @@ def test_who_has_a_study_in_hand_is_told_in_words(world: World, clock: SetClock)
     assert told() == ("Handed over", "to reader")
     reader.put(f"/api/v1/studies/{key}/lock")
     reader.delete(f"/api/v1/studies/{key}/lock")
-    assert told() == ("Open", "")
+    assert told() == ("Handed over", "to reader")
     admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted", "stage": "provisional"})
-    assert told() == ("Open", "")
+    assert told() == ("Handed over", "to reader")
     admin.post(f"/api/v1/studies/{key}/verdicts", json={"kind": "accepted"})
     assert rows(world)[key].reader == "admin"
 
@@ -326,13 +338,61 @@ def test_who_may_see_no_patient_and_a_silent_service_say_so(world: World) -> Non
     assert quiet.browser("reader").get("/worklist/news?after=0&as_of=0").status_code == 403
 
 
-def test_an_open_page_does_not_keep_a_session_from_ending(world: World, clock: SetClock) -> None:
-    reader = world.browser()
+def test_a_number_that_no_database_holds_is_refused(world: World) -> None:
+    for after in (2**31, 10**30):
+        assert world.browser().get(f"/worklist/news?after={after}&as_of=0").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/worklist/news?after=0&as_of=0"),
+        ("GET", "/studies/{key}/panel"),
+        ("PUT", "/api/v1/studies/{key}/lock"),
+        ("GET", "/api/v1/session"),
+    ],
+)
+def test_an_open_page_does_not_keep_a_session_from_ending(
+    world: World, clock: SetClock, method: str, address: str
+) -> None:
+    reader, key = world.browser(), next(iter(rows(world)))
+    codes = []
     for _ in range(4):
         clock.forward(9 * 60)
-        code = reader.get("/worklist/news?after=0&as_of=0", headers={"HX-Request": "true"}).status_code
-    assert code == 401  # 36 minutes of which no one was a person's
-    assert reader.get("/").headers["location"] == "/login"
+        codes.append(reader.request(method, address.format(key=key), headers={"HX-Request": "true"}).status_code)
+    assert codes == [200, 200, 200, 401]  # 36 minutes of which no one was a person's
+    ended = reader.get("/")
+    assert (ended.headers["location"], ended.headers["clear-site-data"]) == ("/login", '"cache"')
+
+
+def test_two_readers_are_never_given_the_same_study(world: World, clock: SetClock) -> None:
+    """The second one asks while the first one's transaction is under way; on SQLite it waits for its beginning already."""
+    first, second = world.people["reader"], world.people["admin"]
+    order, database = everything(world.browser(), "/"), world.service.database
+    with database.writing() as session:
+        left = session.scalars(select(Study).where(Study.key == order[0])).one()
+        verdicts.take(session, clock.now, left, world.people["auditor"])
+    clock.forward(verdicts.LOCKED + 1)
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            own = taking.next_study(session, clock.now, first, Filters())
+            other = pool.submit(world.service.next_study, second)
+            time.sleep(0.5)  # until it waits
+        assert (own, other.result()) == (order[0], order[1])
+
+
+def test_what_is_ended_while_the_next_study_is_looked_for_is_not_given(world: World, clock: SetClock) -> None:
+    if world.service.database.engine.dialect.name == "sqlite":
+        pytest.skip("there nobody looks while another one writes")
+    order, database = everything(world.browser(), "/"), world.service.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            top = session.scalars(select(Study).where(Study.key == order[0])).one()
+            verdicts.put(session, clock.now, top, world.people["admin"], "done")
+            other = pool.submit(world.service.next_study, world.people["reader"])
+            time.sleep(0.5)
+        assert other.result() == order[1]
+    assert rows(world)[order[0]].reader == "admin"
 
 
 def test_facets_count_each_study_once_whatever_is_asked(world: World, clock: SetClock) -> None:

@@ -47,7 +47,8 @@ def judge(folder: Path) -> None:
 def studies(world: World) -> list[str]:
     """The keys of the studies, in the order of the numbers above."""
     own: Mapping[int, dict[str, Any]] = {
-        EARLIER: {"PatientID": "P0", "StudyDate": "20200102", "PatientName": "DOE^JANE"}
+        ALARM: {"PatientOrientation": ["L", "F"]},
+        EARLIER: {"PatientID": "P0", "StudyDate": "20200102", "PatientName": "DOE^JANE"},
     }
     keys = [
         world.service.receive(dicom(n, **own.get(n, {})), door="dicom", sender="DX-ROOM-1").study for n in range(UNREAD)

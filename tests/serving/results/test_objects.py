@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from cxreader.serving.results.sc import capture
 from cxreader.serving.results.sr import as_comprehensive, region_report, report
 from cxreader.serving.results.subject import Subject
 from cxreader.serving.store.reading.results import REGION
+from cxreader.serving.zone import SiteZone
 
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
 MORE: dict[str, Any] = {
@@ -34,6 +37,7 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     "CR": lambda: image(SOPClassUID=CR, Modality="CR"),
     "MONOCHROME1": lambda: image(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
     "odd sizes": lambda: image(67, 91),
+    "mirrored": lambda: image(**MORE | {"PatientOrientation": ["R", "F"]}),
     "umlauts": lambda: image(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jürgen"),
     "kanji": lambda: image(SpecificCharacterSet="ISO_IR 192", PatientName="Yamada^Tarou=山田^太郎"),
     "little known": lambda: image(PatientName="", PatientID="", PatientSex="", AccessionNumber="", Modality="XX"),
@@ -209,6 +213,16 @@ def test_the_capture_is_warm_where_the_map_is_and_names_no_patient() -> None:
     assert made.SourceImageSequence[0].ReferencedSOPInstanceUID == dcmread(io.BytesIO(data)).SOPInstanceUID
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [(["L", "F"], ["L", "F"]), (["R", "F"], ["R", "F"]), (["AL", "FP"], ["AL", "FP"]), (["L"], []), (None, [])],
+)
+def test_the_capture_lies_as_its_image_lies(told: list[str] | None, kept: list[str]) -> None:
+    data = image(64, 64, **({} if told is None else {"PatientOrientation": told}))
+    made = dcmread(io.BytesIO(file_of(capture(subject(data, heat_map(hot())), read(data)))))
+    assert list(made.PatientOrientation or []) == kept
+
+
 def test_the_same_result_makes_the_same_bytes_and_another_revision_other_uids() -> None:
     data = image()
     one, again, later = (subject(data, heat_map(hot()), revision=n) for n in (1, 1, 2))
@@ -217,6 +231,23 @@ def test_the_same_result_makes_the_same_bytes_and_another_revision_other_uids() 
         assert make(one).SOPInstanceUID != make(later).SOPInstanceUID
         assert make(one).SeriesInstanceUID != make(later).SeriesInstanceUID
     assert report(one).SeriesInstanceUID == region_report(one).SeriesInstanceUID
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system sets no time zone")
+def test_the_same_result_makes_the_same_bytes_on_machines_of_other_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its moment is 2027-01-15 08:00:00 UTC, 13:30 in India, whatever the clock on the wall of the machine shows."""
+    data, made = image(), list[tuple[bytes, ...]]()
+    for machine in ("Pacific/Auckland", "America/New_York"):
+        monkeypatch.setenv("TZ", machine)
+        time.tzset()
+        one = replace(subject(data, heat_map(hot())), zone=SiteZone("Asia/Kolkata"))
+        objects = report(one), region_report(one), capture(one, read(data)), presentation(one, data)
+        assert {each.TimezoneOffsetFromUTC for each in objects} == {"+0530"}
+        assert {(each.InstanceCreationDate, each.InstanceCreationTime) for each in objects} == {("20270115", "133000")}
+        made.append(tuple(map(file_of, objects)))
+    monkeypatch.undo()
+    time.tzset()
+    assert made[0] == made[1]
 
 
 def test_a_region_head_speaks_before_the_heat_map() -> None:

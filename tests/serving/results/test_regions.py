@@ -11,7 +11,8 @@ from tests.serving.results.subjects import heat_map, hot
 
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.explanation.localisation_report import LocalisationByFinding
-from cxreader.serving.results.regions import boxes_of, permission, regions
+from cxreader.records import Box
+from cxreader.serving.results.regions import boxes_of, permission, place, regions
 from cxreader.serving.store.reading.results import REGION
 
 
@@ -62,6 +63,23 @@ def test_the_region_head_speaks_alone_for_its_model() -> None:
     ]
     found = regions(maps, (100, 100), (100, 100))
     assert [(one.model, one.source) for one in found] == [("a", "Region head"), ("b", "Grad-CAM")]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "upright", "other"),
+    [
+        (0.9, 0.9, "left lower zone", "lower right of the picture"),
+        (0.1, 0.1, "right upper zone", "upper left of the picture"),
+        (0.5, 0.5, "central middle zone", "middle centre of the picture"),
+    ],
+)
+def test_sides_are_the_patients_only_where_the_header_says_which_way_up_the_image_is(
+    x: float, y: float, upright: str, other: str
+) -> None:
+    box = Box("region", 200 * x - 2, 100 * y - 2, 4, 4)
+    assert place(box, (200, 100), "L\\F") == upright
+    for orientation in ("R\\F", "L\\H", "", "P\\F"):
+        assert place(box, (200, 100), orientation) == other
 
 
 def estimate(low: float) -> Estimate:

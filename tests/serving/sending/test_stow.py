@@ -17,13 +17,17 @@ from cxreader.serving.sending import stow
 
 
 class Stub:
-    """`answers`: (status, failure reason or None) of the next requests, then 200. `bodies`, `headers`: what came."""
+    """`answers`: (status, failure reason or None) of the next requests, then 200. `bodied`: what is said beside.
+
+    `bodies`, `headers`: what came.
+    """
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, int | None]] = []
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        self.bodied: dict[str, Any] = {}
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def stub() -> Iterator[Stub]:
             made.headers.append(dict(self.headers))
             status, reason = made.answers.pop(0) if made.answers else (200, None)
             failed = [] if reason is None else [{"00081197": {"vr": "US", "Value": [reason]}}]
-            body = json.dumps({"00081198": {"vr": "SQ", "Value": failed}} if failed else {}).encode()
+            body = json.dumps({"00081198": {"vr": "SQ", "Value": failed}} if failed else made.bodied).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -74,6 +78,33 @@ def test_an_answer_decides(stub: Stub, status: int, reason: int | None, state: s
     assert outcome.state == state
     assert data in stub.bodies[0]
     assert stub.headers[0]["Content-Type"].startswith('multipart/related; type="application/dicom"; boundary=')
+
+
+OTHER, REASON = "1.2.3.99", {"00081197": {"vr": "US", "Value": [0xA900]}}
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "failed", "state"),
+    [
+        (202, ["own"], [], "sent"),  # kept with a warning
+        (200, ["own"], [], "sent"),
+        (202, [OTHER], [], "dead"),
+        (202, [], [], "dead"),
+        (202, ["own"], [REASON], "dead"),
+        (202, [], [{}], "again"),  # failed without a reason: a processing failure
+        (200, [], [{}], "again"),
+    ],
+)
+def test_what_the_answer_names_as_kept_is_sent(
+    stub: Stub, status: int, kept: list[str], failed: list[dict[str, Any]], state: str
+) -> None:
+    made = report(subject(image()))
+    uids = [str(made.SOPInstanceUID) if one == "own" else one for one in kept]
+    named = [{"00081155": {"vr": "UI", "Value": [uid]}} for uid in uids]
+    stub.bodied = {"00081199": {"vr": "SQ", "Value": named}, "00081198": {"vr": "SQ", "Value": failed}}
+    stub.answers = [(status, None)]
+    (outcome,) = stow.send({"url": stub.url}, [file_of(made)])
+    assert outcome.state == state
 
 
 def test_the_older_report_is_sent_to_who_does_not_take_the_newer(stub: Stub) -> None:

@@ -17,7 +17,7 @@ from cxreader.serving.store import migrate, tables
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.tables.base import metadata
 from cxreader.serving.store.tables.images import WorklistRow
-from cxreader.serving.store.tables.people import LoginSession
+from cxreader.serving.store.tables.people import LoginSession, StudyLock
 
 MIGRATIONS = Path(tables.__file__).parents[1] / "migrations"
 REVISIONS = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
@@ -107,6 +107,10 @@ FILLED["r0004"] = FILLED["r0003"] | {
         "searches": {},
     },
 }
+FILLED["r0005"] = FILLED["r0004"] | {
+    "instances": FILLED["r0001"]["instances"] | {"patient_orientation": "L\\F"},
+    "locks": {"study_id": 1, "user_id": 1, "since": 1.0, "until": 2.0, "reader_before": "brown"},
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 
@@ -185,6 +189,7 @@ def test_what_the_list_is_filtered_by_is_filled_in_for_studies_that_were_there(e
     with database.reading() as session:
         found = session.scalars(select(WorklistRow).order_by(WorklistRow.study_id)).all()
         assert session.scalars(select(LoginSession)).one().searches == {}
+        assert session.scalars(select(StudyLock)).one().reader_before == ""  # who stands there stands by the lock alone
     assert [(r.decision, r.view, r.station, r.acquired, r.reader) for r in found] == [
         ("refer", "PA", "CT1", "20261130", "brown"),
         ("unread", "", "folder", "", "grey"),

@@ -22,15 +22,15 @@ from cxreader.serving.web.app import create_app
 def test_a_session_ends_when_idle_and_in_any_case(world: World, clock: SetClock) -> None:
     reader = world.browser()
     clock.forward(29 * 60)
-    assert reader.get("/api/v1/session").status_code == 200
+    assert reader.get("/api/v1/tokens").status_code == 200
     clock.forward(29 * 60)
-    assert reader.get("/api/v1/session").status_code == 200  # the request before was the last use
+    assert reader.get("/api/v1/tokens").status_code == 200  # the request before was the last use
     clock.forward(31 * 60)
-    assert reader.get("/api/v1/session").status_code == 401
+    assert reader.get("/api/v1/tokens").status_code == 401
     lasting = world.browser()
     for _ in range(30):
         clock.forward(25 * 60)
-        last = lasting.get("/api/v1/session").status_code
+        last = lasting.get("/api/v1/tokens").status_code
     assert last == 401  # 12.5 hours, never idle
 
 
@@ -268,6 +268,19 @@ def test_a_watcher_needs_no_sign_in_for_health_alone(world: World) -> None:
     assert set(client.get("/readyz").json()) == {"database", "disk", "models", "queue", "node", "outbox"}
     answer = world.by_token("auditor", "metrics").get("/metrics")
     assert "cxreader_jobs" in answer.text
+
+
+def test_a_dead_letter_is_told_and_takes_no_service_from_its_balancer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cxreader.serving.operations.health import Check
+    from cxreader.serving.web import watched
+
+    client = world.client()
+    for check, status in ((Check("outbox", noted="1 result was given up"), 200), (Check("outbox", "late"), 503)):
+        monkeypatch.setattr(watched, "ready", lambda _, check=check: [check])
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (status, {"outbox": check.why or check.noted})
 
 
 def test_who_was_shown_what_is_in_the_audit_log(world: World) -> None:

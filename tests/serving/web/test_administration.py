@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -80,6 +81,22 @@ def test_a_token_of_somebody_is_shown_once_and_revoked(world: World) -> None:
     assert (by_token.status_code, by_token.json()["detail"]) == (403, "a token makes no tokens")
     assert admin.delete(f"{at}/{made['key']}").status_code == 204
     assert program.get("/api/v1/worklist").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("what", "given"), [("password", {"password": "another long password"}), ("access", {"enabled": False})]
+)
+def test_tokens_end_for_good_with_a_password_and_with_access(world: World, what: str, given: dict[str, Any]) -> None:
+    admin, at = world.browser("admin"), f"/api/v1/users/{world.people['reader'].key}"
+    program = world.by_token("reader")
+    assert program.get("/api/v1/worklist").status_code == 200
+    assert admin.delete(f"{at}/sessions").status_code == 204
+    assert admin.put(f"{at}/role", json={"role": "reader"}).status_code == 200
+    assert program.get("/api/v1/worklist").status_code == 200  # these leave them
+    assert admin.put(f"{at}/{what}", json=given).status_code == 200
+    assert admin.put(f"{at}/access", json={"enabled": True}).status_code == 200
+    assert program.get("/api/v1/worklist").status_code == 401
+    assert ("token revoked", "admin") in noted(world)
 
 
 def test_a_destination_is_added_changed_asked_and_removed(world: World) -> None:

@@ -14,11 +14,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_windowing
 from pydicom.uid import RLELossless
+from tests.serving.results.subjects import file_of, image, subject
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
 
 from cxreader.imaging.read import read
+from cxreader.serving.results import sr
 from cxreader.serving.results.uids import KINDS
+from cxreader.serving.retaining.retention import Retention
 from cxreader.serving.sending.making import Maker, NothingError
 from cxreader.serving.settings import ResultsSection
 from cxreader.serving.web.dicomweb import holdings
@@ -116,34 +119,55 @@ def test_studies_series_and_instances_are_told(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({}, {"1", "2", "3"}),
+        ({}, {"1", "2", "3", "4"}),
         ({"PatientID": "P1"}, {"1"}),
         ({"00100020": "P1"}, {"1"}),
-        ({"PatientID": "P*"}, {"1", "2", "3"}),
+        ({"PatientID": "P*"}, {"1", "2", "3", "4"}),
         ({"PatientID": "p1"}, set()),
         ({"PatientName": "doe*"}, {"1", "2"}),
         ({"PatientName": "D?e^jane"}, {"1", "2"}),
         ({"PatientName": "100%*"}, {"3"}),
         ({"PatientName": "%"}, set()),
         ({"StudyDate": "20260102"}, {"2"}),
-        ({"StudyDate": "20260102-"}, {"2", "3"}),
+        ({"StudyDate": "20260102-"}, {"2", "3", "4"}),
         ({"StudyDate": "-20260102"}, {"1", "2"}),
         ({"StudyDate": "20260102-20260103"}, {"2", "3"}),
         ({"StudyInstanceUID": "1.2.3.1,1.2.3.3"}, {"1", "3"}),
-        ({"AccessionNumber": "", "limit": "2"}, {"3", "2"}),
-        ({"limit": "2", "offset": "1", "includefield": "all"}, {"2", "1"}),
+        ({"AccessionNumber": "", "limit": "2"}, {"4", "3"}),
+        ({"limit": "2", "offset": "1", "includefield": "all"}, {"3", "2"}),
+        ({"PatientID": "p*"}, set()),
+        ({"PatientName": "müller*"}, {"4"}),
+        ({"PatientName": "MÜLLER^ÄNNE"}, {"4"}),
+        ({"StudyTime": "0915"}, {"2"}),
+        ({"StudyTime": "091500"}, {"2"}),
+        ({"StudyTime": "09-10"}, {"2", "3"}),
+        ({"StudyTime": "0916-"}, {"3", "4"}),
+        ({"StudyTime": "-091500"}, {"2"}),
+        ({"00080030": "1030-1030"}, {"3"}),
+        ({"ModalitiesInStudy": "DX"}, {"1", "2", "4"}),
+        ({"ModalitiesInStudy": "C?"}, {"3"}),
+        ({"ModalitiesInStudy": "dx"}, set()),
+        ({"ModalitiesInStudy": "SR"}, set()),
     ],
 )
 def test_studies_match(world: World, query: dict[str, str], found: set[str]) -> None:
     client = world.by_token()
-    for n, name in ((1, "Doe^Jane"), (2, "DOE^JANE"), (3, "100%^Sure")):
-        stow(client, dicom(n, PatientName=name, StudyDate=f"2026010{n}"))
+    others = {
+        1: {"PatientName": "Doe^Jane"},
+        2: {"PatientName": "DOE^JANE", "StudyTime": "091500.25"},
+        3: {"PatientName": "100%^Sure", "StudyTime": "103059", "Modality": "CR"},
+        4: {"PatientName": "Müller^Änne", "StudyTime": "11", "SpecificCharacterSet": "ISO_IR 192"},
+    }
+    for n, more in others.items():
+        stow(client, dicom(n, StudyDate=f"2026010{n}", **more))
     shown = datasets(client.get("/dicomweb/studies", params=query))
     assert {one.StudyInstanceUID.rpartition(".")[2] for one in shown} == found
     assert len(shown) == len(found)
 
 
-@pytest.mark.parametrize("query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"limit": "0"}])
+@pytest.mark.parametrize(
+    "query", [{"Bogus": "1"}, {"StudyDate": "x"}, {"StudyDate": "2026"}, {"StudyTime": "9"}, {"limit": "0"}]
+)
 def test_what_cannot_be_matched_is_refused(world: World, query: dict[str, str]) -> None:
     assert world.by_token().get("/dicomweb/studies", params=query).status_code in (400, 422)
 
@@ -155,10 +179,41 @@ def test_what_is_not_kept_is_told_with_its_reason(world: World) -> None:
     told = Dataset.from_json(some.json())
     assert [one.FailureReason for one in told.FailedSOPSequence] == [CANNOT_UNDERSTAND] * 2
     assert len(told.ReferencedSOPSequence) == 1
+    assert not any("ReferencedSOPInstanceUID" in one for one in told.FailedSOPSequence)  # which have none
     other = stow(client, dicom(2), study="/1.2.3.1")
     assert other.status_code == 409
-    assert Dataset.from_json(other.json()).FailedSOPSequence[0].FailureReason == OTHER_STUDY
+    (failed,) = Dataset.from_json(other.json()).FailedSOPSequence
+    sent = dcmread(io.BytesIO(dicom(2)))
+    assert failed.FailureReason == OTHER_STUDY
+    assert (failed.ReferencedSOPClassUID, failed.ReferencedSOPInstanceUID) == (sent.SOPClassUID, sent.SOPInstanceUID)
+    report = file_of(sr.report(subject(image())))
+    (failed,) = Dataset.from_json(stow(client, report).json()).FailedSOPSequence
+    made = dcmread(io.BytesIO(report))
+    assert (failed.ReferencedSOPClassUID, failed.ReferencedSOPInstanceUID) == (made.SOPClassUID, made.SOPInstanceUID)
     assert stow(client, dicom(1), study="/1.2.3.1").status_code == 200
+
+
+def test_what_is_kept_is_retrieved_from_where_the_answer_says(world: World) -> None:
+    client = world.by_token()
+    told = Dataset.from_json(stow(client, dicom(1), dicom(1, SOPInstanceUID="1.2.9")).json())
+    first, second = (one.RetrieveURL.removeprefix("http://127.0.0.1:8080") for one in told.ReferencedSOPSequence)
+    assert (parts(client.get(first)), second.rpartition("/")[2]) == ([dicom(1)], "1.2.9")
+    assert len(parts(client.get(told.RetrieveURL.removeprefix("http://127.0.0.1:8080")))) == 2
+    assert "RetrieveURL" not in Dataset.from_json(stow(client, dicom(2), dicom(3)).json())  # of two studies
+
+
+def test_the_header_of_a_latin_1_file_is_told_in_utf_8_and_says_so(world: World) -> None:
+    item = Dataset()
+    item.SpecificCharacterSet, item.RequestedProcedureDescription = "ISO_IR 100", "Thorax-Übersicht"
+    client, told = world.by_token(), {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Jürgen"}
+    stow(client, dicom(1, **told, RequestAttributesSequence=[item]), dicom(2))
+    (made,) = client.get("/dicomweb/studies/1.2.3.1/metadata").json()
+    assert made["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
+    assert made["00100010"]["Value"] == [{"Alphabetic": "Müller^Jürgen"}]
+    (inner,) = made["00400275"]["Value"]
+    assert (inner["00080005"]["Value"], inner["00321060"]["Value"]) == (["ISO_IR 192"], ["Thorax-Übersicht"])
+    (plain,) = client.get("/dicomweb/studies/1.2.3.2/metadata").json()
+    assert "00080005" not in plain
 
 
 def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -> None:
@@ -178,6 +233,28 @@ def test_series_of_results_are_told_as_the_objects_themselves_do(world: World) -
     assert {tuple(str(one[word].value) for word in words) for one in told} == {
         tuple(str(one[word].value) for word in words) for one in made
     }
+
+
+def test_objects_that_were_made_stay_when_the_images_are_deleted(world: World) -> None:
+    service, client = world.service, world.by_token()
+    kept = service.receive(dicom(1), door="http")
+    service.receive(dicom(2), door="http")
+    read_all(service)
+    for entry in service.worklist().entries:
+        assert entry.result is not None
+        if entry.study.key == kept.study:
+            Maker(service).file_of(entry.result.id, "sr")
+    Retention(service, "a test").delete("images", [entry.study.key for entry in service.worklist().entries])
+    (study,) = datasets(client.get("/dicomweb/studies"))
+    assert (study.StudyInstanceUID, study.ModalitiesInStudy, study.NumberOfStudyRelatedInstances) == (
+        "1.2.3.1",
+        "SR",
+        1,
+    )
+    assert len(datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "SR"}))) == 1
+    assert datasets(client.get("/dicomweb/studies", params={"ModalitiesInStudy": "DX"})) == []
+    (report,) = parts(client.get("/dicomweb/studies/1.2.3.1"))
+    assert dcmread(io.BytesIO(report)).Modality == "SR"
 
 
 def test_the_frame_of_an_image_comes_uncompressed(world: World) -> None:

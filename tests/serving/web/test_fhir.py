@@ -10,6 +10,8 @@ from fhir.resources.R4B.observation import Observation
 from tests.serving.web.world import World
 from tests.serving.world import dicom, png, read_all
 
+from cxreader.serving.retaining.retention import Retention
+
 OBSERVATION = frozenset(
     [
         "resourceType",
@@ -82,3 +84,21 @@ def test_results_and_studies_are_valid_and_say_what_the_reading_says(world: Worl
     assert whole["identifier"][0]["value"] == f"urn:oid:{study['study_uid']}"
     assert whole["series"][0]["instance"][0]["uid"] == study["images"][0]["sop_instance_uid"]
     assert whole["subject"].get("identifier", {}).get("value", "") == study["patient"]["id"]
+
+
+def test_files_that_were_deleted_are_not_available_and_no_uid_stands_twice(world: World) -> None:
+    first, second = (dicom(1, SOPInstanceUID="1.2.8", ViewPosition=view) for view in ("PA", "AP"))  # one UID
+    (study,) = _studies(world, first, second, dicom(1, SOPInstanceUID="1.2.9"))
+    reader = world.by_token()
+
+    def told() -> dict[str, Any]:
+        made: dict[str, Any] = reader.get(f"/fhir/ImagingStudy/{study['study'].replace('_', '.')}").json()
+        ImagingStudy.model_validate(made)
+        return made
+
+    uids = [one["uid"] for series in told()["series"] for one in series["instance"]]
+    assert len(study["images"]) == 3
+    assert (told()["status"], told()["numberOfInstances"], len(uids)) == ("available", 2, 2)
+    assert len(set(uids)) == 2
+    Retention(world.service, "a test").delete("images", [study["study"]])
+    assert (told()["status"], told().get("numberOfInstances", 0), told().get("series")) == ("registered", 0, None)

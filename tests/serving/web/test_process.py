@@ -161,6 +161,7 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_one_before() -> 
         ({"certificate": "cert.pem"}, "web.certificate, web.key"),
         ({"certificate": "absent.pem", "key": "absent.pem"}, "web.certificate"),
         ({"user_header": "X-Remote-User"}, "web.user_header"),
+        ({"address": "192.0.2.1", "behind_proxy": True, "url": "https://triage.example.org"}, "web.proxies"),
         (
             {"oidc": {"issuer": "http://idp.example.org", "client_id": "x"}, "url": "https://t.example"},
             "web.oidc.issuer",
@@ -180,7 +181,7 @@ def test_it_does_not_listen_unprotected(given: dict[str, Any], where: str) -> No
         {},
         {"address": "::1"},
         {"address": "0.0.0.0", "enabled": False},  # noqa: S104 - does not listen
-        {"address": "192.0.2.1", "behind_proxy": True, "url": "https://triage.example.org"},
+        {"address": "192.0.2.1", "behind_proxy": True, "url": "https://t.example", "proxies": ("192.0.2.7",)},
     ],
 )
 def test_what_is_protected_may_listen(given: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, UsageError
+from cxreader.serving.access import tokens
 from cxreader.serving.access.sessions import end_all
 from cxreader.serving.roles import Role
 from cxreader.serving.store import audit, users
@@ -48,8 +49,9 @@ def add(session: Session, now: float, actor: str, *, name: str, role: Role, pass
 
 
 def set_password(session: Session, now: float, actor: str, user: User, password: str) -> None:
-    """A new password, which also ends the rest after wrong attempts. Raises UsageError for one that is too short."""
+    """A new password, which also ends the rest after wrong attempts, and tokens. Raises UsageError for one that is too short."""
     user.password, user.failed_logins, user.locked_until = users.hashed(password), 0, None
+    tokens.revoke_all(session, now, user, actor=actor)
     _changed(session, now, actor, user, "password set")
 
 
@@ -64,13 +66,14 @@ def set_role(session: Session, now: float, actor: str, user: User, role: Role) -
 
 
 def set_disabled(session: Session, now: float, actor: str, user: User, *, disabled: bool) -> None:
-    """Nobody can enter as this user any more, or again; verdicts stay.
+    """Nobody can enter as this user any more, or again; tokens end for good, verdicts stay.
 
     Raises UsageError where nobody would administer the service any more.
     """
     if disabled:
         _refuse_the_last(session, user)
     user.disabled_at = now if disabled else None
+    tokens.revoke_all(session, now, user, actor=actor)
     _changed(session, now, actor, user, "user disabled" if disabled else "user enabled")
 
 

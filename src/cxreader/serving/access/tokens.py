@@ -103,3 +103,12 @@ def revoke(session: Session, now: float, user: User, key: str, *, actor: str = "
     token.revoked_at = token.revoked_at or now
     session.flush()
     audit.note(session, now, [Noted("token revoked", actor or user.name, token.key)])
+
+
+def revoke_all(session: Session, now: float, user: User, *, actor: str) -> None:
+    """End every token of a user that is not ended yet."""
+    left = session.scalars(select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))).all()
+    for token in left:
+        token.revoked_at = now
+    session.flush()
+    audit.note(session, now, [Noted("token revoked", actor, token.key) for token in left])

@@ -34,6 +34,9 @@ def check(settings: Settings) -> None:
         _network(where)
     if section.tls.certificate is not None:
         caller_context(section.tls)
+    elif any(one.tls for one in section.peers):
+        mend = "set up dicom.tls, or leave out tls of the peer"
+        raise ConfigError("a peer is to be called by TLS, without a certificate", where="dicom.peers.tls", mend=mend)
     if _is_loopback(section.host):
         return
     if not section.peers:

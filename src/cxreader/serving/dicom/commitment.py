@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from cxreader.errors import CxreaderError
+from cxreader.errors import ConfigError, CxreaderError, StorageError
 from cxreader.serving.dicom import admission
 from cxreader.serving.dicom.associations import Called, RefusedError, associated
 from cxreader.serving.dicom.contexts import COMMITMENT, PLAIN
@@ -61,7 +61,7 @@ def answer_due(service: TriageService) -> int:
         now = database.now(session)
         due = commitments.take(session, now, now + LEASE, farthest=1.5 * LONGEST)
     for owed in due:
-        error = _answer(service, owed)
+        error = _tried(service, owed)
         with database.writing() as session:
             now = database.now(session)
             if not error:
@@ -73,6 +73,18 @@ def answer_due(service: TriageService) -> int:
                 again = None if owed.attempt >= GIVE_UP else now + pause
                 commitments.failed(session, now, owed, error, again=again)
     return len(due)
+
+
+def _tried(service: TriageService, owed: Owed) -> str:
+    """`_answer`; whatever else it fails with is a failure of this one answer, and ends no sender."""
+    try:
+        return _answer(service, owed)
+    except StorageError:
+        raise
+    except ConfigError as error:
+        return error.what
+    except Exception as error:  # noqa: BLE001 - what the other side makes the library raise is open-ended, and quotes it
+        return f"the sender failed ({type(error).__name__})"
 
 
 def _answer(service: TriageService, owed: Owed) -> str:

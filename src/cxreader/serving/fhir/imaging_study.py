@@ -1,4 +1,4 @@
-"""A study as an ImagingStudy (https://hl7.org/fhir/R4/imagingstudy.html), with the images that were received."""
+"""A study as an ImagingStudy (https://hl7.org/fhir/R4/imagingstudy.html), with the images whose files are here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ _UNKNOWN: Json = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
 
 
 def imaging_study(study: Study, images: Sequence[Instance]) -> Json:
-    """The resource. An image that did not come as DICOM has no SOP class: the element says so."""
-    ordered = sorted(images, key=lambda one: (one.series_uid, one.id))
+    """The resource. An image that did not come as DICOM has no SOP class: the element says so.
+
+    Files that were deleted are left out, and so are other bytes that came under a UID which stands there already.
+    """
+    there = {one.sop_instance_uid: one for one in sorted(images, key=_order) if one.purged_at is None}
+    ordered = sorted(there.values(), key=lambda one: (one.series_uid, one.id))
     series = [_series(uid, list(of)) for uid, of in groupby(ordered, key=lambda one: one.series_uid)]
     accession = {"type": {"coding": [{"system": _TYPES, "code": "ACSN"}]}, "value": study.accession_number}
-    modalities = sorted({one.modality for one in images if one.modality})
+    modalities = sorted({one.modality for one in ordered if one.modality})
     return filled(
         {
             "resourceType": "ImagingStudy",
@@ -26,16 +30,21 @@ def imaging_study(study: Study, images: Sequence[Instance]) -> Json:
                 {"system": "urn:dicom:uid", "value": oid(study.study_uid)},
                 *([accession] if study.accession_number else []),
             ],
-            "status": "available",
+            "status": "available" if ordered else "registered",
             "modality": [{"system": DCM, "code": one} for one in modalities],
             "subject": subject(study),
             "started": day(study.study_date),
             "numberOfSeries": len(series),
-            "numberOfInstances": len(images),
+            "numberOfInstances": len(ordered),
             "description": study.description,
             "series": series,
         }
     )
+
+
+def _order(image: Instance) -> int:
+    """The first that came under a UID last, so that it stands in the end."""
+    return -image.version
 
 
 def _series(uid: str, images: Sequence[Instance]) -> Json:

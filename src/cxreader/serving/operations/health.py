@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, func, select
 
+from cxreader.counting import format_count
 from cxreader.errors import CxreaderError
 from cxreader.serving.dicom import listening
 from cxreader.serving.service import TriageService
 from cxreader.serving.store.migrate import head, revision
 from cxreader.serving.store.reading import models
 from cxreader.serving.store.tables.readings import Job
-from cxreader.serving.store.tables.sending import OutboxEntry
+from cxreader.serving.store.tables.sending import Destination, OutboxEntry
 from cxreader.serving.worker.models import installed
 
 LEAST_FREE = 2 * 2**30
@@ -35,10 +36,14 @@ MENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `why`: what is wrong, without paths or patients; empty where nothing is."""
+    """One thing that was looked at. `why`: what is wrong, without paths or patients; empty where nothing is.
+
+    `noted`: what a person should see to, though the service takes images and answers them all the same; empty where nothing is.
+    """
 
     name: str
     why: str = ""
+    noted: str = ""
 
     @property
     def mend(self) -> str:
@@ -56,7 +61,11 @@ def ready(service: TriageService) -> list[Check]:
         "node": _node,
         "outbox": _outbox,
     }
-    return [Check(name, _tried(check, service)) for name, check in checks.items()]
+    notes: dict[str, Callable[[TriageService], str]] = {"outbox": _given_up}
+    return [
+        Check(name, _tried(check, service), _tried(notes[name], service) if name in notes else "")
+        for name, check in checks.items()
+    ]
 
 
 def _tried(check: Callable[[TriageService], str], service: TriageService) -> str:
@@ -102,15 +111,31 @@ def _node(service: TriageService) -> str:
 
 
 def _outbox(service: TriageService) -> str:
+    """A destination that is switched off, and a service that is silent, owe nothing."""
+    if service.settings.silent:
+        return ""
     with service.database.reading() as session:
         now = service.database.now(session)
-        since = session.scalar(select(func.min(OutboxEntry.available_at)).where(OutboxEntry.state == "waiting"))
-        dead = _count(session, "dead")
-    return _waits(now, since, "a result") or (f"{dead:,} results were given up" if dead else "")
+        since = session.scalar(_of_enabled(func.min(OutboxEntry.available_at), "waiting"))
+    return _waits(now, since, "a result")
 
 
-def _count(session: Session, state: str) -> int:
-    return session.scalar(select(func.count()).select_from(OutboxEntry).where(OutboxEntry.state == state)) or 0
+def _given_up(service: TriageService) -> str:
+    """One object that a destination refuses must not take the whole service from its load balancer."""
+    if service.settings.silent:
+        return ""
+    with service.database.reading() as session:
+        dead = session.scalar(_of_enabled(func.count(OutboxEntry.id), "dead")) or 0
+    return format_count(dead, "[result was|results were] given up") if dead else ""
+
+
+def _of_enabled(wanted: ColumnElement[Any], state: str) -> Select[Any]:
+    """What is wanted of outbox entries in a state whose destination is switched on."""
+    return (
+        select(wanted)
+        .join(Destination, Destination.id == OutboxEntry.destination_id)
+        .where(Destination.enabled, OutboxEntry.state == state)
+    )
 
 
 def _waits(now: float, since: float | None, what: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from cxreader.serving.order.places import BANDS
@@ -19,8 +21,6 @@ from cxreader.serving.store.tables.sending import OutboxEntry
 
 WINDOW = 24 * 3600.0
 """Seconds that histograms look back."""
-MOST = 20_000
-"""Answers of that window that are looked at, the latest first."""
 SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 SHARES = tuple(n / 10 for n in range(1, 11))
 DISTANCES = (0.25, 0.5, 0.75, 1, 1.5, 2, 4)
@@ -85,29 +85,61 @@ def _waiting(session: Session, now: float) -> Iterator[Metric]:
 
 def _answers(session: Session, now: float) -> Iterator[Metric]:
     """Of the last day: answers by acceptance, seconds from received to read, scores, out-of-distribution scores."""
-    found = session.execute(
-        select(Result.reading, Result.read_at - Instance.received_at)
-        .join(Instance, Instance.id == Result.instance_id)
-        .where(Result.read_at > now - WINDOW, Result.revision == 1)
-        .order_by(Result.id.desc())
-        .limit(MOST)
-    ).all()
+    of_day = Result.read_at > now - WINDOW, Result.revision == 1
     accepted = GaugeMetricFamily(
         "cxreader_day_answers", "Answers of the last day, by acceptance.", labels=["acceptance"]
     )
-    kinds = [reading.get("acceptance") or "not read" for reading, _ in found]
-    for kind in sorted(set(kinds)):
-        accepted.add_metric([kind], kinds.count(kind))
+    kind = Result.reading["acceptance"].as_string()
+    for name, count in session.execute(select(kind, func.count()).where(*of_day).group_by(kind).order_by(kind)):
+        accepted.add_metric([name or "not read"], count)
     yield accepted
-    values = [reading.get("probability") if reading.get("score") is None else reading["score"] for reading, _ in found]
-    distances = [reading.get("ood_score") for reading, _ in found]
-    yield _histogram("cxreader_day_read_seconds", "From received to read, last day.", [s for _, s in found], SECONDS)
-    yield _histogram("cxreader_day_score", "Probabilities and scores, last day.", values, SHARES)
-    yield _histogram("cxreader_day_ood_score", "Out-of-distribution scores, last day.", distances, DISTANCES)
+    found = session.execute(
+        select(*(one for histogram in _HISTOGRAMS for one in histogram.columns()))
+        .join(Instance, Instance.id == Result.instance_id)
+        .where(*of_day)
+    ).one()
+    left = list(found)
+    for histogram in _HISTOGRAMS:
+        count, total, *buckets = (left.pop(0) or 0 for _ in range(2 + len(histogram.bounds)))
+        named = [(str(float(bound)), float(bucket)) for bound, bucket in zip(histogram.bounds, buckets, strict=True)]
+        yield HistogramMetricFamily(
+            histogram.name, histogram.told, buckets=[*named, ("+Inf", float(count))], sum_value=float(total)
+        )
 
 
-def _histogram(name: str, told: str, values: Iterable[float | None], bounds: Sequence[float]) -> Metric:
-    """Counts at or below each bound."""
-    known = [value for value in values if value is not None]
-    buckets = [(str(float(bound)), float(sum(value <= bound for value in known))) for bound in bounds]
-    return HistogramMetricFamily(name, told, buckets=[*buckets, ("+Inf", float(len(known)))], sum_value=sum(known))
+@dataclass(frozen=True, slots=True)
+class _Histogram:
+    """A `value` of each answer, counted at or below each bound."""
+
+    name: str
+    told: str
+    value: Any
+    bounds: Sequence[float]
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        """How many values there are, their sum, and how many at or below each bound."""
+        at_or_below = [func.count(case((self.value <= bound, 1))) for bound in self.bounds]
+        return [func.count(self.value), func.sum(self.value), *at_or_below]
+
+
+_READING = Result.reading
+_HISTOGRAMS = (
+    _Histogram(
+        "cxreader_day_read_seconds",
+        "From received to read, last day.",
+        Result.read_at - Instance.received_at,
+        SECONDS,
+    ),
+    _Histogram(
+        "cxreader_day_score",
+        "Probabilities and scores, last day.",
+        func.coalesce(_READING["score"].as_float(), _READING["probability"].as_float()),
+        SHARES,
+    ),
+    _Histogram(
+        "cxreader_day_ood_score",
+        "Out-of-distribution scores, last day.",
+        _READING["ood_score"].as_float(),
+        DISTANCES,
+    ),
+)

@@ -26,6 +26,8 @@ SHARE, MOST, GRID = 0.5, 3, 256
 """Of the highest value; regions a map; cells a side on which they are found."""
 CENTRE = 0.08
 """Of the width: what lies nearer to the middle line is on neither side."""
+UPRIGHT = "L\\F"
+"""The Patient Orientation (PS3.3 C.7.6.1.1.1) of a radiograph as it is usually looked at."""
 _FLAT = 1e-6
 
 
@@ -88,17 +90,23 @@ def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) ->
     return [(box, peak) for box, peak in placed if box is not None]
 
 
-def strongest(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) -> str:
-    """Where on a picture of so many square pixels a map (h, w) >= 0 is highest, in words; empty for a flat map."""
+def strongest(values: NDArray[np.float32], fit: str, picture: tuple[int, int], orientation: str) -> str:
+    """Where on a picture of so many square pixels a map (h, w) >= 0 is highest, in words (`place`); empty for a flat map."""
     found = boxes_of(values, fit, picture)
-    return place(found[0][0], picture) if found else ""
+    return place(found[0][0], picture, orientation) if found else ""
 
 
-def place(box: Box, picture: tuple[int, int]) -> str:
-    """The zone in which the middle of a box lies, as `left lower zone`: the patient's left is on the picture's right."""
+def place(box: Box, picture: tuple[int, int], orientation: str) -> str:
+    """The zone in which the middle of a box lies, as `left lower zone`.
+
+    Only where Patient Orientation is UPRIGHT, with the patient's left on the picture's right, are sides the patient's; of another
+    one, and where none is known, they are the picture's: `lower right of the picture`.
+    """
     x, y = (box.x + box.width / 2) / picture[0], (box.y + box.height / 2) / picture[1]
-    side = "central" if abs(x - 0.5) < CENTRE else "right" if x < 0.5 else "left"
-    return f"{side} {('upper', 'middle', 'lower')[min(2, int(3 * y))]} zone"
+    side, height = (x > 0.5) - (x < 0.5) if abs(x - 0.5) >= CENTRE else 0, min(2, int(3 * y))
+    if orientation == UPRIGHT:
+        return f"{('central', 'left', 'right')[side]} {('upper', 'middle', 'lower')[height]} zone"
+    return f"{('upper', 'middle', 'lower')[height]} {('centre', 'right', 'left')[side]} of the picture"
 
 
 def _chosen(maps: Sequence[HeatMap]) -> list[HeatMap]:

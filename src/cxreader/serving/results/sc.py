@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,11 @@ def capture(subject: Subject, picture: Radiograph) -> Dataset:
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
-        patient_orientation=("L", "F"),
+        patient_orientation=("L", "F"),  # which is asked for; the image's own follows
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **subject.common(SC),
     )
+    made.PatientOrientation = _orientation(subject.instance.patient_orientation)
     made.ConversionType, made.ImageType = "SYN", ["DERIVED", "SECONDARY"]
     made.BurnedInAnnotation, made.BodyPartExamined = "YES", "CHEST"
     made.SeriesDescription = SERIES[SC].description
@@ -91,6 +93,13 @@ def _wrapped(text: str, width: int) -> Sequence[str]:
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(15)
+
+
+def _orientation(of_image: str) -> list[str]:
+    """Of the capture, as the image has it: its pixels lie as they lay there. Empty where that is not known (type 2C)."""
+    directions = of_image.split("\\")
+    fits = len(directions) == 2 and all(re.fullmatch("[APRLHF]{1,3}", one) for one in directions)
+    return directions if fits else []
 
 
 def _source(subject: Subject) -> Dataset:

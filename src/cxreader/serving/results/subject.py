@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cxreader import __version__
@@ -14,12 +13,13 @@ from cxreader.serving.results.regions import Region
 from cxreader.serving.results.uids import SERIES, object_uid, series_uid
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import HeatMap, Result
+from cxreader.serving.zone import MACHINE, SiteZone
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 NAME = "cxreader"
-_DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
+_DATE, _TIME = re.compile(r"\d{8}", re.ASCII), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +27,7 @@ class Subject:
     """A result and what it is of. `digest` names it (`uids`). `regions`: none where none may be shown; `about_regions` says why.
 
     `names`: of each model, as `efficientnet_b0 1f2e3d4c5b6a`. `device`: the UID of this installation.
+    `zone`: by whose clocks it is dated.
     """
 
     study: Study
@@ -39,6 +40,7 @@ class Subject:
     regions: tuple[Region, ...] = ()
     about_regions: str = ""
     device: str = ""
+    zone: SiteZone = MACHINE
 
     def source(self) -> Dataset:
         """Patient, study and image as a data set in UTF-8, each value as the standard allows it or empty."""
@@ -78,8 +80,12 @@ class Subject:
 
 
 def dated(made: Dataset, subject: Subject) -> Dataset:
-    """The object with the moment of its result in place of now, so that it is the same whenever it is made."""
-    moment = datetime.fromtimestamp(subject.result.read_at)
+    """The object with the moment of its result in place of now, so that it is the same whenever it is made.
+
+    Moments are the site's, with the offset that they had from UTC (0008,0201), so that it is also the same wherever it is made.
+    """
+    moment = subject.zone.at(subject.result.read_at)
+    made.TimezoneOffsetFromUTC = moment.strftime("%z")
     for what in ("InstanceCreation{}", "Content{}", "PresentationCreation{}", "{}OfSecondaryCapture"):
         if what.format("Date") in made:
             setattr(made, what.format("Date"), moment.strftime("%Y%m%d"))

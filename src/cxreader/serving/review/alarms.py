@@ -13,6 +13,7 @@ from cxreader.evaluation.statistics.intervals import Estimate, Sample, Weights, 
 from cxreader.evaluation.statistics.metrics import ratio
 from cxreader.serving.review import weeks
 from cxreader.serving.store.reading.judged import Judged
+from cxreader.serving.zone import SiteZone
 
 RESAMPLES = 1000
 NONE = "no alarm got a final verdict"
@@ -48,24 +49,27 @@ class Alarms:
         return bool(self.change.high < 0)
 
 
-def rejected_alarms(verdicts: Sequence[Judged], of: range) -> Alarms:
+def rejected_alarms(verdicts: Sequence[Judged], of: range, zone: SiteZone) -> Alarms:
     """Of the final verdicts on alarms, the latest of each study, by the week in which it was given. Intervals by patient."""
     own = {one.study: one for one in verdicts if one.stage == "final" and one.decision == "abnormal"}
     alarms = list(own.values())
-    week = np.array([weeks.week_of(one.given_at) for one in alarms], np.int64)
+    week = np.array([weeks.week_of(one.given_at, zone) for one in alarms], np.int64)
     rejected = np.array([one.kind == "rejected" for one in alarms], bool)
     groups = np.unique([one.patient for one in alarms], return_inverse=True)[1] if alarms else np.empty(0, np.int64)
     half = of[len(of) // 2]
     late = week >= half
-    each = tuple(_week(n, rejected, groups, week == n) for n in of)
+    each = tuple(_week((n, weeks.begins(n, zone)), rejected, groups, week == n) for n in of)
     first, second = (_share(rejected, groups, part) for part in (~late, late))
     return Alarms(each, weeks.name(half), first, second, _change(rejected, groups, late))
 
 
-def _week(number: int, rejected: NDArray[np.bool_], groups: NDArray[np.integer], own: NDArray[np.bool_]) -> Week:
+def _week(
+    week: tuple[int, float], rejected: NDArray[np.bool_], groups: NDArray[np.integer], own: NDArray[np.bool_]
+) -> Week:
+    """A week by its number and its beginning."""
     share = _share(rejected, groups, own)
     counts = int(own.sum()), int((own & rejected).sum())
-    return Week(weeks.name(number), weeks.begins(number), *counts, share)
+    return Week(weeks.name(week[0]), week[1], *counts, share)
 
 
 def _share(rejected: NDArray[np.bool_], groups: NDArray[np.integer], own: NDArray[np.bool_]) -> Estimate:

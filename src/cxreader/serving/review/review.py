@@ -43,9 +43,10 @@ class Review:
 def review(service: TriageService, count: int) -> Review:
     """Of the last so many weeks, the current one among them. Raises StorageError, SilentError."""
     service.refuse_silent()
+    zone = service.settings.zone
     with service.database.reading() as session:
-        of = weeks.last(service.database.now(session), count)
-        since = weeks.begins(of[0])
+        of = weeks.last(service.database.now(session), count, zone)
+        since = weeks.begins(of[0], zone)
         verdicts, answers, came = (
             rows.judged(session, since),
             rows.answered(session, since),
@@ -57,8 +58,8 @@ def review(service: TriageService, count: int) -> Review:
         answers=len(answers),
         cut=len(verdicts) == rows.MOST or len(answers) == rows.MOST_ANSWERS,
         agreed=agreed(verdicts),
-        alarms=rejected_alarms(verdicts, of),
-        volumes=volumes(came, answers, verdicts, of),
+        alarms=rejected_alarms(verdicts, of, zone),
+        volumes=volumes(came, answers, verdicts, of, zone),
         waited=waited(verdicts),
         refusals=_refusals(answers),
         patients=len({one.patient for one in answers}),
@@ -68,11 +69,12 @@ def review(service: TriageService, count: int) -> Review:
 def simulation(service: TriageService, count: int, shift: str) -> Simulated:
     """The worklist of those weeks under other orders. Raises DataError for too little of them, UsageError for a wrong shift."""
     service.refuse_silent()
+    zone = service.settings.zone
     with service.database.reading() as session:
-        of = weeks.last(service.database.now(session), count)
-        verdicts: list[Judged] = rows.judged(session, weeks.begins(of[0]))
+        of = weeks.last(service.database.now(session), count, zone)
+        verdicts: list[Judged] = rows.judged(session, weeks.begins(of[0], zone))
         point: dict[str, Any] | None = rows.operating_point(session)
-    return simulated(verdicts, point, shift, service.settings.worklist.below)
+    return simulated(verdicts, point, shift, service.settings.worklist.below, zone)
 
 
 def _refusals(answers: list[Answered]) -> Refusals | None:

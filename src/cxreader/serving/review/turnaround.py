@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from cxreader.errors import DataError
 from cxreader.evaluation.statistics.intervals import Estimate, Sample, Weights, bootstrap
 from cxreader.evaluation.worklist.policies import FIRST_COME, WorklistPolicy
-from cxreader.evaluation.worklist.reading_room import DAY, Arrivals, ReadingRoom, Shift
+from cxreader.evaluation.worklist.reading_room import Arrivals, ReadingRoom, Shift
 from cxreader.evaluation.worklist.triage import Triage, simulate_triage
 from cxreader.records import LABEL_NAMES, OperatingPoint, PredictionTable
 from cxreader.serving.order.places import BANDS
 from cxreader.serving.store.reading.judged import Judged
+from cxreader.serving.zone import SiteZone
 
 RESAMPLES = 1000
 FEWEST = 20
@@ -62,12 +63,14 @@ def waited(verdicts: Sequence[Judged]) -> list[Waited]:
     return [_waited(name, of) for name, of in {**bands, "all": own}.items() if of]
 
 
-def simulated(verdicts: Sequence[Judged], point: dict[str, Any] | None, shift: str, longest: float) -> Simulated:
+def simulated(
+    verdicts: Sequence[Judged], point: dict[str, Any] | None, shift: str, longest: float, zone: SiteZone
+) -> Simulated:
     """The worklist simulated with the real arrivals and reading times, first-come against alarms first.
 
-    `point`: the operating point as plain values; `shift`: when readers are there, as `8-18x2@mon-fri`, by the clock of this
-    machine; `longest`: minutes after which a study goes before all. Raises DataError where too little is known, UsageError for a
-    shift that is none.
+    `point`: the operating point as plain values; `shift`: when readers are there, as `8-18x2@mon-fri`, by the clocks
+    of `zone`; `longest`: minutes after which a study goes before all. Raises DataError where too little is known, UsageError
+    for a shift that is none.
     """
     own = first_verdicts(verdicts)[-MOST:]
     known = np.array([one.seconds / 60 if one.seconds else np.nan for one in own])
@@ -78,7 +81,7 @@ def simulated(verdicts: Sequence[Judged], point: dict[str, Any] | None, shift: s
         )
         raise DataError(what, mend=f"{FEWEST} of each are needed")
     minutes = np.where(np.isfinite(known), known, np.nanmedian(known))
-    room = ReadingRoom(None, recorded=Arrivals(_since_monday(own), minutes), shifts=(Shift.parse(shift),))
+    room = ReadingRoom(None, recorded=Arrivals(arrivals(own, zone), minutes), shifts=(Shift.parse(shift),))
     policies = (FIRST_COME, WorklistPolicy("flagged"), WorklistPolicy("probability", longest))
     triage = simulate_triage(
         _table(told), OperatingPoint(**point), room, policies=policies, n_replications=REPLICATIONS
@@ -107,12 +110,11 @@ def _quantile(rising: Floats, grown: Floats, q: float) -> Floats:
     return found
 
 
-def _since_monday(own: Sequence[Judged]) -> Floats:
-    """Minutes since Monday 00:00 of the first week, by the clock of this machine."""
-    first = datetime.fromtimestamp(own[0].received_at).astimezone()
-    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    monday = midnight.timestamp() - first.weekday() * DAY * 60
-    return np.array([(one.received_at - monday) / 60 for one in own])
+def arrivals(own: Sequence[Judged], zone: SiteZone) -> Floats:
+    """Minutes since Monday 00:00 of the first week, as the clocks of the zone show them."""
+    shown = [zone.at(one.received_at).replace(tzinfo=None) for one in own]
+    monday = datetime.combine(shown[0].date() - timedelta(days=shown[0].weekday()), time())
+    return np.array([(one - monday).total_seconds() / 60 for one in shown])
 
 
 def _table(told: Sequence[Judged]) -> PredictionTable:

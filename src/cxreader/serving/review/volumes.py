@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cxreader.serving.review import weeks
 from cxreader.serving.store.reading.judged import Answered, Judged
+from cxreader.serving.zone import SiteZone
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +25,28 @@ class Volume:
 
 
 def volumes(
-    received: Sequence[tuple[float, int]], answers: Sequence[Answered], verdicts: Sequence[Judged], of: range
+    received: Sequence[tuple[float, int]],
+    answers: Sequence[Answered],
+    verdicts: Sequence[Judged],
+    of: range,
+    zone: SiteZone,
 ) -> list[Volume]:
     """The weeks in their order. A study counts in the week of its first image of that time."""
     images, read, alarms, refused, said = (dict.fromkeys(of, 0) for _ in range(5))
     studies: dict[int, int] = {}
     for at, study in received:
-        _count(images, weeks.week_of(at))
-        studies.setdefault(study, weeks.week_of(at))
+        _count(images, weeks.week_of(at, zone))
+        studies.setdefault(study, weeks.week_of(at, zone))
     for one in answers:
-        week = weeks.week_of(one.read_at)
+        week = weeks.week_of(one.read_at, zone)
         _count(read, week)
         _count(alarms, week, one.decision in ("abnormal", "refer"))
         _count(refused, week, one.acceptance in ("refused", None))
     for verdict in verdicts:
-        _count(said, weeks.week_of(verdict.given_at), verdict.stage == "final")
+        _count(said, weeks.week_of(verdict.given_at, zone), verdict.stage == "final")
     first = list(studies.values())
     return [
-        Volume(weeks.name(n), weeks.begins(n), images[n], first.count(n), read[n], alarms[n], refused[n], said[n])
+        Volume(weeks.name(n), weeks.begins(n, zone), images[n], first.count(n), read[n], alarms[n], refused[n], said[n])
         for n in of
     ]
 

@@ -102,6 +102,7 @@ class Maker:
             regions=self._regions(kept, allowed) if located else (),
             about_regions="locations are silenced by show_regions" if silenced else "; ".join(reasons),
             device=self._device,
+            zone=self._service.settings.zone,
         )
 
     def _regions(self, kept: _Kept, allowed: dict[str, Permission]) -> tuple[Region, ...]:

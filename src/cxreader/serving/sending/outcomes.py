@@ -34,9 +34,12 @@ def of_status(status: int | None) -> Outcome:
     return Outcome("again" if status >> 8 == 0xA7 or status == PROCESSING_FAILURE else "dead", why)
 
 
-def of_http(code: int, reasons: tuple[int, ...] = ()) -> Outcome:
-    """Of a STOW-RS response (PS3.18 10.5.3), with the failure reasons of its body."""
-    if code == 200 and not reasons:
+def of_http(code: int, reasons: tuple[int, ...] = (), *, is_kept: bool = False) -> Outcome:
+    """Of a STOW-RS response (PS3.18 10.5.3), with the failure reasons of its body, and whether that names the object as kept.
+
+    202 says that something is amiss with what was sent: of one object that is named as kept, a warning.
+    """
+    if not reasons and (code == 200 or (code == 202 and is_kept)):
         return SENT
     if reasons:
         worst = of_status(reasons[0])

@@ -15,11 +15,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from cxreader.errors import ConfigError
 from cxreader.serving.results.sr import COMPREHENSIVE_3D, as_comprehensive
-from cxreader.serving.sending.outcomes import UNSUPPORTED, Outcome, of_http
+from cxreader.serving.sending.outcomes import PROCESSING_FAILURE, UNSUPPORTED, Outcome, of_http
 
 TIMEOUT = 60.0
-_FAILED, _REASON = "00081198", "00081197"
-"""Failed SOP Sequence, Failure Reason."""
+_KEPT, _INSTANCE, _FAILED, _REASON = "00081199", "00081155", "00081198", "00081197"
+"""Referenced SOP Sequence, Referenced SOP Instance UID, Failed SOP Sequence, Failure Reason."""
 
 
 def send(address: Mapping[str, Any], files: Sequence[bytes]) -> list[Outcome]:
@@ -72,17 +72,26 @@ def _posted(address: Mapping[str, Any], data: bytes) -> tuple[Outcome, tuple[int
         "Accept": "application/dicom+json",
     }
     code, said = _request(address, "POST", "/studies", body, headers)
-    reasons = _reasons(said)
-    return of_http(code, reasons), reasons
+    kept, reasons = _told(said)
+    return of_http(code, reasons, is_kept=code == 202 and _uid(data) in kept), reasons
 
 
-def _reasons(said: bytes) -> tuple[int, ...]:
-    """Failure reasons in a response's body, as DICOM JSON."""
+def _told(said: bytes) -> tuple[frozenset[str], tuple[int, ...]]:
+    """Of a response's body, as DICOM JSON: the UIDs of what is kept, and why something is not, where it does not say: 0110."""
     try:
-        items = json.loads(said).get(_FAILED, {}).get("Value", [])
-        return tuple(int(item[_REASON]["Value"][0]) for item in items)
+        body = json.loads(said)
+        kept, failed = (body.get(tag, {}).get("Value", []) for tag in (_KEPT, _FAILED))
+        uids = frozenset(str(item[_INSTANCE]["Value"][0]) for item in kept)
+        reasons = [item.get(_REASON, {}).get("Value") or [PROCESSING_FAILURE] for item in failed]
+        return uids, tuple(int(one[0]) for one in reasons)
     except (ValueError, AttributeError, KeyError, TypeError, IndexError):
-        return ()
+        return frozenset(), ()
+
+
+def _uid(data: bytes) -> str:
+    from pydicom import dcmread
+
+    return str(dcmread(io.BytesIO(data), specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
 
 
 def _request(

@@ -116,8 +116,15 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         f"busy_timeout = {PATIENCE * 1000}",
+        "case_sensitive_like = ON",  # as PostgreSQL has it; no index and no CHECK of ours has a LIKE, which this could break
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(value: Any) -> Any:
+    """SQLite's own knows the capitals of ASCII alone."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: Connection) -> None:

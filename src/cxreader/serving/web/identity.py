@@ -19,8 +19,16 @@ from cxreader.serving.web_settings import WebSection
 
 CSRF = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-BY_ITSELF = frozenset({"/api/v1/events", "/worklist/news"})
-"""What an open page asks for without anybody's doing: it does not keep a session from ending when idle."""
+BY_ITSELF = frozenset(
+    {
+        ("GET", "/api/v1/events"),
+        ("GET", "/api/v1/session"),
+        ("GET", "/studies/{key}/panel"),
+        ("GET", "/worklist/news"),
+        ("PUT", "/api/v1/studies/{key}/lock"),
+    }
+)
+"""Routes that an open page asks for without anybody's doing: they do not keep a session from ending when idle."""
 _MEND = "sign in, or give an API token as `Authorization: Bearer ...`"
 
 
@@ -41,7 +49,7 @@ def principal(door: Door, request: Request, *, form: str = "") -> Principal:
     token = request.cookies.get(cookie_name(door.settings.web))
     if token is None:
         raise SignInError("nobody is signed in", mend=_MEND)
-    found = _by_session(door, token, is_use=request.url.path not in BY_ITSELF)
+    found = _by_session(door, token, is_use=_route(request) not in BY_ITSELF)
     named = proxy_user(door.settings.web, request)
     if named not in (None, found.user.name):
         raise SignInError("the proxy names another user than the session", mend="sign in again")
@@ -83,6 +91,11 @@ def is_proxy(web: WebSection, address: str) -> bool:
         return any(ipaddress.ip_address(address) in ipaddress.ip_network(one) for one in web.proxies)
     except ValueError:
         return False
+
+
+def _route(request: Request) -> tuple[str, str]:
+    """Method and template of what is asked for."""
+    return request.method, getattr(request.scope.get("route"), "path", "")
 
 
 def _csrf(request: Request) -> bytes:

@@ -9,11 +9,14 @@ from fastapi.responses import RedirectResponse
 
 from cxreader.serving.web.rendering import page
 
+CLEARED = {"Clear-Site-Data": '"cache"'}
+"""Where a session ends the browser forgets the pictures that it keeps."""
+
 
 def page_of(request: Request, status: int, title: str, detail: str, mend: str | None) -> Response:
     """The page of a problem; who is not signed in goes to the form, and from there back."""
     if status == 401 and request.method == "GET" and not request.url.path.startswith("/login"):
-        return RedirectResponse(_form(request), 303)
+        return RedirectResponse(_form(request), 303, CLEARED)
     return page(request, "problem.html.jinja", status=status, title=title, detail=detail, mend=mend)
 
 

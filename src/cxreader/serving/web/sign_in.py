@@ -16,7 +16,7 @@ from cxreader.serving.access.secrets import form_token
 from cxreader.serving.web.allowed import Anybody
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.identity import client_address, cookie_name, principal, proxy_user, refuse_other_sites
-from cxreader.serving.web.problem_pages import local
+from cxreader.serving.web.problem_pages import CLEARED, local
 from cxreader.serving.web.rendering import page
 
 router = APIRouter(include_in_schema=False)
@@ -97,7 +97,7 @@ def logout(request: Request, door: TheDoor, csrf: Annotated[str, Form()] = "") -
     if not hmac.compare_digest(csrf.encode(), form_token(door.secret, token).encode()):
         raise ForbiddenError("the CSRF token is missing or wrong", mend="load the page anew")
     door.write(lambda session, now: sessions.end(session, now, token))
-    made = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
+    made = RedirectResponse("/login", 303, CLEARED)
     made.delete_cookie(cookie_name(door.settings.web), secure=door.settings.web.secure, httponly=True, samesite="lax")
     return made
 

@@ -87,7 +87,7 @@ def received_clause(filters: Filters) -> list[ColumnElement[bool]]:
 def patient_clause(typed: str) -> ColumnElement[bool]:
     """Studies whose patient's number, accession number or UID is what was typed, or whose patient's name has each of its words.
 
-    Capitals do not matter; SQLite knows those of ASCII alone, so that each word is also tried in its usual writings.
+    Capitals do not matter.
     """
     words = [word for word in re.split(r"[\s,^=]+", typed) if word]
     exact: list[ColumnElement[bool]] = [
@@ -95,12 +95,13 @@ def patient_clause(typed: str) -> ColumnElement[bool]:
     ]
     if not words:
         return or_(*exact)
-    return or_(*exact, and_(*(or_(*(_has(word) for word in _writings(word))) for word in words)))
+    return or_(*exact, and_(*(or_(*(_has(word) for word in writings(word))) for word in words)))
+
+
+def writings(word: str) -> set[str]:
+    """A word as it is usually written: PostgreSQL knows no capitals but ASCII's where its locale is C."""
+    return {word, word.upper(), word.lower(), word.title()}
 
 
 def _has(word: str) -> Any:
     return Study.patient_name.icontains(word, autoescape=True)
-
-
-def _writings(word: str) -> set[str]:
-    return {word, word.upper(), word.lower(), word.title()}

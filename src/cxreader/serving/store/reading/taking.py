@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from cxreader.serving.roles import SCOPES
 from cxreader.serving.store.reading import listing, verdicts
 from cxreader.serving.store.reading.filters import Filters
-from cxreader.serving.store.reading.listing import Entry
-from cxreader.serving.store.tables.images import WorklistRow
+from cxreader.serving.store.tables.images import Study, WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, User
 from cxreader.serving.store.tables.sending import OutboxEntry
 
@@ -66,16 +65,26 @@ def next_study(session: Session, now: float, user: User, filters: Filters, *, af
         page = listing.page(session, now, cursor=cursor, filters=filters)
         held = holders(session, now, [one.row.study_id for one in page.entries])
         for one in page.entries:
-            if one.study.key != after and _is_free(one, held.get(one.row.study_id), user):
-                verdicts.take(session, now, one.study, user, over=True)
+            is_free = one.study.key != after and _is_free(one.row, held.get(one.row.study_id), user)
+            if is_free and _taken(session, now, one.study, user):
                 return one.study.key
         cursor = page.cursor
         if cursor is None:
             return None
 
 
-def _is_free(entry: Entry, holder: Holder | None, user: User) -> bool:
+def _is_free(row: WorklistRow, holder: Holder | None, user: User) -> bool:
     """Not what another one reads, nor what was handed over to another one; what was left behind is free."""
-    if holder is not None:
-        return holder.reader == user.name or not holder.live
-    return entry.row.reader in ("", user.name)
+    if holder is not None and holder.live:
+        return holder.reader == user.name
+    return row.reader in ("", user.name, "" if holder is None else holder.reader)
+
+
+def _taken(session: Session, now: float, study: Study, user: User) -> bool:
+    """Whether it is this user's now: another transaction may have taken or ended it since the list was read."""
+    if verdicts.take(session, now, study, user).user_id != user.id:
+        return False
+    if verdicts.row_of(session, study).state == "open":
+        return True
+    verdicts.release(session, now, study, user)
+    return False

@@ -80,8 +80,11 @@ def put(session: Session, now: float, study: Study, user: User, state: Literal["
 
 
 def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock:
-    """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat."""
-    lock = session.scalar(select(StudyLock).where(StudyLock.study_id == study.id).with_for_update())
+    """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat.
+
+    The worklist names the reader while the study is open and nobody else is named: looking at a study takes it from nobody.
+    """
+    lock = _lock(session, study)
     if lock is None:
         lock = StudyLock(study_id=study.id, user_id=user.id, since=now, until=now + LOCKED)
         session.add(lock)
@@ -89,18 +92,31 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
         lock.since, lock.until = (now if lock.until <= now else lock.since), now + LOCKED
         return lock
     elif over or lock.until <= now:
+        _put_back(session, study, lock)
         lock.user_id, lock.since, lock.until = user.id, now, now + LOCKED
     else:
         return lock
+    row = row_of(session, study)
+    is_named = row.state == "open" and row.reader in ("", user.name)
+    lock.reader_before = row.reader if is_named else None
     session.flush()
-    _to(session, now, study, None, "locked", reader=user.name)
+    _to(session, now, study, None, "locked", reader=user.name if is_named else None)
     return lock
 
 
 def release(session: Session, now: float, study: Study, user: User) -> None:
-    """Give this user's lock back; nothing happens where it is another's."""
-    if session.execute(_lock_of(study, user)).rowcount:  # type: ignore[attr-defined]
-        _to(session, now, study, None, "released", reader="")
+    """Give this user's lock back, and the name that it put into the worklist; nothing happens where it is another's."""
+    lock = _lock(session, study)
+    if lock is not None and lock.user_id == user.id:
+        _put_back(session, study, lock)
+        session.delete(lock)
+        _to(session, now, study, None, "released", reader=None)
+
+
+def row_of(session: Session, study: Study) -> WorklistRow:
+    """The study's row as it is now, locked until the transaction ends."""
+    row = select(WorklistRow).where(WorklistRow.study_id == study.id).with_for_update()
+    return session.scalars(row.execution_options(populate_existing=True)).one()
 
 
 def hand_over(session: Session, now: float, study: Study, user: User, to: User) -> None:
@@ -110,14 +126,27 @@ def hand_over(session: Session, now: float, study: Study, user: User, to: User) 
     audit.note(session, now, [Noted("study handed over", user.name, study.key, {"to": to.key})])
 
 
+def _lock(session: Session, study: Study) -> StudyLock | None:
+    """The study's lock as it is now, whatever the session has seen of it."""
+    lock = select(StudyLock).where(StudyLock.study_id == study.id).with_for_update()
+    return session.scalar(lock.execution_options(populate_existing=True))
+
+
+def _put_back(session: Session, study: Study, lock: StudyLock) -> None:
+    """The reader whom the worklist named before this lock, unless it names another by now."""
+    row, holder = row_of(session, study), session.get_one(User, lock.user_id)
+    if lock.reader_before is not None and row.state == "open" and row.reader == holder.name:
+        row.reader = lock.reader_before
+        session.flush()
+
+
 def _lock_of(study: Study, user: User) -> Delete:
     return delete(StudyLock).where(StudyLock.study_id == study.id, StudyLock.user_id == user.id)
 
 
 def _to(session: Session, now: float, study: Study, state: str | None, kind: str, *, reader: str | None) -> None:
     """The worklist's row changes, and an event tells of it; None leaves state or reader as they are."""
-    row = session.scalar(select(WorklistRow).where(WorklistRow.study_id == study.id).with_for_update())
-    assert row is not None  # noqa: S101 - a study and its row are made together
+    row = row_of(session, study)
     row.state, row.reader = state or row.state, row.reader if reader is None else reader
     row.updated_at, row.revision = now, row.revision + 1
     session.flush()

@@ -43,6 +43,7 @@ class Instance(Base):
     `version`: 0 for the first bytes that came under its SOP Instance UID, 1, 2, ... for others that came later: all are kept
     and read. `kind`: dicom, png or jpeg. `name`: of the file where it had one; it may name the patient. `door`: dicom, http
     or folder; `sender`: the calling AE title, or the user. `purged_at`: when its bytes were deleted, None while they are kept.
+    `patient_orientation`: the two directions of PS3.3 C.7.6.1.1.1, empty where they are not known.
     """
 
     __tablename__ = "instances"
@@ -71,8 +72,9 @@ class Instance(Base):
     bytes: Mapped[int]
     door: Mapped[Words]
     sender: Mapped[Words]
-    received_at: Mapped[Moment]
+    received_at: Mapped[Moment] = mapped_column(index=True)
     purged_at: Mapped[Moment | None]
+    patient_orientation: Mapped[Words]
 
 
 class WorklistRow(Base):
@@ -109,7 +111,7 @@ class WorklistRow(Base):
     due_at: Mapped[Moment]
     updated_at: Mapped[Moment]
     reason: Mapped[Words]
-    result_id: Mapped[int | None] = mapped_column(ForeignKey("results.id"))
+    result_id: Mapped[int | None] = mapped_column(ForeignKey("results.id"), index=True)
     images: Mapped[int]
     read: Mapped[int]
     failed: Mapped[int]

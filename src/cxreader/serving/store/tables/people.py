@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey
+from sqlalchemy import JSON, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cxreader.serving.store.tables.base import Base, Digest, Key, Moment, Values, Words, new_key
@@ -83,7 +83,7 @@ class Verdict(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    result_id: Mapped[int | None] = mapped_column(ForeignKey("results.id"))
+    result_id: Mapped[int | None] = mapped_column(ForeignKey("results.id"), index=True)
     kind: Mapped[Words]
     stage: Mapped[Words]
     mode: Mapped[Words]
@@ -105,13 +105,16 @@ class ShownAnswer(Base):
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), primary_key=True, autoincrement=False)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True, autoincrement=False)
-    result_id: Mapped[int] = mapped_column(ForeignKey("results.id"))
+    result_id: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
     mode: Mapped[Words]
     at: Mapped[Moment]
 
 
 class StudyLock(Base):
-    """Who reads a study now: a lease with a heartbeat. It warns others and keeps nobody out."""
+    """Who reads a study now: a lease with a heartbeat. It warns others and keeps nobody out.
+
+    `reader_before`: whom the worklist named before, None where the lock left that name as it was.
+    """
 
     __tablename__ = "locks"
 
@@ -119,3 +122,4 @@ class StudyLock(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     since: Mapped[Moment]
     until: Mapped[Moment]
+    reader_before: Mapped[str | None] = mapped_column(Text)

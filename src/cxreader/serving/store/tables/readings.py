@@ -67,7 +67,7 @@ class Result(Base):
     height: Mapped[float]
     reason: Mapped[Words]
     no_map: Mapped[Words]
-    read_at: Mapped[Moment]
+    read_at: Mapped[Moment] = mapped_column(index=True)
 
 
 class HeatMap(Base):

@@ -9,6 +9,8 @@ from fastapi import Depends, Query
 
 from cxreader.serving.order.places import BANDS, OVERDUE
 from cxreader.serving.store.reading.filters import Filters
+from cxreader.serving.web.door import TheDoor
+from cxreader.serving.zone import SiteZone
 
 Band = Literal["overdue", "alarm", "no-answer", "in-doubt", "below"]
 WORDS: dict[str, str] = dict(
@@ -21,6 +23,7 @@ Day = Annotated[dt.date | Literal[""], Query()]
 
 
 def asked(
+    door: TheDoor,
     band: Annotated[Band | Literal[""], Query(description="Where in the order.")] = "",
     decision: Annotated[Decision | Literal[""], Query(description="Of the image that decides the place.")] = "",
     view: Annotated[Word, Query(description="Of that image; `-` where it has none.")] = "",
@@ -36,19 +39,19 @@ def asked(
         view=view,
         station=station,
         reader=reader,
-        since=_midnight(since),
-        until=_midnight(until, later=1),
+        since=_midnight(since, door.settings.zone),
+        until=_midnight(until, door.settings.zone, later=1),
     )
 
 
 Asked = Annotated[Filters, Depends(asked)]
 
 
-def _midnight(day: dt.date | str, later: int = 0) -> float | None:
-    """The beginning of a day, or of the one after, by this machine's time zone; seconds."""
+def _midnight(day: dt.date | str, zone: SiteZone, later: int = 0) -> float | None:
+    """The beginning of a day, or of the one after, by the site's clocks; seconds."""
     if not isinstance(day, dt.date):
         return None
     try:
-        return dt.datetime.combine(day + dt.timedelta(days=later), dt.time()).timestamp()
+        return zone.midnight(day + dt.timedelta(days=later))
     except (OverflowError, ValueError, OSError):
         return None

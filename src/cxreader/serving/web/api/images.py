@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
@@ -25,7 +25,8 @@ from cxreader.serving.web.withholding import refuse_before_verdict
 from cxreader.serving.worker.models import known_artifacts
 
 router = APIRouter(prefix="/api/v1", tags=["images"])
-_ONE_YEAR = "private, max-age=31536000, immutable"
+_ASKED_AGAIN = "private, no-cache"
+"""A browser asks before it shows what it keeps (RFC 9111 5.2.2.4): whoever signed in last may not be who saw it first."""
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "You have it."},
@@ -67,7 +68,9 @@ class Map(BaseModel):
     frame: tuple[float, float, float, float]
     values: list[list[float]]
     strongest: str = Field(
-        description="Where it is highest, in words; empty for a flat map.", examples=["left lower zone"]
+        description="Where it is highest, in words; empty for a flat map. Sides are the patient's where the header says which "
+        "way up the image is, else the picture's.",
+        examples=["left lower zone", "lower right of the picture"],
     )
 
 
@@ -111,7 +114,7 @@ def pixels(
     """The decoded pixels of an image, as `picture` describes them; in Zstandard where that is accepted."""
     kept = door.service.pixels(key)
     door.shown(principal, "image", key)
-    headers = {"ETag": f'"{kept.sha256}"', "Cache-Control": _ONE_YEAR, "Vary": "Accept-Encoding"}
+    headers = {"ETag": f'"{kept.sha256}"', "Cache-Control": _ASKED_AGAIN, "Vary": "Accept-Encoding"}
     if f'"{kept.sha256}"' in if_none_match:
         return Response(status_code=304, headers=headers)
     data = door.service.objects.get(kept.sha256)
@@ -142,11 +145,11 @@ def maps(door: TheDoor, principal: Reader, key: Key) -> Maps:
     if not found:
         why = door.read(lambda session, _: _why(session, key, shown=door.settings.show_regions))
         return Maps(maps=[], why=why, regions=[], about_regions=why)
-    image = door.read(lambda session, _: session.get_one(Instance, by_key(session, Result, key).instance_id).key)
-    about = door.service.pixels(image).about
-    picture = about["width"], about["height"]
-    boxes, why = _regions(door.settings, found, picture)
-    return Maps(maps=[_map(one, picture) for one in found], why="", regions=boxes, about_regions=why)
+    image = door.read(lambda session, _: session.get_one(Instance, by_key(session, Result, key).instance_id))
+    about = door.service.pixels(image.key).about
+    seen = _Seen((about["width"], about["height"]), image.patient_orientation)
+    boxes, why = _regions(door.settings, found, seen)
+    return Maps(maps=[_map(one, seen) for one in found], why="", regions=boxes, about_regions=why)
 
 
 @router.get("/images/{key}/input/{model}", response_class=Response, responses=_BYTES | responses(404))
@@ -156,8 +159,7 @@ def network_input(door: TheDoor, principal: Reader, key: Key, model: Key) -> Res
     if found is None:
         raise AbsentError("there is no such model", mend="take one that reads here")
     door.shown(principal, "image", key)
-    data = door.service.network_input(key, found.spec)
-    return Response(data, headers={"Cache-Control": _ONE_YEAR}, media_type="image/png")
+    return Response(door.service.network_input(key, found.spec), media_type="image/png")
 
 
 def _refuse_before_verdict(session: Session, principal: Principal, key: str) -> None:
@@ -165,25 +167,32 @@ def _refuse_before_verdict(session: Session, principal: Principal, key: str) -> 
     refuse_before_verdict(session, principal, image.study_id)
 
 
-def _map(one: HeatMap, picture: tuple[int, int]) -> Map:
+class _Seen(NamedTuple):
+    """A picture: its width and height in square pixels, and which way up it is."""
+
+    size: tuple[int, int]
+    orientation: str
+
+
+def _map(one: HeatMap, seen: _Seen) -> Map:
     values = map_values(one)
     return Map(
         model=one.model,
         kind=one.kind,
         finding=one.finding,
-        frame=frame(one.fit, *picture),
+        frame=frame(one.fit, *seen.size),
         values=[[round(float(value), _HALF) for value in row] for row in values],
-        strongest=strongest(values, one.fit, picture),
+        strongest=strongest(values, one.fit, *seen),
     )
 
 
-def _regions(settings: Settings, maps: Sequence[HeatMap], picture: tuple[int, int]) -> tuple[list[Region], str]:
+def _regions(settings: Settings, maps: Sequence[HeatMap], seen: _Seen) -> tuple[list[Region], str]:
     """The regions of those models whose evaluation lets them be shown, and why, or why not."""
     known = known_artifacts(settings)
     rule = settings.results.regions
     absent = Permission(False, "no regions: its model is not here")
     allowed = {one.model: permission(known[one.model], rule) if one.model in known else absent for one in maps}
-    shown = regions([one for one in maps if allowed[one.model].shown], picture, picture)
+    shown = regions([one for one in maps if allowed[one.model].shown], seen.size, seen.size)
     made = []
     for one in shown:
         box = {name: round(getattr(one.box, name), 1) for name in ("x", "y", "width", "height")}
@@ -191,7 +200,7 @@ def _regions(settings: Settings, maps: Sequence[HeatMap], picture: tuple[int, in
             "model": one.model,
             "source": one.source,
             "peak": round(one.peak, _HALF),
-            "place": place(one.box, picture),
+            "place": place(one.box, *seen),
         }
         made.append(Region(**told, **box))
     return made, "; ".join(dict.fromkeys(each.reason for each in allowed.values()))

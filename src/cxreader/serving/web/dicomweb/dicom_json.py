@@ -63,6 +63,17 @@ def answer(content: Any, status: int = 200) -> JSONResponse:
     return JSONResponse(content, status, media_type=MEDIA)
 
 
+def in_utf8(made: Json) -> Json:
+    """A data set as pydicom tells it, whose character sets say what they are in JSON, in its items too (PS3.18 F.2.2)."""
+    for tag, element in made.items():
+        if tag == _TAGS["SpecificCharacterSet"][0]:
+            element["Value"] = ["ISO_IR 192"]
+        elif element.get("vr") == "SQ":
+            for item in element.get("Value", []):
+                in_utf8(item)
+    return made
+
+
 def of_study(study: Study, holds: Sequence[Held], base: str) -> Json:
     """A study of a search (PS3.18 table 10.6.3-3)."""
     return elements(

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
 from cxreader.serving.access.principals import Principal
+from cxreader.serving.store.tables.images import Study
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.dicomweb.dicom_json import KEYWORDS, MEDIA, Json, answer, of_instance, of_series, of_study
-from cxreader.serving.web.dicomweb.holdings import Held, held, matching
+from cxreader.serving.web.dicomweb.holdings import Held, has_modality, held, matching
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
 from cxreader.serving.web.withholding import reader_of
@@ -22,8 +23,8 @@ from cxreader.serving.web.withholding import reader_of
 MOST = 1_000
 """Results of one answer."""
 _OTHER = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
-_SERIES = {"SeriesInstanceUID": "series_uid", "Modality": "modality"}
-_INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class"}
+_SERIES = {"SeriesInstanceUID": "series_uid", "SeriesNumber": "series_number", "Modality": "modality"}
+_INSTANCE = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class", "InstanceNumber": "instance_number"}
 router = APIRouter(prefix="/dicomweb", tags=["DICOMweb"])
 Asking = tuple[Door, Principal]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
@@ -41,8 +42,8 @@ def studies(request: Request, door: TheDoor, principal: Reader, limit: Limit = 1
 
     def work(session: Session, _: float) -> list[Json]:
         keys, _rest = _keys(request, {})
-        found = islice(matching(session, keys), offset, offset + limit)
-        return [of_study(study, _held((door, principal), session, study), _base(door)) for study in found]
+        found = islice(_studies(session, (door, principal), keys), offset, offset + limit)
+        return [of_study(study, holds, _base(door)) for study, holds in found]
 
     return _answered(door, principal, door.read(work))
 
@@ -93,10 +94,19 @@ def _answered(door: Door, principal: Principal, found: list[Json]) -> JSONRespon
 def _found(session: Session, asking: Asking, request: Request, study: str, own: dict[str, str]) -> Iterator[Held]:
     """What matching studies hold, series by series, as far as attributes of series and instances match too."""
     keys, rest = _keys(request, own)
-    for one in matching(session, keys | ({"StudyInstanceUID": study} if study else {})):
-        for item in sorted(_held(asking, session, one), key=lambda item: item.series_uid):
+    for _, holds in _studies(session, asking, keys | ({"StudyInstanceUID": study} if study else {})):
+        for item in sorted(holds, key=lambda item: item.series_uid):
             if all(getattr(item, own[name]) in value.split(",") for name, value in rest.items()):
                 yield item
+
+
+def _studies(session: Session, asking: Asking, keys: dict[str, str]) -> Iterator[tuple[Study, list[Held]]]:
+    """Matching studies with what is shown of each; none of which nothing is."""
+    modality = keys.get("ModalitiesInStudy", "")
+    for study in matching(session, keys):
+        holds = _held(asking, session, study)
+        if holds and (not modality or has_modality(holds, modality)):
+            yield study, holds
 
 
 def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -112,7 +122,7 @@ def _keys(request: Request, own: dict[str, str]) -> tuple[dict[str, str], dict[s
     return {k: v for k, v in given.items() if k not in own}, {k: v for k, v in given.items() if k in own and v}
 
 
-def _held(asking: Asking, session: Session, study: Any) -> list[Held]:
+def _held(asking: Asking, session: Session, study: Study) -> list[Held]:
     door, principal = asking
     return held(session, study, regions=door.settings.show_regions, reader=reader_of(principal))
 

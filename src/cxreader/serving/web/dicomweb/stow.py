@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,10 +14,9 @@ from cxreader.errors import ImageError
 from cxreader.imaging.files import first_bytes, load
 from cxreader.imaging.limits import HEAD
 from cxreader.imaging.read import sniff
-from cxreader.serving.intake import arrived
-from cxreader.serving.store.reading.receiving import Receipt
+from cxreader.serving.intake import arrived, is_uid
 from cxreader.serving.web.allowed import Key, Uploader
-from cxreader.serving.web.dicomweb.dicom_json import MEDIA, Json, answer, elements
+from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer, elements
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
 from cxreader.serving.web.spooled import Spooled, spooled
@@ -60,30 +60,67 @@ async def _stored(request: Request, door: Door, principal: Uploader, study: Key)
     async with spooled(request, door) as files:
         kept, failed = await run_in_threadpool(_receive, door, files, study, principal.user.name)
     status = 200 if not failed else 202 if kept else 409
-    told: dict[str, Any] = {"ReferencedSOPSequence": [_kept(one) for one in kept]}
+    base = f"{door.settings.web.origin}/dicomweb"
+    studies = {one.study for one in kept}
+    told: dict[str, Any] = {"RetrieveURL": f"{base}/studies/{studies.pop()}"} if len(studies) == 1 else {}
+    told["ReferencedSOPSequence"] = [elements(_named(one) | {"RetrieveURL": _url(one, base)}) for one in kept]
     if failed:
-        told["FailedSOPSequence"] = [elements({"FailureReason": reason}) for reason in failed]
+        told["FailedSOPSequence"] = [elements(_named(one) | {"FailureReason": reason}) for one, reason in failed]
     return answer(elements(told), status)
 
 
-def _receive(door: Door, files: Sequence[Spooled], study: str, sender: str) -> tuple[list[Receipt], list[int]]:
-    """Receipts of what is kept, and why the rest is not."""
-    kept, failed = [], []
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What an instance is by its UIDs; empty ones are not known."""
+
+    sop_class: str = ""
+    sop_instance: str = ""
+    study: str = ""
+    series: str = ""
+
+
+def _receive(
+    door: Door, files: Sequence[Spooled], study: str, sender: str
+) -> tuple[list[_Sent], list[tuple[_Sent, int]]]:
+    """What is kept, and what is not, with why."""
+    kept, failed = list[_Sent](), list[tuple[_Sent, int]]()
     for file in files:
         try:
             if sniff(first_bytes(file.path, HEAD)) != "DICOM":
-                failed.append(CANNOT_UNDERSTAND)
+                failed.append((_Sent(), CANNOT_UNDERSTAND))
                 continue
             with door.service.room.taken(file.path.stat().st_size):
                 data = load(file.path)
-                if study and arrived(data).study["study_uid"] != study:
-                    failed.append(OTHER_STUDY)
+                came = arrived(data)
+                image = came.instance
+                sent = _Sent(
+                    image["sop_class"], image["sop_instance_uid"], came.study["study_uid"], image["series_uid"]
+                )
+                if study not in ("", sent.study):
+                    failed.append((sent, OTHER_STUDY))
                     continue
-                kept.append(door.service.receive(data, door="http", sender=sender, name=file.name))
+                door.service.receive(data, door="http", sender=sender, name=file.name)
+                kept.append(sent)
         except ImageError:
-            failed.append(CANNOT_UNDERSTAND)
+            failed.append((_by_meta(file), CANNOT_UNDERSTAND))
     return kept, failed
 
 
-def _kept(one: Receipt) -> Json:
-    return elements({"ReferencedSOPClassUID": one.sop_class, "ReferencedSOPInstanceUID": one.sop_instance_uid})
+def _by_meta(file: Spooled) -> _Sent:
+    """What the meta information of a file that is not kept says that it is."""
+    from pydicom.filereader import read_file_meta_info
+
+    try:
+        meta = read_file_meta_info(file.path)
+        return _Sent(str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID))
+    except Exception:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended
+        return _Sent()
+
+
+def _named(one: _Sent) -> dict[str, str]:
+    named = {"ReferencedSOPClassUID": one.sop_class, "ReferencedSOPInstanceUID": one.sop_instance}
+    return {keyword: uid for keyword, uid in named.items() if is_uid(uid)}
+
+
+def _url(one: _Sent, base: str) -> str:
+    return f"{base}/studies/{one.study}/series/{one.series}/instances/{one.sop_instance}"

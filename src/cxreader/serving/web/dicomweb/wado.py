@@ -14,7 +14,7 @@ from cxreader.errors import AbsentError, ImageError, StorageError
 from cxreader.imaging.dicom.parse import silence_pydicom
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.web.allowed import Reader
-from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer
+from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer, in_utf8
 from cxreader.serving.web.dicomweb.holdings import Held, by_uid
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.problems import responses
@@ -56,7 +56,7 @@ def retrieve(
 def metadata(door: TheDoor, principal: Reader, study: str, series: str = "", instance: str = "") -> JSONResponse:
     """All elements but the pixels, as DICOM JSON."""
     found = found_there(door, principal, study, series, instance)
-    return answer([_header(door.service.objects.get(one.sha256)) for one in found])
+    return answer([in_utf8(_header(door.service.objects.get(one.sha256))) for one in found])
 
 
 def found_there(door: Door, principal: Principal, study: str, series: str, instance: str) -> Sequence[Held]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,8 @@ from cxreader.serving.store.reading.taking import Holder
 from cxreader.serving.store.reading.withheld import withheld
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
+from cxreader.serving.web.pages.dates import short
+from cxreader.serving.zone import SiteZone
 
 BAND_WORDS = dict(
     zip((OVERDUE, *BANDS.values()), ("Overdue", "Alarm", "No answer", "Below, in doubt", "Below"), strict=True)
@@ -56,9 +57,9 @@ class Moment:
     iso: str
 
     @classmethod
-    def of(cls, seconds: float, now: float) -> Moment:
-        """A moment by this machine's time zone, told short beside `now`."""
-        at, today = (dt.datetime.fromtimestamp(one).astimezone() for one in (seconds, now))
+    def of(cls, seconds: float, now: float, zone: SiteZone) -> Moment:
+        """A moment by the site's clocks, told short beside `now`."""
+        at, today = (zone.at(one) for one in (seconds, now))
         short = at.strftime("%H:%M" if at.date() == today.date() else "%d %b %H:%M")
         return cls(short, at.strftime("%d %b %Y, %H:%M:%S %Z"), at.isoformat(timespec="seconds"))
 
@@ -94,7 +95,7 @@ class Line:
     sent_kind: str
 
 
-def lines(session: Session, now: float, entries: Sequence[Entry], user: User) -> list[Line]:
+def lines(session: Session, now: float, entries: Sequence[Entry], user: User, zone: SiteZone) -> list[Line]:
     """Lines in the order of the entries, with who has each in hand and what was sent of it.
 
     Of an answer that is withheld from this user the figures are left out: the place has told the rest.
@@ -102,7 +103,8 @@ def lines(session: Session, now: float, entries: Sequence[Entry], user: User) ->
     waits = withheld(session, user, [one.row.study_id for one in entries])
     held = taking.holders(session, now, [one.row.study_id for one in entries])
     gone = taking.sent(session, [one.result.id for one in entries if one.result is not None])
-    made = [_line(one, now, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
+    clock = _Clock(now, zone)
+    made = [_line(one, clock, held.get(one.row.study_id), gone.get(one.row.result_id or -1, {})) for one in entries]
     return [
         _without_figures(line) if one.row.study_id in waits else line for line, one in zip(made, entries, strict=True)
     ]
@@ -123,11 +125,23 @@ def person_name(name: str) -> str:
     return f"{family}, {given}" if family and given else family or given
 
 
-def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, int]) -> Line:
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The moment of a list, and by whose clocks it is told."""
+
+    now: float
+    zone: SiteZone
+
+    def moment(self, seconds: float) -> Moment:
+        return Moment.of(seconds, self.now, self.zone)
+
+
+def _line(entry: Entry, clock: _Clock, holder: Holder | None, sent: Mapping[str, int]) -> Line:
     row, study = entry.row, entry.study
     is_done = row.state == "done"
-    state, reader, kind = _state(entry, holder, now)
+    state, reader, kind = _state(entry, holder, clock)
     told, sent_kind = _sent(sent)
+    today = clock.zone.at(clock.now).date()
     return Line(
         key=study.key,
         kind=BAND_KINDS[entry.band],
@@ -142,8 +156,8 @@ def _line(entry: Entry, now: float, holder: Holder | None, sent: Mapping[str, in
         age=_age(study),
         view=row.view,
         images=f"{row.images} images" if row.images > 1 else "",
-        acquired=_acquired(row.acquired or f"{study.study_date}{study.study_time}", now),
-        received=Moment.of(row.received_at, now),
+        acquired=short(row.acquired, today) or short(f"{study.study_date}{study.study_time}", today),
+        received=clock.moment(row.received_at),
         answer="Not readable" if row.failed and row.decision == "unread" else DECISION_WORDS.get(row.decision, ""),
         answer_kind=row.decision,
         agreement=_agreement(entry),
@@ -161,11 +175,11 @@ def _without_figures(line: Line) -> Line:
     return replace(line, agreement="", reason=_FIGURES.sub(lambda m: _PLACE.get(m[1], m[1]), line.reason))
 
 
-def _state(entry: Entry, holder: Holder | None, now: float) -> tuple[str, str, str]:
+def _state(entry: Entry, holder: Holder | None, clock: _Clock) -> tuple[str, str, str]:
     """The state, who has it, and its kind."""
     row = entry.row
     if holder is not None and row.state != "done":
-        since = Moment.of(holder.since, now).short
+        since = clock.moment(holder.since).short
         return (
             ("Being read", f"{holder.reader} since {since}", "read") if holder.live else ("Left", holder.reader, "left")
         )
@@ -214,16 +228,3 @@ def _age(study: Study) -> str:
     return (
         f"{int(number)} {unit}" if number.isascii() and number.isdigit() and unit in ("y", "m", "w", "d") else study.age
     )
-
-
-def _acquired(text: str, now: float) -> str:
-    for form, length in (("%Y%m%d%H%M%S", 14), ("%Y%m%d%H%M", 12), ("%Y%m%d", 8)):
-        try:
-            at = dt.datetime.strptime(text[:length], form)
-        except ValueError:
-            continue
-        if length == 8:
-            return at.strftime("%d %b %Y")
-        today = dt.datetime.fromtimestamp(now).date() == at.date()
-        return at.strftime("%H:%M" if today else "%d %b %H:%M")
-    return ""

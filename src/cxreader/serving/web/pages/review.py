@@ -42,6 +42,7 @@ def show(
         "points": points,
         "number": number,
         "choices": WEEKS,
+        "zone": door.settings.zone.told,
     }
     return page(
         request,

@@ -20,12 +20,13 @@ from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.readings import StoredPixels
 from cxreader.serving.web.allowed import Judge, Key, Reader, person_of
-from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
+from cxreader.serving.web.pages.dates import date
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
 from cxreader.serving.web.rendering import fragment, page
 from cxreader.serving.worker.models import known_artifacts
+from cxreader.serving.zone import SiteZone
 from cxreader.tables import parse_age
 
 router = APIRouter(prefix="/studies", include_in_schema=False)
@@ -48,7 +49,9 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
     """The page of a study."""
     view = door.service.study(key)
     door.shown(principal, "study", view.study.key)
-    images, earlier = door.read(lambda session, _: (_images(session, view), _earlier(session, view.study)))
+    images, earlier = door.read(
+        lambda session, _: (_images(session, view), _earlier(session, view.study, door.settings.zone))
+    )
     told: dict[str, Any] = {
         "study": view.study,
         "row": view.row,
@@ -127,14 +130,14 @@ def _images(session: Session, view: StudyView) -> list[Shown]:
     return [_shown(session, one.instance, label) for one, label in zip(view.images, labels, strict=True)]
 
 
-def _earlier(session: Session, study: Study) -> list[Shown]:
+def _earlier(session: Session, study: Study, zone: SiteZone) -> list[Shown]:
     found = other_images(session, study)
-    return [_shown(session, image, f"{image.view or image.modality} {_day(of)}".strip()) for of, image in found]
+    return [_shown(session, image, f"{image.view or image.modality} {_day(of, zone)}".strip()) for of, image in found]
 
 
-def _day(study: Study) -> str:
+def _day(study: Study, zone: SiteZone) -> str:
     """When a study was made, else when it came."""
-    return date(study.study_date) or moment(study.received_at)[:10]
+    return date(study.study_date) or zone.at(study.received_at).date().isoformat()
 
 
 def _shown(session: Session, image: Instance, label: str) -> Shown:
@@ -149,16 +152,8 @@ def _whose(study: Study) -> list[tuple[str, str]]:
         "ID": study.patient_id,
         "Sex": {"F": "female", "M": "male", "O": "other"}.get(study.sex, study.sex),
         "Age": study.age if age is None else f"{age:g} years",
-        "Study": date(study.study_date + study.study_time[:4]),
+        "Study": date(study.study_date + study.study_time),
         "Accession": study.accession_number,
         "Description": study.description,
     }
     return [(what, text) for what, text in told.items() if text]
-
-
-def date(text: str) -> str:
-    """A DICOM date or moment for people: 2026-11-30, 2026-11-30 09:15; as it is where it is neither."""
-    if len(text) < 8 or not text[:8].isdigit():
-        return text
-    day = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
-    return f"{day} {text[8:10]}:{text[10:12]}" if text[8:12].isdigit() and len(text) >= 12 else day

@@ -57,7 +57,7 @@ def get_news(
     door: TheDoor,
     principal: Reader,
     filters: Asked,
-    after: Annotated[int, Query(ge=0)],
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)],
     as_of: Annotated[float, Query(ge=0, allow_inf_nan=False)],
     seen: Annotated[str, Query(max_length=4_000)] = "",
     state: States = "open",
@@ -66,8 +66,8 @@ def get_news(
     """What happened since a page was drawn, in words, and those of its lines that changed; none of them moves."""
     asked = filters.looking_for(searches.found(door, principal, search) or "")
     told: News = door.read(lambda s, now: news(s, now, after=after, as_of=as_of, state=state, filters=asked))
-    user = principal.user
-    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, told.among(seen.split(","))), user))
+    user, zone, keys = principal.user, door.settings.zone, told.among(seen.split(","))
+    changed = door.read(lambda s, now: lines(s, now, listing.of_keys(s, now, keys), user, zone))
     return HTMLResponse(fragment("worklist/news.html.jinja", news=told, lines=changed))
 
 
@@ -99,11 +99,11 @@ def _listed(door: Door, principal: Principal, asked: Shown, cursor: str | None) 
         few = counts.shown(asked.filters) <= FEW
         more: dict[str, Any] = {"cursor": cursor, "size": SIZE, "few": few}
         found = listing.page(session, now, state=asked.state, filters=asked.filters, sort=asked.sort, **more)
-        made = lines(session, now, found.entries, principal.user)
+        made = lines(session, now, found.entries, principal.user, door.settings.zone)
     return asked.values(counts, made) | {
         "last": last,
         "as_of": found.as_of,
-        "at": Moment.of(found.as_of, now),
+        "at": Moment.of(found.as_of, now, door.settings.zone),
         "next": asked.link(cursor=found.cursor) if found.cursor else "",
         "first": asked.link() if cursor else "",
         "node": door.settings.dicom,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from cxreader import __version__
 from cxreader.serving.operations import health
 from cxreader.serving.operations.state import State, state_of
+from cxreader.serving.settings import Settings
 from cxreader.serving.web.allowed import Administrator
 from cxreader.serving.web.api.shapes import moment
 from cxreader.serving.web.door import TheDoor
@@ -17,10 +18,11 @@ router = APIRouter(prefix="/api/v1", tags=["administration"])
 
 
 class Checked(BaseModel):
-    """One thing that was looked at: `why` it is wrong, empty where it is not, and the `mend`."""
+    """One thing that was looked at: `why` it is wrong, what is `noted` though it is not, both may be empty, and the `mend`."""
 
     name: str = Field(examples=["disk"])
     why: str
+    noted: str = Field(examples=["2 results were given up"])
     mend: str
 
 
@@ -40,6 +42,9 @@ class Service(BaseModel):
     version: str
     silent: bool = Field(description="Everything is received, read and kept; nothing is shown or sent.")
     show_regions: bool
+    time_zone: str = Field(
+        description="By whose clocks days begin and what is sent is dated.", examples=["Europe/Berlin"]
+    )
     checks: list[Checked]
     jobs: dict[str, int] = Field(description="Images to be read, by state.")
     outbox: dict[str, int] = Field(description="Objects to be sent, by state.")
@@ -48,7 +53,7 @@ class Service(BaseModel):
     total_bytes: int
 
     @classmethod
-    def of(cls, checks: list[health.Check], found: State, *, silent: bool, show_regions: bool) -> Service:
+    def of(cls, checks: list[health.Check], found: State, settings: Settings) -> Service:
         """What was looked at."""
         processes = [
             Process(
@@ -62,9 +67,13 @@ class Service(BaseModel):
         ]
         return cls(
             version=__version__,
-            silent=silent,
-            show_regions=show_regions,
-            checks=[Checked(name=one.name, why=one.why, mend=one.mend if one.why else "") for one in checks],
+            silent=settings.silent,
+            show_regions=settings.show_regions,
+            time_zone=settings.zone.told,
+            checks=[
+                Checked(name=one.name, why=one.why, noted=one.noted, mend=one.mend if one.why or one.noted else "")
+                for one in checks
+            ],
             jobs=found.jobs,
             outbox=found.outbox,
             processes=processes,
@@ -76,6 +85,4 @@ class Service(BaseModel):
 @router.get("/service", responses=responses())
 def service(door: TheDoor, _: Administrator) -> Service:
     """How the service does."""
-    settings = door.settings
-    told = {"silent": settings.silent, "show_regions": settings.show_regions}
-    return Service.of(health.ready(door.service), state_of(door.service), **told)
+    return Service.of(health.ready(door.service), state_of(door.service), door.settings)

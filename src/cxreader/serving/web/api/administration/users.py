@@ -125,7 +125,7 @@ def set_access(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wante
 
 @router.put("/users/{key}/password", responses=responses(400, 404))
 def set_password(door: TheDoor, principal: ConfirmedAdministrator, key: Key, wanted: Password) -> WithPassword:
-    """Give a user another password; their sessions end."""
+    """Give a user another password; their sessions and tokens end."""
     given = wanted.password or people.new_password()
 
     def work(session: Session, now: float) -> Person:

@@ -19,7 +19,7 @@ CHECKS = {
     "models": ("Models", "are active, and on this machine"),
     "queue": ("Queue", "no image waits long for somebody to take it"),
     "node": ("DICOM node", "listens, or is switched off"),
-    "outbox": ("Outbox", "no result waits long to be sent, none was given up"),
+    "outbox": ("Outbox", "no result waits long for a destination that is switched on, none was given up"),
 }
 """What each check looks at, and what it means that it is right."""
 
