@@ -188,7 +188,11 @@ def test_ratings_under_two_modalities_need_no_calls(capsys: pytest.CaptureFixtur
 
 
 def test_ratings_under_one_modality_have_their_aucs(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [(case, reader, 1 + (case * 7 + k) % 3 + case % 2, case % 2) for k, reader in enumerate("ab") for case in range(40)]
+    rows = [
+        (case, reader, 1 + (case * 7 + k) % 3 + case % 2, case % 2)
+        for k, reader in enumerate("ab")
+        for case in range(40)
+    ]
     write("ratings.csv", ("image", "reader", "score", "truth"), rows)
     assert run(["-q", *["audit", "readers", "ratings.csv", "--out", "out"]]) == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -210,7 +214,9 @@ def test_readers_without_a_truth(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_intervals_have_their_method_though_the_first_reader_has_none(capsys: pytest.CaptureFixture[str]) -> None:
     votes, label, _ = world()
-    rows = [(k, reader, "" if reader == "0" else votes[r, k], label[k]) for k in range(N) for r, reader in enumerate("012")]
+    rows = [
+        (k, reader, "" if reader == "0" else votes[r, k], label[k]) for k in range(N) for r, reader in enumerate("012")
+    ]
     write("first.csv", ("image", "reader", "label", "truth"), rows)
     assert run(["-q", "audit", "readers", "first.csv"]) == 0
     printed = " ".join(capsys.readouterr().out.split())

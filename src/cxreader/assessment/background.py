@@ -65,7 +65,8 @@ def _of_other_ages(artifact: Artifact, cohort: EvaluationCohort) -> str:
     outside = 0 if population is None else sum(map(population.is_outside, ages))
     if population is None or outside <= SOME * len(ages):
         return ""
-    words = f"{outside:,} of {len(ages):,} judged images whose age is known are outside the middle 90 % of the training ages ({population.ages})"
+    words = f"{outside:,} of {len(ages):,} judged images whose age is known are outside the middle 90 % of the training ages"
+    words += f" ({population.ages})"
     return f"{OTHERS}: {words}" if outside > len(ages) / 2 else words
 
 

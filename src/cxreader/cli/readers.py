@@ -9,6 +9,7 @@ import typer
 
 from cxreader.cli.output.console import DISCLAIMER, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.source_options import named_columns
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def readers(
         list[str] | None, typer.Option(help="With --labels: label=nih_label names the table's column. Repeatable.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write readers.json, tables and the figure into this folder.")
+        Path | None,
+        typer.Option(callback=out_folder, help="Write readers.json, tables and the figure into this folder."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:

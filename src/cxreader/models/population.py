@@ -4,8 +4,8 @@ The rule by which a DICOM header is judged (`judge_population`):
 
 - A told age is refused where the model is one for the other side of 18 years (`Population.side`): children's chests are others
   than adults'. A few images of the other side do not make it a model for both.
-- A told age is a warning beyond the 5th and 95th percentile of the training ages, and where fewer than `FEW` training images are of
-  its side.
+- A told age is a warning beyond the 5th and 95th percentile of the training ages, and where fewer than `FEW` training images are
+  of its side.
 - A told sex, or a told view (PA, AP), is a warning where every training image of which it is known is of the other.
 
 Each needs `FEW` training images of which the fact is known; else nothing is said.

@@ -89,7 +89,10 @@ def test_who_read_nothing_is_in_no_mean_and_nobodys_arbiter() -> None:
         assert (scheme.missed, scheme.false_alarms) == (expected.missed, expected.false_alarms)
         for rate in ("sensitivity", "specificity"):
             assert scheme.rates[rate].value == expected.rates[rate].value
-            assert (scheme.rates[rate].low, scheme.rates[rate].high) == (expected.rates[rate].low, expected.rates[rate].high)
+            assert (scheme.rates[rate].low, scheme.rates[rate].high) == (
+                expected.rates[rate].low,
+                expected.rates[rate].high,
+            )
     assert empty.images == 0
     assert all(np.isnan([scheme.missed, scheme.false_alarms]).all() for scheme in empty.schemes)
     assert empty.schemes[0].rates["sensitivity"].reason == "no abnormal image"

@@ -92,9 +92,12 @@ def test_two_judged_images_of_one_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("other", ["dr a", "DR  A", "Dr\u00a0A"])
 def test_names_that_differ_by_case_or_blanks_alone_are_no_two_readers(tmp_path: Path, other: str) -> None:
     path = written(tmp_path / "r.csv", f"image,reader,label\n1,Dr A,0\n2,Dr A ,0\n1,{other},1\n")
-    with pytest.raises(TableError, match="reader .* is 'Dr A' but for case or blanks; write each one way"):
+    with pytest.raises(TableError, match=r"reader .* is 'Dr A' but for case or blanks; write each one way"):
         read_readings(path)
-    assert read_readings(written(path, "image,reader,label\n1,Dr A,0\n2,Dr A ,0\n1,Dr AB,1\n")).reader == ("Dr A", "Dr AB")
+    assert read_readings(written(path, "image,reader,label\n1,Dr A,0\n2,Dr A ,0\n1,Dr AB,1\n")).reader == (
+        "Dr A",
+        "Dr AB",
+    )
 
 
 def test_modalities_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def second_reader(
 ) -> tuple[SecondReader, ...]:
     """Each reader of `votes` (r, n) with the model, which calls `called` (n,) abnormal; last the mean over the readers.
 
-    Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired. A mean is over the
-    readers who have images of the class.
+    Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired. A mean is over
+    the readers who have images of the class.
     """
     cases = [_case(k, votes, names, truths, called) for k in range(len(names))]
     same = {"seed": seed, "n_resamples": n_resamples}
@@ -126,7 +126,10 @@ def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_r
     ]
     by_all = " that he and every arbiter read" if any(case.left_out for case in cases) else ""
     reasons = {
-        f"{what}{scheme} {rate}": f"{_NONE[rate]}{by_all}" for what in ("", "change ") for scheme in schemes for rate in RATES
+        f"{what}{scheme} {rate}": f"{_NONE[rate]}{by_all}"
+        for what in ("", "change ")
+        for scheme in schemes
+        for rate in RATES
     }
     found = bootstrap(
         _mean_statistic(parts, schemes),

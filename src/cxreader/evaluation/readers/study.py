@@ -81,8 +81,8 @@ def study_readers(
 
     `groups` (n,) integers, one a patient. `probability` (n,) and `threshold` are the model's; None without one. Images that
     nobody read are left out. Every interval is by patient and comes from `seed`.
-    Raises DataError as `truths_of` does, and where nothing can be said: without a truth two readers agree or do not, but neither a
-    model, nor one reader, nor ratings alone can be judged.
+    Raises DataError as `truths_of` does, and where nothing can be said: without a truth two readers agree or do not, but neither
+    a model, nor one reader, nor ratings alone can be judged.
     """
     seen = np.asarray(((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1)))
     readings = readings.part(seen)
