@@ -282,3 +282,27 @@ def test_every_column_of_a_table_of_readings_is_known() -> None:
     from cxreader.inference.batch.table import COLUMNS
 
     assert set(COLUMNS) <= READING_COLUMNS | set(USED)
+
+
+def test_sexes_and_ages_that_are_none_are_counted_and_left_empty(tmp_path: Path) -> None:
+    rows = ["weiblich,1990-01-01", "MÄNNLICH,abc", "2,40", "X,nan", "unknown,", "F,058Y"]
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "image,label,probability,sex,age\n" + "".join(f"{k},{k % 2},0.5,{row}\n" for k, row in enumerate(rows))
+    )
+    read = read_models(path)
+    (table,) = read.tables.values()
+    assert table.columns["sex"].tolist() == ["F", "M", "", "", "", "F"]
+    np.testing.assert_array_equal(table.columns["age"], [np.nan, np.nan, 40, np.nan, np.nan, 58])
+    assert read.notes == (
+        "2 ages are none, and left empty",
+        "2 sexes are no word for male or female, and left empty",
+    )
+
+
+def test_an_image_of_several_models_is_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "image,label,probability,sex,model\n" + "".join(f"{k % 2},{k % 2},0.5,X,{'ab'[k // 2]}\n" for k in range(4))
+    )
+    assert read_models(path).notes == ("2 sexes are no word for male or female, and left empty",)

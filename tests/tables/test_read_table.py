@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxreader.errors import CxreaderError, MissingDependencyError, TableError
-from cxreader.tables import is_table_name, parse_age, parse_number, read_table
+from cxreader.tables import is_table_name, parse_age, parse_number, parse_sex, read_table
 
 PLAIN = "Image,Patient ID,Age\nä.png,007,54\nb.png,12,61\n"
 ROWS = [
@@ -271,3 +271,20 @@ def test_all_columns_that_are_missing_are_told_at_once_and_age_is_no_misspelt_im
     )
     with pytest.raises(TableError, match=r"has no column 'image'; its first row names the columns \(StudyID"):
         table.require("image")
+
+
+@pytest.mark.parametrize(
+    "text", ["m", "M", "Male", "MÄNNLICH", "ma\u0308nnlich", "mannlich", "Mann", "homme", "hombre", "m."]
+)
+def test_words_for_male(text: str) -> None:
+    assert parse_sex(text) == "M"
+
+
+@pytest.mark.parametrize("text", ["f", "W", "female", " Weiblich ", "FRAU", "femme", "féminin", "mujer", "Mädchen"])
+def test_words_for_female(text: str) -> None:
+    assert parse_sex(text) == "F"
+
+
+@pytest.mark.parametrize("text", ["", "O", "X", "U", "1", "2", "0", "divers", "mf", "?"])
+def test_what_is_no_word_for_a_sex(text: str) -> None:
+    assert parse_sex(text) is None

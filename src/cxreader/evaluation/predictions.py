@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
-from cxreader.counting import format_count
+from cxreader.counting import count_notes, format_count
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
 from cxreader.evaluation.prediction_labels import with_labels
@@ -22,7 +22,7 @@ from cxreader.evaluation.table_refusals import RefusedRows, refused_by_model
 from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, PredictionTable
-from cxreader.tables import Table, parse_age, read_table
+from cxreader.tables import NO_AGE, NO_SEX, Table, parse_age, parse_sex, read_table
 from cxreader.tables.workbook import write_workbook
 
 HEADER = ("image", "patient", "label", "probability")
@@ -148,6 +148,7 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
         raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
     known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
     notes += table.unused({*USED, *known, *scores.values()})
+    notes += _left_empty(cells)
     tables, warnings = _tables(cells, scores, Path(path))
     return ReadModels(tables, dict(excluded), warnings, tuple(notes), refused_by_model(whole, scores, tables))
 
@@ -228,11 +229,22 @@ def _table(cells: Cells, score: str) -> PredictionTable:
     for name, texts in columns.items():
         if name == "age":
             further[name] = np.array([_nan(parse_age(text)) for text in texts])
+        elif name == "sex":
+            further[name] = np.array([parse_sex(text) or "" for text in texts], dtype=np.str_)
         else:
             read = numbers(cells, name) if name in NUMERIC else np.array(texts, dtype=np.str_)
             further[name if name in USED or name in READINGS else cells.table.written(name)] = read
     names = np.array(image, dtype=np.str_)
     return PredictionTable(names, np.array(label, dtype=np.int8), probability, patient, further)
+
+
+def _left_empty(cells: Cells) -> tuple[str, ...]:
+    """How many images have an age or a sex that is none, and is read as an empty cell."""
+    found = {}
+    for name, parse, words in (("age", parse_age, NO_AGE), ("sex", parse_sex, NO_SEX)):
+        told = zip(cells.columns["image"], cells.columns.get(name, ()), strict=False)
+        found[words] = len({image for image, text in told if value_or_missing(text) and parse(text) is None})
+    return count_notes(found)
 
 
 def _nan(number: float | None) -> float:
