@@ -83,8 +83,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "view": ("view_position", "view position", "viewposition"),
 }
 """Other names of these columns, taken where a table has none of the name itself."""
-_NAMED = ", or name it: --column NAME=COLUMN"
-_NAMED_OR_LABELS = f"{_NAMED}; labels of their own: --labels FILE"
+_SHOWN = 4
 Column = Sequence[object]
 
 
@@ -134,8 +133,8 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
         )
     table = read_table(path, columns=options.columns).aliased(ALIASES)
     scores = {name: " ".join(name.lower().split()) for name in options.models} or {"": "probability"}
-    label, or_else = ([], _NAMED) if options.labels else (["label"], _NAMED_OR_LABELS)
-    table.require("image", *label, *scores.values(), or_else=or_else)
+    wanted = ("image", *(() if options.labels else ("label",)), *scores.values())
+    table.require(*wanted, or_else=_or_else([name for name in wanted if name not in table], table))
     cells, excluded, notes = Cells.of(table), Counter[str](), [*table.notes]
     if not len(cells):
         raise DataError("holds no prediction", where=path, mend="give at least one row")
@@ -151,6 +150,18 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
     notes += _left_empty(cells)
     tables, warnings = _tables(cells, scores, Path(path))
     return ReadModels(tables, dict(excluded), warnings, tuple(notes), refused_by_model(whole, scores, tables))
+
+
+def _or_else(missing: Sequence[str], table: Table) -> str:
+    """By which options the columns that a table lacks can be told."""
+    named = ", or name it: --column NAME=COLUMN"
+    if "label" in missing:
+        named += "; labels of their own: --labels FILE"
+    if "probability" in missing:
+        others = [table.written(name) for name in table.names() if name not in {*USED, *READINGS}]
+        several = others[:_SHOWN] if len(others) > 1 else ["A", "B"]
+        named += f"; a column for each of several models: --models {','.join(several)}"
+    return named
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:

@@ -42,8 +42,8 @@ def groupings(table: PredictionTable) -> tuple[tuple[Grouping, ...], dict[str, s
     """The groupings of a table's columns, and by dimension what is to be said of them; in the order of DIMENSIONS.
 
     Columns: `sex` (M, F, or a word for it), `age` in years (outside 0 to 120 it is not known), `view`, `follow_up` (0 is the
-    first image), `source`, and `findings` (`findings.read_findings`), empty or `No Finding` for none. An empty cell is a value not
-    known, and so is one that says as much (`findings.MISSING`).
+    first image), `source`, and `findings` (`findings.read_findings`), empty or `No Finding` for none. An empty cell is a value
+    not known, and so is one that says as much (`findings.MISSING`).
     A dimension that gives no groups has only its note: no such column, or one value alone.
     Raises TableError for an age or a follow-up that is no number.
     """
