@@ -137,14 +137,16 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
     table.require(*wanted, or_else=_or_else([name for name in wanted if name not in table], table))
     cells, excluded, notes = Cells.of(table), Counter[str](), [*table.notes]
     if not len(cells):
-        raise DataError("holds no prediction", where=path, mend="give at least one row")
+        raise DataError("holds no prediction", where=table.where, mend="give at least one row")
     if options.labels:
         cells, told = with_labels(cells, options.labels, ALIASES, excluded)
         notes += told
     whole, cells = cells, _complete(cells, tuple(scores.values()), excluded)
     if not len(cells):
         reasons = "; ".join(f"{count:,}: {reason}" for reason, count in excluded.items())
-        raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
+        raise DataError(
+            f"no row has both a label and a probability ({reasons})", where=table.where, mend="complete the rows"
+        )
     known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
     notes += table.unused({*USED, *known, *scores.values()})
     notes += _left_empty(cells)
@@ -182,7 +184,9 @@ def _tables(cells: Cells, scores: Mapping[str, str], path: Path) -> tuple[dict[s
     names = list(dict.fromkeys(cells.columns.get("model", ())))
     if "" not in scores:
         if len(names) > 1:
-            raise UsageError("names models in its column model and by --models", where=path, mend="use one of them")
+            raise UsageError(
+                "names models in its column model and by --models", where=cells.table.where, mend="use one of them"
+            )
         return {name: _table(cells, column) for name, column in scores.items()}, warnings
     if len(names) < 2:
         return {(names[0] if names and names[0] else _stem(path)): _table(cells, "probability")}, warnings
@@ -230,7 +234,7 @@ def _table(cells: Cells, score: str) -> PredictionTable:
     for row, name in enumerate(image):
         if seen.setdefault(name, row) != row:
             what = f"image {name} stands twice: in row {cells.rows[seen[name]]} and in row {cells.rows[row]}"
-            raise TableError(what, where=cells.table.path, mend="keep one row an image")
+            raise TableError(what, where=cells.table.where, mend="keep one row an image")
     label = [read_label(text, at(row, "label")) for row, text in enumerate(columns.pop("label"))]
     probability = probabilities(cells, score)
     patient = _patients(columns.pop("patient", ()), image, cells.table)
@@ -269,7 +273,7 @@ def _patients(texts: Sequence[str], image: Sequence[str], table: Table) -> NDArr
     twins = zero_twins(name for name in names if name)
     if twins:
         what = format_count(twins, "[patient is|patients are] written in two ways that differ by leading zeros alone")
-        raise TableError(what, where=table.path, mend=MEND)
+        raise TableError(what, where=table.where, mend=MEND)
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
 
 

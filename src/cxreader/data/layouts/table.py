@@ -86,7 +86,7 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
     if not kept:
         lateral = format_count(len(found) - len(missing), "[is a lateral view|are lateral views]")
         what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
-        raise DataError(what, where=path, mend="give frontal views")
+        raise DataError(what, where=table.where, mend="give frontal views")
     originals = _originals(rows, table, files) if (path.parent / BOXES).is_file() else {}
     kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals)
     without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
@@ -167,7 +167,7 @@ def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table) -> No
         what += f" (and for {len(found) - 1:,} more: for none of the rows)" if len(found) > 1 else ""
         raise TableError(what, where=table.at(row), mend="image paths are relative to the table's folder")
     if not found:
-        raise DataError("the table has no row", where=table.path, mend="give one row an image")
+        raise DataError("the table has no row", where=table.where, mend="give one row an image")
 
 
 def _notes(files: NamedFiles, missing: Sequence[str], told: Mapping[str, int], lateral: int) -> tuple[str, ...]:

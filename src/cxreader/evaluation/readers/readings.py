@@ -153,7 +153,7 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
     for name, names in (("reader", (key[1] for key in seen)), ("modality", (key[0] for key in seen))):
         _refuse_spellings(name, names, table)
     if not seen:
-        raise DataError("holds no reading", where=path, mend="give at least one row")
+        raise DataError("holds no reading", where=table.where, mend="give at least one row")
     findings = {spelling.lower() for f in FINDINGS for spelling in (f.name, f.display, *f.aliases)} | {"other"}
     used = (*_ALIASES, *(name for name in table.names() if name.replace("_", " ") in {*findings}))
     return _arranged(seen, told, (*table.notes, *table.unused(used)))
@@ -166,7 +166,7 @@ def _refuse_spellings(column: str, names: Iterable[str], table: Table) -> None:
         other = spelt.setdefault(" ".join(name.split()).casefold(), name)
         if other != name:
             what = f"{column} {name!r} is {other!r} but for case or blanks"
-            raise TableError(what, where=table.path, mend="write each one way, or give two of them other names")
+            raise TableError(what, where=table.where, mend="write each one way, or give two of them other names")
 
 
 def _arranged(
