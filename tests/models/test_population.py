@@ -70,7 +70,7 @@ def test_a_header_outside_it_is_refused_or_warned_of(
 
 
 def _mixed(children: int, adults: int) -> Population:
-    return Population.of(_records([1.0 + k % 17 for k in range(children)] + [20.0 + k % 50 for k in range(adults)]))
+    return Population.of(_records([*(1.0 + k % 17 for k in range(children)), *(20.0 + k % 50 for k in range(adults))]))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,8 +74,8 @@ def prepare(
     different = {spec.pixel_key: spec for spec in specs}
     pixels = {key: spec.pixels(radiograph) for key, spec in different.items()}
     uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
-    whom = (None, None, None) if header is None else (header.age, header.sex, header.view)
-    return Prepared(name or radiograph.source, pixels, intake, (), *uids, found, *whom)
+    made = Prepared(name or radiograph.source, pixels, intake, (), *uids, found)
+    return made if header is None else replace(made, age=header.age, sex=header.sex, view=header.view)
 
 
 def prepare_or_reason(

@@ -58,8 +58,8 @@ class Ages(Plain):
         if not years:
             return None
         found = np.asarray(years, np.float64)
-        quantiles = (float(q) for q in np.quantile(found, (0, 0.05, 0.5, 0.95, 1)))
-        return cls(len(years), *quantiles, children=int(np.count_nonzero(found < ADULT)))
+        youngest, p5, median, p95, oldest = (float(q) for q in np.quantile(found, (0, 0.05, 0.5, 0.95, 1)))
+        return cls(len(years), youngest, p5, median, p95, oldest, int(np.count_nonzero(found < ADULT)))
 
     def __str__(self) -> str:
         youngest, p5, median, p95, oldest = map(_years, (self.youngest, self.p5, self.median, self.p95, self.oldest))

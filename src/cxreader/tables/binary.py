@@ -54,7 +54,7 @@ def _damaged(path: str | os.PathLike[str]) -> TableError:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The `rows` of a workbook's sheet, as a spreadsheet numbers them; its `name`, and those of the `others` that hold anything."""
+    """The `rows` of a workbook's sheet, as a spreadsheet numbers them; its `name`, and the names of `others` with cells."""
 
     rows: list[list[str]]
     name: str
