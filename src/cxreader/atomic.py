@@ -78,6 +78,20 @@ def refuse_unwritable(path: str | os.PathLike[str]) -> None:
         raise storage_error(OSError(wrong, os.strerror(wrong)), target, 0)
 
 
+def refuse_unwritable_folder(path: str | os.PathLike[str]) -> None:
+    """Before long work: raises StorageError when `path` is a file, or nothing can be written into a folder of that name.
+
+    Nothing is written. Folders that are not there yet are made by who writes.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_dir():
+            raise StorageError("is a file, not a folder", where=target, mend="give the name of a folder")
+    except OSError as error:
+        raise storage_error(error, target, 0) from None
+    refuse_unwritable(target / "written")
+
+
 def reserve_space(path: Path, length: int, *, needed: int | None = None) -> None:
     """Make the file at `path` at least `length` bytes long, on blocks that the disk has given it.
 

@@ -204,7 +204,12 @@ WRONG: list[tuple[list[Row], tuple[str, ...], type[CxreaderError], str]] = [
     ([(*rows()[0][:3], 90)], HEADER, TableError, r"row 2, column probability: probability 90 is outside 0 to 1"),
     ([(*rows()[0][:2], "ill", 0.9)], HEADER, TableError, r"row 2, column label: label 'ill' is neither"),
     (rows() + rows()[:1], HEADER, TableError, r"image 0-0\.png stands twice"),
-    ([(*row, "A" if i else "B") for i, row in enumerate(rows())], (*HEADER, "model"), TableError, "has other images"),
+    (
+        [(*row, "A" if i else "B") for i, row in enumerate(rows())],
+        (*HEADER, "model"),
+        TableError,
+        "model A: 1 of B's 1 image is missing, such as 0-0.png",
+    ),
 ]
 
 
@@ -219,10 +224,13 @@ def test_a_wrong_file_is_named(
 
 def test_models_of_other_images_labels_or_one_name_are_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "product.csv", rows())
-    with pytest.raises(TableError, match=r"^other: has other images than the first table"):
-        judged([file, write(tmp_path / "other.csv", rows(1))], tmp_path / "out")
+    other = write(tmp_path / "other.csv", rows()[3:])
+    with pytest.raises(
+        TableError, match=rf"^{other}: 3 of product's 80 images are missing, such as 0-0.png; keep the images"
+    ):
+        judged([file, other], tmp_path / "out")
     exchanged = [(*row[:2], {"normal": "abnormal", "abnormal": "normal"}[str(row[2])], row[3]) for row in rows()]
-    with pytest.raises(TableError, match=r"^other: gives an image another label"):
+    with pytest.raises(TableError, match=rf"^{other}: 80 images have another label than with product, such as "):
         judged([file, write(tmp_path / "other.csv", exchanged)], tmp_path / "out")
     (tmp_path / "more").mkdir()
     with pytest.raises(UsageError, match="two models are named 'product'"):

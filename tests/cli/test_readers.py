@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import cohen_kappa_score, recall_score
+from sklearn.metrics import cohen_kappa_score, recall_score, roc_auc_score
 
 from cxreader.cli import run
 from cxreader.cli.output.console import State
@@ -185,3 +185,41 @@ def test_ratings_under_two_modalities_need_no_calls(capsys: pytest.CaptureFixtur
     assert study.comparisons[0].random.value < 0
     assert "AUC of the ratings: without minus with" in printed
     assert "DeLong by image" in " ".join(printed.split())
+
+
+def test_ratings_under_one_modality_have_their_aucs(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        (case, reader, 1 + (case * 7 + k) % 3 + case % 2, case % 2)
+        for k, reader in enumerate("ab")
+        for case in range(40)
+    ]
+    write("ratings.csv", ("image", "reader", "score", "truth"), rows)
+    assert run(["-q", *["audit", "readers", "ratings.csv", "--out", "out"]]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    expected = roc_auc_score([row[3] for row in rows[:40]], [row[2] for row in rows[:40]])
+    assert "Ratings against the truth" in printed
+    assert f"{expected:.3f}" in printed
+    assert "20 abnormal, 20 normal" in printed
+    assert Path("out/tables/readers_ratings_against_the_truth.csv").is_file()
+
+
+def test_readers_without_a_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-q", "audit", "readers", "readings.csv", "--out", "out"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Who agrees with whom" in printed
+    assert "Qualities without a truth" in printed
+    assert "The truth is none: nothing says which images are abnormal" in printed
+    assert not Path("out/figures").exists()
+
+
+def test_intervals_have_their_method_though_the_first_reader_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    votes, label, _ = world()
+    rows = [
+        (k, reader, "" if reader == "0" else votes[r, k], label[k]) for k in range(N) for r, reader in enumerate("012")
+    ]
+    write("first.csv", ("image", "reader", "label", "truth"), rows)
+    assert run(["-q", "audit", "readers", "first.csv"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Below: 95 % intervals, bootstrap by image" in printed
+    assert "intervals: none" not in printed
+    assert "intervals, none" not in printed

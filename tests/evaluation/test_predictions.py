@@ -282,3 +282,46 @@ def test_every_column_of_a_table_of_readings_is_known() -> None:
     from cxreader.inference.batch.table import COLUMNS
 
     assert set(COLUMNS) <= READING_COLUMNS | set(USED)
+
+
+def test_sexes_and_ages_that_are_none_are_counted_and_left_empty(tmp_path: Path) -> None:
+    rows = ["weiblich,1990-01-01", "MÄNNLICH,abc", "2,40", "X,nan", "unknown,", "F,058Y"]
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "image,label,probability,sex,age\n" + "".join(f"{k},{k % 2},0.5,{row}\n" for k, row in enumerate(rows))
+    )
+    read = read_models(path)
+    (table,) = read.tables.values()
+    assert table.columns["sex"].tolist() == ["F", "M", "", "", "", "F"]
+    np.testing.assert_array_equal(table.columns["age"], [np.nan, np.nan, 40, np.nan, np.nan, 58])
+    assert read.notes == (
+        "2 ages are none, and left empty",
+        "2 sexes are no word for male or female, and left empty",
+    )
+
+
+def test_an_image_of_several_models_is_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "image,label,probability,sex,model\n" + "".join(f"{k % 2},{k % 2},0.5,X,{'ab'[k // 2]}\n" for k in range(4))
+    )
+    assert read_models(path).notes == ("2 sexes are no word for male or female, and left empty",)
+
+
+@pytest.mark.parametrize(
+    ("header", "told", "silent"),
+    [
+        ("image,label,a,b,c", "; a column for each of several models: --models a,b,c", "--labels"),
+        ("image,label,risk", "--models A,B", "--labels"),
+        ("image,probability", "; labels of their own: --labels FILE", "--models"),
+        ("picture,label,probability,x", "--column NAME=COLUMN", "--"),
+    ],
+)
+def test_what_is_missing_names_its_own_option_alone(header: str, told: str, silent: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(f"{header}\n")
+    with pytest.raises(TableError) as caught:
+        read_models(path)
+    first, own, more = str(caught.value).partition(", or name it: --column NAME=COLUMN")
+    assert f"{own}{more}".endswith(told)
+    assert silent not in first + more

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxreader.errors import CxreaderError, MissingDependencyError, TableError
-from cxreader.tables import is_table_name, parse_age, parse_number, read_table
+from cxreader.tables import is_table_name, parse_age, parse_number, parse_sex, read_table
 
 PLAIN = "Image,Patient ID,Age\nä.png,007,54\nb.png,12,61\n"
 ROWS = [
@@ -149,7 +149,12 @@ def test_an_excel_workbook(tmp_path: Path) -> None:
         (2, {"image": "a.png", "patient": "12", "sure": "1", "p": "0.25", "day": "2024-03-01T08:15:00"}),
         (4, {"image": "b.png", "patient": "007", "sure": "0", "p": "", "day": ""}),
     ]
-    assert table.notes == ("1 further sheets hold something and are not read",)
+    assert table.notes == ("sheet 'data' is read; not read: 'more'; save what you want as a file of its own",)
+    assert table.at(4, "p") == f"{tmp_path / 't.xlsx'}, sheet 'data', row 4, column p"
+    with pytest.raises(
+        TableError, match=r"t\.xlsx, sheet 'data': has no column 'label'; .*; not read: 'more'; save what"
+    ):
+        table.require("label")
     whole = (tmp_path / "t.xlsx").read_bytes()
     put(tmp_path, whole[:-40], "t.xlsx")
     with pytest.raises(TableError, match=r"t\.xlsx: cannot be (unpacked|read as an Excel workbook)"):
@@ -271,3 +276,80 @@ def test_all_columns_that_are_missing_are_told_at_once_and_age_is_no_misspelt_im
     )
     with pytest.raises(TableError, match=r"has no column 'image'; its first row names the columns \(StudyID"):
         table.require("image")
+
+
+@pytest.mark.parametrize(
+    "text", ["m", "M", "Male", "MÄNNLICH", "ma\u0308nnlich", "mannlich", "Mann", "homme", "hombre", "m."]
+)
+def test_words_for_male(text: str) -> None:
+    assert parse_sex(text) == "M"
+
+
+@pytest.mark.parametrize("text", ["f", "W", "female", " Weiblich ", "FRAU", "femme", "féminin", "mujer", "Mädchen"])
+def test_words_for_female(text: str) -> None:
+    assert parse_sex(text) == "F"
+
+
+@pytest.mark.parametrize("text", ["", "O", "X", "U", "1", "2", "0", "divers", "mf", "?"])
+def test_what_is_no_word_for_a_sex(text: str) -> None:
+    assert parse_sex(text) is None
+
+
+def _workbook(path: Path, **sheets: list[list[object]]) -> Path:
+    book = pytest.importorskip("openpyxl").Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+TABLE: list[list[object]] = [["image", "label"], ["a.png", "normal"]]
+
+
+def test_a_sheet_of_remarks_before_the_table_is_passed_over(tmp_path: Path) -> None:
+    table = read_table(_workbook(tmp_path / "t.xlsx", Notes=[["hello"], ["there"]], Data=TABLE))
+    assert (table.columns, table.sheet) == (("image", "label"), "Data")
+    assert table.notes == ("sheet 'Data' is read; not read: 'Notes'; save what you want as a file of its own",)
+    alone = read_table(_workbook(tmp_path / "t.xlsx", Data=TABLE, Empty=[]))
+    assert (alone.sheet, alone.notes, alone.at(2)) == ("", (), f"{tmp_path / 't.xlsx'}, row 2")
+    column = read_table(_workbook(tmp_path / "t.xlsx", Empty=[], One=[["image"], ["a.png"]]))
+    assert column.columns == ("image",)
+    below = read_table(_workbook(tmp_path / "t.xlsx", Low=[*[[]] * 80, *TABLE]))
+    assert list(below) == [(82, {"image": "a.png", "label": "normal"})]
+
+
+@pytest.mark.parametrize(
+    "text", ["Report of a vendor\n\nimage;label\na.png;0\n", "Report, 2024\nby us\nimage;label\na.png;0\n"]
+)
+def test_titles_above_the_header_are_passed_over_and_told(tmp_path: Path, text: str) -> None:
+    table = read_table(put(tmp_path, text.encode(), "t.csv"))
+    assert table.columns == ("image", "label")
+    titles, row = text.partition("\nimage")[0].count("\n") + 1, text.count("\n")
+    lines = [line for line in text.splitlines()[:titles] if line]
+    words = "row of titles above the header is" if len(lines) == 1 else "rows of titles above the header are"
+    assert table.notes == (f"{len(lines)} {words} not read",)
+    assert list(table) == [(row, {"image": "a.png", "label": "0"})]
+
+
+def test_titles_above_the_header_of_a_workbook(tmp_path: Path) -> None:
+    table = read_table(_workbook(tmp_path / "t.xlsx", Data=[["Report of a vendor"], [], *TABLE]))
+    assert list(table) == [(4, {"image": "a.png", "label": "normal"})]
+    assert table.notes == ("1 row of titles above the header is not read",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image\na.png\nb.png\n",
+        "image\na.png\nb.png,c.png\n",
+        "score\n1,0.5\n2,0.6\n3,0.7\n",
+        "a\nb\nc\nd\ne\nf\nimage,label\n1,0\n",
+    ],
+)
+def test_what_is_no_title(tmp_path: Path, text: str) -> None:
+    table = read_table(put(tmp_path, text.encode(), "t.csv"))
+    assert table.columns == (text.partition("\n")[0],)
+    assert table.notes == ()

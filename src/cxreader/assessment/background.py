@@ -13,8 +13,9 @@ from cxreader.models.artifact import Artifact
 from cxreader.models.population import PHANTOMS, Population, drawn
 
 OTHERS = "this model is for other patients"
-SOME = 0.05
-"""Share of judged images outside the training ages from which on it is said; more than half forbid a verdict."""
+SOME = 0.2
+"""Share of judged images outside the 5th to 95th percentile of the training ages, where a tenth is expected, beyond which it is
+said; more than half forbid a verdict."""
 TRAINED_ON = "trained on"
 """Where an evaluation's provenance names the artifact's population in words."""
 NOT_AUDITED = "not audited for shortcuts"
@@ -58,13 +59,14 @@ def trained_on(artifact: Artifact) -> str:
 
 
 def _of_other_ages(artifact: Artifact, cohort: EvaluationCohort) -> str:
-    """How many of the judged images are of an age that no training patient had; empty for few, or where it is not known."""
+    """How many of the judged images are of an age that few training patients had; empty for few, or where it is not known."""
     population = Population.read(artifact.provenance)
     ages = [r.age for r in cohort.records if r.age is not None and r.age_plausible]
     outside = 0 if population is None else sum(map(population.is_outside, ages))
     if population is None or outside <= SOME * len(ages):
         return ""
-    words = f"{outside:,} of {len(ages):,} judged images whose age is known are outside the training ages ({population.ages})"
+    words = f"{outside:,} of {len(ages):,} judged images whose age is known are outside the middle 90 % of the training ages"
+    words += f" ({population.ages})"
     return f"{OTHERS}: {words}" if outside > len(ages) / 2 else words
 
 

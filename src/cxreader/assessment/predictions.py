@@ -16,6 +16,7 @@ from cxreader.config import DEFAULT_POINTS
 from cxreader.counting import format_count
 from cxreader.errors import DataError, UsageError, nearest
 from cxreader.evaluation.calibration.support import CalibrationSupport
+from cxreader.evaluation.comparison.paired import align
 from cxreader.evaluation.decisions.conformal import ConformalRule
 from cxreader.evaluation.decisions.fitting import Decisions, fit_decisions
 from cxreader.evaluation.evaluate import Evaluation, evaluate
@@ -94,14 +95,15 @@ def judge_predictions(
     for file in files:
         if Path(file).resolve() == (out / PREDICTIONS).resolve():
             raise UsageError("would be written over", where=file, mend="give another --out")
-    read = _read(files, tables or TableOptions())
+    read, places = _read(files, tables or TableOptions())
     for note in read.notes:
         say(note)
     subject = next(iter(read.tables)) if model is None else model
     table = _named(read.tables, subject, None)
+    others = {name: other for name, other in read.tables.items() if name != subject}
+    align({subject: table, **others}, places)  # before anything is computed
     refuse_undrawable(table.label, options)
     refuse_unread(table.image.tolist(), options)
-    others = {name: other for name, other in read.tables.items() if name != subject}
     models = {} if fitting.calibrate is None else read_models(fitting.calibrate, tables).tables
     points, conformal, warnings = _fitted(fitting, models, table, subject)
     thresholds = _others_thresholds(fitting, models, others)
@@ -151,8 +153,9 @@ def _one_label_a_source(sample: Sample, table: PredictionTable) -> list[str]:
     ]
 
 
-def _read(files: Sequence[str], options: TableOptions) -> ReadModels:
-    """The models of all files by name, in their order, with all that was left out and must be said."""
+def _read(files: Sequence[str], options: TableOptions) -> tuple[ReadModels, dict[str, str]]:
+    """The models of all files by name, in their order, with all that was left out and must be said; and the place of each."""
+    places: dict[str, str] = {}
     tables: dict[str, PredictionTable] = {}
     refused: dict[str, RefusedRows] = {}
     excluded, warnings, notes = Counter[str](), dict[str, None](), dict[str, None]()
@@ -162,11 +165,12 @@ def _read(files: Sequence[str], options: TableOptions) -> ReadModels:
             if name in tables:
                 raise UsageError(f"two models are named {name!r}", where=file, mend="name them in a column `model`")
             tables[name] = table
+            places[name] = file if len(read.tables) == 1 else f"{file}, model {name}"
         refused |= read.refused
         excluded |= Counter(read.excluded)  # several models leave the same images out: the most of one file
         warnings |= dict.fromkeys(read.warnings)
         notes |= dict.fromkeys(f"{Path(file).name}: {note}" for note in read.notes)
-    return ReadModels(tables, dict(excluded), tuple(warnings), tuple(notes), refused)
+    return ReadModels(tables, dict(excluded), tuple(warnings), tuple(notes), refused), places
 
 
 def _named(tables: Mapping[str, PredictionTable], name: str, where: str | None) -> PredictionTable:

@@ -28,11 +28,15 @@ from cxreader.tables import read_table
 
 @dataclass(frozen=True, eq=False)
 class LabelTable:
-    """Images (n,) by name, their `label` (n,) int8, -1 where the table says nothing, and `patient` (n,), empty where unknown."""
+    """Images (n,) by name, their `label` (n,) int8, -1 where the table says nothing, and `patient` (n,), empty where unknown.
+
+    `notes`: what a reader of the table must know.
+    """
 
     image: list[str]
     label: NDArray[np.int8]
     patient: list[str]
+    notes: tuple[str, ...] = ()
 
 
 def read_label_table(path: str | os.PathLike[str], columns: Mapping[str, str]) -> LabelTable:
@@ -50,7 +54,7 @@ def read_label_table(path: str | os.PathLike[str], columns: Mapping[str, str]) -
         image.append(cells["image"])
         label.append(read_label(text, table.at(row, "label")) if text else NOT_READ)
         patient.append(patient_name(value_or_missing(cells.get("patient", ""))))
-    return LabelTable(image, np.array(label, dtype=np.int8), patient)
+    return LabelTable(image, np.array(label, dtype=np.int8), patient, table.notes)
 
 
 def judge_readings(
@@ -71,6 +75,7 @@ def judge_readings(
     if labels is not None:
         told = read_label_table(labels, columns or {})
         readings = readings.aligned(told.image)
+        readings = replace(readings, notes=(*readings.notes, *(f"{Path(labels).name}: {note}" for note in told.notes)))
     groups, known = _groups(readings, None if told is None else told.patient)
     return study_readers(
         readings,

@@ -12,6 +12,7 @@ import typer
 
 from cxreader.cli.output.console import progress, show, table
 from cxreader.cli.output.evidence_tables import figure_cell, missing
+from cxreader.cli.output.out_paths import out_file, out_folder
 from cxreader.cli.places import places
 from cxreader.cli.readers import readers
 from cxreader.cli.shortcuts import shortcuts
@@ -42,7 +43,7 @@ def split_command(
     tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; beside the split when not given.")] = None,
     size: Annotated[int, typer.Option(help="Side of the cached pixels.")] = 224,
-    out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON).")] = None,
+    out: Annotated[Path | None, typer.Option(callback=out_file, help="Write the audit here (JSON).")] = None,
 ) -> None:
     """Look for patients and pictures in more than one part; exit code 1 when there are any."""
     from cxreader.atomic import write_whole
@@ -68,7 +69,9 @@ def location_prior_command(
     boxes: Annotated[
         Path, typer.Argument(help="A list of boxes (NIH's BBox_List_2017.csv), or labelled images with boxes.")
     ],
-    out: Annotated[Path | None, typer.Option(help="Write location-prior.json into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=out_folder, help="Write location-prior.json into this folder.")
+    ] = None,
 ) -> None:
     """Show what fixed maps, means of other patients' boxes, reach on boxes: without a model."""
     from cxreader.explanation.location_prior import location_prior

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cxreader.cli.output.console import console, one_line, progress, say, show, table
+from cxreader.cli.output.out_paths import out_file, out_folder
 from cxreader.cli.source_options import UncertainLabels
 from cxreader.counting import format_count
 
@@ -42,7 +43,7 @@ def index(
     tables: Tables = None,
     name: Name = None,
     uncertain: UncertainLabels = None,
-    out: Annotated[Path | None, typer.Option(help="Write the index here, as Parquet.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=out_file, help="Write the index here, as Parquet.")] = None,
 ) -> None:
     """Read a source's tables and count what is there."""
     from cxreader.data.sources import open_source
@@ -55,7 +56,7 @@ def index(
 
 @app.command()
 def phantom(
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    out: Annotated[Path, typer.Argument(callback=out_folder, help="A new folder.")],
     patients: Annotated[int, typer.Option(help="Phantom patients, most with several visits.")] = 400,
     seed: Annotated[int, typer.Option(help="Another seed, other patients.")] = 0,
     size: Annotated[int, typer.Option(help="Side in pixels; the release's is 1024.")] = 1024,
@@ -89,7 +90,7 @@ def phantom(
 @app.command()
 def split(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Write the split here (JSON).")],
+    out: Annotated[Path, typer.Option(callback=out_file, help="Write the split here (JSON).")],
     kind: Annotated[Literal["patient", "official", "image-random"], typer.Option(help="How.")] = "patient",
     balance: Annotated[Literal["equal", "natural", "ratio"], typer.Option(help="Classes in each part.")] = "equal",
     abnormal_share: Annotated[float | None, typer.Option(help="Of each part, for --balance ratio.")] = None,
@@ -117,7 +118,7 @@ def split(
 @app.command()
 def cache(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder of the caches; one a source.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="Folder of the caches; one a source.")],
     size: Size = 224,
     fit: Fit = "pad",
     workers: Workers = None,

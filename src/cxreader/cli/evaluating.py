@@ -18,6 +18,7 @@ from cxreader.cli.output.evidence_tables import (
     show_points,
     show_refusals,
 )
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, show_beside, with_readers
 from cxreader.cli.source_options import (
     Data,
@@ -109,7 +110,9 @@ def evaluate(
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out what looks at the images again: shortcuts, heat maps, boxes.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report; RUN/evaluation when not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=out_folder, help="Folder of the report; RUN/evaluation when not given.")
+    ] = None,
     excel: Annotated[bool, typer.Option("--excel", help="Write predictions.xlsx too.")] = False,
     terms: TermsFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

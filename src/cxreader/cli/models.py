@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.output.console import progress, say, show, table
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def get(
     source: Annotated[
         str, typer.Argument(help="A published name, or an address: hf:OWNER/NAME, https://..., a folder.")
     ],
-    out: Annotated[Path | None, typer.Option(help="The artifact's new folder; models/NAME when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=out_folder, help="The artifact's new folder; models/NAME when left out.")
+    ] = None,
 ) -> None:
     """Fetch a published artifact; every file is checked by its hash, and what broke off goes on."""
     from cxreader.models.exchange.fetch import fetch

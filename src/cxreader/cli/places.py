@@ -10,6 +10,7 @@ import typer
 
 from cxreader.cli.output.console import DISCLAIMER, State, progress, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 def places(
     runs: Annotated[list[Path], typer.Argument(help="A run's folder; or each of a cross-validation's: OUT/folds/*.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for a JSON file of each kind of map.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=out_folder, help="Folder for a JSON file of each kind of map.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
 ) -> None:
     """Set heat maps, and region heads where there are any, beside true boxes and beside maps that look at no image.
@@ -45,7 +48,7 @@ def regions(
             help="A TOML file with [training.boxes], such as configs/places.toml; or a finished run's folder."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder; given again, it goes on where it stood.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="The folder; given again, it goes on where it stood.")],
     folds: Annotated[int, typer.Option(min=2, help="How many heads learn; each judges its share of the patients.")] = 5,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from cxreader.cli.output.console import State, progress, say, table, waiting
 from cxreader.cli.output.evidence_tables import interval_cell
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.source_options import Kind, Name, OneModel, Tables, UncertainLabels, one_model
 from cxreader.errors import UsageError
 
@@ -19,7 +20,7 @@ Images = Annotated[
 
 
 def quantise(
-    out: Annotated[Path, typer.Option(help="Folder of the new artifact.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="Folder of the new artifact.")],
     model: OneModel = None,
     data: Images = None,
     kind: Kind = "auto",

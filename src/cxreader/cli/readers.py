@@ -9,11 +9,12 @@ import typer
 
 from cxreader.cli.output.console import DISCLAIMER, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.source_options import named_columns
 
 if TYPE_CHECKING:
     from cxreader.evaluation.evidence import EvaluationOptions, Evidence
-    from cxreader.evaluation.readers.arbitration import SchemeResult
+    from cxreader.evaluation.readers.arbitration import SecondReader
     from cxreader.evaluation.readers.study import ReaderStudy
     from cxreader.reporting.tables import Table
 
@@ -49,7 +50,8 @@ def readers(
         list[str] | None, typer.Option(help="With --labels: label=nih_label names the table's column. Repeatable.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write readers.json, tables and the figure into this folder.")
+        Path | None,
+        typer.Option(callback=out_folder, help="Write readers.json, tables and the figure into this folder."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
 ) -> None:
@@ -109,18 +111,22 @@ def show_beside(evidence: Evidence) -> None:
 
 
 def show_readers(study: ReaderStudy, *, whole: bool = False) -> None:
-    """Every reader against the truth and, in the mean, what the model would change; `whole`: each table of the report too."""
-    from cxreader.reporting.evaluation.readers import readers_tables, study_counts
+    """Every reader against the truth, else his ratings, and, in the mean, what the model would change.
+
+    `whole`: each table of the report too.
+    """
+    from cxreader.reporting.evaluation.readers import AGAINST_TRUTH, RATINGS, readers_tables, study_counts
 
     if study.readers:
         _show_each(study, study_counts(study))
     mean = study.second[-1] if study.second else None
     if mean is not None:
-        _show_second(mean.schemes)
+        _show_second(mean)
+    tables = readers_tables(study)
+    titles = [title for title in tables if title != AGAINST_TRUTH]
+    for title in titles if whole else [title for title in titles if title == RATINGS and not study.readers]:
+        _show_table(title, tables[title])
     if whole:
-        tables = readers_tables(study)
-        for title in [title for title in tables if title != "Each reader against the truth"]:
-            _show_table(title, tables[title])
         show(DISCLAIMER)
 
 
@@ -145,23 +151,22 @@ def _show_each(study: ReaderStudy, counts: str) -> None:
         header += ("sensitivity,\nmodel minus him", "specificity,\nmodel minus him")
         moved = " The model minus him: its sensitivity at his specificity, and its specificity at his sensitivity."
     notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in study.notes)
-    methods = methods_of([study.readers[0].rates["sensitivity"]])
-    note = f"Truth: {study.truth} ({counts}). Below: 95 % intervals, {methods}.{moved}{notes}{missing(shown)}"
+    note = f"Truth: {study.truth} ({counts}). Below: 95 % intervals, {methods_of(shown)}.{moved}{notes}{missing(shown)}"
     table("Readers", header, rows, note=note)
 
 
-def _show_second(schemes: tuple[SchemeResult, ...]) -> None:
+def _show_second(mean: SecondReader) -> None:
     from cxreader.evaluation.readers.performance import RATES
-    from cxreader.reporting.evaluation.readers import SCHEME_TITLES
+    from cxreader.reporting.evaluation.readers import SCHEME_TITLES, format_images, without_images
 
-    rows = []
-    for scheme in schemes:
+    rows, shown = [], []
+    for scheme in mean.schemes:
         change = [figure_cell(scheme.change[rate], signed=True) if scheme.change else "" for rate in RATES]
         asked = "" if scheme.asked is None else figure_cell(scheme.asked)
         rates = [figure_cell(scheme.rates[rate]) for rate in RATES]
-        rows.append(
-            (SCHEME_TITLES[scheme.scheme], f"{scheme.missed:.1f}", f"{scheme.false_alarms:.1f}", *rates, *change, asked)
-        )
+        counted = (format_images(number) for number in (scheme.missed, scheme.false_alarms))
+        rows.append((SCHEME_TITLES[scheme.scheme], *counted, *rates, *change, asked))
+        shown += [*scheme.rates.values(), *scheme.change.values(), *(() if scheme.asked is None else (scheme.asked,))]
     header = (
         "way of reading",
         "missed",
@@ -172,7 +177,8 @@ def _show_second(schemes: tuple[SchemeResult, ...]) -> None:
         "change",
         "to the\narbiter",
     )
-    note = "Means over the readers; below: 95 % intervals. The report has each reader."
+    out = f" {without_images(mean)}." if mean.without_images else ""
+    note = f"Means over the readers; below: 95 % intervals. The report has each reader.{out}{missing(shown)}"
     table("The model as second reader", header, rows, note=note)
 
 

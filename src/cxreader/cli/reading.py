@@ -15,6 +15,7 @@ import typer
 from cxreader.cli.cluster_options import Address
 from cxreader.cli.output.answers import common_folder, note, show_answers, show_rows
 from cxreader.cli.output.console import DISCLAIMER, one_line, progress, say, waiting
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.output.worklist import MOST, refuse_page, write_page
 from cxreader.cli.source_options import TermsFile
 from cxreader.errors import DataError, UsageError
@@ -91,7 +92,7 @@ def read(
 def explain(
     paths: Paths,
     model: Models,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("explanations"),
+    out: Annotated[Path, typer.Option(callback=out_folder, help="Folder for the pictures.")] = Path("explanations"),
     raw: Annotated[
         bool, typer.Option("--raw", help="Also write each raw map, float32 (h, w), as .npy; of a region head .npz.")
     ] = False,

@@ -9,6 +9,7 @@ import typer
 
 from cxreader.cli.output.console import DISCLAIMER, fits, progress, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.source_options import Data, Kind, Name, OneModel, Part, SplitFile, Tables, UncertainLabels, one_model
 from cxreader.counting import format_count
 from cxreader.errors import UsageError
@@ -28,7 +29,9 @@ def shortcuts(
     name: Name = None,
     uncertain: UncertainLabels = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; the run's, or none that lasts.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for shortcuts.json and shortcuts.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=out_folder, help="Folder for shortcuts.json and shortcuts.html.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the folds and of the bootstrap.")] = 0,
     fail_on_suspected: Annotated[
         bool, typer.Option("--fail-on-suspected", help="Exit code 1 when a shortcut is suspected; 0 otherwise.")

@@ -10,6 +10,7 @@ import typer
 
 from cxreader.cli.cluster_options import Address, TrialCores, TrialsEngine, trials_engine
 from cxreader.cli.output.console import DISCLAIMER, State, one_line, progress, say, table, waiting
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.places import regions
 from cxreader.counting import format_count
 
@@ -31,7 +32,7 @@ def study() -> None:
 @app.command("run")
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file, such as configs/study-phantom.toml.")],
-    out: Annotated[Path, typer.Option(help="The study's folder; the page is OUT/report.html.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="The study's folder; the page is OUT/report.html.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; what is finished is not run again.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the searches, on this machine.")] = 1,
@@ -108,7 +109,9 @@ def forecast(
 def learning_rates(
     config: Annotated[Path, typer.Argument(help="A TOML file with the one phase `full`.")],
     rates: Annotated[list[float], typer.Option("--lr", min=0, help="A learning rate; give several.")],
-    out: Annotated[Path, typer.Option(help="The sweep's folder; given again, it goes on where it stood.")],
+    out: Annotated[
+        Path, typer.Option(callback=out_folder, help="The sweep's folder; given again, it goes on where it stood.")
+    ],
     seeds: Annotated[int, typer.Option(min=1, help="Runs a rate: the config's seed and the next ones.")] = 3,
     steps: Annotated[int, typer.Option(min=0, help="First steps of every run that are measured one by one.")] = 4,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
@@ -156,7 +159,9 @@ def _span(values: Iterable[float], form: str) -> str:
 @app.command("learning-curve")
 def learning_curve(
     config: Annotated[Path, typer.Argument(help="A TOML file with the one phase `full` and pretrained weights.")],
-    out: Annotated[Path, typer.Option(help="The study's folder; given again, it goes on where it stood.")],
+    out: Annotated[
+        Path, typer.Option(callback=out_folder, help="The study's folder; given again, it goes on where it stood.")
+    ],
     shares: Annotated[
         list[float] | None,
         typer.Option("--share", min=0, max=1, help="Of the training patients; give several (0.1, 0.5 and 1)."),
@@ -184,7 +189,7 @@ def learning_curve(
 @app.command("search")
 def search(
     config: Annotated[Path, typer.Argument(help="A TOML file with [study.space], such as configs/grid.toml.")],
-    out: Annotated[Path, typer.Option(help="The search's folder.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="The search's folder.")],
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time, on this machine.")] = 1,
     engine: TrialsEngine = "local",
     address: Address = None,
@@ -229,7 +234,7 @@ def search(
 @app.command("cross-validate")
 def cross_validate(
     config: Annotated[Path, typer.Argument(help="A TOML file, as `cxreader train` takes it.")],
-    out: Annotated[Path, typer.Option(help="The folder; the page is OUT/report.html.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="The folder; the page is OUT/report.html.")],
     folds: Annotated[
         int, typer.Option(min=2, help="How many models are trained; each judges its share of the patients.")
     ] = 5,

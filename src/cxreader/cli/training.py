@@ -9,11 +9,12 @@ import typer
 
 from cxreader.cli.evaluating import show_evaluation
 from cxreader.cli.output.console import State, progress, say, table, waiting
+from cxreader.cli.output.out_paths import out_folder
 
 
 def train(
     config: Annotated[Path, typer.Argument(help="A TOML file, such as configs/kermany.toml.")],
-    out: Annotated[Path, typer.Option(help="The run's folder; its artifact is OUT/artifact.")],
+    out: Annotated[Path, typer.Option(callback=out_folder, help="The run's folder; its artifact is OUT/artifact.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key.path=value, laid over the file.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
 ) -> None:
@@ -42,7 +43,7 @@ def train(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(callback=out_folder, help="A new folder.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed, other phantoms.")] = 0,
 ) -> None:
     """The whole path on phantoms in minutes: draw, split, train, evaluate, read; ends in one HTML page."""

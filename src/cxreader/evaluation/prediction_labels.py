@@ -37,7 +37,7 @@ def with_labels(
     keep = [row is not None for row in row_of]
     if not any(keep):
         what = f"none of its {format_count(len(labels), '[image|images]')} is among the predictions"
-        raise DataError(what, where=path, mend="use the image names of the predictions")
+        raise DataError(what, where=table.where, mend="use the image names of the predictions")
     name = Path(path).name
     excluded[f"no label in {name}"] += keep.count(False)
     excluded += Counter()  # a reason of no image is none
@@ -60,7 +60,7 @@ def _refuse_twice(labels: Cells) -> None:
             raise TableError("the image has no name", where=labels.table.at(row, "image"), mend="name every image")
         if first.setdefault(image, row) != row:
             what = f"image {image} stands twice: in row {first[image]} and in row {row}"
-            raise TableError(what, where=labels.table.path, mend="keep one row an image")
+            raise TableError(what, where=labels.table.where, mend="keep one row an image")
 
 
 def _matched(wanted: Sequence[str], there: Sequence[str], key: Callable[[str], str]) -> tuple[str, list[int | None]]:

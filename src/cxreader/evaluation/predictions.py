@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
-from cxreader.counting import format_count
+from cxreader.counting import count_notes, format_count
 from cxreader.errors import DataError, TableError, UsageError
 from cxreader.evaluation.prediction_cells import Cells, numbers, probabilities, read_label
 from cxreader.evaluation.prediction_labels import with_labels
@@ -22,7 +22,7 @@ from cxreader.evaluation.table_refusals import RefusedRows, refused_by_model
 from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, PredictionTable
-from cxreader.tables import Table, parse_age, read_table
+from cxreader.tables import NO_AGE, NO_SEX, Table, parse_age, parse_sex, read_table
 from cxreader.tables.workbook import write_workbook
 
 HEADER = ("image", "patient", "label", "probability")
@@ -83,8 +83,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "view": ("view_position", "view position", "viewposition"),
 }
 """Other names of these columns, taken where a table has none of the name itself."""
-_NAMED = ", or name it: --column NAME=COLUMN"
-_NAMED_OR_LABELS = f"{_NAMED}; labels of their own: --labels FILE"
+_SHOWN = 4
 Column = Sequence[object]
 
 
@@ -134,22 +133,37 @@ def read_models(path: str | os.PathLike[str], options: TableOptions | None = Non
         )
     table = read_table(path, columns=options.columns).aliased(ALIASES)
     scores = {name: " ".join(name.lower().split()) for name in options.models} or {"": "probability"}
-    label, or_else = ([], _NAMED) if options.labels else (["label"], _NAMED_OR_LABELS)
-    table.require("image", *label, *scores.values(), or_else=or_else)
+    wanted = ("image", *(() if options.labels else ("label",)), *scores.values())
+    table.require(*wanted, or_else=_or_else([name for name in wanted if name not in table], table))
     cells, excluded, notes = Cells.of(table), Counter[str](), [*table.notes]
     if not len(cells):
-        raise DataError("holds no prediction", where=path, mend="give at least one row")
+        raise DataError("holds no prediction", where=table.where, mend="give at least one row")
     if options.labels:
         cells, told = with_labels(cells, options.labels, ALIASES, excluded)
         notes += told
     whole, cells = cells, _complete(cells, tuple(scores.values()), excluded)
     if not len(cells):
         reasons = "; ".join(f"{count:,}: {reason}" for reason, count in excluded.items())
-        raise DataError(f"no row has both a label and a probability ({reasons})", where=path, mend="complete the rows")
+        raise DataError(
+            f"no row has both a label and a probability ({reasons})", where=table.where, mend="complete the rows"
+        )
     known = READINGS if "ood_score" in cells.columns else READINGS - {"score"}  # a vendor's score may be what is wanted
     notes += table.unused({*USED, *known, *scores.values()})
+    notes += _left_empty(cells)
     tables, warnings = _tables(cells, scores, Path(path))
     return ReadModels(tables, dict(excluded), warnings, tuple(notes), refused_by_model(whole, scores, tables))
+
+
+def _or_else(missing: Sequence[str], table: Table) -> str:
+    """By which options the columns that a table lacks can be told."""
+    named = ", or name it: --column NAME=COLUMN"
+    if "label" in missing:
+        named += "; labels of their own: --labels FILE"
+    if "probability" in missing:
+        others = [table.written(name) for name in table.names() if name not in {*USED, *READINGS}]
+        several = others[:_SHOWN] if len(others) > 1 else ["A", "B"]
+        named += f"; a column for each of several models: --models {','.join(several)}"
+    return named
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
@@ -170,7 +184,9 @@ def _tables(cells: Cells, scores: Mapping[str, str], path: Path) -> tuple[dict[s
     names = list(dict.fromkeys(cells.columns.get("model", ())))
     if "" not in scores:
         if len(names) > 1:
-            raise UsageError("names models in its column model and by --models", where=path, mend="use one of them")
+            raise UsageError(
+                "names models in its column model and by --models", where=cells.table.where, mend="use one of them"
+            )
         return {name: _table(cells, column) for name, column in scores.items()}, warnings
     if len(names) < 2:
         return {(names[0] if names and names[0] else _stem(path)): _table(cells, "probability")}, warnings
@@ -218,7 +234,7 @@ def _table(cells: Cells, score: str) -> PredictionTable:
     for row, name in enumerate(image):
         if seen.setdefault(name, row) != row:
             what = f"image {name} stands twice: in row {cells.rows[seen[name]]} and in row {cells.rows[row]}"
-            raise TableError(what, where=cells.table.path, mend="keep one row an image")
+            raise TableError(what, where=cells.table.where, mend="keep one row an image")
     label = [read_label(text, at(row, "label")) for row, text in enumerate(columns.pop("label"))]
     probability = probabilities(cells, score)
     patient = _patients(columns.pop("patient", ()), image, cells.table)
@@ -228,11 +244,22 @@ def _table(cells: Cells, score: str) -> PredictionTable:
     for name, texts in columns.items():
         if name == "age":
             further[name] = np.array([_nan(parse_age(text)) for text in texts])
+        elif name == "sex":
+            further[name] = np.array([parse_sex(text) or "" for text in texts], dtype=np.str_)
         else:
             read = numbers(cells, name) if name in NUMERIC else np.array(texts, dtype=np.str_)
             further[name if name in USED or name in READINGS else cells.table.written(name)] = read
     names = np.array(image, dtype=np.str_)
     return PredictionTable(names, np.array(label, dtype=np.int8), probability, patient, further)
+
+
+def _left_empty(cells: Cells) -> tuple[str, ...]:
+    """How many images have an age or a sex that is none, and is read as an empty cell."""
+    found = {}
+    for name, parse, words in (("age", parse_age, NO_AGE), ("sex", parse_sex, NO_SEX)):
+        told = zip(cells.columns["image"], cells.columns.get(name, ()), strict=False)
+        found[words] = len({image for image, text in told if value_or_missing(text) and parse(text) is None})
+    return count_notes(found)
 
 
 def _nan(number: float | None) -> float:
@@ -246,7 +273,7 @@ def _patients(texts: Sequence[str], image: Sequence[str], table: Table) -> NDArr
     twins = zero_twins(name for name in names if name)
     if twins:
         what = format_count(twins, "[patient is|patients are] written in two ways that differ by leading zeros alone")
-        raise TableError(what, where=table.path, mend=MEND)
+        raise TableError(what, where=table.where, mend=MEND)
     return np.array([name or f"image:{own}" for name, own in zip(names, image, strict=True)], dtype=np.str_)
 
 

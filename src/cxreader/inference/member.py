@@ -122,7 +122,7 @@ class Member:
         """The Reading without an answer: why an image could not be read, or what its intake and `verdict` say of it."""
         if image.intake is None:
             return Reading(image.name, self.id, self.operating_point, reasons=image.reasons)
-        whom = judge_population(self.population, image.age, image.sex)
+        whom = judge_population(self.population, image.age, image.sex, image.view)
         accepted = image.intake + whom if verdict is None else image.intake + whom + verdict
         return Reading(
             image=image.name,

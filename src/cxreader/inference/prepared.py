@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +35,8 @@ class Prepared:
     `pixels`: uint8 (S, S) for each input spec, by `InputSpec.pixel_key`. `intake`: the acceptance by header and whole picture,
     before any network. `sop_class` and `sop_instance_uid`: those of a DICOM file, None for other files and where its header
     has none. A source that could not be read has no pixels, `intake` None and its `reasons`. `file_digest`: that of the bytes of
-    its file (`imaging.digests`), where it was asked for. `age` in years, as written, and `sex`
-    (F, M): those of a DICOM header.
+    its file (`imaging.digests`), where it was asked for. `age` in years, as written, `sex`
+    (F, M) and `view`: those of a DICOM header.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Prepared:
     file_digest: bytes | None = None
     age: float | None = None
     sex: str | None = None
+    view: str | None = None
 
 
 def prepare(
@@ -73,8 +74,8 @@ def prepare(
     different = {spec.pixel_key: spec for spec in specs}
     pixels = {key: spec.pixels(radiograph) for key, spec in different.items()}
     uids = (None, None) if header is None else (header.sop_class, header.sop_instance_uid)
-    whom = (None, None) if header is None else (header.age, header.sex)
-    return Prepared(name or radiograph.source, pixels, intake, (), *uids, found, *whom)
+    made = Prepared(name or radiograph.source, pixels, intake, (), *uids, found)
+    return made if header is None else replace(made, age=header.age, sex=header.sex, view=header.view)
 
 
 def prepare_or_reason(

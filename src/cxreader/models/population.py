@@ -2,9 +2,11 @@
 
 The rule by which a DICOM header is judged (`judge_population`):
 
-- A told age is refused where all training ages lie on the other side of 18 years: children's chests are others than adults'.
-- Any other told age outside the training ages, from the youngest to the oldest, is a warning.
-- A told sex is a warning where every training image whose sex is known is of the other.
+- A told age is refused where the model is one for the other side of 18 years (`Population.side`): children's chests are others
+  than adults'. A few images of the other side do not make it a model for both.
+- A told age is a warning beyond the 5th and 95th percentile of the training ages, and where fewer than `FEW` training images are
+  of its side.
+- A told sex, or a told view (PA, AP), is a warning where every training image of which it is known is of the other.
 
 Each needs `FEW` training images of which the fact is known; else nothing is said.
 """
@@ -29,13 +31,18 @@ OLDEST = 120.0
 FEW = 20
 """Training images of which a fact must be known to judge others by it."""
 NAMES = {"F": "female", "M": "male"}
+PROJECTIONS = frozenset({"PA", "AP"})
+"""The views that contradict each other; a view that is told as frontal may be either."""
 PHANTOMS = "phantom"
 """How the name of a source of phantoms begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ages(Plain):
-    """Years of `known` images: the youngest, the 5th, 50th and 95th percentile, the oldest."""
+    """Years of `known` images: the youngest, the 5th, 50th and 95th percentile, the oldest.
+
+    `children`: how many of them are under 18; None in artifacts that did not count them.
+    """
 
     known: int
     youngest: float
@@ -43,19 +50,23 @@ class Ages(Plain):
     median: float
     p95: float
     oldest: float
+    children: int | None = None
 
     @classmethod
     def of(cls, years: Sequence[float]) -> Ages | None:
         """None where no age is known."""
         if not years:
             return None
-        return cls(len(years), *(float(q) for q in np.quantile(np.asarray(years, np.float64), (0, 0.05, 0.5, 0.95, 1))))
+        found = np.asarray(years, np.float64)
+        youngest, p5, median, p95, oldest = (float(q) for q in np.quantile(found, (0, 0.05, 0.5, 0.95, 1)))
+        return cls(len(years), youngest, p5, median, p95, oldest, int(np.count_nonzero(found < ADULT)))
 
     def __str__(self) -> str:
         youngest, p5, median, p95, oldest = map(_years, (self.youngest, self.p5, self.median, self.p95, self.oldest))
         middle = f"5th to 95th percentile {p5} to {p95}, median {median}"
+        minors = "" if self.children is None else f"; {self.children:,} under 18"
         known = format_count(self.known, "[image|images]")
-        return f"aged {youngest} to {oldest} years ({middle}; known of {known})"
+        return f"aged {youngest} to {oldest} years ({middle}{minors}; known of {known})"
 
 
 def _years(age: float) -> str:
@@ -112,20 +123,38 @@ class Population(Plain):
         )
 
     def side(self) -> Literal["children", "adults"] | None:
-        """Where all known ages are on one side of 18 years."""
-        if self.ages is None or self.ages.known < FEW:
+        """Whom it is for, where fewer than 5 % of the known ages, and fewer than `FEW` images, are on the other side of 18 years.
+
+        By the 5 % alone where nobody counted the children.
+        """
+        ages = self.ages
+        if ages is None or ages.known < FEW:
             return None
-        return "children" if self.ages.oldest < ADULT else "adults" if self.ages.youngest >= ADULT else None
+        children = 0 if ages.children is None else ages.children
+        adults = 0 if ages.children is None else ages.known - ages.children
+        if ages.p5 >= ADULT and children < FEW:
+            return "adults"
+        return "children" if ages.p95 < ADULT and adults < FEW else None
 
     def is_outside(self, age: float) -> bool:
-        """Whether an age lies outside the training ages."""
+        """Whether an age lies outside the 5th to 95th percentile of the training ages."""
         ages = self.ages
-        return ages is not None and ages.known >= FEW and not ages.youngest <= age <= ages.oldest
+        return ages is not None and ages.known >= FEW and not ages.p5 <= age <= ages.p95
+
+    def few_of_side(self, age: float) -> bool:
+        """Whether fewer than `FEW` training images are of the age's side of 18 years; False where nobody counted them."""
+        ages = self.ages
+        if ages is None or ages.children is None or ages.known < FEW:
+            return False
+        return (ages.children if age < ADULT else ages.known - ages.children) < FEW
 
     def only_sex(self) -> str | None:
         """The one sex of all training images that tell it."""
-        known = [sex for sex, n in self.sexes.items() if n]
-        return known[0] if len(known) == 1 and self.sexes[known[0]] >= FEW else None
+        return _only(self.sexes)
+
+    def only_view(self) -> str | None:
+        """The one view of all training images that tell it."""
+        return _only(self.views)
 
 
 def drawn(provenance: dict[str, Any]) -> bool:
@@ -133,26 +162,45 @@ def drawn(provenance: dict[str, Any]) -> bool:
     return str((provenance.get("data") or {}).get("name", "")).startswith(PHANTOMS)
 
 
-def judge_population(population: Population | None, age: float | None, sex: str | None) -> Acceptance:
-    """What a header's age in years and sex (F, M) say against a population; accepted where either does not tell."""
+def judge_population(
+    population: Population | None, age: float | None, sex: str | None, view: str | None = None
+) -> Acceptance:
+    """What a header's age in years, sex (F, M) and view say against a population; accepted where it does not tell."""
     if population is None:
         return Acceptance()
-    found = Acceptance()
-    if age is not None and 0 <= age <= OLDEST and population.is_outside(age):
-        ages, side = population.ages, population.side()
-        span = "" if ages is None else f"{ages.youngest:g} to {ages.oldest:g} years"
-        other = "adults" if age >= ADULT else "children"
-        if side is not None and other != side:
-            reason = (
-                f"this model is for {side}: its training patients were {span} old, and the header's age is of {other}"
-            )
-            return Acceptance("refused", (reason,))
-        found += Acceptance("warning", (f"the header's age lies outside that of the training patients, {span}",))
+    found = Acceptance() if age is None or not 0 <= age <= OLDEST else _judge_age(population, age)
+    if found.verdict == "refused":
+        return found
     only = population.only_sex()
     if sex is not None and only is not None and sex != only:
         reason = f"all training patients were {NAMES.get(only, only)}, and the header says {NAMES.get(sex, sex)}"
         found += Acceptance("warning", (reason,))
+    only = population.only_view()
+    if only in PROJECTIONS and view in PROJECTIONS and view != only:
+        reason = f"all training images whose view is known were {only}, and the header says {view}"
+        found += Acceptance("warning", (reason,))
     return found
+
+
+def _judge_age(population: Population, age: float) -> Acceptance:
+    ages, side = population.ages, population.side()
+    if ages is None:
+        return Acceptance()
+    span = f"{_years(ages.p5)} to {_years(ages.p95)} years (5th to 95th percentile)"
+    other = "adults" if age >= ADULT else "children"
+    if side is not None and other != side:
+        reason = f"this model is for {side}: its training patients were {span}, and the header's age is of {other}"
+        return Acceptance("refused", (reason,))
+    if population.is_outside(age):
+        return Acceptance("warning", (f"the header's age lies outside that of the training patients, {span}",))
+    if population.few_of_side(age):
+        return Acceptance("warning", (f"the header's age is of {other}, and fewer than {FEW} training images were",))
+    return Acceptance()
+
+
+def _only(counts: dict[str, int]) -> str | None:
+    known = [value for value, n in counts.items() if n]
+    return known[0] if len(known) == 1 and counts[known[0]] >= FEW else None
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:

@@ -6,12 +6,15 @@ import io
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cxreader.errors import MissingDependencyError, TableError
 from cxreader.tables.cells import cell_text
 
+_LOOKED_AT = 50
+"""Rows by which a sheet is taken for a table."""
 _ROWS_AT_ONCE = 16_384
 _PLAIN: dict[str, Any] = {"read_only": True, "data_only": True, "keep_links": False}
 _INDEX = "__index_level_"
@@ -49,8 +52,17 @@ def _damaged(path: str | os.PathLike[str]) -> TableError:
     return TableError("cannot be read as Parquet", where=path, mend="write the file again")
 
 
-def excel_rows(data: bytes, where: str | os.PathLike[str], most: int) -> tuple[list[list[str]], tuple[str, ...]]:
-    """Every row of the first sheet that holds anything, as a spreadsheet numbers them, and what must be said of the others.
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The `rows` of a workbook's sheet, as a spreadsheet numbers them; its `name`, and the names of `others` with cells."""
+
+    rows: list[list[str]]
+    name: str
+    others: tuple[str, ...]
+
+
+def excel_sheet(data: bytes, where: str | os.PathLike[str], most: int) -> Sheet:
+    """The first sheet with two cells in a row, else the first that holds anything.
 
     Of a formula the value that Excel stored is taken; a cell such as #N/A is empty. `most`: bytes that the workbook may
     unpack to. Raises MissingDependencyError without openpyxl, TableError for a damaged workbook.
@@ -64,13 +76,13 @@ def excel_rows(data: bytes, where: str | os.PathLike[str], most: int) -> tuple[l
         unpacked = _unpacked_size(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and validations, which no value hangs on
-            rows, further = ([], 0) if unpacked > most else _first_sheet(load_workbook(io.BytesIO(data), **_PLAIN))
+            sheet = None if unpacked > most else _first_table(load_workbook(io.BytesIO(data), **_PLAIN))
     except Exception as error:  # whatever openpyxl's parsers raise
         what = f"cannot be read as an Excel workbook ({type(error).__name__})"
         raise TableError(what, where=where, mend="save it again, or as CSV") from error
-    if unpacked > most:
+    if sheet is None:
         raise TableError(f"unpacks to {unpacked:,} bytes", where=where, mend="save it as CSV")
-    return rows, (f"{further} further sheets hold something and are not read",) if further else ()
+    return sheet
 
 
 def _unpacked_size(data: bytes) -> int:
@@ -78,15 +90,25 @@ def _unpacked_size(data: bytes) -> int:
         return sum(part.file_size for part in parts.infolist())
 
 
-def _first_sheet(book: Any) -> tuple[list[list[str]], int]:
-    """The rows of the first sheet with a value, and how many further sheets have one."""
-    chosen: list[list[str]] = []
-    further = 0
-    for sheet in book.worksheets:
+def _first_table(book: Any) -> Sheet:
+    sheets = list(book.worksheets)
+    for sheet in sheets:
         sheet.reset_dimensions()  # some programs write them wrong
-        if chosen:
-            further += any(value is not None for row in sheet.iter_rows(max_row=50, values_only=True) for value in row)
-            continue
-        rows = [["" if cell.data_type == "e" else cell_text(cell.value) for cell in row] for row in sheet.iter_rows()]
-        chosen = rows if any(any(row) for row in rows) else []
-    return chosen, further
+    widths = [max(map(_width, sheet.iter_rows(max_row=_LOOKED_AT)), default=0) for sheet in sheets]
+    if not any(widths):  # what there is stands further down, if anywhere
+        widths = [max(map(_width, sheet.iter_rows()), default=0) for sheet in sheets]
+    chosen = next((n for least in (2, 1) for n, width in enumerate(widths) if width >= least), None)
+    if chosen is None:
+        return Sheet([], "", ())
+    rows = [list(map(_text, row)) for row in sheets[chosen].iter_rows()]
+    others = tuple(sheet.title for n, sheet in enumerate(sheets) if widths[n] and n != chosen)
+    return Sheet(rows, sheets[chosen].title, others)
+
+
+def _width(row: Sequence[Any]) -> int:
+    """How many cells of a row hold anything."""
+    return sum(bool(_text(cell)) for cell in row)
+
+
+def _text(cell: Any) -> str:
+    return "" if cell.data_type == "e" else cell_text(cell.value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from datetime import date, datetime, time
+from typing import Literal
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d*|[+-]?\d{1,3}(\.\d{3})+,\d*", re.ASCII)
@@ -13,6 +15,13 @@ AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _AGE = re.compile(
     r"([+-]?\d+(?:[.,]\d*)?)\s*(Y|M|W|D|YRS?|YEARS?|YO|MO|MONTHS?|WEEKS?|DAYS?)?\.?(?:\s*OLD)?", re.IGNORECASE
 )
+NO_AGE = "[age is|ages are] none, and left empty"
+NO_SEX = "[sex is|sexes are] no word for male or female, and left empty"
+"""Words of their counts (`counting.format_count`), wherever a table tells ages and sexes."""
+_MALE = (
+    "m male man boy masc männlich mann junge homme masculin garçon hombre masculino varón niño maschio uomo mannelijk"
+)
+_FEMALE = "f w female woman girl fem weiblich frau mädchen femme féminin fille mujer femenino feminino niña femmina donna vrouw"
 _INVISIBLE = "\ufeff\u200b\u200e\u200f"
 """Byte order mark, zero-width blank and marks of direction, which copying brings along."""
 
@@ -59,6 +68,26 @@ def parse_number(text: str) -> float | None:
             return None
     number = float(text.replace(",", "."))
     return number if math.isfinite(number) else None
+
+
+def parse_sex(text: str) -> Literal["M", "F"] | None:
+    """M or F of a word for it in English, German, French, Spanish, Portuguese, Italian or Dutch, in any case.
+
+    Accents may be missing. None for any other text: O, U and X, and numbers, which count the sexes from 0 or from 1 and
+    either way round.
+    """
+    return _SEXES.get(_unaccented(text))
+
+
+def _unaccented(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.strip().rstrip(".").casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+_SEXES: dict[str, Literal["M", "F"]] = {
+    **dict.fromkeys(map(_unaccented, _MALE.split()), "M"),
+    **dict.fromkeys(map(_unaccented, _FEMALE.split()), "F"),
+}
 
 
 def parse_age(text: str) -> float | None:

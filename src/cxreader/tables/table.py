@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from cxreader.counting import format_count
 from cxreader.errors import TableError, nearest
-from cxreader.tables.binary import excel_rows, parquet_columns, parquet_rows
-from cxreader.tables.cells import clean, column_name
-from cxreader.tables.text import decode, rows_of, separator_of
+from cxreader.tables.binary import Sheet, excel_sheet, parquet_columns, parquet_rows
+from cxreader.tables.cells import clean, column_name, parse_number
+from cxreader.tables.text import MOST_TITLES, count_titles, decode, rows_of, separator_of
 
 Body = Callable[[], Iterator[tuple[int, Sequence[str]]]]
 _MOST = 1 << 30
@@ -41,7 +43,8 @@ class Table:
     """A table whose header was read; its rows are read, anew each time, by iterating.
 
     `columns`: names as written, without the blanks around them; a column without a name (an index) is left out. `notes`: what
-    a reader of the table must know, such as an encoding that was guessed.
+    a reader of the table must know, such as an encoding that was guessed. `sheet`: which of a workbook's several it is, and
+    `unread` what its note says of the others; both empty for any other table.
 
     A column is asked for by its `column_name` (lower case, one blank between words). Iterating gives (row, cells): the row's
     number as a spreadsheet shows it (the header is row 1, blank rows count and are passed over), and the cells by column
@@ -56,6 +59,8 @@ class Table:
     _written: Mapping[int, str] = field(default_factory=dict, repr=False)
     _body: Body = field(default=lambda: iter(()), repr=False)
     _placed: bool = field(default=False, repr=False)
+    sheet: str = ""
+    unread: str = ""
 
     def __contains__(self, name: object) -> bool:
         return name in self._positions
@@ -82,7 +87,12 @@ class Table:
 
     def at(self, row: int, column: str | None = None) -> str:
         """The place of a row, or of one of its cells, for a message."""
-        return f"{self.path}, row {row}" if column is None else f"{self.path}, row {row}, column {column}"
+        return f"{self.where}, row {row}" if column is None else f"{self.where}, row {row}, column {column}"
+
+    @property
+    def where(self) -> str:
+        """The place of the table, for a message: its file, and of a workbook with several sheets the one that is read."""
+        return f"{self.path}, sheet {self.sheet!r}" if self.sheet else str(self.path)
 
     def require(self, *names: str, or_else: str = "") -> None:
         """Raise TableError for those of the columns that are not there: the nearest to one that is, or all, and `or_else`."""
@@ -97,7 +107,8 @@ class Table:
         mend = f"did you mean {self.written(close[0])!r}? rename it" if close else mend
         *first, last = map(repr, missing)
         what = f"has no column {', '.join(first)}{' or ' * bool(first)}{last}"
-        raise TableError(what, where=self.path, mend=f"{mend}{or_else}")
+        unread = f"; {self.unread}" if self.unread else ""
+        raise TableError(what, where=self.where, mend=f"{mend}{or_else}{unread}")
 
     def aliased(self, aliases: Mapping[str, Sequence[str]]) -> Table:
         """The table in which a column that is missing is the first of its other names that is there."""
@@ -128,7 +139,8 @@ def read_table(path: str | os.PathLike[str], *, columns: Mapping[str, str] | Non
     """The table of a file, told by what it holds and not by its name.
 
     CSV: comma, semicolon, tab or bar; quoted or not; UTF-8, UTF-16, Windows-1252. Packed by gzip, or alone in a zip. Parquet.
-    Excel workbook (the first sheet that holds anything). Names of columns are compared without case.
+    Excel workbook (the first sheet that holds a table). Titles above the header, rows of one cell, are passed over. Names of
+    columns are compared without case.
     `columns`: by the name a column is asked for, its name in the file: `{"probability": "score"}`.
     Raises TableError for a file that cannot be opened or is no table, that has no header, one of whose columns stands twice
     (with another case too), or that lacks one of `columns`; MissingDependencyError for Excel without openpyxl.
@@ -144,8 +156,8 @@ def read_table(path: str | os.PathLike[str], *, columns: Mapping[str, str] | Non
         )
     data = _unpacked(_whole(where), where)
     if data.startswith(b"PK\x03\x04"):
-        rows, notes = excel_rows(data, where, _MOST)
-        made = _of_rows(where, lambda: iter(rows), notes, placed=True)
+        sheet = excel_sheet(data, where, _MOST)
+        made = _of_sheet(where, sheet)
     else:
         text, notes = decode(_refuse_others(data, where), where)
         text = text.rstrip("\x1a\0")
@@ -158,14 +170,31 @@ def _numbered(rows: Callable[[Path], Iterator[Sequence[str]]], path: Path) -> It
     return enumerate(rows(path), 2)
 
 
+def _of_sheet(path: Path, sheet: Sheet) -> Table:
+    """The table of a workbook's sheet; where several hold anything, its place and a note name the sheets."""
+    if not sheet.others:
+        return _of_rows(path, lambda: iter(sheet.rows), (), placed=True)
+    others = ", ".join(map(repr, sheet.others))
+    unread = f"not read: {others}; save what you want as a file of its own"
+    note = f"sheet {sheet.name!r} is read; {unread}"
+    made = _of_rows(path, lambda: iter(sheet.rows), (note,), placed=True)
+    return replace(made, sheet=sheet.name, unread=unread)
+
+
 def _of_rows(
     path: Path, rows: Callable[[], Iterator[Sequence[str]]], notes: tuple[str, ...], *, placed: bool = False
 ) -> Table:
-    """The table whose header is the first row that is not blank."""
-    first = next(((n, row) for n, row in enumerate(rows(), 1) if any(cell.strip() for cell in row)), None)
-    if first is None:
+    """The table whose header is the first row that is not blank, titles passed over."""
+    told = ((n, row) for n, row in enumerate(rows(), 1) if any(cell.strip() for cell in row))
+    first = list(islice(told, MOST_TITLES + 2))
+    if not first:
         raise TableError("has no header", where=path, mend="its first row names the columns")
-    at, header = first
+    titles = count_titles([sum(bool(cell.strip()) for cell in row) for _, row in first])
+    if any(parse_number(cell) is not None for cell in first[titles][1]):
+        titles = 0  # no names of columns: the rows below a header of one
+    at, header = first[titles]
+    if titles:
+        notes = (*notes, format_count(titles, "[row|rows] of titles above the header [is|are] not read"))
     names = _with_row_names(header, at, rows)
 
     def body() -> Iterator[tuple[int, Sequence[str]]]:
@@ -222,7 +251,7 @@ def _renamed(table: Table, columns: Mapping[str, str] | None) -> Table:
         own = column_name(written)
         if own not in table:
             mend = nearest(own, table.names())
-            raise TableError(f"has no column {written!r}", where=table.path, mend=mend)
+            raise TableError(f"has no column {written!r}", where=table.where, mend=mend)
         positions.pop(own, None)
         positions[column_name(name)] = table._positions[own]
     return replace(table, _positions=positions)

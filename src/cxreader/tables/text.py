@@ -6,7 +6,7 @@ import codecs
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -16,6 +16,8 @@ SEPARATORS = ("\t", ";", "|", ",")
 """The comma last: of two that fit alike it is the one that stands in numbers and sentences too."""
 _LOOKED_AT = 50
 """Rows by which the separator is known."""
+MOST_TITLES = 5
+"""Rows of one cell that may stand above a header."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -64,12 +66,22 @@ def separator_of(text: str) -> tuple[str, int]:
     best, chosen = (-1.0, 0), ","
     for separator in SEPARATORS:
         widths = _widths(text, separator)
+        widths = widths[count_titles(widths) :]
         if not widths or widths[0] < 2:
             continue
         score = (round(widths.count(widths[0]) / len(widths), 1), widths[0])
         if score > best:
             best, chosen = score, separator
     return chosen, 0
+
+
+def count_titles(widths: Sequence[int]) -> int:
+    """How many rows of a table, of which `widths` are the cells of those that are not blank, are titles above its header.
+
+    Up to MOST_TITLES rows of one cell before one of several, and another of several after it.
+    """
+    titles = next((n for n, width in enumerate(widths) if width > 1), 0)
+    return titles if titles <= MOST_TITLES and len(widths) > titles + 1 and widths[titles + 1] > 1 else 0
 
 
 def rows_of(text: str, separator: str, start: int, where: str | os.PathLike[str]) -> Iterator[list[str]]:

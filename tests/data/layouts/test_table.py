@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.table import is_lateral, open_table, parse_label, parse_sex
+from cxreader.data.layouts.table import is_lateral, open_table, parse_label
 from cxreader.errors import DataError, TableError
 
 
@@ -49,12 +49,6 @@ def test_wrong_labels_are_refused_with_their_place(cells: dict[str, str], words:
     with pytest.raises(TableError) as caught:
         parse_label(cells, "row 2")
     assert str(caught.value).startswith(words)
-
-
-def test_sexes() -> None:
-    assert [parse_sex(text) for text in ("m", "F", "Male", "female", "O", "", "X")] == [
-        *("M", "F", "M", "F", None, None, None)
-    ]
 
 
 Draw = Callable[..., Path]
@@ -164,6 +158,15 @@ def test_which_views_are_lateral() -> None:
     assert all(map(is_lateral, lateral))
     frontal = ("PA", "AP", "", "AP/LAT", "PA and lateral", "LLD", "lateral decubitus", "R", "PLATE", "AP_HORIZONTAL")
     assert not any(map(is_lateral, frontal))
+
+
+def test_sexes_in_words_and_those_that_are_none(write: Write) -> None:
+    words = ("weiblich", "männlich", "2", "X")
+    index = write("image,label,sex\n" + "".join(f"images/{k}.png,{k % 2},{word}\n" for k, word in enumerate(words)))
+    assert [r.sex for r in index.records] == ["F", "M", None, None]
+    assert "2 sexes are no word for male or female, and left empty" in index.notes
+    index = write("image,label,sex\nimages/0.png,0,unknown\nimages/1.png,1,m\n")
+    assert not any("sex" in note for note in index.notes)
 
 
 def test_ages_of_every_writing_and_findings_outside_the_fourteen(write: Write) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from tests.evaluation.readers.world import readings_of
@@ -75,3 +77,51 @@ def test_a_model_that_always_agrees_changes_nothing() -> None:
     assert first.schemes[1].asked.value == 0
     for scheme in first.schemes[1:]:
         assert scheme.change["sensitivity"].value == scheme.change["specificity"].value == 0
+
+
+def test_who_read_nothing_is_in_no_mean_and_nobodys_arbiter() -> None:
+    nothing = np.full(8, -1, np.int8)
+    *each, empty, mean = judged(np.stack([READER, KIND, STERN, nothing]))
+    *_, without = judged(np.stack([READER, KIND, STERN]))
+    assert each[0].arbiters == ("b", "c")
+    assert (mean.without_images, without.without_images) == (1, 0)
+    for scheme, expected in zip(mean.schemes, without.schemes, strict=True):
+        assert (scheme.missed, scheme.false_alarms) == (expected.missed, expected.false_alarms)
+        for rate in ("sensitivity", "specificity"):
+            assert scheme.rates[rate].value == expected.rates[rate].value
+            assert (scheme.rates[rate].low, scheme.rates[rate].high) == (
+                expected.rates[rate].low,
+                expected.rates[rate].high,
+            )
+    assert empty.images == 0
+    assert all(np.isnan([scheme.missed, scheme.false_alarms]).all() for scheme in empty.schemes)
+    assert empty.schemes[0].rates["sensitivity"].reason == "no abnormal image"
+    again = SecondReader.from_dict(json.loads(json.dumps(empty.to_dict(), allow_nan=False)))
+    assert again.to_dict() == empty.to_dict()
+
+
+def test_where_nothing_could_be_judged_nothing_is_zero() -> None:
+    halves = np.stack([READER, KIND, STERN])
+    halves[0, 4:], halves[1, :4], halves[2, 4:] = -1, -1, -1
+    mean = judged(halves)[-1]
+    assert mean.without_images == 3
+    assert np.isnan(mean.schemes[0].missed)
+    assert mean.schemes[0].rates["sensitivity"].reason == "no abnormal image that he and every arbiter read"
+
+
+def test_a_mean_is_over_those_who_read_the_class() -> None:
+    """A reader of whom no abnormal image counts takes nothing from the others' mean sensitivity."""
+    half = READER.copy()
+    half[:4] = -1
+    half[4:] = TRUTH[4:]
+    votes = np.stack([half, KIND, READER])
+    votes[1:, 4:] = 0
+    *each, mean = judged(votes, panel=("a", "b", "c"))
+    missed = [one.schemes[0].missed for one in each]
+    assert np.isnan(missed).tolist() == [True, False, False]
+    assert mean.without_images == 0
+    assert mean.schemes[0].missed == np.mean(missed[1:])
+    assert mean.schemes[0].rates["sensitivity"].value == pytest.approx(
+        np.mean([one.schemes[0].rates["sensitivity"].value for one in each[1:]])
+    )
+    assert mean.schemes[0].false_alarms == np.mean([one.schemes[0].false_alarms for one in each])

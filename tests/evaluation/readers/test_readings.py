@@ -87,3 +87,20 @@ def test_two_judged_images_of_one_name_are_refused(tmp_path: Path) -> None:
     assert found.aligned(["x/b.png", "y/b.png", "a.png"]).first.tolist() == [[-1, -1, 1]]
     with pytest.raises(DataError, match="none of the 1 image that readers saw is among those judged"):
         found.aligned(["c.png"])
+
+
+@pytest.mark.parametrize("other", ["dr a", "DR  A", "Dr\u00a0A"])
+def test_names_that_differ_by_case_or_blanks_alone_are_no_two_readers(tmp_path: Path, other: str) -> None:
+    path = written(tmp_path / "r.csv", f"image,reader,label\n1,Dr A,0\n2,Dr A ,0\n1,{other},1\n")
+    with pytest.raises(TableError, match=r"reader .* is 'Dr A' but for case or blanks; write each one way"):
+        read_readings(path)
+    assert read_readings(written(path, "image,reader,label\n1,Dr A,0\n2,Dr A ,0\n1,Dr AB,1\n")).reader == (
+        "Dr A",
+        "Dr AB",
+    )
+
+
+def test_modalities_that_differ_by_case_alone_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.csv", "image,reader,label,modality\n1,a,0,with\n1,a,0,With\n")
+    with pytest.raises(TableError, match="modality 'With' is 'with' but for case or blanks"):
+        read_readings(path)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from tests.evaluation.readers.world import readings_of
 
+from cxreader.errors import DataError
 from cxreader.evaluation.readers.study import LABEL, ReaderStudy, study_readers
-from cxreader.evaluation.readers.truths import majority
+from cxreader.evaluation.readers.truths import NO_TRUTH, majority
 
 N = 80
 RANDOM = np.random.default_rng(5)
@@ -82,3 +85,56 @@ def test_what_the_jackknife_cannot_bear_is_told_and_the_rest_stands(readers: int
     assert [note for note in found.notes if note.startswith("readers are not compared as a sample of readers")]
     assert found.readers[0].rates["sensitivity"].value > 0
     assert (found.latent is None) == (readers == 2)
+
+
+def _alone(votes: np.ndarray | None = None, scores: np.ndarray | None = None, **more: Any) -> ReaderStudy:
+    """Readers without a model."""
+    readings = readings_of(votes, scores)
+    n = len(readings.image)
+    return study_readers(readings, groups=np.arange(n) // 2, patients_known=True, n_resamples=40, **more)
+
+
+def test_without_a_truth_kappas_and_qualities_stand() -> None:
+    found = _alone(VOTES)
+    assert found.truth == NO_TRUTH
+    assert (found.readers, found.comparisons, found.ratings) == ((), (), ())
+    assert (found.images, found.n_abnormal, found.n_normal, found.undecided) == (N, 0, 0, N)
+    assert found.agreements[0].kappa.value == pytest.approx(cohen_kappa_score(VOTES[0], VOTES[1]))
+    assert found.latent is not None
+    assert any("no sensitivity and no specificity stands here" in note for note in found.notes)
+    assert ReaderStudy.from_dict(found.to_dict()).to_dict() == found.to_dict()
+    two = _alone(VOTES[:2])
+    assert (len(two.agreements), two.latent) == (1, None)
+    assert "qualities without a truth need 3 readers" in two.notes
+
+
+def test_without_a_truth_what_cannot_be_judged_is_refused() -> None:
+    with pytest.raises(DataError, match="one reader agrees with nobody"):
+        _alone(VOTES[:1])
+    with pytest.raises(DataError, match="ratings alone cannot be judged"):
+        _alone(scores=np.ones((1, 3, N)))
+    with pytest.raises(DataError, match="nothing says which images are abnormal"):
+        study()
+
+
+def test_ratings_of_each_reader_have_their_auc() -> None:
+    scores = np.round(RANDOM.normal(TRUTH * 1.5, 1, (1, 3, N)), 1)
+    scores[0, 1, :40] = np.nan
+    scores[0, 2] = np.nan
+    found = _alone(scores=scores, label=TRUTH.astype(np.int8))
+    assert [(one.reader, one.modality) for one in found.ratings] == [("a", "x"), ("b", "x"), ("c", "x")]
+    for one, rated in zip(found.ratings, (slice(None), slice(40, None)), strict=False):
+        assert one.auc.value == pytest.approx(roc_auc_score(TRUTH[rated], scores[0, "abc".index(one.reader), rated]))
+        assert one.auc.low < one.auc.value < one.auc.high
+    assert (found.ratings[1].auc.n_positive, found.ratings[1].auc.n_negative) == (20, 20)
+    assert np.isnan(found.ratings[2].auc.value)
+    assert found.ratings[2].auc.reason == "no image"
+
+
+def test_who_called_nothing_has_no_quality() -> None:
+    votes = VOTES.copy()
+    votes[0] = -1
+    found = _alone(votes)
+    assert found.latent is not None
+    assert [rater.rater for rater in found.latent.raters] == ["b", "c", "d"]
+    assert _alone(votes[:3]).latent is None, "two raters have no latent class"

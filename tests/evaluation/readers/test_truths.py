@@ -5,7 +5,7 @@ import pytest
 from tests.evaluation.readers.world import readings_of
 
 from cxreader.errors import DataError
-from cxreader.evaluation.readers.truths import majority, makers_of, truths_of
+from cxreader.evaluation.readers.truths import NO_TRUTH, majority, makers_of, truths_of
 
 VOTES = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, -1], [0, 0, 0, 1]], np.int8)
 
@@ -45,8 +45,10 @@ def test_without_a_panel_the_label_counts() -> None:
     assert all(row.tolist() == label.tolist() for row in found.each)
     assert found.setters == (frozenset(),) * 4
     for nothing in (None, np.full(4, -1, np.int8)):
-        with pytest.raises(DataError, match="nothing says which images are abnormal"):
-            truths_of(readings_of(VOTES), (), nothing)
+        none = truths_of(readings_of(VOTES), (), nothing)
+        assert none.words == NO_TRUTH
+        assert (none.common < 0).all()
+        assert (none.each < 0).all()
 
 
 def test_panels_that_are_none() -> None:

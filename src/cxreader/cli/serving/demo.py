@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxreader.cli.output.console import progress, say, show, table
+from cxreader.cli.output.out_paths import out_folder
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ OUT = Path("serve-demo")
 
 def demo(
     model: Annotated[Path, typer.Option("--model", "-m", help="A run's or an artifact's folder, exported.")],
-    out: Annotated[Path, typer.Option(help="Phantoms, the log and, while it runs, the home lie here.")] = OUT,
+    out: Annotated[
+        Path, typer.Option(callback=out_folder, help="Phantoms, the log and, while it runs, the home lie here.")
+    ] = OUT,
     patients: Annotated[int, typer.Option(min=1, help="Phantom patients, most with several visits.")] = 12,
     minutes: Annotated[float, typer.Option(min=0, help="Over which they are sent.")] = 3.0,
     stay: Annotated[bool, typer.Option("--stay", help="Run on when all is sent, until Ctrl-C.")] = False,

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
@@ -16,7 +15,7 @@ from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
 from cxreader.records import LABELS, NORMAL, ImageRecord, label_and_findings
-from cxreader.tables import Table, parse_age, read_table
+from cxreader.tables import NO_AGE, NO_SEX, Table, parse_age, parse_sex, read_table
 
 REQUIRED = ("image", "label")
 MAX_AGE = 120.0
@@ -46,8 +45,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 LATERAL = "lateral [view is|views are] left out"
 """Words of their count (`counting.format_count`)."""
 _USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype", *ORIGINAL)
-_MAY_BE_MISSING = ("patient", "age", "view", "source", "findings")
-_SEXES: Mapping[str, Literal["M", "F"]] = {"M": "M", "F": "F", "MALE": "M", "FEMALE": "F", "MAN": "M", "WOMAN": "F"}
+_MAY_BE_MISSING = ("patient", "age", "sex", "view", "source", "findings")
 _LATERAL = frozenset(("LATERAL", "LAT", "LL", "RL", "LLAT", "RLAT", "XTL"))
 _FRONTAL = frozenset(("PA", "AP", "FRONTAL", "DECUBITUS", "LLD", "RLD"))
 """Words beside which a word such as lateral does not make a view lateral: `AP/LAT` is both, a lateral decubitus is frontal."""
@@ -62,8 +60,8 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
     (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note. There `nan`,
     `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as
     `findings.OTHER`.
-    Counted, told in a note and left out: rows without a file, lateral views, ages that are none. Boxes around findings come from
-    `boxes.csv` beside the table (`boxes.with_boxes`).
+    Counted, told in a note and left out: rows without a file, lateral views, ages and sexes that are none. Boxes around findings
+    come from `boxes.csv` beside the table (`boxes.with_boxes`).
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,
     and known findings beside the label normal; where no file is found at all, and DataError where every image was left out.
     """
@@ -88,7 +86,7 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
     if not kept:
         lateral = format_count(len(found) - len(missing), "[is a lateral view|are lateral views]")
         what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
-        raise DataError(what, where=path, mend="give frontal views")
+        raise DataError(what, where=table.where, mend="give frontal views")
     originals = _originals(rows, table, files) if (path.parent / BOXES).is_file() else {}
     kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals)
     without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
@@ -130,18 +128,15 @@ def parse_label(cells: Mapping[str, str], where: str) -> tuple[int, tuple[str, .
     return label, (*findings, OTHER) if others else findings
 
 
-def parse_sex(text: str) -> Literal["M", "F"] | None:
-    """M or F; None for anything else, since tables hold O, U, X and blanks."""
-    return _SEXES.get(text.upper())
-
-
 def _record(
     cells: dict[str, str], where: str, image: str, path: str | None, source: str, told: Counter[str]
 ) -> ImageRecord:
     cells |= {column: value_or_missing(cells[column]) for column in _MAY_BE_MISSING if column in cells}
     label, findings = parse_label(cells, where)
     age = parse_age(cells.get("age", ""))
-    told["[age is|ages are] none, and left empty"] += age is None and bool(cells.get("age"))
+    sex = parse_sex(cells.get("sex", ""))
+    told[NO_AGE] += age is None and bool(cells.get("age"))
+    told[NO_SEX] += sex is None and bool(cells.get("sex"))
     told[f"[image has|images have] findings that are none of the fourteen: kept as {OTHER}"] += OTHER in findings
     return ImageRecord(
         image=image,
@@ -152,7 +147,7 @@ def _record(
         findings=findings,
         age=age,
         age_plausible=age is None or 0 <= age <= MAX_AGE,
-        sex=parse_sex(cells.get("sex", "")),
+        sex=sex,
         view=cells.get("view", "").upper() or None,
         subtype=cells.get("subtype") or None,
     )
@@ -172,7 +167,7 @@ def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table) -> No
         what += f" (and for {len(found) - 1:,} more: for none of the rows)" if len(found) > 1 else ""
         raise TableError(what, where=table.at(row), mend="image paths are relative to the table's folder")
     if not found:
-        raise DataError("the table has no row", where=table.path, mend="give one row an image")
+        raise DataError("the table has no row", where=table.where, mend="give one row an image")
 
 
 def _notes(files: NamedFiles, missing: Sequence[str], told: Mapping[str, int], lateral: int) -> tuple[str, ...]:

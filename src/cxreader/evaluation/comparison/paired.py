@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
+from cxreader.counting import format_count
 from cxreader.errors import TableError
 from cxreader.evaluation.statistics.delong import Placements
 from cxreader.evaluation.statistics.hypothesis_tests import HypothesisTest, holm, mcnemar
@@ -61,32 +62,56 @@ class PairedComparison(Plain):
     seed: int
 
 
-def align(tables: Mapping[str, PredictionTable]) -> tuple[Sample, dict[str, Floats]]:
+def align(
+    tables: Mapping[str, PredictionTable], where: Mapping[str, str] | None = None
+) -> tuple[Sample, dict[str, Floats]]:
     """The sample that several tables share, and each one's probabilities (n,) in the order of the first table's images.
 
-    Raises TableError for no table, and naming the table whose images, labels or patients are not the first one's.
+    `where`: the place of each table, for messages; its model's name when left out. Raises TableError for no table, and naming the
+    table whose images, labels or patients are not the first one's, with how many and one of them.
     """
     if not tables:
         raise TableError("no model to compare", mend="give at least one table of predictions")
-    first = next(iter(tables.values()))
+    subject, first = next(iter(tables.items()))
     probabilities = {}
     for name, table in tables.items():
-        if not np.array_equal(np.sort(table.image), np.sort(first.image)):
-            raise TableError("has other images than the first table", where=name, mend="keep the images that all have")
+        place = (where or {}).get(name, f"model {name}")
+        _require_images(table, first, subject, place)
         # Both sorted alike, so that row `order[i]` is the i-th image of the first table.
         order = np.argsort(table.image)[np.argsort(np.argsort(first.image))]
-        if not np.array_equal(table.label[order], first.label):
-            raise TableError("gives an image another label than the first table", where=name, mend="agree on one")
-        if not _same_patients(table, first, order):
-            raise TableError("gives an image another patient than the first table", where=name, mend="agree on one")
+        _require_alike("label", table.label[order] != first.label, first, subject, place)
+        _require_alike("patient", _other_patients(table, first, order), first, subject, place)
         probabilities[name] = np.asarray(table.probability, dtype=np.float64)[order]
     return Sample.of(first), probabilities
 
 
-def _same_patients(table: PredictionTable, first: PredictionTable, order: NDArray[np.intp]) -> bool:
+def _require_images(table: PredictionTable, first: PredictionTable, subject: str, place: str) -> None:
+    missing, further = np.setdiff1d(first.image, table.image), np.setdiff1d(table.image, first.image)
+    of = f"{subject}'s {format_count(len(first.image), '[image|images]')}"
+    found = []
+    if len(missing):
+        found.append(f"{len(missing):,} of {of} {'is' if len(missing) == 1 else 'are'} missing, such as {missing[0]}")
+    if len(further):
+        found.append(f"{format_count(len(further), '[image is|images are]')} none of {of}, such as {further[0]}")
+    if found:
+        raise TableError(" and ".join(found), where=place, mend="keep the images that all models have")
+
+
+def _require_alike(what: str, other: NDArray[np.bool_], first: PredictionTable, subject: str, place: str) -> None:
+    if other.any():
+        counted = format_count(
+            int(np.count_nonzero(other)), f"[image has|images have] another {what} than with {subject}"
+        )
+        raise TableError(
+            f"{counted}, such as {first.image[other][0]}", where=place, mend=f"agree on one {what} an image"
+        )
+
+
+def _other_patients(table: PredictionTable, first: PredictionTable, order: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which images have another patient (n,); all of them where one table alone knows patients."""
     if table.patient is None or first.patient is None:
-        return table.patient is first.patient
-    return np.array_equal(table.patient[order], first.patient)
+        return np.full(len(order), table.patient is not first.patient)
+    return np.asarray(table.patient[order] != first.patient)
 
 
 def compare_models(

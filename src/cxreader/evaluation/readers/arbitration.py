@@ -8,7 +8,7 @@ not see the model's answer, and an arbiter did not see theirs: what people make 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ _NONE = {"sensitivity": "no abnormal image", "specificity": "no normal image"}
 class SchemeResult(Plain):
     """One way of reading: `missed` abnormal images and `false_alarms`, means over the arbiters where there are several.
 
+    NaN where no image of that class counts.
     `rates` by the names of RATES, `change` these minus the reader's alone, paired. `asked`: the share of images that need
     more than the first reader's word, which is the share that goes to the arbiter; None where there is no arbiter.
     """
@@ -48,7 +49,8 @@ class SecondReader(Plain):
     """A reader with the model as second reader; `reader` is empty for the mean over all readers.
 
     `arbiters`: who arbitrates in turn, none where everybody else sets the truth. `images` that count: read by him and by every
-    arbiter, with a truth for him; `left_out`: read by him, but one of the others is missing.
+    arbiter, with a truth for him; `left_out`: read by him, but one of the others is missing. `without_images`: of the mean, how
+    many readers have no image that counts, and are in no figure. Who read no image at all is nobody's arbiter.
     """
 
     reader: str
@@ -56,6 +58,7 @@ class SecondReader(Plain):
     images: int
     left_out: int
     schemes: tuple[SchemeResult, ...]
+    without_images: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +85,22 @@ def second_reader(
 ) -> tuple[SecondReader, ...]:
     """Each reader of `votes` (r, n) with the model, which calls `called` (n,) abnormal; last the mean over the readers.
 
-    Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired.
+    Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired. A mean is over
+    the readers who have images of the class.
     """
     cases = [_case(k, votes, names, truths, called) for k in range(len(names))]
     same = {"seed": seed, "n_resamples": n_resamples}
     each = tuple(_judged(case.name, [case], sample, **same) for case in cases)
-    mean = (_judged("", cases, sample, **same),) if len(cases) > 1 else ()
-    return (*each, *mean)
+    if len(cases) < 2:
+        return each
+    counted = [case for case in cases if (case.truth >= 0).any()]
+    mean = _judged("", counted or cases, sample, **same)
+    return (*each, replace(mean, without_images=len(cases) - len(counted)))
 
 
 def _case(reader: int, votes: Votes, names: Sequence[str], truths: Truths, called: NDArray[np.bool_]) -> _Case:
     arbiters = [k for k in range(len(votes)) if k != reader and k not in truths.setters[reader]]
+    arbiters = [k for k in arbiters if (votes[k] >= 0).any()]
     own, others = votes[reader], votes[arbiters]
     judged = (own >= 0) & (truths.each[reader] >= 0)
     counts = judged & (others >= 0).all(axis=0)
@@ -116,8 +124,12 @@ def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_r
         _Case(c.name, c.arbiters, c.truth[counted], {s: c.calls[s][counted] for s in schemes}, c.differ[counted], 0)
         for c in cases
     ]
+    by_all = " that he and every arbiter read" if any(case.left_out for case in cases) else ""
     reasons = {
-        f"{what}{scheme} {rate}": _NONE[rate] for what in ("", "change ") for scheme in schemes for rate in RATES
+        f"{what}{scheme} {rate}": f"{_NONE[rate]}{by_all}"
+        for what in ("", "change ")
+        for scheme in schemes
+        for rate in RATES
     }
     found = bootstrap(
         _mean_statistic(parts, schemes),
@@ -136,12 +148,12 @@ def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_r
 
 
 def _scheme(scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], sample: Sample) -> SchemeResult:
-    missed = [float((1 - case.calls[scheme])[case.truth == 1].sum()) for case in cases]
-    alarms = [float(case.calls[scheme][case.truth == 0].sum()) for case in cases]
+    missed = [float((1 - case.calls[scheme])[case.truth == 1].sum()) for case in _having(1, cases)]
+    alarms = [float(case.calls[scheme][case.truth == 0].sum()) for case in _having(0, cases)]
     return SchemeResult(
         scheme=scheme,
-        missed=float(np.mean(missed)),
-        false_alarms=float(np.mean(alarms)),
+        missed=float(np.mean(missed)) if missed else float("nan"),
+        false_alarms=float(np.mean(alarms)) if alarms else float("nan"),
         rates={
             rate: bounded_share(found[f"{scheme} {rate}"], np.any([c.truth == value for c in cases], axis=0), sample)
             for rate, value in zip(RATES, (1, 0), strict=True)
@@ -151,12 +163,19 @@ def _scheme(scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], 
     )
 
 
+def _having(value: int, cases: Sequence[_Case]) -> list[_Case]:
+    """The cases with an image whose truth is `value`."""
+    return [case for case in cases if (case.truth == value).any()]
+
+
 def _mean_statistic(cases: Sequence[_Case], schemes: Sequence[str]) -> Statistic:
     def statistic(weight: Weights) -> dict[str, Floats]:
         values: dict[str, Floats] = {}
         for scheme in schemes:
-            each = [rates_of(weight, case.truth, case.calls[scheme]) for case in cases]
-            values |= {f"{scheme} {rate}": np.mean([one[rate] for one in each], axis=0) for rate in RATES}
+            for rate, value in zip(RATES, (1, 0), strict=True):
+                own = _having(value, cases) or cases
+                each = [rates_of(weight, case.truth, case.calls[scheme])[rate] for case in own]
+                values[f"{scheme} {rate}"] = np.mean(each, axis=0)
         for scheme in schemes:
             values |= {
                 f"change {scheme} {rate}": values[f"{scheme} {rate}"] - values[f"{ALONE} {rate}"] for rate in RATES

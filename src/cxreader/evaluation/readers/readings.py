@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -18,7 +18,7 @@ from cxreader.evaluation.prediction_cells import read_label
 from cxreader.evaluation.predictions import ALIASES
 from cxreader.findings import FINDINGS, value_or_missing
 from cxreader.identity import patient_name
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import Table, parse_number, read_table
 
 NOT_READ = -1
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
@@ -123,7 +123,8 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
     The published layout of the NIH images that five radiologists read goes in as it is (`Image ID`, `Reader ID`,
     `Abnormal`, a column for each finding; Nabulsi et al., Scientific Reports 11, 2021, 15523). An empty label or score is a
     reading that was not made. Raises TableError, naming file, row and column, for a column that is missing, a cell that
-    cannot be read, an image twice by one reader and one modality, and an image with two truths or two patients.
+    cannot be read, an image twice by one reader and one modality, an image with two truths or two patients, and two readers or
+    modalities whose names differ by case or blanks alone.
     """
     table = read_table(path).aliased(_ALIASES)
     table.require("image", "reader", *(() if "score" in table else ("label",)))
@@ -149,11 +150,23 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
             if text and of_image.setdefault(image, value) != value:
                 what = f"image {image} has another {name} than in a row above"
                 raise TableError(what, where=table.at(row, name), mend="keep one an image")
+    for name, names in (("reader", (key[1] for key in seen)), ("modality", (key[0] for key in seen))):
+        _refuse_spellings(name, names, table)
     if not seen:
-        raise DataError("holds no reading", where=path, mend="give at least one row")
+        raise DataError("holds no reading", where=table.where, mend="give at least one row")
     findings = {spelling.lower() for f in FINDINGS for spelling in (f.name, f.display, *f.aliases)} | {"other"}
     used = (*_ALIASES, *(name for name in table.names() if name.replace("_", " ") in {*findings}))
     return _arranged(seen, told, (*table.notes, *table.unused(used)))
+
+
+def _refuse_spellings(column: str, names: Iterable[str], table: Table) -> None:
+    """Raises TableError where two names would be one but for case and blanks: the same reader would be two."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault(" ".join(name.split()).casefold(), name)
+        if other != name:
+            what = f"{column} {name!r} is {other!r} but for case or blanks"
+            raise TableError(what, where=table.where, mend="write each one way, or give two of them other names")
 
 
 def _arranged(

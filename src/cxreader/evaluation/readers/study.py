@@ -17,8 +17,9 @@ from cxreader.evaluation.readers.arbitration import SecondReader, second_reader
 from cxreader.evaluation.readers.latent_class import LatentClass, latent_class
 from cxreader.evaluation.readers.multi_reader import MODEL, MultiReader, compare_readers
 from cxreader.evaluation.readers.performance import ModelAnswers, ReaderResult, judge_reader
+from cxreader.evaluation.readers.ratings import ReaderRatings, judge_ratings
 from cxreader.evaluation.readers.readings import Readings
-from cxreader.evaluation.readers.truths import Truths, makers_of, truths_of
+from cxreader.evaluation.readers.truths import NO_TRUTH, Truths, makers_of, truths_of
 from cxreader.evaluation.statistics.curves import RocCurve, roc_curve
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
@@ -37,7 +38,8 @@ class ReaderStudy(Plain):
     and `n_normal` have a truth for the model, `undecided` have none (a tie). `threshold`: the model's, fixed before. `model`
     and `label` (the table's label where a panel is the truth, else None) are judged as readers are. `model_auc` and `roc`:
     the model against the same truth. `second`: the model as second reader. `comparisons`: what holds for other readers too.
-    `latent`: qualities without any truth. `notes`: what a reader of the numbers must know.
+    `latent`: qualities without any truth. `ratings`: each reader's AUC, where there are ratings. Without any truth `readers` and
+    `ratings` are empty. `notes`: what a reader of the numbers must know.
     `provenance`: date, seed, versions and machine, where the study is written alone.
     """
 
@@ -58,6 +60,7 @@ class ReaderStudy(Plain):
     second: tuple[SecondReader, ...] = ()
     comparisons: tuple[MultiReader, ...] = ()
     latent: LatentClass | None = None
+    ratings: tuple[ReaderRatings, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -78,24 +81,29 @@ def study_readers(
 
     `groups` (n,) integers, one a patient. `probability` (n,) and `threshold` are the model's; None without one. Images that
     nobody read are left out. Every interval is by patient and comes from `seed`.
-    Raises DataError as `truths_of` does.
+    Raises DataError as `truths_of` does, and where nothing can be said: without a truth two readers agree or do not, but neither
+    a model, nor one reader, nor ratings alone can be judged.
     """
     seen = np.asarray(((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1)))
     readings = readings.part(seen)
     label = None if label is None else label[seen]
     truths = truths_of(readings, panel, label)
+    called = bool((readings.first >= 0).any())
+    told = truths.words != NO_TRUTH
+    if not told:
+        _require_agreement(readings, called, model=probability is not None)
     sample = Sample(truths.common.astype(np.int64), groups[seen], patients_known)
     model = None
     if probability is not None and threshold is not None:
         own = np.asarray(probability, dtype=np.float64)[seen]
         model = ModelAnswers(own, own >= threshold)
     resampled: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
-    called = bool((readings.first >= 0).any())
     known = sample.label >= 0
-    notes = [*readings.notes, *_truth_notes(readings, truths, label)]
-    comparisons, more = _compared(readings, truths, sample, model, seed)
-    judged = sample.part(known)
     votes = _votes(readings, label if panel else None)
+    voters = {name: own for name, own in votes.items() if (own >= 0).any()}
+    notes = [*readings.notes, *_truth_notes(readings, truths, label)]
+    comparisons, more = _compared(readings, truths, sample, model, seed) if told else ((), _without_truth(voters))
+    judged = sample.part(known)
     return ReaderStudy(
         truth=truths.words,
         panel=tuple(readings.reader[k] for k in truths.panel),
@@ -104,7 +112,7 @@ def study_readers(
         n_normal=judged.n_negative,
         undecided=int(np.count_nonzero(~known)),
         n_patients=sample.n_patients,
-        readers=_readers(readings, truths, sample, model, resampled) if called else (),
+        readers=_readers(readings, truths, sample, model, resampled) if called and told else (),
         agreements=agreements_of(_with_model(votes, model), sample, **resampled) if called else (),
         threshold=threshold,
         model=None
@@ -117,9 +125,28 @@ def study_readers(
         if called and model is not None
         else (),
         comparisons=comparisons,
-        latent=latent_class(votes, sample, **resampled) if called and len(votes) >= THREE else None,
+        latent=latent_class(voters, sample, **resampled) if len(voters) >= THREE else None,
+        ratings=judge_ratings(readings, truths, sample) if told else (),
         notes=(*notes, *more),
     )
+
+
+def _require_agreement(readings: Readings, called: bool, *, model: bool) -> None:
+    """Raises DataError where nothing can be said without a truth."""
+    what = "nothing says which images are abnormal"
+    if model:
+        raise DataError(what, mend="name the panel, or give labels")
+    if len(readings.reader) < 2:
+        raise DataError(f"{what}, and one reader agrees with nobody", mend="give labels, or more readers")
+    if not called:
+        mend = "give labels, or a column truth; for kappas a column label with normal and abnormal"
+        raise DataError(f"{what}, and ratings alone cannot be judged", mend=mend)
+
+
+def _without_truth(votes: Mapping[str, Votes]) -> list[str]:
+    """What could not be said for want of a truth, and of readers."""
+    found = [f"the truth is {NO_TRUTH}, so that no sensitivity and no specificity stands here"]
+    return found if len(votes) >= THREE else [*found, f"qualities without a truth need {THREE} readers"]
 
 
 def _readers(

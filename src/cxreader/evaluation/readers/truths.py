@@ -14,6 +14,7 @@ from cxreader.evaluation.readers.readings import NOT_READ, Readings
 
 Votes = NDArray[np.int8]
 _MOST_ASKED = 9
+NO_TRUTH = "none: nothing says which images are abnormal"
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Truths:
 
     0 normal, 1 abnormal, -1 where there is none (a tie, or nobody read the image). `panel`: the places of the readers whose
     votes make it; empty where the table's own label is the truth. `setters` (r,): for each reader the places of those
-    who set the truth that he is judged by. `words`: what the truth is.
+    who set the truth that he is judged by. `words`: what the truth is, NO_TRUTH where there is none.
     """
 
     common: Votes
@@ -39,17 +40,16 @@ def majority(votes: Votes) -> Votes:
 
 
 def truths_of(readings: Readings, panel: Sequence[str], label: Votes | None) -> Truths:
-    """The majority of the panel, in which a member is judged by the other members; without a panel the label (n,).
+    """The majority of the panel, in which a member is judged by the other members; without a panel the label (n,), if any.
 
-    Raises DataError for a panel member that is not there, for a panel of one, and where neither a panel nor a label is
-    given.
+    Raises DataError for a panel member that is not there, and for a panel of one.
     """
     votes, n_readers = readings.first, len(readings.reader)
     if not panel:
-        if label is None or not (label >= 0).any():
-            raise DataError("nothing says which images are abnormal", mend="name the panel, or give labels")
-        each = np.repeat(label[None], n_readers, axis=0)
-        return Truths(label, each, (), (frozenset(),) * n_readers, "the table's own label")
+        told = label is not None and bool((label >= 0).any())
+        common = label if label is not None and told else np.full(votes.shape[1], NOT_READ, np.int8)
+        each = np.repeat(common[None], n_readers, axis=0)
+        return Truths(common, each, (), (frozenset(),) * n_readers, "the table's own label" if told else NO_TRUTH)
     members = readings.places(panel)
     if len(set(members)) < 2:
         raise DataError("a panel of one reader is no majority", mend="name at least two, better three")

@@ -12,6 +12,7 @@ from cxreader.counting import format_count
 from cxreader.errors import TableError
 from cxreader.findings import FINDINGS, read_findings, value_or_missing
 from cxreader.records import ABNORMAL, PredictionTable
+from cxreader.tables import parse_sex
 
 PARTITIONS = ("sex", "age", "view", "follow_up", "source")
 FINDING = "finding"
@@ -20,7 +21,6 @@ AGE_FROM = (18, 40, 60, 80)
 OLDEST = 120
 # More groups than this are no question of fairness but of one's table; the largest are kept and the rest is said.
 MAX_GROUPS = 20
-_SEX = {"MALE": "M", "FEMALE": "F", "U": ""}
 Names = NDArray[np.str_]
 
 
@@ -41,9 +41,9 @@ class Grouping:
 def groupings(table: PredictionTable) -> tuple[tuple[Grouping, ...], dict[str, str]]:
     """The groupings of a table's columns, and by dimension what is to be said of them; in the order of DIMENSIONS.
 
-    Columns: `sex` (M, F), `age` in years (outside 0 to 120 it is not known), `view`, `follow_up` (0 is the first image),
-    `source`, and `findings` (`findings.read_findings`), empty or `No Finding` for none. An empty cell is a value not known, and
-    so is one that says as much (`findings.MISSING`).
+    Columns: `sex` (M, F, or a word for it), `age` in years (outside 0 to 120 it is not known), `view`, `follow_up` (0 is the
+    first image), `source`, and `findings` (`findings.read_findings`), empty or `No Finding` for none. An empty cell is a value
+    not known, and so is one that says as much (`findings.MISSING`).
     A dimension that gives no groups has only its note: no such column, or one value alone.
     Raises TableError for an age or a follow-up that is no number.
     """
@@ -112,8 +112,7 @@ def _text(column: NDArray[np.generic]) -> Names:
 
 
 def _sex(column: NDArray[np.generic]) -> Names:
-    upper = np.char.upper(_text(column))
-    return np.array([_SEX.get(value, value) for value in upper.tolist()], dtype=np.str_)
+    return np.array([parse_sex(value) or "" for value in _text(column).tolist()], dtype=np.str_)
 
 
 def _bands(edges: Iterable[int]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cxreader.evaluation.readers.multi_reader import MultiReader
     from cxreader.evaluation.readers.performance import ReaderResult
     from cxreader.evaluation.readers.study import ReaderStudy
+    from cxreader.evaluation.statistics.intervals import Estimate
 
 SCHEME_TITLES = {
     "alone": "the reader alone",
@@ -39,13 +41,16 @@ SCHEME_TITLES = {
 }
 """The ways of reading with the model, in words."""
 MEAN = "mean of the readers"
+AGAINST_TRUTH, RATINGS = "Each reader against the truth", "Ratings against the truth"
 
 
 def readers_tables(study: ReaderStudy) -> dict[str, Table]:
     """Every table of the study by its title; what was not asked has none."""
-    found = {}
+    found: dict[str, Table] = {}
     if study.readers:
-        found["Each reader against the truth"] = readers_table(study)
+        found[AGAINST_TRUTH] = readers_table(study)
+    if study.ratings:
+        found[RATINGS] = ratings_table(study)
     if study.agreements:
         found["Who agrees with whom"] = agreement_table(study)
     if study.second:
@@ -54,16 +59,20 @@ def readers_tables(study: ReaderStudy) -> dict[str, Table]:
         found["For other readers and patients"] = comparisons_table(study.comparisons)
     if study.latent is not None:
         found["Qualities without a truth"] = latent_table(study.latent)
-    return found
+    if study.readers or not found:
+        return found
+    first, table = next(iter(found.items()))
+    return {**found, first: replace(table, caption=_with_notes(table.caption, study))}
 
 
 def readers_table(study: ReaderStudy) -> Table:
     """Each reader, the table's label and the model; where there is a model, both of its differences from each reader."""
-    rows = [_reader_row(reader, model=study.model is not None) for reader in study.readers]
-    rows += [_reader_row(one, model=study.model is not None) for one in (study.label, study.model) if one is not None]
+    judged = [*study.readers, *(one for one in (study.label, study.model) if one is not None)]
+    rows = [_reader_row(one, model=study.model is not None) for one in judged]
+    methods = methods_of(estimate for one in judged for estimate in reader_estimates(one))
     head: tuple[str, ...] = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
     over: tuple[tuple[str, int], ...] = ()
-    caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {_methods(study)}."
+    caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {methods}."
     if study.model is not None:
         head += (
             *(RATE_TITLES[rate] for rate in RATES),
@@ -73,7 +82,14 @@ def readers_table(study: ReaderStudy) -> Table:
         at = f"from {study.threshold:.3f}" if study.threshold is not None else ""
         over = (("Alone", 3), (f"The model {at}, minus him", 2), ("The model moved to his point, minus him", 2))
         caption += " Differences are paired: above 0 the model is better."
-    return Table(head, tuple(rows), f"{caption} {' '.join(map(_sentence, study.notes))}".strip(), over)
+    return Table(head, tuple(rows), _with_notes(caption, study), over)
+
+
+def reader_estimates(reader: ReaderResult) -> list[Estimate]:
+    """All that stands in a reader's row."""
+    model = reader.model
+    beside = [] if model is None else [*model.change.values(), *model.matched.values()]
+    return [*reader.rates.values(), reader.kappa, *beside]
 
 
 def _reader_row(reader: ReaderResult, *, model: bool) -> Row:
@@ -90,6 +106,17 @@ def _reader_row(reader: ReaderResult, *, model: bool) -> Row:
     return Row(reader.reader, tuple(cells), tuple(notes))
 
 
+def ratings_table(study: ReaderStudy) -> Table:
+    """The AUC of each reader's ratings, under each modality."""
+    rows = tuple(
+        Row(", ".join(filter(None, (one.reader, one.modality))), (estimate_cell(one.auc),), (estimate_counts(one.auc),))
+        for one in study.ratings
+    )
+    methods = methods_of(one.auc for one in study.ratings)
+    caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {methods}."
+    return Table(("Reader", "AUC of the ratings"), rows, caption)
+
+
 def agreement_table(study: ReaderStudy) -> Table:
     """Cohen's kappa of every two."""
     rows = tuple(
@@ -100,7 +127,8 @@ def agreement_table(study: ReaderStudy) -> Table:
         )
         for pair in study.agreements
     )
-    caption = f"Cohen's kappa: 1 is full agreement, 0 none beyond chance. 95 % intervals: {_methods(study)}."
+    methods = methods_of(estimate for pair in study.agreements for estimate in (pair.kappa, pair.agreement))
+    caption = f"Cohen's kappa: 1 is full agreement, 0 none beyond chance. 95 % intervals: {methods}."
     return Table(("Pair", "Kappa", "Share alike"), rows, caption)
 
 
@@ -116,10 +144,13 @@ def second_reader_table(study: ReaderStudy) -> Table:
         "Sensitivity, change",
     )
     head += ("Specificity, change", "To the arbiter")
+    methods = methods_of(
+        rate for one in study.second for way in one.schemes for rate in (*way.rates.values(), *way.change.values())
+    )
     lacking = sum(one.left_out for one in study.second if one.reader)
     caption = (
         "Changes are against the reader alone, paired. The arbiter is each remaining reader in turn, never one who sets the "
-        f"truth; figures are the means over them. The model's threshold was fixed before. 95 % intervals: {_methods(study)}. "
+        f"truth; figures are the means over them. The model's threshold was fixed before. 95 % intervals: {methods}. "
         "The readers did not see the model's answers: what people make of an answer they see is not measured."
     )
     if lacking:
@@ -129,12 +160,24 @@ def second_reader_table(study: ReaderStudy) -> Table:
     return Table(head, rows, caption)
 
 
+def format_images(number: float) -> str:
+    """A mean number of images, or `undefined`; the rate beside it has the reason."""
+    return "undefined" if np.isnan(number) else f"{number:.1f}"
+
+
+def without_images(mean: SecondReader) -> str:
+    """How many readers the mean leaves out."""
+    return format_count(mean.without_images, "[reader|readers] without an image that counts left out")
+
+
 def _scheme_row(one: SecondReader, scheme: SchemeResult) -> Row:
-    cells = [Cell(f"{number:.1f}".removesuffix(".0")) for number in (scheme.missed, scheme.false_alarms)]
+    cells = [Cell(format_images(number).removesuffix(".0")) for number in (scheme.missed, scheme.false_alarms)]
     cells += [estimate_cell(scheme.rates[rate]) for rate in RATES]
     cells += [estimate_cell(scheme.change[rate], signed=True) if scheme.change else text_cell("") for rate in RATES]
     cells += [text_cell("") if scheme.asked is None else estimate_cell(scheme.asked)]
     notes = [f"{one.images:,} images"]
+    if one.without_images:
+        notes.append(without_images(one))
     if scheme.scheme == "arbiter" and one.arbiters:
         notes.append(f"arbiters: {', '.join(one.arbiters)}")
     return Row(f"{one.reader or MEAN}: {SCHEME_TITLES[scheme.scheme]}", tuple(cells), tuple(notes))
@@ -155,7 +198,7 @@ def comparisons_table(comparisons: tuple[MultiReader, ...]) -> Table:
         )
         for one in comparisons
     )
-    methods = methods_of([comparisons[0].random, comparisons[-1].random])
+    methods = methods_of(one.random for one in comparisons)
     caption = (
         "Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007. Random readers: what holds for readers and patients "
         f"like these; fixed: for these readers. 95 % intervals: {methods}. {estimate_counts(comparisons[0].random)}."
@@ -173,11 +216,12 @@ def latent_table(latent: LatentClass) -> Table:
         )
         for rater in latent.raters
     )
+    methods = methods_of([latent.prevalence, *(rate for r in latent.raters for rate in (r.sensitivity, r.specificity))])
     caption = (
         "Dawid and Skene 1979: the truth is a hidden class, of which raters err independently. Where all find the same images "
         f"hard they do not, and all look better than they are. Share of abnormal images {format_estimate(latent.prevalence, 3)}; "
         f"on {format_count(latent.n_other, '[image|images]')} the class is another than the majority of the raters. 95 % "
-        f"intervals: {methods_of([latent.prevalence])}."
+        f"intervals: {methods}."
     )
     return Table(("Rater", "Sensitivity", "Specificity"), rows, caption)
 
@@ -216,8 +260,8 @@ def _span(study: ReaderStudy, rate: str) -> str:
     return f"{min(values):.2f} to {max(values):.2f}" if values else "undefined"
 
 
-def _methods(study: ReaderStudy) -> str:
-    return methods_of([study.readers[0].rates["sensitivity"]])
+def _with_notes(caption: str, study: ReaderStudy) -> str:
+    return " ".join((caption, *map(_sentence, study.notes))).strip()
 
 
 def _named(side: str) -> str:

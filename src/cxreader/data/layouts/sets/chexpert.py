@@ -27,11 +27,11 @@ from cxreader.data.layouts.layout import (
     judge,
 )
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import LATERAL, parse_sex
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError, TableError
-from cxreader.findings import OTHER
+from cxreader.findings import OTHER, value_or_missing
 from cxreader.records import ImageRecord
-from cxreader.tables import parse_age, parse_number, read_table
+from cxreader.tables import NO_SEX, parse_age, parse_number, parse_sex, read_table
 
 NAME: Final = "chexpert"
 NO_FINDING = "no finding"
@@ -118,6 +118,8 @@ def _take(
     gathered.counts[CONTRADICTED] += contradicted
     parts = place.split("/")
     part = _part(parts, table)
+    sex = parse_sex(cells.get("sex", ""))
+    gathered.counts[NO_SEX] += sex is None and bool(value_or_missing(cells.get("sex", "")))
     gathered.records.append(
         ImageRecord(
             image="/".join(parts[-4:]),
@@ -127,7 +129,7 @@ def _take(
             source=NAME,
             findings=verdict.findings,
             **aged(parse_age(cells.get("age", ""))),
-            sex=parse_sex(cells.get("sex", "")),
+            sex=sex,
             view=cells.get("ap/pa", "").upper() or None,
             published_part=part,
         )

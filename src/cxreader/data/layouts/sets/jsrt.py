@@ -20,11 +20,10 @@ from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, aged, in_file
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError
 from cxreader.imaging.files import below
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import parse_number, parse_sex, read_table
 
 NAME: Final = "jsrt"
 FRAME = 2048.0

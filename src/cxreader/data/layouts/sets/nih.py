@@ -25,12 +25,11 @@ from cxreader.data.layouts.sets.nih_by_finding import (
     patient_of,
     pictures_by_finding,
 )
-from cxreader.data.layouts.table import parse_sex
 from cxreader.errors import DataError, ImageError, TableError
-from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings
+from cxreader.findings import FINDINGS, NO_FINDING, canonical, parse_findings, value_or_missing
 from cxreader.imaging import read
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
-from cxreader.tables import parse_age, parse_number, read_table
+from cxreader.tables import NO_AGE, NO_SEX, parse_age, parse_number, parse_sex, read_table
 
 _NAMES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
 ENTRIES = tuple(name + packed for name in _NAMES for packed in ("", ".gz"))
@@ -167,7 +166,8 @@ def _rows(
         if path is not None or not require_files:
             more = {"source": source, "path": path, "published_part": parts.get(image)}
             record = _record(cells, _at(entry, n), findings[text], more)
-            told["[age is|ages are] none, and left empty"] += record.age is None and bool(cells.get("patient age"))
+            told[NO_AGE] += record.age is None and bool(value_or_missing(cells.get("patient age", "")))
+            told[NO_SEX] += record.sex is None and bool(value_or_missing(cells.get("sex", "")))
             records.append(record)
     return records, len(rows)
 

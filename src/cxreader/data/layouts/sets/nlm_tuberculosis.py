@@ -17,11 +17,10 @@ from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, aged
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import parse_sex
 from cxreader.findings import OTHER
 from cxreader.imaging.files import below
 from cxreader.records import ABNORMAL, ImageRecord
-from cxreader.tables import parse_age, read_table
+from cxreader.tables import parse_age, parse_sex, read_table
 
 _SEX = re.compile(r"\b(female|male)\b|patient'?s sex:\s*([MF])", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)\s*(y|m|w|d)[a-z]*", re.IGNORECASE)

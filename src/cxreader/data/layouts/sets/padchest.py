@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from cxreader.data.index import Index
 from cxreader.data.layouts.files import by_stem, find_pictures
@@ -29,7 +29,7 @@ from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.table import LATERAL, is_lateral
 from cxreader.errors import DataError
 from cxreader.records import ImageRecord
-from cxreader.tables import parse_number, read_table
+from cxreader.tables import parse_number, parse_sex, read_table
 
 NAME: Final = "padchest"
 _COLUMNS = ("imageid", "projection", "labels")
@@ -131,7 +131,6 @@ def _view(cells: Mapping[str, str]) -> tuple[str | None, bool]:
 def _record(cells: Mapping[str, str], path: str, verdict: Verdict, view: str | None) -> ImageRecord:
     assert verdict.label is not None  # noqa: S101 - for the type checker
     birth, year = parse_number(cells.get("patientbirth", "")), parse_number(cells.get("studydate_dicom", "")[:4])
-    sex: dict[str, Literal["M", "F"]] = {"M": "M", "F": "F"}
     return ImageRecord(
         image=cells["imageid"],
         label=verdict.label,
@@ -140,7 +139,7 @@ def _record(cells: Mapping[str, str], path: str, verdict: Verdict, view: str | N
         source=NAME,
         findings=verdict.findings,
         **aged(None if birth is None or year is None else year - birth),
-        sex=sex.get(cells.get("patientsex_dicom", "").upper()),
+        sex=parse_sex(cells.get("patientsex_dicom", "")),
         view=view,
     )
 

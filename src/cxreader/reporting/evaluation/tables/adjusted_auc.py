@@ -28,7 +28,7 @@ def corrected_table(found: CorrectedAuc) -> Table:
     caption = (
         f"The labels' quality as stated: {told}. Assumes that the labels err independently of the score; a model that learnt "
         f"from labels of this kind may share their errors, and is then promised too much. {estimate_counts(found.observed)}. "
-        f"95 % intervals: {methods_of([found.corrected])}."
+        f"95 % intervals: {methods_of([found.observed, found.corrected, found.prevalence])}."
     )
     return Table(("", "Estimate"), rows, caption)
 
@@ -45,6 +45,6 @@ def matched_table(found: MatchedPairs) -> Table:
     caption = (
         f"A pair is an abnormal and a normal image. {format_count(found.unknown, '[image lacks|images lack]')} one of these, "
         f"{format_count(found.alone, '[has|have]')} no partner.{drawn} {estimate_counts(found.plain)}. 95 % intervals: "
-        f"{methods_of([found.matched])}."
+        f"{methods_of([found.plain, found.matched, found.change])}."
     )
     return Table(("", "Estimate"), rows, caption)

@@ -65,7 +65,9 @@ def models_table(models: PairedComparison) -> Table:
         for name, auc in models.auc.items()
     )
     first = next(iter(models.auc))
-    methods = methods_of([models.auc[first], models.metrics[first]["brier"]])
+    methods = methods_of(
+        [*models.auc.values(), *(found[metric] for found in models.metrics.values() for metric in others)]
+    )
     heads = ("Model", "AUC", *(short_title(name) for name in others))
     return Table(heads, rows, f"95 % intervals: {methods}. {estimate_counts(models.auc[first])}.")
 
@@ -147,7 +149,7 @@ def labels_tables(labels: LabelComparison) -> dict[str, Table]:
     twice = sum(labels.labels.values())
     caption = f"{twice:,} images were read twice: {counts}. {labels.only_first:,} have no second label"
     caption += f"; {labels.unknown:,} second labels have no prediction." if labels.unknown else "."
-    methods = methods_of([labels.first["auc"]])
+    methods = methods_of([*labels.first.values(), *labels.second.values(), *labels.change.values()])
     return {
         "The model against each reading": Table(
             ("Metric", "First labels", "Second reading", "Change, paired"),

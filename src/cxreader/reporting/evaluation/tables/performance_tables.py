@@ -200,8 +200,7 @@ def bins_table(report: CalibrationReport) -> Table:
 def subgroup_table(subgroups: Subgroups) -> Table:
     """Every group with its metrics, and its gaps to the rest with their adjusted p-values."""
     rows = tuple(_subgroup_row(group) for group in subgroups.groups)
-    first = subgroups.groups[0]
-    methods = methods_of(first.metrics[metric] for metric in METRICS)
+    methods = methods_of(group.metrics[metric] for group in subgroups.groups for metric in METRICS)
     caption = (
         f"At {subgroups.point.name} (from {subgroups.point.threshold:.3f} on). Gap: the group minus the rest whose value is "
         "known; of a finding, the other abnormal images against the same normal ones, so that its specificity is that of all. "

@@ -77,7 +77,8 @@ def points_table(evaluation: Evaluation, evidence: Evidence) -> Table:
         Row(line.name, tuple(estimate_cell(value, line.digits) for value in line.values), (line.at,) if line.at else ())
         for line in point_measures(points, counts, ratios=True)
     ]
-    caption = f"95 % intervals: {methods_of(points[0].rates.values())}. {cohort_counts(counts)}. {THOUSAND_WORDS} LR+: how many "
+    methods = methods_of(rate for point in points for rate in point.rates.values())
+    caption = f"95 % intervals: {methods}. {cohort_counts(counts)}. {THOUSAND_WORDS} LR+: how many "
     caption += "times as often a flag is met in the abnormal as in the normal; LR-: the same of no flag."
     if any(np.isinf(at.rates[name].high) for at in points for name in RATIOS):
         caption += " Without a false alarm LR+ is infinite, without a true negative LR- is; such resamples count."
