@@ -282,3 +282,10 @@ def test_every_column_of_a_table_of_readings_is_known() -> None:
     from cxreader.inference.batch.table import COLUMNS
 
     assert set(COLUMNS) <= READING_COLUMNS | set(USED)
+
+
+def test_views_are_the_headers_terms(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "image,label,probability,view\na,0,0.1,p.a.\nb,1,0.2,pa\nc,0,0.3,n/a\nd,1,0.4,Bett\n"
+    )
+    assert read_predictions(tmp_path / "p.csv").columns["view"].tolist() == ["PA", "PA", "", "BETT"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxreader.atomic import write_whole
 from cxreader.config import Kind, Uncertain
 from cxreader.counting import format_count
-from cxreader.errors import DataError, TableError
+from cxreader.errors import TableError
 from cxreader.findings import FINDINGS, OTHER
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, Box, ImageRecord
@@ -193,13 +193,6 @@ def refuse_duplicates(rows: Iterable[tuple[str, int]], where: str | os.PathLike[
                 where=where,
                 mend="keep one row an image",
             )
-
-
-def require_images(index: Index) -> Index:
-    """The index itself. Raises DataError when it holds no image at all."""
-    if not index.records:
-        raise DataError("no image of this source has a file", where=index.root, mend="check where the images lie")
-    return index
 
 
 def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
