@@ -157,8 +157,10 @@ class Index:
 
         try:
             table = pq.read_table(os.fspath(path))
-        except (OSError, pa.ArrowException) as error:
-            raise TableError(f"cannot be read as Parquet ({error})", where=path, mend="write the index again") from None
+        except FileNotFoundError:
+            raise TableError("no such file", where=path, mend="check the path") from None
+        except (OSError, pa.ArrowException):
+            raise TableError("cannot be read as Parquet", where=path, mend="write the index again") from None
         about = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
         if about.pop("version", None) not in _READ:
             raise TableError("is no index of this version", where=path, mend="make it with `cxreader data index`")

@@ -168,7 +168,7 @@ def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table, unlab
         raise TableError(what, where=table.at(row), mend="image paths are relative to the table's folder")
     if not found and unlabelled:
         what = f"no image is left: {format_count(unlabelled, '[has|have] no label')}"
-        raise DataError(what, where=table.path, mend="give the images labels")
+        raise TableError(what, where=table.path, mend="give the images labels")
     if not found:
         raise DataError("the table has no row", where=table.path, mend="give one row an image")
 
