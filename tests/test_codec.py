@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxreader.codec import Plain, key, to_plain
+from cxreader.codec import FieldError, Plain, in_words, key, to_plain
+from cxreader.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,28 @@ def test_loose_values_that_are_no_finite_numbers_are_none_beside_records_that_ke
         {"loss": math.inf, "auc": np.float64("nan"), "curve": (1.0, -math.inf), "estimate": Inner(math.inf)}
     )
     assert plain == {"loss": None, "auc": None, "curve": [1.0, None], "estimate": {"value": "inf", "low": None}}
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        (lambda: json.loads("image,label"), "no JSON from line 1, column 1 on"),
+        (lambda: json.loads('{\n "a" 1}'), "no JSON from line 2, column 6 on"),
+        (b"ab\xff".decode, "no UTF-8 text from byte 3 on"),
+        (lambda: Path("/nowhere/at/all").read_bytes(), "No such file or directory"),
+        (lambda: {}["digest"], "'digest' is missing"),
+        (lambda: Inner.from_dict({"value": 1.0, "videos": 2}), "Inner has no 'videos'"),
+        (lambda: Inner.from_dict([1, 2]), "a field is missing, or holds something else"),
+        (lambda: float("x"), "a field is missing, or holds something else"),
+        (lambda: tomllib.loads("a ="), "Invalid value (at end of document)"),
+    ],
+)
+def test_what_decoders_and_python_say_is_said_for_people(read: Callable[[], object], words: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of every kind
+        read()
+    assert in_words(caught.value) == words
+
+
+def test_an_error_of_ours_keeps_its_words() -> None:
+    assert in_words(DataError("is no list", where="a.json")) == "a.json: is no list"
+    assert isinstance(FieldError("x"), TypeError)

@@ -112,5 +112,5 @@ def test_where_there_is_no_lock_to_be_had_is_one_line(
         lock(tmp_path / "a.lock")
     monkeypatch.undo()
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="Not a directory"):
+    with pytest.raises(StorageError, match="is a file, not a folder"):
         lock(tmp_path / "file" / "a.lock")

@@ -135,4 +135,8 @@ def storage_error(error: OSError, where: Path, needed: int) -> StorageError:
         return StorageError(what, where=where, mend="free space there or choose another folder; what was done is kept")
     if error.errno == errno.ENAMETOOLONG:
         return StorageError("the name is too long", where=where, mend="give a shorter one")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        there = next((place for place in (where, *where.absolute().parents) if os.path.lexists(place)), where)
+        if not there.is_dir():
+            return StorageError("is a file, not a folder", where=there, mend="name another place")
     return StorageError(f"cannot be written ({error.strerror})", where=where, mend="choose a folder you may write to")

@@ -12,10 +12,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from json import JSONDecodeError
+from tomllib import TOMLDecodeError
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+from cxreader.errors import CxreaderError
 
 
 def key(name: str) -> Mapping[str, str]:
@@ -70,6 +74,25 @@ def _plain(value: Any, infinity: Callable[[float], str] | None) -> Any:
     raise TypeError(f"{type(value).__name__} has no plain form")
 
 
+class FieldError(TypeError):
+    """A field of a record that its kind does not have, or whose value it does not know; the text is for people."""
+
+
+def in_words(error: Exception) -> str:
+    """Why a file or a record cannot be read, for people: of what a decoder or Python says, the place alone."""
+    if isinstance(error, JSONDecodeError):
+        return f"no JSON from line {error.lineno}, column {error.colno} on"
+    if isinstance(error, UnicodeDecodeError):
+        return f"no UTF-8 text from byte {error.start + 1:,} on"
+    if isinstance(error, OSError):
+        return str(error.strerror or "cannot be read")
+    if isinstance(error, KeyError) and error.args:
+        return f"{error.args[0]!r} is missing"
+    if isinstance(error, FieldError | TOMLDecodeError | CxreaderError):
+        return str(error)
+    return "a field is missing, or holds something else"
+
+
 def from_plain(kind: Any, value: Any) -> Any:
     """The value of type `kind` (as `typing.get_type_hints` gives it) that `to_plain` made `value` of."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -108,7 +131,7 @@ def _record(kind: Any, values: Mapping[str, Any]) -> Any:
         elif f.default is MISSING and f.default_factory is MISSING:
             raise KeyError(_key(f))
     if given:
-        raise TypeError(f"{kind.__name__} has no {', '.join(map(repr, given))}")
+        raise FieldError(f"{kind.__name__} has no {', '.join(map(repr, given))}")
     return kind(**found)
 
 
@@ -127,7 +150,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _refuse(kind: Any, value: Any) -> Any:
-    raise TypeError(f"{value!r} is none of {', '.join(map(repr, get_args(kind)))}")
+    raise FieldError(f"{value!r} is none of {', '.join(map(repr, get_args(kind)))}")
 
 
 def _key(f: Field[Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from cxreader.codec import FieldError, in_words
 from cxreader.config_errors import explained
 from cxreader.errors import ConfigError
 
@@ -343,9 +344,11 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         values = _table(json.loads(text)) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError("no such file", where=path, mend="give a TOML file; examples: cxreader configs") from None
-    except (OSError, ValueError) as error:  # both decoders raise ValueErrors
+    except (OSError, ValueError, FieldError) as error:  # both decoders raise ValueErrors
         kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
-        raise ConfigError(f"not a readable {kind} file ({error})", where=path, mend="mend the line named") from None
+        raise ConfigError(
+            f"not a readable {kind} file ({in_words(error)})", where=path, mend="mend the line named"
+        ) from None
     for override in overrides:
         _lay(values, override)
     return parse_config(values)
@@ -401,7 +404,7 @@ def _merge_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise ValueError("it holds no table of sections")  # noqa: TRY004 - told as the decoder's own are
+        raise FieldError("it holds no table of sections")
     return values
 
 

@@ -19,6 +19,8 @@ Label = Literal["normal", "abnormal"]
 LABEL_NAMES: tuple[Label, Label] = ("normal", "abnormal")
 LABELS: Mapping[str, int] = {"normal": NORMAL, "abnormal": ABNORMAL, "0": NORMAL, "1": ABNORMAL}
 """What a cell of a label column should say, in lower case."""
+LABELS_IN_WORDS = f"{', '.join(LABELS)}, true or false, positive or negative, names of findings"
+"""And what else `label_and_findings` knows, for people."""
 _WORDS: Mapping[str, int] = {
     **LABELS,
     **dict.fromkeys(("false", "no", "n", "f", "negative", "neg", "healthy", "no finding", "no findings"), NORMAL),

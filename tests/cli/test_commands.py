@@ -9,13 +9,16 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
-from cxreader.cli import run
+from cxreader.cli import app, run
 from cxreader.cli.output import console
 from cxreader.cli.output.console import State
 from cxreader.data.split import Split
@@ -421,3 +424,24 @@ def test_a_killed_training_leaves_a_run_that_resumes(small_world: Path, tmp_path
 def test_a_table_shows_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     console.table(None, ("image", "reasons"), [("a.dcm", "pip install 'cxreader[dicom]'"), ("b.dcm", None)])
     assert "'cxreader[dicom]'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--tables", "--kind", "--uncertain", "--terms"])
+def test_an_option_of_sources_has_one_help_text(option: str) -> None:
+    """`--kind` of `data split` and `--terms` of `models publish` mean something else."""
+    texts = {
+        parameter.help
+        for name, command in _commands(typer.main.get_command(app), "cxreader")
+        for parameter in command.params
+        if option in parameter.opts and (name, option) not in _OTHERS
+    }
+    assert len(texts) == 1, texts
+
+
+_OTHERS = {("cxreader data split", "--kind"), ("cxreader models publish", "--terms")}
+
+
+def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for own, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, f"{name} {own}")

@@ -161,7 +161,11 @@ def test_a_bad_split_is_one_line(split: Path, damage: Damage, code: int, what: s
         (["data", "index", "nowhere"], 3, "looked at"),
         (["data", "index", "{source}", "--tables", "nowhere"], 3, "nothing is there"),
         (["data", "split", "{source}", "--out", "{source}/s.json", "--balance", "ratio"], 2, "add the abnormal share"),
-        (["data", "split", "{source}", "--out", "{source}/labels.csv/s.json"], 6, "cannot be written"),
+        (
+            ["data", "split", "{source}", "--out", "{source}/labels.csv/s.json"],
+            6,
+            "labels.csv: is a file, not a folder",
+        ),
         (["data", "cache", "{source}", "--out", "{source}/c", "--size", "8"], 2, "too few"),
     ],
 )

@@ -63,7 +63,7 @@ def test_cells_that_say_that_nothing_is_known_are_empty(table: Callable[[str], P
         ),
         ("", "has no header"),
         ("image,label\na.png,sick\n", "row 2: the label 'sick' is outside the list; known: normal, abnormal, 0, 1"),
-        ("image,label\na.png,\n", "row 2: the label '' is outside"),
+        ("image,label\na.png,\n", "no image is left: 1 has no label; give the images labels"),
         ("image,label\na.png,0\nb.png,1\n\n./a.png,0\n", "'.*a.png' stands in row 2 and again in row 5"),
         (
             "image,label\n\nd.png,1\ne.png,1\n",

@@ -170,7 +170,12 @@ def test_without_patients_it_splits_by_image_and_says_so(people: People) -> None
     assert not split.patients
     assert NO_PATIENTS in split.notes
     assert np.isnan(leak(split, index).share)
-    assert "unknown" in str(leak(split, index))
+    assert str(leak(split, index)).startswith("unknown whether test images show a training patient")
+
+
+def test_few_images_without_patients_are_called_images(people: People) -> None:
+    split = make_split(people(12, patients=False), balance="natural")
+    assert any(note.startswith("no salt of 10,000 fits so few images: part shares up to") for note in split.notes)
 
 
 def test_the_same_number_in_two_sources_is_two_patients(people: People) -> None:
@@ -262,9 +267,10 @@ def test_a_damaged_split_is_refused(people: People, tmp_path: Path, part: str) -
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda text: text[:-100], "is no split"),
-        (lambda text: "[]", "is no split"),
-        (lambda text: text.replace('"salt"', '"pepper"'), "missing or unknown"),
+        (lambda text: "image,label\n", r"is no split \(no JSON from line 1, column 1 on\); make it again"),
+        (lambda text: "[]", r"is no split \(a field is missing, or holds something else\)"),
+        (lambda text: text.replace('"digest"', '"digit"'), r"is no split \('digest' is missing\)"),
+        (lambda text: text.replace('"salt"', '"pepper"'), r"is no split \('salt' is missing\)"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "is of version 2"),
         (lambda text: text.replace('"salt": ', '"salt": 1'), "damaged"),
     ],

@@ -325,3 +325,10 @@ def test_what_is_missing_names_its_own_option_alone(header: str, told: str, sile
     first, own, more = str(caught.value).partition(", or name it: --column NAME=COLUMN")
     assert f"{own}{more}".endswith(told)
     assert silent not in first + more
+
+
+def test_views_are_the_headers_terms(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "image,label,probability,view\na,0,0.1,p.a.\nb,1,0.2,pa\nc,0,0.3,n/a\nd,1,0.4,Bett\n"
+    )
+    assert read_predictions(tmp_path / "p.csv").columns["view"].tolist() == ["PA", "PA", "", "BETT"]

@@ -198,7 +198,7 @@ def test_many_unused_columns_are_named_in_short(tmp_path: Path) -> None:
         ("image,label,label\n", "t.csv: column 'label' stands twice; keep one"),
         ("image,label,x\n\na,0\n", "t.csv, row 3: has 2 cells, the header 3; complete the row"),
         ("image,x\na,0,54\n", "t.csv, row 2: has 3 cells, the header 2; quote cells that hold the separator"),
-        ('image,label\na,0\n"b,1\n', "t.csv, row 3: is no CSV (unexpected end of data); close its quotes"),
+        ('image,label\na,0\n"b,1\n', "t.csv, row 3: is no CSV: its quotes do not fit; close its quotes"),
         (b"image,label\n\0\1\2\n", "t.csv: is no table: it holds bytes that are no text; save it as CSV in UTF-8"),
         (b"\xff\xfei\0m\0a", "t.csv: is no table in UTF-16-LE (truncated data at byte 4)"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "t.csv: is a picture, no table"),

@@ -16,6 +16,7 @@ from cxreader.cli.output.out_paths import out_file, out_folder
 from cxreader.cli.places import places
 from cxreader.cli.readers import readers
 from cxreader.cli.shortcuts import shortcuts
+from cxreader.cli.source_options import Tables
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def audit() -> None:
 def split_command(
     split: Annotated[Path, typer.Argument(help="A split written by `cxreader data split`.")],
     data: Annotated[str | None, typer.Option(help="The source, when it moved since.")] = None,
-    tables: Annotated[str | None, typer.Option(help="Folder of the NIH tables, when they lie elsewhere.")] = None,
+    tables: Tables = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of pixel caches; beside the split when not given.")] = None,
     size: Annotated[int, typer.Option(help="Side of the cached pixels.")] = 224,
     out: Annotated[Path | None, typer.Option(callback=out_file, help="Write the audit here (JSON).")] = None,

@@ -11,7 +11,8 @@ import typer
 
 from cxreader.cli.output.console import console, one_line, progress, say, show, table
 from cxreader.cli.output.out_paths import out_file, out_folder
-from cxreader.cli.source_options import UncertainLabels
+from cxreader.cli.shares import share_of
+from cxreader.cli.source_options import Kind, Name, Tables, UncertainLabels
 from cxreader.counting import format_count
 
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ Source = Annotated[
     str,
     typer.Argument(help="A public set's or phantoms' folder, a table, an index, a normal/abnormal tree, a DICOM tree."),
 ]
-SourceKind = Annotated[
-    str, typer.Option(help="What lies there: auto, table, folder, dicom, or a name of `cxreader data layouts`.")
-]
-Tables = Annotated[
-    str | None, typer.Option(help="Folder of the set's tables, or of labels.csv, when they lie elsewhere.")
-]
-Name = Annotated[str | None, typer.Option(help="The data set's name.")]
 Size = Annotated[int, typer.Option(help="Side of the network's square in pixels.")]
 Fit = Annotated[Literal["pad", "squash"], typer.Option(help="Keep the aspect, or stretch.")]
 Workers = Annotated[int | None, typer.Option(help="Processes; all cores when not given.")]
@@ -39,7 +33,7 @@ Workers = Annotated[int | None, typer.Option(help="Processes; all cores when not
 @app.command()
 def index(
     source: Source,
-    kind: SourceKind = "auto",
+    kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
     uncertain: UncertainLabels = None,
@@ -60,7 +54,9 @@ def phantom(
     patients: Annotated[int, typer.Option(help="Phantom patients, most with several visits.")] = 400,
     seed: Annotated[int, typer.Option(help="Another seed, other patients.")] = 0,
     size: Annotated[int, typer.Option(help="Side in pixels; the release's is 1024.")] = 1024,
-    abnormal_share: Annotated[float, typer.Option(help="Of the images, 0 to 1.")] = 0.5,
+    abnormal_share: Annotated[
+        float, typer.Option(help="Of the images, 0 to 1.", parser=share_of("--abnormal-share"), metavar="SHARE")
+    ] = 0.5,
     plant_shortcut: Annotated[
         Literal["none", "marker"], typer.Option(help="A corner mark on 90 % of the abnormal images.")
     ] = "none",
@@ -93,10 +89,13 @@ def split(
     out: Annotated[Path, typer.Option(callback=out_file, help="Write the split here (JSON).")],
     kind: Annotated[Literal["patient", "official", "image-random"], typer.Option(help="How.")] = "patient",
     balance: Annotated[Literal["equal", "natural", "ratio"], typer.Option(help="Classes in each part.")] = "equal",
-    abnormal_share: Annotated[float | None, typer.Option(help="Of each part, for --balance ratio.")] = None,
+    abnormal_share: Annotated[
+        float | None,
+        typer.Option(help="Of each part, for --balance ratio.", parser=share_of("--abnormal-share"), metavar="SHARE"),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Images in all; as many as there are when not given.")] = None,
     keep: Annotated[Path | None, typer.Option(help="An earlier split: nobody moves when images were added.")] = None,
-    source_kind: SourceKind = "auto",
+    source_kind: Kind = "auto",
     tables: Tables = None,
     name: Name = None,
     uncertain: UncertainLabels = None,
@@ -123,7 +122,7 @@ def cache(
     fit: Fit = "pad",
     workers: Workers = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every row that is there already.")] = False,
-    kind: SourceKind = "auto",
+    kind: Kind = "auto",
     tables: Tables = None,
     uncertain: UncertainLabels = None,
 ) -> None:

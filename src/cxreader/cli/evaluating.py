@@ -20,6 +20,7 @@ from cxreader.cli.output.evidence_tables import (
 )
 from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.readers import PanelReaders, QualityOfLabels, ReadingsFile, show_beside, with_readers
+from cxreader.cli.shares import share_of
 from cxreader.cli.source_options import (
     Data,
     Kind,
@@ -75,7 +76,12 @@ def evaluate(
     uncertain: UncertainLabels = None,
     operating_point: Annotated[str | None, typer.Option(help="Name of the artifact's operating point.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="With --predictions: abnormal from this probability on.")
+        float | None,
+        typer.Option(
+            help="With --predictions: abnormal from this probability on, 0.4 or 40%.",
+            parser=share_of("--threshold"),
+            metavar="SHARE",
+        ),
     ] = None,
     calibrate: Annotated[
         str | None, typer.Option(help="With --predictions: those of other patients, to fit operating points on.")
@@ -90,7 +96,12 @@ def evaluate(
         ),
     ] = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="Share of abnormal images where it would work, such as 0.1.")
+        float | None,
+        typer.Option(
+            help="Share of abnormal images where it would work, such as 0.1 or 10%.",
+            parser=share_of("--prevalence"),
+            metavar="SHARE",
+        ),
     ] = None,
     second_reading: Annotated[
         str | None, typer.Option(help="CSV image,label: the model is scored against both.")
@@ -199,13 +210,10 @@ def _refuse_strays(way: str, given: Mapping[str, object]) -> None:
 
 
 def _error_bound(text: str | None) -> float | Literal["none"]:
-    """The conformal error bound of `--alpha`; raises UsageError for what is neither a number nor `none`."""
+    """The conformal error bound of `--alpha`; raises UsageError for what is neither a share nor `none`."""
     if text is None or text == "none":
         return 0.1 if text is None else "none"
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"the error bound {text!r} is no number", mend="give a share such as 0.1, or none") from None
+    return share_of("--alpha")(text)
 
 
 def _options(

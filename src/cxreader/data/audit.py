@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from cxreader.codec import Plain, to_plain
+from cxreader.codec import Plain, in_words, to_plain
 from cxreader.counting import format_count
 from cxreader.data.index import NO_PATIENTS, Index
 from cxreader.data.near import CAP, SIDE, near_pairs
@@ -90,7 +90,7 @@ class SplitAudit(Plain):
             own = {name: value for name, value in values.items() if name != "failed"}
             return super().from_dict({**own, "leak": leaking})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"is no audit of a split ({error})", mend="audit the split again") from None
+            raise DataError(f"is no audit of a split ({in_words(error)})", mend="audit the split again") from None
 
 
 def audit_split(split: Split, index: Index, cache: PixelCache) -> SplitAudit:

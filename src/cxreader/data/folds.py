@@ -85,9 +85,7 @@ def make_folds(records: Sequence[ImageRecord], count: int) -> Folds:
         what = f"no salt of {SALTS:,} gives each of {count} folds both classes"
         raise SplitError(what, mend="give fewer --folds, or more images")
     fold = assign(numbers, best, [1 / count] * count) + 1
-    note = (
-        None if best_score <= 1 else f"no salt of {SALTS:,} makes folds of so few patients even: the nearest was taken"
-    )
+    note = None if best_score <= 1 else f"no salt of {SALTS:,} makes the folds even: the nearest was taken"
     return Folds(count, best, dict(zip(names.tolist(), fold.tolist(), strict=True)), note)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cxreader.atomic import write_whole
 from cxreader.config import Kind, Uncertain
 from cxreader.counting import format_count
-from cxreader.errors import DataError, TableError
+from cxreader.errors import TableError
 from cxreader.findings import FINDINGS, OTHER
 from cxreader.identity import MEND, patient_name, zero_twins
 from cxreader.records import LABEL_NAMES, Box, ImageRecord
@@ -157,8 +157,10 @@ class Index:
 
         try:
             table = pq.read_table(os.fspath(path))
-        except (OSError, pa.ArrowException) as error:
-            raise TableError(f"cannot be read as Parquet ({error})", where=path, mend="write the index again") from None
+        except FileNotFoundError:
+            raise TableError("no such file", where=path, mend="check the path") from None
+        except (OSError, pa.ArrowException):
+            raise TableError("cannot be read as Parquet", where=path, mend="write the index again") from None
         about = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
         if about.pop("version", None) not in _READ:
             raise TableError("is no index of this version", where=path, mend="make it with `cxreader data index`")
@@ -193,13 +195,6 @@ def refuse_duplicates(rows: Iterable[tuple[str, int]], where: str | os.PathLike[
                 where=where,
                 mend="keep one row an image",
             )
-
-
-def require_images(index: Index) -> Index:
-    """The index itself. Raises DataError when it holds no image at all."""
-    if not index.records:
-        raise DataError("no image of this source has a file", where=index.root, mend="check where the images lie")
-    return index
 
 
 def patient_notes(records: Iterable[ImageRecord]) -> tuple[str, ...]:

@@ -58,13 +58,15 @@ def find_salt(
     *,
     fixed: int | None = None,
     stratified: bool = False,
+    who: str = "patients",
 ) -> tuple[int, str | None]:
     """The first salt that fits, else the nearest of 10,000 with a note that says how far off it is.
 
     `numbers`, `images`, `abnormal`: (n,) hash, image count and abnormal count of each patient. It fits when the image
     shares of train, validation and test are within 1 point of the wanted ones, their label rates within 3 points of the
     whole's, and every part has both classes. `stratified`: the label rates of tune and of calibrate each for itself, and
-    all of them also within half the rarer class's share. With `fixed` that salt is judged and returned.
+    all of them also within half the rarer class's share. With `fixed` that salt is judged and returned. `who` are shared out, for
+    the note.
     """
     counts = np.stack([images, abnormal], axis=1).astype(np.float32)  # exact: sums stay below 2**24
     step = max(1, _CELLS // max(1, len(numbers)))
@@ -86,7 +88,7 @@ def find_salt(
             far = f"part shares up to {100 * share[best]:.1f} points off, label rates up to {100 * rate[best]:.1f}"
             nearest = (float(score[best]), int(salts[best]), far)
         at, width = at + width, min(step, width * 4)
-    tried = f"no salt of {MAX_SALTS:,} fits so few patients" if fixed is None else "the kept salt fits less well now"
+    tried = f"no salt of {MAX_SALTS:,} fits so few {who}" if fixed is None else "the kept salt fits less well now"
     return nearest[1], f"{tried}: {nearest[2]}"
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from cxreader.atomic import write_whole
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.counting import count_notes, format_count
 from cxreader.data.balance import Balance, draw, require_classes, shortfalls, wanted_shares
 from cxreader.data.index import NO_PATIENTS, Index
@@ -130,12 +130,12 @@ class Split(Plain):
         except OSError as error:
             raise SplitError(f"cannot be opened ({error.strerror})", where=path, mend="check the path") from None
         except ValueError as error:
-            raise SplitError(f"is no split ({error})", where=path, mend=mend) from None
+            raise SplitError(f"is no split ({in_words(error)})", where=path, mend=mend) from None
         try:
             digest, version = data.pop("digest"), data.pop("version")
             split = cls.from_dict({**data, "parts": {part: data["parts"][part] for part in PARTS}})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SplitError(f"is no split (missing or unknown: {error})", where=path, mend=mend) from None
+            raise SplitError(f"is no split ({in_words(error)})", where=path, mend=mend) from None
         if version != _VERSION:
             raise SplitError(f"is of version {version}, this program reads {_VERSION}", where=path, mend=mend)
         if digest != split.digest:
@@ -162,7 +162,7 @@ class Leak:
 
     def __str__(self) -> str:
         if not self.test_images:
-            return "leak unknown: no test image names its patient"
+            return "unknown whether test images show a training patient: none of them names its patient"
         return format_count(
             self.shared_images,
             f"of {self.test_images:,} test images ({self.share:.1%}) [shows|show] a training patient",
@@ -211,6 +211,7 @@ def make_split(
         wanted,
         fixed=None if keep is None else keep.salt,
         stratified=balance == "natural",
+        who="images" if kind == "image-random" or not index.n_patients else "patients",
     )
     part = assign(numbers, salt, wanted)[member]
     parts: dict[str, list[ImageRecord]] = {name: [] for name in PARTS}

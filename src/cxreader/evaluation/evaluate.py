@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.atomic import write_whole
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.counting import format_count
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.decisions.answered import Answered, judge_answered
@@ -124,7 +124,7 @@ class Evaluation(Plain):
                 values = {**UPGRADES[values["schema"]](values), "schema": values["schema"] + 1}
             return cls.from_dict(values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"is no evaluation ({error!r})", where=where, mend=mend) from error
+            raise DataError(f"is no evaluation ({in_words(error)})", where=where, mend=mend) from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the JSON to `path`, whole or not at all; raises StorageError."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxreader.errors import TableError
 from cxreader.findings import value_or_missing
-from cxreader.records import label_and_findings
+from cxreader.records import LABELS_IN_WORDS, label_and_findings
 from cxreader.tables import Table, parse_number
 
 _ROUNDING = 1e-6
@@ -55,7 +55,7 @@ def read_label(text: str, where: str) -> int:
     """0 or 1 of a cell; raises TableError naming `where` for what `records.label_and_findings` does not know."""
     label = _label(text)
     if label is None:
-        mend = "write normal or abnormal, or 0 or 1"
+        mend = f"known: {LABELS_IN_WORDS}"
         raise TableError(f"label {text!r} is neither normal nor abnormal", where=where, mend=mend)
     return label
 

@@ -21,6 +21,7 @@ from cxreader.evaluation.prediction_labels import with_labels
 from cxreader.evaluation.table_refusals import RefusedRows, refused_by_model
 from cxreader.findings import value_or_missing
 from cxreader.identity import MEND, patient_name, zero_twins
+from cxreader.imaging.vocabulary.words import view_of
 from cxreader.records import LABEL_NAMES, PredictionTable
 from cxreader.tables import NO_AGE, NO_SEX, Table, parse_age, parse_sex, read_table
 from cxreader.tables.workbook import write_workbook
@@ -246,6 +247,8 @@ def _table(cells: Cells, score: str) -> PredictionTable:
             further[name] = np.array([_nan(parse_age(text)) for text in texts])
         elif name == "sex":
             further[name] = np.array([parse_sex(text) or "" for text in texts], dtype=np.str_)
+        elif name == "view":
+            further[name] = np.array([view_of(value_or_missing(text)) or "" for text in texts], dtype=np.str_)
         else:
             read = numbers(cells, name) if name in NUMERIC else np.array(texts, dtype=np.str_)
             further[name if name in USED or name in READINGS else cells.table.written(name)] = read

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxreader.codec import in_words
 from cxreader.errors import ArtifactError, ConfigError
 from cxreader.imaging.limits import MIN_SIDE
 from cxreader.imaging.radiograph import Radiograph
@@ -95,7 +96,9 @@ class InputSpec:
         try:
             return cls(data["size"], data["fit"], _three(data["mean"]), _three(data["std"]))
         except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ArtifactError(f"the input spec cannot be read ({error})", mend="export the artifact again") from None
+            raise ArtifactError(
+                f"the input spec cannot be read ({in_words(error)})", mend="export the artifact again"
+            ) from None
 
 
 def thumbnails(images: Iterable[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError, safe_open
 
 from cxreader.atomic import write_whole
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.errors import ArtifactError, CxreaderError, nearest
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.models.reference_scores import ReferenceScores
@@ -216,7 +216,7 @@ def _manifest(path: Path) -> dict[str, Any]:
             "no artifact here", where=path.parent, mend="give a folder that holds artifact.json"
         ) from None
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"damaged ({error})", where=path, mend=_MEND) from None
+        raise ArtifactError(f"damaged: {in_words(error)}", where=path, mend=_MEND) from None
     if not isinstance(content, dict):
         raise ArtifactError("damaged: not an object", where=path, mend=_MEND)
     return content
@@ -227,7 +227,7 @@ def _parsed(content: dict[str, Any], where: Path) -> Artifact:
         artifact = Artifact.from_dict(content)
         model_entry(artifact.model)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"a field is missing or wrong ({error})", where=where, mend=_MEND) from None
+        raise ArtifactError(f"a field is missing or wrong ({in_words(error)})", where=where, mend=_MEND) from None
     except CxreaderError as error:
         raise ArtifactError(str(error), where=where, mend="use the cxreader that wrote it") from None
     return artifact
@@ -253,8 +253,10 @@ def _check_weights(path: Path, expected: str) -> None:
             pass
     except FileNotFoundError:
         raise ArtifactError("the weights are missing", where=path, mend=_MEND) from None
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"damaged weights ({error})", where=path, mend=_MEND) from None
+    except SafetensorError:
+        raise ArtifactError("damaged weights", where=path, mend=_MEND) from None
+    except OSError as error:
+        raise ArtifactError(f"the weights cannot be read ({in_words(error)})", where=path, mend=_MEND) from None
 
 
 def _check_export(folder: Path, name: str, export: Mapping[str, Any]) -> None:
@@ -267,12 +269,12 @@ def _check_export(folder: Path, name: str, export: Mapping[str, Any]) -> None:
         if hash_of(path) != expected:
             raise ArtifactError(f"damaged: not the {name} export of artifact.json", where=path, mend=_MEND_EXPORT)
     except (KeyError, TypeError) as error:
-        what = f"the {name} export: a field is missing or wrong ({error})"
+        what = f"the {name} export: a field is missing or wrong ({in_words(error)})"
         raise ArtifactError(what, where=folder / MANIFEST, mend=_MEND) from None
     except FileNotFoundError:
         raise ArtifactError(f"the {name} export is missing", where=path, mend=_MEND_EXPORT) from None
     except OSError as error:
-        raise ArtifactError(f"damaged {name} export ({error})", where=path, mend=_MEND_EXPORT) from None
+        raise ArtifactError(f"damaged {name} export ({in_words(error)})", where=path, mend=_MEND_EXPORT) from None
 
 
 def hash_of(path: Path) -> str:

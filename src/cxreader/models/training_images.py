@@ -39,6 +39,6 @@ class TrainingImages(Plain):
 def _marks(text: str) -> frozenset[int]:
     try:
         return frozenset(np.frombuffer(base64.b64decode(text, validate=True), ">u8").tolist())
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error):
         mend = "copy the artifact again, or train it again"
-        raise ArtifactError(f"the hashes of the training images cannot be read ({error})", mend=mend) from None
+        raise ArtifactError("the hashes of the training images cannot be read", mend=mend) from None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cxreader.codec import in_words
 from cxreader.config_errors import explained
 from cxreader.errors import ConfigError, nearest
 from cxreader.inference.triage import ALARM, IN_DOUBT, NORMAL, UNANSWERED
@@ -214,7 +215,9 @@ def _values(file: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"not a readable TOML file ({error})", where=file, mend="mend the line named") from None
+        raise ConfigError(
+            f"not a readable TOML file ({in_words(error)})", where=file, mend="mend the line named"
+        ) from None
     if "home" in values:
         raise ConfigError("unknown key", where="home", mend="the home is given by --home")
     return values

@@ -94,11 +94,10 @@ def rows_of(text: str, separator: str, start: int, where: str | os.PathLike[str]
         for cells in _reader(text, separator, start):
             yield cells
             done += 1
-    except csv.Error as error:
+    except csv.Error:
         place = f"{os.fspath(where)}, row {done + 1}"
-        raise TableError(
-            f"is no CSV ({error})", where=place, mend="close its quotes, or save it again as CSV"
-        ) from None
+        what = "is no CSV: its quotes do not fit"
+        raise TableError(what, where=place, mend="close its quotes, or save it again as CSV") from None
 
 
 def _decoded(data: bytes, name: str, where: str | os.PathLike[str]) -> str:

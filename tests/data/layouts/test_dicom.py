@@ -124,6 +124,19 @@ def test_by_file_with_findings_patients_and_subtypes_of_the_table(tmp_path: Path
     assert second.patient == patient_hash(PATIENT_SALT, "", "ID-0001")
 
 
+def test_images_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
+    for n in range(3):
+        write(tmp_path / "t" / f"{n}.dcm", n, 0)
+    table(tmp_path / "t", [(uid(0, 0), "normal"), (uid(1, 0), ""), (uid(9, 0), "N/A")])
+    index = open_source(tmp_path / "t")
+    assert [r.image for r in index.records] == [uid(0, 0)]
+    assert (index.rows_without_file, index.files_without_row) == (0, 1)  # 2.dcm
+    assert "2 images left out: no label" in index.notes
+    table(tmp_path / "t", [(uid(1, 0), ""), (uid(9, 0), "normal")])
+    with pytest.raises(DataError, match=r"no image is left \(1 row has no file here; 1 image left out: no label\)"):
+        open_source(tmp_path / "t")
+
+
 def test_the_issuer_tells_patients_of_two_hospitals_apart(tmp_path: Path) -> None:
     write(tmp_path / "t" / "a", 0, 0, IssuerOfPatientID="North")
     write(tmp_path / "t" / "b", 0, 1, IssuerOfPatientID="South")
@@ -219,7 +232,7 @@ def test_a_uid_twice_names_both_rows(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="stands in row 2 and again in row 4"):
         open_source(tmp_path / "t")
     table(tmp_path / "t", [("9.9", "normal")])
-    with pytest.raises(DataError, match="no image of this source has a file"):
+    with pytest.raises(DataError, match=r"no image is left \(1 row has no file here\)"):
         open_source(tmp_path / "t")
 
 

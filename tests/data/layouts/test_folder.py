@@ -184,7 +184,7 @@ def test_a_dicomdir_whose_folders_are_labels(tmp_path: Path) -> None:
     ):
         open_source(tmp_path / "media" / "DICOMDIR")
     (tmp_path / "media" / "labels.csv").write_text("sop_instance_uid,label\n1.2,0\n")
-    with pytest.raises(DataError, match="no image of this source has a file"):
+    with pytest.raises(DataError, match=r"no image is left \(1 row has no file here\)"):
         open_source(tmp_path / "media" / "DICOMDIR")
     first = sorted(path.relative_to(tmp_path / "media").as_posix() for path in tmp_path.glob("media/*/*/*/*"))[0]
     (tmp_path / "media" / "labels.csv").write_text(f"image,label\n{first},0\n")

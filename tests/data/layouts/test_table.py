@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cxreader.data.index import Index
-from cxreader.data.layouts.table import is_lateral, open_table, parse_label
+from cxreader.data.layouts.table import open_table, parse_label
 from cxreader.errors import DataError, TableError
+from cxreader.imaging.vocabulary.words import is_lateral
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,19 @@ def test_laterals_are_left_out_and_counted(write: Write) -> None:
 
 
 def test_which_views_are_lateral() -> None:
-    lateral = ("LATERAL", "Left Lateral", "lat", "LL", "RL", "L", "l", "L-LAT", "XTABLE LATERAL", "R_LAT")
+    lateral = (
+        "LATERAL",
+        "Left Lateral",
+        "lat",
+        "LL",
+        "RL",
+        "L",
+        "l",
+        "L-LAT",
+        "XTABLE LATERAL",
+        "R_LAT",
+        "Thorax seitl.",
+    )
     assert all(map(is_lateral, lateral))
     frontal = ("PA", "AP", "", "AP/LAT", "PA and lateral", "LLD", "lateral decubitus", "R", "PLATE", "AP_HORIZONTAL")
     assert not any(map(is_lateral, frontal))
@@ -167,6 +180,27 @@ def test_sexes_in_words_and_those_that_are_none(write: Write) -> None:
     assert "2 sexes are no word for male or female, and left empty" in index.notes
     index = write("image,label,sex\nimages/0.png,0,unknown\nimages/1.png,1,m\n")
     assert not any("sex" in note for note in index.notes)
+
+
+def test_views_are_the_headers_terms_in_any_language_and_another_word_is_kept_and_counted(write: Write) -> None:
+    index = write(
+        "image,label,view\nimages/0.png,0,p.a.\nimages/1.png,1,SEITLICH\nimages/2.png,0,Bett\nimages/3.png,1,PA\n"
+    )
+    assert [(r.image, r.view) for r in index.records] == [
+        ("images/0.png", "PA"), ("images/2.png", "BETT"), ("images/3.png", "PA"),
+    ]  # fmt: skip
+    assert "1 lateral view is left out" in index.notes
+    assert "1 image has a view that is no known one: kept as written" in index.notes
+
+
+def test_images_without_a_label_are_left_out_and_counted(write: Write) -> None:
+    text = "image,label,patient\nimages/0.png,0,1\nimages/1.png,,2\nimages/2.png,n/a,3\nimages/9.png,,4\n"
+    index = write(text)
+    assert [r.image for r in index.records] == ["images/0.png"]
+    assert (index.rows_without_file, index.files_without_row) == (0, 1)  # 3.png is in no row
+    assert "3 images left out: no label" in index.notes
+    with pytest.raises(DataError, match="no image is left: 1 has no label; give the images labels"):
+        write("image,label\nimages/0.png,\n")
 
 
 def test_ages_of_every_writing_and_findings_outside_the_fourteen(write: Write) -> None:

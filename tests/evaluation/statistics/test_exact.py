@@ -17,6 +17,7 @@ from cxreader.evaluation.statistics.exact import (
     disjoint_pairs,
     least_auc,
     least_share,
+    separation_method,
 )
 from cxreader.evaluation.statistics.intervals import Estimate, Sample
 
@@ -80,6 +81,9 @@ def test_an_auc_of_one_and_of_zero() -> None:
     assert whole.method == "exact (Clopper-Pearson): 30 pairs of patients, all in one order"
     reverse = bounded_auc(_estimate(0.0), sample)
     assert (reverse.low, reverse.high) == pytest.approx((0.0, 1 - exact))
+    assert separation_method(Sample(np.array([0, 1]), np.array([3, 4]))).endswith(
+        " 1 pair of patients, all in one order"
+    )
     one = Sample(np.array([0, 1]), np.array([3, 3]))
     assert np.isnan(bounded_auc(_estimate(1.0), one).low)
     assert np.isnan(least_auc(one))

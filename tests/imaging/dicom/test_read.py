@@ -348,13 +348,48 @@ def test_pixels_up_to_four_times_as_long_as_wide_are_read_and_longer_ones_refuse
 
 @pytest.mark.parametrize("high", [None, 3, 10, 16, 200])
 def test_a_high_bit_that_cannot_be_is_the_highest_of_the_stored_ones(high: int | None) -> None:
-    np.testing.assert_array_equal(read(encoded(twelve(HighBit=high))).pixels, read(encoded(twelve())).pixels)
+    found = read(encoded(twelve(HighBit=high)))
+    np.testing.assert_array_equal(found.pixels, read(encoded(twelve())).pixels)
+    why = "no High Bit in the header" if high is None else "the header's High Bit is impossible"
+    assert found.notes == (f"{why}: taken as 11",)
+    assert read(encoded(twelve())).notes == ()
 
 
 def test_bits_that_are_not_said_to_be_stored_are_those_allocated() -> None:
     more: dict[str, Any] = {"bits": 16, "WindowCenter": 30000, "WindowWidth": 40000}
     silent = read(encoded(dataset(picture(16), BitsStored=None, HighBit=None, **more)))
     np.testing.assert_array_equal(silent.pixels, read(encoded(dataset(picture(16), **more))).pixels)
+    assert silent.notes == ("no Bits Stored in the header: all 16 bits are taken",)
+
+
+def test_a_slope_of_0_is_1_and_said() -> None:
+    found = read(encoded(twelve(RescaleSlope=0)))
+    np.testing.assert_array_equal(found.pixels, read(encoded(twelve())).pixels)
+    assert found.notes == ("the header's Rescale Slope is 0: taken as 1",)
+
+
+BESIDE = [{"WindowCenter": 60000, "WindowWidth": 10}, {"WindowCenter": -900, "WindowWidth": 9}]
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("window", BESIDE)
+def test_a_window_beside_the_picture_gives_way_to_the_percentiles(window: dict[str, int], photometric: str) -> None:
+    bare: dict[str, Any] = {"PhotometricInterpretation": photometric, "PixelPaddingValue": 0}
+    pixels = picture()
+    pixels[:5] = 0
+    found, without = read(encoded(dataset(pixels, **bare, **window))), read(encoded(dataset(pixels, **bare)))
+    np.testing.assert_array_equal(found.pixels, without.pixels)
+    note = without.notes[0].removeprefix("no window in the header: ")
+    assert found.notes == ("the header's window shows nothing of this picture", note)
+
+
+def test_a_window_that_shows_but_letters_gives_way_and_one_that_leaves_a_blank_exposure_blank_does_not() -> None:
+    pixels = np.minimum(picture(), 3000)
+    pixels[0, :3] = 4095
+    lettered = read(encoded(dataset(pixels, WindowCenter=3900, WindowWidth=200)))
+    assert lettered.notes[0] == "the header's window shows nothing of this picture"
+    blank = read(encoded(dataset(100 + picture() % 7, WindowCenter=3000, WindowWidth=200)))
+    assert (blank.notes, float(blank.pixels.max())) == ((), 0.0)
 
 
 def test_window_selection_and_its_mistakes() -> None:

@@ -25,7 +25,7 @@ from cxreader.inference.batch import pipeline
 from cxreader.inference.batch import read_files as batch_module
 from cxreader.inference.batch.paths import listed
 from cxreader.inference.batch.pipeline import read_shard
-from cxreader.inference.batch.read_files import read_files
+from cxreader.inference.batch.read_files import Summary, read_files
 from cxreader.inference.batch.table import Row
 from cxreader.inference.batch.work import Work
 from cxreader.inference.member import Member
@@ -59,6 +59,13 @@ def test_the_table_says_what_the_reader_says_one_by_one(files: list[str], tmp_pa
     assert summary is not None
     assert "1 refused, 3 not read" in summary.text()
     assert not work_of(tmp_path / "o.json").exists()
+
+
+def test_the_last_line_says_what_the_warnings_belong_to() -> None:
+    answers = [("abnormal", "warning"), ("abnormal", "warning"), ("normal", "accepted"), ("", "not read")]
+    summary = Summary(different=4)
+    list(summary.counted({"decision": decision, "acceptance": verdict} for decision, verdict in answers))  # type: ignore[typeddict-item]
+    assert summary.text() == "4 files: 2 abnormal, 1 normal, 0 refused, 1 not read; 2 of the answers with a warning"
 
 
 def test_probabilities_do_not_depend_on_the_batch(small_run: Path, small_world: Path) -> None:
@@ -192,7 +199,7 @@ def test_where_nothing_can_be_written_nothing_is_read(
     (tmp_path / "file").touch()
     mistakes = {
         tmp_path / "folder.csv": "is a folder",
-        tmp_path / "file" / "o.csv": "Not a directory",
+        tmp_path / "file" / "o.csv": "is a file, not a folder",
         tmp_path / f"{'n' * 250}.csv": "the name is too long",
         tmp_path / f"{'n' * 240}.csv": "the name is too long",  # what stands beside it meanwhile has a longer one
     }

@@ -42,6 +42,22 @@ def test_a_frontal_view_in_a_lateral_orientation_is_a_warning_and_a_frontal_orie
     assert judge_header(replace(FRONTAL_CHEST, patient_orientation="L\\F")).verdict == "accepted"
 
 
+@pytest.mark.parametrize("told", ["L\\H", "F\\R", "H\\L", "F\\L", "R\\H"])
+def test_a_picture_that_does_not_stand_upright_is_a_warning(told: str) -> None:
+    found = judge_header(replace(FRONTAL_CHEST, patient_orientation=told))
+    words = f"the header's patient orientation is {told}: an upright chest has L\\F"
+    assert (found.verdict, found.reasons) == ("warning", (words,))
+
+
+def test_a_mirrored_picture_is_accepted_with_a_note_and_an_oblique_upright_one_without() -> None:
+    found = judge_header(replace(FRONTAL_CHEST, patient_orientation="R\\F"))
+    assert found.verdict == "accepted"
+    assert found.notes == (
+        "the header's patient orientation is that of a mirrored picture, the patient's right on its right (R\\F)",
+    )
+    assert judge_header(replace(FRONTAL_CHEST, patient_orientation="LF\\FR")).notes == ()
+
+
 def test_how_the_patient_stood_is_no_view() -> None:
     for posture in ("HFS", "ERECT", "STANDING", "SUPINE"):
         found = judge_header(replace(FRONTAL_CHEST, view_position=None, patient_position=posture))

@@ -13,16 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxreader.counting import count_notes
-from cxreader.data.index import Index, patient_notes, refuse_duplicates, require_images
+from cxreader.data.index import Index, patient_notes, refuse_duplicates
 from cxreader.data.layouts.boxes import with_boxes
 from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
 from cxreader.data.layouts.named_files import find_named, portable
-from cxreader.data.layouts.table import ALIASES, LATERAL, is_lateral, parse_label
+from cxreader.data.layouts.table import ALIASES, LATERAL, NO_LABEL, parse_label
 from cxreader.errors import DataError, TableError
 from cxreader.findings import value_or_missing
 from cxreader.imaging.containers import is_dicomdir
 from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.header import DicomHeader
+from cxreader.imaging.vocabulary.words import is_lateral
 from cxreader.imaging.walk import walk
 from cxreader.records import ImageRecord
 from cxreader.tables import Table, read_table
@@ -34,11 +35,11 @@ _USED = (UID, FILE, "label", "patient", "findings", "subtype")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row of the table, checked."""
+    """One row of the table, checked; `label` is None where its cell is empty."""
 
     number: int
     key: str
-    label: int
+    label: int | None
     patient: str | None
     findings: tuple[str, ...]
     subtype: str | None
@@ -56,7 +57,8 @@ def open_dicom_folder(
     `root`: a folder, a zip archive or a DICOMDIR, walked as `imaging.walk` says. Columns: `sop_instance_uid`, or `image` (a
     file, relative to `root`, which may be another image too), and `label` (normal, abnormal, 0 or 1); optional `findings`
     ("|" between them), `patient` (else Patient ID and its issuer, hashed) and `subtype`. Files are known by their
-    content; those without a row, and rows without a file, are counted; of files with the same bytes one is taken.
+    content; those without a row, rows without a file and rows without a label are counted; of files with the same bytes one
+    is taken.
     Boxes around findings come from `boxes.csv` beside the table (`boxes.with_boxes`).
     `progress(done, total)` counts headers read.
     Raises TableError, with the row, for a missing column, a label outside the list, a key twice, an unknown finding or
@@ -78,28 +80,34 @@ def open_dicom_folder(
         files = find_named(place, [row.key for row in rows], lambda n: f"{table}, row {rows[n].number}")
         chosen, told = _named(rows, files.paths, pictures), (*told, *files.notes)
         refuse_duplicates(((path, row.number) for row, path in chosen), table)
-    copied = _copies(chosen, pictures)
-    kept = [(row, path) for row, path in chosen if path not in copied]
+    labelled = [(row, path) for row, path in chosen if row.label is not None]
+    copied = _copies(labelled, pictures)
+    kept = [(row, path) for row, path in labelled if path not in copied]
     refuse_zero_twins((pictures[path] for row, path in kept if row.patient is None), root)
     records = [_record(row, path, pictures[path], name or "") for row, path in kept]
     frontal = tuple(record for record in records if not is_lateral(record.view or ""))
     frontal, of_boxes = with_boxes(frontal, table.parent, (UID, *ALIASES[FILE]))
+    unlabelled = sum(row.label is None for row in rows)
     left = {
+        NO_LABEL: unlabelled,
         "DICOM [file has|files have] no picture, or no readable header: left out": unreadable,
         "[row names|rows name] a copy of another row's image: each is counted once": len(copied),
         LATERAL: len(records) - len(frontal),
     }
-    index = Index(
+    without_file = len(rows) - unlabelled - len(labelled)
+    if not frontal:
+        why = "; ".join(count_notes({"[row has|rows have] no file here": without_file, **left}))
+        raise DataError(f"no image is left{f' ({why})' * bool(why)}", where=root, mend="check table and files")
+    return Index(
         frontal,
         name=name or "",
         kind="dicom",
         root=str(root),
-        rows_without_file=len(rows) - len(chosen),
+        rows_without_file=without_file,
         files_without_row=len(pictures) - len({path for _, path in chosen}),
         notes=(*patient_notes(frontal), *told, *of_boxes, *count_notes(left), *found.passed_over.notes()),
         tables=None if labels is None or labels == folder / TABLE else str(labels),
     )
-    return require_images(index)
 
 
 def is_dicom_table(table: Path, images: Path | None = None) -> bool:
@@ -139,7 +147,7 @@ def _read(table: Path) -> tuple[str, list[_Row], tuple[str, ...]]:
 def _row(cells: dict[str, str], column: str, number: int, where: str) -> _Row:
     if not cells[column]:
         raise TableError(f"the {column} is empty", where=where, mend="name the image")
-    label, findings = parse_label(cells, where)
+    label, findings = parse_label(cells, where) if value_or_missing(cells["label"]) else (None, ())
     key = cells[column] if column == UID else Path(portable(cells[column])).as_posix()
     patient = value_or_missing(cells.get("patient", ""))
     return _Row(number, key, label, patient or None, findings, cells.get("subtype") or None)
@@ -193,6 +201,7 @@ def _twice(first: str, second: str) -> DataError:
 
 
 def _record(row: _Row, path: str, header: DicomHeader | None, source: str) -> ImageRecord:
+    assert row.label is not None  # noqa: S101 - for the type checker
     record = ImageRecord(row.key, row.label, path, source=source, findings=row.findings, subtype=row.subtype)
     record = replace(record, **facts(header))
     return record if row.patient is None else replace(record, patient=row.patient)

@@ -11,11 +11,12 @@ from unicodedata import normalize
 from cxreader.counting import count_notes
 from cxreader.data.index import Index, patient_notes
 from cxreader.data.layouts.headers import facts, read_headers, refuse_zero_twins
-from cxreader.data.layouts.table import LATERAL, is_lateral
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError, ImageError
 from cxreader.imaging.containers import SEPARATOR, is_archive, is_dicomdir, member_names, referenced
 from cxreader.imaging.duplicates.copies import copies
 from cxreader.imaging.files import below, is_hidden
+from cxreader.imaging.vocabulary.words import is_lateral
 from cxreader.imaging.walk import walk
 from cxreader.records import LABEL_NAMES, LABELS, ImageRecord
 from cxreader.remote import is_remote

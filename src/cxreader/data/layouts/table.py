@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ from cxreader.data.layouts.boxes import BOXES, ORIGINAL, original_size, with_box
 from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
-from cxreader.records import LABELS, NORMAL, ImageRecord, label_and_findings
+from cxreader.imaging.vocabulary.terms import TERMS
+from cxreader.imaging.vocabulary.words import is_lateral, view_of
+from cxreader.records import LABELS_IN_WORDS, NORMAL, ImageRecord, label_and_findings
 from cxreader.tables import NO_AGE, NO_SEX, Table, parse_age, parse_sex, read_table
 
 REQUIRED = ("image", "label")
@@ -43,12 +44,10 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }
 """Names that people give to these columns, taken where a table has none of the name itself; the first that is there."""
 LATERAL = "lateral [view is|views are] left out"
-"""Words of their count (`counting.format_count`)."""
+NO_LABEL = "[image|images] left out: no label"
+"""Words of their counts (`counting.format_count`)."""
 _USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype", *ORIGINAL)
 _MAY_BE_MISSING = ("patient", "age", "sex", "view", "source", "findings")
-_LATERAL = frozenset(("LATERAL", "LAT", "LL", "RL", "LLAT", "RLAT", "XTL"))
-_FRONTAL = frozenset(("PA", "AP", "FRONTAL", "DECUBITUS", "LLD", "RLD"))
-"""Words beside which a word such as lateral does not make a view lateral: `AP/LAT` is both, a lateral decubitus is frontal."""
 
 
 def open_table(path: Path, *, images: Path | str | None = None, name: str | None = None) -> Index:
@@ -60,27 +59,28 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
     (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note. There `nan`,
     `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as
     `findings.OTHER`.
-    Counted, told in a note and left out: rows without a file, lateral views, ages and sexes that are none. Boxes around findings
-    come from `boxes.csv` beside the table (`boxes.with_boxes`).
+    Counted, told in a note and left out: rows without a label or a file, lateral views (by `words.view_of`), ages and sexes that
+    are none. Boxes around findings come from `boxes.csv` beside the table (`boxes.with_boxes`).
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,
     and known findings beside the label normal; where no file is found at all, and DataError where every image was left out.
     """
     table = read_table(path).aliased(ALIASES)
     table.require(*REQUIRED)
-    rows = list(table)
-    for row, cells in rows:
+    every = list(table)
+    for row, cells in every:
         if not cells["image"]:
             raise TableError("the image is empty", where=table.at(row), mend="name the file")
     files = find_named(
-        images or path.parent, [cells["image"] for _, cells in rows], lambda n: table.at(rows[n][0], "image")
+        images or path.parent, [cells["image"] for _, cells in every], lambda n: table.at(every[n][0], "image")
     )
     told: Counter[str] = Counter()
+    rows = [(row, cells, n) for n, (row, cells) in enumerate(every) if value_or_missing(cells["label"])]
+    told[NO_LABEL] = len(every) - len(rows)
     found = [
-        (row, _record(cells, table.at(row), files.names[n], files.paths[n], name or "", told))
-        for n, (row, cells) in enumerate(rows)
+        (row, _record(cells, table.at(row), files.names[n], files.paths[n], name or "", told)) for row, cells, n in rows
     ]
     refuse_duplicates(((os.path.normpath(r.path or r.image), row) for row, r in found), path)
-    _require_files(found, table)
+    _require_files(found, table, told[NO_LABEL])
     kept = tuple(r for _, r in found if r.path is not None and not is_lateral(r.view or ""))
     missing = [r.image for _, r in found if r.path is None]
     if not kept:
@@ -89,7 +89,7 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
         raise DataError(what, where=table.where, mend="give frontal views")
     originals = _originals(rows, table, files) if (path.parent / BOXES).is_file() else {}
     kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals)
-    without_row, left = unnamed((r.path for _, r in found if r.path), images or path.parent, path)
+    without_row, left = unnamed(filter(None, files.paths), images or path.parent, path)
     told["[picture|pictures] beside those of the table [has|have] no row in it"] = without_row
     notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))
     return Index(
@@ -104,12 +104,6 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
     )
 
 
-def is_lateral(view: str) -> bool:
-    """True for a view that says it is lateral, in any spelling, and not frontal as well: `LL`, `Left lateral`, `L`."""
-    words = frozenset(re.split(r"[^A-Z]+", view.upper())) - {""}
-    return (bool(words & _LATERAL) and not words & _FRONTAL) or view.strip().upper() == "L"
-
-
 def parse_label(cells: Mapping[str, str], where: str) -> tuple[int, tuple[str, ...]]:
     """The label (0 normal, 1 abnormal) and the findings of a row's cells `label` and, where there is one, `findings`.
 
@@ -119,8 +113,7 @@ def parse_label(cells: Mapping[str, str], where: str) -> tuple[int, tuple[str, .
     label, named = label_and_findings(cells["label"])
     if label is None:
         what = f"the label {cells['label']!r} is outside the list"
-        mend = f"known: {', '.join(LABELS)}, true or false, positive or negative, names of findings"
-        raise TableError(what, where=where, mend=mend)
+        raise TableError(what, where=where, mend=f"known: {LABELS_IN_WORDS}")
     known, others = read_findings(cells.get("findings", ""))
     findings = tuple(dict.fromkeys((*named, *known)))
     if findings and label == NORMAL:
@@ -137,6 +130,8 @@ def _record(
     sex = parse_sex(cells.get("sex", ""))
     told[NO_AGE] += age is None and bool(cells.get("age"))
     told[NO_SEX] += sex is None and bool(cells.get("sex"))
+    view = view_of(cells.get("view", ""))
+    told["[image has|images have] a view that is no known one: kept as written"] += view not in (None, *TERMS["view"])
     told[f"[image has|images have] findings that are none of the fourteen: kept as {OTHER}"] += OTHER in findings
     return ImageRecord(
         image=image,
@@ -148,24 +143,27 @@ def _record(
         age=age,
         age_plausible=age is None or 0 <= age <= MAX_AGE,
         sex=sex,
-        view=cells.get("view", "").upper() or None,
+        view=view,
         subtype=cells.get("subtype") or None,
     )
 
 
 def _originals(
-    rows: Sequence[tuple[int, dict[str, str]]], table: Table, files: NamedFiles
+    rows: Sequence[tuple[int, dict[str, str], int]], table: Table, files: NamedFiles
 ) -> dict[str, tuple[float, float] | None]:
-    return {files.names[n]: original_size(cells, table.at(row)) for n, (row, cells) in enumerate(rows)}
+    return {files.names[n]: original_size(cells, table.at(row)) for row, cells, n in rows}
 
 
-def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table) -> None:
+def _require_files(found: Sequence[tuple[int, ImageRecord]], table: Table, unlabelled: int) -> None:
     """Raise TableError when no row at all has its file."""
     if found and not any(r.path for _, r in found):
         row, record = found[0]
         what = f"no file for image {record.image!r}"
         what += f" (and for {len(found) - 1:,} more: for none of the rows)" if len(found) > 1 else ""
         raise TableError(what, where=table.at(row), mend="image paths are relative to the table's folder")
+    if not found and unlabelled:
+        what = f"no image is left: {format_count(unlabelled, '[has|have] no label')}"
+        raise TableError(what, where=table.path, mend="give the images labels")
     if not found:
         raise DataError("the table has no row", where=table.where, mend="give one row an image")
 

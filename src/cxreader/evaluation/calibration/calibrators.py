@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.errors import DataError, TableError, nearest
 from cxreader.evaluation.calibration.temperature import apply_temperature, fit_temperature, refuse_one_class, sigmoid
 from cxreader.evaluation.statistics.logistic import fit_logistic
@@ -166,7 +166,7 @@ def calibrator_from_dict(values: Mapping[str, Any]) -> Calibrator:
         kind = _kind(str(values["method"]))
         return kind.from_dict(values)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"is no calibration ({error})", mend=_MEND) from None
+        raise DataError(f"is no calibration ({in_words(error)})", mend=_MEND) from None
 
 
 def checked_scores(score: NDArray[np.floating]) -> Floats:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.errors import DataError, TableError
 from cxreader.evaluation.calibration.calibrators import checked_scores
 from cxreader.evaluation.calibration.temperature import refuse_one_class
@@ -65,7 +65,7 @@ class VennAbers(Plain):
         try:
             return super().from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"is no Venn-Abers record ({error})", mend=_MEND) from None
+            raise DataError(f"is no Venn-Abers record ({in_words(error)})", mend=_MEND) from None
 
 
 def fit_venn_abers(score: NDArray[np.floating], label: NDArray[np.integer]) -> VennAbers:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final, Literal, Self
 
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.counting import format_count
 from cxreader.errors import DataError
 from cxreader.evaluation.evaluate import Counts, Provenance
@@ -208,7 +208,7 @@ class ShortcutAudit(Plain):
         try:
             return super().from_dict({**values, "schema": SCHEMA})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"is no audit for shortcuts ({error!r})", mend=mend) from error
+            raise DataError(f"is no audit for shortcuts ({in_words(error)})", mend=mend) from error
 
 
 def learnt_title(name: str, learnt: Learnt) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cxreader.counting import format_count
 from cxreader.evaluation.statistics.intervals import LEVEL, Estimate, Sample
 
 
@@ -54,7 +55,7 @@ def least_auc(sample: Sample) -> float:
 def separation_method(sample: Sample) -> str:
     """What `least_auc` rests on, in words."""
     who = "patients" if sample.patients_known else "images"
-    return f"exact (Clopper-Pearson): {disjoint_pairs(sample):,} pairs of {who}, all in one order"
+    return f"exact (Clopper-Pearson): {format_count(disjoint_pairs(sample), '[pair|pairs]')} of {who}, all in one order"
 
 
 def disjoint_pairs(sample: Sample) -> int:

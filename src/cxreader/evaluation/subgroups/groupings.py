@@ -139,10 +139,8 @@ def _follow_up(column: NDArray[np.generic]) -> Names:
 def _numbers(column: NDArray[np.generic], name: str) -> NDArray[np.float64]:
     try:
         return np.asarray(column, dtype=np.float64)
-    except ValueError as error:
-        raise TableError(
-            f"column {name!r} holds no numbers ({error})", mend="give numbers, NaN where unknown"
-        ) from None
+    except ValueError:
+        raise TableError(f"column {name!r} holds no numbers", mend="give numbers, NaN where unknown") from None
 
 
 _VALUES: dict[str, Callable[[NDArray[np.generic]], Names]] = {

@@ -20,6 +20,8 @@ from cxreader.imaging.stored import Window
 LOW, HIGH = 0.005, 0.995
 """The shares of pixels between which a picture without a window is shown; beyond them lie letters, borders, dead pixels."""
 
+_PICTURE = 2.0**-6
+"""Share of the values that can be stored over which a picture's own must spread to show anything."""
 _TABLE = {"LUTDescriptor": 0x00283002, "LUTData": 0x00283006}
 _FULL = 65_536
 _INVERSE = ("MONOCHROME1", "INVERSE")
@@ -103,6 +105,11 @@ def voi(
     return windowed(values, center, width, function), notes
 
 
+def notes_of_slope(elements: Elements) -> tuple[str, ...]:
+    """What must be said of the header's slope: 0 would make one value of all."""
+    return ("the header's Rescale Slope is 0: taken as 1",) if elements.number("RescaleSlope") == 0 else ()
+
+
 def windows(elements: Elements) -> tuple[Window, ...]:
     """The windows of the header that can be used, in their order; its tables are not among them."""
     function = elements.code("VOILUTFunction") or "LINEAR"
@@ -161,6 +168,21 @@ def by_percentiles(values: Values, counts: NDArray[np.int64]) -> tuple[Values, t
         present = values[counts > 0]
         low, high = float(present.min()), float(present.max())
     return np.clip((values - low) / ((high - low) or 1.0), 0, 1), (low, high)
+
+
+def shows_nothing(shown: Values, values: Values, codes: NDArray[np.unsignedinteger]) -> bool:
+    """Whether `shown` makes one grey of a picture whose values differ: its window lies beside the picture.
+
+    `codes`: (n,) pixels of it, padding left out. The tails beyond LOW and HIGH count for nothing, nor do values that differ by
+    less than `_PICTURE` of all that can be stored: a blank exposure stays blank.
+    """
+    if not codes.size:
+        return False
+    measured = values[codes]
+    low, high = np.quantile(measured, (LOW, HIGH))
+    if high - low < _PICTURE * np.ptp(values):
+        return False
+    return bool(np.ptp(shown[codes[(measured >= low) & (measured <= high)]]) == 0)
 
 
 def full_range(values: Values) -> Values:

@@ -36,6 +36,17 @@ class ImagePixelModule:
         return 1 << self.stored
 
 
+def bit_notes(parsed: Parsed, module: ImagePixelModule) -> tuple[str, ...]:
+    """What must be said where the header does not tell which bits of a pixel hold its value."""
+    if parsed.elements.number("BitsStored") is None:
+        return (f"no Bits Stored in the header: all {module.stored} bits are taken",)
+    high = parsed.elements.number("HighBit")
+    if high == module.high:
+        return ()
+    told = "no High Bit in the header" if high is None else "the header's High Bit is impossible"
+    return (f"{told}: taken as {module.high}",)
+
+
 def image_pixel_module(parsed: Parsed, label: str) -> ImagePixelModule:
     """The checked Image Pixel Module of a header; `label` names the file in messages.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,7 +17,7 @@ from cxreader.imaging.dicom.codecs import StoredPixels, stored_values
 from cxreader.imaging.dicom.elements import Elements
 from cxreader.imaging.dicom.header import header_of
 from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, Parsed, parse, parse_dataset, parse_header
-from cxreader.imaging.dicom.pixel_module import ImagePixelModule, image_pixel_module
+from cxreader.imaging.dicom.pixel_module import ImagePixelModule, bit_notes, image_pixel_module
 from cxreader.imaging.dicom.shutter import outside
 from cxreader.imaging.dicom.stored import stored_picture
 from cxreader.imaging.header import DicomHeader
@@ -39,6 +39,8 @@ _SQUARE = 0.01
 _MAX_ASPECT = 4.0
 _LOOKED_UP, _COUNTED = 2**15, 2**17
 """Pixels that are looked up, and counted, at once."""
+_SAMPLED = 128
+"""Rows or columns, of the fewer, of the grid on which is looked whether a window shows anything."""
 _MAX_SQUARE = MAX_PIXELS // 2
 """Pixels that a picture may grow to when it is made square."""
 
@@ -96,6 +98,7 @@ def _radiograph(
     aspect = _aspect(parsed.elements, header, label)
     if reserve is not None:
         reserve(math.prod(_square_size(module, aspect)))
+    bits = bit_notes(parsed, module)
     found = stored_values(parsed, module, label)
     stored, photometric, module = found.pixels, found.photometric, found.module
     hidden, shut = outside(parsed.elements, module.rows, module.columns)
@@ -111,7 +114,7 @@ def _radiograph(
         pixels[hidden] = 0
     if keep is not None:
         keep(replace(of_grey(pixels) if table is None else table(hidden), aspect=aspect))
-    notes = (*parsed.notes, *found.notes, *shut, *notes)
+    notes = (*parsed.notes, *bits, *found.notes, *shut, *notes)
     if header.for_processing:
         notes = (FOR_PROCESSING, *notes)
     if parsed.elements.text("PhotometricInterpretation") is None:
@@ -139,11 +142,15 @@ def _grey(
     padding_codes = _padding_codes(padding, module)
     measured = luts.modality(elements, module, label)
     shown, notes = luts.voi(elements, measured, window=window, label=label)
+    left_out = [mask for mask in (padding_mask, hidden) if mask is not None]
+    windows = luts.windows(elements)
+    if shown is not None and luts.shows_nothing(shown, measured[0], _sample(codes, left_out, padding_codes)):
+        shown, windows, notes = None, (), (*notes, "the header's window shows nothing of this picture")
     if shown is None:
-        left_out = [mask for mask in (padding_mask, hidden) if mask is not None]
         counted = codes[~np.logical_or.reduce(left_out)] if left_out else codes
         shown, note = _without_window(counted, measured, padding_codes, module)
         notes = (*notes, note if notes else f"no window in the header: {note}")
+    notes = (*luts.notes_of_slope(elements), *notes)
     inverted = luts.inverted(elements, module)
     if inverted:
         shown = 1 - shown
@@ -153,7 +160,7 @@ def _grey(
         pixels[padding_mask] = 0
 
     def as_stored(dark: NDArray[np.bool_] | None) -> StoredPicture:
-        found = stored_picture(codes, shown, measured, inverted=inverted, windows=luts.windows(elements))
+        found = stored_picture(codes, shown, measured, inverted=inverted, windows=windows)
         for mask in (dark, padding_mask):
             if mask is not None:
                 found.values[mask] = (1 << found.bits) - 1 if inverted else 0
@@ -213,6 +220,17 @@ def _padding_codes(padding: tuple[int, int] | None, module: ImagePixelModule) ->
     if padding is None or not _fits(padding, module):
         return np.empty(0, np.intp)
     return np.arange(padding[0], padding[1] + 1) % module.codes
+
+
+def _sample(
+    codes: StoredPixels, left_out: Sequence[NDArray[np.bool_]], padding_codes: NDArray[np.intp]
+) -> NDArray[np.unsignedinteger]:
+    """(n,) the codes of some thousands of pixels on a grid, those left out and padding not among them."""
+    step = max(1, min(codes.shape) // _SAMPLED)
+    kept = ~np.isin(codes[::step, ::step], padding_codes)
+    for mask in left_out:
+        kept &= ~mask[::step, ::step]
+    return codes[::step, ::step][kept]
 
 
 def _without_window(

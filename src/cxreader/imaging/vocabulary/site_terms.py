@@ -25,6 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+from cxreader.codec import in_words
 from cxreader.errors import ConfigError, nearest
 from cxreader.imaging.vocabulary.terms import TERMS, Fact
 from cxreader.imaging.vocabulary.words import folded
@@ -55,7 +56,7 @@ class SiteTerms:
             raise ConfigError(f"cannot be opened ({error.strerror})", where=path, mend="check the path") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             mend = 'lines such as "TORAX AP" = "CHEST" below [body_part]'
-            raise ConfigError(f"is no TOML ({error})", where=path, mend=mend) from None
+            raise ConfigError(f"is no TOML ({in_words(error)})", where=path, mend=mend) from None
         return cls.from_dict(told, where=path)
 
     @classmethod

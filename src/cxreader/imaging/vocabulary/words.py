@@ -51,7 +51,7 @@ _SPELT: dict[Fact, dict[str, str]] = {
         "ANTERIORPOSTERIOR": "AP",
         "POSTERIORANTERIOR": "PA",
         **_all_mean("FRONTAL", "FRENTE FRONTALE FACE"),
-        **_all_mean("LATERAL", "LAT LATERALE LLAT RLAT LTLAT RTLAT SEITLICH PERFIL PROFIL PROFILE SAGITTAL"),
+        **_all_mean("LATERAL", "LAT LATERALE LLAT RLAT LTLAT RTLAT SEITLICH SEITL PERFIL PROFIL PROFILE SAGITTAL"),
         **_all_mean("OBLIQUE", "OBL OBLIQ OBLIQUES OBLICUA OBLICUO OBLIQUA SCHRAEG SCHRAG"),
         **_all_mean("DECUBITUS", "DECUB DECUBITO"),
         **_all_mean("LORDOTIC", "LORDOTICA LORDOTIQUE APICOLORDOTIC"),
@@ -76,6 +76,10 @@ _BESIDE = _words(
     """
 )
 """Words that say nothing against a chest from the front."""
+
+
+_TABLES = {"L": "LATERAL", "XTL": "LATERAL"}
+_LATERAL = frozenset(("LATERAL", "LAT", "LL", "RL", "XTABLE LATERAL"))
 
 
 def folded(text: str) -> str:
@@ -114,8 +118,22 @@ def term_of(fact: Fact, text: str | None, own: Mapping[str, str] | None = None) 
     if right and wrong == ["LATERAL"]:
         return OTHER
     if wrong:
-        return wrong[0]
+        return "DECUBITUS" if "DECUBITUS" in wrong else wrong[0]  # a lateral decubitus is taken from the front
     return right[0] if right and all(w in _BESIDE or spelt.get(w, w) in right for w in each) else OTHER
+
+
+def view_of(text: str) -> str | None:
+    """The term of a table's cell for the view, `L` and `XTL` being lateral; where it means none, the cell in upper case.
+
+    None of an empty one. Unlike a header's, the words of one's own table are kept: they may tell groups apart.
+    """
+    term = term_of("view", text or None, _TABLES)
+    return text.upper() if term == OTHER else term
+
+
+def is_lateral(view: str) -> bool:
+    """True for a view that says it is lateral, in any spelling (`view_of`), and not frontal as well."""
+    return view_of(view) in _LATERAL
 
 
 def coded_term(fact: Fact, code: str | None, meaning: str | None, own: Mapping[str, str] | None = None) -> str | None:

@@ -49,10 +49,11 @@ class Summary:
         return 0 < self.files == self.by_answer[NOT_READ]
 
     def text(self) -> str:
-        """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read`."""
+        """In a line: `6 files: 1 abnormal, 2 normal, 1 referred, 1 refused, 1 not read; 1 of the answers with a warning`."""
         shown = ["abnormal", "normal", *(["refer"] if self.by_answer["refer"] else []), "refused", NOT_READ]
         counts = [f"{self.by_answer[key]:,} {'referred' if key == 'refer' else key}" for key in shown]
-        warned = f" ({self.by_answer['warning']:,} with a warning)" if self.by_answer["warning"] else ""
+        warnings = self.by_answer["warning"]
+        warned = f"; {format_count(warnings, 'of the answers')} with a warning" if warnings else ""
         repeats = self.files - self.different
         repeated = (
             f"; {format_count(repeats, '[repeats|repeat]')} another's content, which was read once" if repeats else ""

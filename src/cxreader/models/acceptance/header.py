@@ -15,6 +15,9 @@ _READ: dict[Fact, str] = {"modality": "CR, DX, RF, RG", "body_part": "CHEST, LUN
 """How messages name what is read: the standard's terms, of `imaging.vocabulary.terms.RIGHT`."""
 
 
+_MIRRORED = "the header's patient orientation is that of a mirrored picture, the patient's right on its right"
+
+
 def judge_header(header: DicomHeader | None) -> Acceptance:
     """What a DICOM header says: refused for another modality, body part or view; a warning for what it does not tell.
 
@@ -52,11 +55,20 @@ def _judge_fact(fact: Fact, told: tuple[str, ...]) -> Acceptance:
 
 
 def _judge_orientation(header: DicomHeader) -> Acceptance:
-    """A lateral's orientation decides where no view is told; beside a frontal view the header contradicts itself."""
+    r"""A lateral's orientation decides where no view is told; beside a frontal view the header contradicts itself.
+
+    A chest that stands upright as it is looked at has L\F (PS3.3 C.7.6.1.1.1); R\F is a mirrored one.
+    """
     known = [view for view in header.views if view != OTHER]
     if header.lateral and not known:
         return Acceptance("refused", ("the header's patient orientation is that of a lateral view",))
     if header.lateral and all(view in RIGHT["view"] for view in known):
         reason = f"the header says view {known[0]}, but its patient orientation is that of a lateral view"
         return Acceptance("warning", (reason,))
-    return Acceptance()
+    told = header.patient_orientation
+    if header.lateral or told is None or told == OTHER:
+        return Acceptance()
+    along_rows, along_columns = (directions[:1] for directions in told.split("\\"))
+    if along_columns != "F" or along_rows not in ("L", "R"):
+        return Acceptance("warning", (rf"the header's patient orientation is {told}: an upright chest has L\F",))
+    return Acceptance(notes=() if along_rows == "L" else (f"{_MIRRORED} ({told})",))

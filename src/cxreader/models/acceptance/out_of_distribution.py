@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.codec import Plain, key
+from cxreader.codec import Plain, in_words, key
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
 from cxreader.models.acceptance.orientation import LOOKS, Orientation, fit_orientation, standardised_thumbnails
@@ -103,7 +103,7 @@ class OODDetector(Plain):
         try:
             return super().from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
-            what = f"the acceptance rule cannot be read ({error})"
+            what = f"the acceptance rule cannot be read ({in_words(error)})"
             raise ArtifactError(what, mend="use the cxreader that wrote it") from None
 
 

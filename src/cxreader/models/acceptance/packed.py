@@ -46,9 +46,9 @@ def _unpack(plain: Mapping[str, Any]) -> NDArray[np.float32]:
     try:
         data = base64.b64decode(plain["float32"], validate=True)
         array = np.frombuffer(data, "<f4").reshape([int(side) for side in plain["shape"]]).astype(np.float32)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, binascii.Error):
         mend = "copy the artifact again"
-        raise ArtifactError(f"an array of the acceptance rule cannot be read ({error})", mend=mend) from None
+        raise ArtifactError("an array of the acceptance rule cannot be read", mend=mend) from None
     if not np.isfinite(array).all():
         raise ArtifactError("an array of the acceptance rule is not finite", mend="train the artifact again")
     return array

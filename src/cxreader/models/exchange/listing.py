@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxreader.codec import Plain
+from cxreader.codec import Plain, in_words
 from cxreader.errors import ArtifactError, UsageError
 from cxreader.models.artifact import MANIFEST, WEIGHTS, hash_of, load_artifact
 from cxreader.models.region_record import REGION_WEIGHTS
@@ -75,7 +75,7 @@ def parse_listing(data: bytes, where: str) -> Listing:
             raise ArtifactError(f"a listing of another schema than {SCHEMA}", where=where, mend="update cxreader")
         listing = Listing.from_dict(values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"no listing of an artifact ({error})", where=where, mend=mend) from None
+        raise ArtifactError(f"no listing of an artifact ({in_words(error)})", where=where, mend=mend) from None
     names = [file.name for file in listing.files]
     wrong = [name for name in names if not _KNOWN.fullmatch(name)]
     if wrong or len(set(names)) < len(names) or not {MANIFEST, WEIGHTS} <= set(names):

@@ -16,9 +16,10 @@ from cxreader.data.layouts.files import by_stem, find_pictures
 from cxreader.data.layouts.layout import CONTRADICTED, PARTS, Gathered, Layout, Mark, Options, Verdict
 from cxreader.data.layouts.seen import Seen
 from cxreader.data.layouts.sets.chexpert import NO_FINDING, OBSERVATIONS, UNKNOWN, labelled
-from cxreader.data.layouts.table import LATERAL, is_lateral
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError
 from cxreader.imaging.vocabulary import terms
+from cxreader.imaging.vocabulary.words import is_lateral
 from cxreader.records import ImageRecord
 from cxreader.tables import read_table
 

@@ -26,8 +26,9 @@ from cxreader.data.layouts.layout import (
     judge,
 )
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import LATERAL, is_lateral
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError
+from cxreader.imaging.vocabulary.words import is_lateral
 from cxreader.records import ImageRecord
 from cxreader.tables import parse_number, parse_sex, read_table
 

@@ -20,9 +20,10 @@ from cxreader.data.layouts.files import by_stem, find_pictures, picture_size
 from cxreader.data.layouts.headers import facts, read_headers
 from cxreader.data.layouts.layout import Gathered, Layout, Mark, Options, Part, became
 from cxreader.data.layouts.seen import Seen
-from cxreader.data.layouts.table import LATERAL, is_lateral
+from cxreader.data.layouts.table import LATERAL
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER
+from cxreader.imaging.vocabulary.words import is_lateral
 from cxreader.records import ABNORMAL, NORMAL, Box, ImageRecord
 from cxreader.tables import parse_number, read_table
 
