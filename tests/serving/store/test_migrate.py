@@ -95,6 +95,10 @@ FILLED["r0003"] = FILLED["r0002"] | {
     },
     "shown_answers": {"study_id": 1, "user_id": 1, "result_id": 1, "mode": "read-first", "at": 3.0},
 }
+FILLED["r0004"] = FILLED["r0003"] | {
+    "instances": FILLED["r0003"]["instances"] | {"differs": {"sex": "M"}},
+    "worklist": FILLED["r0003"]["worklist"] | {"conflict": True, "conflict_reason": "its images differ in sex"},
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 

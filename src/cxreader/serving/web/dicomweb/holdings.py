@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
 from cxreader.serving.results.uids import LOCATED, SERIES
-from cxreader.serving.store.tables.images import Instance, Study
+from cxreader.serving.store.tables.images import Instance, Study, current
 from cxreader.serving.store.tables.readings import Result, ResultObject
 
 AT_ONCE = 200
@@ -66,8 +66,8 @@ def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
 def held(session: Session, study: Study, *, regions: bool) -> list[Held]:
     """What a study holds: first images as they came, then what was made of their latest results.
 
-    Without `regions` nothing that tells where a finding lies. Other bytes under a UID that is taken, and images without a DICOM
-    file, are no part of it.
+    Without `regions` nothing that tells where a finding lies. Images that are not the `current` one of their UID,
+    or without a DICOM file, are no part of it.
     """
     images = session.scalars(
         select(Instance).where(Instance.study_id == study.id, *_held()).order_by(Instance.id)
@@ -87,7 +87,7 @@ def held(session: Session, study: Study, *, regions: bool) -> list[Held]:
 
 
 def _held() -> tuple[ColumnElement[bool], ...]:
-    return Instance.kind == "dicom", Instance.version == 0, Instance.purged_at.is_(None)
+    return Instance.kind == "dicom", current()
 
 
 def _image(study: Study, one: Instance) -> Held:
