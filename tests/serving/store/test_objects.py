@@ -123,8 +123,11 @@ def test_bytes_that_were_there_are_forced_to_the_disk_all_the_same(
     """Whoever wrote them did not wait, or was killed between name and folder."""
     store, forced, real = FolderStore(tmp_path), list[str](), os.fsync
     store.put(DATA, durable=False)
-    monkeypatch.setattr(
-        os, "fsync", lambda file: (forced.append(Path(f"/proc/self/fd/{file}").resolve().name), real(file))
-    )
+
+    def noted(file: int) -> None:
+        forced.append(Path(f"/proc/self/fd/{file}").resolve().name)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
     store.put(DATA)
     assert forced == [DIGEST, DIGEST[:2]]
