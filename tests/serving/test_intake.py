@@ -108,7 +108,7 @@ def squeezed(data: bytes) -> bytes:
     return engine.compress(data) + engine.flush()
 
 
-BOMB = squeezed(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(64 * 2**20))
+BOMB = squeezed(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + b" " * 2**26)
 STORED = b"\x08\x00\xaa\xff\x55L" + bytes(0xAA00 - 1)
 """A stored block (RFC 1951 3.2.4) whose first bytes look like a plain element, group 0008 with VR UL."""
 
