@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from tests.dicom_files import dataset, encoded, picture
 from tests.serving.world import dicom
 
+from cxreader import serving
 from cxreader.errors import ImageError
+from cxreader.imaging.dicom.parse import parse_elements
 from cxreader.serving.intake import arrived, derived_uid
 
 
@@ -85,3 +92,56 @@ def test_a_large_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cxreader.serving.intake.MAX_BYTES", 1000)
     with pytest.raises(ImageError, match="MiB are kept"):
         arrived(dicom(1))
+
+
+def deflated(body: bytes) -> bytes:
+    """A file whose head says Deflated Explicit VR Little Endian (PS3.5 A.5), with this behind it."""
+    made = dataset(picture())
+    made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    whole = encoded(made)
+    head = 144 + int.from_bytes(whole[140:144], "little")
+    return whole[:head] + body
+
+
+def squeezed(data: bytes) -> bytes:
+    engine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return engine.compress(data) + engine.flush()
+
+
+BOMB = squeezed(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + b" " * 2**26)
+STORED = b"\x08\x00\xaa\xff\x55L" + bytes(0xAA00 - 1)
+"""A stored block (RFC 1951 3.2.4) whose first bytes look like a plain element, group 0008 with VR UL."""
+
+
+def test_a_deflated_header_is_read() -> None:
+    whole = encoded(dataset(picture(), PatientID="Z9"))
+    came = arrived(deflated(squeezed(whole[144 + int.from_bytes(whole[140:144], "little") :])))
+    assert (came.study["patient_id"], came.instance["transfer_syntax"]) == ("Z9", str(DeflatedExplicitVRLittleEndian))
+
+
+@pytest.mark.parametrize("body", [BOMB, STORED + BOMB], ids=["plain", "behind a block that looks like an element"])
+@pytest.mark.parametrize("read", [arrived, parse_elements])
+def test_a_bomb_is_never_inflated_whole(
+    read: Callable[[bytes], object], body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxreader.imaging.dicom.encoding.MAX_BYTES", 2**20)
+    data = deflated(body)
+    assert len(data) < 2**18
+    tracemalloc.start()
+    with suppress(ImageError, EOFError):
+        read(data)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 * 2**20
+
+
+def test_a_bomb_is_refused_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cxreader.imaging.dicom.encoding.MAX_BYTES", 2**20)
+    with pytest.raises(ImageError, match="the deflated data set has more than"):
+        arrived(deflated(BOMB))
+
+
+def test_no_file_from_outside_is_given_to_pydicoms_own_reader() -> None:
+    """It inflates without a bound. What the sender and the demonstration read was written here."""
+    found = {path.name for path in Path(serving.__file__).parent.rglob("*.py") if "dcmread" in path.read_text()}
+    assert found == {"stow.py", "store_scu.py", "demonstration.py"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -12,12 +13,15 @@ from tests.serving.world import dicom, png, read_all
 
 from cxreader.errors import AbsentError, ImageError, SilentError, StorageError
 from cxreader.serving.clock import SetClock
+from cxreader.serving.home import SECRET
+from cxreader.serving.sending.making import Maker
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
 from cxreader.serving.store.files.objects import FolderStore
+from cxreader.serving.store.reading import models, receiving
 from cxreader.serving.store.reading.receiving import Receipt
 from cxreader.serving.store.tables.images import Instance, Study
-from cxreader.serving.store.tables.readings import Job
+from cxreader.serving.store.tables.readings import Job, Result, ResultObject
 from cxreader.serving.store.tables.trail import AuditEntry
 
 
@@ -194,3 +198,59 @@ def test_what_is_not_there_is_said_to_be_absent(service: TriageService, tmp_path
     for ask in (service.study, service.original, service.pixels, service.maps):
         with pytest.raises(AbsentError, match="there is no such"):
             ask("nothing")
+
+
+def made(service: TriageService, kind: str, **elements: Any) -> tuple[Receipt, bytes]:
+    """An image's receipt, and an object that was made of its answer."""
+    service.settings.home.mkdir(exist_ok=True)
+    (service.settings.home / SECRET).write_bytes(b"s" * 32)
+    receipt = service.receive(dicom(1, **elements), door="dicom")
+    read_all(service)
+    with service.database.writing() as session:
+        result = session.scalars(select(Result)).one()
+        # any image may stand for a secondary capture: it is known by its UID
+        data = dicom(7, SOPInstanceUID="2.25.7") if kind == "sc" else b""
+        if data:
+            row = ResultObject(result_id=result.id, kind="sc", sop_class="1.2", bytes=2, made_at=0.0, series_uid="1.2")
+            row.sop_instance_uid, row.sha256 = "2.25.7", "0" * 64
+            session.add(row)
+    return receipt, data or Maker(service).file_of(result.id, kind)
+
+
+@pytest.mark.parametrize("kind", ["sr", "sc"])
+@pytest.mark.parametrize("door", ["dicom", "http", "folder"])
+def test_a_result_that_comes_back_is_no_new_image_at_any_door(service: TriageService, kind: str, door: str) -> None:
+    receipt, data = made(service, kind)
+    before = count(service, AuditEntry)
+    back = service.receive(data, door=door)
+    assert (back.outcome, back.study, back.instance) == ("own", receipt.study, receipt.instance)
+    assert (count(service, Instance), count(service, Job), count(service, AuditEntry)) == (1, 1, before)
+
+
+def test_what_still_waits_is_not_read_twice(service: TriageService) -> None:
+    """It waits for the models that were active when it came; those that are active now read it in any case."""
+    receipts = [service.receive(dicom(n), door="dicom") for n in (1, 2)]
+    with service.database.writing() as session:
+        models.activate(session, 0.0, {"artifacts": ["another"]})
+    assert service.reread("a test") == 0
+    assert service.reread("a test", [receipts[0].study]) == 0
+    assert count(service, Job) == 2
+
+
+def test_many_images_are_queued_anew_in_several_transactions(
+    service: TriageService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        service.receive(dicom(n), door="dicom")
+    read_all(service)
+    with service.database.writing() as session:
+        models.activate(session, 0.0, {"artifacts": ["another"]})
+    monkeypatch.setattr(receiving, "AT_ONCE", 2)
+    assert service.reread("a test") == 5
+    with service.database.reading() as session:
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.event == "read again").order_by(AuditEntry.number)
+        )
+        assert [entry.detail["images"] for entry in entries] == [2, 2, 1]
+        assert sorted(session.scalars(select(Job.revision))) == [1] * 5 + [2] * 5
+    assert service.reread("a test") == 0

@@ -196,3 +196,30 @@ def test_which_studies_must_be_said(service: TriageService) -> None:
             Retention(service, "a test").chosen(keys, days)
     with pytest.raises(AbsentError):
         Retention(service, "a test").delete("study", ["a key"])
+
+
+def test_cache_and_outbox_keep_what_is_of_a_study_under_legal_hold(service: TriageService, clock: SetClock) -> None:
+    held, other = filled(service, dicom(1), dicom(2))
+    with service.database.writing() as session:
+        for entry in session.scalars(select(OutboxEntry)):
+            entry.state, entry.ended_at = "sent", clock.now
+    retention = Retention(service, "a test")
+    retention.hold(held.study, "case 7")
+    clock.forward(10 * DAY)
+    would = retention.would_delete(5)
+    assert (would.decoded, would.sent) == (1, 1)
+    assert (retention.clear_cache(5), retention.clear_outbox(5)) == (1, 1)
+    left = rows(service)
+    assert (left["pixels"], left["outbox"]) == (1, 1)
+    with service.database.reading() as session:
+        (entry,) = session.scalars(select(OutboxEntry))
+        assert session.get_one(Result, entry.result_id).sha256 == held.sha256
+    assert other.study != held.study
+
+
+def test_open_lists_are_told_that_a_study_is_gone(service: TriageService) -> None:
+    one = service.receive(dicom(1), door="http")
+    last = service.events(0)[-1]
+    Retention(service, "a test").delete("study", [one.study])
+    (told,) = service.events(last.number)
+    assert (told.kind, told.study, told.revision) == ("deleted", one.study, last.revision + 1)

@@ -7,13 +7,17 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests.serving.world import dicom, read_all
+from tests.serving.world import active_digest, dicom, leases, read_all
 
 from cxreader.errors import UsageError
+from cxreader.records import Decision, OperatingPoint, Reading
 from cxreader.serving.clock import SetClock
 from cxreader.serving.service import TriageService
-from cxreader.serving.store import users
+from cxreader.serving.store import events, users
 from cxreader.serving.store.reading import verdicts, views
+from cxreader.serving.store.reading.filters import ALL
+from cxreader.serving.store.reading.news import news
+from cxreader.serving.store.reading.results import Answer
 from cxreader.serving.store.reading.verdicts import LOCKED, Opinion
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
@@ -136,3 +140,58 @@ def test_users_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=why), service.database.writing() as session:
         users.add(session, 0.0, name=name, role=role, password="correct horse")  # type: ignore[arg-type]  # noqa: S106
+
+
+def answered(service: TriageService, decision: Decision) -> None:
+    """A worker's answer to whatever waits, without a network."""
+    point, held = OperatingPoint("given", 0.5, "given", 1, 1), leases(service)
+    for claim in held.claim(active_digest(service), 10):
+        value = 0.9 if decision == "abnormal" else 0.1
+        reading = Reading(claim.key, "m", point, decision=decision, probability=value, acceptance="accepted")
+        assert held.keep([Answer(claim, reading, {})]) == 1
+
+
+def reopened(service: TriageService) -> list[str]:
+    with service.database.reading() as session:
+        wanted = AuditEntry.event == "opened again by an alarm"
+        return list(session.scalars(select(AuditEntry.subject).where(wanted).order_by(AuditEntry.number)))
+
+
+def test_an_alarm_after_the_final_verdict_opens_the_study_again(
+    service: TriageService, people: list[User], clock: SetClock
+) -> None:
+    """Of two studies that were ended before they were read, the one with the alarm; and again, when other models say so."""
+    late, calm = (service.receive(dicom(n), door="dicom").study for n in (1, 2))
+    service.give_verdict(calm, people[0], Opinion("accepted"))
+    answered(service, "normal")
+    assert (service.study(calm).row.state, service.study(late).row.decision) == ("done", "normal")
+    service.give_verdict(late, people[0], Opinion("accepted"))
+    assert service.worklist().entries == ()
+    clock.forward(60)
+    with service.database.reading() as session:
+        seen, at = events.last(session), clock.now
+    service.reread("a test", [late])
+    answered(service, "abnormal")
+    (entry,) = service.worklist().entries
+    assert (entry.study.key, entry.row.state, entry.row.reader, entry.waited) == (late, "open", "", 0)
+    assert entry.reason.endswith("; read after the final verdict")
+    assert reopened(service) == [late]
+    with service.database.reading() as session:
+        told = news(session, clock.now, after=seen, as_of=at - 1, state="open", filters=ALL)
+    assert (told.urgent, told.new, late in told.changed) == (1, 1, True)
+    clock.forward(60)
+    service.give_verdict(late, people[0], Opinion("accepted"))
+    service.receive(dicom(1, SOPInstanceUID="1.9"), door="dicom")
+    assert "after the final verdict" not in service.study(late).row.reason
+
+
+def test_an_alarm_on_another_image_opens_it_though_an_earlier_alarm_was_judged(
+    service: TriageService, people: list[User], clock: SetClock
+) -> None:
+    study = service.receive(dicom(1), door="dicom").study
+    answered(service, "abnormal")
+    service.receive(dicom(1, SOPInstanceUID="1.9"), door="dicom")
+    service.give_verdict(study, people[0], Opinion("accepted"))
+    clock.forward(1)
+    answered(service, "abnormal")
+    assert (service.study(study).row.state, reopened(service)) == ("open", [study])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import uuid
 from collections.abc import MutableSequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxreader.errors import ImageError
 from cxreader.imaging.dicom.objects import media_class, other_object
-from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, silence_pydicom
+from cxreader.imaging.dicom.parse import DIRECTORY_CLASS, parse_elements
 from cxreader.imaging.limits import HEAD, MAX_BYTES
 from cxreader.imaging.read import sniff
 
@@ -87,7 +86,7 @@ def arrived(data: bytes) -> Arrived:
         mend = "give the radiograph as DICOM, PNG or JPEG"
         raise ImageError("not a DICOM, PNG or JPEG image (by its content)" if data else "the file is empty", mend=mend)
     digest = hashlib.sha256(data).hexdigest()
-    study, instance = _told(_header(data)) if kind == "DICOM" else ({}, {})
+    study, instance = _told(*_header(data)) if kind == "DICOM" else ({}, {})
     for uid in ("study_uid", "series_uid", "sop_instance_uid"):
         of = instance if uid in _OF_INSTANCE else study
         of[uid] = of.get(uid) or derived_uid(digest, uid)
@@ -100,30 +99,31 @@ def derived_uid(digest: str, what: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{digest} {what}').int}"
 
 
-def _header(data: bytes) -> Dataset:
-    from pydicom import dcmread
+def _header(data: bytes) -> tuple[Dataset, str]:
+    from pydicom.datadict import tag_for_keyword
 
     head = data[:HEAD]
     other = "a DICOMDIR" if media_class(head) == DIRECTORY_CLASS else other_object(head)
     if other:
         raise ImageError(f"is no image but another DICOM object ({other})", mend="send images alone")
-    silence_pydicom()
-    wanted: Any = [*_OF_STUDY.values(), *_OF_INSTANCE.values(), *_OTHERS]
+    tags = [tag_for_keyword(word) or 0 for word in (*_OF_STUDY.values(), *_OF_INSTANCE.values(), *_OTHERS)]
     try:
-        return dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
+        return parse_elements(data, tags)
+    except ImageError:
+        raise
     except Exception:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended, and quotes it
         raise ImageError(
             "cannot be read as DICOM: its header is damaged", mend="send it again from its source"
         ) from None
 
 
-def _told(header: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
+def _told(header: Dataset, syntax: str) -> tuple[dict[str, Any], dict[str, Any]]:
     study: dict[str, Any] = {name: _text(header, keyword) for name, keyword in _OF_STUDY.items()}
     instance: dict[str, Any] = {name: _text(header, keyword) for name, keyword in _OF_INSTANCE.items()}
     for name in _UIDS:
         of = instance if name in instance else study
         of[name] = of[name] if is_uid(of[name]) else ""
-    instance["transfer_syntax"] = _text(header.file_meta, "TransferSyntaxUID") if hasattr(header, "file_meta") else ""
+    instance["transfer_syntax"] = printable(syntax)
     dated = [f"{_text(header, f'{w}Date')}{_text(header, f'{w}Time')}" for w in ("Acquisition", "Content")]
     instance["acquired"] = next((text for text in dated if text), f"{study['study_date']}{study['study_time']}")
     instance["rows"], instance["columns"] = _number(header, "Rows"), _number(header, "Columns")

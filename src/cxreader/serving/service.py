@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, ImageError, SilentError
+from cxreader.imaging.dicom.objects import media_instance
 from cxreader.imaging.files import load
+from cxreader.imaging.limits import HEAD
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.serving.intake import arrived, printable
@@ -63,9 +66,15 @@ class TriageService:
 
         `door`: dicom, http or folder; `sender`: the calling AE title, or the user's name; `name`: the file's, where it had one;
         `instance`: the SOP Instance UID under which it was sent, which its header must bear out.
+        A result of this service that comes back, as a PACS may route it, is not kept: its receipt says so.
         Raises ImageError for what is no DICOM image, PNG or JPEG; a picture that cannot be read, or is no chest, is received.
         """
-        came = arrived(source if isinstance(source, bytes) else load(source))
+        data = source if isinstance(source, bytes) else load(source)
+        with self.database.reading() as session:
+            own = receiving.own(session, instance or media_instance(data[:HEAD]))
+        if own is not None:
+            return own
+        came = arrived(data)
         if instance and came.instance["sop_instance_uid"] != instance:
             raise ImageError("its header does not name the instance that it was sent as", mend="send it again")
         self.objects.put(came.data, digest=came.sha256)
@@ -125,7 +134,7 @@ class TriageService:
         with self.database.reading() as session:
             found = views.by_key(session, Instance, instance)
             kept = session.get(StoredPixels, found.id)
-        if kept is not None and found.purged_at is None and self.objects.has(kept.sha256):
+        if kept is not None and found.purged_at is None and self.objects.size(kept.sha256) == kept.bytes:
             return KeptPixels(kept.sha256, kept.bytes, kept.about)
         _, data = self.original(instance)
         made = keep_decoded(self.objects, data, found.key, site=self._terms())
@@ -165,12 +174,16 @@ class TriageService:
 
         Returns how many. Raises AbsentError for a study that is not there, ConfigError where no models are active.
         """
-
-        def work(session: Session) -> int:
+        with self.database.reading() as session:
             of = None if studies is None else [views.by_key(session, Study, key).id for key in studies]
-            return receiving.reread(session, self.database.now(session), actor, of)
+        count, after = self.database.write(partial(self._reread, actor, of, 0))
+        while after is not None:
+            more, after = self.database.write(partial(self._reread, actor, of, after))
+            count += more
+        return count
 
-        return self.database.write(work)
+    def _reread(self, actor: str, of: Sequence[int] | None, after: int, session: Session) -> tuple[int, int | None]:
+        return receiving.reread(session, self.database.now(session), actor, of, after=after)
 
     def retry(self, actor: str) -> int:
         """Queue every image anew whose reading failed for good, with all its attempts; returns how many."""

@@ -88,6 +88,23 @@ def test_what_is_kept_is_committed_and_what_is_not_has_its_reason(service: Triag
     assert states(service) == ["sent"] * 3
 
 
+def test_an_image_whose_file_is_cut_short_is_not_committed_until_it_comes_again(
+    service: TriageService, started: Started
+) -> None:
+    requester = Requester()
+    uid = str(as_dataset(dicom(1)).SOPInstanceUID)
+    with requester.listening() as port, sending(node_for(started, port).port) as association:
+        assert stored(association, dicom(1)) == 0x0000
+        (place,) = (path for path in (service.settings.home / "objects").rglob("*") if path.is_file())
+        place.write_bytes(b"")
+        asked(association, (DX, uid))
+        answer_due(service)
+        assert stored(association, dicom(1)) == 0x0000
+        asked(association, (DX, uid), transaction="1.2.10")
+        answer_due(service)
+    assert requester.reports == [(2, set(), {uid: 0x0112}), (1, {uid}, {})]
+
+
 def test_an_image_whose_file_is_gone_is_not_committed(service: TriageService, started: Started) -> None:
     requester = Requester()
     uid = str(as_dataset(dicom(1)).SOPInstanceUID)

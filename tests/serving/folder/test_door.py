@@ -143,3 +143,53 @@ def test_what_was_received_can_be_deleted(service: TriageService, folder: Path, 
     watched.look()
     assert below(folder) == []
     assert received(service) == ["a.dcm"]
+
+
+@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize("when", ["before it is kept", "after"])
+def test_a_file_that_grows_while_it_is_received_stays(
+    service: TriageService, folder: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch, delete: bool, when: str
+) -> None:
+    path, whole = folder / "a.dcm", dicom(1)
+    path.write_bytes(whole[:-3000])
+    watched, receive = door(service, folder, clock, delete=delete), service.receive
+
+    def grows(*given: object, **more: object) -> object:
+        if when == "before it is kept":
+            path.write_bytes(whole)
+        receipt = receive(*given, **more)  # type: ignore[arg-type]
+        path.write_bytes(whole)
+        return receipt
+
+    monkeypatch.setattr(service, "receive", grows)
+    watched.look()
+    clock.forward(SETTLE)
+    watched.look()
+    assert below(folder) == ["a.dcm"]
+    monkeypatch.undo()
+    watched.look()
+    clock.forward(SETTLE)
+    watched.look()
+    assert below(folder) == ([] if delete else ["done/a.dcm"])
+    assert whole in [service.objects.get(digest) for digest in service.objects.digests()]
+
+
+def test_a_file_that_cannot_be_read_now_stays(
+    service: TriageService, folder: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.dcm").write_bytes(dicom(1))
+    watched, real = door(service, folder, clock), Path.open
+
+    def fails(path: Path, *given: object, **more: object) -> object:
+        if path.name == "a.dcm":
+            raise OSError(5, "Input/output error")
+        return real(path, *given, **more)  # type: ignore[call-overload]
+
+    watched.look()
+    clock.forward(SETTLE)
+    monkeypatch.setattr(Path, "open", fails)
+    watched.look()
+    monkeypatch.undo()
+    assert below(folder) == ["a.dcm"]
+    watched.look()
+    assert below(folder) == ["done/a.dcm"]

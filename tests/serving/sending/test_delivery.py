@@ -226,3 +226,28 @@ def test_a_picture_without_a_header_is_reported_to_nobody(secret: TriageService,
 def test_an_echo_says_why_there_is_no_answer(secret: TriageService, peer: Peer) -> None:
     assert echo(secret.settings.dicom, peer.address) == ""
     assert echo(secret.settings.dicom, peer.address | {"port": 1}) == "no connection"
+
+
+def test_what_kills_its_sender_is_tried_alone_later_each_time_and_given_up(
+    secret: TriageService, peer: Peer, added: Added, read: Read, clock: SetClock
+) -> None:
+    """Three reports are taken by a sender that dies; the second of them kills everybody who takes it."""
+    to = added(peer.address, sends=("sr",))
+    read(1, 2, 3)
+    with secret.database.writing() as session:
+        taken = outbox.take(session, clock.now, to.id, "killed", clock.now + 300)
+    deadly, rounds, kills = taken[1].entry, list[int](), 0
+    for _ in range(40):
+        clock.forward(301)
+        with secret.database.writing() as session:
+            outbox.expire(session, clock.now, to.id)
+            parcels = outbox.take(session, clock.now, to.id, "next", clock.now + 300)
+            rounds.append(len(parcels))
+            kills += deadly in [one.entry for one in parcels]
+            for one in parcels:
+                if one.entry != deadly:
+                    outbox.end(session, clock.now, one, "sent")
+    assert (states(secret), max(rounds), kills) == ({"sent": 2, "dead": 1}, 1, outbox.LOST - 1)
+    with secret.database.reading() as session:
+        ((letter, _, _),) = outbox.dead_letters(session)
+    assert (letter.id, letter.error) == (deadly, "its sender ended without an answer")

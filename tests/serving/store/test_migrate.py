@@ -111,6 +111,10 @@ FILLED["r0005"] = FILLED["r0004"] | {
     "instances": FILLED["r0001"]["instances"] | {"patient_orientation": "L\\F"},
     "locks": {"study_id": 1, "user_id": 1, "since": 1.0, "until": 2.0, "reader_before": "brown"},
 }
+FILLED["r0006"] = FILLED["r0005"] | {
+    "instances": FILLED["r0005"]["instances"] | {"differs": {"sex": "M"}},
+    "worklist": FILLED["r0005"]["worklist"] | {"conflict": True, "conflict_reason": "its images differ in sex"},
+}
 """Of each revision rows that were there when it was the latest; text that is left out is empty."""
 
 

@@ -104,3 +104,30 @@ def test_what_a_killed_process_began_is_removed_once_it_is_old(store: ObjectStor
     if isinstance(store, FolderStore):  # elsewhere nothing is there before it is whole
         assert [one.exists() for one in (old, fresh)] == [False, True]
     assert store.get(DIGEST) == DATA
+
+
+@pytest.mark.parametrize("damaged", [b"", DATA[:-1], b"b" + DATA[1:]], ids=["empty", "cut", "other bytes"])
+def test_bytes_that_come_again_heal_what_was_damaged(tmp_path: Path, damaged: bytes) -> None:
+    store = FolderStore(tmp_path)
+    store.put(DATA)
+    (place,) = tmp_path.rglob(DIGEST)
+    place.write_bytes(damaged)
+    store.put(DATA)
+    assert store.get(DIGEST) == DATA
+    assert store.size(DIGEST) == len(DATA)
+
+
+def test_bytes_that_were_there_are_forced_to_the_disk_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote them did not wait, or was killed between name and folder."""
+    store, forced, real = FolderStore(tmp_path), list[str](), os.fsync
+    store.put(DATA, durable=False)
+
+    def noted(file: int) -> None:
+        forced.append(Path(f"/proc/self/fd/{file}").resolve().name)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    store.put(DATA)
+    assert forced == [DIGEST, DIGEST[:2]]

@@ -127,6 +127,8 @@ def test_what_a_web_service_asks_for_is_kept_for_its_owner_alone_and_never_shown
     assert (kept.read_text(), kept.stat().st_mode & 0o077) == ("user:opensesame", 0)
     assert admin.post("/api/v1/destinations", json=add).status_code == 400  # its name is taken
     assert len(list((home / "credentials").iterdir())) == 1
+    assert admin.delete("/api/v1/destinations/web").status_code == 204
+    assert list((home / "credentials").iterdir()) == []
 
 
 def filled(world: World) -> list[OutboxEntry]:

@@ -218,3 +218,37 @@ def test_a_network_whose_maps_need_torch_shows_none_and_says_why(served: TriageS
         == f"no heat map: the ONNX export of {reader.members[0].id} holds none, and making one needs torch"
     )
     assert result.reading["decision"] is not None
+
+
+class Crowded(Watched):
+    """A reader that notes which images are under way together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together, self.inside, self.lock = list[frozenset[str]](), set[str](), threading.Lock()
+
+    def prepare(self, source: bytes, *, name: str) -> Prepared:
+        with self.lock:
+            self.inside.add(name)
+            self.together.append(frozenset(self.inside))
+        return super().prepare(source, name=name)
+
+    def answer(self, batch: Sequence[Prepared], *, heat_map: bool) -> list[Reading]:
+        time.sleep(0.05)
+        with self.lock:
+            self.inside -= {image.name for image in batch}
+        return super().answer(batch, heat_map=heat_map)
+
+
+@pytest.mark.parametrize("options", [{"batch": 1}, {"batch": 4, "linger": 0.3}], ids=["ahead", "lingering"])
+def test_what_failed_before_has_the_process_to_itself(served: TriageService, options: dict[str, Any]) -> None:
+    """Three of five failed: neither the batches beside them nor one that waits for more may hold another image."""
+    receipts = [served.receive(dicom(n), door="dicom") for n in range(5)]
+    failed = {receipts[n].instance for n in (1, 2, 4)}
+    with served.database.writing() as session:
+        for job in session.scalars(select(Job).where(Job.id.in_((2, 3, 5)))):
+            job.attempts = 1
+    reader = Crowded()
+    work(served, reader, **options)
+    assert states(served) == ["done"] * 5
+    assert [one for one in reader.together if failed & one and len(one) > 1] == []

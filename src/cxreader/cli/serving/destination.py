@@ -110,6 +110,6 @@ def remove(
     """Send nothing there any more. What waits for it is dropped."""
     from cxreader.serving.administration import sending
 
-    with opened(home) as (_, database), database.writing() as session:
-        sending.remove(session, database.now(session), ACTOR, name, unsent=yes)
+    with opened(home) as (settings, database), database.writing() as session:
+        sending.remove(session, database.now(session), ACTOR, name, unsent=yes, home=settings.home)
     say(f"{name}: removed")

@@ -62,5 +62,5 @@ def inflated(data: bytes, start: int, syntax: str, label: str) -> bytes | None:
         return None
     if engine.unconsumed_tail:
         what = f"the deflated data set has more than {MAX_BYTES // 2**20} MiB"
-        raise ImageError(what, where=label, mend="such a file is a bomb or a mistake")
+        raise ImageError(what, where=label or None, mend="such a file is a bomb or a mistake")
     return found

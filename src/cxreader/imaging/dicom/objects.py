@@ -54,12 +54,21 @@ _BY_MODALITY = frozenset(
     )
 )
 """Modalities (PS3.3 C.7.3.1.1.1) that no picture has; asked where the SOP class is missing or private."""
-_MEDIA_CLASS = b"\x02\x00\x02\x00UI"
+_MEDIA_CLASS, _MEDIA_INSTANCE = b"\x02\x00\x02\x00UI", b"\x02\x00\x03\x00UI"
 
 
 def media_class(head: bytes) -> str:
     """The Media Storage SOP Class UID in the first bytes (HEAD) of a DICOM file; empty where there is none."""
-    at = head.find(_MEDIA_CLASS, 132) if head[128:132] == b"DICM" else -1
+    return _meta_uid(head, _MEDIA_CLASS)
+
+
+def media_instance(head: bytes) -> str:
+    """The Media Storage SOP Instance UID, as `media_class`."""
+    return _meta_uid(head, _MEDIA_INSTANCE)
+
+
+def _meta_uid(head: bytes, element: bytes) -> str:
+    at = head.find(element, 132) if head[128:132] == b"DICM" else -1
     length = int.from_bytes(head[at + 6 : at + 8], "little")
     return "" if at < 0 else head[at + 8 : at + 8 + length].decode("ascii", "replace").strip("\0 ")
 

@@ -10,6 +10,7 @@ import io
 import logging
 import struct
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -70,7 +71,7 @@ class _BoundedFile(io.RawIOBase):
         self._left -= 1
         if self._left < 0:
             what = "the header has too many elements"
-            raise ImageError(what, where=self._label, mend="such a file is a bomb or a mistake")
+            raise ImageError(what, where=self._label or None, mend="such a file is a bomb or a mistake")
         room = max(0, self._end - self._file.tell())
         found = self._file.read(room if size < 0 else min(size, room))
         self.truncated |= len(found) < size and (bool(found) or size != NEXT)
@@ -113,6 +114,28 @@ def parse_header(file: BinaryIO, label: str) -> Parsed:
             return found
     file.seek(0)
     return replace(parse(file.read(MAX_BYTES), label), pixels=None)
+
+
+def parse_elements(data: bytes, tags: Iterable[int] | None = None, label: str = "") -> tuple[Dataset, str]:
+    """The data set of a file up to its pixels, all of it or these tags, and its transfer syntax as `Parsed.transfer_syntax`.
+
+    A deflated one is inflated within MAX_BYTES: pydicom's own `dcmread` knows no bound. Raises as `parse`.
+    """
+    from pydicom.filereader import read_dataset
+    from pydicom.tag import BaseTag
+
+    silence_pydicom()
+    file = _BoundedFile(io.BytesIO(data), label)
+    syntax = _transfer_syntax(file, data)
+    inflated = encoding.inflated(data, file.tell(), syntax, label)
+    if inflated is not None:
+        file = _BoundedFile(io.BytesIO(inflated), label)
+    implicit, little, _ = _encoding(file, syntax, deflated=inflated is not None)
+    wanted: list[BaseTag | int] | None = None if tags is None else [BaseTag(tag) for tag in tags]
+    found = read_dataset(
+        cast("BinaryIO", file), implicit, little, stop_when=lambda tag, *_: tag >= _FIRST_PIXELS, specific_tags=wanted
+    )
+    return found, syntax
 
 
 def _mended(file: _BoundedFile, syntax: str, data: bytes, label: str, *, deflated: bool) -> Parsed:

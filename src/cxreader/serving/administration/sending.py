@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from cxreader.errors import UsageError
+from cxreader.serving.administration import credentials
 from cxreader.serving.sending import addresses
 from cxreader.serving.store import audit, destinations
 from cxreader.serving.store.audit import Noted
@@ -42,14 +45,19 @@ def change(session: Session, now: float, actor: str, name: str, *, sends: Sequen
     return found
 
 
-def remove(session: Session, now: float, actor: str, name: str, *, unsent: bool) -> None:
-    """Send nothing there any more. Raises AbsentError, and UsageError where objects wait for it, without `unsent`."""
+def remove(session: Session, now: float, actor: str, name: str, *, unsent: bool, home: Path) -> None:
+    """Send nothing there any more; what it asks for, if it is kept in the home, goes once the transaction is kept.
+
+    Raises AbsentError, and UsageError where objects wait for it, without `unsent`.
+    """
+    named = destinations.by_name(session, name).address.get("credentials")
     dropped = destinations.remove(session, name)
     if dropped and not unsent:
         raise UsageError(
             f"{dropped:,} objects for it were not sent", where=name, mend="say that they are to be dropped (--yes)"
         )
     audit.note(session, now, [Noted("destination removed", actor, name, {"unsent": dropped})])
+    event.listen(session, "after_commit", lambda _: credentials.forget(home, named), once=True)
 
 
 def revive(session: Session, now: float, actor: str, name: str | None = None) -> int:

@@ -18,7 +18,6 @@ from cxreader.serving.dicom.part10 import with_own_head
 from cxreader.serving.dicom.tls import node_context
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import Settings
-from cxreader.serving.store.reading.views import made_here
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -124,13 +123,11 @@ class Node:
             association.kill()
 
     def _store(self, event: Event) -> int:
-        """Success only when the service has it on the disk and in the queue, or made it: a PACS may send a result back."""
+        """Success only when the service has it on the disk and in the queue, or made it."""
         sender = event.assoc.requestor.ae_title.strip()
         try:
             request: Any = event.request
             instance = str(request.AffectedSOPInstanceUID)
-            if self._made_here(instance):
-                return SUCCESS
             head = {"sop_class": str(request.AffectedSOPClassUID), "syntax": str(event.context.transfer_syntax)}
             with self.service.room.taken(event.dataset_path.stat().st_size):
                 data = with_own_head(event.dataset_path, instance=instance, **head)
@@ -142,10 +139,6 @@ class Node:
         except Exception:  # noqa: BLE001 - the library's own answer to what is raised would quote it in its log
             return OUT_OF_RESOURCES
         return SUCCESS
-
-    def _made_here(self, instance: str) -> bool:
-        with self.service.database.reading() as session:
-            return made_here(session, instance)
 
     def _commit(self, event: Event) -> tuple[int, None]:
         return commitment.requested(self.service, event), None

@@ -16,6 +16,7 @@ from pathlib import Path
 from cxreader.atomic import storage_error, write_whole
 from cxreader.errors import ImageError, StorageError
 from cxreader.imaging.files import is_hidden
+from cxreader.imaging.limits import MAX_BYTES
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import FolderSection, Settings
 
@@ -95,12 +96,30 @@ class FolderDoor:
 
     def _receive(self, path: Path) -> None:
         try:
-            self._service.receive(path, door="folder", name=path.name)
+            with path.open("rb") as file:
+                data = file.read(min(self._seen[path].size, MAX_BYTES + 1))
+        except OSError:  # somebody else holds it, or a share is gone: the next look tries again
+            return
+        if self._has_changed(path):
+            return
+        try:
+            self._service.receive(data, door="folder", name=path.name)
+            if self._has_changed(path):  # meanwhile: what it holds now is received too, once it is whole
+                return
         except ImageError as error:
             reason = error.what if error.mend is None else f"{error.what}; {error.mend}"
             self._put_away(path, REFUSED, reason)
         else:
             self._put_away(path, DONE)
+
+    def _has_changed(self, path: Path) -> bool:
+        """Whether a file is not, or no longer, as it was seen last, or is gone."""
+        seen = self._seen[path]
+        try:
+            status = path.stat()
+        except OSError:
+            return True
+        return (seen.size, seen.changed) != (status.st_size, status.st_mtime_ns)
 
     def _put_away(self, path: Path, where: str, reason: str = "") -> None:
         try:

@@ -1,4 +1,7 @@
-"""Backups: the database in one state, every file that it names, settings and secret, in one archive; and back into an empty home.
+"""Backups: the database in one state, every file that it names, settings, secret, credentials and models that were sent.
+
+All in one archive, and back into an empty home. What lies elsewhere is not in it: models that the settings name, and a file of
+credentials that a person keeps.
 
 The database is kept as SQLite whatever the service runs on, so that a backup of PostgreSQL can be restored to SQLite and the
 other way round.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.atomic import storage_error, writing_whole
 from cxreader.errors import DataError, MissingObjectError, UsageError
+from cxreader.serving.administration.credentials import FOLDER as CREDENTIALS
 from cxreader.serving.home import SECRET
 from cxreader.serving.service import TriageService
 from cxreader.serving.settings import FILE, Settings
@@ -31,8 +36,12 @@ from cxreader.serving.store.opened import opened_database, opened_objects
 from cxreader.serving.store.tables.base import metadata
 from cxreader.serving.store.tables.images import Instance
 from cxreader.serving.store.tables.readings import ResultObject, StoredPixels
+from cxreader.serving.worker.models import SENT
 
-_DATABASE, _OBJECTS = "database.db", "objects"
+_DATABASE, _OBJECTS, _KEPT = "database.db", "objects", "home"
+_FOLDERS = (CREDENTIALS, SENT)
+"""Of the home, whose files are in a backup."""
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _ROWS = 1_000
 
 
@@ -59,6 +68,8 @@ def backup(service: TriageService, file: Path) -> Saved:
             archive.add(folder / _DATABASE, _DATABASE)
             for name in (SECRET, FILE):
                 archive.add(service.settings.home / name, name)
+            for path in _home_files(service.settings.home):
+                archive.add(path, f"{_KEPT}/{path.relative_to(service.settings.home).as_posix()}", recursive=False)
             objects, missing = _pack(archive, service, folder / _DATABASE)
     return Saved(rows, objects, missing)
 
@@ -77,10 +88,12 @@ def restore(file: Path, home: Path) -> Saved:
             members = iter(archive)
             with _scratch(home) as folder:
                 for name in (_DATABASE, SECRET, FILE):
-                    _unpack(archive, next(members, None), name, folder)
+                    _unpack(archive, next(members, None), name, folder / name)
                 for name in (SECRET, FILE):
                     (folder / name).rename(home / name)
                 settings = Settings.load(home)
+                if next(iter(opened_objects(settings).digests()), None) is not None:
+                    raise UsageError("holds files already", where="objects", mend="name an empty store in serve.toml")
                 rows = _filled(folder / _DATABASE, settings)
             return Saved(rows, _put(archive, members, settings), 0)
     except (tarfile.TarError, EOFError):
@@ -169,9 +182,12 @@ def _pack(archive: tarfile.TarFile, service: TriageService, kept: Path) -> tuple
 
 
 def _put(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo], settings: Settings) -> int:
-    """Put every object into the store of the settings; how many."""
+    """Put every object into the store of the settings, and the home's own files into it; how many objects."""
     store, count = opened_objects(settings), 0
     for member in members:
+        if member.name.startswith(f"{_KEPT}/"):
+            _unpack_home(archive, member, settings.home)
+            continue
         digest = member.name.removeprefix(f"{_OBJECTS}/")
         opened = archive.extractfile(member) if member.isfile() and is_digest(digest) else None
         if opened is None or store.put(opened.read()) != digest:
@@ -180,12 +196,29 @@ def _put(archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo], settings:
     return count
 
 
-def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, folder: Path) -> None:
-    """Write the member, which must be the one of this name, into a folder; nothing of its own name or mode is believed."""
+def _home_files(home: Path) -> list[Path]:
+    """Credentials of destinations and models that were sent."""
+    return sorted(path for name in _FOLDERS for path in (home / name).rglob("*") if path.is_file())
+
+
+def _unpack_home(archive: tarfile.TarFile, member: tarfile.TarInfo, home: Path) -> None:
+    """Write one of the home's own files, for its owner alone, where such files lie and nowhere else."""
+    parts = member.name.split("/")[1:]
+    if len(parts) < 2 or parts[0] not in _FOLDERS or not all(_PLAIN.fullmatch(part) for part in parts):
+        raise DataError("holds a file that is not what it is called", mend="take another backup")
+    folder = home
+    for part in parts[:-1]:
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    _unpack(archive, member, member.name, folder / parts[-1])
+
+
+def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, target: Path) -> None:
+    """Write the member, which must be the one of this name, to a file; nothing of its own name or mode is believed."""
     opened = archive.extractfile(member) if member is not None and member.isfile() and member.name == name else None
     if opened is None:
         raise DataError("is no backup of a service", mend="give a file that `cxreader serve backup` wrote")
-    with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
         while chunk := opened.read(2**20):
             file.write(chunk)
 

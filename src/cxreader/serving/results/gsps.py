@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
+from cxreader.imaging.dicom.parse import parse_elements
 from cxreader.serving.results.sr import outline
 from cxreader.serving.results.subject import Subject, dated
 from cxreader.serving.results.uids import GSPS, SERIES
@@ -52,10 +52,9 @@ def presentation(subject: Subject, original: bytes) -> Dataset:
 
 
 def _image(subject: Subject, original: bytes) -> Dataset:
-    from pydicom import dcmread
+    from pydicom.datadict import tag_for_keyword
 
-    wanted: Any = [*_SHOWN, "SpecificCharacterSet"]
-    header = dcmread(io.BytesIO(original), stop_before_pixels=True, force=True, specific_tags=wanted)
+    header, _ = parse_elements(original, [tag_for_keyword(word) or 0 for word in (*_SHOWN, "SpecificCharacterSet")])
     image = subject.source()
     for keyword in _SHOWN:
         if keyword in header and header[keyword].VM:

@@ -11,6 +11,7 @@ from cxreader import __version__
 from cxreader.records import Reading
 from cxreader.serving.results.regions import Region
 from cxreader.serving.results.uids import SERIES, object_uid, series_uid
+from cxreader.serving.store.reading.patients import header_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.readings import HeatMap, Result
 from cxreader.serving.zone import MACHINE, SiteZone
@@ -43,23 +44,23 @@ class Subject:
     zone: SiteZone = MACHINE
 
     def source(self) -> Dataset:
-        """Patient, study and image as a data set in UTF-8, each value as the standard allows it or empty."""
+        """Patient, study and image as the image's own header names them, in UTF-8; a value as the standard allows it or empty."""
         from pydicom import Dataset
 
-        study, made = self.study, Dataset()
+        told, made = header_of(self.study, self.instance), Dataset()
         made.SpecificCharacterSet = "ISO_IR 192"
-        made.PatientName, made.PatientID = _text(study.patient_name, 320), _text(study.patient_id, 64)
-        if study.issuer:
-            made.IssuerOfPatientID = _text(study.issuer, 64)
-        made.PatientBirthDate = study.birth_date if _DATE.fullmatch(study.birth_date) else ""
-        made.PatientSex = study.sex if study.sex in ("M", "F", "O") else ""
-        made.StudyInstanceUID, made.StudyID = study.study_uid, _text(study.study_id, 16)
-        made.StudyDate = study.study_date if _DATE.fullmatch(study.study_date) else ""
-        made.StudyTime = study.study_time if _TIME.fullmatch(study.study_time) else ""
-        made.AccessionNumber = _text(study.accession_number, 16)
-        made.ReferringPhysicianName = _text(study.referring_physician, 320)
-        if study.description:
-            made.StudyDescription = _text(study.description, 64)
+        made.PatientName, made.PatientID = _text(told["patient_name"], 320), _text(told["patient_id"], 64)
+        if told["issuer"]:
+            made.IssuerOfPatientID = _text(told["issuer"], 64)
+        made.PatientBirthDate = told["birth_date"] if _DATE.fullmatch(told["birth_date"]) else ""
+        made.PatientSex = told["sex"] if told["sex"] in ("M", "F", "O") else ""
+        made.StudyInstanceUID, made.StudyID = told["study_uid"], _text(told["study_id"], 16)
+        made.StudyDate = told["study_date"] if _DATE.fullmatch(told["study_date"]) else ""
+        made.StudyTime = told["study_time"] if _TIME.fullmatch(told["study_time"]) else ""
+        made.AccessionNumber = _text(told["accession_number"], 16)
+        made.ReferringPhysicianName = _text(told["referring_physician"], 320)
+        if told["description"]:
+            made.StudyDescription = _text(told["description"], 64)
         made.SOPClassUID, made.SOPInstanceUID = self.instance.sop_class, self.instance.sop_instance_uid
         made.SeriesInstanceUID, made.Modality = self.instance.series_uid, self.instance.modality
         made.Rows, made.Columns = self.instance.rows, self.instance.columns

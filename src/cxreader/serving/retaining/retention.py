@@ -12,6 +12,7 @@ from cxreader.errors import UsageError
 from cxreader.serving.retaining import rows
 from cxreader.serving.retaining.rows import Digests, forget
 from cxreader.serving.service import TriageService
+from cxreader.serving.store.reading import studies as studies_of
 from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Study
 
@@ -88,7 +89,9 @@ class Retention:
             with database.writing() as session:
                 study = by_key(session, Study, key)
                 held += bool(study.hold)
-                gone = _WORK[what](session, database.now(session), self._actor, study)
+                now, beside = database.now(session), rows.sharing(session, study)
+                gone = _WORK[what](session, now, self._actor, study)
+                studies_of.refresh(session, now, beside, self._service.settings.worklist.waits)
             studies += 1
             objects += forget(database, self._service.objects, gone)
         return Deleted(studies, held, objects)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from cxreader.serving.store import audit
+from cxreader.serving.store import audit, events
 from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database, in_order
 from cxreader.serving.store.files.objects import ObjectStore
@@ -21,6 +21,7 @@ from cxreader.serving.store.tables.sending import Commitment, OutboxEntry
 
 Digests = set[str]
 """Of objects whose rows are gone."""
+_HELD = select(Study.id).where(Study.hold != "")
 
 
 def hold(session: Session, now: float, actor: str, study: Study, reason: str) -> None:
@@ -60,7 +61,7 @@ def count_cache(session: Session, before: float) -> tuple[int, int]:
     found = (
         select(func.count(), func.sum(StoredPixels.bytes))
         .join(Instance, Instance.id == StoredPixels.instance_id)
-        .where(Instance.received_at < before)
+        .where(Instance.received_at < before, Instance.study_id.not_in(_HELD))
     )
     count, size = session.execute(found).one()
     return count, int(size or 0)
@@ -68,8 +69,7 @@ def count_cache(session: Session, before: float) -> tuple[int, int]:
 
 def count_outbox(session: Session, before: float) -> int:
     """Entries of the outbox that were sent, or given up, before this moment."""
-    ended = OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "none", "dead"))
-    return session.scalar(select(func.count()).select_from(OutboxEntry).where(*ended)) or 0
+    return session.scalar(select(func.count()).select_from(OutboxEntry).where(*_ended(before))) or 0
 
 
 def delete_study(session: Session, now: float, actor: str, study: Study) -> Digests:
@@ -77,6 +77,7 @@ def delete_study(session: Session, now: float, actor: str, study: Study) -> Dige
     if study.hold:
         return set()
     images = select(Instance.id).where(Instance.study_id == study.id)
+    revision = session.scalar(select(WorklistRow.revision).where(WorklistRow.study_id == study.id)) or 0
     found = set(session.scalars(select(Instance.sha256).where(Instance.study_id == study.id)))
     found |= _drop_derived(session, images) | _drop_pixels(session, images)
     session.execute(delete(Verdict).where(Verdict.study_id == study.id))
@@ -87,6 +88,7 @@ def delete_study(session: Session, now: float, actor: str, study: Study) -> Dige
     session.execute(delete(Job).where(Job.instance_id.in_(images)))
     session.execute(delete(Instance).where(Instance.study_id == study.id))
     session.execute(delete(Study).where(Study.id == study.id))
+    events.tell(session, now, [("deleted", study.key, revision + 1)])
     audit.note(session, now, [Noted("study deleted", actor, study.key, {"objects": len(found)})])
     return found
 
@@ -116,18 +118,17 @@ def delete_derived(session: Session, now: float, actor: str, study: Study) -> Di
 
 def delete_cache(session: Session, now: float, actor: str, before: float) -> Digests:
     """Delete decoded pixels of images received before this moment: they are made again when somebody looks."""
-    found = _drop_pixels(session, select(Instance.id).where(Instance.received_at < before))
+    old = (Instance.received_at < before, Instance.study_id.not_in(_HELD))
+    found = _drop_pixels(session, select(Instance.id).where(*old))
     audit.note(session, now, [Noted("decoded pixels deleted", actor, detail={"objects": len(found)})])
     return found
 
 
 def delete_outbox(session: Session, now: float, actor: str, before: float) -> int:
     """Delete entries of the outbox that were sent, or given up, before this moment, and answered commitments; how many."""
-    ended: Sequence[ColumnElement[bool]] = (
-        OutboxEntry.ended_at < before,
-        OutboxEntry.state.in_(("sent", "none", "dead")),
-    )
-    found = session.execute(delete(OutboxEntry).where(*ended)).rowcount  # type: ignore[attr-defined]
+    found = session.execute(
+        delete(OutboxEntry).where(*_ended(before)).execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]
     session.execute(delete(Commitment).where(Commitment.ended_at < before))
     audit.note(session, now, [Noted("outbox cleared", actor, detail={"entries": found})])
     return int(found)
@@ -152,6 +153,20 @@ def _is_named(session: Session, digest: str) -> bool:
         exists().where(ResultObject.sha256 == digest),
     )
     return bool(session.scalar(select(named)))
+
+
+def _ended(before: float) -> tuple[ColumnElement[bool], ...]:
+    """Entries of the outbox that ended before this moment, but for those of studies under legal hold."""
+    held = select(Result.id).join(Instance, Instance.id == Result.instance_id).where(Instance.study_id.in_(_HELD))
+    ended = OutboxEntry.ended_at < before, OutboxEntry.state.in_(("sent", "none", "dead"))
+    return *ended, OutboxEntry.result_id.not_in(held)
+
+
+def sharing(session: Session, study: Study) -> Sequence[int]:
+    """Numbers of the other studies in which an image has the SOP Instance UID of one of this study's."""
+    own = select(Instance.sop_instance_uid).where(Instance.study_id == study.id)
+    shared = (Instance.sop_instance_uid.in_(own), Instance.study_id != study.id)
+    return session.scalars(select(Instance.study_id).where(*shared).distinct()).all()
 
 
 def _drop_derived(session: Session, images: object) -> Digests:

@@ -56,8 +56,14 @@ def place(destination: Destination) -> str:
     return f"{address['ae_title']}@{address['host']}:{address['port']}{' (TLS)' if address['tls'] else ''}"
 
 
+def of(settings: Settings, destination: Destination) -> dict[str, Any]:
+    """The address as `stow` and `store_scu` take it: a file of credentials in the home by its whole path."""
+    named = destination.address.get("credentials")
+    return {**destination.address, **({"credentials": str(settings.home / named)} if named else {})}
+
+
 def echo(settings: Settings, destination: Destination) -> str:
     """Ask whether it answers: empty, or why not."""
     if destination.kind == "stow":
-        return stow.echo(destination.address)
+        return stow.echo(of(settings, destination))
     return store_scu.echo(settings.dicom, destination.address)

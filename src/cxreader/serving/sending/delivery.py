@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from cxreader.errors import AbsentError, ConfigError, ImageError, StorageError
-from cxreader.serving.sending import store_scu, stow
+from cxreader.serving.sending import addresses, store_scu, stow
 from cxreader.serving.sending.making import Maker, NothingError
 from cxreader.serving.sending.outcomes import Outcome
 from cxreader.serving.service import TriageService
@@ -19,6 +19,7 @@ from cxreader.serving.store.work.outbox import Parcel
 LEASE, FIRST, LONGEST = 300.0, 10.0, 3600.0
 """Seconds that a round may take, before the second attempt, and between two at most, on average."""
 _SPREAD = 1.5
+_NOT_SENT = "results not sent"
 AT_MOST = _SPREAD * LONGEST
 """Seconds between two attempts at most."""
 
@@ -36,7 +37,10 @@ def deliver(service: TriageService, maker: Maker, destination: Destination, hold
     """Send what is due for a destination; returns how many entries that were. Raises StorageError as the database."""
     with service.database.writing() as session:
         now = service.database.now(session)
+        dead = outbox.expire(session, now, destination.id)
         parcels = outbox.take(session, now, destination.id, holder, now + LEASE)
+        if dead:
+            audit.note(session, now, [Noted(_NOT_SENT, "sender", destination.name, {"objects": dead})])
     if parcels:
         found = _made(maker, parcels)
         if found.files:
@@ -67,7 +71,7 @@ def _made(maker: Maker, parcels: list[Parcel]) -> _Round:
 def _send(service: TriageService, destination: Destination, files: list[bytes]) -> list[Outcome]:
     try:
         if destination.kind == "stow":
-            return stow.send(destination.address, files)
+            return stow.send(addresses.of(service.settings, destination), files)
         return store_scu.send(service.settings.dicom, destination.address, files)
     except ConfigError as error:
         return [Outcome("again", error.what, reached=False)] * len(files)
@@ -90,7 +94,7 @@ def _write_down(service: TriageService, destination: Destination, found: _Round)
                 counted[state] += outbox.end(session, now, parcel, state, outcome.why)
         if any(not outcome.reached for _, outcome in found.outcomes):
             outbox.postpone(session, destination.id, now + pause(max(p.attempt for p, _ in found.outcomes)))
-        noted = {"sent": "results sent", "dead": "results not sent"}
+        noted = {"sent": "results sent", "dead": _NOT_SENT}
         audit.note(
             session,
             now,

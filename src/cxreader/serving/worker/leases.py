@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cxreader.inference.triage import ALARM
 from cxreader.serving.results.uids import kinds_that_leave
 from cxreader.serving.settings import Settings
 from cxreader.serving.store import audit, events
@@ -13,7 +15,7 @@ from cxreader.serving.store.audit import Noted
 from cxreader.serving.store.database import Database
 from cxreader.serving.store.reading import models, results, studies
 from cxreader.serving.store.reading.results import Answer, KeptPixels
-from cxreader.serving.store.tables.images import Instance
+from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.readings import Job, ModelSet
 from cxreader.serving.store.work import outbox, queue
 from cxreader.serving.store.work.queue import Claim
@@ -33,8 +35,11 @@ class Leases:
         self._seconds, self._sends = settings.worker.lease, kinds_that_leave(settings)
         self._steps = Steps()
 
-    def claim(self, models_digest: str, most: int) -> list[Claim]:
-        """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first."""
+    def claim(self, models_digest: str, most: int, *, beside: bool = False) -> list[Claim]:
+        """Up to so many jobs, none where the models of this digest are not active. Leases that ran out are ended first.
+
+        `beside`: as of `queue.claim`.
+        """
         with self._database.writing() as session:
             now = self._database.now(session)
             if self._steps.back(now):
@@ -44,7 +49,7 @@ class Leases:
             if active is None or active.digest != models_digest:
                 return []
             until = now + self._seconds
-            return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until)
+            return queue.claim(session, now, active.id, holder=self.holder, most=most, until=until, beside=beside)
 
     def active(self) -> ModelSet | None:
         """The models for which images are queued now."""
@@ -62,7 +67,11 @@ class Leases:
             now = self._database.now(session)
             kept = results.keep(session, now, answers)
             outbox.plan(session, now, [result for _, result in kept], self._sends)
-            self._changed(session, now, "read", [answer.claim.study for answer, _ in kept])
+            alarms = {answer.claim.study for answer, result in kept if result.step == ALARM}
+            done = _done(session, alarms)
+            self._changed(session, now, "read", [answer.claim.study for answer, _ in kept], reopen=alarms)
+            if done:
+                audit.note(session, now, [Noted("opened again by an alarm", "worker", key) for key in done])
         return len(kept)
 
     def keep_pixels(self, one: Claim, pixels: KeptPixels) -> None:
@@ -97,7 +106,15 @@ class Leases:
             self._changed(session, now, "failed", [image.study_id for image in images])
             audit.note(session, now, [Noted("reading failed", "worker", image.key) for image in images])
 
-    def _changed(self, session: Session, now: float, kind: str, of: Iterable[int]) -> None:
-        rows = studies.refresh(session, now, of, self._waits)
+    def _changed(
+        self, session: Session, now: float, kind: str, of: Iterable[int], *, reopen: Collection[int] = ()
+    ) -> None:
+        rows = studies.refresh(session, now, of, self._waits, reopen=reopen)
         if rows:
             events.tell(session, now, [(kind, *row) for row in rows])
+
+
+def _done(session: Session, among: Collection[int]) -> Sequence[str]:
+    """Keys of these studies that are done: who ended them had not seen the alarm that comes now."""
+    done = select(Study.key).join(WorklistRow, WorklistRow.study_id == Study.id).where(Study.id.in_(among))
+    return session.scalars(done.where(WorklistRow.state == "done").order_by(Study.id)).all()

@@ -134,20 +134,24 @@ class Worker:
             self._owed.clear()
 
     def _fill(self) -> bool:
-        """Begin batches while there is something to begin with; whether there was."""
+        """Begin batches while there is something to begin with; whether there was. What failed before is under way alone."""
         began = False
-        while len(self._running) < AHEAD and (claims := self._claim()):
+        while len(self._running) < AHEAD and not self._on_trial() and (claims := self._claim()):
             self._running.append(self._pipeline.begin(claims))
             began = True
         return began
 
+    def _on_trial(self) -> bool:
+        """Whether something is under way that failed before: if it kills this process, nothing else is to die with it."""
+        return any(one.attempt > 1 for batch in self._running for one in batch.claims)
+
     def _claim(self) -> list[Claim]:
         """What waits. A batch that is not full waits a moment for more, where nothing else is under way meanwhile."""
-        claims = self._leases.claim(self._digest, self._options.batch)
+        claims = self._leases.claim(self._digest, self._options.batch, beside=bool(self._running))
         until = time.monotonic() + self._options.linger
         while self._may_linger(claims) and time.monotonic() < until:
             time.sleep(0.02)
-            claims += self._leases.claim(self._digest, self._options.batch - len(claims))
+            claims += self._leases.claim(self._digest, self._options.batch - len(claims), beside=True)
         return claims
 
     def _may_linger(self, claims: list[Claim]) -> bool:

@@ -26,15 +26,22 @@ class ObjectStore(Protocol):
     """
 
     def put(self, data: bytes, *, digest: str | None = None, durable: bool = True) -> str:
-        """Keep the bytes and return their digest, which may be given. With `durable` they are on the disk when this returns."""
+        """Keep the bytes and return their digest, which may be given. With `durable` they are on the disk when this returns.
+
+        What lies there already is looked at, and written anew where it is damaged.
+        """
         ...
 
     def get(self, digest: str) -> bytes:
         """The bytes, checked against their digest."""
         ...
 
+    def size(self, digest: str) -> int | None:
+        """How many bytes are there under it, None where nothing is; they may be damaged."""
+        ...
+
     def has(self, digest: str) -> bool:
-        """Whether they are there."""
+        """Whether something is there under it."""
         ...
 
     def delete(self, digest: str) -> None:
@@ -60,10 +67,13 @@ class FolderStore:
         """As `ObjectStore.put`: written beside its place, forced to the disk, renamed, and the folder's entry forced too."""
         digest = digest or hashlib.sha256(data).hexdigest()
         place = self._place(digest)
-        if place.exists():
-            return digest
         temporary = place.parent / f".{secrets.token_hex(8)}{_BEGUN}"
         try:
+            if _holds(place, digest, len(data)):
+                if durable:  # whoever wrote it may not have waited, or was killed before
+                    _force(place)
+                    _force(place.parent)
+                return digest
             _make(place.parent)
             with temporary.open("xb") as file:
                 file.write(data)
@@ -89,9 +99,18 @@ class FolderStore:
             raise StorageError(f"an object cannot be read ({error.strerror})", where=self.folder) from None
         return checked(data, digest, str(self.folder))
 
+    def size(self, digest: str) -> int | None:
+        """As `ObjectStore.size`."""
+        try:
+            return self._place(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, self.folder, 0) from None
+
     def has(self, digest: str) -> bool:
         """As `ObjectStore.has`."""
-        return self._place(digest).exists()
+        return self.size(digest) is not None
 
     def delete(self, digest: str) -> None:
         """As `ObjectStore.delete`."""
@@ -131,15 +150,22 @@ def checked(data: bytes, digest: str, where: str) -> bytes:
     return data
 
 
+def _holds(place: Path, digest: str, size: int) -> bool:
+    """Whether the file is there, whole. One that cannot be read is not."""
+    with suppress(OSError):
+        return place.stat().st_size == size and hashlib.sha256(place.read_bytes()).hexdigest() == digest
+    return False
+
+
 def _make(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _force(folder.parent)
 
 
-def _force(folder: Path) -> None:
-    """The folder's entries reach the disk."""
-    file = os.open(folder, os.O_RDONLY)
+def _force(path: Path) -> None:
+    """A file's bytes, or a folder's entries, reach the disk."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

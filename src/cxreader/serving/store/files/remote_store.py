@@ -26,9 +26,13 @@ class RemoteStore:
         """As `ObjectStore.get`."""
         return checked(self._folder.read(digest), digest, self._folder.url)
 
+    def size(self, digest: str) -> int | None:
+        """As `ObjectStore.size`."""
+        return self._folder.size(digest)
+
     def has(self, digest: str) -> bool:
         """As `ObjectStore.has`."""
-        return self._folder.size(digest) is not None
+        return self.size(digest) is not None
 
     def delete(self, digest: str) -> None:
         """As `ObjectStore.delete`."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from cxreader.atomic import writing_whole
 from cxreader.inference.batch.table import answer_of
+from cxreader.serving.store.reading.patients import header_of
 from cxreader.serving.store.reading.results import reading_of
 from cxreader.serving.store.tables.images import Instance, Study
 from cxreader.serving.store.tables.people import Verdict
@@ -57,12 +58,13 @@ def rows(session: Session, pseudonym: Callable[..., str]) -> Iterator[Row]:
     for result, image, study in session.execute(query.execution_options(yield_per=1000)):
         told = answer_of(reading_of(result))
         label, verdict, mode = labels.get(image.id, ("", "", ""))
+        header = header_of(study, image)
         yield {name: told.get(name) for name in COLUMNS} | {
             "image": pseudonym("image", image.sha256),
             "patient": pseudonym("patient", study.issuer, study.patient_id) if study.patient_id else "",
             "label": label,
-            "sex": study.sex if study.sex in SEXES else "",
-            "age": _age(study.age),
+            "sex": header["sex"] if header["sex"] in SEXES else "",
+            "age": _age(header["age"]),
             "view": image.view if image.view in VIEWS else "",
             "verdict": verdict,
             "verdict_mode": mode,

@@ -13,7 +13,7 @@ from cxreader.errors import AbsentError
 from cxreader.serving.store.reading.results import HEAT, revisions
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
 from cxreader.serving.store.tables.people import StudyLock, Verdict
-from cxreader.serving.store.tables.readings import HeatMap, Result, ResultObject
+from cxreader.serving.store.tables.readings import HeatMap, Result
 
 T = TypeVar("T", Study, Instance, Result)
 
@@ -43,11 +43,6 @@ def by_key(session: Session, kind: type[T], key: str) -> T:
     if found is None:
         raise AbsentError(f"there is no such {kind.__name__.lower()}", mend="it may have been deleted")
     return found
-
-
-def made_here(session: Session, sop_instance_uid: str) -> bool:
-    """Whether an object of this UID was made of one of our results: a PACS may send it back."""
-    return session.scalar(select(ResultObject.id).where(ResultObject.sop_instance_uid == sop_instance_uid)) is not None
 
 
 def study_view(session: Session, now: float, key: str) -> StudyView:

@@ -27,7 +27,8 @@ class Destination(Base):
 class OutboxEntry(Leased, Base):
     """One kind of object of a result, for one destination; it stands here from the transaction that keeps the result.
 
-    `state` is waiting, leased, sent, none (there was nothing to send, `error` says why) or dead.
+    `state` is waiting, leased, sent, none (there was nothing to send, `error` says why) or dead. `lost`: how many leases in a
+    row ended without an answer.
     """
 
     __tablename__ = "outbox"
@@ -41,6 +42,7 @@ class OutboxEntry(Leased, Base):
     destination_id: Mapped[int] = mapped_column(ForeignKey("destinations.id"))
     result_id: Mapped[int] = mapped_column(ForeignKey("results.id"), index=True)
     kind: Mapped[Words]
+    lost: Mapped[int] = mapped_column(default=0)
 
 
 class Commitment(Base):

@@ -85,7 +85,7 @@ def _verdict(session: Session, objects: ObjectStore, sop_class: str, instance: s
     kept = session.scalars(
         select(Instance).where(Instance.sop_instance_uid == instance, Instance.purged_at.is_(None))
     ).all()
-    there = [one for one in kept if objects.has(one.sha256)]
+    there = [one for one in kept if objects.size(one.sha256) == one.bytes]
     if not there:
         return NO_SUCH_OBJECT
     return None if any(one.sop_class == sop_class for one in there) else CLASS_CONFLICT

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cxreader.errors import AbsentError, UsageError
-from cxreader.serving.store.tables.images import Instance, Study
+from cxreader.serving.store.tables.images import Instance, Study, current
 from cxreader.serving.store.tables.readings import Result
 from cxreader.serving.store.tables.sending import Destination, OutboxEntry
 
 PLAIN_KIND = "sr"
 """The kind of object that every result has; the others are of alarms."""
 ALARMS = ("abnormal", "refer")
+LOST, BACK_OFF = 5, 10.0
+"""So many leases in a row may end without an answer: the next attempt follows at once, then after so many seconds, and longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,17 @@ class Parcel:
 def plan(session: Session, now: float, results: Sequence[Result], leave: Collection[str]) -> None:
     """Entries for these results, kept in this transaction, for every destination. `leave`: the kinds that may.
 
-    An image that is no DICOM file, or whose UID other bytes had before, has none: what points at it would point at nothing, or
+    An image that is no DICOM file, or not the `current` one of its UID, has none: what points at it would point at nothing, or
     at another image.
     """
     destinations = session.scalars(select(Destination).where(Destination.enabled)).all() if leave and results else ()
     if not destinations:
         return
-    wanted = select(Instance).where(Instance.id.in_([result.instance_id for result in results]))
-    images = {image.id: image for image in session.scalars(wanted)}
+    among = Instance.id.in_([result.instance_id for result in results])
+    of = (among, Instance.kind == "dicom", Instance.sop_class != "", current())
+    images = set(session.scalars(select(Instance.id).where(*of)))
     for result in results:
-        image = images[result.instance_id]
-        if image.kind != "dicom" or image.version or not image.sop_class:
+        if result.instance_id not in images:
             continue
         alarm = result.reading["decision"] in ALARMS
         for to in destinations:
@@ -52,25 +55,38 @@ def plan(session: Session, now: float, results: Sequence[Result], leave: Collect
 
 
 def take(session: Session, now: float, destination: int, holder: str, until: float, *, most: int = 20) -> list[Parcel]:
-    """Entries of a destination that are due, leased; a lease that ran out is anybody's."""
+    """Entries of a destination that are due, leased; one alone where its sender ended without an answer before."""
+    of = OutboxEntry.destination_id == destination
     due = (
         select(OutboxEntry)
-        .where(
-            OutboxEntry.destination_id == destination,
-            or_(
-                (OutboxEntry.state == "waiting") & (OutboxEntry.available_at <= now),
-                (OutboxEntry.state == "leased") & (OutboxEntry.leased_until < now),
-            ),
-        )
+        .where(of, OutboxEntry.state == "waiting", OutboxEntry.available_at <= now)
         .order_by(OutboxEntry.available_at, OutboxEntry.id)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
     rows = session.scalars(due).all()
+    rows = rows[:1] if rows and rows[0].lost else [row for row in rows if not row.lost]
     for row in rows:
         row.state, row.holder, row.leased_until = "leased", holder, until
         row.token, row.attempts = row.token + 1, row.attempts + 1
     return [Parcel(r.id, r.token, r.result_id, r.kind, r.attempts, r.created_at) for r in rows]
+
+
+def expire(session: Session, now: float, destination: int) -> int:
+    """Entries whose lease ran out wait again, later each time, or are dead letters after LOST times; how many of the latter.
+
+    Their sender may have ended because of one of them: what kills it must not do so for ever.
+    """
+    ran_out = (OutboxEntry.state == "leased", OutboxEntry.leased_until < now)
+    lost = select(OutboxEntry).where(OutboxEntry.destination_id == destination, *ran_out)
+    dead = 0
+    for row in session.scalars(lost.with_for_update(skip_locked=True)):
+        row.lost, row.leased_until, row.error = row.lost + 1, None, "its sender ended without an answer"
+        row.state, row.available_at = "waiting", now + BACK_OFF * (2.0 ** (row.lost - 1) - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+        if row.lost >= LOST:
+            row.state, row.ended_at = "dead", now
+            dead += 1
+    return dead
 
 
 def end(session: Session, now: float, parcel: Parcel, state: str, why: str = "") -> bool:
@@ -80,7 +96,7 @@ def end(session: Session, now: float, parcel: Parcel, state: str, why: str = "")
 
 def again(session: Session, parcel: Parcel, at: float, why: str) -> bool:
     """The entry is tried once more at that moment. False where the lease was lost."""
-    return _change(session, parcel, state="waiting", error=why, available_at=at)
+    return _change(session, parcel, state="waiting", error=why, available_at=at, lost=0)
 
 
 def postpone(session: Session, destination: int, until: float) -> None:
@@ -149,7 +165,7 @@ def dead_letters(session: Session, *, most: int = 1000) -> Sequence[tuple[Outbox
 
 def _wait_anew(row: OutboxEntry, now: float) -> None:
     row.state, row.attempts, row.available_at, row.created_at = "waiting", 0, now, now
-    row.ended_at, row.error = None, ""
+    row.ended_at, row.error, row.lost = None, "", 0
 
 
 def _entry(now: float, to: Destination, result: Result, kind: str) -> OutboxEntry:

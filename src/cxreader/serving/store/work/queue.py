@@ -44,8 +44,14 @@ def enqueue(session: Session, now: float, instance: Instance, models: ModelSet) 
     return job
 
 
-def claim(session: Session, now: float, models: int, *, holder: str, most: int, until: float) -> list[Claim]:
-    """Up to `most` jobs that wait, the oldest first, leased to `holder` for these models; one alone where it failed before."""
+def claim(
+    session: Session, now: float, models: int, *, holder: str, most: int, until: float, beside: bool = False
+) -> list[Claim]:
+    """Up to `most` jobs that wait, the oldest first, leased to `holder` for these models; one alone where it failed before.
+
+    `beside`: the holder has others under way. Where the oldest failed before there is nothing for it then, until those have
+    ended: what may kill the reader takes no other with it.
+    """
     waiting = (
         select(Job)
         .where(Job.state == "waiting", Job.available_at <= now)
@@ -54,7 +60,8 @@ def claim(session: Session, now: float, models: int, *, holder: str, most: int, 
         .with_for_update(skip_locked=True)
     )
     jobs = session.scalars(waiting).all()
-    jobs = jobs[:1] if jobs and jobs[0].attempts else [job for job in jobs if not job.attempts]
+    failed = bool(jobs and jobs[0].attempts)
+    jobs = jobs[: 0 if beside else 1] if failed else [job for job in jobs if not job.attempts]
     for job in jobs:
         job.state, job.models_id, job.holder, job.leased_until = "leased", models, holder, until
         job.token += 1

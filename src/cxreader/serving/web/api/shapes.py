@@ -110,7 +110,10 @@ class Listed(BaseModel):
     images: int = Field(description="How many it has.")
     read: int = Field(description="How many of them have a result.")
     failed: int = Field(description="How many no reader survived: a person must look.")
-    conflict: bool = Field(description="Whether other bytes came under the UID of one of its images.")
+    conflict: bool = Field(
+        description="Whether its images must be compared: a UID came twice, or they differ in whose they are."
+    )
+    conflict_reason: str = Field(description="Why, in words.", examples=["its images differ in patient name"])
     revision: int = Field(description="Rises with every change of this line.")
     answer: Answer | None = Field(description="Of the image that decides the place.")
     withheld: str = Field(
@@ -208,7 +211,9 @@ def _place(study: Study, row: WorklistRow) -> dict[str, Any]:
         "due_at": moment(row.due_at),
         "received_at": moment(row.received_at),
         "state": row.state,
-        **{name: getattr(row, name) for name in ("images", "read", "failed", "conflict", "revision")},
+        **{
+            name: getattr(row, name) for name in ("images", "read", "failed", "conflict", "conflict_reason", "revision")
+        },
     }
 
 

@@ -25,9 +25,10 @@ class Kept(BaseModel):
     """
 
     number: int = Field(examples=[1])
-    outcome: Literal["new", "again", "conflict", "refused"] = Field(
+    outcome: Literal["new", "again", "conflict", "own", "refused"] = Field(
         description="again: these bytes are here already, nothing else happened; conflict: other bytes are here under its UID, "
-        "both are kept."
+        "or its study's images name another patient, birth date, sex or accession number: all are kept; own: a result of this "
+        "service that came back, nothing is kept."
     )
     study: str | None = Field(examples=[KEY])
     image: str | None = Field(examples=["b2Nq8fYw0KdXe7Ju"])
@@ -86,5 +87,5 @@ async def upload(request: Request, response: Response, door: TheDoor, principal:
         found = await run_in_threadpool(receive_files, door, files, principal.user.name)
     kept = [Kept.of(one) for one in found]
     outcomes = {one.outcome for one in kept}
-    response.status_code = 201 if outcomes & {"new", "conflict"} else 200 if "again" in outcomes else 422
+    response.status_code = 201 if outcomes & {"new", "conflict"} else 200 if outcomes & {"again", "own"} else 422
     return Upload(files=kept)

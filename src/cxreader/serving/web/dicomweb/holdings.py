@@ -15,7 +15,7 @@ from cxreader.errors import UsageError
 from cxreader.serving.results.uids import LOCATED, SERIES
 from cxreader.serving.store.reading.filters import writings
 from cxreader.serving.store.reading.withheld import withheld
-from cxreader.serving.store.tables.images import Instance, Study
+from cxreader.serving.store.tables.images import Instance, Study, current
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.store.tables.readings import Result, ResultObject
 
@@ -77,8 +77,8 @@ def matching(session: Session, keys: Mapping[str, str]) -> Iterator[Study]:
 def held(session: Session, study: Study, *, regions: bool, reader: User | None = None) -> list[Held]:
     """What a study holds: first images as they came, then what was made of their latest results, which stays without them.
 
-    Without `regions` nothing that tells where a finding lies; nothing of results that are withheld from this `reader`. Other
-    bytes under a UID that is taken, and images without a DICOM file, are no part of it.
+    Without `regions` nothing that tells where a finding lies; nothing of results that are withheld from this `reader`. Images
+    that are not the `current` one of their UID, or without a DICOM file, are no part of it.
     """
     query = select(Instance).where(Instance.study_id == study.id, *_received()).order_by(Instance.id)
     images = session.scalars(query).all()
@@ -103,7 +103,7 @@ def has_modality(holds: Sequence[Held], wanted: str) -> bool:
 
 
 def _received() -> tuple[ColumnElement[bool], ...]:
-    return Instance.kind == "dicom", Instance.version == 0
+    return Instance.kind == "dicom", current()
 
 
 def _holds() -> ColumnElement[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from cxreader.errors import AbsentError, ImageError, StorageError
-from cxreader.imaging.dicom.parse import silence_pydicom
+from cxreader.imaging.dicom.parse import parse_elements
 from cxreader.serving.access.principals import Principal
 from cxreader.serving.web.allowed import Reader
 from cxreader.serving.web.dicomweb.dicom_json import MEDIA, answer, in_utf8
@@ -85,11 +84,10 @@ def _parts(door: Door, held: Sequence[Held], first: bytes, boundary: str) -> Ite
 
 
 def _header(data: bytes) -> dict[str, Any]:
-    from pydicom import dcmread
-
-    silence_pydicom()
     try:
-        made = dcmread(io.BytesIO(data), stop_before_pixels=True, force=True).to_json_dict(suppress_invalid_tags=True)
+        made = parse_elements(data)[0].to_json_dict(suppress_invalid_tags=True)
+    except ImageError:
+        raise
     except Exception:  # noqa: BLE001 - what pydicom raises for a damaged file is open-ended, and quotes it
         raise ImageError("the header cannot be told as JSON", mend="retrieve the file itself") from None
     return dict(made)

@@ -202,7 +202,7 @@ def _reason(entry: Entry) -> str:
     if row.failed:
         more.append(f"{row.failed} not readable")
     if row.conflict:
-        more.append("one of its images came in two versions")
+        more.append(row.conflict_reason)
     return "; ".join([told, *(more if row.images > 1 or row.conflict else ())])
 
 

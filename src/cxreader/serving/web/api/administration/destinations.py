@@ -122,7 +122,8 @@ def change_destination(door: TheDoor, principal: ConfirmedAdministrator, name: P
 @router.delete("/{name}", status_code=204, responses=responses(400, 404))
 def remove_destination(door: TheDoor, principal: ConfirmedAdministrator, name: Place, unsent: bool = False) -> None:
     """Send nothing there any more; `unsent`: also where objects wait for it, which are dropped."""
-    door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent))
+    home = door.settings.home
+    door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent, home=home))
 
 
 @router.post("/{name}/echo", responses=responses(404))

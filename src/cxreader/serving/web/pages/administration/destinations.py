@@ -83,7 +83,8 @@ def change(
 @router.post("/{name}/remove")
 def remove(door: TheDoor, principal: ConfirmedForm, name: Place, unsent: Annotated[bool, Form()] = False) -> Response:
     """Send nothing there any more."""
-    door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent))
+    home = door.settings.home
+    door.write(lambda s, now: sending.remove(s, now, principal.user.name, name, unsent=unsent, home=home))
     return done("/administration/destinations", "removed")
 
 
