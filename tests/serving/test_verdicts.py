@@ -195,3 +195,15 @@ def test_an_alarm_on_another_image_opens_it_though_an_earlier_alarm_was_judged(
     clock.forward(1)
     answered(service, "abnormal")
     assert (service.study(study).row.state, reopened(service)) == ("open", [study])
+
+
+def test_an_alarm_that_was_judged_opens_nothing_again_when_other_models_repeat_it(
+    service: TriageService, people: list[User], clock: SetClock
+) -> None:
+    study = service.receive(dicom(1), door="dicom").study
+    answered(service, "abnormal")
+    service.give_verdict(study, people[0], Opinion("rejected"))
+    clock.forward(1)
+    service.reread("a test", [study])
+    answered(service, "abnormal")
+    assert (service.study(study).row.state, reopened(service)) == ("done", [])

@@ -43,8 +43,8 @@ def imaging_study(study: Study, images: Sequence[Instance]) -> Json:
 
 
 def _order(image: Instance) -> int:
-    """The first that came under a UID last, so that it stands in the end."""
-    return -image.version
+    """The latest that came under a UID last, so that it stands in the end (`images.current`)."""
+    return image.version
 
 
 def _series(uid: str, images: Sequence[Instance]) -> Json:

@@ -67,7 +67,7 @@ class Leases:
             now = self._database.now(session)
             kept = results.keep(session, now, answers)
             outbox.plan(session, now, [result for _, result in kept], self._sends)
-            alarms = {answer.claim.study for answer, result in kept if result.step == ALARM}
+            alarms = {answer.claim.study for answer, result in kept if _is_new_alarm(session, result)}
             done = _done(session, alarms)
             self._changed(session, now, "read", [answer.claim.study for answer, _ in kept], reopen=alarms)
             if done:
@@ -112,6 +112,12 @@ class Leases:
         rows = studies.refresh(session, now, of, self._waits, reopen=reopen)
         if rows:
             events.tell(session, now, [(kind, *row) for row in rows])
+
+
+def _is_new_alarm(session: Session, result: Result) -> bool:
+    """Whether it is an alarm where the image's answer before it was none: who ended the study could not know of it."""
+    before = select(Result.step).where(Result.instance_id == result.instance_id, Result.revision < result.revision)
+    return result.step == ALARM and session.scalar(before.order_by(Result.revision.desc()).limit(1)) != ALARM
 
 
 def _done(session: Session, among: Collection[int]) -> Sequence[str]:
