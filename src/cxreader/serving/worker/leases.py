@@ -16,7 +16,7 @@ from cxreader.serving.store.database import Database
 from cxreader.serving.store.reading import models, results, studies
 from cxreader.serving.store.reading.results import Answer, KeptPixels
 from cxreader.serving.store.tables.images import Instance, Study, WorklistRow
-from cxreader.serving.store.tables.readings import Job, ModelSet
+from cxreader.serving.store.tables.readings import Job, ModelSet, Result
 from cxreader.serving.store.work import outbox, queue
 from cxreader.serving.store.work.queue import Claim
 from cxreader.serving.store.work.set_back import Steps, bring_near
