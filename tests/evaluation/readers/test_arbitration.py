@@ -93,6 +93,9 @@ def test_who_read_nothing_is_in_no_mean_and_nobodys_arbiter() -> None:
                 expected.rates[rate].low,
                 expected.rates[rate].high,
             )
+    assert mean.schemes[1].asked is not None
+    assert without.schemes[1].asked is not None
+    assert mean.schemes[1].asked.value == without.schemes[1].asked.value
     assert empty.images == 0
     assert all(np.isnan([scheme.missed, scheme.false_alarms]).all() for scheme in empty.schemes)
     assert empty.schemes[0].rates["sensitivity"].reason == "no abnormal image"

@@ -138,3 +138,4 @@ def test_who_called_nothing_has_no_quality() -> None:
     assert found.latent is not None
     assert [rater.rater for rater in found.latent.raters] == ["b", "c", "d"]
     assert _alone(votes[:3]).latent is None, "two raters have no latent class"
+    assert _alone(votes, label=TRUTH.astype(np.int8)).readers[0].kappa.reason == "no image"

@@ -101,7 +101,7 @@ def judge_reader(
         (why for value, why in ((1, _NONE["sensitivity"]), (0, _NONE["specificity"])) if value not in own.label), ""
     )
     reasons |= {f"matched {rate}": missing or "undefined here" for rate in RATES}
-    reasons["kappa"] = "both call every image the same"
+    reasons["kappa"] = "both call every image the same" if judged.any() else "no image"
     found = bootstrap(statistic, own, n_resamples=n_resamples, seed=seed, reasons=reasons)
     return ReaderResult(
         reader=name,
