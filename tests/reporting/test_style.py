@@ -94,5 +94,5 @@ def test_pictures_of_all_kinds_become_png() -> None:
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="file: is a file, not a folder"):
         save_figure(_figure(), tmp_path / "file" / "roc")

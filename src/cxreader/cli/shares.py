@@ -18,7 +18,7 @@ def share_of(option: str) -> Callable[[str | float], float]:
             raise UsageError(f"{text!r} is no number", where=option, mend="write it as 0.4 or 40%")
         value = number / 100 if text.endswith("%") else number
         if not 0 <= value <= 1:
-            percent = not text.endswith("%") and 1 < value <= 100
+            percent = not text.endswith("%") and 1.5 < value <= 100
             mend = f"write {value / 100:g} or {value:g}%" if percent else "write it as 0.4 or 40%"
             raise UsageError(f"{text} lies not between 0 and 1", where=option, mend=mend)
         return value

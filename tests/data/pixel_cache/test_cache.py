@@ -372,7 +372,7 @@ def test_a_disk_that_fills_while_rows_are_written(
 
 def test_a_place_that_cannot_be_written(images: list[ImageRecord], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="file: is a file, not a folder"):
         build(images, SPEC, tmp_path / "file")
 
 

@@ -19,6 +19,7 @@ from tests.dicom_files import HEIGHT, WIDTH, alike, converted, dataset, encoded,
 from cxreader.errors import ImageError, UsageError
 from cxreader.imaging.dicom.read import FOR_PROCESSING
 from cxreader.imaging.read import read, size
+from cxreader.imaging.stored import StoredPicture
 
 WINDOW: dict[str, Any] = {"WindowCenter": 2000, "WindowWidth": 3000}
 CURVE = np.linspace(0, 1, 4096) ** 2
@@ -368,17 +369,20 @@ def test_a_slope_of_0_is_1_and_said() -> None:
     assert found.notes == ("the header's Rescale Slope is 0: taken as 1",)
 
 
-BESIDE = [{"WindowCenter": 60000, "WindowWidth": 10}, {"WindowCenter": -900, "WindowWidth": 9}]
+BESIDE = [{"WindowCenter": 60000, "WindowWidth": 10}, {"WindowCenter": 40, "WindowWidth": 9}]
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("window", BESIDE)
-def test_a_window_beside_the_picture_gives_way_to_the_percentiles(window: dict[str, int], photometric: str) -> None:
+def test_a_window_beside_the_picture_gives_way_to_the_percentiles(window: dict[str, Any], photometric: str) -> None:
     bare: dict[str, Any] = {"PhotometricInterpretation": photometric, "PixelPaddingValue": 0}
-    pixels = picture()
-    pixels[:5] = 0
+    pixels = np.maximum(picture(), 100)
+    pixels[:5] = 0  # the second window shows this alone
     found, without = read(encoded(dataset(pixels, **bare, **window))), read(encoded(dataset(pixels, **bare)))
     np.testing.assert_array_equal(found.pixels, without.pixels)
+    kept: list[StoredPicture] = []
+    read(encoded(dataset(pixels, **bare, **window)), keep=kept.append)
+    assert kept[0].windows == ()  # a viewer opens on what was read
     note = without.notes[0].removeprefix("no window in the header: ")
     assert found.notes == ("the header's window shows nothing of this picture", note)
 

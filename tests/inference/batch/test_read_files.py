@@ -64,7 +64,7 @@ def test_the_table_says_what_the_reader_says_one_by_one(files: list[str], tmp_pa
 def test_the_last_line_says_what_the_warnings_belong_to() -> None:
     answers = [("abnormal", "warning"), ("abnormal", "warning"), ("normal", "accepted"), ("", "not read")]
     summary = Summary(different=4)
-    list(summary.counted({"decision": decision, "acceptance": verdict} for decision, verdict in answers))  # type: ignore[typeddict-item]
+    list(summary.counted({"decision": decision, "acceptance": verdict} for decision, verdict in answers))
     assert summary.text() == "4 files: 2 abnormal, 1 normal, 0 refused, 1 not read; 2 of the answers with a warning"
 
 
