@@ -23,6 +23,7 @@ from cxreader.serving.web.allowed import Judge, Key, Reader, person_of
 from cxreader.serving.web.api.verdicts import Text
 from cxreader.serving.web.door import Door, TheDoor
 from cxreader.serving.web.pages.dates import date
+from cxreader.serving.web.pages.lines import person_name
 from cxreader.serving.web.pages.study_panel import decision_of, finding_names, label_of, mode_of_verdict, panel_of
 from cxreader.serving.web.rendering import fragment, page
 from cxreader.serving.worker.models import known_artifacts
@@ -64,6 +65,7 @@ def study(request: Request, door: TheDoor, principal: Reader, key: Key) -> HTMLR
         "study/page.html.jinja",
         person=person_of(door, principal),
         here="worklist",
+        patient=person_name(view.study.patient_name),
         panel=panel_of(door, principal.user, view),
         models=[{"id": one.id, "name": one.model} for one in known_artifacts(door.settings).values()],
         findings=finding_names(),
