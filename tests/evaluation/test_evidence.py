@@ -218,7 +218,7 @@ def test_what_cannot_be_answered_is_refused(table: PredictionTable) -> None:
         gather(table, EvaluationOptions((POINTS[0], POINTS[0])), **SEED)
     with pytest.raises(DataError, match="none of the 1 image of the second reading"):
         gather(table, EvaluationOptions(POINTS, second={"x.png": 1}), **SEED)
-    with pytest.raises(TableError, match=r"^rival: has other images"):
+    with pytest.raises(TableError, match=r"^model rival: 1 of this model"):
         gather(table, EvaluationOptions(POINTS, others={"rival": _table(199)}), **SEED)
 
 

@@ -44,7 +44,7 @@ def test_an_older_child_is_answered_with_a_warning_and_a_child_of_its_age_withou
     older, alike, silent = (reader.read(_chest(age), heat_map=False) for age in (9.0, 3.0, None))
     assert older.acceptance == "warning"
     assert older.probability is not None
-    assert "outside that of the training patients, 1 to 5 years" in "; ".join(older.reasons)
+    assert "far from those of the training patients, 1 to 5 years" in "; ".join(older.reasons)
     assert (alike.acceptance, silent.acceptance) == ("accepted", "accepted")
 
 

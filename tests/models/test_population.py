@@ -50,8 +50,8 @@ def test_it_is_counted_and_said_in_words() -> None:
     [
         (CHILDREN, 81.0, None, "refused", "this model is for children: its training patients were 1 to 5 years"),
         (ADULTS, 4.0, None, "refused", "this model is for adults"),
-        (CHILDREN, 9.0, None, "warning", "outside that of the training patients, 1 to 5 years"),
-        (ADULTS, 95.0, "F", "warning", "outside that of the training patients, 23 to 76 years"),
+        (CHILDREN, 9.0, None, "warning", "far from those of the training patients, 1 to 5 years"),
+        (ADULTS, 95.0, "F", "warning", "far from those of the training patients, 23 to 76 years"),
         (ADULTS, 40.0, "M", "warning", "all training patients were female, and the header says male"),
         (CHILDREN, 3.0, "M", "accepted", ""),
         (CHILDREN, None, None, "accepted", ""),
@@ -78,10 +78,12 @@ def _mixed(children: int, adults: int) -> Population:
     [
         (1, 935, 2.0, "refused", "this model is for adults"),
         (1, 935, 17.0, "refused", "this model is for adults"),
-        (1, 935, 18.0, "warning", "outside that of the training patients, 22 to 67 years (5th to 95th percentile)"),
+        (1, 935, 18.0, "accepted", ""),
+        (1, 935, 79.0, "warning", "far from those of the training patients, 22 to 67 years (5th to 95th percentile)"),
+        (1, 935, 78.0, "accepted", ""),  # median 44.5, 95th percentile 67: 1.5 times 22.5 above is 78.25
         (1, 935, 30.0, "accepted", ""),
         (19, 900, 2.0, "refused", "this model is for adults"),
-        (20, 900, 2.0, "warning", "outside that of the training patients"),
+        (20, 900, 2.0, "warning", "far from those of the training patients"),
         (15, 45, 9.0, "warning", "of children, and fewer than 20 training images were"),
         (40, 60, 9.0, "accepted", ""),
         (200, 1, 30.0, "refused", "this model is for children"),
@@ -98,8 +100,8 @@ def test_a_few_of_the_other_side_of_eighteen_make_it_no_model_for_both(
 def test_an_artifact_that_did_not_count_the_children_is_judged_by_its_percentiles() -> None:
     ages = {"known": 936, "youngest": 1.0, "p5": 20.0, "median": 38.0, "p95": 69.0, "oldest": 85.0}
     earlier = replace(ADULTS, ages=Ages.from_dict(ages), sexes={}, views={})
-    found = {age: judge_population(earlier, age, None).verdict for age in (2.0, 18.0, 40.0, 80.0)}
-    assert found == {2.0: "refused", 18.0: "warning", 40.0: "accepted", 80.0: "warning"}
+    found = {age: judge_population(earlier, age, None).verdict for age in (2.0, 18.0, 84.0, 85.0)}
+    assert found == {2.0: "refused", 18.0: "accepted", 84.0: "accepted", 85.0: "warning"}
     assert "under 18" not in str(earlier)
 
 

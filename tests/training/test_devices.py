@@ -148,6 +148,7 @@ def test_a_killed_process_ends_the_training_in_a_line_and_one_two_and_one_device
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_ends_every_process(parts: Parts, tmp_path: Path, name: str) -> None:
     before = signal.getsignal(signal.SIGTERM)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background work ignores it
 
     def interrupt() -> None:
         _wait_for(lambda: bool(list((tmp_path / "run").glob("last-*.ckpt"))))
@@ -157,6 +158,7 @@ def test_an_interrupt_ends_every_process(parts: Parts, tmp_path: Path, name: str
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         train_into(tmp_path / "run", {**parts, "train": Acting(parts["train"], tmp_path)}, devices=2, epochs=1000)
+    signal.signal(signal.SIGINT, ignored)
     thread.join()
     assert _gone(tmp_path) == 2
     assert signal.getsignal(signal.SIGTERM) is before

@@ -13,9 +13,9 @@ from cxreader.models.artifact import Artifact
 from cxreader.models.population import PHANTOMS, Population, drawn
 
 OTHERS = "this model is for other patients"
-SOME = 0.2
-"""Share of judged images outside the 5th to 95th percentile of the training ages, where a tenth is expected, beyond which it is
-said; more than half forbid a verdict."""
+SOME = 0.05
+"""Share of judged images whose age is far from the training ages (`Population.is_outside`) beyond which it is said; more than
+half forbid a verdict."""
 TRAINED_ON = "trained on"
 """Where an evaluation's provenance names the artifact's population in words."""
 NOT_AUDITED = "not audited for shortcuts"
@@ -65,7 +65,7 @@ def _of_other_ages(artifact: Artifact, cohort: EvaluationCohort) -> str:
     outside = 0 if population is None else sum(map(population.is_outside, ages))
     if population is None or outside <= SOME * len(ages):
         return ""
-    words = f"{outside:,} of {len(ages):,} judged images whose age is known are outside the middle 90 % of the training ages"
+    words = f"{outside:,} of {len(ages):,} judged images whose age is known are far from the training ages"
     words += f" ({population.ages})"
     return f"{OTHERS}: {words}" if outside > len(ages) / 2 else words
 

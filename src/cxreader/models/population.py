@@ -4,8 +4,8 @@ The rule by which a DICOM header is judged (`judge_population`):
 
 - A told age is refused where the model is one for the other side of 18 years (`Population.side`): children's chests are others
   than adults'. A few images of the other side do not make it a model for both.
-- A told age is a warning beyond the 5th and 95th percentile of the training ages, and where fewer than `FEW` training images are
-  of its side.
+- A told age is a warning where it is more than half as far again from the median of the training ages as their 5th or 95th
+  percentile is (of ages that are normally distributed 1.4 % are), and where fewer than `FEW` training images are of its side.
 - A told sex, or a told view (PA, AP), is a warning where every training image of which it is known is of the other.
 
 Each needs `FEW` training images of which the fact is known; else nothing is said.
@@ -33,6 +33,8 @@ FEW = 20
 NAMES = {"F": "female", "M": "male"}
 PROJECTIONS = frozenset({"PA", "AP"})
 """The views that contradict each other; a view that is told as frontal may be either."""
+_REACH = 1.5
+"""How often as far from the median as the 5th or 95th percentile an age may be: an outlier of training moves neither."""
 PHANTOMS = "phantom"
 """How the name of a source of phantoms begins."""
 
@@ -137,9 +139,12 @@ class Population(Plain):
         return "children" if ages.p95 < ADULT and adults < FEW else None
 
     def is_outside(self, age: float) -> bool:
-        """Whether an age lies outside the 5th to 95th percentile of the training ages."""
+        """Whether an age is further from the median of the training ages than `_REACH` times their 5th or 95th percentile."""
         ages = self.ages
-        return ages is not None and ages.known >= FEW and not ages.p5 <= age <= ages.p95
+        if ages is None or ages.known < FEW:
+            return False
+        end = ages.p5 if age < ages.median else ages.p95
+        return abs(age - ages.median) > _REACH * abs(end - ages.median)
 
     def few_of_side(self, age: float) -> bool:
         """Whether fewer than `FEW` training images are of the age's side of 18 years; False where nobody counted them."""
@@ -192,7 +197,7 @@ def _judge_age(population: Population, age: float) -> Acceptance:
         reason = f"this model is for {side}: its training patients were {span}, and the header's age is of {other}"
         return Acceptance("refused", (reason,))
     if population.is_outside(age):
-        return Acceptance("warning", (f"the header's age lies outside that of the training patients, {span}",))
+        return Acceptance("warning", (f"the header's age is far from those of the training patients, {span}",))
     if population.few_of_side(age):
         return Acceptance("warning", (f"the header's age is of {other}, and fewer than {FEW} training images were",))
     return Acceptance()

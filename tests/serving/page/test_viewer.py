@@ -330,4 +330,4 @@ def test_a_study_is_handed_over_and_released_from_the_viewer(browser: Any, room:
         page.keyboard.press("u")
         page.wait_for_url(f"{room.address}/")
         page.wait_for_selector("html[data-ready]")
-        assert reader() == ""
+        assert reader() == "admin"  # to whom it was handed over

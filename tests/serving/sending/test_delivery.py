@@ -13,7 +13,7 @@ from tests.serving.world import png, read_all
 
 from cxreader.serving.clock import SetClock
 from cxreader.serving.results.sr import COMPREHENSIVE, COMPREHENSIVE_3D
-from cxreader.serving.sending.delivery import deliver
+from cxreader.serving.sending.delivery import AT_MOST, deliver
 from cxreader.serving.sending.making import Maker
 from cxreader.serving.sending.store_scu import PRESENTATION_STATE, SECONDARY_CAPTURE, echo
 from cxreader.serving.service import TriageService
@@ -180,7 +180,7 @@ def test_a_destination_that_is_down_for_an_hour_loses_nothing(
     assert states(secret) == {"waiting": 3}
     assert 4 <= tried <= 30
     with down.listening(address["port"]):
-        clock.forward(3600)
+        clock.forward(AT_MOST)
         sent(secret, to)
     assert (states(secret), len(down.got)) == ({"sent": 3}, 3)
 

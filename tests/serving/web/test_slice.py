@@ -19,4 +19,8 @@ def test_a_reader_signs_in_uploads_and_finds_it_read_in_the_worklist(world: Worl
     assert {one["study"] for one in listed["studies"]} == {one["study"] for one in both.json()["files"]}
     found = reader.get(f"/api/v1/studies/{kept['study']}").json()
     assert found["patient"]["name"] == "Doe^Jane"
+    assert (found["withheld"], found["images"][0]["answers"]) == ("read-first", [])
+    given = reader.post(f"/api/v1/studies/{kept['study']}/verdicts", json={"kind": "accepted"})
+    assert given.status_code == 201, given.text
+    found = reader.get(f"/api/v1/studies/{kept['study']}").json()
     assert found["images"][0]["answers"][0]["acceptance"] in ("accepted", "warning", "refused")

@@ -82,7 +82,8 @@ def put(session: Session, now: float, study: Study, user: User, state: Literal["
 def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock:
     """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat.
 
-    The worklist names the reader while the study is open and nobody else is named: looking at a study takes it from nobody.
+    The worklist names the reader while the study is open, where nobody else is named or it is taken `over`: looking at a study
+    takes it from nobody, and who was named is named again after its release.
     """
     lock = _lock(session, study)
     if lock is None:
@@ -97,7 +98,7 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
     else:
         return lock
     row = row_of(session, study)
-    is_named = row.state == "open" and row.reader in ("", user.name)
+    is_named = row.state == "open" and (over or row.reader in ("", user.name))
     lock.reader_before = row.reader if is_named else None
     session.flush()
     _to(session, now, study, None, "locked", reader=user.name if is_named else None)
