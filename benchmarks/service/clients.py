@@ -60,6 +60,8 @@ def attempts(path: Path) -> list[dict[str, Any]]:
 
 def send_by_dicom(files: Sequence[tuple[str, str]], target: Target, book: Path) -> None:
     """Files (path, SOP Instance UID) by C-STORE, over so many associations at the same time."""
+    import pynetdicom  # noqa: F401 - before its threads, which would see halves of modules that import each other
+
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     _in_threads(_modality, files, target, Book(book))
 

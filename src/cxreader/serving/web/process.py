@@ -28,6 +28,9 @@ _GRACE = 10
 
 def run(settings: Settings, stopped: Callable[[], bool], name: str) -> None:  # noqa: ARG001 - the form of a process
     """Serve HTTP until `stopped`. Raises StorageError where the address is taken."""
+    # Its modules import each other: threads that were first to use it at the same moment would see halves of them.
+    import pydicom  # noqa: F401
+
     begun, service = time.time(), TriageService.open(settings)
     app = create_app(settings, service, stopped=stopped)
     folder: Path = app.state.door.incoming
