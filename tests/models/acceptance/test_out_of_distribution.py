@@ -12,7 +12,14 @@ from scipy.spatial.distance import mahalanobis
 
 from cxreader.errors import ArtifactError
 from cxreader.models.acceptance.feature_distance import FeatureDistance, fit_distance
-from cxreader.models.acceptance.orientation import LOOKS, fit_orientation, inverted, standardised_thumbnails, turned
+from cxreader.models.acceptance.orientation import (
+    LOOKS,
+    Orientation,
+    fit_orientation,
+    inverted,
+    standardised_thumbnails,
+    turned,
+)
 from cxreader.models.acceptance.out_of_distribution import (
     LEAST_IMAGES,
     OODDetector,
@@ -298,3 +305,14 @@ def test_an_image_that_looks_turned_is_refused_even_if_some_calibration_image_lo
     assert rule.false_refusals == pytest.approx(2 / 61)
     (verdict,), _ = rule.judge(_chests(random, 1)[:, ::-1, ::-1], np.zeros((1, 4)))
     assert verdict.verdict == "refused"
+
+
+def test_an_image_has_the_same_distance_and_look_to_the_bit_whatever_others_it_comes_with() -> None:
+    random = np.random.default_rng(3)
+    distance = fit_distance(random.normal(size=(300, 512)), 64)
+    vectors = random.normal(size=(64, 512)).astype(np.float32)
+    alone = np.concatenate([distance.apply(one[None]) for one in vectors])
+    assert (distance.apply(vectors) == alone).all()
+    orientation = Orientation(random.normal(size=(5, 256)).astype(np.float32), random.normal(size=5).astype(np.float32))
+    small = random.normal(size=(64, 256))
+    assert (orientation.apply(small) == np.concatenate([orientation.apply(one[None]) for one in small])).all()

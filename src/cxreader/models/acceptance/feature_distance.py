@@ -35,9 +35,12 @@ class FeatureDistance(PackedRecord):
     rest: float
 
     def apply(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Squared distances (n,) of vectors (n, D), at least 0 and without unit: the training images' mean is about D."""
+        """Squared distances (n,) of vectors (n, D), at least 0 and without unit: the training images' mean is about D.
+
+        Each vector's is the same to the bit whatever others it comes with.
+        """
         centred = (np.asarray(features, np.float64) - self.mean) / self.spread
-        along = centred @ self.components.T.astype(np.float64)
+        along = (centred[:, None] @ self.components.T.astype(np.float64))[:, 0]
         left = np.maximum((centred**2).sum(1) - (along**2).sum(1), 0)
         return np.asarray((along**2 / self.variances).sum(1) + left / self.rest)
 

@@ -32,8 +32,8 @@ class Orientation(PackedRecord):
     bias: NDArray[np.float32]
 
     def apply(self, small: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities (n, 5) of each look for `standardised_thumbnails` (n, 256)."""
-        scores = small @ self.weights.T.astype(np.float64) + self.bias
+        """Probabilities (n, 5) of each look for `standardised_thumbnails` (n, 256), each as if it came alone."""
+        scores = (small[:, None] @ self.weights.T.astype(np.float64))[:, 0] + self.bias
         odds = np.exp(scores - scores.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
 
