@@ -42,10 +42,11 @@ def holder(service: TriageService, study: str) -> int | None:
     return None if lock is None else lock.user_id
 
 
-def take(service: TriageService, study: str, user: User, *, over: bool = False) -> int:
+def take(service: TriageService, study: str, user: User, *, over: bool = False) -> int | None:
     with service.database.writing() as session:
         of = views.by_key(session, Study, study)
-        return verdicts.take(session, service.database.now(session), of, user, over=over).user_id
+        lock = verdicts.take(session, service.database.now(session), of, user, over=over)
+        return None if lock is None else lock.user_id
 
 
 def test_a_final_verdict_ends_the_reading_and_stands_beside_what_was_shown(

@@ -4,93 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.serving.conftest import active
-from tests.serving.page.live import served
+from tests.serving.page.sitting import Room, accessible, opened, settled, sitting
 from tests.serving.page.test_drawing import windowed
-from tests.serving.page.viewed import ALARM, BELOW, EARLIER, OTHER, REFER, UNREAD, image_of, judge, studies
-from tests.serving.web.conftest import world_of
-from tests.serving.web.world import PASSWORD, World
+from tests.serving.page.viewed import ALARM, BELOW, EARLIER, OTHER, REFER, image_of
 
-from cxreader.serving.clock import database_clock
-from cxreader.serving.service import TriageService
-from cxreader.serving.settings import Settings
-from cxreader.serving.store.database import Database
-from cxreader.serving.store.files.objects import FolderStore
 from cxreader.serving.store.files.pixels import values_and_greys
 
 COLUMNS, ROWS = 96, 72
 QUERIES = {"WebGL2": "webgl", "Canvas 2D": "canvas"}
-LONGEST = 20_000
-"""Milliseconds that anything may take, on a machine that does much else."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """A running service with studies to read, by their keys."""
-
-    address: str
-    world: World
-    keys: list[str]
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, artifact: Path) -> Iterator[Room]:
-    """One service for all walks."""
-    folder = tmp_path_factory.mktemp("room")
-    shutil.copytree(artifact, folder / "artifact")
-    judge(folder / "artifact")
-    shutil.copy(migrated_sqlite, folder / "service.db")
-    url = f"sqlite:///{folder / 'service.db'}"
-    settings = Settings.load(folder / "home", models=(folder / "artifact",), database=url)
-    database = Database(url, clock=database_clock)
-    world = world_of(active(TriageService(settings, database, FolderStore(settings.home / "objects"))))
-    keys = studies(world)
-    with served(world) as address:
-        yield Room(address, world, keys)
-    database.close()
-
-
-@contextmanager
-def sitting(browser: Any, room: Room, role: str = "reader", **more: Any) -> Iterator[Any]:
-    """A signed-in reader's page, on which nothing may go wrong and which asks nobody but the service."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **more)
-    wrong: list[str] = []
-    own = (room.address, "blob:", "data:")
-    page = context.new_page()
-    page.set_default_timeout(LONGEST)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(f"{said.text} {said.location}") if said.type == "error" else None)
-    page.on("request", lambda request: wrong.extend([] if request.url.startswith(own) else [request.url]))
-    page.goto(f"{room.address}/login?to=/studies/{room.keys[EARLIER]}")
-    page.fill("[name=name]", role)
-    page.fill("[name=password]", PASSWORD)
-    page.press("[name=password]", "Enter")
-    page.wait_for_selector("#zoom:not(:empty)")
-    yield page
-    assert wrong == []
-    context.close()
-
-
-def opened(page: Any, room: Room, study: int, query: str = "") -> None:
-    """Open a study, and wait until its picture is drawn."""
-    page.goto(f"{room.address}/studies/{room.keys[study]}{query}")
-    page.wait_for_selector("#zoom:not(:empty)")
-
-
-def settled(page: Any) -> None:
-    """Wait for the frame after the next."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def drawn(page: Any) -> NDArray[np.int_]:
@@ -291,43 +218,3 @@ def warmth(page: Any, x: float, y: float) -> int:
       return canvas.getContext("2d").getImageData(...at.map(Math.round), 1, 1).data[3];
     }"""
     return int(page.evaluate(look, [x, y, COLUMNS, ROWS]))
-
-
-def accessible(page: Any) -> None:
-    """No violation that axe finds, in either theme."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    for _ in range(2):
-        found = axe.run(page)
-        assert found.violations_count == 0, found.generate_report()
-        page.click("#theme")
-
-
-def test_a_study_is_handed_over_and_released_from_the_viewer(browser: Any, room: Room) -> None:
-    def reader() -> str:
-        return room.world.service.study(room.keys[UNREAD]).row.reader
-
-    with sitting(browser, room) as page, sitting(browser, room, "admin") as other:
-        opened(page, room, UNREAD)
-        page.keyboard.press("j")
-        page.select_option("#to", "admin")
-        page.click("#hand-over button.primary")
-        page.wait_for_url(f"{room.address}/")
-        assert reader() == "admin"
-
-        opened(page, room, UNREAD)
-        assert page.inner_text("#lock") == "Handed over to admin; looking at it takes nothing away"
-        page.goto(f"{room.address}/")  # neither looking nor leaving takes it
-        page.wait_for_selector("html[data-ready]")
-        assert reader() == "admin"
-        opened(page, room, UNREAD)
-        page.click("#take-over")
-        page.wait_for_selector("#lock", state="hidden")
-        assert reader() == "reader"
-
-        opened(other, room, UNREAD)
-        other.wait_for_selector("#lock:not(:empty)")
-        assert re.match(r"Being read by reader since \d\d:\d\d$", other.inner_text("#lock"))
-        page.keyboard.press("u")
-        page.wait_for_url(f"{room.address}/")
-        page.wait_for_selector("html[data-ready]")
-        assert reader() == "admin"  # to whom it was handed over

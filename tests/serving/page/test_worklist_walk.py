@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import tempfile
@@ -304,6 +305,32 @@ def test_a_paused_list_stands_still_until_it_goes_on(browser: Any, room: Room) -
     assert page.locator("#news").text_content() == ""
     page.click('[data-does="pause"]')
     person.until("1 new", "#news")
+    person.context.close()
+
+
+def test_a_list_that_takes_long_says_so_and_the_one_before_stays(browser: Any, room: Room) -> None:
+    person = Person(browser, room)
+    person.sign_in()
+    page, before, held = person.page, person.lines(), list[Any]()
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/?decision=*", hold)
+    page.select_option("#filter-decision", "abnormal")
+    person.until("Loading the list", "#waiting:not([hidden])")
+    assert person.lines() == before
+    assert float(page.evaluate("getComputedStyle(document.getElementById('worklist')).opacity")) < 1
+    assert axe(page) == []
+    held.pop().continue_()
+    page.wait_for_selector("#waiting", state="hidden")
+    page.wait_for_function(f"JSON.stringify({LINES}) !== {json.dumps(json.dumps(before))}")
+    page.select_option("#filter-decision", "normal")
+    person.until("Loading the list", "#waiting:not([hidden])")
+    held.pop().abort()
+    page.wait_for_selector("#waiting", state="hidden")
+    person.until("the list could not be loaded, the service cannot be reached", "#banner")
+    assert person.thrown == []
     person.context.close()
 
 

@@ -12,7 +12,7 @@ from tests.serving.results.subjects import heat_map, hot
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.explanation.localisation_report import LocalisationByFinding
 from cxreader.records import Box
-from cxreader.serving.results.regions import boxes_of, permission, place, regions
+from cxreader.serving.results.regions import BESIDE, UPRIGHT, boxes_of, permission, place, regions, strongest
 from cxreader.serving.store.reading.results import REGION
 
 
@@ -48,6 +48,15 @@ def test_what_lies_in_the_padding_is_cut_away() -> None:
     ((box, _),) = boxes_of(block((0, 8, 4, 8, 1.0)), "pad", (200, 100))
     assert (box.y, box.y + box.height) == pytest.approx((0, 50), abs=2)
     assert boxes_of(block((0, 3, 4, 8, 1.0)), "pad", (200, 100)) == []
+
+
+def test_a_map_that_is_highest_in_the_padding_names_no_place_of_the_patient() -> None:
+    values = block(
+        (0, 3, 4, 8, 1.0), (8, 10, 11, 13, 0.8)
+    )  # the hottest block lies above the picture, another one in it
+    assert strongest(values, "pad", (200, 100), UPRIGHT) == BESIDE
+    assert strongest(values, "squash", (200, 100), UPRIGHT) == "right upper zone"
+    assert strongest(values[::-1, ::-1].copy(), "pad", (100, 200), UPRIGHT) == "left lower zone"
 
 
 def test_pixels_that_are_not_square_are_counted_as_they_are_stored() -> None:

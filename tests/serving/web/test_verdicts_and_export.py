@@ -62,6 +62,19 @@ def test_a_lock_warns_and_can_be_handed_over(world: World) -> None:
     assert first.get(f"/api/v1/studies/{key}").json()["lock"] is None
 
 
+def test_a_heartbeat_takes_nothing_back_that_another_one_handed_over(world: World) -> None:
+    (key,) = _read(world, 1)
+    first, second = world.browser("reader"), world.browser("admin")
+    path = f"/api/v1/studies/{key}/lock"
+    assert first.put(path).json()["handed"] is False
+    assert second.put(f"/api/v1/studies/{key}/reader", json={"reader": "admin"}).status_code == 204
+    told = first.put(path).json()
+    assert (told["reader"], told["yours"], told["handed"]) == ("admin", False, True)
+    assert first.get(f"/api/v1/studies/{key}").json()["lock"] is None
+    assert second.put(path).json()["yours"]
+    assert first.put(path, params={"over": True}).json()["yours"]
+
+
 def test_a_study_is_put_aside_and_back(world: World) -> None:
     (key,) = _read(world, 1)
     reader = world.browser()

@@ -28,6 +28,7 @@ CENTRE = 0.08
 """Of the width: what lies nearer to the middle line is on neither side."""
 UPRIGHT = "L\\F"
 """The Patient Orientation (PS3.3 C.7.6.1.1.1) of a radiograph as it is usually looked at."""
+BESIDE = "padding beside the picture, where no patient is"
 _FLAT = 1e-6
 
 
@@ -76,8 +77,7 @@ def regions(maps: Sequence[HeatMap], pictures: tuple[int, int], stored: tuple[in
 
 def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) -> list[tuple[Box, float]]:
     """The boxes of one map (h, w) >= 0 on a picture of so many square pixels, and their peaks; none of a flat map."""
-    high = float(values.max())
-    if high <= 0 or high - float(values.min()) <= _FLAT * high:
+    if _is_flat(values):
         return []
     fine = ndimage.zoom(
         values, (GRID / values.shape[0], GRID / values.shape[1]), order=1, grid_mode=True, mode="nearest"
@@ -91,7 +91,17 @@ def boxes_of(values: NDArray[np.float32], fit: str, picture: tuple[int, int]) ->
 
 
 def strongest(values: NDArray[np.float32], fit: str, picture: tuple[int, int], orientation: str) -> str:
-    """Where on a picture of so many square pixels a map (h, w) >= 0 is highest, in words (`place`); empty for a flat map."""
+    """Where on a picture of so many square pixels a map (h, w) >= 0 is highest, in words (`place`); empty for a flat map.
+
+    `BESIDE` where that is in what pads the picture to the network's square: a sign of a shortcut, and no place in a patient.
+    """
+    if _is_flat(values):
+        return ""
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    left, top, width, height = frame(fit, *picture)
+    x, y = left + (column + 0.5) / values.shape[1] * width, top + (row + 0.5) / values.shape[0] * height
+    if not (0 <= x <= picture[0] and 0 <= y <= picture[1]):
+        return BESIDE
     found = boxes_of(values, fit, picture)
     return place(found[0][0], picture, orientation) if found else ""
 
@@ -107,6 +117,11 @@ def place(box: Box, picture: tuple[int, int], orientation: str) -> str:
     if orientation == UPRIGHT:
         return f"{('central', 'left', 'right')[side]} {('upper', 'middle', 'lower')[height]} zone"
     return f"{('upper', 'middle', 'lower')[height]} {('centre', 'right', 'left')[side]} of the picture"
+
+
+def _is_flat(values: NDArray[np.float32]) -> bool:
+    high = float(values.max())
+    return high <= 0 or high - float(values.min()) <= _FLAT * high
 
 
 def _chosen(maps: Sequence[HeatMap]) -> list[HeatMap]:

@@ -82,7 +82,8 @@ def _is_free(row: WorklistRow, holder: Holder | None, user: User) -> bool:
 
 def _taken(session: Session, now: float, study: Study, user: User) -> bool:
     """Whether it is this user's now: another transaction may have taken or ended it since the list was read."""
-    if verdicts.take(session, now, study, user).user_id != user.id:
+    lock = verdicts.take(session, now, study, user)
+    if lock is None or lock.user_id != user.id:
         return False
     if verdicts.row_of(session, study).state == "open":
         return True

@@ -79,14 +79,18 @@ def put(session: Session, now: float, study: Study, user: User, state: Literal["
     audit.note(session, now, [Noted(f"study {state}", user.name, study.key)])
 
 
-def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock:
+def take(session: Session, now: float, study: Study, user: User, *, over: bool = False) -> StudyLock | None:
     """The study's lock: this user's, if it was free or is handed `over`, else the other's. Again before it ends: a heartbeat.
 
-    The worklist names the reader while the study is open, where nobody else is named or it is taken `over`: looking at a study
-    takes it from nobody, and who was named is named again after its release.
+    None where it was left to another reader and is not taken `over`: also the next heartbeat of who had it until then. The
+    worklist names the reader while the study is open, where nobody else is named or it is taken `over`: looking at a study takes
+    it from nobody, and who was named is named again after its release.
     """
     lock = _lock(session, study)
+    row = row_of(session, study)
     if lock is None:
+        if row.state == "open" and not over and row.reader not in ("", user.name):
+            return None
         lock = StudyLock(study_id=study.id, user_id=user.id, since=now, until=now + LOCKED)
         session.add(lock)
     elif lock.user_id == user.id:
@@ -97,7 +101,6 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
         lock.user_id, lock.since, lock.until = user.id, now, now + LOCKED
     else:
         return lock
-    row = row_of(session, study)
     is_named = row.state == "open" and (over or row.reader in ("", user.name))
     lock.reader_before = row.reader if is_named else None
     session.flush()

@@ -69,7 +69,7 @@ class Map(BaseModel):
     values: list[list[float]]
     strongest: str = Field(
         description="Where it is highest, in words; empty for a flat map. Sides are the patient's where the header says which "
-        "way up the image is, else the picture's.",
+        "way up the image is, else the picture's. In the padding it is a sign of a shortcut.",
         examples=["left lower zone", "lower right of the picture"],
     )
 

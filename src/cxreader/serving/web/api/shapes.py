@@ -189,6 +189,7 @@ class Lock(BaseModel):
     since: str
     until: str
     yours: bool
+    handed: bool = Field(False, description="It was handed over to this reader, and nobody reads it now.")
 
 
 def _no_interval(reading: Reading) -> str:

@@ -17,7 +17,7 @@ from cxreader.serving.store.reading.views import by_key
 from cxreader.serving.store.tables.images import Study
 from cxreader.serving.store.tables.people import User
 from cxreader.serving.web.allowed import Judge, Key
-from cxreader.serving.web.api.shapes import Lock, Said
+from cxreader.serving.web.api.shapes import Lock, Said, moment
 from cxreader.serving.web.api.studies import lock_of
 from cxreader.serving.web.door import TheDoor
 from cxreader.serving.web.problems import responses
@@ -98,10 +98,17 @@ def put(door: TheDoor, principal: Judge, key: Key, wanted: State) -> None:
 
 @router.put("/lock", responses=responses(404))
 def take(door: TheDoor, principal: Judge, key: Key, over: bool = False) -> Lock:
-    """Say that you read it: again every minute while you do. Another's lock is answered as it is, or with `over` taken over."""
+    """Say that you read it: again every minute while you do. Another's lock is answered as it is, or with `over` taken over.
+
+    So is what was handed over to another, also while your page was open: it stays theirs unless you take it over.
+    """
 
     def work(session: Session, now: float) -> Lock:
-        lock = verdicts.take(session, now, by_key(session, Study, key), principal.user, over=over)
+        study = by_key(session, Study, key)
+        lock = verdicts.take(session, now, study, principal.user, over=over)
+        if lock is None:
+            at = moment(now)
+            return Lock(reader=verdicts.row_of(session, study).reader, since=at, until=at, yours=False, handed=True)
         return lock_of(lock, session.get_one(User, lock.user_id).name, principal)
 
     return door.write(work)

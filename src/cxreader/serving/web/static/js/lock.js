@@ -9,7 +9,8 @@ const BEAT = 60_000;
 
 /**
  * @param {string} study its key
- * @param {(lock: {reader: string, since: string, until: string, yours: boolean}) => void} told whose it is, after each beat
+ * @param {(lock: {reader: string, since: string, until: string, yours: boolean, handed: boolean}) => void} told whose it is, after
+ *   each beat; `handed` over to another, it beats no more before `over`
  * @param {boolean} waits it is not taken before `over`
  * @returns {{ over: () => Promise<void>, release: () => void }} `over` takes it over from another; `release` gives it back
  */
@@ -18,7 +19,10 @@ export function hold(study, told, waits) {
   let held = true;
   let begun = !waits;
   const beat = async (query = "") => {
-    if (held && begun) told(await (await ask("PUT", url + query)).json());
+    if (!held || !begun) return;
+    const lock = await (await ask("PUT", url + query)).json();
+    begun = !lock.handed;
+    told(lock);
   };
   const timer = setInterval(() => beat().catch(() => {}), BEAT);
   const release = () => {

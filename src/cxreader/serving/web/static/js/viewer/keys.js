@@ -43,7 +43,7 @@ export function switchable(box) {
 function press({ key: pressed, repeat }) {
   const key = pressed === "=" ? "+" : pressed.toLowerCase();
   const found = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find(
-    (one) => !one.disabled && seen(one),
+    (one) => !one.matches(":disabled") && seen(one),
   );
   if (!found || (repeat && !"+-".includes(key))) return false;
   if (found.closest("#panel") && performance.now() < quietUntil) return true;

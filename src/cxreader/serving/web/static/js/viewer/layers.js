@@ -42,16 +42,20 @@ export function heatPicture(values) {
  * Draw a map over a picture.
  *
  * @param {HTMLCanvasElement} canvas of the port's size
- * @param {{picture: HTMLCanvasElement, frame: number[]}|null} heat `frame`: left, top, width, height in square pixels
+ * @param {{picture: HTMLCanvasElement, frame: number[]}|null} heat `frame`: left, top, width, height in square pixels; what is beside
+ *   the picture, where the network saw padding, is told in words and not drawn
+ * @param {{width: number, height: number}} picture in square pixels
  */
-export function drawHeat(canvas, heat, view, opacity, hole) {
+export function drawHeat(canvas, heat, picture, view, opacity, hole) {
   const context = canvas.getContext("2d");
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.reset();
   canvas.hidden = !heat;
   if (!heat) return;
   context.setTransform(...matrixToPort(view, canvas));
   context.globalAlpha = opacity;
+  context.beginPath();
+  context.rect(0, 0, picture.width, picture.height);
+  context.clip();
   context.imageSmoothingQuality = "high";
   context.drawImage(heat.picture, ...heat.frame);
   context.setTransform(1, 0, 0, 1, 0, 0);

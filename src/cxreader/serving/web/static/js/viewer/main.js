@@ -9,7 +9,7 @@ import { answerOf } from "./maps.js";
 import { watchPanel } from "./panel.js";
 import { loadPicture } from "./picture.js";
 import { presets } from "./presets.js";
-import { tellDepth, tellError, tellLock, tellState, tellValue } from "./telling.js";
+import { tellDepth, tellError, tellLock, tellNothing, tellState, tellValue } from "./telling.js";
 import { Tools } from "./tools.js";
 import { actual, quarter, zoomed } from "./view.js";
 import { Viewer } from "./viewer.js";
@@ -26,6 +26,7 @@ let choices = [];
 /** @type {import("./maps.js").Answer|null} */
 let answer = null;
 let shown = { heat: false, boxes: false };
+let opening = new AbortController();
 
 /** Wait for a picture; what takes longer is told. */
 async function loading(promise, decoded) {
@@ -42,21 +43,29 @@ async function loading(promise, decoded) {
   }
 }
 
+/** Open the chosen image. Until it is there no other one stands in its place, and no tool works on nothing. */
 async function open() {
   const { value: image, dataset } = by("which-image").selectedOptions[0];
+  opening.abort();
+  opening = new AbortController();
+  const { signal } = opening;
   beside.clear();
+  viewer.main.clear();
   viewer.state.window = null;
+  by("with-picture").disabled = true;
+  tellNothing();
   try {
     if (dataset.kept === "false") throw new Error("the image was deleted; its readings are kept");
-    const picture = await loading(loadPicture(image), dataset.decoded === "true");
+    const picture = await loading(loadPicture(image, signal), dataset.decoded === "true");
     dataset.decoded = "true";
     viewer.main.show(picture, "");
+    by("with-picture").disabled = false;
     choices = presets(picture);
     by("preset").replaceChildren(...choices.map((one, n) => new Option(one.name, n)));
     tellDepth(viewer.main);
   } catch (error) {
+    if (signal.aborted) return;
     Object.assign(by("loading"), { textContent: `This image cannot be shown: ${error.message}`, hidden: false });
-    return;
   }
   await answered();
 }

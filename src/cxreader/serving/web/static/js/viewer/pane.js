@@ -46,11 +46,19 @@ export class Pane {
   /** Show a picture, all of it. @param {import("./picture.js").Picture} picture @param {string} title */
   show(picture, title) {
     this.picture = picture;
+    this.canvas.hidden = false;
     this.title.textContent = title;
     this.renderer.setPicture(picture);
     this.untouched = true;
     this.ruler = null;
     this.#resize();
+  }
+
+  /** Show nothing. */
+  clear() {
+    Object.assign(this, { picture: null, heat: null, boxes: [], ruler: null });
+    this.canvas.hidden = this.heatCanvas.hidden = this.caption.hidden = true;
+    this.marks.replaceChildren();
   }
 
   /** Fit the picture, keeping its turns. */
@@ -83,7 +91,7 @@ export class Pane {
     this.renderer.draw(this.view, table, { x: 0, y: 0, ...this.port });
     const glass = lens ? this.#glass() : null;
     if (glass) this.renderer.draw(glass.view, table, glass.lens);
-    drawHeat(this.heatCanvas, this.heat, this.view, opacity, glass?.lens);
+    drawHeat(this.heatCanvas, this.heat, this.picture, this.view, opacity, glass?.lens);
     drawMarks(
       this.marks,
       { boxes: this.boxes, ruler: this.ruler, lens: glass?.lens },

@@ -12,6 +12,11 @@ export function tellDepth({ picture, renderer: { reduced, name } }) {
   by("way").textContent = `${picture.about.columns} x ${picture.about.rows}, ${name}`;
 }
 
+/** No picture is there. */
+export function tellNothing() {
+  for (const name of ["depth", "way", "zoom", "value", "length"]) by(name).textContent = "";
+}
+
 /** Zoom and window. @param {import("./viewer.js").Viewer} viewer @param {object[]} choices presets */
 export function tellState(viewer, choices) {
   if (!viewer.main.picture) return;
@@ -29,9 +34,11 @@ export function tellState(viewer, choices) {
 const same = (one, other) => one.center === other.center && one.width === other.width;
 
 /** Whose the study is now. */
-export function tellLock({ yours, reader, since }) {
+export function tellLock({ yours, reader, since, handed }) {
   by("lock").hidden = by("take-over").hidden = yours;
-  by("lock").textContent = `Being read by ${reader} since ${new Date(since).toTimeString().slice(0, 5)}`;
+  by("lock").textContent = handed
+    ? `Handed over to ${reader}; looking at it takes nothing away`
+    : `Being read by ${reader} since ${new Date(since).toTimeString().slice(0, 5)}`;
 }
 
 /** What went wrong. @param {string} words */

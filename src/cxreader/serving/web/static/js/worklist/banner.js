@@ -2,6 +2,8 @@
 
 const banner = document.getElementById("banner");
 const said = document.getElementById("said");
+const SLOW = 400;
+let timer = 0;
 
 /**
  * @param {string} text
@@ -38,6 +40,18 @@ export function failed(status, text) {
 export function signedOut() {
   const to = encodeURIComponent(location.pathname + location.search);
   warn("You are signed out, since the session is over. Nothing is lost.", { word: "Sign in again", href: `/login?to=${to}` });
+}
+
+/** A list is awaited; where that takes long it is said. The list of before stays, dimmed. */
+export function waiting() {
+  clearTimeout(timer);
+  timer = setTimeout(() => (document.getElementById("waiting").hidden = false), SLOW);
+}
+
+/** It came, or will not come. */
+export function waited() {
+  clearTimeout(timer);
+  document.getElementById("waiting").hidden = true;
 }
 
 /** @param {string} text that a screen reader says when it is free */

@@ -1,6 +1,6 @@
 /** The worklist's page: puts its parts together, and says what a request of htmx came to. */
 
-import { failed } from "./banner.js";
+import { failed, waited, waiting } from "./banner.js";
 import { mark } from "./choice.js";
 import { announce } from "./live.js";
 import "./actions.js";
@@ -12,6 +12,8 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   for (const [name, value] of Object.entries(detail.parameters)) if (!value) delete detail.parameters[name];
   if (detail.parameters.sort === "urgency") delete detail.parameters.sort;
 });
+document.addEventListener("htmx:beforeRequest", ({ detail }) => detail.target.id === "worklist" && waiting());
+document.addEventListener("htmx:afterRequest", waited);
 document.addEventListener("htmx:afterSwap", () => {
   mark();
   announce("");
