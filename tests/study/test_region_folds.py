@@ -29,9 +29,9 @@ from cxreader.models.region_head import RegionHead
 from cxreader.runs import RunFolder
 from cxreader.study import region_folds as module
 from cxreader.study.region_folds import region_folds
-from cxreader.training import region_trunk
-from cxreader.training.region import Trunk
-from cxreader.training.region_lessons import Lessons
+from cxreader.training.region import trunk as region_trunk
+from cxreader.training.region.learning import Trunk
+from cxreader.training.region.lessons import Lessons
 from cxreader.training.train import train
 
 pytestmark = pytest.mark.usefixtures("pdf_left_empty")

@@ -36,9 +36,9 @@ from cxreader.progress import no_bar
 from cxreader.records import Box, ImageRecord
 from cxreader.runs import RunFolder
 from cxreader.training.module import Recipe
-from cxreader.training.region import one_cycle, region_loss, usual_places
-from cxreader.training.region_lessons import Lessons
-from cxreader.training.region_trunk import trunk_of
+from cxreader.training.region.learning import one_cycle, region_loss, usual_places
+from cxreader.training.region.lessons import Lessons
+from cxreader.training.region.trunk import trunk_of
 from cxreader.training.train import train
 
 pytestmark = pytest.mark.usefixtures("few_images_suffice")

@@ -33,10 +33,10 @@ from cxreader.records import NORMAL
 from cxreader.runs import RunFolder, only_process, provenance, write_json
 from cxreader.training.cohort import LEARNING_PARTS, input_spec
 from cxreader.training.module import Recipe
-from cxreader.training.region import Trunk, learn_regions
-from cxreader.training.region_lessons import Lessons, lessons_from
-from cxreader.training.region_phase import new_region_head, region_recipe
-from cxreader.training.region_trunk import ChosenTrunk, trunk_of
+from cxreader.training.region.learning import Trunk, learn_regions
+from cxreader.training.region.lessons import Lessons, lessons_from
+from cxreader.training.region.phase import new_region_head, region_recipe
+from cxreader.training.region.trunk import ChosenTrunk, trunk_of
 from cxreader.training.train import build_model
 
 ABOUT, BATCH = "region_folds.json", 32

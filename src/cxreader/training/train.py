@@ -47,7 +47,7 @@ from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_byte
 from cxreader.training.module import Recipe, Watch
 from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
 from cxreader.training.predict import predict_with_features
-from cxreader.training.region_phase import fit_region_head, require_region_stages
+from cxreader.training.region.phase import fit_region_head, require_region_stages
 
 PATIENT_SALT = "cxreader-training-patients"
 

@@ -24,9 +24,9 @@ from cxreader.progress import Bar, Say
 from cxreader.runs import RunFolder, write_json
 from cxreader.training.cohort import Cohort
 from cxreader.training.module import Recipe
-from cxreader.training.region import PHASE, RegionRecipe, learn_regions, region_bytes, usual_places
-from cxreader.training.region_lessons import Lessons, lessons_of
-from cxreader.training.region_trunk import trunk_of
+from cxreader.training.region.learning import PHASE, RegionRecipe, learn_regions, region_bytes, usual_places
+from cxreader.training.region.lessons import Lessons, lessons_of
+from cxreader.training.region.trunk import trunk_of
 
 
 def require_region_stages(config: Config, model: StagedModel) -> None:

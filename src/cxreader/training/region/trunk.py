@@ -19,8 +19,8 @@ from cxreader.models.stages import StagedModel
 from cxreader.progress import Bar, Say
 from cxreader.training.activation_cache import ActivationPlan, build_activation_caches
 from cxreader.training.module import Recipe
-from cxreader.training.region import Trunk
-from cxreader.training.region_lessons import Lessons
+from cxreader.training.region.learning import Trunk
+from cxreader.training.region.lessons import Lessons
 
 
 def trunk_of(

@@ -27,7 +27,7 @@ from cxreader.atomic import write_whole
 from cxreader.data.dataset import derive_seed
 from cxreader.models.region_head import RegionHead
 from cxreader.progress import Bar
-from cxreader.training.region_lessons import FINER, Lessons
+from cxreader.training.region.lessons import FINER, Lessons
 
 LAST = "last.ckpt"
 PHASE = "region"

@@ -1,0 +1,1 @@
+"""The region head: what it learns from boxes, in a phase of its own."""
