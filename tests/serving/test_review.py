@@ -209,7 +209,8 @@ def test_the_page_shows_every_number_with_its_interval_or_why_not(service: Triag
     assert whole.studies == 7
     assert whole.agreement.value == pytest.approx(6 / 7)
     assert "86 % (" in page
-    assert "of 3 alarms" in page
+    assert ": no alarm got a final verdict; since then: 33 % (" in page
+    assert " of 3 alarms rejected" in page
     assert "Doe" not in page  # nobody's name: of patients there is none on this page
     assert "/api/v1/export" not in page  # a reader may not
     admin = world.browser("admin")
