@@ -36,7 +36,7 @@ adult: $(STAMP)  ## the adult reader from the folders that docs/how-to/adult-rea
 	$(BIN)/cxreader evaluate runs/adult
 	$(BIN)/cxreader study regions runs/adult --out runs/adult-regions
 
-bench: $(STAMP)  ## ratios against peers, in one run; writes benchmarks/README.md
+bench: $(STAMP)  ## ratios against peers, a part at a time; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py
 

@@ -35,8 +35,6 @@ from tests.inference.batch.ray_world import (
 from tests.s3_server import s3_server
 
 SIZE, GOAL = 224, 0.9
-ON_RAY = "on a Ray cluster"
-"""In the name of every row."""
 _PAUSE, _LOADERS = 20.0, 4
 """Seconds between two deaths, on the average; threads that load files, of both workers."""
 
@@ -50,7 +48,8 @@ def measure_cluster(*, quick: bool, files: int = 2000, kills: int = 10) -> list[
     busy = {side: Spread.of(1e3 * cpu / count for _, cpu in found[side]) for side in ("ray", "alone")}
     ratio = ratios(peer, ours)
     share = Spread.of(one / ray for (_, one), (_, ray) in zip(found["alone"], found["ray"], strict=True))
-    what = f"{count:,} phantom DICOM files of 512 px, ResNet18 at {SIZE} px, read {ON_RAY} (two raylets of 1 core, workers up)"
+    what = f"{count:,} phantom DICOM files of 512 px, ResNet18 at {SIZE} px, read on a Ray cluster"
+    what += " (two raylets of 1 core, workers up)"
     return [
         Row(
             what,
@@ -79,7 +78,9 @@ def _row(what: str, told: dict[str, Any], found: dict[str, Any]) -> Row:
         else "table equal byte by byte"
     )
     ours = f"{differ}; {told['seconds']:,.0f} s, starts included"
-    return Row(f"{found['files']:,} phantom files {ON_RAY}: {what}", ours, "", None, "equal", told["differ"] == 0)
+    return Row(
+        f"{found['files']:,} phantom files on a Ray cluster: {what}", ours, "", None, "equal", told["differ"] == 0
+    )
 
 
 def seconds(count: int, kills: int, repetitions: int) -> dict[str, Any]:

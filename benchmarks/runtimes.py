@@ -21,8 +21,6 @@ GOALS = {"resnet18": (1.4, 1.4), "efficientnet_b0": (2.5, 4.0), "densenet121": (
 """By network, for a single image and for a batch."""
 NAMES = {"resnet18": "ResNet18", "efficientnet_b0": "EfficientNet-B0", "densenet121": "DenseNet121"}
 BATCHES = (1, 16)
-RUNTIMES = "logits and features of"
-"""How each row begins."""
 
 # What a side imports, it imports itself: ours must not load torch, and the peer's threads must wait as torch lets them.
 
@@ -48,7 +46,7 @@ def measure_runtimes(scratch: Path, *, quick: bool) -> list[Row]:
             times = ratios(peer, ours)
             rows.append(
                 Row(
-                    f"{RUNTIMES} {NAMES[network]}, {batch} image{'s' * (batch > 1)} of {size} px a call, "
+                    f"logits and features of {NAMES[network]}, {batch} image{'s' * (batch > 1)} of {size} px a call, "
                     f"{threads} threads, {pairs} pairs of processes, {turns} turns each of {seconds:g} s or one call",
                     f"ONNX Runtime: {_rate(batch, ours)}",
                     f"timm in torch, eager (NCHW, eval, inference_mode), logits alone: {_rate(batch, peer)}",

@@ -280,7 +280,7 @@ def test_linked_folders_are_searched_and_closed_ones_told(tmp_path: Path, monkey
     (root / "closed").mkdir()
     scandir = os.scandir
 
-    def guarded(path: str) -> Any:  # whoever runs the tests as root may open every folder
+    def guarded(path: str | int) -> Any:  # whoever runs the tests as root may open every folder
         if not isinstance(path, int) and os.fspath(path).endswith("closed"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)

@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_opened_is_a_row_with_its_reason(
     picture(tmp_path / "closed" / "b.png")
     scandir = os.scandir
 
-    def guarded(path: str) -> Any:  # whoever runs the tests as root may open every folder
+    def guarded(path: str | int) -> Any:  # whoever runs the tests as root may open every folder
         if not isinstance(path, int) and os.fspath(path).endswith("closed"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
