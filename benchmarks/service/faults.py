@@ -42,6 +42,8 @@ ROOM, MORE = 48, 2048
 FULL, PATIENCE = 30.0, 300.0
 """Seconds for which senders go on trying once something was refused, and until something must have been."""
 AWAY, HOUR = 60.0, 3600.0
+UNDER_WAY = 40
+"""Images that are acknowledged before the database is stopped."""
 
 
 def measure_full_disk(model: Path, files: Sequence[tuple[str, str]], scratch: Path) -> dict[str, Any]:
@@ -84,8 +86,8 @@ def measure_database_away(model: Path, files: Sequence[tuple[str, str]], scratch
         book.unlink(missing_ok=True)
         with running(home, scratch / "away.log") as made:
             senders = pump(made, files, book, 900.0)
-            time.sleep(5)
-            before = len({one["uid"] for one in attempts(book) if one["kept"]})
+            while (before := len({one["uid"] for one in attempts(book) if one["kept"]})) < UNDER_WAY:
+                time.sleep(0.2)
             database.stop()
             gone = time.time()
             time.sleep(AWAY)
