@@ -56,7 +56,7 @@ def run(
     report = report_study(trainings, command=f"cxreader study run {config} --out {out}{changes}", say=say, bar=bar)
     shown = short_table(report)
     note = f"{shown.caption} {_study_note(report)}".strip()
-    table(report.comparison.headline(), shown.head, shown.lines, note=note)
+    table(report.headline, shown.head, shown.lines, note=note)
     say(f"report: {(out / PAGE).resolve()}")
 
 
@@ -67,7 +67,7 @@ def _study_note(report: StudyReport) -> str:
     warnings = "".join(f"\nWarning: {warning}" for warning in report.cautions)
     of = "Mean over the seeds" if max(len(row.trainings) for row in report.rows) > 1 else "One training a row"
     what = f"{of}, called abnormal from {report.comparison.threshold:g} on, {SHARED}."
-    return f"{report.comparison.detail()} {what} {DISCLAIMER}{warnings}"
+    return f"{report.detail} {what} {DISCLAIMER}{warnings}"
 
 
 @app.command("forecast")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import t
@@ -54,7 +56,7 @@ def test_the_thumbnail_learnt_here_stands_beside_the_other_and_decides() -> None
     assert found.gains["n"].value == ahead.gains["n"].value > 0.2
     assert found.gains_here["n"].value == 0
     assert found.verdicts == {"n": "suspected"}
-    assert "that of a 16 x 16 thumbnail, learnt here (" in found.suspicion("n")
+    assert "that of a 16 x 16 thumbnail, learnt here (" in found.suspicions(["n"])[0]
 
 
 def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
@@ -63,7 +65,7 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
     assert found.gains["ResNet18"].value == 0
     assert found.verdicts == {"ResNet18": "suspected"}
     value = roc_auc_score(LABEL, thumbnail)
-    said = found.suspicion("ResNet18")
+    (said,) = found.suspicions(["ResNet18"])
     margin = f"its AUC minus that of a 16 x 16 thumbnail, learnt elsewhere ({value:.3f}), is +0.000"
     assert said.startswith(f"A shortcut is suspected in ResNet18: {margin}")
     assert ThumbnailComparison.from_dict(found.to_dict()).to_dict() == found.to_dict()
@@ -71,10 +73,27 @@ def test_a_network_that_sees_no_more_than_the_thumbnail_is_suspected() -> None:
 
 def test_a_network_below_the_thumbnail_is_told_so_and_of_no_shortcut() -> None:
     worse, thumbnail = NetworkRuns("n", (0,), _scores(0.2, 1)), _scores(2.0, 2)[0]
-    said = compare_with_thumbnail(SAMPLE, thumbnail, [worse], n_resamples=50).suspicion("n")
+    (said,) = compare_with_thumbnail(SAMPLE, thumbnail, [worse], n_resamples=50).suspicions(["n"])
     assert said.startswith("n ranks worse than a 16 x 16 thumbnail, learnt elsewhere (")
     margin = roc_auc_score(LABEL, worse.probability[0]) - roc_auc_score(LABEL, thumbnail)
     assert f"its AUC minus that is {margin:+.3f} (" in said
+
+
+def test_what_holds_of_several_networks_is_said_once() -> None:
+    thumbnail = _scores(2.0, 2)[0]
+    networks = [
+        *(NetworkRuns(name, (0,), thumbnail[None]) for name in ("a", "b")),
+        *(NetworkRuns(name, (0,), _scores(0.2, 1)) for name in ("c", "d")),
+        NetworkRuns("e", (0,), LABEL[None].astype(float)),
+    ]
+    found = compare_with_thumbnail(SAMPLE, thumbnail, networks, n_resamples=50)
+    same, worse = found.suspicions(["a", "b", "c", "d"])
+    assert same.startswith(
+        "A shortcut is suspected in 2 of 5 networks. AUC minus that of a 16 x 16 thumbnail, learnt elsewhere ("
+    )
+    assert re.search(r"\): a \+0\.000 \([^)]*\); b \+0\.000 \([^)]*\)\.$", same)
+    assert worse.startswith("2 of 5 networks rank worse than a 16 x 16 thumbnail, learnt elsewhere (")
+    assert re.search(r"AUC minus that: c -0\.\d{3} \([^)]*\); d -0\.\d{3} \([^)]*\)\.$", worse)
 
 
 def test_a_thumbnail_that_orders_all_pairs_has_an_exact_bound() -> None:

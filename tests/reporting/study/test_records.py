@@ -195,6 +195,12 @@ def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
     assert "suspected in Flat network" not in page
     assert f"({here.low:.3f}\u00a0to\u00a0{here.high:.3f})" in page  # a warning breaks no interval
     assert numbers(report)["thumbnail"]["verdicts"]["ResNet18, two phases"] == "suspected"
+    assert report.headline == report.comparison.headline()
+    assert report.thumbnail is not None
+    every = replace(report, thumbnail=replace(report.thumbnail, verdicts=dict.fromkeys(suspected, SUSPECTED)))
+    assert every.headline == "No network is shown to see more than a 16 x 16 thumbnail."
+    assert every.detail.startswith(f"{report.comparison.headline()} ")
+    assert f"<h1>{every.headline}" in re.sub(r"\s*\n\s*", "", render_study(every))
     without = replace(report, thumbnail=None)
     assert "minus thumbnail" not in render_study(without)
     assert short_table(without).lines[0][-1] == "not judged"

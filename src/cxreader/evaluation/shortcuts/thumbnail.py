@@ -45,15 +45,32 @@ class ThumbnailComparison(Plain):
     gains_here: dict[str, Estimate] = field(default_factory=dict)
     here_reason: str | None = None
 
-    def suspicion(self, name: str) -> str:
-        """The sentence for a network in which a shortcut is suspected."""
+    def suspicions(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What is said of networks in which a shortcut is suspected: once of them all, and once of those below the thumbnail."""
         here = self.auc_here is not None
-        auc, gain = (self.auc_here or self.auc), (self.gains_here if here else self.gains)[name]
-        title = learnt_title(THUMBNAIL, HERE if here else ELSEWHERE)
-        known, told = f"a {title} ({auc.value:.3f})", f"{gain.value:+.3f} ({gain.interval})"
-        if gain.high is not None and gain.high < 0:
-            return f"{name} ranks worse than {known}: its AUC minus that is {told}."
-        return f"A shortcut is suspected in {name}: its AUC minus that of {known}, is {told}."
+        auc, gains = (self.auc_here, self.gains_here) if self.auc_here is not None else (self.auc, self.gains)
+        known = f"a {learnt_title(THUMBNAIL, HERE if here else ELSEWHERE)} ({auc.value:.3f})"
+        told = {name: f"{gains[name].value:+.3f} ({gains[name].interval})" for name in names}
+        below = [name for name in names if gains[name].high < 0]
+        found = []
+        for some, one, many in (
+            (
+                [name for name in names if name not in below],
+                "A shortcut is suspected in {}: its AUC minus that of {}, is {}.",
+                "A shortcut is suspected in {} networks. AUC minus that of {}: {}.",
+            ),
+            (
+                below,
+                "{} ranks worse than {}: its AUC minus that is {}.",
+                "{} networks rank worse than {}. AUC minus that: {}.",
+            ),
+        ):
+            if len(some) == 1:
+                found.append(one.format(some[0], known, told[some[0]]))
+            elif some:
+                each = "; ".join(f"{name} {told[name]}" for name in some)
+                found.append(many.format(f"{len(some)} of {len(gains)}", known, each))
+        return tuple(found)
 
 
 def compare_with_thumbnail(

@@ -24,7 +24,7 @@ def table_markdown(report: StudyReport) -> str:
     weights = [*(row.weights for row in report.rows), *["logistic regression"] * (len(table.rows) - len(report.rows))]
     beside = f" Published: {STUDY_TITLE}, on other data ({STUDY_DATA}): not comparable number by number." * published
     lines = [
-        f"**{comparison.headline()}** {comparison.detail()}",
+        f"**{report.headline}** {report.detail}",
         "",
         _line(header),
         _line("---" for _ in header),

@@ -29,8 +29,8 @@ def render_study(report: StudyReport, *, figures: Mapping[str, Figure] | None = 
     page = environment().get_template("study.html.jinja")
     return page.render(
         title=report.title,
-        verdict=comparison.headline(),
-        detail=comparison.detail(),
+        verdict=report.headline,
+        detail=report.detail,
         by_accuracy=comparison.statement("accuracy"),
         report=report,
         shared=SHARED,

@@ -194,9 +194,28 @@ class StudyReport:
             )
 
     @property
+    def headline(self) -> str:
+        """The first line: that no network is shown to see more than a thumbnail, else who is ahead, or that nobody is."""
+        return self._beneath or self.comparison.headline()
+
+    @property
+    def detail(self) -> str:
+        """What stands behind `headline`."""
+        ahead = self.comparison.headline() if self._beneath else ""
+        return f"{ahead} {self.comparison.detail()}".strip()
+
+    @property
+    def _beneath(self) -> str:
+        learned = len(self.rows) - len(self.comparison.unlearned)
+        if not self.suspected or len(self.suspected) < learned:
+            return ""
+        whom = "The network is not" if learned == 1 else "No network is"
+        return f"{whom} shown to see more than a 16 x 16 thumbnail."
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """What must be read before the figures: who did not learn, in whom a shortcut is suspected, and the study's warnings."""
-        suspicions = () if self.thumbnail is None else map(self.thumbnail.suspicion, self.suspected)
+        suspicions = () if self.thumbnail is None else self.thumbnail.suspicions(self.suspected)
         return (*self.comparison.cautions, *suspicions, *self.warnings)
 
     @property
