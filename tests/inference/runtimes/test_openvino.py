@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +128,33 @@ def test_without_the_extra_nothing_of_it_is_imported_and_the_line_that_installs_
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (5, "onnx\n")
     assert "the openvino backend needs openvino; pip install 'cxreader[openvino]'" in done.stderr
+
+
+@pytest.mark.parametrize("_", range(4))
+def test_threads_that_read_first_at_the_same_moment_do_not_wait_for_each_other(folder: Path, _: int) -> None:
+    """Each thread goes on as soon as another one lets it: by chance of one or two in three they stood still for ever."""
+    (graph,) = folder.glob("*.onnx")
+    code = f"""
+import faulthandler, sys, threading, time
+from pathlib import Path
+import numpy as np
+from cxreader.inference.runtimes.openvino_backend import OpenVinoBackend
+backend = OpenVinoBackend.of(Path({str(graph)!r}).read_bytes())
+image, begun = np.zeros((1, 3, {SIZE}, {SIZE}), np.float32), False
+def read():
+    while not begun:
+        time.sleep(0)
+    backend.run(image)
+threads = [threading.Thread(target=read, daemon=True) for _ in range(8)]
+for one in threads:
+    one.start()
+faulthandler.dump_traceback_later(30, exit=True)
+time.sleep(0.1)
+sys.setswitchinterval(100)
+begun = True
+for one in threads:
+    one.join()
+"""
+    environment = {**os.environ, "CXREADER_CORES": "8"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]

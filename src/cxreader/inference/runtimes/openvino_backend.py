@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any, Self
 
 from cxreader.inference.runtimes import quiet_openvino  # noqa: F401 - before openvino
@@ -22,6 +23,7 @@ from cxreader.machine import cores
 from cxreader.models.artifact import Artifact
 
 _CPU, _F32 = "CPU", "f32"
+_FIRST = Lock()
 _Requests = SimpleQueue[Any]
 """Requests that nobody uses now: each serves one call at a time."""
 
@@ -117,9 +119,13 @@ class OpenVinoBf16Backend(OpenVinoBackend):
 
 
 def _requests(compiled: ov.CompiledModel, count: int) -> _Requests:
+    """Requests whose memory was looked at as an array once: where two threads do so first they wait for each other for ever."""
     free: _Requests = SimpleQueue()
     for _ in range(count):
-        free.put(compiled.create_infer_request())
+        request = compiled.create_infer_request()
+        with _FIRST:
+            _ = request.get_input_tensor().data
+        free.put(request)
     return free
 
 
