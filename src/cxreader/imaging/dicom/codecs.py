@@ -221,7 +221,7 @@ def _decoded(
         "bits_allocated": module.allocated,
         "bits_stored": min(module.stored, module.allocated),
         "pixel_representation": int(module.signed),
-        "planar_configuration": int(module.planar),
+        "planar_configuration": 0,  # of native pixels alone; codestreams tell their own order (PS3.5 8.2)
         "number_of_frames": 1,
         "pixel_keyword": "PixelData",
     }

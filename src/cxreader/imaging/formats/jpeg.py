@@ -16,6 +16,8 @@ FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers: T.81 table B.1, and T.87 C.1.1 (JPEG-LS)."""
 _COLOURS = (0xE0, 0xEE)
 """JFIF's and Adobe's application data, by which a decoder knows what the components are; the others are not needed."""
+_ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64" + bytes(5)
+"""Adobe's application data of a picture whose colours were not transformed."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -78,8 +80,11 @@ def sequential(data: bytes, label: str) -> bytes:
     """A JPEG for strict decoders: without metadata, and where it is sequential its scan headers as they must be (T.81 table B.3).
 
     In a sequential DCT a scan has all coefficients, 0 to 63, in one go; some writers tell others, though they mean these.
+    Components that are called R, G and B, and nothing else tells their colours, get Adobe's marker that says so.
     """
     found = bytearray(without_metadata(data, label)[0])
+    if _is_named_rgb(data, label):
+        found[2:2] = _ADOBE_RGB
     if frame_header(data, label)[0] not in (0xC0, 0xC1):
         return bytes(found)
     at = found.find(b"\xff\xda")
@@ -89,6 +94,16 @@ def sequential(data: bytes, label: str) -> bytes:
             found[end - 3 : end] = b"\0\x3f\0"
         at = found.find(b"\xff\xda", at + 2)
     return bytes(found)
+
+
+def _is_named_rgb(data: bytes, label: str) -> bool:
+    """True where the components' names alone say that the colours are red, green and blue, as libjpeg understands them."""
+    for marker, at, end in segments(data, label):
+        if marker in _COLOURS:
+            return False
+        if marker in FRAMES:
+            return data[at + 10 : end : 3] == b"RGB"
+    return False
 
 
 def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:
