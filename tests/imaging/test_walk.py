@@ -158,7 +158,14 @@ def test_suffixes_are_told_but_none_that_may_be_a_name(tmp_path: Path) -> None:
 
 def test_an_image_of_which_a_broken_copy_left_nothing_gets_its_row(tmp_path: Path) -> None:
     """As DICOM files are often called; a name that says something else says so."""
-    left = {"IM0001": b"", "IM0002": bytes(3000), "1.2.840.5": b"", "notes.txt": b"", "marks": b"no image", "Z.png": b""}
+    left = {
+        "IM0001": b"",
+        "IM0002": bytes(3000),
+        "1.2.840.5": b"",
+        "notes.txt": b"",
+        "marks": b"no image",
+        "Z.png": b"",
+    }
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as file:
         for name, data in left.items():
             (tmp_path / name).write_bytes(data)

@@ -43,7 +43,7 @@ _OTHERS = {
     b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
 }
 """What people give besides, by its first bytes."""
-_BRANDS = {b"heic": "an HEIC picture", b"heix": "an HEIC picture", b"mif1": "an HEIC picture", b"avif": "an AVIF picture"}
+_BRANDS = {**dict.fromkeys((b"heic", b"heix", b"mif1"), "an HEIC picture"), b"avif": "an AVIF picture"}
 """By the brand of a file of ISO/IEC 14496-12, such as phones write."""
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 

@@ -218,7 +218,8 @@ def _of_head(name: str, head: bytes, suffix: str) -> Met:
     kind = sniff(head)
     if kind == "DICOM" and (other := other_object(head)) is not None:
         return Met(name, "object", other)
-    lost = not head.strip(b"\0") and suffix not in _KNOWN_SUFFIXES  # a copy that was broken off leaves no byte, or zeros
+    # A copy that was broken off leaves no byte, or zeros.
+    lost = not head.strip(b"\0") and suffix not in _KNOWN_SUFFIXES
     if kind is not None or suffix in SUFFIXES or lost:
         return Met(name, "image", kind)
     return Met(name, "other", _told(suffix))

@@ -91,7 +91,8 @@ def test_the_view_is_view_position_or_else_a_view_in_patient_position(
 
 
 @pytest.mark.parametrize(
-    ("text", "age"), [("058Y", 58), ("62", 62), ("018M", 1.5), ("7D", 7 * 7 / 365.25 / 7), ("old", None), ("-3Y", None), ("5 Y", 5)]
+    ("text", "age"),
+    [("058Y", 58), ("62", 62), ("018M", 1.5), ("7D", 7 * 7 / 365.25 / 7), ("old", None), ("-3Y", None), ("5 Y", 5)],
 )
 def test_ages_in_years(text: str, age: float | None) -> None:
     made = dataset(picture())

@@ -61,4 +61,5 @@ WANTED = {
     "PresentationLUTShape": 0x20500020,
     **shutter.TAGS,
 }
-"""Keywords and tags (PS3.6) that are looked at. A patient's identifier is hashed and of dates an age is made: neither leaves (`header_of`)."""
+"""Keywords and tags (PS3.6) that are looked at. A patient's identifier is hashed, and of dates an age is made: neither leaves
+the header as it is (`header_of`)."""
