@@ -93,9 +93,9 @@ def colour_jpeg(frame: bytes, **more: Any) -> bytes:
     return encoded(made)
 
 
-def jpeg(**options: Any) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(colours().astype(np.uint8)).save(buffer, "JPEG", quality=100, subsampling=0, **options)
+def jpeg(*, subsampling: int = 0, **options: Any) -> bytes:
+    buffer, image = io.BytesIO(), Image.fromarray(colours().astype(np.uint8))
+    image.save(buffer, "JPEG", quality=100, subsampling=subsampling, **options)
     return buffer.getvalue()
 
 
@@ -112,6 +112,18 @@ def test_of_compressed_colours_the_codestream_tells_the_order(syntax: str) -> No
     alike(read(data).pixels, read(plain("RGB")).pixels.astype(np.float64), share=0.98)
 
 
+@pytest.mark.parametrize("told", ["RGB", "YBR_RCT", "YBR_ICT", "YBR_FULL", "YBR_FULL_422"])
+def test_colours_that_jpeg_2000_transformed_are_red_green_and_blue_whatever_the_header_says(told: str) -> None:
+    """As of pictures that were JPEG before, whose header stayed."""
+    made = plain("RGB")
+    made.PhotometricInterpretation = "YBR_RCT"
+    made.compress(JPEG2000Lossless)
+    made.PhotometricInterpretation = told
+    expected, found = read(plain("RGB")), read(encoded(made))
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    assert found.colour == expected.colour
+
+
 def test_a_jpeg_whose_components_are_called_r_g_and_b_holds_these() -> None:
     frame = jpeg(keep_rgb=True)
     adobe = frame.index(b"\xff\xee\0\x0eAdobe")
@@ -120,6 +132,17 @@ def test_a_jpeg_whose_components_are_called_r_g_and_b_holds_these() -> None:
     for data in (colour_jpeg(bare), colour_jpeg(bare, PhotometricInterpretation="YBR_FULL")):
         np.testing.assert_array_equal(read(data).pixels, read(colour_jpeg(frame)).pixels)
     alike(read(colour_jpeg(bare)).pixels, read(plain("RGB")).pixels.astype(np.float64), share=0.98)
+
+
+def test_a_subsampled_jpeg_without_a_marker_holds_luma_and_chroma_whatever_the_header_says() -> None:
+    frame = jpeg(subsampling=2)
+    assert frame[2:11] == b"\xff\xe0\0\x10JFIF\0"
+    for told in ("RGB", "YBR_FULL_422"):
+        found, expected = (
+            read(colour_jpeg(f, PhotometricInterpretation=told)) for f in (frame[:2] + frame[20:], frame)
+        )
+        np.testing.assert_array_equal(found.pixels, expected.pixels)
+        assert found.colour == expected.colour
 
 
 @pytest.mark.parametrize("form", ["8 bits", "12 bits", "16 bits", "signed"])

@@ -18,6 +18,8 @@ _COLOURS = (0xE0, 0xEE)
 """JFIF's and Adobe's application data, by which a decoder knows what the components are; the others are not needed."""
 _ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64" + bytes(5)
 """Adobe's application data of a picture whose colours were not transformed."""
+_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+"""JFIF's application data: colours are luma and chroma."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -80,11 +82,10 @@ def sequential(data: bytes, label: str) -> bytes:
     """A JPEG for strict decoders: without metadata, and where it is sequential its scan headers as they must be (T.81 table B.3).
 
     In a sequential DCT a scan has all coefficients, 0 to 63, in one go; some writers tell others, though they mean these.
-    Components that are called R, G and B, and nothing else tells their colours, get Adobe's marker that says so.
+    Where nothing but the components themselves tells their colours, a marker says so (`_colours_told`).
     """
     found = bytearray(without_metadata(data, label)[0])
-    if _is_named_rgb(data, label):
-        found[2:2] = _ADOBE_RGB
+    found[2:2] = _colours_told(data, label)
     if frame_header(data, label)[0] not in (0xC0, 0xC1):
         return bytes(found)
     at = found.find(b"\xff\xda")
@@ -96,14 +97,18 @@ def sequential(data: bytes, label: str) -> bytes:
     return bytes(found)
 
 
-def _is_named_rgb(data: bytes, label: str) -> bool:
-    """True where the components' names alone say that the colours are red, green and blue, as libjpeg understands them."""
+def _colours_told(data: bytes, label: str) -> bytes:
+    """The marker that says what the components are, where there is none and their frame header leaves no doubt; else empty.
+
+    Components that are called R, G and B are these, as libjpeg understands them; subsampled ones are luma and chroma.
+    """
     for marker, at, end in segments(data, label):
         if marker in _COLOURS:
-            return False
+            return b""
         if marker in FRAMES:
-            return data[at + 10 : end : 3] == b"RGB"
-    return False
+            names, sampling = data[at + 10 : end : 3], data[at + 11 : end : 3]
+            return _ADOBE_RGB if names == b"RGB" else _JFIF if len(names) == 3 and len(set(sampling)) > 1 else b""
+    return b""
 
 
 def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:
