@@ -109,7 +109,7 @@ def test_a_narrow_terminal_has_the_sentences_below_the_table(
     for file in files_of(small_world, 3):
         shutil.copy(file, tmp_path)
     arguments = ["-q", "read", "--model", str(small_run), str(tmp_path)]
-    reason = "the file is empty; give the radiograph as DICOM, PNG or JPEG"
+    reason = "the file is empty; copy the file again from its source"
     monkeypatch.setenv("COLUMNS", "110")
     assert run(arguments) == 0
     assert "acceptance   decision" in capsys.readouterr().out

@@ -263,6 +263,23 @@ def test_labels_are_not_joined_by_names_that_two_images_share(tmp_path: Path) ->
         read_models(tmp_path / "p.csv", options)
 
 
+def test_labels_by_the_uid_of_dicom_files_are_joined_by_the_predictions_uids(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("sop_instance_uid,label\n1.2.3,abnormal\n1.2.4,normal\n1.2.9,normal\n")
+    lines = ["image,probability,sop_instance_uid", "x/IM1,0.1,1.2.4", "y/IM1,0.9,1.2.3", "a.png,0.5,"]
+    (tmp_path / "p.csv").write_text("\n".join(lines))
+    options = TableOptions(labels=str(tmp_path / "l.csv"))
+    read = read_models(tmp_path / "p.csv", options)
+    (table,) = read.tables.values()
+    assert (table.image.tolist(), table.label.tolist()) == (["x/IM1", "y/IM1"], [0, 1])
+    assert read.excluded == {"no label in l.csv": 1}
+    assert read.notes == ("no prediction for 1 row of l.csv", "images are joined by the SOP Instance UID")
+    (tmp_path / "p.csv").write_text("\n".join([*lines, "z/IM1,0.4,1.2.3"]))
+    with pytest.raises(
+        TableError, match=r"p\.csv: one SOP Instance UID stands twice: in row 3 and in row 5; keep one row"
+    ):
+        read_models(tmp_path / "p.csv", options)
+
+
 READINGS = (
     "image,acceptance,decision,probability,threshold,operating_point,rank,label,patient\n"
     "a,accepted,normal,0.1,0.4,youden,3,normal,1\nb,warning,abnormal,0.45,0.4,youden,1,abnormal,2\n"

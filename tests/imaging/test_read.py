@@ -163,6 +163,22 @@ def test_a_folder_and_a_missing_file_say_so(tmp_path: Path) -> None:
         size(tmp_path / "absent.png")
 
 
+def test_what_cannot_be_opened_is_told_with_what_helps(tmp_path: Path) -> None:
+    for name, mend in (
+        (str(tmp_path / "a.png"), "no such file; check the path"),
+        (
+            "https://example.org/a.png",
+            "no such file; fetch the file first: of addresses those of s3, gs, abfs and hdfs",
+        ),
+        (
+            str(tmp_path / ("a" * 300)),
+            r"cannot be opened \(File name too long\); check its name, and the disk it lies on",
+        ),
+    ):
+        with pytest.raises(ImageError, match=mend):
+            read(name)
+
+
 def test_bytes_and_path_give_the_same(tmp_path: Path) -> None:
     data = _encoded(Image.fromarray(RAMP))
     (tmp_path / "a.png").write_bytes(data)

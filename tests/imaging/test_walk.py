@@ -156,6 +156,27 @@ def test_suffixes_are_told_but_none_that_may_be_a_name(tmp_path: Path) -> None:
     assert found.passed_over.notes() == ("5 files of kinds that are not read: .tif 2, .webp 1, no suffix 1, others 1",)
 
 
+def test_an_image_of_which_a_broken_copy_left_nothing_gets_its_row(tmp_path: Path) -> None:
+    """As DICOM files are often called; a name that says something else says so."""
+    left = {
+        "IM0001": b"",
+        "IM0002": bytes(3000),
+        "1.2.840.5": b"",
+        "notes.txt": b"",
+        "marks": b"no image",
+        "Z.png": b"",
+    }
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as file:
+        for name, data in left.items():
+            (tmp_path / name).write_bytes(data)
+            file.writestr(name, data)
+    found = walk(tmp_path)
+    lost = ["1.2.840.5", "IM0001", "IM0002", "Z.png"]
+    in_archive = [f"more.zip!/{name}" for name in ("IM0001", "IM0002", "1.2.840.5", "Z.png")]
+    assert [os.path.relpath(met.name, tmp_path) for met in found.images] == [*lost, *in_archive]
+    assert found.passed_over.others == Counter({".txt": 2, "no suffix": 2})
+
+
 def test_a_folder_alone_and_what_is_known_already(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "deep/c.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

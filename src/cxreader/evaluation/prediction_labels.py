@@ -13,6 +13,7 @@ from cxreader.evaluation.prediction_cells import Cells
 from cxreader.findings import value_or_missing
 from cxreader.tables import read_table
 
+_UID = "sop_instance_uid"
 _TAKEN = ("patient", "age", "sex", "view", "follow_up", "source", "findings")
 """What a table of labels may tell besides, taken where the predictions do not say it."""
 
@@ -23,17 +24,23 @@ def with_labels(
     r"""The predictions with the labels of another table, and notes; images without one are left out and counted.
 
     Names are compared as they are (`\` is `/`), else by the file's name alone, else without its suffix: the first of these by
-    which most are found, as long as it tells the images apart. Raises TableError for a label table without image and label
-    or with an image twice, DataError when no image is found.
+    which most are found, as long as it tells the images apart. A table of labels that has `sop_instance_uid` and no image is
+    joined by that column of the predictions. Raises TableError for a label table without image and label
+    or with an image twice, and where two predictions have one UID, DataError when no image is found.
     """
     table = read_table(path).aliased({"label": ("class", "target", "ground_truth", "y_true"), **aliases})
+    by_uid = "image" not in table and _UID in table and _UID in cells.columns
+    table = table.aliased({"image": (_UID,)}) if by_uid else table
     table.require("image", "label")
     labels = Cells.of(table)
     _refuse_twice(labels)
-    how, row_of = max(
-        (_matched(cells.columns["image"], labels.columns["image"], key) for key in (_whole, _name, _stem)),
-        key=lambda found: sum(row is not None for row in found[1]),
-    )
+    if by_uid:
+        how, row_of = _matched_by_uid(cells, labels)
+    else:
+        how, row_of = max(
+            (_matched(cells.columns["image"], labels.columns["image"], key) for key in (_whole, _name, _stem)),
+            key=lambda found: sum(row is not None for row in found[1]),
+        )
     keep = [row is not None for row in row_of]
     if not any(keep):
         what = f"none of its {format_count(len(labels), '[image|images]')} is among the predictions"
@@ -69,6 +76,17 @@ def _matched(wanted: Sequence[str], there: Sequence[str], key: Callable[[str], s
     own = [key(name) for name in wanted]
     clear = len(rows) == len(there) and len(set(own)) == len(set(map(_whole, wanted)))
     return _HOW[key], [rows.get(name) for name in own] if clear else [None] * len(own)
+
+
+def _matched_by_uid(cells: Cells, labels: Cells) -> tuple[str, list[int | None]]:
+    """As `_matched`. Raises TableError for two predictions of one labelled UID, by their rows: a UID can lead to a patient."""
+    rows = {uid: row for row, uid in enumerate(labels.columns["image"])}
+    first: dict[str, int] = {}
+    for row, uid in zip(cells.rows, cells.columns[_UID], strict=True):
+        if uid in rows and first.setdefault(uid, row) != row:
+            what = f"one SOP Instance UID stands twice: in row {first[uid]} and in row {row}"
+            raise TableError(what, where=cells.table.where, mend="keep one row an image, or give the labels by image")
+    return "the SOP Instance UID", [rows.get(uid) for uid in cells.columns[_UID]]
 
 
 def _whole(name: str) -> str:

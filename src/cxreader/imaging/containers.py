@@ -77,8 +77,8 @@ def refuse(path: str | os.PathLike[str]) -> None:
     raise ImageError(what, where=label, mend=mend)
 
 
-def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
-    """Name and first HEAD bytes of each file in an archive, hidden ones left out; no bytes of one that cannot be read.
+def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Name and first HEAD bytes of each file in an archive, hidden ones left out; None for one that cannot be read.
 
     Raises ImageError for an archive that is damaged, or holds too much.
     """
@@ -90,7 +90,7 @@ def members(archive: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
         try:
             yield name, _inflated(label, info, name, most=HEAD)
         except ImageError:
-            yield name, b""
+            yield name, None
 
 
 def member_names(archive: str | os.PathLike[str]) -> list[str]:
@@ -253,7 +253,7 @@ def _inflated(archive: str, info: zipfile.ZipInfo, name: str, *, most: int = MAX
             if magic != ZIP[0]:
                 raise zipfile.BadZipFile
             file.seek(names + extra, os.SEEK_CUR)
-            packed = file.read(min(info.compress_size, MAX_BYTES) if most == MAX_BYTES else most)
+            packed = file.read(min(info.compress_size, most))
         limit = min(most, info.file_size) + 1  # a member may be larger than it says
         found = (
             packed if info.compress_type == zipfile.ZIP_STORED else zlib.decompressobj(-15).decompress(packed, limit)

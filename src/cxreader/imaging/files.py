@@ -14,6 +14,7 @@ from cxreader.imaging.limits import MAX_BYTES
 
 COPY_AGAIN = "copy the file again from its source"
 """The mend of a damaged file."""
+_FETCH = "fetch the file first: of addresses those of s3, gs, abfs and hdfs are read"
 SIDE = frozenset(
     (
         "__macosx",
@@ -154,7 +155,9 @@ def _unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> Im
     if isinstance(error, ValueError):
         return ImageError("is no file name", where=path, mend="check the path")
     if isinstance(error, FileNotFoundError):
-        return ImageError("no such file", where=path, mend="check the path")
+        elsewhere = "://" in os.fspath(path) and not remote.is_remote(path)
+        mend = _FETCH if elsewhere else "check the path"
+        return ImageError("no such file", where=path, mend=mend)
     kind = ""
     if os.path.isdir(path):  # noqa: PTH112 (a name that is too long is none)
         try:
@@ -164,4 +167,5 @@ def _unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> Im
         else:
             mend = "give its files, or the folder to `cxreader read`"
             return ImageError("is a folder, not an image", where=path, mend=mend)
-    return ImageError(f"{kind}cannot be opened ({error.strerror})", where=path, mend="check its permissions")
+    mend = "check its permissions" if isinstance(error, PermissionError) else "check its name, and the disk it lies on"
+    return ImageError(f"{kind}cannot be opened ({error.strerror})", where=path, mend=mend)

@@ -21,10 +21,11 @@ class DicomHeader:
     r"""What is known of a picture from its DICOM header; a field is None when the header lacks it or its value is unreadable.
 
     Codes are terms of `vocabulary.terms`, upper case, or OTHER. `rows`, `columns`: as stored, 0 when missing. `spacing`: mm a
-    stored pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written. `patient_orientation`:
-    directions of the rows and of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the
-    series. `patient`: `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given,
-    and `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
+    stored pixel (x, y), by Pixel Spacing, else by Imager Pixel Spacing. `age`: years, as written; where none is, those between
+    birth date and picture, in whole years, of the youngest in whole months. `patient_orientation`: directions of the rows and
+    of the columns (PS3.3 C.7.6.1.1.1), such as `L\F`. `laterality`: that of the image, else of the series. `patient`:
+    `patient_hash` of the issuer and Patient ID (`identity.patient_name`), only when a salt was given, and
+    `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),
     `view_in_body_part`: a view that Body Part Examined names beside the part. `crossed_out`: modality, part or view are
     told by X's alone, as whoever makes a header invalid writes them.

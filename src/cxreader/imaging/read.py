@@ -27,6 +27,8 @@ FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 _OTHERS = {
     b"II*\0": "a TIFF picture",
     b"MM\0*": "a TIFF picture",
+    b"II+\0": "a TIFF picture",
+    b"MM\0+": "a TIFF picture",
     b"BM": "a BMP picture",
     b"GIF8": "a GIF picture",
     b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
@@ -37,11 +39,13 @@ _OTHERS = {
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
     b"NRRD": "an NRRD volume",
-    b"<!DOCTYPE": "a web page",
-    b"<html": "a web page",
+    b"\x93NUMPY": "a NumPy array",
     b"version https://git-lfs": "a pointer of Git LFS: fetch the file itself",
 }
 """What people give besides, by its first bytes."""
+_BRANDS = {**dict.fromkeys((b"heic", b"heix", b"mif1"), "an HEIC picture"), b"avif": "an AVIF picture"}
+"""By the brand of a file of ISO/IEC 14496-12, such as phones write."""
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
 def read(
@@ -156,11 +160,25 @@ def _is_member(source: str | os.PathLike[str]) -> bool:
 def _unknown(data: bytes, label: str) -> ImageError:
     if containers.is_inner_archive(data):
         return ImageError("is a zip archive in another", where=label, mend="unpack it, and give it by itself")
-    other = next((name for magic, name in _OTHERS.items() if data.startswith(magic)), None)
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        other = "a WebP picture"
+    if not data.strip(b"\0"):
+        what = "the file holds nothing but zeros" if data else "the file is empty"
+        return ImageError(what, where=label, mend=files.COPY_AGAIN)
+    other = _other(data)
     kind = "" if other is None else f" but {other}"
     what = f"not a PNG, JPEG or DICOM image{kind} (by its content, whatever its name says)"
-    return ImageError(
-        what if data else "the file is empty", where=label, mend="give the radiograph as DICOM, PNG or JPEG"
-    )
+    return ImageError(what, where=label, mend="give the radiograph as DICOM, PNG or JPEG")
+
+
+def _other(data: bytes) -> str | None:
+    """What a file of none of the formats is, by its first bytes."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "a WebP picture"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
+    if data[:64].lstrip().lower().startswith(_PAGES):
+        return "a web page or XML"
+    if data[257:262] == b"ustar":
+        return "a tar archive"
+    if data[344:348] in (b"n+1\0", b"ni1\0"):
+        return "a NIfTI volume"
+    return next((name for magic, name in _OTHERS.items() if data.startswith(magic)), None)

@@ -40,7 +40,8 @@ _AT_ONCE = 32
 class Met:
     """One file of a walk, its `name` as `read` takes it (a path, or `archive.zip!/member`), and `what` it is.
 
-    `image`: by its content, or at least by its name; `kind` is DICOM, PNG or JPEG, None where only the name says so.
+    `image`: by its content, or at least by its name; `kind` is DICOM, PNG or JPEG, None where only the name says so, and for
+    an empty file, or one of zeros, whose name does not say that it is something else.
     `object`: another DICOM object, `kind` which one (`other_object`). `closed`: a folder, an archive or an archive in an
     archive that cannot be looked into; reading it says why. `directory`: a DICOMDIR, whose files lie beside it. `other`:
     nothing that is read, `kind` its suffix.
@@ -185,7 +186,7 @@ def _inside(archive: str, left: PassedOver) -> list[Met]:
     found = []
     try:
         for name, head in containers.members(archive):
-            if not head:
+            if head is None:
                 found.append(Met(name, "image"))
             elif containers.is_inner_archive(head):
                 found.append(Met(name, "closed"))
@@ -217,7 +218,9 @@ def _of_head(name: str, head: bytes, suffix: str) -> Met:
     kind = sniff(head)
     if kind == "DICOM" and (other := other_object(head)) is not None:
         return Met(name, "object", other)
-    if kind is not None or suffix in SUFFIXES:
+    # A copy that was broken off leaves no byte, or zeros.
+    lost = not head.strip(b"\0") and suffix not in _KNOWN_SUFFIXES
+    if kind is not None or suffix in SUFFIXES or lost:
         return Met(name, "image", kind)
     return Met(name, "other", _told(suffix))
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d*|[+-]?\d{1,3}(\.\d{3})+,\d*", re.ASCII)
-AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 """Years in each unit of an age (VR AS, PS3.5 6.2), and without one."""
 _AGE = re.compile(
     r"([+-]?\d+(?:[.,]\d*)?)\s*(Y|M|W|D|YRS?|YEARS?|YO|MO|MONTHS?|WEEKS?|DAYS?)?\.?(?:\s*OLD)?", re.IGNORECASE
@@ -98,4 +98,4 @@ def parse_age(text: str) -> float | None:
     match = _AGE.fullmatch(text.strip())
     if match is None:
         return None
-    return float(match[1].replace(",", ".")) * AGE_UNITS[(match[2] or "")[:1].upper()]
+    return float(match[1].replace(",", ".")) * _AGE_UNITS[(match[2] or "")[:1].upper()]

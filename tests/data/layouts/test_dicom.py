@@ -151,6 +151,8 @@ def test_what_has_no_counterpart_is_counted(tmp_path: Path) -> None:
     (root / "notes.txt").write_text("not an image")
     (root / ".hidden.dcm").write_bytes((root / "0.dcm").read_bytes())
     (root / "torn.dcm").write_bytes((root / "0.dcm").read_bytes()[:300])
+    (root / "empty.dcm").touch()
+    (root / "IM8").write_bytes(bytes(3000))
     with zipfile.ZipFile(root / "more.zip", "w") as file:
         file.write(root / "0.dcm", "x.dcm")  # a copy
         file.writestr("inner/IM7", encoded(dataset(picture(seed=7), SOPInstanceUID="1.2.7")))
@@ -159,7 +161,7 @@ def test_what_has_no_counterpart_is_counted(tmp_path: Path) -> None:
     index = open_dicom_folder(root, progress=lambda done, total: seen.append((done, total)))
     assert (len(index), index.rows_without_file, index.files_without_row) == (2, 1, 3)  # 2.dcm and those in the archive
     assert index.notes == (
-        "1 DICOM file has no picture, or no readable header: left out",
+        "3 files have no picture, or no readable header: left out",
         "1 file of a kind that is not read: .txt 1",
         "1 hidden file (._*, __MACOSX) left out",
     )

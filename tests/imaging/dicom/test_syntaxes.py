@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders import base as decoders
-from pydicom.uid import UID, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 from tests.dicom_files import TOOLS, alike, converted, dataset, encoded, jpeg_2000, picture, rendered, run
 from tests.imaging.dicom.test_read import WINDOW, colours
 
@@ -81,6 +82,67 @@ def test_colour_jpeg_2000_is_what_was_compressed() -> None:
     radiograph = read(jpeg_2000(made))
     alike(radiograph.pixels, plainly.pixels.astype(np.float64))
     assert radiograph.colour == pytest.approx(plainly.colour, abs=0.01)
+
+
+def colour_jpeg(frame: bytes, **more: Any) -> bytes:
+    """A DICOM file that holds this JPEG of `colours()`."""
+    made = dataset(colours(), bits=8, **more)
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    made.add_new(0x7FE00010, "OB", encapsulate([frame]))
+    made["PixelData"].is_undefined_length = True
+    return encoded(made)
+
+
+def jpeg(*, subsampling: int = 0, **options: Any) -> bytes:
+    buffer, image = io.BytesIO(), Image.fromarray(colours().astype(np.uint8))
+    image.save(buffer, "JPEG", quality=100, subsampling=subsampling, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("syntax", ["JPEG", JPEG2000Lossless, JPEGLSLossless, RLELossless])
+def test_of_compressed_colours_the_codestream_tells_the_order(syntax: str) -> None:
+    """Planar Configuration is of uncompressed pixels (PS3.5 8.2): some converters leave the 1 of those they compressed."""
+    if syntax == "JPEG":
+        data = colour_jpeg(jpeg(), PlanarConfiguration=1, PhotometricInterpretation="YBR_FULL")
+    else:
+        made = plain("RGB")
+        made.compress(syntax)
+        made.PlanarConfiguration = 1
+        data = encoded(made)
+    alike(read(data).pixels, read(plain("RGB")).pixels.astype(np.float64), share=0.98)
+
+
+@pytest.mark.parametrize("told", ["RGB", "YBR_RCT", "YBR_ICT", "YBR_FULL", "YBR_FULL_422"])
+def test_colours_that_jpeg_2000_transformed_are_red_green_and_blue_whatever_the_header_says(told: str) -> None:
+    """As of pictures that were JPEG before, whose header stayed."""
+    made = plain("RGB")
+    made.PhotometricInterpretation = "YBR_RCT"
+    made.compress(JPEG2000Lossless)
+    made.PhotometricInterpretation = told
+    expected, found = read(plain("RGB")), read(encoded(made))
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    assert found.colour == expected.colour
+
+
+def test_a_jpeg_whose_components_are_called_r_g_and_b_holds_these() -> None:
+    frame = jpeg(keep_rgb=True)
+    adobe = frame.index(b"\xff\xee\0\x0eAdobe")
+    assert frame[frame.index(b"\xff\xc0") + 10 :][:9:3] == b"RGB"
+    bare = frame[:adobe] + frame[adobe + 16 :]
+    for data in (colour_jpeg(bare), colour_jpeg(bare, PhotometricInterpretation="YBR_FULL")):
+        np.testing.assert_array_equal(read(data).pixels, read(colour_jpeg(frame)).pixels)
+    alike(read(colour_jpeg(bare)).pixels, read(plain("RGB")).pixels.astype(np.float64), share=0.98)
+
+
+def test_a_subsampled_jpeg_without_a_marker_holds_luma_and_chroma_whatever_the_header_says() -> None:
+    frame = jpeg(subsampling=2)
+    assert frame[2:11] == b"\xff\xe0\0\x10JFIF\0"
+    for told in ("RGB", "YBR_FULL_422"):
+        found, expected = (
+            read(colour_jpeg(f, PhotometricInterpretation=told)) for f in (frame[:2] + frame[20:], frame)
+        )
+        np.testing.assert_array_equal(found.pixels, expected.pixels)
+        assert found.colour == expected.colour
 
 
 @pytest.mark.parametrize("form", ["8 bits", "12 bits", "16 bits", "signed"])

@@ -282,6 +282,22 @@ def test_other_formats_are_named(start: bytes, kind: str) -> None:
         read(start + bytes(64))
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(400), "but an HEIC picture"),
+        (b"\n<!doctype html><html>not found", "but a web page or XML"),
+        (b"a.png" + bytes(252) + b"ustar" + bytes(200), "but a tar archive"),
+        (b"\x5c\1" + bytes(342) + b"n+1\0" + bytes(40), "but a NIfTI volume"),
+        (bytes(5000), "the file holds nothing but zeros; copy the file again from its source"),
+        (b"", "the file is empty; copy the file again from its source"),
+    ],
+)
+def test_what_is_no_image_is_named_by_what_it_holds(content: bytes, what: str) -> None:
+    with pytest.raises(ImageError, match=what):
+        read(content, name="a.png")
+
+
 def test_what_no_decoder_was_expected_to_raise_is_an_error_of_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise AttributeError("a name")

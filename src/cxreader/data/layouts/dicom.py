@@ -70,7 +70,7 @@ def open_dicom_folder(
     column, rows, told = _read(table)
     found = walk(root, known=lambda path: path == str(table))
     headers = read_headers([met.name for met in found.images if met.kind == "DICOM"], progress)
-    unreadable = sum(header is None for header in headers.values())
+    unreadable = sum(headers.get(met.name, met.kind) is None for met in found.images)
     pictures = {met.name: headers.get(met.name) for met in found.images if headers.get(met.name, met.kind) is not None}
     if column == UID:
         by_uid = _by_uid(headers, {row.key for row in rows})
@@ -90,7 +90,7 @@ def open_dicom_folder(
     unlabelled = sum(row.label is None for row in rows)
     left = {
         NO_LABEL: unlabelled,
-        "DICOM [file has|files have] no picture, or no readable header: left out": unreadable,
+        "[file has|files have] no picture, or no readable header: left out": unreadable,
         "[row names|rows name] a copy of another row's image: each is counted once": len(copied),
         LATERAL: len(records) - len(frontal),
     }

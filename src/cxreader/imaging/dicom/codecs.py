@@ -201,6 +201,8 @@ def codestream_values(syntax: str, frame: bytes, module: ImagePixelModule, label
         notes = (f"the header says {module.allocated} bits a pixel, the picture has {precision}: read as it is",)
         module = replace(module, allocated=16, stored=precision, high=precision - 1)
     cells, photometric = _decoded(syntax, frame, precision, replace(module, allocated=bits), label)
+    if syntax in JPEG_2000 and codestreams.is_colour_transformed(frame):
+        photometric = "RGB"
     if bits < module.allocated:
         cells = (cells.view(np.int8).astype(np.int16) if module.signed else cells).astype(np.uint16)
     return Stored(cells, photometric, module, notes)
@@ -221,7 +223,7 @@ def _decoded(
         "bits_allocated": module.allocated,
         "bits_stored": min(module.stored, module.allocated),
         "pixel_representation": int(module.signed),
-        "planar_configuration": int(module.planar),
+        "planar_configuration": 0,  # of native pixels alone; codestreams tell their own order (PS3.5 8.2)
         "number_of_frames": 1,
         "pixel_keyword": "PixelData",
     }

@@ -176,6 +176,11 @@ def _blocks(data: bytes, width: int, height: int) -> int:
     return most
 
 
+def is_colour_transformed(data: bytes) -> bool:
+    """Whether decoding a JPEG 2000 picture undoes a transformation of its colours (T.800 table A.17), by its first COD."""
+    return next((body[4] == 1 for marker, body in _headers(data) if marker == 0x52 and len(body) > 4), False)
+
+
 def _headers(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and body of each segment of the main header and of every tile's."""
     at, after = 2, len(data)

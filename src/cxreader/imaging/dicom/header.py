@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import date
 
 from cxreader.identity import patient_name, without_zeros
 from cxreader.imaging.dicom.elements import Elements
@@ -12,11 +14,15 @@ from cxreader.imaging.vocabulary import terms
 from cxreader.imaging.vocabulary.site_terms import SiteTerms
 from cxreader.imaging.vocabulary.terms import Fact
 from cxreader.imaging.vocabulary.words import OTHER, coded_term, term_of
-from cxreader.tables import AGE_UNITS
+from cxreader.tables import parse_age
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _CROSSED_OUT = re.compile(r"\s*[Xx]{2,}\s*")
-_AGE = re.compile(r"(\d{1,3})([YMWD]?)")
+_DATE = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)", re.ASCII)
+_DAYS = ("AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate")
+"""Where the day of the picture is told, the first first."""
+_OLDEST = 110
+"""Years from which on a birth date stands for one that is not known, as 1 January 1900 does."""
 _CONCEPT = {"CodeValue": 0x00080100, "CodeMeaning": 0x00080104, "LongCodeValue": 0x00080119}
 _NO_SITE = SiteTerms()
 
@@ -46,7 +52,7 @@ def header_of(parsed: Parsed, *, salt: str | None = None, site: SiteTerms | None
         photometric=_term(e.text("PhotometricInterpretation"), terms.PHOTOMETRIC),
         transfer_syntax=_uid(parsed.transfer_syntax),
         sex="M" if sex == "M" else "F" if sex == "F" else None,
-        age=_age(e.text("PatientAge")),
+        age=_age(e),
         rows=e.integer("Rows", 0),
         columns=e.integer("Columns", 0),
         spacing=_spacing(e),
@@ -99,9 +105,26 @@ def _uid(value: str | None) -> str | None:
     return value if value and _UID.fullmatch(value) else None
 
 
-def _age(text: str | None) -> float | None:
-    match = None if text is None else _AGE.fullmatch(text.upper())
-    return None if match is None else int(match[1]) * AGE_UNITS[match[2]]
+def _age(e: Elements) -> float | None:
+    """Patient's Age, else the age at the day of the picture by Patient's Birth Date; years."""
+    written = parse_age(e.text("PatientAge") or "")
+    if written is not None:
+        return written if written >= 0 else None
+    born, day = _date(e, "PatientBirthDate"), next((found for name in _DAYS if (found := _date(e, name))), None)
+    if born is None or day is None:
+        return None
+    months = 12 * (day.year - born.year) + day.month - born.month - (day.day < born.day)
+    if born >= day or months >= 12 * _OLDEST:  # one day for both is what de-identification leaves
+        return None
+    return months / 12 if months < 24 else float(months // 12)
+
+
+def _date(e: Elements, keyword: str) -> date | None:
+    """A date (VR DA), in its older form and ISO's too; None for one that is none."""
+    match = _DATE.fullmatch(e.text(keyword) or "")
+    with suppress(ValueError):
+        return None if match is None else date(*map(int, match.groups()))
+    return None
 
 
 def _spacing(e: Elements) -> tuple[float, float] | None:

@@ -11,11 +11,16 @@ WANTED = {
     "DirectoryRecordSequence": _DIRECTORY,
     "SOPClassUID": 0x00080016,
     "SOPInstanceUID": 0x00080018,
+    "StudyDate": 0x00080020,
+    "SeriesDate": 0x00080021,
+    "AcquisitionDate": 0x00080022,
+    "ContentDate": 0x00080023,
     "Modality": 0x00080060,
     "PresentationIntentType": 0x00080068,
     "AnatomicRegionSequence": 0x00082218,
     "PatientID": 0x00100020,
     "IssuerOfPatientID": 0x00100021,
+    "PatientBirthDate": 0x00100030,
     "PatientSex": 0x00100040,
     "PatientAge": 0x00101010,
     "BodyPartExamined": 0x00180015,
@@ -56,4 +61,5 @@ WANTED = {
     "PresentationLUTShape": 0x20500020,
     **shutter.TAGS,
 }
-"""Keywords and tags (PS3.6) that are looked at. The identifier of a patient is hashed, and never leaves (`header_of`)."""
+"""Keywords and tags (PS3.6) that are looked at. A patient's identifier is hashed, and of dates an age is made: neither leaves
+the header as it is (`header_of`)."""

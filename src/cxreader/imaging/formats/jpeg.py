@@ -16,6 +16,10 @@ FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers: T.81 table B.1, and T.87 C.1.1 (JPEG-LS)."""
 _COLOURS = (0xE0, 0xEE)
 """JFIF's and Adobe's application data, by which a decoder knows what the components are; the others are not needed."""
+_ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64" + bytes(5)
+"""Adobe's application data of a picture whose colours were not transformed."""
+_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+"""JFIF's application data: colours are luma and chroma."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -78,8 +82,10 @@ def sequential(data: bytes, label: str) -> bytes:
     """A JPEG for strict decoders: without metadata, and where it is sequential its scan headers as they must be (T.81 table B.3).
 
     In a sequential DCT a scan has all coefficients, 0 to 63, in one go; some writers tell others, though they mean these.
+    Where nothing but the components themselves tells their colours, a marker says so (`_colours_told`).
     """
     found = bytearray(without_metadata(data, label)[0])
+    found[2:2] = _colours_told(data, label)
     if frame_header(data, label)[0] not in (0xC0, 0xC1):
         return bytes(found)
     at = found.find(b"\xff\xda")
@@ -89,6 +95,20 @@ def sequential(data: bytes, label: str) -> bytes:
             found[end - 3 : end] = b"\0\x3f\0"
         at = found.find(b"\xff\xda", at + 2)
     return bytes(found)
+
+
+def _colours_told(data: bytes, label: str) -> bytes:
+    """The marker that says what the components are, where there is none and their frame header leaves no doubt; else empty.
+
+    Components that are called R, G and B are these, as libjpeg understands them; subsampled ones are luma and chroma.
+    """
+    for marker, at, end in segments(data, label):
+        if marker in _COLOURS:
+            return b""
+        if marker in FRAMES:
+            names, sampling = data[at + 10 : end : 3], data[at + 11 : end : 3]
+            return _ADOBE_RGB if names == b"RGB" else _JFIF if len(names) == 3 and len(set(sampling)) > 1 else b""
+    return b""
 
 
 def refuse_many_scans(data: bytes, pixels: int, label: str) -> None:
