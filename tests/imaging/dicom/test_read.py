@@ -510,7 +510,7 @@ def test_files_without_preamble_or_meta_information(syntax: str, form: str, dcmt
     ],
 )
 def test_what_only_begins_like_dicom_is_none(data: bytes) -> None:
-    with pytest.raises(ImageError, match="not a PNG, JPEG or DICOM|nothing but zeros"):
+    with pytest.raises(ImageError, match=r"not a PNG, JPEG or DICOM|nothing but zeros"):
         read(data)
 
 
