@@ -28,7 +28,8 @@ class DicomHeader:
     `patient_without_zeros` the same of a number without its leading zeros: patients of whom it alone is equal are one or two.
     `view_code`: the view of View Code Sequence (C.8.11.5), `region`: the body part of Anatomic Region Sequence (C.8.11.2),
     `view_in_body_part`: a view that Body Part Examined names beside the part. `crossed_out`: modality, part or view are
-    told by X's alone, as whoever makes a header invalid writes them.
+    told by X's alone, as whoever makes a header invalid writes them. `animal`: Patient Species Description, or its code, names
+    another species than man (C.7.1.1).
     """
 
     modality: str | None = None
@@ -53,6 +54,7 @@ class DicomHeader:
     region: str | None = None
     view_in_body_part: str | None = None
     crossed_out: bool = False
+    animal: bool = False
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -327,6 +327,29 @@ def test_a_header_is_read_without_its_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("told", "code", "animal"),
+    [
+        (None, None, False),
+        ("", None, False),
+        ("Human", None, False),
+        ("Homo sapiens", None, False),
+        ("Canine", None, True),
+        ("Equus caballus", None, True),
+        (None, ("448771007", "Canis lupus familiaris"), True),
+        (None, ("337915000", "Homo sapiens"), False),
+        (None, ("L-85B00", "Mensch"), False),
+    ],
+)
+def test_another_species_than_man_is_seen(told: str | None, code: tuple[str, str] | None, *, animal: bool) -> None:
+    more: dict[str, Any] = {} if told is None else {"PatientSpeciesDescription": told}
+    if code is not None:
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code[0], "SCT", code[1]
+        more["PatientSpeciesCodeSequence"] = [item]
+    assert header(**more).animal is animal
+
+
 def test_real_headers(images_root: Path) -> None:
     found = {path.name[:9]: read_header(path) for path in (images_root / "dicom").glob("*.dcm")}
     assert (found["test1.dcm"].view, found["test2.dcm"].view, found["test6.dcm"].view) == ("PA", "AP", OTHER)

@@ -419,6 +419,15 @@ def test_a_window_that_makes_no_sense_is_told(more: dict[str, Any], note: str) -
     assert note in read(encoded(twelve(**more))).notes
 
 
+def test_a_first_window_without_a_width_gives_way_to_the_next_that_has_one() -> None:
+    second = read(encoded(twelve(WindowCenter=1500, WindowWidth=500)))
+    found = read(encoded(twelve(WindowCenter=[2000, 0, 1500], WindowWidth=[0, -1, 500])))
+    assert np.array_equal(found.pixels, second.pixels)
+    assert found.notes == ("the header's first window has no width: the next one that has is taken",)
+    asked = read(encoded(twelve(WindowCenter=[2000, 0, 1500], WindowWidth=[300, -1, 500])), window=1)
+    assert "the header's window has no width" in asked.notes
+
+
 BAD: dict[str, tuple[Dataset, str]] = {
     "frames": (twelve(NumberOfFrames=2), "holds 2 frames"),
     "no pixels": (twelve(PixelData=None), "without pixels"),

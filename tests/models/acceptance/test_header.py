@@ -35,6 +35,11 @@ def test_another_modality_body_part_or_view_is_refused_and_named(change: dict[st
     assert word in found.reasons[0]
 
 
+def test_an_animal_is_refused() -> None:
+    found = judge_header(replace(FRONTAL_CHEST, animal=True))
+    assert (found.verdict, found.reasons) == ("refused", ("the header names another species than man",))
+
+
 def test_a_frontal_view_in_a_lateral_orientation_is_a_warning_and_a_frontal_orientation_is_none() -> None:
     found = judge_header(replace(FRONTAL_CHEST, patient_orientation="P\\F"))
     assert (found.verdict, len(found.reasons)) == ("warning", 1)

@@ -24,6 +24,9 @@ _DAYS = ("AcquisitionDate", "StudyDate", "SeriesDate", "ContentDate")
 _OLDEST = 110
 """Years from which on a birth date stands for one that is not known, as 1 January 1900 does."""
 _CONCEPT = {"CodeValue": 0x00080100, "CodeMeaning": 0x00080104, "LongCodeValue": 0x00080119}
+_HOMO_SAPIENS = ("337915000", "L-85B00")
+"""By SNOMED CT, and by SNOMED RT before."""
+_HUMAN = re.compile(r"uman|homo\b|sapiens|mensch|person|menneske|människa|człowiek|человек|人", re.IGNORECASE)
 _NO_SITE = SiteTerms()
 
 
@@ -59,6 +62,7 @@ def header_of(parsed: Parsed, *, salt: str | None = None, site: SiteTerms | None
         view_code=_coded(e, "ViewCodeSequence", "view", own),
         region=_coded(e, "AnatomicRegionSequence", "body_part", own),
         view_in_body_part=None if in_part == OTHER else in_part,
+        animal=_is_animal(e),
         **({} if salt is None else _patients(e, salt)),
     )
 
@@ -69,15 +73,27 @@ def _told(e: Elements, keyword: str) -> str | None:
 
 
 def _coded(e: Elements, keyword: str, fact: Fact, own: SiteTerms) -> str | None:
-    """The term of the first item of a sequence of coded concepts (PS3.3 8.1); None where there is none, or it is damaged."""
+    """The term of the first item of a sequence of coded concepts; None where there is none, or it is damaged."""
+    concept = _concept(e, keyword)
+    return None if concept is None else coded_term(fact, *concept, own.of(fact))
+
+
+def _concept(e: Elements, keyword: str) -> tuple[str | None, str | None] | None:
+    """Code and meaning of the first item of a sequence of coded concepts (PS3.3 8.1); None where none can be read."""
     try:
         items = e.items(keyword, _CONCEPT)
     except Exception:  # noqa: BLE001 - what pydicom raises for a damaged sequence is open-ended; the picture does not need it
         return None
     if not items:
         return None
-    code = items[0].text("CodeValue") or items[0].text("LongCodeValue")
-    return coded_term(fact, code, items[0].text("CodeMeaning"), own.of(fact))
+    return items[0].text("CodeValue") or items[0].text("LongCodeValue"), items[0].text("CodeMeaning")
+
+
+def _is_animal(e: Elements) -> bool:
+    """Whether a species is told (PS3.3 C.7.1.1) that is not man's, by CID 7454's codes of Homo sapiens or in words."""
+    code, meaning = _concept(e, "PatientSpeciesCodeSequence") or (None, None)
+    told = [text for text in (e.text("PatientSpeciesDescription"), meaning) if text]
+    return code not in _HOMO_SAPIENS and bool(told) and not any(_HUMAN.search(text) for text in told)
 
 
 def _patients(e: Elements, salt: str) -> dict[str, str]:

@@ -96,12 +96,15 @@ def voi(
     if not count:
         unreadable = elements.text("WindowCenter") or elements.text("WindowWidth")
         return None, (*notes, "the header's window cannot be read") if unreadable else notes
-    center, width = centers[window - len(tables)], widths[window - len(tables)]
     function = elements.code("VOILUTFunction") or "LINEAR"
     known = function in _FUNCTIONS
     notes += () if known else ("an unknown window function in the header: taken as LINEAR",)
-    if not _has_width(width, function if known else "LINEAR"):
+    pairs = list(zip(centers, widths, strict=False))[window - len(tables) :]
+    usable = [n for n, (_, width) in enumerate(pairs) if _has_width(width, function if known else "LINEAR")]
+    if not usable or (window and usable[0]):
         return None, (*notes, "the header's window has no width")
+    notes += ("the header's first window has no width: the next one that has is taken",) if usable[0] else ()
+    center, width = pairs[usable[0]]
     return windowed(values, center, width, function), notes
 
 

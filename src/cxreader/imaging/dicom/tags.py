@@ -23,6 +23,8 @@ WANTED = {
     "PatientBirthDate": 0x00100030,
     "PatientSex": 0x00100040,
     "PatientAge": 0x00101010,
+    "PatientSpeciesDescription": 0x00102201,
+    "PatientSpeciesCodeSequence": 0x00102202,
     "BodyPartExamined": 0x00180015,
     "ImagerPixelSpacing": 0x00181164,
     "ViewPosition": 0x00185101,

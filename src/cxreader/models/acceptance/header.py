@@ -32,6 +32,8 @@ def judge_header(header: DicomHeader | None) -> Acceptance:
         return Acceptance(
             "refused", ("the header's modality, body part or view is crossed out: X's stand in its place",)
         )
+    if header.animal:
+        return Acceptance("refused", ("the header names another species than man",))
     modality = () if header.modality is None else (header.modality,)
     found = _judge_fact("modality", modality) + _judge_fact("body_part", header.parts)
     found += _judge_fact("view", header.views) + _judge_orientation(header)
