@@ -201,6 +201,12 @@ def test_the_thumbnail_stands_beside_every_network_with_the_suspicion() -> None:
     assert every.headline == "No network is shown to see more than a 16 x 16 thumbnail."
     assert every.detail.startswith(f"{report.comparison.headline()} ")
     assert f"<h1>{every.headline}" in re.sub(r"\s*\n\s*", "", render_study(every))
+    assert every.thumbnail is not None
+    little = {
+        name: replace(gain, value=0.01, low=0.005, high=0.015) for name, gain in every.thumbnail.gains_here.items()
+    }
+    ahead = replace(every, thumbnail=replace(every.thumbnail, gains_here=little))
+    assert ahead.headline == "No network is shown to see much more than a 16 x 16 thumbnail."
     without = replace(report, thumbnail=None)
     assert "minus thumbnail" not in render_study(without)
     assert short_table(without).lines[0][-1] == "not judged"

@@ -210,7 +210,9 @@ class StudyReport:
         if not self.suspected or len(self.suspected) < learned:
             return ""
         whom = "The network is not" if learned == 1 else "No network is"
-        return f"{whom} shown to see more than a 16 x 16 thumbnail."
+        gains = () if self.thumbnail is None else (self.thumbnail.gains_here or self.thumbnail.gains).items()
+        much = "much " if any(gain.low > 0 for name, gain in gains if name in self.suspected) else ""
+        return f"{whom} shown to see {much}more than a 16 x 16 thumbnail."
 
     @property
     def cautions(self) -> tuple[str, ...]:
