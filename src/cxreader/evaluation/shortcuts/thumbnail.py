@@ -45,11 +45,16 @@ class ThumbnailComparison(Plain):
     gains_here: dict[str, Estimate] = field(default_factory=dict)
     here_reason: str | None = None
 
+    @property
+    def deciding(self) -> dict[str, Estimate]:
+        """The gains by which `verdicts` were given: over the thumbnail learnt here, where one could be."""
+        return self.gains if self.auc_here is None else self.gains_here
+
     def suspicions(self, names: Sequence[str]) -> tuple[str, ...]:
         """What is said of networks in which a shortcut is suspected: once of them all, and once of those below the thumbnail."""
-        here = self.auc_here is not None
-        auc, gains = (self.auc_here, self.gains_here) if self.auc_here is not None else (self.auc, self.gains)
-        known = f"a {learnt_title(THUMBNAIL, HERE if here else ELSEWHERE)} ({auc.value:.3f})"
+        gains = self.deciding
+        title = learnt_title(THUMBNAIL, ELSEWHERE if self.auc_here is None else HERE)
+        known = f"a {title} ({(self.auc_here or self.auc).value:.3f})"
         told = {name: f"{gains[name].value:+.3f} ({gains[name].interval})" for name in names}
         below = [name for name in names if gains[name].high < 0]
         found = []

@@ -207,11 +207,10 @@ class StudyReport:
     @property
     def _beneath(self) -> str:
         learned = len(self.rows) - len(self.comparison.unlearned)
-        if not self.suspected or len(self.suspected) < learned:
+        if self.thumbnail is None or not self.suspected or len(self.suspected) < learned:
             return ""
         whom = "The network is not" if learned == 1 else "No network is"
-        gains = () if self.thumbnail is None else (self.thumbnail.gains_here or self.thumbnail.gains).items()
-        much = "much " if any(gain.low > 0 for name, gain in gains if name in self.suspected) else ""
+        much = "much " if any(self.thumbnail.deciding[name].low > 0 for name in self.suspected) else ""
         return f"{whom} shown to see {much}more than a 16 x 16 thumbnail."
 
     @property

@@ -53,7 +53,7 @@ def readers(session: Session) -> Sequence[str]:
 
 def handed_to(session: Session, now: float, row: WorklistRow, user: User) -> str:
     """The other reader to whom an open study was handed over, while nobody has it in hand; empty for none."""
-    if row.state != "open" or row.reader in ("", user.name) or holders(session, now, [row.study_id]):
+    if not verdicts.is_anothers(row, user) or holders(session, now, [row.study_id]):
         return ""
     return row.reader
 

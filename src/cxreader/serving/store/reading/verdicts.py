@@ -87,20 +87,20 @@ def take(session: Session, now: float, study: Study, user: User, *, over: bool =
     it from nobody, and who was named is named again after its release.
     """
     lock = _lock(session, study)
+    if lock is not None and lock.user_id == user.id:
+        lock.since, lock.until = (now if lock.until <= now else lock.since), now + LOCKED
+        return lock
+    if lock is not None and lock.until > now and not over:
+        return lock
     row = row_of(session, study)
     if lock is None:
-        if row.state == "open" and not over and row.reader not in ("", user.name):
+        if is_anothers(row, user) and not over:
             return None
         lock = StudyLock(study_id=study.id, user_id=user.id, since=now, until=now + LOCKED)
         session.add(lock)
-    elif lock.user_id == user.id:
-        lock.since, lock.until = (now if lock.until <= now else lock.since), now + LOCKED
-        return lock
-    elif over or lock.until <= now:
+    else:
         _put_back(session, study, lock)
         lock.user_id, lock.since, lock.until = user.id, now, now + LOCKED
-    else:
-        return lock
     is_named = row.state == "open" and (over or row.reader in ("", user.name))
     lock.reader_before = row.reader if is_named else None
     session.flush()
@@ -115,6 +115,11 @@ def release(session: Session, now: float, study: Study, user: User) -> None:
         _put_back(session, study, lock)
         session.delete(lock)
         _to(session, now, study, None, "released", reader=None)
+
+
+def is_anothers(row: WorklistRow, user: User) -> bool:
+    """Whether an open study stands with another reader's name."""
+    return row.state == "open" and row.reader not in ("", user.name)
 
 
 def row_of(session: Session, study: Study) -> WorklistRow:
