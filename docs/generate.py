@@ -125,8 +125,8 @@ MEANINGS = {
     "training.prefix_cache": "What frozen stages give is computed once and learnt from; `false` computes it, freshly "
     "augmented, in every epoch.",
     "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "
-    "others augmented. When left out 4, or 1 without augmentation and for the head alone: "
-    "[why](../explanation/stored-stages.md#views-and-epochs).",
+    "others augmented. 1: the image as it is, "
+    "[which measured best](../explanation/stored-stages.md#what-views-gain); then `augment` changes nothing of a phase that learns from stored stages.",
     "training.prefix_precision": "Of what is stored.",
     "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from cxreader.codec import FieldError, in_words
@@ -211,7 +211,8 @@ class TrainingSection(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     batch_norm: Literal["batch", "frozen"] = "batch"  # frozen: by the pretrained statistics; scale and shift learn
     prefix_cache: bool = True  # what the frozen stages give is computed once; false: fresh augmentation in every epoch
-    views: int | None = Field(None, ge=1)  # augmented versions stored; 4 with augmentation, 1 without, when left out
+    # Versions of an image that are stored: as it is, the others augmented. Where an earlier version left it out it meant four.
+    views: Annotated[int, BeforeValidator(lambda given: 4 if given is None else given)] = Field(1, ge=1)
     prefix_precision: Literal["float16", "float32"] = "float16"
     precision: Literal["auto", "32", "bf16-mixed", "16-mixed"] = (
         "auto"  # auto: bf16-mixed on a GPU that has it, else 32

@@ -16,7 +16,7 @@ def _silent(_: str) -> None:
 
 
 def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """800 images: 560 train, 60 tune; four views but for the head.
+    """800 images: 560 train, 60 tune; the images as they are, then four views of each.
 
     100 images/s frozen, 50 (head) and 20 (last block, or all) learning.
     """
@@ -32,8 +32,7 @@ def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: 
     epoch = 560 + 60 / 3  # a tune image is read, not learnt: a third of the work
     resnet = found["ResNet18, two phases"]
     assert (resnet.trainings, resnet.epochs) == (2, 30)
-    # The images as they are for the head, the same for every seed; each seed's own views for the last block.
-    assert resnet.first_pass == pytest.approx((560 + 60) / 100 + 2 * (4 * 560 + 60) / 100)
+    assert resnet.first_pass == pytest.approx((560 + 60) / 100)  # as they are: the same for every seed
     assert resnet.seconds == pytest.approx(resnet.first_pass + 2 * 15 * epoch * (1 / 50 + 1 / 20))
     grid = found["EfficientNet-B0, best of the grid"]
     assert grid.trainings == 16 + 2
@@ -41,8 +40,11 @@ def test_hours_are_first_passes_and_epochs_over_the_measured_rates(monkeypatch: 
     cnn = found["Custom CNN that learns"]
     assert cnn.first_pass == 0
     assert cnn.seconds == pytest.approx(2 * 15 * epoch / 20)
+    config = with_values(config, {"training.views": 4})
+    augmented = {row.name: row for row in forecast(config, 800, say=_silent)}
+    assert augmented["ResNet18, two phases"].first_pass == pytest.approx(2 * (4 * 560 + 60) / 100)  # each seed's own
     plain = {row.name: row for row in forecast(with_values(config, {"augment": None}), 800, say=_silent)}
-    assert plain["ResNet18, two phases"].first_pass == pytest.approx((560 + 60) / 100)  # one view, every seed the same
+    assert plain["ResNet18, two phases"].first_pass == pytest.approx((560 + 60) / 100)  # nothing is drawn
 
 
 def test_a_network_that_learns_phantoms_first_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

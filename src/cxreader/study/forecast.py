@@ -22,7 +22,7 @@ from cxreader.progress import Say
 from cxreader.study.pretrain import n_phantoms, scratch_config, wants_phantoms
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.space import read_space
-from cxreader.training.phases import Phase, planned_phases, views_of
+from cxreader.training.phases import Phase, planned_phases
 
 SECONDS = 2.0
 """How long each rate is measured, after one unmeasured batch."""
@@ -101,9 +101,9 @@ def _count(row: Row, seeds: int, images: int, rates: Rates) -> RowForecast:
     t, shares, phases = row.config.training, row.config.split.shares, _phases(row)
     train, tuned = shares[0] * images, shares[1] / 2 * images  # half of the validation share calibrates
     stored = [phase for phase in phases if t.prefix_cache and phase.learn != "all"]
-    views = {views_of(phase, t, augmented=row.config.augment is not None) for phase in stored}
+    views = t.views if row.config.augment is not None else 1
     # A search shares a first pass; every seed draws other views, but where nothing is drawn.
-    first = sum((seeds if v > 1 else 1) * (train * v + tuned) / rates.frozen for v in sorted(views))
+    first = (seeds if views > 1 else 1) * (train * views + tuned) / rates.frozen if stored else 0.0
     each = sum(phase.epochs * (train + tuned / 3) / rates.learning[phase.name] for phase in phases)
     points = (row.config.study.trials or read_space(row.config).size() or 0) if row.search else 0
     trainings = seeds + points

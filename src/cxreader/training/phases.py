@@ -11,10 +11,6 @@ from cxreader.config import TrainingSection
 from cxreader.errors import ConfigError, ModelError
 from cxreader.models.stages import Learn, StagedModel
 
-VIEWS = 4
-"""Versions of an image that are stored for a phase that learns from augmented ones, the plain one among them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One phase of training; `patience` in epochs without improvement of the monitored tune figure."""
@@ -47,17 +43,6 @@ def planned_phases(training: TrainingSection, *, pretrained: bool) -> tuple[Phas
     names = training.phases if pretrained else ("full",)
     sections = {"head": training.head, "fine_tune": training.fine_tune, "full": training.full}
     return tuple(Phase(name, **sections[name].model_dump()) for name in names)
-
-
-def views_of(phase: Phase, training: TrainingSection, *, augmented: bool) -> int:
-    """How many stored views of each image a phase learns from, where the configuration does not say: 4, or the plain image alone.
-
-    Alone where nothing is augmented, and where the head alone learns: it has too few parameters to learn by heart, and
-    augmented views cost it accuracy (docs/explanation/stored-stages.md).
-    """
-    if training.views is not None:
-        return training.views
-    return VIEWS if augmented and phase.learn != "head" else 1
 
 
 def require_stages(model: StagedModel, training: TrainingSection) -> None:

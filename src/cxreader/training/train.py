@@ -45,7 +45,7 @@ from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare
 from cxreader.training.devices import devices_notice, require_devices
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_bytes
 from cxreader.training.module import Recipe, Watch
-from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, views_of
+from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages
 from cxreader.training.predict import predict_with_features
 from cxreader.training.region.phase import fit_region_head, require_region_stages
 
@@ -152,26 +152,17 @@ def frozen_outputs(
     say: Say,
     bar: Bar,
 ) -> dict[str, ActivationCache]:
-    """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored.
-
-    One pass for the phases that learn from as many views.
-    """
+    """By stage, what the frozen stages of these phases give for train and tune; empty when the config wants none stored."""
     t = config.training
     if not t.prefix_cache:
         return {}
     augmentation, spec = _augmentation(config), input_spec(config)
-    wanted: dict[int, set[str]] = {}
-    for phase in phases:
-        if (stage := model.frozen_stage(phase.learn)) is not None:
-            wanted.setdefault(views_of(phase, t, augmented=augmentation is not None), set()).add(stage)
+    stages = {stage for phase in phases if (stage := model.frozen_stage(phase.learn)) is not None}
+    if not stages:
+        return {}
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
-    found: dict[str, ActivationCache] = {}
-    for views, stages in sorted(wanted.items()):
-        plan = ActivationPlan(spec, augmentation, config.seed, views, t.prefix_precision)
-        found |= build_activation_caches(
-            model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar
-        )
-    return found
+    plan = ActivationPlan(spec, augmentation, config.seed, t.views if augmentation else 1, t.prefix_precision)
+    return build_activation_caches(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
 
 
 def build_model(config: Config) -> tuple[StagedModel, Transfer]:
