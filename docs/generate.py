@@ -90,7 +90,8 @@ MEANINGS = {
     "data.phantoms.seed": "Another seed draws other patients.",
     "data.phantoms.size": "Side of the drawn images in pixels.",
     "input.size": "Side of the square in pixels.",
-    "input.fit": "`pad` keeps the aspect and fills with black, `squash` stretches.",
+    "input.fit": "`pad` keeps the aspect and fills with black, `squash` stretches: for training images that their publisher "
+    "squeezed to squares (ChestX-ray14, Shenzhen, many public copies), so that others are squeezed alike.",
     "input.mean": "Of the three equal channels; the network's own when left out: 0.5 for `efficientnet_lite0`, else ImageNet's.",
     "input.std": "Deviation of the three channels; the network's own when left out.",
     "split.kind": "By hash of the patient, the NIH lists, or by image (leaks patients; for comparison).",
@@ -126,7 +127,8 @@ MEANINGS = {
     "augmented, in every epoch.",
     "training.views": "Versions of each training image that are stored, taken in turn by the epochs: the image as it is, the "
     "others augmented. 1: the image as it is, "
-    "[which measured best](../explanation/stored-stages.md#what-views-gain); then `augment` changes nothing of a phase that learns from stored stages.",
+    "[which measured best](../explanation/stored-stages.md#what-views-gain); then `augment` changes nothing of a phase that "
+    "learns from stored stages.",
     "training.prefix_precision": "Of what is stored.",
     "training.precision": "Of the computation; `auto` is `bf16-mixed` on a GPU that has it, else `32`.",
     "training.compile": "`torch.compile` of phases that learn from pixels; pays on a GPU, not on a CPU.",

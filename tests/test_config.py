@@ -108,6 +108,14 @@ def test_a_wrong_key_of_one_of_several_is_refused_with_its_place_and_the_nearest
         parse_config({"data": {"sources": [{"name": "a"}]}})
 
 
+def test_what_an_earlier_version_left_out_means_what_it_meant_then() -> None:
+    """Four views were stored where a kept configuration names none; one is, where today's names none."""
+    assert parse_config({"data": {"root": "x"}}).training.views == 1
+    kept = parse_config({"data": {"root": "x"}, "training": {"views": None}})
+    assert kept.training.views == 4
+    assert parse_config(kept.model_dump(mode="json")).training.views == 4
+
+
 INSIDE_AND_OUTSIDE: list[tuple[str, list[object], list[object]]] = [
     ("seed", [0], [-1]),
     ("input.size", [32, 4096], [31, 4097]),

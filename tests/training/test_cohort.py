@@ -87,6 +87,23 @@ def test_without_copies_nothing_is_said(small_config: Config, tmp_path: Path) ->
     assert not [line for line in said if "picture" in line]
 
 
+def test_a_reader_of_squares_alone_is_told_that_others_would_be_padded(small_world: Path, tmp_path: Path) -> None:
+    world = shutil.copytree(small_world, tmp_path / "world")
+
+    def told(name: str, values: dict[str, object]) -> list[str]:
+        said: list[str] = []
+        config = with_values(world_config(world), values)
+        prepare_cohort(config, RunFolder.create(tmp_path / name, config, resume=False), said.append, no_bar)
+        return [line for line in said if line.startswith("every training image is square")]
+
+    (note,) = told("squares", {})
+    assert 'set input.fit = "squash"' in note
+    assert told("squash", {"input.fit": "squash"}) == []
+    for image in world.glob("*.png"):
+        Image.open(image).resize((64, 50)).save(image)
+    assert told("others", {}) == []
+
+
 def test_trainings_on_the_same_images_tell_of_them_once(doubled: Config, tmp_path: Path) -> None:
     table = Path(doubled.data.root or "") / "labels.csv"
     table.write_text("".join(f"{line},x\n" for line in table.read_text().splitlines()).replace(",x", ",ward", 1))

@@ -15,12 +15,14 @@ from cxreader.config import Config
 from cxreader.counting import format_count
 from cxreader.data.dataset import CachedImages
 from cxreader.data.index import Index
+from cxreader.data.original_sizes import all_square
 from cxreader.data.pixel_cache.cache import PixelCache, build_cache
 from cxreader.data.sources import locate, open_data
 from cxreader.data.split import PARTS, PLACES, Split, make_split, require_disjoint, source_of
 from cxreader.errors import DataError, SplitError, UsageError
 from cxreader.evaluation.statistics.intervals import Sample
 from cxreader.imaging.preprocess import InputSpec
+from cxreader.models.population import PHANTOMS
 from cxreader.models.registry import model_entry
 from cxreader.progress import Bar, Note, Say
 from cxreader.records import ABNORMAL, NORMAL, ImageRecord
@@ -88,6 +90,7 @@ def prepare_cohort(
     parts = {name: cached_part(cache, index, images[name]) for name in wanted_parts}
     if "train" in parts:
         learnt = [by_image[image] for image in images["train"]]
+        _tell_squares(learnt, index, config, say)
         parts["train"].supervision = supervision(index, learnt, config.training.class_weights)
     for name in [part for part in LEARNING_PARTS if part in parts]:
         classes = np.bincount(parts[name].labels, minlength=2)
@@ -108,6 +111,13 @@ def _tell_copies(cache: PixelCache, index: Index, say: Say) -> None:
     if contrary:
         what = format_count(len(contrary), "of these pictures [is|are]")
         say(Note(f"warning: {what} labelled normal and abnormal; the first label is taken, {min(contrary)!r} for one"))
+
+
+def _tell_squares(records: Sequence[ImageRecord], index: Index, config: Config, say: Say) -> None:
+    """That a reader of squares alone meets other images padded, which it has never seen; phantoms are drawn square."""
+    if config.input.fit == "pad" and records and not index.name.startswith(PHANTOMS) and all_square(records):
+        what = 'every training image is square: if their publisher squeezed them, set input.fit = "squash"'
+        say(Note(f"{what}, so that images in their own aspect are squeezed alike and not padded"))
 
 
 def _left_out(run: RunFolder, wanted: Sequence[ImageRecord], cache: PixelCache, say: Say) -> dict[str, str]:

@@ -11,6 +11,7 @@ from cxreader.config import TrainingSection
 from cxreader.errors import ConfigError, ModelError
 from cxreader.models.stages import Learn, StagedModel
 
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One phase of training; `patience` in epochs without improvement of the monitored tune figure."""

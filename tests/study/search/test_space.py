@@ -82,6 +82,20 @@ def test_without_pretrained_weights_a_space_of_frozen_stages_is_refused(world: P
         require_effect(space, config, ["fine_tune"], pretrained=True)
 
 
+def test_a_space_of_augmentations_is_refused_where_no_phase_is_shown_them(world: Path) -> None:
+    def effect(values: dict[str, object], space: dict[str, object], phase: str = "fine_tune") -> None:
+        config = with_values(learning_config(world, {"augment.rotation": [0.0, 5.0], **space}), values)
+        require_effect(read_space(config), config, [phase], pretrained=True)
+
+    plain = {"training.views": 1, "training.prefix_cache": True, "training.fine_tune.learn": "last_block"}
+    with pytest.raises(UsageError, match=r"augment\.rotation has no effect.*training\.views = 4"):
+        effect(plain, {})
+    effect({**plain, "training.views": 2}, {})
+    effect({**plain, "training.prefix_cache": False}, {})
+    effect(plain, {"training.views": [1, 2]})
+    effect(plain, {}, "full")
+
+
 def test_the_frozen_outputs_of_one_network_are_prepared_in_one_pass(world: Path) -> None:
     space = {"training.fine_tune.learn": ["head", "last_block"], "model.name": ["resnet18", "densenet121"], **SPACE}
     config = learning_config(world, space)

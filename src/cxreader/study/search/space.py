@@ -114,8 +114,15 @@ def _as_list(given: Sequence[Choice] | RangeSection | None) -> list[str] | None:
 
 
 def require_effect(space: Space, config: Config, phases: Sequence[str], *, pretrained: bool) -> None:
-    """Raise UsageError when a key sets a phase that is not among `phases`, the planned ones: its values would change nothing."""
+    """Raise UsageError for a key whose values would change nothing.
+
+    Such a key sets a phase that is not among `phases`, the planned ones, or changes images that no phase is shown.
+    """
     for key in space.values:
+        if key.startswith("augment.") and not _augments(space, config, phases):
+            mend = "set training.views = 4, or training.prefix_cache = false"
+            what = f"stored stages hold the images as they are: {key} has no effect"
+            raise UsageError(what, where=f"study.space.{key}", mend=mend)
         section, _, rest = key.partition(".")
         phase = rest.partition(".")[0]
         if section != "training" or phase not in PHASES or phase in phases:
@@ -211,6 +218,17 @@ def _require_searchable(key: str) -> None:
     if key in FIXED:
         mend = "set it for the whole search"
         raise UsageError("trials with another one are not comparable", where=f"study.space.{key}", mend=mend)
+
+
+def _augments(space: Space, config: Config, phases: Sequence[str]) -> bool:
+    """Whether an augmented image is learnt from at some point of the space."""
+    t = config.training
+    learns = {f"{phase}.learn": getattr(t, phase).learn for phase in phases}
+    found = {"prefix_cache": t.prefix_cache, "views": t.views, **learns}
+    given = {key: space.values.get(f"training.{key}", (value,)) for key, value in found.items()}
+    if any(isinstance(values, RangeSection) for values in given.values()):
+        return True
+    return False in given["prefix_cache"] or given["views"] != (1,) or any("all" in given[key] for key in learns)
 
 
 def _trials(config: Config) -> int | None:
