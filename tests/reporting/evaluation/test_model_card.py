@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,25 @@ def test_an_artifact_tells_network_weights_licence_data_and_training() -> None:
     assert r"**Source**: a\|hospital" in card
     assert "artifact " in card
     assert ONLY_PREDICTIONS not in card
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ({"views": 1}, "none"),
+        ({"views": 4}, "rotation 7, horizontal flip"),
+        ({"views": None}, "rotation 7, horizontal flip"),  # of an earlier version, which stored four then
+        ({"views": 1, "prefix_cache": False}, "rotation 7, horizontal flip"),
+        ({"views": 1, "fine_tune": {"learn": "all"}}, "rotation 7, horizontal flip; none in head"),
+    ],
+)
+def test_the_card_says_augmentation_only_where_a_phase_was_shown_it(training: dict[str, Any], words: str) -> None:
+    artifact = _artifact()
+    config = artifact.provenance["config"]
+    given = {**config, "training": {"prefix_cache": True, **config["training"], **training}}
+    if "fine_tune" in training:
+        given["training"]["fine_tune"] = {**config["training"]["fine_tune"], **training["fine_tune"]}
+    assert facts_of(replace(artifact, provenance={**artifact.provenance, "config": given}))["Augmentation"] == words
 
 
 @pytest.mark.parametrize(

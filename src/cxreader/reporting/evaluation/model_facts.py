@@ -40,7 +40,7 @@ def facts_of(artifact: Artifact) -> dict[str, str]:
         "Phases": _phases(_at(provenance, "phases")),
         "Learning": _learning(provenance),
         "Settings": _settings(provenance),
-        "Augmentation": _augmentation(_at(provenance, "config")),
+        "Augmentation": _augmentation(provenance),
         "Machine": _at(provenance, "machine"),
         "Software": _software(_at(provenance, "versions")),
     }
@@ -111,13 +111,24 @@ def _learning(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def _augmentation(config: Any) -> str:
-    """Each change of the training images that was on, with its largest size."""
+def _augmentation(provenance: Mapping[str, Any]) -> str:
+    """Each change of the training images that was on, with its largest size, and in which phases nothing was changed."""
+    config = _at(provenance, "config")
     if not isinstance(config, Mapping) or "augment" not in config:
         return ""
     values = config["augment"] or {}
     on = [f"{name.replace('_', ' ')}{'' if size is True else f' {size:g}'}" for name, size in values.items() if size]
-    return ", ".join(on) or "none"
+    phases = [str(_at(phase, "name")) for phase in _at(provenance, "phases") or ()]
+    plain = [name for name in phases if _is_plain(_at(config, "training"), name)]
+    if not on or (plain and plain == phases):
+        return "none"
+    return ", ".join(on) + (f"; none in {', '.join(plain)}" if plain else "")
+
+
+def _is_plain(training: Any, phase: str) -> bool:
+    """Whether the phase learnt from stored outputs of the images as they are."""
+    stored = _at(training, "prefix_cache") is True and _at(training, phase, "learn") not in (None, "all")
+    return stored and _at(training, "views") == 1
 
 
 def _software(versions: Any) -> str:
