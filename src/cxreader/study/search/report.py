@@ -15,7 +15,9 @@ from cxreader.runs import RunFolder, write_json, write_text
 from cxreader.study.search.effects import importances, main_effects
 from cxreader.study.search.record import Trial
 from cxreader.study.search.search import SearchResult
+from cxreader.study.search.space import augments
 from cxreader.study.search.winner import Winner
+from cxreader.training.phases import planned_phases
 
 PAGE, NUMBERS, FIGURES = "report.html", "search.json", "figures"
 
@@ -35,6 +37,8 @@ def report_of(result: SearchResult, winner: Winner | None = None) -> SearchRepor
     """Everything the page shows, in plain records."""
     config, folder = result.config, RunFolder(result.folder)
     shares, how = importances(result.space, result.trials, config.seed)
+    pretrained = not result.transfer.startswith("no transfer")
+    phases = [phase.name for phase in planned_phases(config.training, pretrained=pretrained)]
     run = json.loads(folder.provenance.read_text(encoding="utf-8"))
     return SearchReport(
         model=config.model.name,
@@ -58,7 +62,7 @@ def report_of(result: SearchResult, winner: Winner | None = None) -> SearchRepor
             "seed": config.seed,
             "data": config.data.name or Path(config.data.where).name,
             "optimizer": config.training.optimizer,
-            "augmentation": "none" if config.augment is None else "basic",
+            "augmentation": "basic" if augments(result.space, config, phases) else "none",
             "input size": config.input.size,
         },
     )

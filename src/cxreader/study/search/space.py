@@ -119,7 +119,7 @@ def require_effect(space: Space, config: Config, phases: Sequence[str], *, pretr
     Such a key sets a phase that is not among `phases`, the planned ones, or changes images that no phase is shown.
     """
     for key in space.values:
-        if key.startswith("augment.") and not _augments(space, config, phases):
+        if key.startswith("augment.") and not augments(space, config, phases):
             mend = "set training.views = 4, or training.prefix_cache = false"
             what = f"stored stages hold the images as they are: {key} has no effect"
             raise UsageError(what, where=f"study.space.{key}", mend=mend)
@@ -220,8 +220,10 @@ def _require_searchable(key: str) -> None:
         raise UsageError("trials with another one are not comparable", where=f"study.space.{key}", mend=mend)
 
 
-def _augments(space: Space, config: Config, phases: Sequence[str]) -> bool:
-    """Whether an augmented image is learnt from at some point of the space."""
+def augments(space: Space, config: Config, phases: Sequence[str]) -> bool:
+    """Whether one of `phases` learns from augmented images at some point of the space."""
+    if config.augment is None and not any(key.startswith("augment.") for key in space.values):
+        return False
     t = config.training
     learns = {f"{phase}.learn": getattr(t, phase).learn for phase in phases}
     found = {"prefix_cache": t.prefix_cache, "views": t.views, **learns}
