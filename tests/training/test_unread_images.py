@@ -44,7 +44,7 @@ def test_what_was_left_out_stays_left_out_on_resumption(config: Config, world: P
     again = cohort(config, run, said)
     assert counts(again) == 119
     assert "003_0.png" not in again.cache
-    assert said[-1] == f"1 image that could not be read when this run began stays left out: {run.unread}"
+    assert f"1 image that could not be read when this run began stays left out: {run.unread}" in said
     (world / "004_0.png").write_bytes(b"torn")
     assert counts(cohort(config, run, said)) == 118
     assert sorted(json.loads(run.unread.read_text())) == ["003_0.png", "004_0.png"]
