@@ -22,7 +22,7 @@ from cxreader.progress import Say
 from cxreader.study.pretrain import n_phantoms, scratch_config, wants_phantoms
 from cxreader.study.rows import Row, study_rows
 from cxreader.study.search.space import read_space
-from cxreader.training.phases import Phase, planned_phases
+from cxreader.training.phases import Phase, planned_phases, stored_views
 
 SECONDS = 2.0
 """How long each rate is measured, after one unmeasured batch."""
@@ -101,7 +101,7 @@ def _count(row: Row, seeds: int, images: int, rates: Rates) -> RowForecast:
     t, shares, phases = row.config.training, row.config.split.shares, _phases(row)
     train, tuned = shares[0] * images, shares[1] / 2 * images  # half of the validation share calibrates
     stored = [phase for phase in phases if t.prefix_cache and phase.learn != "all"]
-    views = t.views if row.config.augment is not None else 1
+    views = stored_views(row.config)
     # A search shares a first pass; every seed draws other views, but where nothing is drawn.
     first = (seeds if views > 1 else 1) * (train * views + tuned) / rates.frozen if stored else 0.0
     each = sum(phase.epochs * (train + tuned / 3) / rates.learning[phase.name] for phase in phases)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cxreader.config import TrainingSection
+from cxreader.config import Config, TrainingSection
 from cxreader.errors import ConfigError, ModelError
 from cxreader.models.stages import Learn, StagedModel
 
@@ -44,6 +44,11 @@ def planned_phases(training: TrainingSection, *, pretrained: bool) -> tuple[Phas
     names = training.phases if pretrained else ("full",)
     sections = {"head": training.head, "fine_tune": training.fine_tune, "full": training.full}
     return tuple(Phase(name, **sections[name].model_dump()) for name in names)
+
+
+def stored_views(config: Config) -> int:
+    """Versions of each training image that phases on stored stages learn from: one where nothing is augmented."""
+    return 1 if config.augment is None else config.training.views
 
 
 def require_stages(model: StagedModel, training: TrainingSection) -> None:

@@ -45,7 +45,7 @@ from cxreader.training.cohort import LEARNING_PARTS, Cohort, input_spec, prepare
 from cxreader.training.devices import devices_notice, require_devices
 from cxreader.training.fit import BEST, Settings, fit_phase, is_done, state_bytes
 from cxreader.training.module import Recipe, Watch
-from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages
+from cxreader.training.phases import Phase, PhaseResult, better, learning, planned_phases, require_stages, stored_views
 from cxreader.training.predict import predict_with_features
 from cxreader.training.region.phase import fit_region_head, require_region_stages
 
@@ -161,7 +161,7 @@ def frozen_outputs(
     if not stages:
         return {}
     folder = run.cache if config.data.cache is None else Path(config.data.cache)
-    plan = ActivationPlan(spec, augmentation, config.seed, t.views if augmentation else 1, t.prefix_precision)
+    plan = ActivationPlan(spec, augmentation, config.seed, stored_views(config), t.prefix_precision)
     return build_activation_caches(model, stages, parts, plan, folder, accelerator=t.accelerator, say=say, bar=bar)
 
 
