@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving.page.axe import violations
 from tests.serving.page.live import served
 from tests.serving.test_review import filled
 from tests.serving.web.test_administration import packed
@@ -45,19 +46,12 @@ class Walk:
     def check(self) -> None:
         """No violation that axe knows, in neither theme; nothing wider than the window, at 200 % neither."""
         for _ in range(2):
-            self.axe()
+            assert violations(self.page) == [], self.page.url
             self.page.click("#theme")
         self.page.set_viewport_size({"width": 640, "height": 360})
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(wide) <= 0, self.page.url
         self.page.set_viewport_size({"width": 1280, "height": 720})
-
-    def axe(self) -> None:
-        """No violation that axe knows, as the page stands."""
-        from axe_playwright_python.sync_playwright import Axe
-
-        found = Axe().run(self.page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], self.page.url
 
     def end(self) -> None:
         assert self.wrong == []
@@ -92,6 +86,7 @@ def test_a_day_of_an_administrator_and_of_an_auditor(
         page.wait_for_selector("#sending.alarm")
         assert "here already" in page.inner_text("#sending")
         page.click("table a >> nth=0")
+        page.wait_for_url("**/administration/models/*")
         walk.check()
         walk.go("/review?weeks=4")
         assert page.locator("figure canvas").count() == 2
@@ -137,7 +132,7 @@ def _asked_again(walk: Walk) -> None:
     page.press("#name", "Enter")
     page.wait_for_selector("#confirm[open]")
     assert page.evaluate("document.activeElement.id") == "confirm-password"
-    walk.axe()
+    assert violations(page) == []
     page.keyboard.type("a guess")
     page.keyboard.press("Enter")
     page.wait_for_selector("#confirm [role=alert]:not([hidden])")

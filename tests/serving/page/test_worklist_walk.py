@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import delete
 from tests.serving.conftest import active
 from tests.serving.dicom.scu import sending, stored
+from tests.serving.page.axe import violations
 from tests.serving.page.filled import fill
 from tests.serving.page.live import served
 from tests.serving.web.conftest import world_of
@@ -106,14 +107,6 @@ class Person:
         self.page.wait_for_function(
             "([text, place]) => document.querySelector(place)?.textContent.includes(text)", arg=[text, place]
         )
-
-
-def axe(page: Any) -> list[str]:
-    """What axe finds wrong."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {[node['html'][:160] for node in one['nodes']]}" for one in found]
 
 
 def test_what_arrives_moves_no_line_and_others_see_who_reads(browser: Any, room: Room) -> None:
@@ -206,7 +199,7 @@ def test_images_are_added_and_arrive_by_c_store_while_a_line_is_hovered(browser:
     assert told[0:2] == ["one.dcmreceived", "again.dcmalready there"]
     assert re.match(r"all\.zip2 received; image 3 refused: \w", told[2])
     assert re.match(r"letter\.txtrefused: \w", told[3])
-    assert axe(page) == []
+    assert violations(page) == []
     page.keyboard.press("Escape")
     person.until("4 new", "#news")
     assert (person.lines(), page.evaluate(HOVERED), line.bounding_box()) == (before, before[5], box)
@@ -321,7 +314,7 @@ def test_a_list_that_takes_long_says_so_and_the_one_before_stays(browser: Any, r
     person.until("Loading the list", "#waiting:not([hidden])")
     assert person.lines() == before
     assert float(page.evaluate("getComputedStyle(document.getElementById('worklist')).opacity")) < 1
-    assert axe(page) == []
+    assert violations(page) == []
     held.pop().continue_()
     page.wait_for_selector("#waiting", state="hidden")
     page.wait_for_function(f"JSON.stringify({LINES}) !== {json.dumps(json.dumps(before))}")
@@ -368,19 +361,19 @@ def test_axe_finds_nothing_and_little_room_is_enough(browser: Any, room: Room, t
     page = person.page
     person.context.add_cookies([{"name": "cxreader-theme", "value": theme, "url": room.address}])
     page.goto("/login")
-    assert axe(page) == []
+    assert violations(page) == []
     person.sign_in()
     page.keyboard.press("j")
     for width, height in ((1280, 720), (640, 360)):  # the second is 200 %
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, height)
-        assert axe(page) == [], (width, height)
+        assert violations(page) == [], (width, height)
     page.keyboard.press("?")
     page.wait_for_selector("#keys[open]")
-    assert axe(page) == []
+    assert violations(page) == []
     for address in ("/?view=PA&station=nowhere", "/?state=pending", "/nothing"):
         page.goto(address)
-        assert axe(page) == [], address
+        assert violations(page) == [], address
     other = Person(browser, room, color_scheme=theme)
     other.context.add_cookies([{"name": "cxreader-theme", "value": theme, "url": room.address}])
     other.page.goto("/login")
@@ -388,6 +381,6 @@ def test_axe_finds_nothing_and_little_room_is_enough(browser: Any, room: Room, t
     other.page.fill("#password", PASSWORD)
     other.page.keyboard.press("Enter")
     other.page.wait_for_selector("text=No patients for this role")
-    assert axe(other.page) == []
+    assert violations(other.page) == []
     person.context.close()
     other.context.close()
