@@ -67,6 +67,7 @@ class SourceSection(Section):
     reader, label), found as `root` is or in it: of each image that readers saw it learns the share who called it abnormal.
     `only_train`: its images teach, and stand in no other part. `weight`: of the loss of each of its images, against that of
     another source's; of weight 0 its images teach a region head where findings lie, and the classifier never meets them.
+    `min_age`: images of patients known to be younger, in years, are left out.
     """
 
     root: str = Field(min_length=1)
@@ -79,6 +80,7 @@ class SourceSection(Section):
     readings: str | None = None
     only_train: bool = False
     weight: float = Field(1.0, ge=0, le=1000)
+    min_age: float | None = Field(None, gt=0, le=120)
 
     @model_validator(mode="after")
     def _teaches_alone(self) -> Self:
@@ -101,6 +103,7 @@ class DataSection(Section):
     tables: str | None = None
     name: str | None = None
     uncertain: Uncertain | None = None  # what an uncertain label becomes; the set's own policy when left out
+    min_age: float | None = Field(None, gt=0, le=120)  # images of patients known to be younger are left out; years
     cache: str | None = None  # where pixel caches are kept; the run folder when left out
     workers: int | None = Field(None, ge=1)  # processes that decode; all cores when left out
 
@@ -111,8 +114,8 @@ class DataSection(Section):
             raise PydanticCustomError("no_images", "names no images: give root, the folder or table of your images")
         if len(given) > 1:
             raise PydanticCustomError("two_sources", f"gives both {given[0]} and {given[1]}: leave one of them out")
-        if self.sources and (self.kind, self.tables, self.uncertain) != ("auto", None, None):
-            what = "gives kind, tables or uncertain beside sources: give them inside each source"
+        if self.sources and (self.kind, self.tables, self.uncertain, self.min_age) != ("auto", None, None, None):
+            what = "gives kind, tables, uncertain or min_age beside sources: give them inside each source"
             raise PydanticCustomError("two_kinds", what)
         return self
 

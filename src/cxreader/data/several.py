@@ -1,13 +1,33 @@
-"""Sources that are read together: an image that two of them have is one image, and one class alone in a source is told."""
+"""What is taken of sources: whose patients are old enough, of an image that two of them have one, and who holds one class alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cxreader.counting import format_count
 from cxreader.data.index import Index
+from cxreader.errors import DataError
 from cxreader.records import LABEL_NAMES, ImageRecord
+
+
+def old_enough(index: Index, min_age: float | None) -> Index:
+    """The index without images of patients known to be younger than `min_age` years; who is of unknown age stays, and is told.
+
+    Raises DataError where nobody is left.
+    """
+    if min_age is None:
+        return index
+    known = [record.age if record.age_plausible else None for record in index.records]
+    kept = tuple(r for r, age in zip(index.records, known, strict=True) if age is None or age >= min_age)
+    if not kept:
+        raise DataError(f"no patient is {min_age:g} years old or older", where=index.root, mend="lower min_age")
+    left, untold = len(known) - len(kept), known.count(None)
+    notes = [format_count(left, f"[image|images] left out: the patient is under {min_age:g} years")] if left else []
+    if untold:
+        notes.append(format_count(untold, "[image stays|images stay] though nobody knows the patient's age"))
+    return replace(index, records=kept, notes=(*index.notes, *notes))
 
 
 def each_once(sources: Sequence[Sequence[ImageRecord]]) -> tuple[tuple[ImageRecord, ...], list[str]]:

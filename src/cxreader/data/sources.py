@@ -21,7 +21,7 @@ from cxreader.data.layouts.sets.nih import find_entries, open_nih
 from cxreader.data.layouts.store import open_store
 from cxreader.data.layouts.table import open_table
 from cxreader.data.moved import with_files
-from cxreader.data.several import each_once, of_one_class
+from cxreader.data.several import each_once, of_one_class, old_enough
 from cxreader.errors import DataError, TableError, UsageError, nearest
 from cxreader.imaging.containers import is_archive, is_dicomdir, member_names
 from cxreader.remote import is_remote
@@ -107,7 +107,8 @@ def open_data(data: DataSection) -> Index:
     """The index of a configuration's images: one source, or several together. Raises as `open_source`."""
     if data.sources:
         return open_together(data.sources, name=data.name)
-    return open_source(data.root, kind=data.kind, tables=data.tables, name=data.name, uncertain=data.uncertain)
+    index = open_source(data.root, kind=data.kind, tables=data.tables, name=data.name, uncertain=data.uncertain)
+    return old_enough(index, data.min_age)
 
 
 def open_together(sources: Sequence[SourceSection], *, name: str | None = None) -> Index:
@@ -122,7 +123,10 @@ def open_together(sources: Sequence[SourceSection], *, name: str | None = None) 
     if twice:
         raise UsageError(f"two sources lie in folders named {twice[0]!r}", where="data.sources", mend="rename one")
     named = [_reopenable(source, place) for place, source in zip(places, sources, strict=True)]
-    opened = [open_source(s.root, kind=s.kind, tables=s.tables, name=s.name, uncertain=s.uncertain) for s in named]
+    opened = [
+        old_enough(open_source(s.root, kind=s.kind, tables=s.tables, name=s.name, uncertain=s.uncertain), s.min_age)
+        for s in named
+    ]
     records, twice_there = each_once(
         [
             [replace(record, image=f"{place}/{record.image}") for record in index.records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,14 +41,17 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "age": ("patient_age", "patient age", "patientage"),
     "sex": ("gender", "patient_sex", "patient sex", "patientsex", "patient gender", "patient_gender"),
     "view": ("view_position", "view position", "viewposition", "projection"),
+    "follow_up": ("follow-up", "follow-up #", "follow_up_number"),
     "findings": ("finding", "finding_labels", "finding labels"),
 }
 """Names that people give to these columns, taken where a table has none of the name itself; the first that is there."""
 LATERAL = "lateral [view is|views are] left out"
 NO_LABEL = "[image|images] left out: no label"
 """Words of their counts (`counting.format_count`)."""
-_USED = (*REQUIRED, "patient", "age", "sex", "view", "source", "findings", "subtype", *ORIGINAL)
-_MAY_BE_MISSING = ("patient", "age", "sex", "view", "source", "findings")
+_USED = (*REQUIRED, "patient", "age", "sex", "view", "follow_up", "source", "findings", "subtype", *ORIGINAL)
+_MAY_BE_MISSING = ("patient", "age", "sex", "view", "follow_up", "source", "findings")
+_RELEASED = re.compile(r"(\d{8})_(\d{3})")
+"""How ChestX-ray14 names its images: the patient, and the number of the visit."""
 
 
 def open_table(path: Path, *, images: Path | str | None = None, name: str | None = None) -> Index:
@@ -55,7 +59,8 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
 
     Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder or to `images`, a
     folder, archive or address in a store; found as `find_named` does) and `label` (`records.label_and_findings`); optional
-    `patient, age, sex, view, source, findings` (`findings.read_findings`), `subtype`, and `original_width, original_height`
+    `patient, age, sex, view, source, findings` (`findings.read_findings`), `follow_up` (a whole number, 0 for the first visit; where
+    there is no such column, of images named as ChestX-ray14's the number in the name), `subtype`, and `original_width, original_height`
     (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note. There `nan`,
     `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as
     `findings.OTHER`.
@@ -144,8 +149,22 @@ def _record(
         age_plausible=age is None or 0 <= age <= MAX_AGE,
         sex=sex,
         view=view,
+        follow_up=_follow_up(cells, image, where),
         subtype=cells.get("subtype") or None,
     )
+
+
+def _follow_up(cells: Mapping[str, str], image: str, where: str) -> int | None:
+    """The visit's number by the column; without one by the image's name, where that is the release's and names this patient."""
+    if "follow_up" in cells:
+        told = cells["follow_up"]
+        if told and not re.fullmatch(r"\d{1,6}(\.0+)?", told):
+            mend = "0 is the first visit, 1 the next; leave unknown ones empty"
+            raise TableError(f"the follow-up {told!r} is no whole number", where=where, mend=mend)
+        return int(float(told)) if told else None
+    named = _RELEASED.fullmatch(Path(image).stem)
+    patient = cells.get("patient", "")
+    return int(named[2]) if named and patient.isdecimal() and int(patient) == int(named[1]) else None
 
 
 def _originals(
