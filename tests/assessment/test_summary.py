@@ -13,11 +13,12 @@ from tests.reporting.evaluation.world import image_evidence
 
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_run, cohort_of_source
-from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_summary
+from cxreader.assessment.summary import EvaluationSummary, is_own_test, store_regions, store_summary
 from cxreader.errors import StorageError
 from cxreader.evaluation.evaluate import Evaluation
 from cxreader.evaluation.evidence import EvaluationOptions
 from cxreader.evaluation.predictions import read_predictions
+from cxreader.explanation.localisation_report import LocalisationReport
 from cxreader.inference.reader import Reader
 from cxreader.models.artifact import MANIFEST, WEIGHTS, Artifact, load_artifact, save_manifest
 from cxreader.progress import no_bar, silent
@@ -125,6 +126,28 @@ def test_scores_of_heat_maps_stay_until_others_take_their_place(run: Path) -> No
     replaced = load_artifact(run / "artifact").evaluation
     assert replaced is not None
     assert replaced["warnings"] == ["later"]
+
+
+def test_few_boxes_of_the_part_do_not_take_the_place_of_what_many_said_of_the_region_head(run: Path) -> None:
+    evaluation, found = _evaluation(run), image_evidence().localisation
+    assert found is not None
+
+    def of(boxes: int) -> LocalisationReport:
+        return replace(found, groups=(replace(found.all, boxes=boxes), *found.groups[1:]), maps="Region head")
+
+    def stored() -> tuple[int, str | None]:
+        kept = load_artifact(run / "artifact").evaluation
+        assert kept is not None
+        return kept["regions"]["region_head"]["boxes"], kept["regions_on"]
+
+    store_summary(Reader.load(run), EvaluationSummary.of(evaluation, found, (of(2),)), silent)
+    assert stored() == (2, None)
+    store_regions(run / "artifact", [of(444)], "5 folds", silent)
+    assert stored() == (444, "5 folds")
+    store_summary(Reader.load(run), EvaluationSummary.of(evaluation, found, (of(2),)), silent)
+    assert stored() == (444, "5 folds")
+    store_summary(Reader.load(run), EvaluationSummary.of(evaluation, found, (of(500),)), silent)
+    assert stored() == (500, None)
 
 
 def test_a_failing_write_leaves_the_artifact_and_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,17 @@ def test_who_knows_only_where_findings_of_each_kind_are_gains_over_one_fixed_map
     assert seen.statement().count(": more") == 2
 
 
+def test_of_few_patients_nothing_is_said_whatever_the_gain() -> None:
+    for count, word in ((19, "too few patients to say"), (20, "more")):
+        boxes = {f"{n}": [Box("Mass", 3 * (n % 4), 3 * (n // 4 % 4), 4, 4)] for n in range(count)}
+        table = BoxTable.of(boxes, (16, 16), {name: name for name in boxes})
+        maps = {name: _shown(found[0]) for name, found in boxes.items()}
+        found = localise(maps, table, ScoringProtocol(grid=16), n_resamples=100)
+        assert found.all.gain["iou"].low > 0
+        assert found.statement().count(f": {word}") == 2
+        assert found.all.gains_over_both() is (count == 20)
+
+
 def _shown(box: Box) -> np.ndarray[Any, Any]:
     one = np.zeros((16, 16))
     one[int(box.y) : int(box.y + 4), int(box.x) : int(box.x + 4)] = 1

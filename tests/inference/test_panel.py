@@ -43,7 +43,7 @@ def test_image_map_and_scale_stand_side_by_side_and_nothing_is_written_on_the_an
     assert not np.array_equal(mapped, overlay(pixels)), "the map is warm somewhere"
     assert sheet.shape[1] > 2 * SIDE
     texts = [text for _, text in written]
-    assert {"1", "0.5", "0", "Raw maximum", "4"} <= set(texts)
+    assert {"1", "0.5", "0", "Raw maxima", "heat: 4"} <= set(texts)
     whole = " ".join(texts)
     assert f"{reading.decision}, probability {reading.probability:.3f}" in whole
     assert "abnormal from 0.500 on (given)" in whole
@@ -127,21 +127,21 @@ def test_a_refused_image_has_its_reason_and_a_map_only_by_force(
     whole = " ".join(text for _, text in written)
     assert "No map: the image was refused" in whole
     assert f"Refused: {reading.reasons[0]}" in whole
-    assert "Raw maximum" not in whole
+    assert "Raw maxima" not in whole
     assert "warm" not in whole
     written.clear()
     ((forced, _),) = explain_files(reader, [str(blank)], tmp_path / "forced", force=True)
     assert (forced.acceptance, forced.probability is None) == ("refused", False)
     whole = " ".join(text for _, text in written)
     assert f"Refused, and answered by force: {forced.reasons[0]}" in whole
-    assert "Raw maximum" in whole
+    assert "Raw maxima" in whole
 
 
 def test_a_flat_map_is_said_to_be_flat(written: list[tuple[tuple[float, ...], str]], tmp_path: Path) -> None:
     reader = make_reader(Mapped())
     image = read(distinct(tmp_path, 1)[0])
     draw_panel(image, replace(reading_of(reader, image), heat_map=np.zeros((2, 2), np.float32)), reader)
-    assert "0: flat map" in [text for _, text in written]
+    assert "heat: 0, flat" in [text for _, text in written]
 
 
 def test_beside_a_wide_and_low_picture_the_scale_keeps_its_room(written: list[tuple[tuple[float, ...], str]]) -> None:
@@ -149,7 +149,7 @@ def test_beside_a_wide_and_low_picture_the_scale_keeps_its_room(written: list[tu
     reader = make_reader(Mapped())
     sheet = draw_panel(image, replace(reading_of(reader, image), heat_map=np.eye(2, dtype=np.float32)), reader)
     scale = sorted((y, text) for (x, y), text in written if x >= 2 * SIDE)
-    assert [text for _, text in scale[-5:]] == ["1", "0.5", "0", "Raw maximum", "1"]
+    assert [text for _, text in scale[-5:]] == ["1", "0.5", "0", "Raw maxima", "heat: 1"]
     gaps = np.diff([y for y, _ in scale])
     assert gaps.min() >= 10, "no two lines of it on each other"
     captions = [y for (x, y), text in written if text == "a.png"]

@@ -13,6 +13,9 @@ from tests.artifacts import hand_made, random_region_head, region_bytes
 from tests.inference.batch.world import distinct
 
 from cxreader import Reader
+from cxreader.errors import UsageError
+from cxreader.evaluation.statistics.intervals import Estimate
+from cxreader.explanation.localisation_report import LocalisationByFinding
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.read import read
 from cxreader.inference.explain import explain_files
@@ -84,17 +87,57 @@ def test_the_picture_says_where_beside_what_moved_the_score(
     assert titles == [
         "Image",
         "Heat map (HiResCAM): what moved the score",
-        "Region head: where findings lie, learnt from 1,201 boxes",
+        "Region head, from 1,201 boxes: where findings lie",
     ]
     assert sheet.shape[1] > 3 * SIDE
     pixels = np.asarray(Image.fromarray(image.pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
-    expected = overlay(np.clip(pixels, 0, 1), reading.region_map, spec=reader.artifact.spec)
+    expected = overlay(np.clip(pixels, 0, 1), reading.region_map, spec=reader.artifact.spec, as_it_is=True)
     np.testing.assert_array_equal(sheet[TOP : TOP + SIDE, 2 * SIDE : 3 * SIDE], expected)
     whole = " ".join(text for _, text in written)
     told = "Region head, learnt from 1,201 boxes of 900 patients. It says where a finding lies, not why the image"
     assert told in whole
     assert reading.region_map is not None
-    assert f"{float(reading.region_map.max()):.3g}" in [text for _, text in written]
+    assert f"regions: {float(reading.region_map.max()):.2g}" in [text for _, text in written]
+    assert "its maps were judged against no boxes" in whole
+
+
+def test_a_region_map_that_finds_nothing_stays_cold(reader: Reader, tmp_path: Path) -> None:
+    image = read(distinct(tmp_path, 1)[0])
+    peak = np.zeros((4, 4), np.float32)
+    peak[1, 1] = 1
+    faint, sure = (
+        draw_panel(image, replace(reader.read(image), region_map=share * peak), reader)
+        for share in (np.float32(0.002), 1)
+    )
+    third = np.s_[TOP : TOP + SIDE, 2 * SIDE : 3 * SIDE]
+    picture = faint[TOP : TOP + SIDE, :SIDE].astype(int)
+    assert np.abs(faint[third].astype(int) - picture).max() <= 1
+    assert np.abs(sure[third].astype(int) - picture).max() > 50
+
+
+def test_of_one_finding_its_own_map_is_drawn_and_what_boxes_said_of_such_maps(
+    reader: Reader, tmp_path: Path, written: list[tuple[tuple[float, ...], str]]
+) -> None:
+    file = distinct(tmp_path / "images", 1)[0]
+    one = Estimate(0.3, 0.25, 0.35, 40, 0, 40, "bootstrap")
+    gains = {"gain": {"iou": one}, "gain_by_finding": {"iou": one}}
+    judged = LocalisationByFinding("all", 50, 40, 40, {"iou": one}, {"iou": one}, null_by_finding={"iou": one}, **gains)
+    member = reader.members[0]
+    artifact = replace(member.artifact, evaluation={"regions": {"region_head_by_finding": judged.to_dict()}})
+    told = Reader([Member(artifact, member.backend, member.operating_point)])
+    explain_files(told, [file], tmp_path / "out", finding="mass")
+    texts = [text for _, text in written]
+    assert "Region head, from 1 box: where mass would lie" in texts
+    whole = " ".join(texts)
+    assert "By finding, judged on 50 boxes: Mean IoU: the model reaches 0.300 (0.250-0.350)" in whole
+    image = read(file)
+    pixels = np.asarray(Image.fromarray(image.pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
+    reading = told.read(file)
+    expected = overlay(np.clip(pixels, 0, 1), reading.region_maps["Mass"], spec=artifact.spec, as_it_is=True)
+    sheet = draw_panel(image, reading, told, finding="Mass")
+    np.testing.assert_array_equal(sheet[TOP : TOP + SIDE, 2 * SIDE : 3 * SIDE], expected)
+    with pytest.raises(UsageError, match="Effusion"):
+        explain_files(told, [file], tmp_path / "no", finding="efusion")
 
 
 def test_without_a_region_head_the_picture_tells_of_none(

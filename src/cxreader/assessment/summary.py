@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,7 +29,7 @@ class EvaluationSummary(Plain):
     (`null`, `null_by_finding`), and the gains over them; None where no boxes were judged. `regions`: the same of maps that
     tell where findings are, by what they are called (`LocalisationReport.slug`: `region_head`, `region_head_by_finding`), and
     `regions_on` whose boxes judged them, where it was not the part itself. Who
-    wants to show a map asks `LocalisationByFinding.gains_over_both` first. `warnings` must be shown with the numbers. `date`
+    wants to show a map asks `explanation.judged` first. `warnings` must be shown with the numbers. `date`
     in UTC; `cxreader` and `git_revision` (None outside a checkout) say which program judged.
     """
 
@@ -81,7 +81,7 @@ def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:
     """Write the block into the reader's artifact where it lies; its id stays, and a failing write leaves it as it was.
 
     A block with scores of heat maps is not replaced by one without, and what folds found of regions (`store_regions`) stays
-    where the part has no boxes. Where the folder cannot be written, or another artifact
+    where it rests on more boxes than the part has. Where the folder cannot be written, or another artifact
     lies there by now, that is said.
     """
     folder = reader.only.folder
@@ -93,9 +93,10 @@ def store_summary(reader: Reader, summary: EvaluationSummary, say: Say) -> None:
         return
     if artifact.evaluation is not None and artifact.evaluation["maps"] is not None and summary.maps is None:
         return
-    before = {} if artifact.evaluation is None else artifact.evaluation
-    kept = {name: before[name] for name in ("regions", "regions_on") if not summary.regions and before.get(name)}
-    _store(artifact, {**summary.to_dict(), **kept}, folder, say)
+    before, now = artifact.evaluation or {}, summary.to_dict()
+    if _boxes(before) > _boxes(now):
+        now |= {name: before[name] for name in ("regions", "regions_on") if name in before}
+    _store(artifact, now, folder, say)
 
 
 def store_regions(folder: Path, reports: Iterable[LocalisationReport], judged_on: str, say: Say) -> None:
@@ -106,6 +107,11 @@ def store_regions(folder: Path, reports: Iterable[LocalisationReport], judged_on
     artifact = load_artifact(folder, weights=False, exports=False)
     found = {report.slug: to_plain(report.all) for report in reports}
     _store(artifact, {**(artifact.evaluation or {}), "regions": found, "regions_on": judged_on}, folder, say)
+
+
+def _boxes(block: Mapping[str, Any]) -> int:
+    """How many boxes judged the regions of an evaluation."""
+    return max((int(found["boxes"]) for found in block.get("regions", {}).values()), default=0)
 
 
 def _store(artifact: Artifact, evaluation: dict[str, Any], folder: Path, say: Say) -> None:

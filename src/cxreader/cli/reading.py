@@ -99,12 +99,16 @@ def explain(
     panel: Annotated[
         bool,
         typer.Option(
-            "--panel/--no-panel", help="Image, map, scale and answer in one picture; or the bare map on the image."
+            "--panel/--no-panel",
+            help="Image, maps, scale and answer in one picture; or the bare heat map on the image.",
         ),
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Answer and explain what is refused too, and say so.")] = False,
     boxes: Annotated[
         Path | None, typer.Option(help="Outline true boxes: the data set's boxes.csv, or NIH's BBox_List_2017.csv.")
+    ] = None,
+    finding: Annotated[
+        str | None, typer.Option(help="Of a region head, draw where this finding would lie, such as effusion.")
     ] = None,
     operating_point: Point = None,
     backend: Backend = "auto",
@@ -113,7 +117,8 @@ def explain(
     """Show where the network looked: each image beside its Grad-CAM heat map, as PNG. For research; not a medical device.
 
     Below them stand the answer and the model. Of several models: the maps of all of them. A refused image has its reason in
-    place of a map. Where the model has a region head, its map stands beside: where findings lie, learnt from boxes.
+    place of a map. Where the model has a region head, its map stands beside: where findings lie, learnt from boxes, and below
+    it whether it finds radiologists' boxes better than maps that look at no image.
     """
     from cxreader.inference.answer_text import probability_text
     from cxreader.inference.batch.names import on_one_line
@@ -123,7 +128,9 @@ def explain(
     outlines = _boxes(boxes, files)
     reader = load_reader(model, operating_point, backend, terms)
     with progress("explaining") as bar:
-        explained = explain_files(reader, files, out, raw=raw, panel=panel, force=force, boxes=outlines, progress=bar)
+        explained = explain_files(
+            *(reader, files, out), raw=raw, panel=panel, force=force, boxes=outlines, finding=finding, progress=bar
+        )
     folder = common_folder([reading.image for reading, _ in explained])
     rows = [
         (

@@ -1,4 +1,4 @@
-"""What is taken of sources: whose patients are old enough, of an image that two of them have one, and who holds one class alone."""
+"""What is taken of sources: whose patients are old enough, and each image once; and which of them holds one class alone."""
 
 from __future__ import annotations
 

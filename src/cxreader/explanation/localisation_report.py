@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxreader.codec import Plain
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample, Weights, bootstrap
+from cxreader.evaluation.subgroups.performance import FEW_PATIENTS
 from cxreader.explanation.boxes import BoxTable, Floats
 from cxreader.explanation.map_scores import METRIC_TITLES, METRICS, BoxScores, ScoringProtocol, ThresholdRule
 
@@ -42,10 +43,28 @@ class LocalisationByFinding(Plain):
     null_by_finding: dict[str, Estimate] = field(default_factory=dict)
     gain_by_finding: dict[str, Estimate] = field(default_factory=dict)
 
-    def gains_over_both(self, metric: str = "iou") -> bool:
-        """Whether the lower bounds of the gains over both fixed maps lie above 0."""
+    @property
+    def too_few(self) -> str:
+        """Empty, or that fewer than `FEW_PATIENTS` patients (images, where none is known) have boxes."""
+        who = "images" if self.patients is None else "patients"
+        return f"too few {who} to say" if (self.patients or self.images) < FEW_PATIENTS else ""
+
+    def statement(self, metric: str = "iou") -> str:
+        """One sentence for people: whether the maps' `metric` exceeds the location priors', by the intervals of the gains."""
+        nulls = f"a map that looks at no image reaches {_format_estimate(self.null[metric])}"
+        if self.null_by_finding:
+            nulls += f", one that is told the finding {_format_estimate(self.null_by_finding[metric])}"
+        if not self.model:
+            return f"{METRIC_TITLES[metric]}: {nulls}."
+        model = f"{METRIC_TITLES[metric]}: the model reaches {_format_estimate(self.model[metric])}"
         gains = [found[metric] for found in (self.gain, self.gain_by_finding) if found]
-        return len(gains) == 2 and all(gain.low > 0 for gain in gains)
+        named = " and ".join(f"{_format_estimate(gain)}: {self.too_few or _verdict(gain)}" for gain in gains)
+        return f"{model}, {nulls}; the {'gains are' if len(gains) > 1 else 'gain is'} {named}."
+
+    def gains_over_both(self, metric: str = "iou") -> bool:
+        """Whether the lower bounds of the gains over both fixed maps lie above 0, on enough patients to say so."""
+        gains = [found[metric] for found in (self.gain, self.gain_by_finding) if found]
+        return not self.too_few and len(gains) == 2 and all(gain.low > 0 for gain in gains)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,17 +107,8 @@ class LocalisationReport(Plain):
         return self.groups[0]
 
     def statement(self, metric: str = "iou") -> str:
-        """One sentence for people: whether the maps' `metric` exceeds the location priors', by the intervals of the gains."""
-        whole = self.all
-        nulls = f"a map that looks at no image reaches {_format_estimate(whole.null[metric])}"
-        if whole.null_by_finding:
-            nulls += f", one that is told the finding {_format_estimate(whole.null_by_finding[metric])}"
-        if not whole.model:
-            return f"{METRIC_TITLES[metric]}: {nulls}."
-        model = f"{METRIC_TITLES[metric]}: the model reaches {_format_estimate(whole.model[metric])}"
-        gains = [found[metric] for found in (whole.gain, whole.gain_by_finding) if found]
-        named = " and ".join(f"{_format_estimate(gain)}: {_verdict(gain)}" for gain in gains)
-        return f"{model}, {nulls}; the {'gains are' if len(gains) > 1 else 'gain is'} {named}."
+        """`LocalisationByFinding.statement` of all boxes."""
+        return self.all.statement(metric)
 
 
 def _verdict(gain: Estimate) -> str:

@@ -38,15 +38,18 @@ def overlay(
     boxes: Iterable[Box] = (),
     *,
     spec: InputSpec | None = None,
+    as_it_is: bool = False,
 ) -> NDArray[np.uint8]:
     """The image in colour, uint8 (H, W, 3), with heat and boxes laid over it.
 
-    `image`: (H, W), float in [0, 1] or uint8. `heat`: raw map (h, w), any size, stretched bilinearly. When `spec` is given the
-    map covers the network's square, and its padding is cut away so that it falls on the image. `boxes`: in the image's pixels.
+    `image`: (H, W), float in [0, 1] or uint8. `heat`: raw map (h, w), any size, stretched bilinearly, by its `heat_scale`;
+    `as_it_is`: its values are heat in [0, 1] already, as those of a region head, which finds nothing where all are low. When
+    `spec` is given the map covers the network's square, and its padding is cut away so that it falls on the image. `boxes`: in
+    the image's pixels.
     """
     height, width = image.shape
     colour = np.empty((height, width, 3), np.uint8)
-    warmth = None if heat is None else heat_scale(heat)
+    warmth = None if heat is None else np.asarray(np.clip(heat, 0, 1), np.float32) if as_it_is else heat_scale(heat)
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         strip = slice(top, min(top + rows, height))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxreader.atomic import write_whole
-from cxreader.errors import ImageError
+from cxreader.errors import ImageError, UsageError, nearest
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
@@ -42,6 +42,7 @@ def explain_files(
     panel: bool = True,
     force: bool = False,
     boxes: Mapping[str, Sequence[Box]] | None = None,
+    finding: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Reading, Path | None]]:
     """Read each file with its heat map and write `NAME-heat.png` (and with `raw` the maps) to `out`, in the files' order.
@@ -51,15 +52,17 @@ def explain_files(
     model is the image at its own size under its map, of several as above, and what is refused has none. The map is
     `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. Those of a region head are
     `NAME-region.npz`, float32 (s, s) in [0, 1] by finding and `any`, numbered likewise. `boxes`: by file, in its pixels,
-    outlined. A file that cannot be read
+    outlined. `finding`: whose region map is drawn in place of that of any finding; UsageError where no model has learnt its
+    places. A file that cannot be read
     gives its Reading with the reason, and no picture. Each file is decoded once; the
     pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
     waits to be written. Raises StorageError when `out` cannot be written or the disk is full.
     """
+    wanted = None if finding is None else _finding_of(reader, finding)
     results: list[tuple[Reading, Path | None]] = []
     taken: set[str] = set()
     waiting = iter(files)
-    explained = partial(_explained, reader, panel=panel, force=force, boxes=boxes or {})
+    explained = partial(_explained, reader, panel=panel, force=force, boxes=boxes or {}, finding=wanted)
     with ThreadPoolExecutor(DECODERS, "explain") as pool:
         ahead = deque(pool.submit(explained, file) for file in islice(waiting, DECODERS))
         while ahead:
@@ -76,8 +79,26 @@ def explain_files(
     return results
 
 
+def _finding_of(reader: Reader, wanted: str) -> str:
+    """The finding as the region heads name it, whatever its case."""
+    heads = [member.artifact.region_head for member in reader.members]
+    known = dict.fromkeys(finding for head in heads if head is not None for finding in head.findings)
+    if not known:
+        raise UsageError("no model here has a region head", where="--finding", mend="leave it out, or train with boxes")
+    named = {finding.lower(): finding for finding in known}
+    if (found := named.get(wanted.strip().replace(" ", "_").lower())) is None:
+        raise UsageError(f"no region head learnt {wanted!r}", where="--finding", mend=nearest(wanted, list(known)))
+    return found
+
+
 def _explained(
-    reader: Reader, file: str, *, panel: bool, force: bool, boxes: Mapping[str, Sequence[Box]]
+    reader: Reader,
+    file: str,
+    *,
+    panel: bool,
+    force: bool,
+    boxes: Mapping[str, Sequence[Box]],
+    finding: str | None,
 ) -> tuple[Reading, bytes | None]:
     """The Reading of a file with its heat map, and the picture as PNG where there is one."""
     with reader.pixel_budget.slot() as reserve:
@@ -88,15 +109,15 @@ def _explained(
             return reader.answer([unread(file, error)])[0], None
         with _networks:
             reading = reader.answer([prepared], heat_map=True, refuse=not force)[0]
-        drawn = _drawn(reader, reading, image, boxes.get(file, ()), panel=panel)
+        drawn = _drawn(reader, reading, image, boxes.get(file, ()), panel=panel, finding=finding)
         return reading, None if drawn is None else _png(drawn)
 
 
 def _drawn(
-    reader: Reader, reading: Reading, image: Radiograph, boxes: Sequence[Box], *, panel: bool
+    reader: Reader, reading: Reading, image: Radiograph, boxes: Sequence[Box], *, panel: bool, finding: str | None
 ) -> NDArray[np.uint8] | None:
     if panel or reading.members:
-        return draw_panel(image, reading, reader, boxes) if panel or reading.value is not None else None
+        return draw_panel(image, reading, reader, boxes, finding) if panel or reading.value is not None else None
     if reading.value is None:
         return None
     return overlay(image.pixels, reading.heat_map, boxes, spec=reader.artifact.spec)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cxreader.counting import format_count
+from cxreader.explanation.judged import judged_maps
+from cxreader.explanation.localisation_report import REGION_HEAD
 from cxreader.imaging.overlay import outlined, overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.answer_text import interval_text, probability_text
@@ -28,17 +30,20 @@ _LEAST = 336  # pixels: the height that the scale needs beside a picture that is
 _BAR, _SCALE = 22, 150  # pixels: the width of the colour bar, and of the column that holds it
 _INK, _MUTED, _ALARM = (240, 240, 240), (170, 178, 186), (255, 150, 90)
 _RESEARCH = "For research; not a medical device."
-_WARM = "A warm place speaks for abnormal; it is no outline of a finding."
+_WARM = "A warm place of a heat map speaks for abnormal; it is no outline of a finding."
 Line = tuple[str, tuple[int, int, int]]
 
 
-def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Sequence[Box] = ()) -> NDArray[np.uint8]:
+def draw_panel(
+    image: Radiograph, reading: Reading, reader: Reader, boxes: Sequence[Box] = (), finding: str | None = None
+) -> NDArray[np.uint8]:
     """The image, each model's heat map over it, its region map where it has a region head, and their scale, with captions below.
 
     uint8 (H, W, 3).
 
-    Nothing is written over the picture; `boxes`, in the image's pixels, are outlined in each panel. Each map is coloured by its
-    own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`).
+    Nothing is written over the picture; `boxes`, in the image's pixels, are outlined in each panel. A heat map is coloured by its
+    own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`); a region map, which is in
+    [0, 1], as it is. `finding`: whose region map is drawn; that of any finding when None.
     A reading without an answer has its reasons where the map would be.
     """
     shown = _fitted(image.pixels)
@@ -57,20 +62,20 @@ def draw_panel(image: Radiograph, reading: Reading, reader: Reader, boxes: Seque
             panels.append((_without_map(shown.shape, reading), name))
         else:
             panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
-        if own.region_map is not None:
-            panels.append(
-                (overlay(shown, own.region_map, spec=member.artifact.spec), _of_regions(member, n, several=several))
-            )
+        regions = _region_map(own, finding)
+        if regions is not None:
+            drawn = overlay(shown, regions, spec=member.artifact.spec, as_it_is=True)
+            panels.append((drawn, _of_regions(member, n, finding, several=several)))
     height = max(shown.shape[0], _LEAST)
     width = SIDE * len(panels) + _SCALE
-    lines = list(_wrapped([*_captions(reading, reader), *_boxed(boxes)], width - 2 * _EDGE))
+    lines = list(_wrapped([*_captions(reading, reader, finding), *_boxed(boxes)], width - 2 * _EDGE))
     sheet = Image.new("RGB", (width, _LINE + height + _LINE * len(lines) + 2 * _EDGE))
     draw = ImageDraw.Draw(sheet)
     for n, (panel, title) in enumerate(panels):
         draw.text((n * SIDE + _EDGE, 1), _cut(title, SIDE - 2 * _EDGE), _MUTED, _font())
         sheet.paste(Image.fromarray(outlined(panel, placed)), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
     if any(own.heat_map is not None for own in reading.members or (reading,)):
-        _draw_scale(sheet, SIDE * len(panels), height, reading)
+        _draw_scale(sheet, SIDE * len(panels), height, reading, finding)
     for n, (line, colour) in enumerate(lines):
         draw.text((_EDGE, _LINE + height + _EDGE + n * _LINE), line, colour, _font())
     return np.asarray(sheet)
@@ -85,16 +90,17 @@ def _fitted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.clip(np.asarray(resized), 0, 1), np.float32)
 
 
-def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) -> None:
-    """The colour bar, as the map's colours look over a middle grey, with its numbers and what they are."""
-    draw, top = ImageDraw.Draw(sheet), _LINE + 4 * _LINE
-    maps = [m for own in reading.members or (reading,) for m in (own.heat_map, own.region_map) if m is not None]
-    maxima = [float(shown.max()) for shown in maps]
-    below = ["Raw maximum", *(f"{value:.3g}" if value > 0 else "0: flat map" for value in maxima)]
-    tall = max(3 * _LINE, min(height - (5 + len(below)) * _LINE, 220))
+def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading, finding: str | None) -> None:
+    """The colour bar, as the maps' colours look over a middle grey, with what its numbers are and each map's maximum."""
+    draw, answers = ImageDraw.Draw(sheet), reading.members or (reading,)
+    above = ["Heat, as a share", "of its maximum"]
+    if any(own.region_map is not None for own in answers):
+        above += ["Regions, in [0, 1]"]
+    top, below = _LINE + (len(above) + 1) * _LINE, list(_maxima(answers, finding))
+    tall = max(3 * _LINE, min(height - (len(above) + 2 + len(below)) * _LINE, 220))
     ramp = np.repeat(np.linspace(1, 0, tall, dtype=np.float32)[:, None], _BAR, axis=1)
     sheet.paste(Image.fromarray(overlay(np.full((tall, _BAR), 0.5, np.float32), ramp)), (left + _EDGE, top))
-    for n, line in enumerate(("Heat, as a share", "of the map's", "own maximum")):
+    for n, line in enumerate(above):
         draw.text((left + _EDGE, _LINE + n * _LINE), line, _MUTED, _font())
     for share in (1.0, 0.5, 0.0):
         y = top + round((1 - share) * (tall - 1))
@@ -104,7 +110,22 @@ def _draw_scale(sheet: Image.Image, left: int, height: int, reading: Reading) ->
         draw.text((left + _EDGE, top + tall + _LINE // 2 + n * _LINE), line, _MUTED, _font())
 
 
-def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
+def _maxima(answers: Sequence[Reading], finding: str | None) -> Iterator[str]:
+    """The raw maximum of each map that is drawn, by its name."""
+    yield "Raw maxima"
+    for n, own in enumerate(answers, 1):
+        whose = f" {n}" if len(answers) > 1 else ""
+        for name, drawn in (("heat", own.heat_map), ("regions", _region_map(own, finding))):
+            if drawn is not None:
+                high = float(drawn.max())
+                yield f"{name}{whose}: {f'{high:.2g}' if high > 0 else '0, flat'}"
+
+
+def _region_map(own: Reading, finding: str | None) -> NDArray[np.float32] | None:
+    return own.region_map if finding is None else own.region_maps.get(finding)
+
+
+def _captions(reading: Reading, reader: Reader, finding: str | None) -> Iterator[Line]:
     point = reading.operating_point
     yield on_one_line(reading.image), _INK
     if reading.acceptance == "refused":
@@ -122,7 +143,7 @@ def _captions(reading: Reading, reader: Reader) -> Iterator[Line]:
     for doubt in reader.doubts:
         yield doubt, _ALARM
     for member, own in zip(reader.members, reading.members or (reading,), strict=True):
-        yield from _places(member, own)
+        yield from _places(member, own, finding)
     mapped = any(own.heat_map is not None for own in reading.members or (reading,))
     yield f"{_RESEARCH} {_WARM}" if mapped else _RESEARCH, _MUTED
 
@@ -131,21 +152,33 @@ def _method(member: Member) -> str:
     return CAM_TITLES[model_entry(member.artifact.model).cam_method]
 
 
-def _of_regions(member: Member, n: int, *, several: bool) -> str:
-    boxes = 0 if member.artifact.region_head is None else sum(member.artifact.region_head.boxes.values())
-    learnt = format_count(boxes, "[box|boxes]")
-    return (
-        f"Model {n}: region head, from {learnt}"
-        if several
-        else f"Region head: where findings lie, learnt from {learnt}"
-    )
-
-
-def _places(member: Member, own: Reading) -> Iterator[Line]:
-    """What the region head is; nothing without one."""
+def _of_regions(member: Member, n: int, finding: str | None, *, several: bool) -> str:
     head = member.artifact.region_head
-    if head is not None and own.region_map is not None:
-        yield f"R{head.description[1:]}. It says where a finding lies, not why the image is called abnormal.", _INK
+    boxes = 0 if head is None else sum(head.boxes.values()) if finding is None else head.boxes[finding]
+    where = "findings lie" if finding is None else f"{_in_words(finding)} would lie"
+    return f"{f'Model {n}: region' if several else 'Region'} head, from {format_count(boxes, '[box|boxes]')}: where {where}"
+
+
+def _places(member: Member, own: Reading, finding: str | None) -> Iterator[Line]:
+    """What the region head is, and how well it finds boxes; nothing without one."""
+    head = member.artifact.region_head
+    if head is None or own.region_map is None:
+        return
+    yield f"R{head.description[1:]}. It says where a finding lies, not why the image is called abnormal.", _INK
+    judged = judged_maps(member.artifact.evaluation, REGION_HEAD, by_finding=finding is not None)
+    whose = "Whatever the finding" if finding is None else "By finding"
+    if judged is None:
+        yield f"{whose}, its maps were judged against no boxes: how well they find anything is not known.", _ALARM
+    else:
+        found = f"{judged.too_few}." if judged.too_few else judged.statement()
+        yield (
+            f"{whose}, judged on {format_count(judged.boxes, '[box|boxes]')}: {found}",
+            _MUTED if judged.gains_over_both() else _ALARM,
+        )
+
+
+def _in_words(finding: str) -> str:
+    return finding.replace("_", " ").lower()
 
 
 def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:

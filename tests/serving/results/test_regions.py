@@ -74,6 +74,13 @@ def test_the_region_head_speaks_alone_for_its_model() -> None:
     assert [(one.model, one.source) for one in found] == [("a", "Region head"), ("b", "Grad-CAM")]
 
 
+def test_a_region_head_that_finds_nothing_has_no_region_though_its_map_has_a_peak() -> None:
+    for share, count in ((0.05, 0), (0.5, 1)):
+        found = regions([heat_map(share * hot(0.8, 0.8), kind=REGION, model="a")], (100, 100), (100, 100))
+        assert len(found) == count
+    assert len(regions([heat_map(0.05 * hot(0.8, 0.8), model="a")], (100, 100), (100, 100))) == 1
+
+
 @pytest.mark.parametrize(
     ("x", "y", "upright", "other"),
     [
@@ -95,10 +102,12 @@ def estimate(low: float) -> Estimate:
     return Estimate(low + 0.05, low, low + 0.1, 10, 0, 10, "bootstrap")
 
 
-def judged(gain: float, by_finding: float) -> dict[str, Any]:
+def judged(gain: float, by_finding: float, patients: int = 20) -> dict[str, Any]:
     one = {"iou": estimate(0.1)}
     gains: dict[str, Any] = {"gain": {"iou": estimate(gain)}, "gain_by_finding": {"iou": estimate(by_finding)}}
-    return dict(LocalisationByFinding("all", 10, 10, 10, one, one, **gains, null_by_finding=one).to_dict())
+    return dict(
+        LocalisationByFinding("all", patients, patients, patients, one, one, **gains, null_by_finding=one).to_dict()
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,6 +123,14 @@ def test_regions_are_shown_only_where_both_gains_are_above_zero(gain: float, by_
         assert found.shown is shown
         assert ("Region head" if head else "Grad-CAM") in found.reason
         assert f"{gain + 0.05:.3f}" in found.reason
+
+
+def test_few_patients_show_no_region_whatever_their_gains() -> None:
+    for patients, shown in ((19, False), (20, True)):
+        evaluation = {"maps": None, "regions": {"region_head": judged(0.2, 0.2, patients)}}
+        artifact: Any = SimpleNamespace(region_head="a head", evaluation=evaluation)
+        found = permission(artifact, "judged")
+        assert (found.shown, "too few patients" in found.reason) == (shown, not shown)
 
 
 @pytest.mark.parametrize("evaluation", [None, {"maps": None, "regions": {}}])

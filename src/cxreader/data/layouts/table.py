@@ -59,11 +59,11 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
 
     Columns (`ALIASES` names what they are called besides): `image` (a file, relative to the table's folder or to `images`, a
     folder, archive or address in a store; found as `find_named` does) and `label` (`records.label_and_findings`); optional
-    `patient, age, sex, view, source, findings` (`findings.read_findings`), `follow_up` (a whole number, 0 for the first visit; where
-    there is no such column, of images named as ChestX-ray14's the number in the name), `subtype`, and `original_width, original_height`
-    (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note. There `nan`,
-    `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is kept as
-    `findings.OTHER`.
+    `patient, age, sex, view, source, findings` (`findings.read_findings`), `follow_up` (a whole number, 0 for the first visit;
+    without such a column, of images named as ChestX-ray14's, the number in the name), `subtype`, and `original_width,
+    original_height` (the pictures that the files are copies of, in which boxes were drawn); others are named once in a note.
+    There `nan`, `unknown` and their like (`findings.MISSING`) are as good as empty. A finding that is none of the fourteen is
+    kept as `findings.OTHER`.
     Counted, told in a note and left out: rows without a label or a file, lateral views (by `words.view_of`), ages and sexes that
     are none. Boxes around findings come from `boxes.csv` beside the table (`boxes.with_boxes`).
     Raises TableError, with the row as a spreadsheet shows it, for a missing column, a label that is none, an image named twice,

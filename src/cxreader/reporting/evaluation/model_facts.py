@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cxreader.counting import format_count
 from cxreader.evaluation.calibration.support import CalibrationSupport
+from cxreader.explanation.judged import judged_maps
+from cxreader.explanation.localisation_report import REGION_HEAD
 from cxreader.models.artifact import Artifact
 from cxreader.models.population import Population
 from cxreader.models.registry import model_entry
 
 MODEL, TRAINING_DATA, TRAINING = "Model details", "Training data", "Training"
 FACTS: dict[str, tuple[str, ...]] = {
-    MODEL: ("Network", "Version", "Input", "Pretrained weights", "Licence of the weights", "Calibration", "Made with"),
+    MODEL: (
+        *("Network", "Version", "Input", "Pretrained weights", "Licence of the weights", "Calibration", "Region head"),
+        "Made with",
+    ),
     TRAINING_DATA: ("Population", "Source", "Images (normal, abnormal)", "Patients", "Split"),
     TRAINING: ("Phases", "Learning", "Settings", "Augmentation", "Machine", "Software"),
 }
@@ -29,6 +35,7 @@ def facts_of(artifact: Artifact) -> dict[str, str]:
         "Pretrained weights": artifact.transfer,
         "Licence of the weights": _licence(artifact),
         "Calibration": _calibration(artifact.calibration),
+        "Region head": _region_head(artifact),
         "Made with": _made_with(provenance),
         "Population": Population.read(artifact.provenance),
         "Source": _at(provenance, "data", "name"),
@@ -77,6 +84,24 @@ def _calibration(values: Mapping[str, Any]) -> str:
     return f"{method}, fitted on {positive:,} abnormal and {negative:,} normal images{f'; {note}' if note else ''}"
 
 
+def _region_head(artifact: Artifact) -> str:
+    """What it learnt from, and what its regions are worth by the artifact's evaluation."""
+    head = artifact.region_head
+    if head is None:
+        return "none"
+    evaluation = artifact.evaluation or {}
+    ways = {"Whatever the finding": False, "By finding": True}
+    found = {name: judged_maps(evaluation, REGION_HEAD, by_finding=each) for name, each in ways.items()}
+    judged = {name: maps for name, maps in found.items() if maps is not None}
+    if not judged:
+        return f"{head.description}; judged against no boxes: cxreader study regions RUN"
+    whose = evaluation.get("regions_on") or "boxes of the part that was judged"
+    counts = format_count(next(iter(judged.values())).boxes, "[box|boxes]")
+    return f"{head.description}; judged on {counts} ({whose}). " + " ".join(
+        f"{name}: {maps.statement()} {maps.statement('pointing')}" for name, maps in judged.items()
+    )
+
+
 def _counts(counts: Any) -> str:
     if not isinstance(counts, Mapping):
         return ""
@@ -85,6 +110,9 @@ def _counts(counts: Any) -> str:
 
 def _patients(artifact: Artifact) -> str:
     who = "patients" if artifact.patients.known else "images, as no patient was known"
+    sources = _at(artifact.provenance, "config", "data", "sources") or ()
+    if any(_at(source, "weight") == 0 for source in sources):
+        who += "; with those whose images teach where findings lie alone"
     return "; ".join(f"{part} {len(marks):,}" for part, marks in artifact.patients.parts.items()) + f" ({who})"
 
 

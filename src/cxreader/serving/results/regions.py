@@ -2,13 +2,14 @@
 
 The rule: a region is the box round touching places of a map that reach half of the map's highest value, stretched bilinearly over
 the picture; at most three, the highest first. The map is the region head's, whatever the finding, where the artifact has such
-a head, else the Grad-CAM map. Regions are shown by default only where the artifact's stored evaluation says that this map finds
+a head, else the Grad-CAM map; where the region head says less than `FAINT` everywhere, it found nothing, and there is no region.
+Regions are shown by default only where the artifact's stored evaluation says that this map finds
 radiologists' boxes better than both fixed maps, which look at no image: the lower bounds of both gains lie above 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cxreader.explanation.localisation_report import GRAD_CAM, REGION_HEAD, LocalisationByFinding
+from cxreader.explanation.judged import judged_maps
+from cxreader.explanation.localisation_report import GRAD_CAM, REGION_HEAD
 from cxreader.models.artifact import Artifact
 from cxreader.records import Box
 from cxreader.serving.store.reading.results import ANY, HEAT, REGION, frame, map_values
@@ -24,6 +26,8 @@ from cxreader.serving.store.tables.readings import HeatMap
 
 SHARE, MOST, GRID = 0.5, 3, 256
 """Of the highest value; regions a map; cells a side on which they are found."""
+FAINT = 0.1
+"""Of the region head's maps, which are in [0, 1]."""
 CENTRE = 0.08
 """Of the width: what lies nearer to the middle line is on neither side."""
 UPRIGHT = "L\\F"
@@ -55,21 +59,25 @@ def permission(artifact: Artifact, rule: str) -> Permission:
     source = GRAD_CAM if artifact.region_head is None else REGION_HEAD
     if rule != "judged":
         return Permission(rule == "on", f"regions by {source} are switched {rule} by the settings")
-    judged = _judged(artifact.evaluation, source)
+    judged = judged_maps(artifact.evaluation, source)
     if judged is None:
         return Permission(False, f"no regions: how well {source} finds them was not judged against boxes")
     gains = [found["iou"] for found in (judged.gain, judged.gain_by_finding) if "iou" in found]
     named = ", ".join(f"{gain.value:.3f} ({gain.interval})" for gain in gains)
     if judged.gains_over_both():
         return Permission(True, f"regions by {source}: mean IoU exceeds both fixed maps', by {named}")
-    return Permission(False, f"no regions: {source} was not shown to find them better than both fixed maps ({named})")
+    why = judged.too_few or f"{source} was not shown to find them better than both fixed maps"
+    return Permission(False, f"no regions: {why} ({named})")
 
 
 def regions(maps: Sequence[HeatMap], pictures: tuple[int, int], stored: tuple[int, int]) -> tuple[Region, ...]:
     """The regions of a result, by the rule. `pictures`: its width and height in square pixels; `stored`: its columns and rows."""
     found = []
     for one in _chosen(maps):
-        for box, peak in boxes_of(map_values(one), one.fit, pictures):
+        values = map_values(one)
+        if one.kind == REGION and values.max() < FAINT:
+            continue
+        for box, peak in boxes_of(values, one.fit, pictures):
             scaled = box.scaled(stored[0] / pictures[0], stored[1] / pictures[1])
             found.append(Region(scaled, one.model, REGION_HEAD if one.kind == REGION else GRAD_CAM, peak))
     return tuple(found)
@@ -142,14 +150,3 @@ def _placed(cells: Any, square: tuple[float, float, float, float], picture: tupl
     if x[1] - x[0] < 1 or y[1] - y[0] < 1:
         return None
     return Box("region", float(x[0]), float(y[0]), float(x[1] - x[0]), float(y[1] - y[0]))
-
-
-def _judged(evaluation: Mapping[str, Any] | None, source: str) -> LocalisationByFinding | None:
-    """What the artifact's evaluation (the record of `assessment.summary`) says of these maps."""
-    if evaluation is None:
-        return None
-    if source == REGION_HEAD:
-        plain = evaluation.get("regions", {}).get("region_head")
-    else:
-        plain = evaluation.get("maps") if evaluation.get("maps_by", GRAD_CAM) == GRAD_CAM else None
-    return None if plain is None else LocalisationByFinding.from_dict(plain)

@@ -17,13 +17,14 @@ const RAMP = [
  * stays cold; stretching each map from its least to its greatest value would make it look hot.
  *
  * @param {number[][]} values at least 0
+ * @param {boolean} asItIs the values are in [0, 1] and warm as they are: a region head's, which finds nothing where all are low
  * @returns {HTMLCanvasElement}
  */
-export function heatPicture(values) {
+export function heatPicture(values, asItIs) {
   const [rows, columns] = [values.length, values[0].length];
   const flat = values.flat();
-  const low = Math.min(...flat);
-  const high = Math.max(...flat);
+  const low = asItIs ? 0 : Math.min(...flat);
+  const high = asItIs ? 1 : Math.max(...flat);
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width: columns, height: rows });
   const image = new ImageData(columns, rows);

@@ -32,7 +32,7 @@ async function mapsOf(result, noMap) {
     model: one.model,
     name: `${KINDS[one.kind]}${one.finding && one.finding !== "any" ? `: ${one.finding.replace("_", " ")}, if it is there` : ""}`,
     kind: one.kind,
-    picture: heatPicture(one.values),
+    picture: heatPicture(one.values, one.kind === "region"),
     frame: one.frame,
     where: one.strongest,
   }));
