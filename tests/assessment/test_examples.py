@@ -15,7 +15,7 @@ from tests.inference.test_explain import Mapped
 
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_source
-from cxreader.assessment.examples import choose_examples, example_panels
+from cxreader.assessment.examples import choose_boxed, choose_examples, example_panels
 from cxreader.assessment.images import ReadImages
 from cxreader.imaging.preprocess import InputSpec
 from cxreader.inference.runtimes.backend import Output
@@ -66,7 +66,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counted]:
 def test_the_page_shows_eight_images_with_their_maps_and_stays_small(judged: tuple[Path, Counted]) -> None:
     out, _ = judged
     page = (out / "report.html").read_text()
-    assert page.count('under its heat map"') == 8
+    assert page.count('under its maps"') == 8
     assert page.count('as the network is shown it"') == 8
     assert page.count("data:image/jpeg;base64,") == 16 + 1, "eight pairs and the contact sheet"
     assert "8 of these images, and where the model looked" in page
@@ -103,3 +103,30 @@ def test_true_boxes_are_outlined_where_the_network_was_shown_them() -> None:
     # 160 x 80 becomes 64 x 32 with 16 rows of padding above: the box is 32 wide, 16 high, from (16, 16) on.
     assert abs(cyan.min(axis=0) - [16, 16]).max() <= 1
     assert abs(cyan.max(axis=0) - [32, 48]).max() <= 1
+
+
+def test_images_with_boxes_are_shown_besides_the_surest_first_and_none_twice() -> None:
+    names = [f"{n}.png" for n in range(6)]
+    table = PredictionTable(np.array(names), np.ones(6, np.int8), np.array([0.1, 0.9, 0.5, 0.7, 0.8, 0.6]))
+    box = (Box("Mass", 0, 0, 8, 8),)
+    records = [ImageRecord(name, 1, boxes=() if name == "3.png" else box) for name in names]
+    assert choose_boxed(table, records, [1], 3) == [4, 5, 2]
+    assert choose_boxed(table, [ImageRecord(name, 1) for name in names], [1]) == []
+
+
+def test_the_region_map_stands_rightmost_as_it_is_with_the_boxes() -> None:
+    """A map of 1 in its left half beside a heat map that is flat: the left half of the right picture is warm, and no other."""
+    name = "a.png"
+    record = ImageRecord(name, 1, path=name)
+    images = ReadImages((record,), (), (record,), np.full((1, 64, 64), 90, np.uint8), {})
+    table = PredictionTable(np.array([name]), np.ones(1, np.int8), np.array([0.9]))
+    maps, left = {name: [np.zeros((2, 2), np.float32)]}, np.array([[1, 0], [1, 0]], np.float32)
+    for peak, warm in ((1.0, True), (0.001, False)):
+        regions = {name: np.float32(peak) * left}
+        (panel,) = example_panels(table, [0], images, maps, threshold=0.5, spec=InputSpec(64), regions=regions)
+        assert isinstance(panel.overlay, bytes)
+        drawn = np.asarray(Image.open(io.BytesIO(panel.overlay)).convert("RGB"), np.int16)
+        assert drawn.shape[:2] == (64, 128)
+        redness = (drawn[..., 0] - drawn[..., 2]).reshape(64, 8, 16).mean(axis=(0, 2))
+        assert bool(redness[4] > 40) is warm
+        assert abs(redness[[0, 1, 2, 3, 7]]).max() < 5

@@ -17,7 +17,7 @@ from cxreader.config import SourceSection, parse_config
 from cxreader.data.index import Index
 from cxreader.data.sources import open_data, open_together
 from cxreader.data.split import Split, make_split
-from cxreader.errors import ConfigError, UsageError
+from cxreader.errors import ConfigError, DataError, UsageError
 from cxreader.records import group_of
 
 
@@ -175,3 +175,30 @@ def test_a_source_that_only_teaches_stands_in_train_alone_without_the_patients_o
     assert any(note.startswith(f"{left_out} images of sources that only teach left out") for note in split.notes)
     reopened = Index.load(index.save(tmp_path / "index.parquet"))
     assert make_split(reopened, balance="natural").digest == split.digest
+
+
+def test_who_is_known_to_be_too_young_is_left_out_of_a_source_and_of_a_folder_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "ages"
+    folder.mkdir()
+    ages = ("17", "18", "", "200", "5", "64")
+    for n in range(len(ages)):
+        Image.fromarray(np.full((40, 40), 90 + n, np.uint8)).save(folder / f"{n}.png")
+    rows = [(f"{n}.png", ("normal", "abnormal")[n % 2], f"p{n}", age) for n, age in enumerate(ages)]
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "label", "patient", "age"), *rows])
+    other = _table(tmp_path / "other", [("a.png", "normal", "q"), ("b.png", "abnormal", "r")])
+    alone = open_data(parse_config({"data": {"root": str(folder), "min_age": 18}}).data)
+    assert [record.image for record in alone.records] == ["1.png", "2.png", "3.png", "5.png"]
+    assert "2 images left out: the patient is under 18 years" in alone.notes
+    assert "2 images stay though nobody knows the patient's age" in alone.notes
+    sources = [{"root": str(folder), "min_age": 18}, {"root": str(other)}]
+    both = open_data(parse_config({"data": {"sources": sources}}).data)
+    assert [record.image for record in both.records][:4] == [f"ages/{n}.png" for n in (1, 2, 3, 5)]
+    assert len(both) == 6
+    assert len(open_together([SourceSection(**source) for source in both.sources])) == 6, "opened again, the same"
+    with pytest.raises(ConfigError, match="inside each source"):
+        parse_config({"data": {"min_age": 18, "sources": sources}})
+    (folder / "labels.csv").write_text("image,label,age\n0.png,normal,17\n1.png,abnormal,18\n")
+    nobody = parse_config({"data": {"root": str(folder), "min_age": 100}}).data
+    with pytest.raises(DataError, match="no patient is 100 years old"):
+        open_data(nobody)

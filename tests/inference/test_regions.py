@@ -120,8 +120,8 @@ def test_of_one_finding_its_own_map_is_drawn_and_what_boxes_said_of_such_maps(
 ) -> None:
     file = distinct(tmp_path / "images", 1)[0]
     one = Estimate(0.3, 0.25, 0.35, 40, 0, 40, "bootstrap")
-    gains = {"gain": {"iou": one}, "gain_by_finding": {"iou": one}}
-    judged = LocalisationByFinding("all", 50, 40, 40, {"iou": one}, {"iou": one}, null_by_finding={"iou": one}, **gains)
+    iou = {"iou": one}
+    judged = LocalisationByFinding("all", 50, 40, 40, iou, iou, gain=iou, null_by_finding=iou, gain_by_finding=iou)
     member = reader.members[0]
     artifact = replace(member.artifact, evaluation={"regions": {"region_head_by_finding": judged.to_dict()}})
     told = Reader([Member(artifact, member.backend, member.operating_point)])

@@ -23,7 +23,7 @@ from cxreader.assessment.background import (
 )
 from cxreader.assessment.cohort import EvaluationCohort, require_some, without_training_patients
 from cxreader.assessment.duration import Estimate
-from cxreader.assessment.examples import choose_examples, example_panels
+from cxreader.assessment.examples import choose_boxed, choose_examples, example_panels
 from cxreader.assessment.explanations import ExplanationEvaluation, evaluate_explanations
 from cxreader.assessment.images import ReadImages, read_once
 from cxreader.assessment.outputs import write_evaluation
@@ -127,6 +127,7 @@ def judge(
                 background=background_of(artifact, cohort, shortcuts),
             )
         rows = choose_examples(table, reader.operating_point)
+        rows += choose_boxed(table, images.records, rows)
         shown = {*table.image[rows].tolist(), *images.contradicted.keys() & contradicted(evaluation)}
         looking = (
             ExplanationEvaluation(None, None)
@@ -145,7 +146,10 @@ def judge(
             regions=looking.regions,
             further=contact_sheet(evaluation, images, drawn),
             examples=example_panels(
-                table, rows, images, drawn, threshold=reader.operating_point.threshold, spec=artifact.spec
+                *(table, rows, images, drawn),
+                threshold=reader.operating_point.threshold,
+                spec=artifact.spec,
+                regions=looking.region_maps,
             ),
             facts=facts_of(artifact),
         )

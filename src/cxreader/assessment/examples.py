@@ -16,7 +16,8 @@ from cxreader.imaging.read import size
 from cxreader.records import ABNORMAL, LABEL_NAMES, Box, ImageRecord, OperatingPoint, PredictionTable
 from cxreader.reporting.evaluation.page import ReadingPanel
 
-SHOWN = 8
+SHOWN, BOXED = 8, 4
+"""Images chosen by how sure the model was, and besides them images with boxes, where there are any left."""
 
 
 def choose_examples(table: PredictionTable, point: OperatingPoint, count: int = SHOWN) -> list[int]:
@@ -33,6 +34,15 @@ def choose_examples(table: PredictionTable, point: OperatingPoint, count: int = 
     return [row for _, _, row in sorted(turns[:count], key=lambda turn: (turn[1], turn[0]))]
 
 
+def choose_boxed(
+    table: PredictionTable, records: Sequence[ImageRecord], taken: Sequence[int], count: int = BOXED
+) -> list[int]:
+    """Rows of at most `count` more images, of those with boxes: the highest probabilities that are not `taken`."""
+    boxed = {record.image for record in records if record.boxes}
+    rows = [row for row, name in enumerate(table.image.tolist()) if name in boxed and row not in taken]
+    return sorted(rows, key=lambda row: -table.probability[row])[:count]
+
+
 def example_panels(
     table: PredictionTable,
     rows: list[int],
@@ -41,22 +51,27 @@ def example_panels(
     *,
     threshold: float,
     spec: InputSpec,
+    regions: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> list[ReadingPanel]:
     """The panels of these rows, as JPEG of what the network was shown by `spec`; a row without a map is left out.
 
     The images' own boxes are outlined on the map.
 
-    `maps`: raw heat maps (h, w) by image, one a model; each is drawn on the image, one beside the other. A panel's title is the
+    `maps`: raw heat maps (h, w) by image, one a model; each is drawn on the image, one beside the other, and behind them the
+    region map (s, s) where `regions` has one. A panel's title is the
     image's name in the table, and nothing else of it that could name a patient.
     """
-    records = {record.image: record for record in images.records}
+    records, places = {record.image: record for record in images.records}, regions or {}
     panels = []
     for row in rows:
         name = str(table.image[row])
         if name not in maps:
             continue
         pixels = images.of([records[name]])[0]
-        probability = float(table.probability[row])
+        probability, boxes = float(table.probability[row]), _placed(records[name], spec)
+        drawn = [overlay(pixels, own, boxes) for own in maps[name]]
+        if name in places:
+            drawn.append(overlay(pixels, places[name], boxes, as_it_is=True))
         panels.append(
             ReadingPanel(
                 title=name,
@@ -64,9 +79,7 @@ def example_panels(
                 decision=LABEL_NAMES[int(probability >= threshold)],
                 probability=probability,
                 image=_jpeg(pixels),
-                overlay=_jpeg(
-                    np.concatenate([overlay(pixels, own, _placed(records[name], spec)) for own in maps[name]], axis=1)
-                ),
+                overlay=_jpeg(np.concatenate(drawn, axis=1)),
             )
         )
     return panels

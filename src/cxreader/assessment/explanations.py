@@ -34,13 +34,15 @@ class ExplanationEvaluation:
     """None where there is nothing to look at: no boxes of two patients, or a runtime whose stages cannot be redrawn.
 
     `maps`: raw heat maps (h, w) by image, of those with boxes and of those that were asked for besides; empty without a runtime
-    that has any. `regions`: reports of maps that tell where findings are, whatever the finding and by finding.
+    that has any. `regions`: reports of maps that tell where findings are, whatever the finding and by finding; `region_maps`
+    (s, s): the former, by image.
     """
 
     localisation: LocalisationReport | None
     sanity: SanityReport | None
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     regions: tuple[LocalisationReport, ...] = ()
+    region_maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def evaluate_explanations(
@@ -60,7 +62,7 @@ def evaluate_explanations(
             maps, boxes_of(reader.artifact.spec, boxed), heat_maps=cam_title(reader), bar=bar, seed=seed
         )
         regions = tuple(more)
-    return ExplanationEvaluation(localisation, _sanity(reader, images, bar, seed), maps.heat, regions)
+    return ExplanationEvaluation(localisation, _sanity(reader, images, bar, seed), maps.heat, regions, maps.whole)
 
 
 def _sanity(reader: Reader, images: ReadImages, bar: Bar, seed: int) -> SanityReport | None:

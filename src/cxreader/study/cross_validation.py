@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from cxreader import torch_setup  # noqa: F401 - before timm and Lightning
 
 # isort: split
 import numpy as np
+from numpy.typing import NDArray
 
 from cxreader.assessment.artifact import judge
 from cxreader.assessment.cohort import cohort_of_run
@@ -32,6 +33,7 @@ from cxreader.evaluation.shortcuts.baselines import thumbnail_logistic
 from cxreader.evaluation.shortcuts.cross_fit import cross_fit
 from cxreader.evaluation.shortcuts.image_features import thumbnails
 from cxreader.evaluation.shortcuts.learnt_elsewhere import stored_baselines
+from cxreader.evaluation.shortcuts.metadata import metadata_features
 from cxreader.evaluation.verdict import THUMBNAIL as BASELINE
 from cxreader.inference.reader import Reader
 from cxreader.machine import keep_pages
@@ -281,23 +283,44 @@ def _thumbnails(
 
 
 def _judge(judged: Sequence[_Judged], seed: int) -> FoldsJudged:
+    rows = [row for one in judged for row in one.rows]
     people: dict[tuple[str, str], int] = {}
-    known = any(row["patient"] for one in judged for row in one.rows)
-    answers = []
+    who = [(row.get("source", ""), row["patient"] or f"image:{row['image']}") for row in rows]
+    groups = np.array([people.setdefault(key, len(people)) for key in who], np.int64)
+    label = np.array([row["label"] == "abnormal" for row in rows], np.int8)
+    beside, answers, start = _metadata(rows, label, groups), [], 0
     for one in judged:
-        who = [(row.get("source", ""), row["patient"] or f"image:{row['image']}") for row in one.rows]
+        own = slice(start, start := start + len(one.rows))
         answers.append(
             FoldAnswers(
-                label=np.array([row["label"] == "abnormal" for row in one.rows], np.int8),
-                groups=np.array([people.setdefault(key, len(people)) for key in who], np.int64),
+                label=label[own],
+                groups=groups[own],
                 probability=np.array([float(row["probability"]) for row in one.rows]),
                 threshold=one.facts.threshold,
                 thumbnail=np.array([one.thumbnail[row["image"]] for row in one.rows]),
                 refused=np.array([row["acceptance"] == "refused" for row in one.rows]),
                 here=None if one.here is None else np.array([one.here[row["image"]] for row in one.rows]),
+                metadata=None if beside is None else beside[own],
             )
         )
-    return judge_folds(answers, patients_known=known, seed=seed)
+    return judge_folds(answers, patients_known=any(row["patient"] for row in rows), seed=seed)
+
+
+def _metadata(
+    rows: Sequence[Mapping[str, str]], label: NDArray[np.integer], groups: NDArray[np.integer]
+) -> NDArray[np.float64] | None:
+    """What the table's columns tell of the label, cross-fitted by patient on the judged images; None where they tell nothing."""
+    columns: dict[str, NDArray[np.generic]] = {
+        name: np.array([float(row.get(name) or "nan") for row in rows]) for name in ("age", "follow_up")
+    }
+    columns |= {name: np.array([row.get(name, "") for row in rows], np.str_) for name in ("sex", "view", "source")}
+    visits = columns["follow_up"]
+    columns["visit"] = np.where(np.isnan(visits), "", np.where(visits == 0, "first", "follow-up"))
+    features = metadata_features(columns, len(rows)).features
+    try:
+        return cross_fit(features, label, groups) if features.shape[1] else None
+    except DataError:
+        return None
 
 
 def _out_of_fold(judged: Sequence[_Judged]) -> bytes:

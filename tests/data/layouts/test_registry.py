@@ -69,7 +69,7 @@ def test_a_configuration_decides_on_uncertain_labels(chexpert: Path) -> None:
     several = open_together([SourceSection(root=str(chexpert), uncertain="drop")])
     assert [r.label for r in several.records] == [0]
     assert several.sources[0]["uncertain"] == "drop"
-    with pytest.raises(ConfigError, match="kind, tables or uncertain beside sources"):
+    with pytest.raises(ConfigError, match="kind, tables, uncertain or min_age beside sources"):
         parse_config({"data": {"uncertain": "drop", "sources": [{"root": "x"}]}})
 
 

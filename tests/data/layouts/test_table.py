@@ -229,3 +229,18 @@ def test_patients_that_differ_by_leading_zeros_are_refused(write: Write) -> None
         write(text.format("00081", "81"))
     assert "81" not in caught.value.what
     assert write(text.format("00081", "00082")).n_patients == 2
+
+
+def test_the_visit_is_that_of_the_column_and_else_of_a_name_that_the_release_gave_this_patient(
+    tmp_path: Path, draw: Draw, write: Write
+) -> None:
+    visits = enumerate(("0", "12.0", "", "late"))
+    index = write("image,label,patient,Follow-up #\n" + "".join(f"images/{n}.png,1,{n},{told}\n" for n, told in visits))
+    assert [record.follow_up for record in index.records] == [0, 12, None, None]
+    assert "1 image has a follow-up that is no whole number: not taken" in index.notes
+    names = ("00000218_002", "00000219_000", "00000220_003", "218_001")
+    for n, name in enumerate(names):
+        draw(tmp_path / "images" / f"{name}.png", 10 + n)
+    rows_of = zip(names, ("218", "00000219", "221", "218"), strict=True)
+    index = write("image,label,patient\n" + "".join(f"images/{name}.png,1,{patient}\n" for name, patient in rows_of))
+    assert [record.follow_up for record in index.records] == [2, 0, None, None]

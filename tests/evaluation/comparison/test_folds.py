@@ -12,6 +12,8 @@ from cxreader.errors import TableError
 from cxreader.evaluation.comparison.folds import (
     GAIN,
     GAIN_HERE,
+    GAIN_METADATA,
+    METADATA,
     THUMBNAIL,
     THUMBNAIL_HERE,
     FoldAnswers,
@@ -75,6 +77,23 @@ def test_the_interval_of_the_mean_resamples_patients(found: FoldsJudged) -> None
     low, high = np.quantile(means, [0.025, 0.975])
     assert (found.mean["auc"].low, found.mean["auc"].high) == pytest.approx((low, high))
     assert "by patient" in found.mean["auc"].method
+
+
+def test_metadata_have_their_own_area_and_the_gain_over_them_is_paired(found: FoldsJudged) -> None:
+    assert METADATA not in found.pooled
+    told = [np.random.default_rng(9 + n).random(40) for n in range(3)]
+    with_metadata = [replace(fold, metadata=one) for fold, one in zip(FOLDS, told, strict=True)]
+    judged = judge_folds(with_metadata, patients_known=True, n_resamples=200, seed=3)
+    label = np.concatenate([fold.label for fold in FOLDS])
+    area = roc_auc_score(label, np.concatenate(told))
+    assert judged.pooled[METADATA].value == pytest.approx(area)
+    assert judged.pooled[GAIN_METADATA].value == pytest.approx(judged.pooled["auc"].value - area)
+    assert judged.mean[METADATA].value == pytest.approx(
+        np.mean([roc_auc_score(fold.label, one) for fold, one in zip(FOLDS, told, strict=True)])
+    )
+    assert judged.pooled["auc"] == found.pooled["auc"]
+    one_lacks = judge_folds([FOLDS[0], *with_metadata[1:]], patients_known=True, n_resamples=20, seed=3)
+    assert METADATA not in one_lacks.pooled
 
 
 def test_a_thumbnail_learnt_here_has_its_own_area_and_gain_where_every_fold_has_one(found: FoldsJudged) -> None:

@@ -46,11 +46,13 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }
 """Names that people give to these columns, taken where a table has none of the name itself; the first that is there."""
 LATERAL = "lateral [view is|views are] left out"
+NO_VISIT = "[image has|images have] a follow-up that is no whole number: not taken"
 NO_LABEL = "[image|images] left out: no label"
 """Words of their counts (`counting.format_count`)."""
 _USED = (*REQUIRED, "patient", "age", "sex", "view", "follow_up", "source", "findings", "subtype", *ORIGINAL)
 _MAY_BE_MISSING = ("patient", "age", "sex", "view", "follow_up", "source", "findings")
-_RELEASED = re.compile(r"(\d{8})_(\d{3})")
+_VISIT = re.compile(r"[0-9]{1,6}(\.0+)?")
+_RELEASED = re.compile(r"([0-9]{8})_([0-9]{3})")
 """How ChestX-ray14 names its images: the patient, and the number of the visit."""
 
 
@@ -135,7 +137,8 @@ def _record(
     sex = parse_sex(cells.get("sex", ""))
     told[NO_AGE] += age is None and bool(cells.get("age"))
     told[NO_SEX] += sex is None and bool(cells.get("sex"))
-    view = view_of(cells.get("view", ""))
+    view, follow_up = view_of(cells.get("view", "")), _follow_up(cells, image)
+    told[NO_VISIT] += follow_up is None and bool(cells.get("follow_up"))
     told["[image has|images have] a view that is no known one: kept as written"] += view not in (None, *TERMS["view"])
     told[f"[image has|images have] findings that are none of the fourteen: kept as {OTHER}"] += OTHER in findings
     return ImageRecord(
@@ -149,19 +152,15 @@ def _record(
         age_plausible=age is None or 0 <= age <= MAX_AGE,
         sex=sex,
         view=view,
-        follow_up=_follow_up(cells, image, where),
+        follow_up=follow_up,
         subtype=cells.get("subtype") or None,
     )
 
 
-def _follow_up(cells: Mapping[str, str], image: str, where: str) -> int | None:
+def _follow_up(cells: Mapping[str, str], image: str) -> int | None:
     """The visit's number by the column; without one by the image's name, where that is the release's and names this patient."""
     if "follow_up" in cells:
-        told = cells["follow_up"]
-        if told and not re.fullmatch(r"\d{1,6}(\.0+)?", told):
-            mend = "0 is the first visit, 1 the next; leave unknown ones empty"
-            raise TableError(f"the follow-up {told!r} is no whole number", where=where, mend=mend)
-        return int(float(told)) if told else None
+        return int(float(cells["follow_up"])) if _VISIT.fullmatch(cells["follow_up"]) else None
     named = _RELEASED.fullmatch(Path(image).stem)
     patient = cells.get("patient", "")
     return int(named[2]) if named and patient.isdecimal() and int(patient) == int(named[1]) else None

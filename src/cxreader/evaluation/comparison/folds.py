@@ -33,7 +33,9 @@ THUMBNAIL, GAIN = "thumbnail", "auc minus thumbnail"
 """Learnt elsewhere, on the fold's training images."""
 THUMBNAIL_HERE, GAIN_HERE = "thumbnail learnt here", "auc minus thumbnail learnt here"
 """Cross-fitted on the fold's test images."""
-_AREAS = ("auc", THUMBNAIL, GAIN, THUMBNAIL_HERE, GAIN_HERE)
+METADATA, GAIN_METADATA = "metadata", "auc minus metadata"
+"""Age, sex, view, follow-up and the like, without a pixel: cross-fitted on the judged images of all folds, pooled."""
+_AREAS = ("auc", THUMBNAIL, GAIN, THUMBNAIL_HERE, GAIN_HERE, METADATA, GAIN_METADATA)
 _RATES = {"sensitivity": "recall", "specificity": "specificity"}
 
 
@@ -44,7 +46,8 @@ class FoldAnswers:
     `label` (n,) 0 or 1, `groups` (n,) numbers the patients over all folds, `probability` (n,) by the fold's model, `threshold`
     by which that decides. `thumbnail` (n,): the probability by a thumbnail, learnt from the same training images; `here` (n,): by
     one that was learnt on other patients of the fold's own test images, None where it could not be. `refused` (n,): whether the
-    model would not answer.
+    model would not answer. `metadata` (n,): the probability by what the table tells beside the picture, learnt on other patients
+    of all folds; None where it tells nothing.
     """
 
     label: NDArray[np.integer]
@@ -54,13 +57,15 @@ class FoldAnswers:
     thumbnail: Floats
     refused: NDArray[np.bool_]
     here: Floats | None = None
+    metadata: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FoldsJudged(Plain):
     """By the names of `MEASURES`, `thumbnail` (its AUC), `auc minus thumbnail` (paired) and `refused`, 95 % by patient.
 
-    `thumbnail learnt here` and the difference from it besides, of each fold that has one, and of all folds where all have.
+    `thumbnail learnt here` and `metadata`, and the differences from them, besides: of each fold that has one, and of all folds
+    where all have.
 
     `folds`: of each fold. `mean`: the mean over the folds, of the AUCs and the difference alone. `pooled`: all images together.
     `confusion` counts tp, fp, tn, fn over all images, each at its fold's threshold.
@@ -119,24 +124,33 @@ def _joined(folds: Sequence[FoldAnswers]) -> FoldAnswers:
         name: np.concatenate([getattr(fold, name) for fold in folds])
         for name in ("label", "groups", "probability", "thumbnail", "refused")
     }
-    here = [fold.here for fold in folds if fold.here is not None]
     return FoldAnswers(
-        threshold=float("nan"), here=np.concatenate(here) if len(here) == len(folds) else None, **columns
+        threshold=float("nan"),
+        here=_of_all([fold.here for fold in folds]),
+        metadata=_of_all([fold.metadata for fold in folds]),
+        **columns,
     )
+
+
+def _of_all(parts: Sequence[Floats | None]) -> Floats | None:
+    """All folds' values, None where a fold has none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def _everything(fold: FoldAnswers) -> Statistic:
     own = all_metrics(fold.label, fold.probability, fold.threshold)
     thumbnail, refused = all_metrics(fold.label, fold.thumbnail), fold.refused.astype(np.float64)
-    here = None if fold.here is None else Ranking.of(fold.label, fold.here)
+    more = {(THUMBNAIL_HERE, GAIN_HERE): fold.here, (METADATA, GAIN_METADATA): fold.metadata}
+    ranked = {names: Ranking.of(fold.label, found) for names, found in more.items() if found is not None}
 
     def statistic(weight: Weights) -> dict[str, Floats]:
         values, baseline = own(weight), thumbnail(weight)["auc"]
         rates = {name: values[metric] for name, metric in _RATES.items()}
         gain = {"auc": values["auc"], THUMBNAIL: baseline, GAIN: values["auc"] - baseline}
-        if here is not None:
-            area = here.areas(weight)[0]
-            gain |= {THUMBNAIL_HERE: area, GAIN_HERE: values["auc"] - area}
+        for (name, lead), ranking in ranked.items():
+            area = ranking.areas(weight)[0]
+            gain |= {name: area, lead: values["auc"] - area}
         total = weight.sum(1)
         share = np.divide(weight @ refused, total, out=np.full(len(weight), np.nan), where=total > 0)
         return gain | rates | {"refused": share}
@@ -150,7 +164,9 @@ def _mean_and_pooled(folds: Sequence[FoldAnswers], whole: FoldAnswers) -> Statis
     ends = np.cumsum([0, *(len(fold.label) for fold in folds)])
     called = np.concatenate([fold.probability >= fold.threshold for fold in folds]).astype(np.float64)
     decided = FoldAnswers(whole.label, whole.groups, called, 0.5, whole.thumbnail, whole.refused)
-    shared = [name for name in _AREAS if whole.here is not None or name not in (THUMBNAIL_HERE, GAIN_HERE)]
+    absent = {THUMBNAIL_HERE, GAIN_HERE} if whole.here is None else set()
+    absent |= {METADATA, GAIN_METADATA} if whole.metadata is None else set()
+    shared = [name for name in _AREAS if name not in absent]
     ranked, decisions = _everything(whole), _everything(decided)
 
     def statistic(weight: Weights) -> dict[str, Floats]:
@@ -166,5 +182,7 @@ def _bounded(found: Mapping[str, Estimate], fold: FoldAnswers, sample: Sample) -
     """The estimates, with exact bounds for shares of 0 and 1."""
     own = {"sensitivity": fold.label == 1, "specificity": fold.label == 0, "refused": np.ones(len(fold.label), bool)}
     shares = {name: bounded_share(found[name], who, sample) for name, who in own.items()}
-    areas = {name: bounded_auc(found[name], sample) for name in ("auc", THUMBNAIL, THUMBNAIL_HERE) if name in found}
+    areas = {
+        name: bounded_auc(found[name], sample) for name in ("auc", THUMBNAIL, THUMBNAIL_HERE, METADATA) if name in found
+    }
     return {**found, **areas, **shares}

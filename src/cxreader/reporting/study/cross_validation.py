@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.codec import Plain
-from cxreader.evaluation.comparison.folds import GAIN, GAIN_HERE, MEASURES, THUMBNAIL, THUMBNAIL_HERE, FoldsJudged
+from cxreader.evaluation.comparison.folds import (
+    GAIN,
+    GAIN_HERE,
+    GAIN_METADATA,
+    MEASURES,
+    METADATA,
+    THUMBNAIL,
+    THUMBNAIL_HERE,
+    FoldsJudged,
+)
 from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.reporting.for_papers import write_figures, write_tables
 from cxreader.reporting.pages import environment
@@ -103,7 +112,7 @@ def results_table(made: CrossValidation) -> Table:
     caption = (
         f"95 % intervals: {bootstrap_and_exact(known, made.results.n_resamples)}. Thumbnail: 16 x 16 pixels, logistic "
         "regression, learnt elsewhere, on the same training images; the one learnt here on other patients of the fold's own test "
-        "images, and its cells are empty where too few patients can teach it."
+        f"images, and its cells are empty where too few patients can teach it. {beside_metadata(made)}"
     )
     return Table(_HEAD, tuple(rows), caption)
 
@@ -117,8 +126,20 @@ def short_table(made: CrossValidation) -> Table:
     refused = f"Refused, all images: {format_estimate(made.results.pooled['refused'], 3)}."
     here = made.results.mean.get(GAIN_HERE)
     told = _NO_HERE if here is None else format_estimate(here, 3, signed=True)
-    learnt = f"AUC minus a thumbnail learnt elsewhere; minus one learnt here, mean: {told}."
+    learnt = f"AUC minus a thumbnail learnt elsewhere; minus one learnt here, mean: {told}. {beside_metadata(made)}"
     return Table(head, tuple(Row(name, _cells(one, names)) for name, one in found), f"{refused} {learnt}")
+
+
+def beside_metadata(made: CrossValidation) -> str:
+    """What age, sex, view and the like know without a picture, and the network's lead over them, all images pooled."""
+    pooled = made.results.pooled
+    if METADATA not in pooled:
+        return "The table tells nothing beside the picture that could be learnt."
+    return (
+        "Metadata (age, sex, view, follow-up, source: what the table tells), learnt on other patients' judged images, reaches "
+        f"{format_estimate(pooled[METADATA], 3)}, all images pooled; the network's AUC there minus that: "
+        f"{format_estimate(pooled[GAIN_METADATA], 3, signed=True)}."
+    )
 
 
 def _cells(found: Mapping[str, Estimate], names: Sequence[str] = _NAMES) -> tuple[Cell, ...]:
