@@ -35,6 +35,7 @@ adult: $(STAMP)  ## the adult reader from the folders that docs/how-to/adult-rea
 	$(BIN)/cxreader train src/cxreader/configs/adult.toml --out runs/adult --resume
 	$(BIN)/cxreader evaluate runs/adult
 	$(BIN)/cxreader study regions runs/adult --out runs/adult-regions
+	$(BIN)/cxreader evaluate runs/adult  # once more: the model card tells what the regions are worth
 
 bench: $(STAMP)  ## ratios against peers, a part at a time; writes benchmarks/README.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -93,7 +93,10 @@ def _train(config: Config, run: RunFolder, say: Say, bar: Bar) -> Trained:
     say(f"{config.model.name}: {transfer.notice}")
     learnt = learn(config, model, transfer, cohort.parts, run, say=say, bar=bar)
     artifact = finish(config, cohort, model, transfer, learnt, run, say=say, bar=bar)
-    say(f"artifact {artifact.id}: phase {learnt.chosen.name}, calibrated by {artifact.calibration['method']}")
+    fitted = artifact.calibration
+    calibrated = CalibrationSupport(fitted["n_positive"], fitted["n_negative"]).calibrated
+    how = f"calibrated by {fitted['method']}" if calibrated else "not calibrated"
+    say(f"artifact {artifact.id}: phase {learnt.chosen.name}, {how}")
     return Trained(artifact, run.artifact, learnt.phases, learnt.chosen)
 
 
