@@ -84,6 +84,8 @@ def in_words(error: Exception) -> str:
         return f"no JSON from line {error.lineno}, column {error.colno} on"
     if isinstance(error, UnicodeDecodeError):
         return f"no UTF-8 text from byte {error.start + 1:,} on"
+    if isinstance(error, RecursionError):
+        return "brackets nested too deep"
     if isinstance(error, OSError):
         return str(error.strerror or "cannot be read")
     if isinstance(error, KeyError) and error.args:

@@ -28,7 +28,7 @@ from cxreader.inference.runtimes.export import export_onnx
 from cxreader.models.acceptance import out_of_distribution
 from cxreader.models.acceptance.out_of_distribution import OODDetector, fit_ood_detector
 from cxreader.models.artifact import MANIFEST, load_artifact, save_manifest
-from cxreader.models.exchange.listing import list_artifact
+from cxreader.models.exchange.prepare import list_artifact
 from cxreader.models.reference_scores import LEVELS
 
 LOOSE = dict.fromkeys(quantisation_gate.GATE, 1.0)

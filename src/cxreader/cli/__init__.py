@@ -59,7 +59,6 @@ _EXAMPLES = {
     "--model": "runs/{name}",
     "--lr": "1e-4",
     "--images": "1000",
-    "publish --terms": "'CC BY 4.0, Kermany et al.'",
 }
 """What a required option is given, by the end of command and option; the first that fits."""
 

@@ -50,9 +50,11 @@ def get(
     """Fetch a published artifact; every file is checked by its hash, and what broke off goes on."""
     from cxreader.models.exchange.fetch import fetch
 
-    folder = out or Path("models") / source.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    folder = out or _folder_of(source)
     artifact, listing = fetch(source, folder, bar=progress)
     _show(artifact, listing, f"Fetched to {folder}")
+    for lacking in listing.lacks():
+        say(f"warning: it came with {lacking}; ask whoever published it before you use it")
     say(f"read with it: cxreader read --model {folder} IMAGE")
 
 
@@ -61,24 +63,30 @@ def publish(
     artifact: Annotated[str, typer.Argument(help="An artifact's folder, or a run's.")],
     address: Annotated[str, typer.Argument(help="Where to: hf:OWNER/NAME, https://... that takes PUT, a folder.")],
     terms: Annotated[
-        list[str], typer.Option(help="The terms of the training data, in a sentence; for each source one.")
-    ],
+        list[str] | None,
+        typer.Option(
+            help='The terms of a source of the training data, "NAME: a sentence"; for each source one. Those that a fetched '
+            "artifact came with are carried on."
+        ),
+    ] = None,
     card: Annotated[
-        Path | None, typer.Option(help="The model card; that of the run's evaluation when left out.")
+        Path | None, typer.Option(help="The model card, Markdown; that of the run's evaluation when left out.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Publish; without it only what would be sent is shown.")] = False,
 ) -> None:
     """Put an artifact, its model card, its terms and the hashes of all to a folder, a server or the Hugging Face Hub."""
     from cxreader.models.artifact import load_artifact
-    from cxreader.models.exchange.listing import list_artifact
+    from cxreader.models.exchange.places import place_of
+    from cxreader.models.exchange.prepare import list_artifact
     from cxreader.models.exchange.publish import publish as publish_listed
     from cxreader.reporting.evaluation.model_facts import facts_of
     from cxreader.runs import artifact_folder
 
+    place_of(address)  # one that is none is refused before anything is shown
     folder = artifact_folder(artifact)
     loaded = load_artifact(folder)
     weights = f"The weights: {facts_of(loaded)['Licence of the weights']}."
-    listing, files = list_artifact(folder, card or _card(Path(artifact), folder), [weights, *terms])
+    listing, files = list_artifact(folder, card or _card(Path(artifact), folder), terms or (), weights=weights)
     _show(loaded, listing, f"To be published at {address}")
     say(_told(loaded))
     if not yes:
@@ -89,6 +97,17 @@ def publish(
         f"published: {format_count(sent, '[file|files]')} sent, {len(files) - sent} there before; the listing came last"
     )
     say(f"fetch it with: cxreader models get {address}")
+
+
+def _folder_of(source: str) -> Path:
+    """Where an artifact goes when nobody says: a folder of its address's name, in `models`."""
+    from cxreader.errors import UsageError
+    from cxreader.models.exchange.listing import LISTING
+
+    name = source.rstrip("/").removesuffix(f"/{LISTING}").rpartition("/")[2].rpartition(":")[2]
+    if name in ("", ".", "..", LISTING):
+        raise UsageError("names no folder for the artifact", where="SOURCE", mend="give --out")
+    return Path("models") / name
 
 
 def _card(place: Path, folder: Path) -> Path:

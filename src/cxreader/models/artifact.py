@@ -162,14 +162,17 @@ def save_manifest(artifact: Artifact, folder: Path) -> None:
     write_json(folder / MANIFEST, {"id": artifact.id, "digest": _digest(content), **content})
 
 
-def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = True) -> Artifact:
+def load_artifact(
+    folder: str | Path, *, weights: bool = True, exports: bool = True, manifest: str = MANIFEST
+) -> Artifact:
     """The artifact in a folder, every byte checked. Raises ArtifactError for damage, another schema or an unknown network.
 
     Without `weights` or `exports` those files are not looked at, nor need they be there: for who is about to replace them, or
-    calls `check_files` when it knows which runtime reads.
+    calls `check_files` when it knows which runtime reads. `manifest`: the name under which `artifact.json` waits there, for
+    who has not put it in place yet.
     """
     folder = Path(folder)
-    content = _manifest(folder / MANIFEST)
+    content = _manifest(folder / manifest)
     digest, schema = content.pop("digest", None), content.pop("schema", None)
     content.pop("id", None)
     if schema not in READABLE:
@@ -177,9 +180,9 @@ def load_artifact(folder: str | Path, *, weights: bool = True, exports: bool = T
         raise ArtifactError(
             f"schema {schema!r}, this version reads {known}", where=folder, mend="use the cxreader that wrote it"
         )
-    if _digest({"schema": schema, **content}) != digest:
-        raise ArtifactError("damaged: the digest does not fit the content", where=folder / MANIFEST, mend=_MEND)
-    artifact = _parsed(content, folder / MANIFEST)
+    if not _fits({"schema": schema, **content}, digest):
+        raise ArtifactError("damaged: the digest does not fit the content", where=folder / manifest, mend=_MEND)
+    artifact = _parsed(content, folder / manifest)
     if weights:
         _check_all_weights(artifact, folder)
     for name, export in artifact.exports.items() if exports else ():
@@ -215,7 +218,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise ArtifactError(
             "no artifact here", where=path.parent, mend="give a folder that holds artifact.json"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"damaged: {in_words(error)}", where=path, mend=_MEND) from None
     if not isinstance(content, dict):
         raise ArtifactError("damaged: not an object", where=path, mend=_MEND)
@@ -285,3 +288,11 @@ def hash_of(path: Path) -> str:
 
 def _digest(content: dict[str, Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
+
+
+def _fits(content: dict[str, Any], digest: object) -> bool:
+    """Whether this is the content's digest; of what is no strict JSON (NaN, an infinity) none is."""
+    try:
+        return _digest(content) == digest
+    except (ValueError, RecursionError):
+        return False

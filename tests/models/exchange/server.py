@@ -12,7 +12,8 @@ from contextlib import contextmanager
 class Shelf(http.server.ThreadingHTTPServer):
     """`files` by path; `asked`: every request as (method, path, Range). `cut`: after so many bytes of a body the line drops once.
 
-    `ignores_range`: answers 200 and the whole file. `redirect`: every GET is sent there.
+    `ignores_range`: answers 200 and the whole file. `redirect`: every GET is sent there. `refuses`: by method the status of
+    every answer. `tells_length`: whether an answer carries Content-Length.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,11 @@ class Shelf(http.server.ThreadingHTTPServer):
         self.cut: int | None = None
         self.ignores_range = False
         self.redirect: str | None = None
+        self.refuses: dict[str, int] = {}
+        self.tells_length = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away in the middle of an answer says so itself."""
 
     @property
     def address(self) -> str:
@@ -40,18 +46,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", shelf.redirect)
             self.end_headers()
             return
-        if self.path not in shelf.files:
-            self.send_error(404)
+        if (refused := shelf.refuses.get("GET", 0 if self.path in shelf.files else 404)) != 0:
+            self.send_error(refused)
             return
         data, start = shelf.files[self.path], 0
         if given is not None and not shelf.ignores_range:
             match = re.fullmatch(r"bytes=(\d+)-", given)
             assert match is not None
             start = int(match[1])
+            if start >= len(data):
+                self.send_response(416)
+                if shelf.tells_length:
+                    self.send_header("Content-Range", f"bytes */{len(data)}")
+                self.end_headers()
+                return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
+            whole = str(len(data)) if shelf.tells_length else "*"
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{whole}")
+        if shelf.tells_length:
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         body = data[start:]
         if shelf.cut is not None and len(body) > shelf.cut:
@@ -61,7 +75,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.server.asked.append(("PUT", self.path, None))
-        self.server.files[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if "PUT" in self.server.refuses:
+            self.send_error(self.server.refuses["PUT"])
+            return
+        self.server.files[self.path] = data
         self.send_response(201)
         self.end_headers()
 

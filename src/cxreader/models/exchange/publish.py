@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cxreader.atomic import write_whole
+from cxreader.errors import ArtifactError
 from cxreader.models.exchange.listing import LISTING, ListedFile, Listing
 from cxreader.models.exchange.places import Place, place_of
 from cxreader.progress import Bar
-
-_PIECE = 2**20
 
 
 def publish(listing: Listing, files: Mapping[str, Path], address: str, *, bar: Bar) -> int:
@@ -29,18 +29,22 @@ def publish(listing: Listing, files: Mapping[str, Path], address: str, *, bar: B
             if progress is not None:
                 progress(done, len(listing.files))
     with TemporaryDirectory(prefix="cxreader-publish-") as scratch:
-        written = Path(scratch) / LISTING
-        written.write_bytes(listing.to_bytes())
-        place.write(LISTING, written)
+        place.write(LISTING, write_whole(Path(scratch) / LISTING, listing.to_bytes()))
     return sent
 
 
 def _is_there(place: Place, file: ListedFile) -> bool:
+    """Whether the file is there as it is listed; what cannot be read is sent: a Hub hides a repository that is not made yet."""
     digest = hashlib.sha256()
     try:
-        with place.read(file.name, 0) as (_, stream):
-            while piece := stream.read(_PIECE):
+        opened = place.read(file.name, 0)
+        if opened is None:
+            return False
+        with opened:
+            if opened.total not in (None, file.bytes):
+                return False
+            for piece in opened.pieces():
                 digest.update(piece)
-    except FileNotFoundError:
+    except ArtifactError:
         return False
     return digest.hexdigest() == file.sha256
