@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from cxreader.data.layouts.boxed_files import boxes_of_files
+from cxreader.data.layouts.table import open_table
 from cxreader.records import Box
 
 
@@ -93,7 +94,7 @@ def test_a_row_that_is_wrong_alone_is_left_out_and_named_though_its_file_alone_i
     (note,) = notes
     told = "row 5: x + width is 1100, the picture is 1000 wide; row 6: width is no number"
     assert note.startswith(
-        f"boxes.csv: 2 rows are left out ({told}); were they drawn in a larger picture, tell its size"
+        f"boxes.csv: 2 rows are left out ({told}); a box that ends beyond its picture may be of a larger one: tell its size"
     )
 
 
@@ -107,6 +108,25 @@ def test_a_table_in_another_frame_is_refused_whichever_file_is_asked_for(folder:
     assert notes[0].startswith("boxes.csv: 2 of 3 boxes reach beyond their picture: none is taken (row 2: ")
     assert "by the columns frame_width and frame_height" in notes[0]
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("one/a.png,Mass,100,100,200,300", "c.png,Mass,-30,10,20,20", "c,Mass,1,2,nan,4", "c,Mass,960,20,41,40"),
+        ("b.png,Mass,1,2,3,4", "one/b.png,Mass,5,6,7,8", "one/a,Mass,990,100,200,300"),
+        ("one/a.png,Mass,990,100,200,300", "c,Mass,1,2,3,4"),
+    ],
+)
+def test_an_index_and_single_files_take_the_same_rows_of_a_table_and_say_the_same(
+    folder: Path, rows: tuple[str, ...]
+) -> None:
+    (folder / "boxes.csv").write_text("\n".join(["image,finding,x,y,w,h", *rows, ""]))
+    index = open_table(folder / "labels.csv")
+    found, notes = boxes_of_files(folder / "boxes.csv", [str(record.path) for record in index.records])
+    assert found == {record.path: record.boxes for record in index.records if record.boxes}
+    told = [[note for note in said if note.startswith("boxes.csv:")] for said in (index.notes, notes)]
+    assert told[0] == told[1] != []
 
 
 def test_a_finding_stays_as_it_is_written_and_is_empty_where_none_is_named(folder: Path) -> None:

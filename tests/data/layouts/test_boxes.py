@@ -118,7 +118,7 @@ def test_a_row_that_is_wrong_alone_is_left_out_and_named(folder: Path) -> None:
     assert index.records[0].boxes == (Box("Mass", 10, 20, 30, 40),) * 21
     (note,) = boxes_notes(index)
     assert note.startswith("boxes.csv: 1 row is left out (row 9: x + width is 220, the picture is 200 wide); ")
-    assert "were they drawn in a larger picture, tell its size by the columns frame_width" in note
+    assert "a box that ends beyond its picture may be of a larger one: tell its size by the columns frame_width" in note
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ def test_a_row_that_is_wrong_alone_is_left_out_and_named(folder: Path) -> None:
     [
         ("images/a.png,Mass,-30,2,40,4", "x is -30, left of the picture"),
         ("images/a.png,Mass,-30,2,20,4", "x is -30, left of the picture"),
+        ("images/a.png,Mass,-0.8,2,0.5,4", "x is -0.8, left of the picture"),
         ("images/a.png,Mass,1,-8,4,10", "y is -8, above the picture"),
         ("images/a.png,Mass,1,2,nan,4", "width is no number"),
         ("images/a.png,Mass,,2,3,4", "x is no number"),

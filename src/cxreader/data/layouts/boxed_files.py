@@ -61,7 +61,7 @@ def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[B
 
 def _name(file: str, folder: Path) -> str:
     path = os.path.relpath(file, folder)
-    return by_name(path) if path.split(os.sep)[0] == os.pardir else path
+    return by_name(path) if Path(path).parts[:1] == (os.pardir,) else path
 
 
 def _originals(labels: Path) -> dict[str, Size | None]:

@@ -61,8 +61,8 @@ class LeftOut:
     def notes(self, table: str) -> tuple[str, ...]:
         """What must be said, for people: the first rows with their reasons, and what mends them."""
         if not self.in_another_frame:
-            mend = f"; were they drawn in a larger picture, tell its size {_FRAMES}" if self.beyond else ""
-            return self._listed(table, "[row is|rows are] left out", set(self.reasons), mend)
+            mend = f"; a box that ends beyond its picture may be of a larger one: tell its size {_FRAMES}"
+            return self._listed(table, "[row is|rows are] left out", set(self.reasons), mend if self.beyond else "")
         words = f"of {len(self.beyond | self.placed):,} boxes [reaches|reach] beyond [its|their] picture: none is taken"
         mend = f"; tell the size of the pictures they were drawn in {_FRAMES}"
         others = set(self.reasons) - self.beyond
