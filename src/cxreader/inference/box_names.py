@@ -32,7 +32,7 @@ def named_boxes(colour: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.u
     """A picture (H, W, 3) uint8 with the outlines of boxes, in its pixels, and at each the name of its finding.
 
     A name has a dark edge, so that it is read on bright ground and on dark. It lies in the picture, and where there is room on
-    no other name and on no outline.
+    no other name; at its box, it covers as little of the outlines as may be.
     """
     if not boxes:
         return colour

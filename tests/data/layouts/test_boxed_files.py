@@ -75,6 +75,16 @@ def test_an_image_goes_by_its_path_its_file_name_or_its_stem(folder: Path, name:
 
 
 @pytest.mark.parametrize("labels", [True, False])
+def test_rows_may_name_one_image_in_several_ways(folder: Path, labels: bool) -> None:
+    if not labels:
+        (folder / "labels.csv").unlink()
+    rows = [f"{name},Mass,40,20,20,10" for name in ("one/c.png", "c", "c.png")]
+    (folder / "boxes.csv").write_text("\n".join(["image,finding,x,y,w,h", *rows, ""]))
+    file = str(folder / "one" / "c.png")
+    assert len(boxes_of_files(folder / "boxes.csv", [file])[0][file]) == 3
+
+
+@pytest.mark.parametrize("labels", [True, False])
 def test_of_two_files_with_the_name_that_the_table_has_neither_is_meant(folder: Path, labels: bool) -> None:
     if not labels:
         (folder / "labels.csv").unlink()

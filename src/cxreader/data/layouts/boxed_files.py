@@ -29,15 +29,16 @@ def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[B
 
     Columns, rows that are left out and errors as `boxes.with_boxes`, or the columns of the NIH release's list. A file of the
     table's folder goes by its path from there, another one by its name alone (`meant_images`). The images' names and the size of
-    the originals come from a `labels.csv` beside the table. A finding that is none of the fourteen stays as it is written, and
-    is empty where none is named. A file without a box is left out.
+    the originals come from a `labels.csv` beside the table; without one the files are the images. A finding that is none of the
+    fourteen stays as it is written, and is empty where none is named. A file without a box is left out.
     """
     framed, left = read_framed(place, (*ALIASES["image"], UID))
     originals = _originals(place.parent / _LABELS)
-    meant, several = meant_images(framed, originals or framed)
-    boxes = by_image(framed, meant, several, left)
     names = {file: _name(file, place.parent) for file in files}
-    images, unclear = meant_images(dict.fromkeys(names.values()), dict.fromkeys((*boxes, *originals)))
+    known = originals or dict.fromkeys(names.values())
+    meant, several = meant_images(framed, known)
+    boxes = by_image(framed, meant, several, left)
+    images, unclear = meant_images(dict.fromkeys(names.values()), [*known, *boxes])
     found: dict[str, tuple[Box, ...]] = {}
     told: Counter[str] = Counter()
     for file, name in names.items():
