@@ -2,7 +2,7 @@
 
     python benchmarks/head_draw.py kermany --out runs/head-draw
 
-EfficientNet-Lite0 from ImageNet, its head alone and then its last block; EfficientNet-B0 from scratch, every stage at once. Each is
+EfficientNet-Lite0 from ImageNet, its head alone, then its last block; EfficientNet-B0 from scratch, every stage at once. Each is
 trained twice by one configuration and seed: only the first weights of the head differ. Both judge the same test part; intervals
 resample patients, the difference is paired.
 """

@@ -19,7 +19,7 @@ from tests.inference.batch.world import distinct
 from cxreader import Reader
 from cxreader.errors import StorageError
 from cxreader.imaging import raster
-from cxreader.imaging.overlay import overlay
+from cxreader.imaging.overlay import BOX_COLOUR, overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
 from cxreader.inference import explain as explain_module
@@ -28,6 +28,7 @@ from cxreader.inference.member import Member
 from cxreader.inference.panel import draw_panel
 from cxreader.inference.pixel_budget import PixelBudget
 from cxreader.inference.runtimes.backend import Output
+from cxreader.records import Box
 
 
 class Mapped(Patches):
@@ -87,6 +88,18 @@ def test_the_picture_is_the_image_at_its_own_size_under_its_own_map(reader: Read
     raw = np.load(picture.with_suffix(".npy"))
     assert raw.dtype == np.float32
     assert np.array_equal(raw, reading.heat_map)
+
+
+def test_boxes_are_outlined_and_named_on_the_bare_map_too(
+    reader: Reader, tmp_path: Path, written: list[tuple[tuple[float, ...], str]]
+) -> None:
+    file = distinct(tmp_path / "images", 1)[0]
+    boxes = {file: (Box("Scar", 10, 30, 20, 20),)}
+    ((_, picture),) = explain_files(reader, [file], tmp_path / "out", panel=False, boxes=boxes)
+    assert [text for _, text in written] == ["Scar"]
+    assert picture is not None
+    with Image.open(picture) as drawn:
+        assert tuple(np.asarray(drawn)[40, 10]) == BOX_COLOUR
 
 
 def test_what_reader_says_of_a_file_is_what_is_explained(reader: Reader, tmp_path: Path) -> None:

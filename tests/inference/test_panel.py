@@ -57,7 +57,7 @@ def test_boxes_are_outlined_on_the_image_and_on_the_map_and_named_as_not_the_net
 ) -> None:
     image, reader = Radiograph(np.full((100, 50), 0.4, np.float32), source="a.png"), make_reader(Mapped())
     reading = reading_of(reader, image)
-    boxes = (Box("Mass", 10, 25, 20, 50), Box("Pleural_Thickening", 5, 5, 5, 5))
+    boxes = (Box("Mass", 10, 25, 20, 50), Box("Pleural_Thickening", 5, 5, 5, 5), Box("", 5, 85, 9, 9))
     plain, sheet = draw_panel(image, reading, reader), draw_panel(image, reading, reader, boxes)
     left, scale = (SIDE - 256) // 2, SIDE / 100
     for n in (0, 1):
@@ -65,8 +65,10 @@ def test_boxes_are_outlined_on_the_image_and_on_the_map_and_named_as_not_the_net
         assert tuple(sheet[corner]) == BOX_COLOUR
         middle = (TOP + round(50 * scale), n * SIDE + left + round(20 * scale))
         assert np.array_equal(sheet[middle], plain[middle])
-    texts = " ".join(text for _, text in written)
-    assert "Outlined: 2 boxes that came with the image, not the network's: Mass, Pleural Thickening" in texts
+    texts = [text for _, text in written]
+    assert [texts.count(name) for name in ("Mass", "Pleural Thickening", "finding not named")] == [2, 2, 2]
+    told = "not the network's: Mass, Pleural Thickening, finding not named"
+    assert f"Outlined: 3 boxes that came with the image, {told}" in " ".join(texts)
 
 
 def test_an_interval_a_warning_and_a_long_name_are_told_in_lines_that_fit(

@@ -22,6 +22,7 @@ from cxreader.errors import ImageError, UsageError, nearest
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
+from cxreader.inference.box_names import named_boxes
 from cxreader.inference.panel import draw_panel
 from cxreader.inference.prepared import prepare, unread
 from cxreader.inference.reader import DECODERS, Reader
@@ -52,7 +53,7 @@ def explain_files(
     model is the image at its own size under its map, of several as above, and what is refused has none. The map is
     `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. Those of a region head are
     `NAME-region.npz`, float32 (s, s) in [0, 1] by finding and `any`, numbered likewise. `boxes`: by file, in its pixels,
-    outlined. `finding`: whose region map is drawn in place of that of any finding; UsageError where no model has learnt its
+    outlined and named. `finding`: whose region map is drawn in place of that of any finding; UsageError where no model has learnt its
     places. A file that cannot be read
     gives its Reading with the reason, and no picture. Each file is decoded once; the
     pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
@@ -120,7 +121,7 @@ def _drawn(
         return draw_panel(image, reading, reader, boxes, finding) if panel or reading.value is not None else None
     if reading.value is None:
         return None
-    return overlay(image.pixels, reading.heat_map, boxes, spec=reader.artifact.spec)
+    return named_boxes(overlay(image.pixels, reading.heat_map, spec=reader.artifact.spec), boxes)
 
 
 def _write_raw(reading: Reading, picture: Path) -> None:

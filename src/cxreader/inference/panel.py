@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cxreader.counting import format_count
 from cxreader.explanation.judged import judged_maps
 from cxreader.explanation.localisation_report import REGION_HEAD
-from cxreader.imaging.overlay import outlined, overlay
+from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.inference.answer_text import interval_text, probability_text
 from cxreader.inference.batch.names import on_one_line
+from cxreader.inference.box_names import box_name, named_boxes
 from cxreader.inference.member import Member
 from cxreader.inference.reader import Reader
+from cxreader.inference.text_font import Font, cut, font
 from cxreader.models.registry import CAM_TITLES, model_entry
 from cxreader.records import Box, Reading
 
@@ -41,9 +40,9 @@ def draw_panel(
 
     uint8 (H, W, 3).
 
-    Nothing is written over the picture; `boxes`, in the image's pixels, are outlined in each panel. A heat map is coloured by its
-    own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`); a region map, which is in
-    [0, 1], as it is. `finding`: whose region map is drawn; that of any finding when None.
+    Nothing is written over the picture, but that `boxes`, in the image's pixels, are outlined and named in each panel. A heat map
+    is coloured by its own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`); a region
+    map, which is in [0, 1], as it is. `finding`: whose region map is drawn; that of any finding when None.
     A reading without an answer has its reasons where the map would be.
     """
     shown = _fitted(image.pixels)
@@ -73,7 +72,7 @@ def draw_panel(
     draw = ImageDraw.Draw(sheet)
     for n, (panel, title) in enumerate(panels):
         draw.text((n * SIDE + _EDGE, 1), _cut(title, SIDE - 2 * _EDGE), _MUTED, _font())
-        sheet.paste(Image.fromarray(outlined(panel, placed)), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
+        sheet.paste(Image.fromarray(named_boxes(panel, placed)), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
     if any(own.heat_map is not None for own in reading.members or (reading,)):
         _draw_scale(sheet, SIDE * len(panels), height, reading, finding)
     for n, (line, colour) in enumerate(lines):
@@ -184,7 +183,7 @@ def _in_words(finding: str) -> str:
 def _boxed(boxes: Sequence[Box]) -> Iterator[Line]:
     """What the outlines are; nothing without one."""
     if boxes:
-        names = ", ".join(dict.fromkeys(box.finding.replace("_", " ") for box in boxes))
+        names = ", ".join(dict.fromkeys(map(box_name, boxes)))
         yield (
             f"Outlined: {format_count(len(boxes), '[box|boxes]')} that came with the image, not the network's: {names}",
             _INK,
@@ -235,18 +234,8 @@ def _wrapped(lines: Iterable[Line], width: int) -> Iterator[Line]:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text, or as much of it as `width` pixels hold."""
-    if _font().getlength(text) <= width:
-        return text
-    while text and _font().getlength(f"{text}...") > width:
-        text = text[:-1]
-    return f"{text}..."
+    return cut(text, width, _font())
 
 
-@cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """DejaVu Sans as matplotlib brings it, which has most alphabets; Pillow's own where it is not found."""
-    found = importlib.util.find_spec("matplotlib")
-    folder = Path(found.origin).parent if found is not None and found.origin else Path()
-    path = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(path, _FONT) if path.is_file() else ImageFont.load_default(_FONT)
+def _font() -> Font:
+    return font(_FONT)

@@ -4,66 +4,71 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from cxreader.counting import count_notes
-from cxreader.data.layouts.boxes import FRAME, Framed, in_file, is_inside, original_size, read_framed
-from cxreader.data.layouts.files import picture_size
-from cxreader.data.layouts.sets.nih import BOX_FRAME, read_boxes
+from cxreader.data.layouts.boxes import UNOPENED, by_image, original_size
+from cxreader.data.layouts.dicom import UID
+from cxreader.data.layouts.files import by_name, picture_size
+from cxreader.data.layouts.framed_boxes import Size, place_boxes, read_framed
+from cxreader.data.layouts.meant_images import meant_images
 from cxreader.data.layouts.table import ALIASES
 from cxreader.records import Box
 from cxreader.tables import read_table
 
-_LABELS, _NIH = "labels.csv", "finding label"
-_BEYOND = (
-    f"[file has|files have] a box beyond [its|their] picture, none is drawn: tell its frame by {' and '.join(FRAME)}"
-)
+_LABELS = "labels.csv"
+_OTHERS = 200
+"""Further images by which it is judged whether a whole table is in another frame."""
 
 
 def boxes_of_files(place: Path, files: Sequence[str]) -> tuple[dict[str, tuple[Box, ...]], tuple[str, ...]]:
     """By file, its boxes in pixels of it, from the table of boxes at `place`, and what must be said.
 
-    Columns as `boxes.with_boxes`, or those of the NIH release's list (`nih.read_boxes`). The table names a file by its path
-    from the table's folder, or by its name alone. The size of the originals comes from a `labels.csv` beside it. A file
-    without a box is left out, and so is one that has a box beyond its picture, which was drawn in another frame. Raises
-    TableError as `with_boxes`.
+    Columns, rows that are left out and errors as `boxes.with_boxes`, or the columns of the NIH release's list. A file of the
+    table's folder goes by its path from there, another one by its name alone (`meant_images`). The images' names and the size of
+    the originals come from a `labels.csv` beside the table; without one the files are the images. A finding that is none of the
+    fourteen stays as it is written, and is empty where none is named. A file without a box is left out.
     """
-    framed, originals = _framed(place), _originals(place.parent / _LABELS)
-    names = _by_file_name(framed)
+    framed, left = read_framed(place, (*ALIASES["image"], UID))
+    originals = _originals(place.parent / _LABELS)
+    names = {file: _name(file, place.parent) for file in files}
+    known = originals or dict.fromkeys(names.values())
+    meant, several = meant_images(framed, known)
+    boxes = by_image(framed, meant, several, left)
+    images, unclear = meant_images(dict.fromkeys(names.values()), [*known, *boxes])
     found: dict[str, tuple[Box, ...]] = {}
     told: Counter[str] = Counter()
-    for file in files:
-        path = os.path.relpath(file, place.parent)
-        name = path if path in framed else names.get(os.path.basename(path), "")  # noqa: PTH119 (a name, no path)
-        sides = picture_size(file) if name else None
-        if sides is None:
+    for file, name in names.items():
+        image = images.get(name, "")
+        if name in unclear or image not in boxes:
+            told["[file|files] may be any of several images: no box is drawn"] += name in unclear
+            told[f"[file has|files have] no box in {place.name}"] += name not in unclear
             continue
-        boxes = in_file(framed[name], originals.get(name), sides)
-        if all(is_inside(box, sides) for box in boxes):
-            found[file] = boxes
-        else:
-            told[_BEYOND] += 1
-    told[f"[file has|files have] no box in {place.name}"] = len(files) - len(found) - sum(told.values())
-    return found, count_notes(told)
+        sides = picture_size(file)
+        told[UNOPENED] += sides is None
+        placed = () if sides is None else place_boxes(boxes[image], originals.get(image), sides, left)
+        if placed:
+            found[file] = tuple(replace(one.box, finding=one.written) for one in placed)
+    if left.beyond:  # the row alone, or the whole table: the other pictures beside it tell
+        seen = set(images.values())
+        for image in islice((image for image in boxes if image not in seen), _OTHERS):
+            if (sides := picture_size(str(place.parent / image))) is not None:
+                place_boxes(boxes[image], originals.get(image), sides, left)
+    return {} if left.in_another_frame else found, (*left.notes(place.name), *count_notes(told))
 
 
-def _framed(place: Path) -> dict[str, tuple[Framed, ...]]:
-    if _NIH not in read_table(place):
-        return read_framed(place, ALIASES["image"])
-    frame = (float(BOX_FRAME), float(BOX_FRAME))
-    return {image: tuple((box, frame) for box in boxes) for image, boxes in read_boxes(place).items()}
+def _name(file: str, folder: Path) -> str:
+    path = os.path.relpath(file, folder)
+    return by_name(path) if Path(path).parts[:1] == (os.pardir,) else path
 
 
-def _by_file_name(names: Iterable[str]) -> dict[str, str]:
-    """Names in a table by the file's name alone, where that is one image's."""
-    several = Counter(map(os.path.basename, names))
-    return {os.path.basename(name): name for name in names if several[os.path.basename(name)] == 1}  # noqa: PTH119
-
-
-def _originals(labels: Path) -> dict[str, tuple[float, float] | None]:
+def _originals(labels: Path) -> dict[str, Size | None]:
+    """By image of the table beside the boxes the size of its original, None where it is not told."""
     if not labels.is_file():
         return {}
-    table = read_table(labels).aliased(ALIASES)
+    table = read_table(labels).aliased({"image": (*ALIASES["image"], UID)})
     table.require("image")
-    return {os.path.normpath(cells["image"]): original_size(cells, table.at(row)) for row, cells in table}
+    return {cells["image"]: original_size(cells, table.at(row)) for row, cells in table}

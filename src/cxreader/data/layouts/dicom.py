@@ -86,7 +86,7 @@ def open_dicom_folder(
     refuse_zero_twins((pictures[path] for row, path in kept if row.patient is None), root)
     records = [_record(row, path, pictures[path], name or "") for row, path in kept]
     frontal = tuple(record for record in records if not is_lateral(record.view or ""))
-    frontal, of_boxes = with_boxes(frontal, table.parent, (UID, *ALIASES[FILE]))
+    frontal, of_boxes = with_boxes(frontal, table.parent, (UID, *ALIASES[FILE]), others=[row.key for row in rows])
     unlabelled = sum(row.label is None for row in rows)
     left = {
         NO_LABEL: unlabelled,

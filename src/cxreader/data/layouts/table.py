@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, patient_notes, refuse_duplicates
-from cxreader.data.layouts.boxes import BOXES, ORIGINAL, original_size, with_boxes
+from cxreader.data.layouts.boxes import BOXES, original_size, with_boxes
+from cxreader.data.layouts.framed_boxes import ORIGINAL
 from cxreader.data.layouts.named_files import NamedFiles, find_named, unnamed
 from cxreader.errors import DataError, TableError
 from cxreader.findings import OTHER, read_findings, value_or_missing
@@ -95,7 +96,7 @@ def open_table(path: Path, *, images: Path | str | None = None, name: str | None
         what = f"no image is left: {lateral}, {format_count(len(missing), '[has|have] no file')}"
         raise DataError(what, where=table.where, mend="give frontal views")
     originals = _originals(rows, table, files) if (path.parent / BOXES).is_file() else {}
-    kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals)
+    kept, of_boxes = with_boxes(kept, path.parent, ALIASES["image"], originals, files.names)
     without_row, left = unnamed(filter(None, files.paths), images or path.parent, path)
     told["[picture|pictures] beside those of the table [has|have] no row in it"] = without_row
     notes = (*_notes(files, missing, told, len(found) - len(missing) - len(kept)), *left.notes(), *patient_notes(kept))

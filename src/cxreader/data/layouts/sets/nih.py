@@ -16,6 +16,7 @@ from typing import Any
 from cxreader.counting import count_notes, format_count
 from cxreader.data.index import Index, refuse_duplicates
 from cxreader.data.layouts.files import by_stem, find_pictures
+from cxreader.data.layouts.framed_boxes import NIH_FRAME
 from cxreader.data.layouts.layout import NO_FILE, NO_ROW, Layout, Mark, Options, Part, aged
 from cxreader.data.layouts.seen import Seen, look
 from cxreader.data.layouts.sets.nih_by_finding import (
@@ -37,8 +38,7 @@ ENTRIES = tuple(name + packed for name in _NAMES for packed in ("", ".gz"))
 BOXES = ("BBox_List_2017.csv", "BBox_List_2017.csv.gz", "BBox_List_2017_Official_NIH.csv")
 LISTS = (("train_val_list.txt", "train_val_list_NIH.txt"), ("test_list.txt", "test_list_NIH.txt"))
 """The last name of each is that of the 224-pixel copy."""
-BOX_FRAME = 1024.0
-"""Boxes are in pixels of the release's 1024 x 1024 images."""
+BOX_FRAME = NIH_FRAME
 _REQUIRED = ("image index", "finding labels")
 _ALIASES = {
     "sex": ("patient gender", "patient sex"),
