@@ -40,9 +40,9 @@ def draw_panel(
 
     uint8 (H, W, 3).
 
-    Nothing is written over the picture, but that `boxes`, in the image's pixels, are outlined and named in each panel. A heat map
-    is coloured by its own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`); a region
-    map, which is in [0, 1], as it is. `finding`: whose region map is drawn; that of any finding when None.
+    Nothing is written over the picture, but that `boxes`, in the image's pixels, are outlined and named in each panel. A heat
+    map is coloured by its own scale: what stands above its minimum, as a share of its maximum (`imaging.overlay.heat_scale`);
+    a region map, which is in [0, 1], as it is. `finding`: whose region map is drawn; that of any finding when None.
     A reading without an answer has its reasons where the map would be.
     """
     shown = _fitted(image.pixels)
