@@ -2,6 +2,7 @@
 
     python benchmarks/places.py run runs/first --parts test tune calibrate
     python benchmarks/places.py nih SHARED/nih_boxes SHARED/nih_normals --cache CACHE
+    python benchmarks/places.py nih SHARED/nih_boxes SHARED/nih_normals --cache CACHE --side 512
 
 `run`: the maps of a trained network, by method and stage. `nih`: EfficientNet-Lite0 as it comes, frozen, with a linear head that
 learns normal/abnormal in five folds by patient; maps by stride, pooling and method, judged on the patients of the other fold.
@@ -45,6 +46,9 @@ from dilation import dilate
 
 Maps = NDArray[np.floating]
 SIDE, FOLDS, EPOCHS, BATCH = 320, 5, 15, 16
+CELL = 16
+"""Pixels by which copies of an image are shifted, and of a cell in which their maps are laid on each other."""
+SHIFTS = ((0, 0), (0, CELL), (0, -CELL), (CELL, 0), (-CELL, 0))
 
 
 def layer_cam_map(maps: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
@@ -112,38 +116,51 @@ def _methods(model: StagedModel, x: torch.Tensor, stage: str) -> dict[str, Maps]
     return {name: torch.cat(maps).numpy() for name, maps in found.items()}
 
 
-def of_nih(sources: list[str], cache: Path) -> None:
+def of_nih(sources: list[str], cache: Path, side: int) -> None:
     """The levers on a frozen network of ImageNet, by five folds of patients."""
     records = [record for source in sources for record in open_source(source, name="nih").records]
     label = np.array([record.label for record in records])
     _, patient = np.unique([record.group for record in records], return_inverse=True)
     fold = (np.random.default_rng(0).permutation(patient.max() + 1) % FOLDS)[patient]
     entry = model_entry("efficientnet_lite0")
-    spec = InputSpec(SIDE, mean=entry.mean, std=entry.std)
+    spec = InputSpec(side, mean=entry.mean, std=entry.std)
     boxed = [n for n, record in enumerate(records) if record.boxes]
     table = Table([records[n] for n in boxed], spec)
     for stride in (32, 16):
         plain, mirrored = (_features(records, spec, stride, cache, mirrored=which) for which in (False, True))
+        shifted = [_features(records, spec, stride, cache, shift=by) for by in SHIFTS]
         for r in (0, 1, 4):
             heads, auc = _heads(np.stack([_pooled(maps, r) for maps in plain]), label, fold)
             for name, maps in _maps(plain, mirrored, boxed, [heads[fold[n]] for n in boxed], r):
                 pooling = f"log-sum-exp, r = {r}" if r else "mean"
                 table.row(f"stride {stride}, pooled by {pooling}: {name}", maps, auc)
+            if not r:
+                maps = _over_shifts(shifted, boxed, [heads[fold[n]] for n in boxed], side)
+                table.row(f"stride {stride}, pooled by mean: Grad-CAM, mean over shifts by {CELL} pixels", maps, auc)
 
 
-def _features(records: list[ImageRecord], spec: InputSpec, stride: int, cache: Path, *, mirrored: bool) -> Maps:
-    """The last maps (n, C, h, w) of the frozen network, kept as float16 in `cache`."""
-    file = cache / f"lite0-{stride}{'-mirrored' if mirrored else ''}.npy"
+def _features(
+    records: list[ImageRecord],
+    spec: InputSpec,
+    stride: int,
+    cache: Path,
+    *,
+    mirrored: bool = False,
+    shift: tuple[int, int] = (0, 0),
+) -> Maps:
+    """The last maps (n, C, h, w) of the frozen network, kept as float16 in `cache`. `shift`: down and to the right, in pixels."""
+    moved = "-mirrored" if mirrored else "-{}-{}".format(*shift) if any(shift) else ""
+    file = cache / f"lite0-{spec.size}-{stride}{moved}.npy"
     if not file.exists():
-        model = create_model("efficientnet_lite0", size=SIDE).eval()
+        model = create_model("efficientnet_lite0", size=spec.size).eval()
         load_pretrained(model, "efficientnet_lite0", "imagenet")
         if stride == 16:
-            _check_positions(model, dilate(deepcopy(model), SIDE))
-            model = dilate(model, SIDE)
+            _check_positions(model, dilate(deepcopy(model), spec.size), spec.size)
+            model = dilate(model, spec.size)
         found = []
         for start in range(0, len(records), BATCH):
             pixels = np.stack([spec.pixels(read(r.path or "")) for r in records[start : start + BATCH]])
-            pixels = pixels[:, :, ::-1] if mirrored else pixels
+            pixels = pixels[:, :, ::-1] if mirrored else _shifted(pixels, *shift)
             with torch.no_grad():
                 found.append(model.until(torch.from_numpy(spec.normalise(pixels)), "last_block").half().numpy())
         cache.mkdir(parents=True, exist_ok=True)
@@ -152,9 +169,28 @@ def _features(records: list[ImageRecord], spec: InputSpec, stride: int, cache: P
     return kept
 
 
-def _check_positions(coarse: StagedModel, fine: StagedModel) -> None:
+def _shifted(images: Maps, down: int, right: int) -> Maps:
+    """Images or maps (n, h, w) moved so many cells, with the border's values where nothing was."""
+    rows, columns = (
+        np.clip(np.arange(n) - by, 0, n - 1) for n, by in zip(images.shape[1:], (down, right), strict=True)
+    )
+    return images[:, rows][:, :, columns]
+
+
+def _over_shifts(features: list[Maps], boxed: list[int], heads: list[Maps], side: int) -> Maps:
+    """Grad-CAM of shifted copies, on a grid of `CELL` pixels, each shifted back: their mean (m, s, s)."""
+    size, total = side // CELL, np.zeros((len(boxed), side // CELL, side // CELL), np.float32)
+    for (down, right), maps in zip(SHIFTS, features, strict=True):
+        own = [np.tensordot(weights, maps[n].astype(np.float32), 1) for n, weights in zip(boxed, heads, strict=True)]
+        warm = torch.from_numpy(np.stack(own)).clamp_min(0)[:, None]
+        fine = torch.nn.functional.interpolate(warm, (size, size), mode="bilinear", align_corners=False)[:, 0].numpy()
+        total += _shifted(fine, -down // CELL, -right // CELL)
+    return total / len(SHIFTS)
+
+
+def _check_positions(coarse: StagedModel, fine: StagedModel, side: int) -> None:
     """Raise where the finer map is not the old one with new positions between."""
-    x = torch.randn(1, 3, SIDE, SIDE)
+    x = torch.randn(1, 3, side, side)
     with torch.no_grad():
         old, new = coarse.until(x, "last_block"), fine.until(x, "last_block")
     torch.testing.assert_close(new[:, :, ::2, ::2], old, rtol=1e-4, atol=1e-4)
@@ -218,12 +254,13 @@ def main() -> None:
     nih = kinds.add_parser("nih")
     nih.add_argument("sources", nargs="+")
     nih.add_argument("--cache", type=Path, required=True)
+    nih.add_argument("--side", type=int, default=SIDE)
     given = parser.parse_args()
     torch.set_num_threads(cores())
     if given.kind == "run":
         of_run(given.folder, given.parts)
     else:
-        of_nih(given.sources, given.cache)
+        of_nih(given.sources, given.cache, given.side)
     date, machine = datetime.now(UTC).date(), f"{platform.system()} {platform.machine()}, {cores()} cores"
     print(f"\nSeed 0, {date}, {machine}, revision {git_revision()}; 95 % intervals by patient.")
 

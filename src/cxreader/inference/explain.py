@@ -54,8 +54,8 @@ def explain_files(
     `NAME-heat.npy`, float32 (h, w), at least 0; of several models `NAME-heat-1.npy` and so on. Those of a region head are
     `NAME-region.npz`, float32 (s, s) in [0, 1] by finding and `any`, numbered likewise. `boxes`: by file, in its pixels,
     outlined and named. `finding`: whose region map is drawn in place of that of any finding; UsageError where no model has
-    learnt its places. A file that cannot be read gives its Reading with the reason, and no picture. Each file is decoded once; the
-    pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
+    learnt its places. A file that cannot be read gives its Reading with the reason, and no picture. Each file is decoded once;
+    the pictures that are decoded and drawn at the same time keep to the reader's pixel budget, and no more than one a thread
     waits to be written. Raises StorageError when `out` cannot be written or the disk is full.
     """
     wanted = None if finding is None else _finding_of(reader, finding)
