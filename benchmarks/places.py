@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cxreader import torch_setup  # noqa: F401 - before torch
 
@@ -169,7 +170,7 @@ def _features(
     return kept
 
 
-def _shifted(images: Maps, down: int, right: int) -> Maps:
+def _shifted(images: NDArray[Any], down: int, right: int) -> NDArray[Any]:
     """Images or maps (n, h, w) moved so many cells, with the border's values where nothing was."""
     rows, columns = (
         np.clip(np.arange(n) - by, 0, n - 1) for n, by in zip(images.shape[1:], (down, right), strict=True)
