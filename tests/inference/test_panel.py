@@ -56,7 +56,7 @@ def test_boxes_are_outlined_on_the_image_and_on_the_map_and_named_as_not_the_net
     written: list[tuple[tuple[float, ...], str]],
 ) -> None:
     image, reader = Radiograph(np.full((100, 50), 0.4, np.float32), source="a.png"), make_reader(Mapped())
-    reading = reading_of(reader, image)
+    reading = replace(reading_of(reader, image), heat_map=np.zeros((2, 2), np.float32))
     boxes = (Box("Mass", 10, 25, 20, 50), Box("Pleural_Thickening", 5, 5, 5, 5), Box("", 5, 85, 9, 9))
     plain, sheet = draw_panel(image, reading, reader), draw_panel(image, reading, reader, boxes)
     left, scale = (SIDE - 256) // 2, SIDE / 100
@@ -69,6 +69,18 @@ def test_boxes_are_outlined_on_the_image_and_on_the_map_and_named_as_not_the_net
     assert [texts.count(name) for name in ("Mass", "Pleural Thickening", "finding not named")] == [2, 2, 2]
     told = "not the network's: Mass, Pleural Thickening, finding not named"
     assert f"Outlined: 3 boxes that came with the image, {told}" in " ".join(texts)
+
+
+def test_no_box_stands_where_there_is_no_picture(tmp_path: Path) -> None:
+    pixels = np.full((80, 80), 9, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "blank.png")
+    reader, image = make_reader(Mapped()), read(str(tmp_path / "blank.png"))
+    reading = reader.read(image)
+    assert reading.acceptance == "refused"
+    sheet = draw_panel(image, reading, reader, (Box("Mass", 20, 20, 40, 40),))
+    cyan = (sheet == BOX_COLOUR).all(axis=2)
+    assert cyan[:, :SIDE].any()
+    assert not cyan[:, SIDE:].any()
 
 
 def test_an_interval_a_warning_and_a_long_name_are_told_in_lines_that_fit(

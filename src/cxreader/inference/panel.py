@@ -50,7 +50,7 @@ def draw_panel(
         box.scaled(shown.shape[1] / image.pixels.shape[1], shown.shape[0] / image.pixels.shape[0]) for box in boxes
     ]
     several = bool(reading.members)
-    panels = [(overlay(shown), "Image")]
+    panels = [(named_boxes(overlay(shown), placed), "Image")]
     for n, (member, own) in enumerate(zip(reader.members, reading.members or (reading,), strict=True), 1):
         name = (
             f"Model {n}: {member.artifact.model}, {_answer(own, interval=False)}"
@@ -60,11 +60,12 @@ def draw_panel(
         if own.heat_map is None:
             panels.append((_without_map(shown.shape, reading), name))
         else:
-            panels.append((overlay(shown, own.heat_map, spec=member.artifact.spec), name))
+            drawn = overlay(shown, own.heat_map, spec=member.artifact.spec)
+            panels.append((named_boxes(drawn, placed), name))
         regions = _region_map(own, finding)
         if regions is not None:
             drawn = overlay(shown, regions, spec=member.artifact.spec, as_it_is=True)
-            panels.append((drawn, _of_regions(member, n, finding, several=several)))
+            panels.append((named_boxes(drawn, placed), _of_regions(member, n, finding, several=several)))
     height = max(shown.shape[0], _LEAST)
     width = SIDE * len(panels) + _SCALE
     lines = list(_wrapped([*_captions(reading, reader, finding), *_boxed(boxes)], width - 2 * _EDGE))
@@ -72,7 +73,7 @@ def draw_panel(
     draw = ImageDraw.Draw(sheet)
     for n, (panel, title) in enumerate(panels):
         draw.text((n * SIDE + _EDGE, 1), _cut(title, SIDE - 2 * _EDGE), _MUTED, _font())
-        sheet.paste(Image.fromarray(named_boxes(panel, placed)), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
+        sheet.paste(Image.fromarray(panel), (n * SIDE + (SIDE - panel.shape[1]) // 2, _LINE))
     if any(own.heat_map is not None for own in reading.members or (reading,)):
         _draw_scale(sheet, SIDE * len(panels), height, reading, finding)
     for n, (line, colour) in enumerate(lines):
