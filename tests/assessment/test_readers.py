@@ -59,7 +59,7 @@ def test_readers_stand_beside_an_artifact_at_its_own_point(own_run: Path, tmp_pa
     assert ">Beside radiologists<" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
-def test_readings_of_other_images_are_refused_before_an_image_is_read(
+def test_readings_of_other_images_and_a_silent_panel_are_refused_before_an_image_is_read(
     own_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_once(*arguments: object, **named: object) -> None:
@@ -68,8 +68,14 @@ def test_readings_of_other_images_are_refused_before_an_image_is_read(
     monkeypatch.setattr(artifact, "read_once", read_once)
     (tmp_path / "r.csv").write_text("image,reader,label\nstranger.png,r,1\n")
     options = EvaluationOptions(readings=read_readings(tmp_path / "r.csv"))
+    cohort = cohort_of_run(own_run)
     with pytest.raises(DataError, match="none of the 1 image that readers saw is among those judged"):
-        judge(Reader.load(own_run), cohort_of_run(own_run), tmp_path / "out", bar=no_bar, options=options)
+        judge(Reader.load(own_run), cohort, tmp_path / "out", bar=no_bar, options=options)
+    rated = "".join(f"{Path(record.image).name},{who},3\n" for record in cohort.records for who in "ab")
+    (tmp_path / "rated.csv").write_text(f"image,reader,score\n{rated}")
+    silent = EvaluationOptions(readings=read_readings(tmp_path / "rated.csv"), panel=("a", "b"))
+    with pytest.raises(DataError, match="the panel gave no calls: a, b"):
+        judge(Reader.load(own_run), cohort, tmp_path / "out", bar=no_bar, options=silent)
 
 
 def test_labels_and_patients_come_from_the_table_of_labels(tmp_path: Path) -> None:

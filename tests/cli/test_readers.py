@@ -91,6 +91,20 @@ def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str
     assert study.readers.second[3].arbiters == ("105",)
     assert [line for line in printed.splitlines() if line in ("Readers", "The model as second reader")]
     assert "101, panel" in printed
+    assert f"{np.count_nonzero(~agreed)} undecided" in printed
+    assert "Differences are paired, the model minus him: above 0 the model is better." in printed
+    assert "Changes are paired, reading so minus the reader alone" in printed
+    words = " ".join(printed.split())
+    assert "sensitivity: the model minus the readers" in words
+    assert "Differences are the first minus the second, so that above 0 the model is better." in words
+    compared = {one.figure: one for one in study.readers.comparisons}["sensitivity"]
+    assert f"p {compared.p_random:.3f}, {compared.df:.1f} degrees of freedom" in words
+    truths = (
+        f"Truths: the verdict and the figures of all images are by the table's own label ({label.sum()} abnormal, "
+        f"{N - label.sum()} normal images, {N // 2} patients); readers, and the model beside them, by the majority of 101, 102, "
+        f"103 ({panel.sum()} abnormal, {N - panel.sum()} normal images, {N // 2} patients)."
+    )
+    assert printed.splitlines().count(truths) == 2, "one at the headline, one at the readers"
     assert "If the labels are as good as stated" in printed
     page = Path("out/report.html").read_text("utf-8")
     for heading in (
@@ -105,6 +119,7 @@ def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str
     ):
         assert f">{heading}<" in page
     assert 'href="#readers">Beside radiologists?' in page
+    assert page.count(truths.replace("'", "&#39;")) == 2
     for name in ("readers_with_the_model_as_second_reader", "matched", "corrected"):
         assert Path(f"out/tables/{name}.csv").is_file()
         assert Path(f"out/tables/{name}.tex").is_file()
@@ -112,7 +127,7 @@ def test_the_published_layout_beside_a_product(capsys: pytest.CaptureFixture[str
 
 
 def test_a_label_that_readers_made_is_told_and_names_stay_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a panel the table's label is the truth; a reader's name is neither markup nor a formula."""
+    """Readers who made the label are the panel, in both commands; a reader's name is neither markup nor a formula."""
     votes, _, probability = world()
     made = votes[[0, 2, 4]].sum(axis=0) > 1
     names = ("101", LOST, "103", "$x$", "105")
@@ -122,10 +137,18 @@ def test_a_label_that_readers_made_is_told_and_names_stay_text(capsys: pytest.Ca
     write("made.csv", ("image", "label", "probability"), rows)
     assert run(["-q", *["evaluate", "--predictions", "made.csv", "--readers", "hostile.csv", "--out", "out"]]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Truth: the table's own label" in printed
-    assert "they are judged by their own votes; name them as the panel (101,103,105)" in printed
+    assert "Truth: the majority of 101, 103, 105; a member is judged" in printed
+    assert "they are taken for the panel, each judged by the others; --panel-readers none: all by the label" in printed
     assert LOST in printed
     assert "<b>_1" not in Path("out/report.html").read_text("utf-8")
+    assert run(["-q", "audit", "readers", "hostile.csv", "--labels", "made.csv"]) == 0
+    alone = " ".join(capsys.readouterr().out.split())
+    assert "Truth: the majority of 101, 103, 105; a member is judged" in alone
+    assert "--panel-readers none: all by the label" in alone
+    assert run(["-q", "audit", "readers", "hostile.csv", "--labels", "made.csv", "--panel-readers", "none"]) == 0
+    asked = " ".join(capsys.readouterr().out.split())
+    assert "Truth: the table's own label" in asked
+    assert "they are judged by their own votes" in asked
 
 
 @pytest.mark.parametrize(
@@ -133,6 +156,8 @@ def test_a_label_that_readers_made_is_told_and_names_stay_text(capsys: pytest.Ca
     [
         ("--panel-readers 101,102", "--panel-readers: a panel needs readings"),
         ("--readers readings.csv --panel-readers 101,,102", "'101,,102' names no panel"),
+        ("--column score=confidence", "--column: score names a column of readings, which are not given"),
+        ("--readers ratings.csv --panel-readers a,b", "the panel gave no calls: a, b said of no image"),
         ("--readers readings.csv --panel-readers 101,109", "no reader is named '109'"),
         ("--readers product.csv", "has no column 'reader'"),
         ("--readers others.csv", "none of the 1 image that readers saw is among those judged"),
@@ -141,6 +166,9 @@ def test_a_label_that_readers_made_is_told_and_names_stay_text(capsys: pytest.Ca
 )
 def test_what_cannot_be_asked_is_one_line(options: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     write("others.csv", ("image", "reader", "label"), [("elsewhere.png", "r", 1)])
+    write(
+        "ratings.csv", ("image", "reader", "score"), [(f"{k:08d}_000", reader, k) for k in range(9) for reader in "ab"]
+    )
     assert run(["-q", *f"evaluate --predictions product.csv --out out {options}".split()]) != 0
     error = capsys.readouterr().err
     assert words in error
@@ -184,6 +212,11 @@ def test_ratings_under_two_modalities_need_no_calls(capsys: pytest.CaptureFixtur
     assert [(c.first, c.second, c.n_readers) for c in study.comparisons] == [("without", "with", 4)]
     assert study.comparisons[0].random.value < 0
     assert "AUC of the ratings: without minus with" in printed
+    found = study.comparisons[0]
+    tested = f"F {found.f:.3f}, 1 and {found.f_df:.1f} degrees of freedom, p "
+    assert tested in printed
+    assert "Differences are the first minus the second." in printed
+    assert tested in Path("out/tables/readers_for_other_readers_and_patients.csv").read_text("utf-8")
     assert "DeLong by image" in " ".join(printed.split())
 
 
@@ -223,3 +256,98 @@ def test_intervals_have_their_method_though_the_first_reader_has_none(capsys: py
     assert "Below: 95 % intervals, bootstrap by image" in printed
     assert "intervals: none" not in printed
     assert "intervals, none" not in printed
+
+
+def test_ratings_alone_stand_beside_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """Readers who gave scores and no calls: the model's AUC, and the comparison with its interval, p and freedom."""
+    _, label, probability = world()
+    noise = np.random.default_rng(2).normal(label, 1, (3, N))
+    write(
+        "ratings.csv",
+        ("image", "reader", "suspicion"),
+        [(f"{k:08d}_000", reader, f"{noise[r, k]:.4f}") for k in range(N) for r, reader in enumerate("abc")],
+    )
+    command = "evaluate --predictions product.csv --readers ratings.csv --column score=suspicion --out out"
+    assert run(["-q", *command.split()]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    evidence = Evaluation.load("out/evaluation.json").evidence
+    assert evidence is not None
+    assert evidence.readers is not None
+    (found,) = evidence.readers.comparisons
+    own = roc_auc_score(label, probability.round(6))
+    assert found.mean_first.value == pytest.approx(own)
+    assert f"the model {own:.3f}" in printed
+    assert "AUC of the ratings: the model minus the readers" in printed
+    assert f"{found.random.value:+.3f}" in printed
+    assert f"{found.df:.1f} degrees of freedom" in printed
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_each_change_says_of_what(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Panel and one reader outside it: two changes with names of their own, and a mean with an arbiter, of whom."""
+    monkeypatch.setenv("COLUMNS", columns)
+    votes, _, _ = world()
+    rows = [(f"{k:08d}_000", name, votes[r, k]) for k in range(N) for r, name in enumerate(READERS[:4])]
+    write("four.csv", ("image", "reader", "label"), rows)
+    command = "evaluate --predictions product.csv --readers four.csv --panel-readers 101,102,103 --out out"
+    assert run(["-q", *command.split()]) == 0
+    printed = capsys.readouterr().out
+    second = printed[printed.index("The model as second reader") : printed.index("For other readers")]
+    words = " ".join(second.split())
+    if columns == "80":
+        assert words.count("change of sensitivity: ") == words.count("change of specificity: ") == 3
+        assert "an arbiter where reader and model differ of 3 readers" in words
+    else:
+        heads = second[: second.index("the reader alone")]
+        assert heads.count("change of") == 2
+        assert [heads.count(name) for name in ("sensitivity", "specificity")] == [2, 2]
+    assert "Means over 4 readers" in words
+    assert (
+        "104: no arbiter, as all others who called an image set the truth he is judged by; the mean with an arbiter"
+        in words
+    )
+    page = Path("out/report.html").read_text("utf-8")
+    assert "Change of sensitivity" in page
+    assert "mean of the readers: an arbiter where reader and model differ" in page
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "readings.csv --column label=mined",
+            "label names a column of the labels, which are not given; give --labels FILE",
+        ),
+        ("readings.csv --labels far.csv", "none of the 120 images that readers saw is in far.csv"),
+        ("scores.csv --labels product.csv --panel-readers a,b", "the panel gave no calls: a, b said of no image"),
+        ("confident.csv", "--column score=confidence"),
+    ],
+)
+def test_what_readers_alone_cannot_be_asked_is_one_line(
+    command: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("far.csv", ("image", "label"), [("elsewhere", 1)])
+    write(
+        "scores.csv", ("image", "reader", "score"), [(f"{k:08d}_000", reader, k) for k in range(N) for reader in "ab"]
+    )
+    write("confident.csv", ("image", "reader", "confidence"), [("x", "a", 5)])
+    assert run(["-q", "audit", "readers", *command.split()]) != 0
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_name_with_a_comma_stands_alone_and_case_is_free(capsys: pytest.CaptureFixture[str]) -> None:
+    votes, _, _ = world()
+    names = ("Lee, MD", "Kim, MD", "Roe")
+    rows = [(f"{k:08d}_000", name, votes[r, k]) for k in range(N) for r, name in enumerate(names)]
+    write("named.csv", ("image", "reader", "label"), rows)
+    panel = ["--panel-readers", "Lee, MD", "--panel-readers", "kim, md", "--panel-readers", "roe"]
+    for command in (
+        ["audit", "readers", "named.csv"],
+        ["evaluate", "--predictions", "product.csv", "--readers", "named.csv", "--out", "out"],
+    ):
+        assert run(["-q", *command, *panel]) == 0
+        assert "Truth: the majority of Lee, MD; Kim, MD; Roe; a member" in " ".join(capsys.readouterr().out.split())

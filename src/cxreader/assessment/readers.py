@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cxreader.errors import TableError
+from cxreader.errors import TableError, UsageError
 from cxreader.evaluation.prediction_cells import read_label
 from cxreader.evaluation.predictions import ALIASES
-from cxreader.evaluation.readers.readings import NOT_READ, Readings, read_readings
+from cxreader.evaluation.readers.panel import panel_of
+from cxreader.evaluation.readers.readings import NAMED, NOT_READ, Readings, read_readings
 from cxreader.evaluation.readers.study import ReaderStudy, study_readers
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES
 from cxreader.findings import value_or_missing
@@ -60,7 +61,7 @@ def read_label_table(path: str | os.PathLike[str], columns: Mapping[str, str]) -
 def judge_readings(
     path: str | os.PathLike[str],
     *,
-    panel: tuple[str, ...] = (),
+    panel: Sequence[str] | None = None,
     labels: str | os.PathLike[str] | None = None,
     columns: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -68,20 +69,28 @@ def judge_readings(
 ) -> ReaderStudy:
     """The readers of a table of readings, against a panel's majority, else `labels`, else the readings' own column `truth`.
 
-    With a panel the label is judged too, as one more rater. Patients are those of `labels`, else of the readings. Raises
-    TableError for what cannot be read, DataError as `truths_of` and `Readings.aligned` do.
+    With a panel, named as `panel_of` takes it, the label is judged too, as one more rater. `columns`: the names of NAMED are
+    those of the readings, all others those of `labels`. Patients are those of `labels`, else of the readings. Raises
+    TableError for what cannot be read, UsageError as `panel_of` does and for columns of labels that are not given, DataError
+    as `truths_of` and `Readings.aligned` do.
     """
-    readings, told = read_readings(path), None
+    own = {name: column for name, column in (columns or {}).items() if name in NAMED}
+    others = {name: column for name, column in (columns or {}).items() if name not in NAMED}
+    if others and labels is None:
+        what = f"{next(iter(others))} names a column of the labels, which are not given"
+        raise UsageError(what, where="--column", mend="give --labels FILE, or leave it out")
+    readings, told = read_readings(path, own), None
+    members = panel_of(panel, readings.reader)
     if labels is not None:
-        told = read_label_table(labels, columns or {})
-        readings = readings.aligned(told.image)
+        told = read_label_table(labels, others)
+        readings = readings.aligned(told.image, Path(labels).name)
         readings = replace(readings, notes=(*readings.notes, *(f"{Path(labels).name}: {note}" for note in told.notes)))
     groups, known = _groups(readings, None if told is None else told.patient)
     return study_readers(
         readings,
         groups=groups,
         patients_known=known,
-        panel=panel,
+        panel=members,
         label=_label(readings) if told is None else told.label,
         seed=seed,
         n_resamples=n_resamples,

@@ -60,7 +60,10 @@ def evaluate(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="With --predictions: probability=score names the files' column. Repeatable."),
+        typer.Option(
+            help="With --predictions: probability=score names the files' column; with --readers, score=confidence theirs. "
+            "Repeatable."
+        ),
     ] = None,
     models: Annotated[
         str | None, typer.Option(help="With --predictions: columns a,b that each hold a model's probability.")
@@ -133,10 +136,13 @@ def evaluate(
     Patients who set an artifact are recognised, counted and left out.
     """
     from cxreader.assessment.outputs import write_excel
+    from cxreader.evaluation.readers.readings import NAMED
     from cxreader.machine import keep_pages
     from cxreader.tables.workbook import refuse_workbook
 
     keep_pages()
+    columns = named_columns(column, NAMED)
+    of_readings = {own: columns.pop(own) for own in NAMED if own in columns}
     judged = one_model(model) if predictions or run is not None else None
     place = _place(run, model, data, predictions, out)
     if excel:
@@ -144,7 +150,7 @@ def evaluate(
     named: dict[str, str | None] = {"tables": tables, "name": name, "uncertain": uncertain, "split": split}
     of_source: dict[str, object] = {"kind": kind != "auto", **named}
     fitted: dict[str, object] = {"point": point, "alpha": alpha}
-    told: dict[str, object] = {"column": column, "models": models, "labels": labels}
+    told: dict[str, object] = {"column": columns, "models": models, "labels": labels}
     if predictions:
         of_images = {"part": part != "test", "operating-point": operating_point, "quick": quick, "terms": terms}
         _refuse_strays("--predictions", of_images | of_source)
@@ -153,7 +159,9 @@ def evaluate(
         fitted |= {"threshold": threshold is not None, "calibrate": calibrate, **told}
         _refuse_strays("an artifact" if run is None else "a run", fitted if run is None else fitted | of_source)
     room = _room(images_a_day, arrivals, reading_minutes, shift, max_wait)
-    options = with_readers(_options(prevalence, room, second_reading, max_wait), readers, panel_readers, label_quality)
+    options = with_readers(
+        _options(prevalence, room, second_reading, max_wait), readers, panel_readers, label_quality, of_readings
+    )
     if predictions:
         evaluation, title = _predictions(
             predictions,
@@ -162,7 +170,7 @@ def evaluate(
             options,
             place,
             seed,
-            _told(column, models, labels),
+            _told(columns, models, labels),
         )
     else:
         source = {"kind": kind, "part": part, **named}
@@ -226,14 +234,14 @@ def _options(
     return EvaluationOptions(prevalence=prevalence, room=room, second=second, max_wait=max_wait)
 
 
-def _told(column: list[str] | None, models: str | None, labels: str | None) -> TableOptions:
-    """How the tables are told; raises UsageError as `named_columns`, and for models that are none."""
+def _told(columns: Mapping[str, str], models: str | None, labels: str | None) -> TableOptions:
+    """How the tables are told; raises UsageError for models that are none."""
     from cxreader.evaluation.predictions import TableOptions
 
     several = [name.strip() for name in models.split(",")] if models is not None else []
     if "" in several or len(set(several)) < len(several):
         raise UsageError(f"{models!r} names no models", where="--models", mend="write their columns as a,b")
-    return TableOptions(named_columns(column), tuple(several), labels)
+    return TableOptions(columns, tuple(several), labels)
 
 
 def _predictions(
@@ -358,6 +366,7 @@ def _room(
 def show_evaluation(evaluation: Evaluation, title: str) -> None:
     """What a reader must know first, every figure with its interval and its counts, and the evidence in short."""
     from cxreader.evaluation.statistics.metrics import METRIC_TITLES
+    from cxreader.reporting.evaluation.readers import truths_apart
     from cxreader.reporting.tables import format_value, methods_of
 
     figures = {
@@ -385,11 +394,13 @@ def show_evaluation(evaluation: Evaluation, title: str) -> None:
         show(f"Trained on: {evaluation.provenance['trained on']}.")
     for warning in evaluation.further_warnings:
         show(f"Warning: {warning}")
+    apart = truths_apart(evaluation)
+    note = "\n".join(filter(None, (apart, note)))
     table(title, ("figure", "value", "95 % interval", "abnormal/normal", "patients"), rows, note=note)
     if evaluation.evidence is not None:
         show_points(evaluation, evaluation.evidence)
         show_evidence(evaluation.evidence)
-        show_beside(evaluation.evidence)
+        show_beside(evaluation, evaluation.evidence)
     if evaluation.refusals is not None:
         show_refusals(evaluation.refusals)
     if evaluation.answered is not None:

@@ -11,10 +11,13 @@ from cxreader.cli.output.console import DISCLAIMER, say, show, table, waiting
 from cxreader.cli.output.evidence_tables import figure_cell, missing
 from cxreader.cli.output.out_paths import out_folder
 from cxreader.cli.source_options import named_columns
+from cxreader.counting import format_count
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.evidence import EvaluationOptions, Evidence
-    from cxreader.evaluation.readers.arbitration import SecondReader
     from cxreader.evaluation.readers.study import ReaderStudy
     from cxreader.reporting.tables import Table
 
@@ -25,9 +28,11 @@ ReadingsFile = Annotated[
     ),
 ]
 PanelReaders = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        help="Readers a,b,c whose majority is the truth; each of them is judged by the others. The table's label if left out."
+        help="Readers a,b,c whose majority is the truth; each of them is judged by the others. Repeatable, for names that hold "
+        "a comma. Left out, the label is the truth, or its makers are the panel where it is a majority of readers; none: the "
+        "label, whoever made it."
     ),
 ]
 QualityOfLabels = Annotated[
@@ -47,7 +52,10 @@ def readers(
         str | None, typer.Option(help="A table image,label,patient: the truth, or with a panel one more rater.")
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option(help="With --labels: label=nih_label names the table's column. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="With --labels: label=nih_label names the table's column; score=confidence one of the readings. Repeatable."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -57,81 +65,82 @@ def readers(
 ) -> None:
     """How good readers are and how far they agree, without a model: by a panel, by labels, or by nobody's truth."""
     from cxreader.assessment.readers import judge_readings, write_readers
+    from cxreader.evaluation.readers.readings import NAMED
 
     with waiting("intervals"):
         study = judge_readings(
-            readings, panel=panel_names(panel_readers), labels=labels, columns=named_columns(column), seed=seed
+            readings, panel=panel_readers, labels=labels, columns=named_columns(column, NAMED), seed=seed
         )
     if out is not None:
         write_readers(study, out, seed=seed)
     show_readers(study, whole=True)
 
 
-def panel_names(text: str | None) -> tuple[str, ...]:
-    """The names of `--panel-readers`; raises UsageError where one is empty or stands twice."""
-    from cxreader.errors import UsageError
-
-    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
-    if "" in names or len(set(names)) < len(names):
-        raise UsageError(f"{text!r} names no panel", where="--panel-readers", mend="write each reader once, as a,b,c")
-    return names
-
-
 def with_readers(
-    options: EvaluationOptions, readers: str | None, panel: str | None, label_quality: str | None
+    options: EvaluationOptions,
+    readers: str | None,
+    panel: list[str] | None,
+    label_quality: str | None,
+    columns: Mapping[str, str],
 ) -> EvaluationOptions:
-    """The options with readings and their panel, and with the labels' quality. Raises UsageError, TableError and DataError."""
+    """The options with readings, whose `columns` are named, and their panel, and with the labels' quality.
+
+    Raises UsageError, TableError and DataError.
+    """
     from dataclasses import replace
 
     from cxreader.errors import UsageError
     from cxreader.evaluation.readers.label_quality import LabelQuality
+    from cxreader.evaluation.readers.panel import OPTION, panel_of
     from cxreader.evaluation.readers.readings import read_readings
 
     if panel is not None and readers is None:
-        raise UsageError("a panel needs readings", where="--panel-readers", mend="give --readers FILE")
+        raise UsageError("a panel needs readings", where=OPTION, mend="give --readers FILE")
+    if columns and readers is None:
+        what = f"{next(iter(columns))} names a column of readings, which are not given"
+        raise UsageError(what, where="--column", mend="give --readers FILE, or leave it out")
     quality = None if label_quality is None else LabelQuality.parse(label_quality)
-    options = replace(options, label_quality=quality, panel=panel_names(panel))
+    options = replace(options, label_quality=quality)
     if readers is None:
         return options
-    readings = read_readings(readers)
-    readings.places(options.panel)
+    readings = read_readings(readers, columns)
     for note in readings.notes:
         say(f"{Path(readers).name}: {note}")
-    return replace(options, readings=replace(readings, notes=()))
+    return replace(options, readings=replace(readings, notes=()), panel=panel_of(panel, readings.reader))
 
 
-def show_beside(evidence: Evidence) -> None:
+def show_beside(evaluation: Evaluation, evidence: Evidence) -> None:
     """What was asked of readers and of the labels' quality, in short."""
+    from cxreader.reporting.evaluation.readers import truths_apart
     from cxreader.reporting.evaluation.tables.adjusted_auc import corrected_table
 
     if evidence.readers is not None:
-        show_readers(evidence.readers)
+        show_readers(evidence.readers, truths_apart(evaluation))
     if evidence.corrected is not None:
         _show_table("If the labels are as good as stated", corrected_table(evidence.corrected))
 
 
-def show_readers(study: ReaderStudy, *, whole: bool = False) -> None:
-    """Every reader against the truth, else his ratings, and, in the mean, what the model would change.
+def show_readers(study: ReaderStudy, apart: str = "", *, whole: bool = False) -> None:
+    """Every reader against the truth, his ratings, what the model would change in the mean, and readers against the model.
 
-    `whole`: each table of the report too.
+    `apart`: by which truths an evaluation and this judge. `whole`: each table of the report too.
     """
-    from cxreader.reporting.evaluation.readers import AGAINST_TRUTH, RATINGS, readers_tables, study_counts
+    from cxreader.reporting.evaluation.readers import AGAINST_TRUTH, OTHERS, RATINGS, readers_tables
 
     if study.readers:
-        _show_each(study, study_counts(study))
-    mean = study.second[-1] if study.second else None
-    if mean is not None:
-        _show_second(mean)
-    tables = readers_tables(study)
-    titles = [title for title in tables if title != AGAINST_TRUTH]
-    for title in titles if whole else [title for title in titles if title == RATINGS and not study.readers]:
-        _show_table(title, tables[title])
+        _show_each(study, apart)
+    if study.second:
+        _show_second(study)
+    for title, found in readers_tables(study, apart).items():
+        if title != AGAINST_TRUTH and (whole or title in (OTHERS, RATINGS)):
+            _show_table(title, found)
     if whole:
         show(DISCLAIMER)
 
 
-def _show_each(study: ReaderStudy, counts: str) -> None:
+def _show_each(study: ReaderStudy, apart: str) -> None:
     from cxreader.evaluation.readers.performance import RATES
+    from cxreader.reporting.evaluation.readers import MODEL_MINUS_HIM, left_out_words, study_counts, undecided_words
     from cxreader.reporting.tables import methods_of
 
     each = [*study.readers, *(one for one in (study.label, study.model) if one is not None)]
@@ -142,44 +151,60 @@ def _show_each(study: ReaderStudy, counts: str) -> None:
         cells = [*map(figure_cell, own), *(figure_cell(estimate, signed=True) for estimate in beside)]
         images = one.rates["sensitivity"]
         name = f"{one.reader}{', panel' if one.in_panel else ''}"
-        counts_of = f"{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
-        rows.append((f"{name}\n{counts_of}", *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
+        name += f"\n{images.n_positive}/{images.n_negative}, {images.n_patients or 'unknown'}"
+        name += f",\n{left_out_words(one)}" if one.left_out else ""
+        rows.append((name, *cells, *[""] * (0 if study.model is None else 2 - len(beside))))
         shown += [*own, *beside]
     header: tuple[str, ...] = ("reader,\nabnormal/normal,\npatients", "sensitivity", "specificity", "kappa")
     moved = ""
     if study.model is not None:
         header += ("sensitivity,\nmodel minus him", "specificity,\nmodel minus him")
-        moved = " The model minus him: its sensitivity at his specificity, and its specificity at his sensitivity."
-    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in study.notes)
-    note = f"Truth: {study.truth} ({counts}). Below: 95 % intervals, {methods_of(shown)}.{moved}{notes}{missing(shown)}"
-    table("Readers", header, rows, note=note)
+        moved = (
+            f"{MODEL_MINUS_HIM} Its sensitivity is taken at his specificity, and its specificity at his sensitivity."
+        )
+    lines = (
+        f"Truth: {study.truth} ({study_counts(study)}).",
+        apart,
+        f"Below: 95 % intervals, {methods_of(shown)}.{missing(shown)}",
+        moved,
+        undecided_words(study),
+        *(f"{note[:1].upper()}{note[1:]}." for note in study.notes),
+    )
+    table("Readers", header, rows, note="\n".join(filter(None, lines)))
 
 
-def _show_second(mean: SecondReader) -> None:
+def _show_second(study: ReaderStudy) -> None:
     from cxreader.evaluation.readers.performance import RATES
-    from cxreader.reporting.evaluation.readers import SCHEME_TITLES, format_images, without_images
+    from cxreader.reporting.evaluation.second_reader import (
+        CHANGES,
+        SCHEME_TITLES,
+        arbiter_words,
+        format_images,
+        without_images,
+    )
 
+    mean = study.second[-1]
+    most = max(scheme.n_readers for scheme in mean.schemes)
     rows, shown = [], []
     for scheme in mean.schemes:
         change = [figure_cell(scheme.change[rate], signed=True) if scheme.change else "" for rate in RATES]
         asked = "" if scheme.asked is None else figure_cell(scheme.asked)
         rates = [figure_cell(scheme.rates[rate]) for rate in RATES]
         counted = (format_images(number) for number in (scheme.missed, scheme.false_alarms))
-        rows.append((SCHEME_TITLES[scheme.scheme], *counted, *rates, *change, asked))
+        fewer = scheme.n_readers < most
+        of = f"\nof {format_count(scheme.n_readers, '[reader|readers]')}" if fewer else ""
+        rows.append((f"{SCHEME_TITLES[scheme.scheme]}{of}", *counted, *rates, *change, asked))
         shown += [*scheme.rates.values(), *scheme.change.values(), *(() if scheme.asked is None else (scheme.asked,))]
-    header = (
-        "way of reading",
-        "missed",
-        "false\nalarms",
-        "sensitivity",
-        "specificity",
-        "change",
-        "change",
-        "to the\narbiter",
-    )
+    changes = ("change of\nsensitivity", "change of\nspecificity")
+    header = ("way of reading", "missed", "false\nalarms", "sensitivity", "specificity", *changes, "to the\narbiter")
     out = f" {without_images(mean)}." if mean.without_images else ""
-    note = f"Means over the readers; below: 95 % intervals. The report has each reader.{out}{missing(shown)}"
-    table("The model as second reader", header, rows, note=note)
+    who = f"Of {mean.reader}" if mean.reader else f"Means over {format_count(most, '[reader|readers]')}"
+    lines = (
+        f"{who}; below: 95 % intervals. The report has each reader.{out}{missing(shown)}",
+        CHANGES,
+        arbiter_words(study),
+    )
+    table("The model as second reader", header, rows, note="\n".join(filter(None, lines)))
 
 
 def _show_table(title: str, found: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,16 +47,20 @@ def one_model(models: list[str] | None) -> str | None:
     return models[0] if models else None
 
 
-def named_columns(column: list[str] | None) -> dict[str, str]:
-    """The names of `--column`; raises UsageError for what is not NAME=COLUMN, or a name that nothing is asked for by."""
+def named_columns(column: list[str] | None, more: Sequence[str] = ()) -> dict[str, str]:
+    """The names of `--column`, those of predictions or `more`.
+
+    Raises UsageError for what is not NAME=COLUMN, or a name that nothing is asked for by.
+    """
     from cxreader.evaluation.predictions import USED
 
+    known = (*USED, *more)
     named = {}
     for text in column or ():
         name, equals, written = (part.strip() for part in text.partition("="))
         if not (name and equals and written):
             raise UsageError(f"{text!r} names no column", where="--column", mend="write it as probability=score")
-        if name not in USED:
-            raise UsageError(f"nothing is asked for by {name!r}", where="--column", mend=nearest(name, USED))
+        if name not in known:
+            raise UsageError(f"nothing is asked for by {name!r}", where="--column", mend=nearest(name, known))
         named[name] = written
     return named

@@ -24,6 +24,7 @@ from cxreader.evaluation.decisions.decision_curve import DecisionCurve, decision
 from cxreader.evaluation.readers.label_quality import CorrectedAuc, LabelQuality, correct_auc
 from cxreader.evaluation.readers.readings import Readings
 from cxreader.evaluation.readers.study import ReaderStudy, study_readers
+from cxreader.evaluation.readers.truths import truths_of
 from cxreader.evaluation.statistics.bca import bootstrap_bca
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.exact import bounded_metrics
@@ -47,7 +48,7 @@ class EvaluationOptions:
     fitted on `calibrate`. `room`: the reading room whose worklist is simulated; `max_wait`: minutes after which an image
     goes before all others. `second`: a second reading, image -> 0 or 1. `others`: further models on the same images by
     name, `thresholds`: theirs where they were fitted, `name`: what this model is called beside them. `readings`: what
-    radiologists said of the images, judged by the majority of the readers named `panel`, else by the table's labels.
+    radiologists said of the images, judged by the readers named `panel` as `study_readers` has it, else by the table's labels.
     `label_quality`: how good the labels are, to correct the AUC for it.
     """
 
@@ -62,7 +63,7 @@ class EvaluationOptions:
     max_wait: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     readings: Readings | None = None
-    panel: tuple[str, ...] = ()
+    panel: tuple[str, ...] | None = None
     label_quality: LabelQuality | None = None
 
     def __post_init__(self) -> None:
@@ -109,9 +110,11 @@ def refuse_undrawable(label: NDArray[np.integer], options: EvaluationOptions) ->
 
 
 def refuse_unread(images: Sequence[str], options: EvaluationOptions) -> None:
-    """Raises as `Readings.aligned` where the readings cannot be joined to these images, before one is read."""
+    """Raises before an image is read: as `Readings.aligned` where none can be joined, as `truths_of` for a panel that is none."""
     if options.readings is not None:
-        options.readings.aligned(images)
+        readings = options.readings.aligned(images)
+        if options.panel:
+            truths_of(readings, options.panel, None)
 
 
 def gather(

@@ -134,7 +134,7 @@ GLOSSARY = (
     Term(
         "Panel",
         "The readers whose majority is taken for the truth; each of them is judged by the others alone.",
-        "Ties are left out and counted; without a panel the table's own label is the truth.",
+        "Ties are left out and counted; without a panel the table's own label is the truth, unless readers' votes made it.",
     ),
     Term(
         "PPV, NPV",

@@ -170,7 +170,8 @@ def _statistics(evaluation: Evaluation) -> list[str]:
 def _readers(study: ReaderStudy) -> list[str]:
     who = format_count(len(study.readers), "[reader|readers]")
     found = [
-        f"Beside {who} of the same images ({study_counts(study)}), truth: {study.truth}; differences paired by patient."
+        f"Beside {who} of the same images ({study_counts(study)}), truth: {study.truth}; differences are the model minus the "
+        "reader, paired by patient."
     ]
     if study.comparisons:
         found.append(

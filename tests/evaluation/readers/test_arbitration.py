@@ -46,9 +46,29 @@ def test_nobody_arbitrates_who_sets_the_truth() -> None:
     votes = np.stack([READER, KIND, STERN, TRUTH])
     found = judged(votes, panel=("b", "c", "d"))
     assert [one.arbiters for one in found] == [(), ("a",), ("a",), ("a",), ()]
-    # For a reader outside the panel nobody is left, so that for all of them together there is no arbiter either.
     assert [scheme.scheme for scheme in found[0].schemes] == ["alone", "either", "both"]
-    assert [scheme.scheme for scheme in found[-1].schemes] == ["alone", "either", "both"]
+
+
+def test_the_mean_with_an_arbiter_is_over_those_who_have_one() -> None:
+    """For the only reader outside the panel nobody is left: the others' mean stands, against these others alone."""
+    other = np.array([1, 1, 0, 1, 0, 0, 1, 0], np.int8)
+    *each, mean = judged(np.stack([READER, KIND, TRUTH, other]), panel=("b", "c", "d"))
+    assert [(scheme.scheme, scheme.n_readers) for scheme in mean.schemes] == [
+        ("alone", 4),
+        ("arbiter", 3),
+        ("either", 4),
+        ("both", 4),
+    ]
+    arbiter, having = mean.schemes[1], [one.schemes[1] for one in each[1:]]
+    for rate in ("sensitivity", "specificity"):
+        assert arbiter.rates[rate].value == pytest.approx(np.mean([one.rates[rate].value for one in having]))
+        alone = np.mean([one.schemes[0].rates[rate].value for one in each[1:]])
+        assert arbiter.change[rate].value == pytest.approx(arbiter.rates[rate].value - alone)
+        assert alone != pytest.approx(mean.schemes[0].rates[rate].value)
+    assert arbiter.missed == pytest.approx(np.mean([one.missed for one in having]))
+    assert arbiter.asked is not None
+    assert arbiter.asked.value == pytest.approx(np.mean([one.asked.value for one in having if one.asked is not None]))
+    assert each[1].schemes[1].n_readers == 0
 
 
 def test_an_image_that_an_arbiter_did_not_read_counts_for_no_way() -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from tests.evaluation.readers.world import readings_of
 
 from cxreader.errors import DataError
-from cxreader.evaluation.readers.multi_reader import AUC_OF_POINT, AUC_OF_RATINGS, compare_readers
+from cxreader.evaluation.readers.multi_reader import AUC_OF_POINT, AUC_OF_RATINGS, MODEL, READERS, compare_readers
 from cxreader.evaluation.readers.obuchowski_rockette import (
     WaldTest,
     analyse_modalities,
@@ -133,6 +133,14 @@ def test_ratings_of_one_truth_take_delongs_covariance() -> None:
     wanted = analyse_modalities(placements.auc.reshape(2, R), placements.covariance())
     assert (found.figure, found.first, found.second, found.n_readers) == (AUC_OF_RATINGS, "x", "y", R)
     assert (found.random.low, found.p_random) == pytest.approx((wanted.random[0].low, wanted.random[0].p_value))
+    assert (found.f, found.f_df_between, found.f_df) == pytest.approx((wanted.f, *wanted.df))
+    model = ModelAnswers(ratings[2, 0], ratings[2, 0] >= 4)
+    one = readings_of(scores=ratings[:1], truth=truth)
+    (beside,) = compare_readers(one, truths_of(one, (), one.truth), sample, model)
+    own = roc_auc_score(truth, ratings[2, 0])
+    assert beside.first == MODEL
+    assert beside.mean_first.value == pytest.approx(own)
+    assert beside.random.value == pytest.approx(own - np.mean([roc_auc_score(truth, row) for row in ratings[0]]))
     assert "DeLong by image; t with" in found.random.method
 
 
@@ -157,9 +165,12 @@ def test_readers_against_the_model_by_calls_and_by_panel() -> None:
     assert [one.figure for one in found] == [AUC_OF_POINT, "sensitivity", "specificity"]
     rates = [[(row[truth == value] == value).mean() for row in label[0]] for value in (1, 0)]
     of_model = [(answers.called[truth == value] == value).mean() for value in (1, 0)]
-    assert found[1].random.value == pytest.approx(np.mean(rates[0]) - of_model[0])
-    assert found[0].random.value == pytest.approx(np.mean(rates) - np.mean(of_model))
-    assert found[0].mean_second.value == pytest.approx(np.mean(of_model))
+    assert {(one.first, one.second) for one in found} == {(MODEL, READERS)}
+    assert found[1].random.value == pytest.approx(of_model[0] - np.mean(rates[0]))
+    assert found[0].random.value == pytest.approx(np.mean(of_model) - np.mean(rates))
+    assert found[0].random.low < found[0].random.value < found[0].random.high
+    assert found[0].mean_first.value == pytest.approx(np.mean(of_model))
+    assert found[0].mean_second.value == pytest.approx(np.mean(rates))
     # The jackknife of the differences themselves, one loop.
     left = [
         [(np.delete(row, k)[np.delete(truth, k) == 1]).mean() for row in (*label[0], answers.called)] for k in range(N)

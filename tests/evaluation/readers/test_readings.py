@@ -43,7 +43,7 @@ def test_images_are_joined_whatever_their_folder_and_suffix(tmp_path: Path) -> N
     assert found.first.tolist() == [[-1, 0, 1]]
     assert found.notes == (
         "1 image that readers saw is not among those judged",
-        "1 judged image was read by nobody",
+        "1 image among those judged was read by nobody",
     )
 
 
@@ -72,11 +72,57 @@ def test_scores_modalities_and_truth_by_other_names(tmp_path: Path) -> None:
         ("image,reader,label,patient\na,r,1,p\na,s,1,q\n", "image a has another patient than in a row above"),
         ("image,reader,label\na,,1\n", "the reader has no name"),
         ("image,reader,score\na,r,high\n", "'high' is no number"),
+        ("image,reader,score\na,r,83%\na,s,40\n", "row 3, column score: some ratings have a percent sign, others none"),
+        ("image,reader,label\na,r,\nb,r,\n", "holds no reading"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(TableError, match=words):
+    with pytest.raises((TableError, DataError), match=words):
         read_readings(written(tmp_path / "r.csv", text))
+
+
+def test_confidence_and_condition_are_not_guessed(tmp_path: Path) -> None:
+    """Confidence in one's own call is no rating of abnormality; a condition may be a disease."""
+    path = written(tmp_path / "r.csv", "image,reader,label,Confidence,condition\na,r,0,5,with\nb,r,1,4,with\n")
+    found = read_readings(path)
+    assert np.isnan(found.score).all()
+    assert found.modality == ("",)
+    assert [note.split(";")[0] for note in found.notes] == [
+        "column Confidence is not read",
+        "column condition is not read",
+    ]
+    assert found.notes[0].endswith("of his call: --column score=confidence")
+    assert found.notes[1].endswith("--column modality=condition")
+    named = read_readings(path, {"score": "confidence", "modality": "condition"})
+    assert named.score[0, 0].tolist() == [5, 4]
+    assert named.modality == ("with",)
+    assert named.notes == ()
+    beside = written(tmp_path / "both.csv", "image,reader,score,confidence\na,r,2,5\n")
+    assert read_readings(beside).notes == ("columns not used: confidence",)
+    alone = written(tmp_path / "alone.csv", "image,reader,confidence\na,r,5\n")
+    with pytest.raises(TableError, match=r"has no column 'label'.*how sure the reader is.*--column score=confidence"):
+        read_readings(alone)
+
+
+def test_ratings_may_be_percentages(tmp_path: Path) -> None:
+    found = read_readings(written(tmp_path / "r.csv", "image,reader,score\na,r,83%\nb,r,7.5 %\n"))
+    assert found.score[0, 0].tolist() == pytest.approx([0.83, 0.075])
+
+
+def test_columns_of_findings_need_no_word_whatever_their_form(tmp_path: Path) -> None:
+    text = "image,reader,label,findings,Effusion,grade\na,r,1,Effusion|Nodule,YES,2\n"
+    assert read_readings(written(tmp_path / "r.csv", text)).notes == ("columns not used: grade",)
+
+
+def test_images_that_a_table_lacks_are_told_by_its_name(tmp_path: Path) -> None:
+    """Without a model nothing is judged there: the table that was to join them is named."""
+    found = read_readings(written(tmp_path / "r.csv", "image,reader,label\na,r,1\nb,r,1\n"))
+    assert found.aligned(["a.png", "c.png", "d.png"], "labels.csv").notes == (
+        "1 image that readers saw is not in labels.csv",
+        "2 images in labels.csv were read by nobody",
+    )
+    with pytest.raises(DataError, match=r"none of the 2 images that readers saw is in labels\.csv"):
+        found.aligned(["c.png"], "labels.csv")
 
 
 def test_two_judged_images_of_one_name_are_refused(tmp_path: Path) -> None:

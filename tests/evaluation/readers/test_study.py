@@ -19,7 +19,9 @@ VOTES = np.where(RANDOM.random((4, N)) < 0.15, 1 - TRUTH, TRUTH).astype(np.int8)
 PROBABILITY = 1 / (1 + np.exp(-RANDOM.normal(2 * TRUTH - 1, 1)))
 
 
-def study(votes: np.ndarray = VOTES, label: np.ndarray | None = None, panel: tuple[str, ...] = ()) -> ReaderStudy:
+def study(
+    votes: np.ndarray = VOTES, label: np.ndarray | None = None, panel: tuple[str, ...] | None = None
+) -> ReaderStudy:
     n = votes.shape[1]
     return study_readers(
         readings_of(votes),
@@ -72,8 +74,45 @@ def test_the_label_is_a_rater_only_beside_a_panel() -> None:
 
 def test_a_label_that_is_the_panels_majority_is_told() -> None:
     found = study(label=majority(VOTES[:3]), panel=("a", "b", "c"))
-    assert "the table's label is the panel's majority: as a reader it says nothing" in found.notes
+    assert "the table's label is the panel's majority: as a reader it says nothing, and has no row" in found.notes
+    assert found.label is None
+    assert found.latent is not None
+    assert [rater.rater for rater in found.latent.raters] == ["a", "b", "c", "d"]
     assert any("his are the easier ones" in note for note in found.notes)
+
+
+def test_readers_who_made_the_label_are_the_panel() -> None:
+    """No reader is judged by a truth that holds his own vote, named as panel or not; `()` has the label all the same."""
+    label = majority(VOTES[:3])
+    found, named, asked = study(label=label), study(label=label, panel=("a", "b", "c")), study(label=label, panel=())
+    made = "the table's label is the majority of a, b, c on every image: they are "
+    assert found.panel == ("a", "b", "c")
+    assert (
+        f"{made}taken for the panel, each judged by the others; --panel-readers none: all by the label" in found.notes
+    )
+    assert {**found.to_dict(), "notes": []} == {**named.to_dict(), "notes": []}
+    assert [one.arbiters for one in found.second] == [("d",), ("d",), ("d",), (), ()]
+    assert asked.panel == ()
+    assert f"{made}judged by their own votes; without --panel-readers none they are the panel" in asked.notes
+    assert asked.readers[0].left_out == 0 < found.readers[0].left_out
+    assert asked.readers[0].kappa.value > found.readers[0].kappa.value
+
+
+def test_why_readers_are_not_compared_is_told() -> None:
+    told = "readers are not compared as a sample of readers: "
+    assert f"{told}there is one" in study(VOTES[:1], TRUTH.astype(np.int8)).notes
+    mixed = readings_of(np.stack([VOTES[0], np.full(N, -1)]), np.stack([np.full(N, np.nan), PROBABILITY])[None])
+    found = study_readers(
+        mixed,
+        groups=np.arange(N) // 2,
+        patients_known=True,
+        label=TRUTH.astype(np.int8),
+        probability=PROBABILITY,
+        threshold=0.5,
+        n_resamples=40,
+    )
+    assert f"{told}not all of them called, or rated, images of every modality" in found.notes
+    assert not any(note.startswith(told) for note in _alone(VOTES, label=TRUTH.astype(np.int8)).notes)
 
 
 @pytest.mark.parametrize("readers", [2, 4])

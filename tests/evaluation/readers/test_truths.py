@@ -5,7 +5,7 @@ import pytest
 from tests.evaluation.readers.world import readings_of
 
 from cxreader.errors import DataError
-from cxreader.evaluation.readers.truths import NO_TRUTH, majority, makers_of, truths_of
+from cxreader.evaluation.readers.truths import NO_TRUTH, is_majority, majority, makers_of, truths_of
 
 VOTES = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, -1], [0, 0, 0, 1]], np.int8)
 
@@ -63,3 +63,31 @@ def test_readers_who_made_the_label_are_found() -> None:
     assert makers_of(votes, majority(votes[[0, 2, 4]])) == (0, 2, 4)
     assert makers_of(votes, majority(votes)) == (0, 1, 2, 3, 4)
     assert makers_of(votes, 1 - majority(votes)) == ()
+
+
+def test_no_readers_made_a_label_that_says_nothing() -> None:
+    votes = np.random.default_rng(1).integers(0, 2, (5, 60)).astype(np.int8)
+    assert makers_of(votes, np.full(60, -1, np.int8)) == ()
+    nowhere = truths_of(readings_of(votes), ("a", "b", "c"), None)
+    assert not is_majority(np.full(60, -1, np.int8), nowhere)
+    assert is_majority(majority(votes[:3]), nowhere)
+    assert not is_majority(1 - majority(votes[:3]), nowhere)
+
+
+def test_a_panel_that_called_nothing_is_refused() -> None:
+    """Ratings are no calls: the truth would be undefined everywhere, and every figure with it."""
+    ratings = readings_of(scores=np.ones((1, 3, 4)))
+    with pytest.raises(
+        DataError, match="the panel gave no calls under the modality x: a, b, c said of no image normal or abnormal"
+    ):
+        truths_of(ratings, ("a", "b", "c"), np.array([0, 1, 0, 1], np.int8))
+    one_silent = VOTES.copy()
+    one_silent[1] = -1
+    with pytest.raises(DataError, match="the panel gave no calls under the modality x: b said of no image"):
+        truths_of(readings_of(one_silent), ("a", "b", "c"), None)
+
+
+def test_a_panel_that_is_divided_everywhere_is_refused() -> None:
+    votes = np.array([[1, 0, 1], [0, 1, 0]], np.int8)
+    with pytest.raises(DataError, match=r"the panel \(a, b\) is divided on every image"):
+        truths_of(readings_of(votes), ("a", "b"), None)

@@ -34,6 +34,7 @@ class SchemeResult(Plain):
     NaN where no image of that class counts.
     `rates` by the names of RATES, `change` these minus the reader's alone, paired. `asked`: the share of images that need
     more than the first reader's word, which is the share that goes to the arbiter; None where there is no arbiter.
+    `n_readers`: of a mean, over how many readers it is, the reader alone in `change` too; 0 of one reader's own.
     """
 
     scheme: str
@@ -42,6 +43,7 @@ class SchemeResult(Plain):
     rates: dict[str, Estimate]
     change: dict[str, Estimate]
     asked: Estimate | None = None
+    n_readers: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ def second_reader(
     """Each reader of `votes` (r, n) with the model, which calls `called` (n,) abnormal; last the mean over the readers.
 
     Without an arbiter: abnormal where either calls it so, or where both do. Intervals by patient, changes paired. A mean is over
-    the readers who have images of the class.
+    the readers who have images of the class and, with an arbiter, over those who have one.
     """
     cases = [_case(k, votes, names, truths, called) for k in range(len(names))]
     same = {"seed": seed, "n_resamples": n_resamples}
@@ -116,12 +118,12 @@ def _case(reader: int, votes: Votes, names: Sequence[str], truths: Truths, calle
 
 def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_resamples: int) -> SecondReader:
     """The mean over the cases of every figure: of one case, its own."""
-    schemes = [scheme for scheme in SCHEMES if all(scheme in case.calls for case in cases)]
+    schemes = [scheme for scheme in SCHEMES if _reading(scheme, cases)]
     counted = np.any([case.truth >= 0 for case in cases], axis=0)
     label = np.max([case.truth for case in cases], axis=0)[counted].astype(np.int64)
     whole = Sample(label, sample.groups[counted], sample.patients_known)
     parts = [
-        _Case(c.name, c.arbiters, c.truth[counted], {s: c.calls[s][counted] for s in schemes}, c.differ[counted], 0)
+        _Case(c.name, c.arbiters, c.truth[counted], {s: c.calls[s][counted] for s in c.calls}, c.differ[counted], 0)
         for c in cases
     ]
     by_all = " that he and every arbiter read" if any(case.left_out for case in cases) else ""
@@ -143,11 +145,13 @@ def _judged(name: str, cases: Sequence[_Case], sample: Sample, *, seed: int, n_r
         arbiters=cases[0].arbiters if len(cases) == 1 else (),
         images=int(np.count_nonzero(counted)),
         left_out=sum(case.left_out for case in cases),
-        schemes=tuple(_scheme(scheme, parts, found, whole) for scheme in schemes),
+        schemes=tuple(_scheme(scheme, _reading(scheme, parts), found, whole, mean=not name) for scheme in schemes),
     )
 
 
-def _scheme(scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], sample: Sample) -> SchemeResult:
+def _scheme(
+    scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], sample: Sample, *, mean: bool
+) -> SchemeResult:
     missed = [float((1 - case.calls[scheme])[case.truth == 1].sum()) for case in _having(1, cases)]
     alarms = [float(case.calls[scheme][case.truth == 0].sum()) for case in _having(0, cases)]
     return SchemeResult(
@@ -160,7 +164,13 @@ def _scheme(scheme: str, cases: Sequence[_Case], found: Mapping[str, Estimate], 
         },
         change={} if scheme == ALONE else {rate: found[f"change {scheme} {rate}"] for rate in RATES},
         asked=found["asked"] if scheme == ARBITER else None,
+        n_readers=len(cases) if mean else 0,
     )
+
+
+def _reading(scheme: str, cases: Sequence[_Case]) -> list[_Case]:
+    """The cases that can be read in this way."""
+    return [case for case in cases if scheme in case.calls]
 
 
 def _having(value: int, cases: Sequence[_Case]) -> list[_Case]:
@@ -169,19 +179,18 @@ def _having(value: int, cases: Sequence[_Case]) -> list[_Case]:
 
 
 def _mean_statistic(cases: Sequence[_Case], schemes: Sequence[str]) -> Statistic:
+    def mean_rate(weight: Weights, own: Sequence[_Case], scheme: str, rate: str) -> Floats:
+        return np.asarray(np.mean([rates_of(weight, c.truth, c.calls[scheme])[rate] for c in own], axis=0))
+
     def statistic(weight: Weights) -> dict[str, Floats]:
         values: dict[str, Floats] = {}
         for scheme in schemes:
             for rate, value in zip(RATES, (1, 0), strict=True):
-                own = _having(value, cases) or cases
-                each = [rates_of(weight, case.truth, case.calls[scheme])[rate] for case in own]
-                values[f"{scheme} {rate}"] = np.mean(each, axis=0)
-        for scheme in schemes:
-            values |= {
-                f"change {scheme} {rate}": values[f"{scheme} {rate}"] - values[f"{ALONE} {rate}"] for rate in RATES
-            }
-        asked = [_share(weight, case) for case in cases]
-        return values | {"asked": np.mean(asked, axis=0)}
+                own = _having(value, _reading(scheme, cases)) or _reading(scheme, cases)
+                values[f"{scheme} {rate}"] = mean_rate(weight, own, scheme, rate)
+                values[f"change {scheme} {rate}"] = values[f"{scheme} {rate}"] - mean_rate(weight, own, ALONE, rate)
+        asked = [_share(weight, case) for case in _reading(ARBITER, cases)]
+        return values | ({"asked": np.mean(asked, axis=0)} if asked else {})
 
     return statistic
 

@@ -38,11 +38,12 @@ Column = Callable[[Weights], Floats]
 
 @dataclass(frozen=True, eq=False)
 class MultiReader(Plain):
-    """One figure of merit of `first` minus `second` (modalities, or the readers and the model).
+    """One figure of merit of `first` minus `second` (modalities, or the model and the readers).
 
     `mean_first`, `mean_second`: means over the readers, intervals for random readers; of the model its own. `random`: the
     difference as it would be among other readers and patients, `fixed`: among these readers. `df` and `p_random` of the random
-    one (t, Hillis 2007), `p_fixed` by z. `f`: of all modalities together, with `f_df`, `f_p`; NaN against a model.
+    one (t, Hillis 2007), `p_fixed` by z. `f`: of all modalities together, with its degrees of freedom `f_df_between` and `f_df`,
+    and `f_p`; NaN against a model.
     """
 
     figure: str
@@ -57,6 +58,7 @@ class MultiReader(Plain):
     p_random: float
     p_fixed: float
     f: float = float("nan")
+    f_df_between: float = float("nan")
     f_df: float = float("nan")
     f_p: float = float("nan")
 
@@ -75,7 +77,7 @@ class _Figures:
 def compare_readers(
     readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None = None, *, seed: int = 0
 ) -> tuple[MultiReader, ...]:
-    """Every two modalities, and the readers of the first modality against the model, by each figure that can be had.
+    """Every two modalities, and the model against the readers of the first modality, by each figure that can be had.
 
     `sample`: the images of `readings` with the common truth as label, -1 where there is none. Empty for fewer than two
     readers, or without anything to compare. Raises DataError as `jackknife_covariance` does.
@@ -175,6 +177,7 @@ def _modalities(figures: _Figures, names: Sequence[str], sample: Sample, seed: i
             p_random=random.p_value,
             p_fixed=fixed.p_value,
             f=found.f,
+            f_df_between=found.df[0],
             f_df=found.df[1],
             f_p=found.p_value,
         )
@@ -187,22 +190,22 @@ def _against_model(figures: _Figures, sample: Sample, seed: int) -> MultiReader:
     if figures.scores is None:
         columns = [*figures.readers[0], *figures.model]
         whole, covariance, how = _covariance(columns, None, sample, seed)
-        minus = np.hstack([np.eye(r), -np.eye(r)])
+        minus = np.hstack([-np.eye(r), np.eye(r)])
         of_model = np.concatenate([np.zeros(r), np.full(r, 1 / r)])
     else:
         whole, covariance, how = _covariance((), figures.scores[[*range(r), -1]], sample, seed)
-        minus = np.hstack([np.eye(r), -np.ones((r, 1))])
+        minus = np.hstack([-np.eye(r), np.ones((r, 1))])
         of_model = np.concatenate([np.zeros(r), [1.0]])
     random, fixed = analyse_readers(minus @ whole, minus @ covariance @ minus.T)
     own = WaldTest.of(float(of_model @ whole), float(np.sqrt(max(0.0, of_model @ covariance @ of_model))), float("inf"))
     readers = analyse_readers(whole[:r], covariance[:r, :r])[0]
     return MultiReader(
         figure=figures.name,
-        first=READERS,
-        second=MODEL,
+        first=MODEL,
+        second=READERS,
         n_readers=r,
-        mean_first=_estimate(readers, sample, how, least=0.0),
-        mean_second=_estimate(own, sample, how, least=0.0, by="z"),
+        mean_first=_estimate(own, sample, how, least=0.0, by="z"),
+        mean_second=_estimate(readers, sample, how, least=0.0),
         random=_estimate(random, sample, how),
         fixed=_estimate(fixed, sample, how, by="z, these readers"),
         df=random.df,

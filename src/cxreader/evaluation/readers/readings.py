@@ -26,11 +26,19 @@ _ALIASES: Mapping[str, Sequence[str]] = {
     "image": (*ALIASES["image"], "case"),
     "reader": ("reader id", "reader_id", "radiologist", "rater", "rater id", "rater_id", "rad_id", "annotator"),
     "label": ("abnormal", "reading", "decision", "call"),
-    "modality": ("treatment", "condition"),
-    "score": ("rating", "confidence"),
+    "modality": ("treatment",),
+    "score": ("rating",),
     "truth": ("reference", "ground_truth"),
     "patient": ALIASES["patient"],
 }
+_DOUBTFUL: Mapping[str, tuple[str, str]] = {
+    "confidence": ("score", "if it rates how abnormal the image is, and not how sure the reader is of his call"),
+    "condition": ("modality", "if it tells how the image was read, such as with and without help"),
+}
+"""Columns that may be another quantity: taken only where the user names them as what they would be here."""
+_MODALITY = ", or name the column that tells how it was read: --column modality=COLUMN"
+NAMED = ("reader", "score", "modality", "truth")
+"""Columns of readings that a user may name; those of labels and predictions are asked for by other names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +84,10 @@ class Readings:
             patient=None if self.patient is None else self.patient[images],
         )
 
-    def aligned(self, images: Sequence[str]) -> Readings:
+    def aligned(self, images: Sequence[str], table: str = "") -> Readings:
         """The same readings in the order of `images` (k,), whatever their folders and suffixes; -1 where nobody read one.
 
+        `table`: the file that names the images, for messages; empty where they are those that a model is judged on.
         Raises TableError where two of `images` that were read are one by `image_key`, DataError where none of them was read.
         """
         keys = [image_key(name) for name in images]
@@ -88,18 +97,17 @@ class Readings:
             what = f"two images are named {twice} but for folder and suffix: its readings cannot tell them apart"
             raise TableError(what, mend="give each image a name of its own")
         place = np.array([at.get(key, -1) for key in keys], dtype=np.intp)
+        among = f"in {table}" if table else "among those judged"
         if not (place >= 0).any():
-            what = (
-                f"none of the {format_count(len(self.image), '[image|images]')} that readers saw is among those judged"
-            )
+            what = f"none of the {format_count(len(self.image), '[image|images]')} that readers saw is {among}"
             raise DataError(what, mend="images are joined by their file's name without its suffix: check both tables")
         known = place >= 0
         alone = len(self.image) - int(np.count_nonzero(known))
         without = int(np.count_nonzero(~known))
-        notes = (
-            [format_count(alone, "[image|images] that readers saw [is|are] not among those judged")] if alone else []
-        )
-        notes += [format_count(without, "judged [image was|images were] read by nobody")] if without else []
+        notes = [f"{format_count(alone, '[image|images] that readers saw [is|are] not')} {among}"] if alone else []
+        if without:
+            was = "was" if without == 1 else "were"
+            notes.append(f"{format_count(without, '[image|images]')} {among} {was} read by nobody")
         return replace(
             self,
             image=np.array(images, dtype=np.str_),
@@ -117,8 +125,10 @@ def image_key(name: str) -> str:
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
-def read_readings(path: str | os.PathLike[str]) -> Readings:
+def read_readings(path: str | os.PathLike[str], columns: Mapping[str, str] | None = None) -> Readings:
     """The readings of a table: `image`, `reader`, `label` or `score`, and, if there, `modality`, `truth` and `patient`.
+
+    `columns`: by a name of NAMED what the file calls it. A column that may be something else (`confidence`) is not guessed.
 
     The published layout of the NIH images that five radiologists read goes in as it is (`Image ID`, `Reader ID`,
     `Abnormal`, a column for each finding; Nabulsi et al., Scientific Reports 11, 2021, 15523). An empty label or score is a
@@ -126,10 +136,21 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
     cannot be read, an image twice by one reader and one modality, an image with two truths or two patients, and two readers or
     modalities whose names differ by case or blanks alone.
     """
-    table = read_table(path).aliased(_ALIASES)
-    table.require("image", "reader", *(() if "score" in table else ("label",)))
+    table = read_table(path, columns=columns).aliased(_ALIASES)
+    doubtful = {
+        own: f"{why}: --column {name}={own}"
+        for own, (name, why) in _DOUBTFUL.items()
+        if own in table and name not in table
+    }
+    table.require(
+        "image",
+        "reader",
+        *(() if "score" in table else ("label",)),
+        or_else="".join(f"; or name {table.written(own)}, {mend}" for own, mend in doubtful.items()),
+    )
     seen: dict[tuple[str, str, str], tuple[int | None, float | None]] = {}
     told: dict[str, dict[str, str | int]] = {"truth": {}, "patient": {}}
+    signs: set[bool] = set()
     for row, cells in table:
         image, reader = image_key(cells["image"]), cells["reader"]
         for name, text in (("image", image), ("reader", reader)):
@@ -138,11 +159,11 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
         key = cells.get("modality", ""), reader, image
         if key in seen:
             what = f"reader {reader} reads image {image} twice"
-            raise TableError(what, where=table.at(row), mend="keep one row a reader, image and modality")
+            raise TableError(what, where=table.at(row), mend=f"keep one row a reader, image and modality{_MODALITY}")
         label, score = (value_or_missing(cells.get(name, "")) for name in ("label", "score"))
         seen[key] = (
             read_label(label, table.at(row, "label")) if label else None,
-            _number(score, table.at(row, "score")) if score else None,
+            _number(score, table.at(row, "score"), signs) if score else None,
         )
         for name, of_image in told.items():
             text = value_or_missing(cells.get(name, ""))
@@ -152,18 +173,25 @@ def read_readings(path: str | os.PathLike[str]) -> Readings:
                 raise TableError(what, where=table.at(row, name), mend="keep one an image")
     for name, names in (("reader", (key[1] for key in seen)), ("modality", (key[0] for key in seen))):
         _refuse_spellings(name, names, table)
-    if not seen:
-        raise DataError("holds no reading", where=table.where, mend="give at least one row")
-    findings = {spelling.lower() for f in FINDINGS for spelling in (f.name, f.display, *f.aliases)} | {"other"}
-    used = (*_ALIASES, *(name for name in table.names() if name.replace("_", " ") in {*findings}))
-    return _arranged(seen, told, (*table.notes, *table.unused(used)))
+    if all(made == (None, None) for made in seen.values()):
+        raise DataError("holds no reading", where=table.where, mend="give at least one row with a label or a score")
+    findings = {spelling.lower() for f in FINDINGS for spelling in (f.name, f.display, *f.aliases)}
+    findings |= {"other", "findings"}
+    used = (*_ALIASES, *doubtful, *(name for name in table.names() if name.replace("_", " ") in findings))
+    notes = [f"column {table.written(own)} is not read; {mend}" for own, mend in doubtful.items()]
+    return _arranged(seen, told, (*table.notes, *table.unused(used), *notes))
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name share: no case, one blank between words."""
+    return " ".join(name.split()).casefold()
 
 
 def _refuse_spellings(column: str, names: Iterable[str], table: Table) -> None:
     """Raises TableError where two names would be one but for case and blanks: the same reader would be two."""
     spelt: dict[str, str] = {}
     for name in names:
-        other = spelt.setdefault(" ".join(name.split()).casefold(), name)
+        other = spelt.setdefault(name_key(name), name)
         if other != name:
             what = f"{column} {name!r} is {other!r} but for case or blanks"
             raise TableError(what, where=table.where, mend="write each one way, or give two of them other names")
@@ -198,8 +226,14 @@ def _arranged(
     )
 
 
-def _number(text: str, where: str) -> float:
-    number = parse_number(text)
+def _number(text: str, where: str, signs: set[bool]) -> float:
+    """A rating; `83%` is 0.83. `signs`: whether the ratings so far have a percent sign, to which this one's is added."""
+    number = parse_number(text.rstrip("% "))
     if number is None:
-        raise TableError(f"{text!r} is no number", where=where, mend="write it with a decimal point or comma")
-    return number
+        raise TableError(
+            f"{text!r} is no number", where=where, mend="write it with a decimal point or comma, or as 83%"
+        )
+    signs.add(text.endswith("%"))
+    if len(signs) > 1:
+        raise TableError("some ratings have a percent sign, others none", where=where, mend="write them alike")
+    return number / 100 if text.endswith("%") else number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.codec import Plain
-from cxreader.counting import format_count
 from cxreader.errors import DataError
 from cxreader.evaluation.readers.agreement import Agreement, agreements_of
 from cxreader.evaluation.readers.arbitration import SecondReader, second_reader
 from cxreader.evaluation.readers.latent_class import LatentClass, latent_class
 from cxreader.evaluation.readers.multi_reader import MODEL, MultiReader, compare_readers
+from cxreader.evaluation.readers.panel import NO_PANEL, OPTION, joined
 from cxreader.evaluation.readers.performance import ModelAnswers, ReaderResult, judge_reader
 from cxreader.evaluation.readers.ratings import ReaderRatings, judge_ratings
 from cxreader.evaluation.readers.readings import Readings
-from cxreader.evaluation.readers.truths import NO_TRUTH, Truths, makers_of, truths_of
+from cxreader.evaluation.readers.truths import NO_TRUTH, Truths, is_majority, makers_of, truths_of
 from cxreader.evaluation.statistics.curves import RocCurve, roc_curve
 from cxreader.evaluation.statistics.delong import auc_delong
 from cxreader.evaluation.statistics.intervals import N_RESAMPLES, Estimate, Sample
@@ -36,10 +36,10 @@ class ReaderStudy(Plain):
 
     `truth` in words and the `panel` that makes it (empty: the table's own label). Of `images` that somebody read, `n_abnormal`
     and `n_normal` have a truth for the model, `undecided` have none (a tie). `threshold`: the model's, fixed before. `model`
-    and `label` (the table's label where a panel is the truth, else None) are judged as readers are. `model_auc` and `roc`:
-    the model against the same truth. `second`: the model as second reader. `comparisons`: what holds for other readers too.
-    `latent`: qualities without any truth. `ratings`: each reader's AUC, where there are ratings. Without any truth `readers` and
-    `ratings` are empty. `notes`: what a reader of the numbers must know.
+    and `label` (the table's label where a panel is the truth and the label is not its majority, else None) are judged as
+    readers are. `model_auc` and `roc`: the model against the same truth. `second`: the model as second reader.
+    `comparisons`: what holds for other readers too. `latent`: qualities without any truth. `ratings`: each reader's AUC, where
+    there are ratings. Without any truth `readers` and `ratings` are empty. `notes`: what a reader of the numbers must know.
     `provenance`: date, seed, versions and machine, where the study is written alone.
     """
 
@@ -70,7 +70,7 @@ def study_readers(
     *,
     groups: NDArray[np.integer],
     patients_known: bool,
-    panel: tuple[str, ...] = (),
+    panel: tuple[str, ...] | None = None,
     label: Votes | None = None,
     probability: NDArray[np.floating] | None = None,
     threshold: float | None = None,
@@ -79,6 +79,8 @@ def study_readers(
 ) -> ReaderStudy:
     """Judge readings (aligned to n images) by a panel's majority or by `label` (n,), -1 where unknown.
 
+    `panel`: the readers who make the truth; empty for the label, whoever made it. With None it is the label, but where that is
+    the majority of some of the readers on every image, they are the panel.
     `groups` (n,) integers, one a patient. `probability` (n,) and `threshold` are the model's; None without one. Images that
     nobody read are left out. Every interval is by patient and comes from `seed`.
     Raises DataError as `truths_of` does, and where nothing can be said: without a truth two readers agree or do not, but neither
@@ -87,7 +89,9 @@ def study_readers(
     seen = np.asarray(((readings.label >= 0) | ~np.isnan(readings.score)).any(axis=(0, 1)))
     readings = readings.part(seen)
     label = None if label is None else label[seen]
-    truths = truths_of(readings, panel, label)
+    made = () if panel or label is None else makers_of(readings.first, label)
+    makers = tuple(readings.reader[k] for k in made)
+    truths = truths_of(readings, makers if panel is None else panel, label)
     called = bool((readings.first >= 0).any())
     told = truths.words != NO_TRUTH
     if not told:
@@ -99,9 +103,10 @@ def study_readers(
         model = ModelAnswers(own, own >= threshold)
     resampled: dict[str, Any] = {"seed": seed, "n_resamples": n_resamples}
     known = sample.label >= 0
-    votes = _votes(readings, label if panel else None)
+    rater = label if truths.panel and label is not None and not is_majority(label, truths) else None
+    votes = _votes(readings, rater)
     voters = {name: own for name, own in votes.items() if (own >= 0).any()}
-    notes = [*readings.notes, *_truth_notes(readings, truths, label)]
+    notes = [*readings.notes, *_truth_notes(truths, makers, label)]
     comparisons, more = _compared(readings, truths, sample, model, seed) if told else ((), _without_truth(voters))
     judged = sample.part(known)
     return ReaderStudy(
@@ -120,7 +125,7 @@ def study_readers(
         else judge_reader(MODEL, model.called.astype(np.int8), truths.common, sample, **resampled),
         model_auc=None if model is None else auc_delong(judged, model.probability[known]),
         roc=None if model is None else roc_curve(judged.label, model.probability[known]),
-        label=judge_reader(LABEL, label, truths.common, sample, **resampled) if panel and label is not None else None,
+        label=None if rater is None else judge_reader(LABEL, rater, truths.common, sample, **resampled),
         second=second_reader(readings.first, readings.reader, truths, model.called, sample, **resampled)
         if called and model is not None
         else (),
@@ -161,10 +166,15 @@ def _readers(
 def _compared(
     readings: Readings, truths: Truths, sample: Sample, model: ModelAnswers | None, seed: int
 ) -> tuple[tuple[MultiReader, ...], list[str]]:
+    without = "readers are not compared as a sample of readers: "
     try:
-        return compare_readers(readings, truths, sample, model, seed=seed), []
+        found = compare_readers(readings, truths, sample, model, seed=seed)
     except DataError as error:
-        return (), [f"readers are not compared as a sample of readers: {error.what}"]
+        return (), [f"{without}{error.what}"]
+    if found or (model is None and len(readings.modality) < 2):
+        return found, []
+    alone = len(readings.reader) < 2
+    return (), [without + ("there is one" if alone else "not all of them called, or rated, images of every modality")]
 
 
 def _votes(readings: Readings, label: Votes | None) -> dict[str, Votes]:
@@ -176,21 +186,14 @@ def _with_model(votes: Mapping[str, Votes], model: ModelAnswers | None) -> dict[
     return dict(votes) if model is None else {**votes, MODEL: model.called.astype(np.int8)}
 
 
-def _truth_notes(readings: Readings, truths: Truths, label: Votes | None) -> list[str]:
-    """Where votes and truth are one: a label that readers made, and a panel's members, whose hardest images are ties."""
-    if truths.panel:
-        tied = (
-            "for whoever is in the panel, images on which the others are divided are left out: his are the easier ones"
-        )
-        found = [tied]
-        if label is not None and (label >= 0).any() and (label == truths.common)[truths.common >= 0].all():
-            found.append(f"{LABEL} is the panel's majority: as a reader it says nothing")
-        return found
-    made = () if label is None else makers_of(readings.first, label)
-    if not made:
-        return []
-    names = ",".join(readings.reader[k] for k in made)
-    return [
-        f"{LABEL} is the majority of {format_count(len(made), '[reader|readers]')} on every image: they are judged by their "
-        f"own votes; name them as the panel ({names})"
-    ]
+def _truth_notes(truths: Truths, makers: Sequence[str], label: Votes | None) -> list[str]:
+    """Where votes and truth are one: a label that `makers` made, and a panel's members, whose hardest images are ties."""
+    made = f"{LABEL} is the majority of {joined(makers)} on every image: they are "
+    if not truths.panel:
+        return [f"{made}judged by their own votes; without {OPTION} {NO_PANEL} they are the panel"] if makers else []
+    tied = "for whoever is in the panel, images on which the others are divided are left out: his are the easier ones"
+    if makers:
+        return [f"{made}taken for the panel, each judged by the others; {OPTION} {NO_PANEL}: all by the label", tied]
+    if label is not None and is_majority(label, truths):
+        return [tied, f"{LABEL} is the panel's majority: as a reader it says nothing, and has no row"]
+    return [tied]

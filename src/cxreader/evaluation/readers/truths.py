@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxreader.errors import DataError
+from cxreader.evaluation.readers.panel import joined
 from cxreader.evaluation.readers.readings import NOT_READ, Readings
 
 Votes = NDArray[np.int8]
@@ -42,7 +43,8 @@ def majority(votes: Votes) -> Votes:
 def truths_of(readings: Readings, panel: Sequence[str], label: Votes | None) -> Truths:
     """The majority of the panel, in which a member is judged by the other members; without a panel the label (n,), if any.
 
-    Raises DataError for a panel member that is not there, and for a panel of one.
+    Raises DataError for a panel member that is not there or called no image, for a panel of one, and for one that is divided
+    on every image.
     """
     votes, n_readers = readings.first, len(readings.reader)
     if not panel:
@@ -53,11 +55,24 @@ def truths_of(readings: Readings, panel: Sequence[str], label: Votes | None) -> 
     members = readings.places(panel)
     if len(set(members)) < 2:
         raise DataError("a panel of one reader is no majority", mend="name at least two, better three")
+    common = majority(votes[list(members)])
+    _refuse_undecided(readings, members, common)
     setters = tuple(frozenset(members) - {reader} for reader in range(n_readers))
     each = np.stack([majority(votes[sorted(others)]) for others in setters])
-    names = ", ".join(readings.reader[member] for member in members)
+    names = joined([readings.reader[member] for member in members])
     words = f"the majority of {names}; a member is judged by the majority of the others; ties are left out"
-    return Truths(majority(votes[list(members)]), each, members, setters, words)
+    return Truths(common, each, members, setters, words)
+
+
+def _refuse_undecided(readings: Readings, members: Sequence[int], common: Votes) -> None:
+    silent = [readings.reader[member] for member in members if not (readings.first[member] >= 0).any()]
+    if silent:
+        under = f" under the modality {readings.modality[0]}" if readings.modality[0] else ""
+        what = f"the panel gave no calls{under}: {joined(silent)} said of no image normal or abnormal"
+        raise DataError(what, mend="a panel needs a column label; name readers who have one")
+    if not (common >= 0).any():
+        what = f"the panel ({joined([readings.reader[member] for member in members])}) is divided on every image"
+        raise DataError(what, mend="name another panel, of three or more")
 
 
 def makers_of(votes: Votes, label: Votes) -> tuple[int, ...]:
@@ -69,8 +84,16 @@ def makers_of(votes: Votes, label: Votes) -> tuple[int, ...]:
     if len(votes) > _MOST_ASKED:
         return ()
     known = label >= 0
+    if not known.any():
+        return ()
     for size in range(3, len(votes) + 1, 2):
         for members in combinations(range(len(votes)), size):
             if (votes[list(members)][:, known] >= 0).all() and (majority(votes[list(members)]) == label)[known].all():
                 return members
     return ()
+
+
+def is_majority(label: Votes, truths: Truths) -> bool:
+    """Whether the label is the panel's majority on every image that both decide; False where there is none."""
+    both = (truths.common >= 0) & (label >= 0)
+    return bool(truths.panel and both.any() and (label == truths.common)[both].all())

@@ -14,6 +14,7 @@ from cxreader.evaluation.statistics.intervals import Estimate
 from cxreader.records import Decision, Label
 from cxreader.reporting.evaluation.figures.evaluation_figures import evaluation_figures
 from cxreader.reporting.evaluation.image_evidence import NO_IMAGE_EVIDENCE, ImageEvidence
+from cxreader.reporting.evaluation.readers import truths_apart
 from cxreader.reporting.evaluation.sections import sections
 from cxreader.reporting.pages import environment, format_duration
 from cxreader.reporting.style import Picture, to_data_uri
@@ -123,6 +124,7 @@ def render_evaluation(
         verdict=verdict_line(evaluation),
         figures_line=figures_line(evaluation),
         decision_line=decision_line(evaluation),
+        truths_apart=truths_apart(evaluation),
         pictures={name: to_data_uri(figure) for name, figure in drawn.items()},
         alternatives=_alternatives(evaluation),
         examples=_cards(examples),

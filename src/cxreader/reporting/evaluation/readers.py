@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxreader.counting import format_count
+from cxreader.evaluation.readers.multi_reader import MODEL
+from cxreader.evaluation.readers.panel import joined
 from cxreader.evaluation.readers.performance import RATES
 from cxreader.reporting.evaluation.answer import Answer
+from cxreader.reporting.evaluation.second_reader import second_reader_table
 from cxreader.reporting.tables import (
     RATE_TITLES,
     Cell,
     Row,
     Table,
+    cohort_counts,
     estimate_cell,
     estimate_counts,
     format_counts,
@@ -26,26 +30,43 @@ from cxreader.reporting.tables import (
 )
 
 if TYPE_CHECKING:
-    from cxreader.evaluation.readers.arbitration import SchemeResult, SecondReader
+    from cxreader.evaluation.evaluate import Evaluation
     from cxreader.evaluation.readers.latent_class import LatentClass
     from cxreader.evaluation.readers.multi_reader import MultiReader
     from cxreader.evaluation.readers.performance import ReaderResult
     from cxreader.evaluation.readers.study import ReaderStudy
     from cxreader.evaluation.statistics.intervals import Estimate
 
-SCHEME_TITLES = {
-    "alone": "the reader alone",
-    "arbiter": "an arbiter where reader and model differ",
-    "either": "abnormal where either says so",
-    "both": "abnormal where both say so",
-}
-"""The ways of reading with the model, in words."""
-MEAN = "mean of the readers"
 AGAINST_TRUTH, RATINGS = "Each reader against the truth", "Ratings against the truth"
+OTHERS = "For other readers and patients"
+MODEL_MINUS_HIM = "Differences are paired, the model minus him: above 0 the model is better."
 
 
-def readers_tables(study: ReaderStudy) -> dict[str, Table]:
-    """Every table of the study by its title; what was not asked has none."""
+def readers_tables(study: ReaderStudy, apart: str = "") -> dict[str, Table]:
+    """Every table of the study by its title; what was not asked has none.
+
+    `apart`: what `truths_apart` says of an evaluation, for the caption of the first.
+    """
+    found = _tables(study)
+    if not found:
+        return found
+    first, table = next(iter(found.items()))
+    caption = " ".join(filter(None, (table.caption, apart, *map(_sentence, study.notes))))
+    return {**found, first: replace(table, caption=caption)}
+
+
+def truths_apart(evaluation: Evaluation) -> str:
+    """By which truth an evaluation judges, and by which its readers' section, with counts; empty where no panel makes one."""
+    study = None if evaluation.evidence is None else evaluation.evidence.readers
+    if study is None or not study.panel:
+        return ""
+    return (
+        f"Truths: the verdict and the figures of all images are by the table's own label ({cohort_counts(evaluation.counts)}); "
+        f"readers, and the model beside them, by the majority of {joined(study.panel)} ({study_counts(study)})."
+    )
+
+
+def _tables(study: ReaderStudy) -> dict[str, Table]:
     found: dict[str, Table] = {}
     if study.readers:
         found[AGAINST_TRUTH] = readers_table(study)
@@ -56,23 +77,21 @@ def readers_tables(study: ReaderStudy) -> dict[str, Table]:
     if study.second:
         found["With the model as second reader"] = second_reader_table(study)
     if study.comparisons:
-        found["For other readers and patients"] = comparisons_table(study.comparisons)
+        found[OTHERS] = comparisons_table(study.comparisons)
     if study.latent is not None:
         found["Qualities without a truth"] = latent_table(study.latent)
-    if study.readers or not found:
-        return found
-    first, table = next(iter(found.items()))
-    return {**found, first: replace(table, caption=_with_notes(table.caption, study))}
+    return found
 
 
 def readers_table(study: ReaderStudy) -> Table:
     """Each reader, the table's label and the model; where there is a model, both of its differences from each reader."""
-    judged = [*study.readers, *(one for one in (study.label, study.model) if one is not None)]
+    judged = _judged(study)
     rows = [_reader_row(one, model=study.model is not None) for one in judged]
     methods = methods_of(estimate for one in judged for estimate in reader_estimates(one))
     head: tuple[str, ...] = ("Reader", *(RATE_TITLES[rate] for rate in RATES), "Kappa with the truth")
     over: tuple[tuple[str, int], ...] = ()
     caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {methods}."
+    caption = " ".join(filter(None, (caption, undecided_words(study))))
     if study.model is not None:
         head += (
             *(RATE_TITLES[rate] for rate in RATES),
@@ -81,8 +100,8 @@ def readers_table(study: ReaderStudy) -> Table:
         )
         at = f"from {study.threshold:.3f}" if study.threshold is not None else ""
         over = (("Alone", 3), (f"The model {at}, minus him", 2), ("The model moved to his point, minus him", 2))
-        caption += " Differences are paired: above 0 the model is better."
-    return Table(head, tuple(rows), _with_notes(caption, study), over)
+        caption += f" {MODEL_MINUS_HIM}"
+    return Table(head, tuple(rows), caption, over)
 
 
 def reader_estimates(reader: ReaderResult) -> list[Estimate]:
@@ -90,6 +109,23 @@ def reader_estimates(reader: ReaderResult) -> list[Estimate]:
     model = reader.model
     beside = [] if model is None else [*model.change.values(), *model.matched.values()]
     return [*reader.rates.values(), reader.kappa, *beside]
+
+
+def left_out_words(reader: ReaderResult) -> str:
+    """How many images a reader called for which there is no truth: ties, or no label."""
+    return f"{reader.left_out:,} undecided"
+
+
+def undecided_words(study: ReaderStudy) -> str:
+    """What `left_out_words` counts, as a sentence; empty where it counts nothing."""
+    if not any(one.left_out for one in _judged(study)):
+        return ""
+    why = "those who judge him are divided or did not call them" if study.panel else "the table has no label of them"
+    return f"Undecided images are left out: {why}."
+
+
+def _judged(study: ReaderStudy) -> list[ReaderResult]:
+    return [*study.readers, *(one for one in (study.label, study.model) if one is not None)]
 
 
 def _reader_row(reader: ReaderResult, *, model: bool) -> Row:
@@ -102,17 +138,16 @@ def _reader_row(reader: ReaderResult, *, model: bool) -> Row:
         cells += [text_cell("")] * 4
     notes = ["in the panel: judged by the others"] if reader.in_panel else []
     notes += [estimate_counts(rate)]
-    notes += [format_count(reader.left_out, "[tie|ties] left out")] if reader.left_out else []
+    notes += [left_out_words(reader)] if reader.left_out else []
     return Row(reader.reader, tuple(cells), tuple(notes))
 
 
 def ratings_table(study: ReaderStudy) -> Table:
-    """The AUC of each reader's ratings, under each modality."""
-    rows = tuple(
-        Row(", ".join(filter(None, (one.reader, one.modality))), (estimate_cell(one.auc),), (estimate_counts(one.auc),))
-        for one in study.ratings
-    )
-    methods = methods_of(one.auc for one in study.ratings)
+    """The AUC of each reader's ratings, under each modality, and the model's against the same truth."""
+    areas = [(", ".join(filter(None, (one.reader, one.modality))), one.auc) for one in study.ratings]
+    areas += [] if study.model_auc is None else [("the model", study.model_auc)]
+    rows = tuple(Row(name, (estimate_cell(auc),), (estimate_counts(auc),)) for name, auc in areas)
+    methods = methods_of(auc for _, auc in areas)
     caption = f"Truth: {study.truth}. {study_counts(study)}. 95 % intervals: {methods}."
     return Table(("Reader", "AUC of the ratings"), rows, caption)
 
@@ -132,57 +167,6 @@ def agreement_table(study: ReaderStudy) -> Table:
     return Table(("Pair", "Kappa", "Share alike"), rows, caption)
 
 
-def second_reader_table(study: ReaderStudy) -> Table:
-    """For each reader and for their mean, every way of reading with the model."""
-    rows = tuple(_scheme_row(one, scheme) for one in study.second for scheme in one.schemes)
-    head: tuple[str, ...] = (
-        "Way of reading",
-        "Missed",
-        "False alarms",
-        "Sensitivity",
-        "Specificity",
-        "Sensitivity, change",
-    )
-    head += ("Specificity, change", "To the arbiter")
-    methods = methods_of(
-        rate for one in study.second for way in one.schemes for rate in (*way.rates.values(), *way.change.values())
-    )
-    lacking = sum(one.left_out for one in study.second if one.reader)
-    caption = (
-        "Changes are against the reader alone, paired. The arbiter is each remaining reader in turn, never one who sets the "
-        f"truth; figures are the means over them. The model's threshold was fixed before. 95 % intervals: {methods}. "
-        "The readers did not see the model's answers: what people make of an answer they see is not measured."
-    )
-    if lacking:
-        caption += f" {format_count(lacking, '[reading is|readings are] left out: an arbiter did not read the image')}."
-    if not any(one.arbiters for one in study.second):
-        caption += " Nobody is left to arbitrate: all others set the truth."
-    return Table(head, rows, caption)
-
-
-def format_images(number: float) -> str:
-    """A mean number of images, or `undefined`; the rate beside it has the reason."""
-    return "undefined" if np.isnan(number) else f"{number:.1f}"
-
-
-def without_images(mean: SecondReader) -> str:
-    """How many readers the mean leaves out."""
-    return format_count(mean.without_images, "[reader|readers] without an image that counts left out")
-
-
-def _scheme_row(one: SecondReader, scheme: SchemeResult) -> Row:
-    cells = [Cell(format_images(number).removesuffix(".0")) for number in (scheme.missed, scheme.false_alarms)]
-    cells += [estimate_cell(scheme.rates[rate]) for rate in RATES]
-    cells += [estimate_cell(scheme.change[rate], signed=True) if scheme.change else text_cell("") for rate in RATES]
-    cells += [text_cell("") if scheme.asked is None else estimate_cell(scheme.asked)]
-    notes = [f"{one.images:,} images"]
-    if one.without_images:
-        notes.append(without_images(one))
-    if scheme.scheme == "arbiter" and one.arbiters:
-        notes.append(f"arbiters: {', '.join(one.arbiters)}")
-    return Row(f"{one.reader or MEAN}: {SCHEME_TITLES[scheme.scheme]}", tuple(cells), tuple(notes))
-
-
 def comparisons_table(comparisons: tuple[MultiReader, ...]) -> Table:
     """Obuchowski and Rockette's analysis: random readers, and these readers alone."""
     rows = tuple(
@@ -191,7 +175,7 @@ def comparisons_table(comparisons: tuple[MultiReader, ...]) -> Table:
             (
                 estimate_cell(one.mean_first),
                 estimate_cell(one.mean_second),
-                estimate_cell(one.random, signed=True, note=f"{format_p_value(one.p_random)}, {_freedom(one.df)}"),
+                _random_cell(one),
                 estimate_cell(one.fixed, signed=True, note=format_p_value(one.p_fixed)),
             ),
             (format_count(one.n_readers, "[reader|readers]"),),
@@ -199,11 +183,23 @@ def comparisons_table(comparisons: tuple[MultiReader, ...]) -> Table:
         for one in comparisons
     )
     methods = methods_of(one.random for one in comparisons)
+    better = ", so that above 0 the model is better" if any(one.first == MODEL for one in comparisons) else ""
+    tested = " F: of all modalities together." if not all(np.isnan(one.f) for one in comparisons) else ""
     caption = (
-        "Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007. Random readers: what holds for readers and patients "
-        f"like these; fixed: for these readers. 95 % intervals: {methods}. {estimate_counts(comparisons[0].random)}."
+        f"Differences are the first minus the second{better}. Obuchowski and Rockette 1995, degrees of freedom by Hillis 2007. "
+        f"Random readers: what holds for readers and patients like these; fixed: for these readers.{tested} 95 % intervals: "
+        f"{methods}. {estimate_counts(comparisons[0].random)}."
     )
     return Table(("Figure", "First", "Second", "Difference, random readers", "These readers"), rows, caption)
+
+
+def _random_cell(one: MultiReader) -> Cell:
+    """The difference with p and its degrees of freedom, and below it F of all modalities, where they are compared."""
+    cell = estimate_cell(one.random, signed=True, note=f"{format_p_value(one.p_random)}, {_freedom(one.df)}")
+    if np.isnan(one.f):
+        return cell
+    freedom = _freedom(one.f_df) if np.isnan(one.f_df_between) else f"{one.f_df_between:g} and {_freedom(one.f_df)}"
+    return replace(cell, below=(*cell.below, f"F {one.f:.3f}, {freedom}, {format_p_value(one.f_p)}"))
 
 
 def latent_table(latent: LatentClass) -> Table:
@@ -244,7 +240,7 @@ def readers_answer(study: ReaderStudy) -> Answer | None:
         "readers",
         f"AUC {format_value(study.model_auc)}",
         text,
-        study_counts(study),
+        f"{study_counts(study)}, by the majority of {joined(study.panel)}" if study.panel else study_counts(study),
         alert=bool(below) and not beaten,
     )
 
@@ -258,10 +254,6 @@ def study_counts(study: ReaderStudy) -> str:
 def _span(study: ReaderStudy, rate: str) -> str:
     values = [reader.rates[rate].value for reader in study.readers if not np.isnan(reader.rates[rate].value)]
     return f"{min(values):.2f} to {max(values):.2f}" if values else "undefined"
-
-
-def _with_notes(caption: str, study: ReaderStudy) -> str:
-    return " ".join((caption, *map(_sentence, study.notes))).strip()
 
 
 def _named(side: str) -> str:

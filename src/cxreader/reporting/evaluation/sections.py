@@ -12,7 +12,7 @@ from cxreader.evaluation.subgroups.groupings import DIMENSIONS
 from cxreader.records import LABEL_NAMES
 from cxreader.reporting.evaluation.answers import answers, honesty
 from cxreader.reporting.evaluation.image_evidence import ImageEvidence
-from cxreader.reporting.evaluation.readers import readers_tables
+from cxreader.reporting.evaluation.readers import readers_tables, truths_apart
 from cxreader.reporting.evaluation.tables.adjusted_auc import corrected_table, matched_table
 from cxreader.reporting.evaluation.tables.comparison_tables import (
     baselines_table,
@@ -96,7 +96,7 @@ def _of_evidence(evaluation: Evaluation, evidence: Evidence | None) -> dict[str,
         "note_of_triage": None if evidence.triage is None else evidence.triage.note,
         "labels": None if evidence.labels is None else labels_tables(evidence.labels),
         "contradictions": [_contradiction(image) for image in evidence.contradictions],
-        "readers": None if evidence.readers is None else readers_tables(evidence.readers),
+        "readers": None if evidence.readers is None else readers_tables(evidence.readers, truths_apart(evaluation)),
         "corrected": None if evidence.corrected is None else corrected_table(evidence.corrected),
         "matched": None if evidence.matched is None else matched_table(evidence.matched),
     }
