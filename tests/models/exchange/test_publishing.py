@@ -82,6 +82,13 @@ def test_the_sources_are_those_that_the_provenance_names(
     assert sources_of(load_artifact(adult)) == sources
 
 
+def test_the_terms_of_a_single_source_need_no_name(adult: Path, tmp_path: Path) -> None:
+    learnt_from(adult, {"data": {"name": "kermany"}})
+    asked = ["models", "publish", str(adult), str(tmp_path / "usb"), "--card", str(adult.parent / "card.md"), "--yes"]
+    assert run([*asked, "--terms", " "]) == 2
+    assert run([*asked, "--terms", "CC BY 4.0"]) == 0
+
+
 def test_an_artifact_that_names_no_source_needs_terms_all_the_same(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no terms are given"):
         list_artifact(folder, folder.parent / "card.md", [], weights=WEIGHTS_TERMS)

@@ -1,4 +1,4 @@
-"""Whose terms a published reader carries: every source of its training data has a sentence that begins with its name."""
+"""Whose terms a published reader carries: of several sources each has a sentence that begins with its name."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ def sources_of(artifact: Artifact) -> tuple[str, ...]:
 
 
 def require_terms(artifact: Artifact, lines: Sequence[str]) -> None:
-    """Raise UsageError where a line says nothing, or a source of the artifact has none that begins `NAME: `, in any case."""
+    """Raise UsageError where a line says nothing, or a source of the artifact has none.
+
+    Of several sources each needs a line that begins `NAME: `, in any case; the lines of a single one need no name.
+    """
     sources = sources_of(artifact)
     example = f'--terms "{sources[0] if sources else "SOURCE"}: CC BY 4.0, ..."'
     if not lines or not all(line.strip() for line in lines):
         told = f"; it learnt from {', '.join(sources)}" if sources else ""
         raise UsageError("no terms are given", where="--terms", mend=f"such as {example}{told}")
     missing = [source for source in sources if not any(_is_of(line, source) for line in lines)]
-    if missing:
+    if missing and len(sources) > 1:
         mend = f'give for each a sentence that begins with its name: --terms "{missing[0]}: ..."'
         mend += "; what the public sets ask: cxreader data layouts"
         raise UsageError(f"no terms are given of {', '.join(missing)}", where="--terms", mend=mend)
