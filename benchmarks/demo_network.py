@@ -2,7 +2,7 @@
 
     python benchmarks/demo_network.py --out runs/demo-network
 
-The demonstration's phantoms, split and judge. The CNN as the demonstration has it; EfficientNet-Lite0 with the study's two phases,
+The demonstration's phantoms, split and judge. The CNN as the demonstration has it; EfficientNet-Lite0 by the study's two phases,
 and with every stage learning at the demonstration's rate and schedule, for a third of its epochs. Seconds are of the processor.
 """
 
