@@ -89,15 +89,15 @@ def _region_head(artifact: Artifact) -> str:
     head = artifact.region_head
     if head is None:
         return "none"
-    evaluation = artifact.evaluation or {}
+    learnt, evaluation = head.description.removeprefix("region head, "), artifact.evaluation or {}
     ways = {"Whatever the finding": False, "By finding": True}
     found = {name: judged_maps(evaluation, REGION_HEAD, by_finding=each) for name, each in ways.items()}
     judged = {name: maps for name, maps in found.items() if maps is not None}
     if not judged:
-        return f"{head.description}; judged against no boxes: cxreader study regions RUN"
+        return f"{learnt}; judged against no boxes: cxreader study regions RUN"
     whose = evaluation.get("regions_on") or "boxes of the part that was judged"
     counts = format_count(next(iter(judged.values())).boxes, "[box|boxes]")
-    return f"{head.description}; judged on {counts} ({whose}). " + " ".join(
+    return f"{learnt}; judged on {counts} ({whose}). " + " ".join(
         f"{name}: {maps.statement()} {maps.statement('pointing')}" for name, maps in judged.items()
     )
 
