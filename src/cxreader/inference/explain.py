@@ -19,6 +19,7 @@ from PIL import Image
 
 from cxreader.atomic import write_whole
 from cxreader.errors import ImageError, UsageError, nearest
+from cxreader.findings import read_findings
 from cxreader.imaging.overlay import overlay
 from cxreader.imaging.radiograph import Radiograph
 from cxreader.imaging.read import read
@@ -80,13 +81,13 @@ def explain_files(
 
 
 def _finding_of(reader: Reader, wanted: str) -> str:
-    """The finding as the region heads name it, whatever its case."""
+    """The finding as the region heads name it, by any of its names that tables may have (`findings.read_findings`)."""
     heads = [member.artifact.region_head for member in reader.members]
     known = dict.fromkeys(finding for head in heads if head is not None for finding in head.findings)
     if not known:
         raise UsageError("no model here has a region head", where="--finding", mend="leave it out, or train with boxes")
-    named = {finding.lower(): finding for finding in known}
-    if (found := named.get(wanted.strip().replace(" ", "_").lower())) is None:
+    found = next((finding for finding in (*read_findings(wanted)[0], wanted) if finding in known), None)
+    if found is None:
         raise UsageError(f"no region head learnt {wanted!r}", where="--finding", mend=nearest(wanted, list(known)))
     return found
 

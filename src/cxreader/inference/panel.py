@@ -162,7 +162,7 @@ def _of_regions(member: Member, n: int, finding: str | None, *, several: bool) -
 def _places(member: Member, own: Reading, finding: str | None) -> Iterator[Line]:
     """What the region head is, and how well it finds boxes; nothing without one."""
     head = member.artifact.region_head
-    if head is None or own.region_map is None:
+    if head is None or _region_map(own, finding) is None:
         return
     yield f"R{head.description[1:]}. It says where a finding lies, not why the image is called abnormal.", _INK
     judged = judged_maps(member.artifact.evaluation, REGION_HEAD, by_finding=finding is not None)
